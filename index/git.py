@@ -1,0 +1,296 @@
+"""The only module that runs git.
+
+GitPython finds the repository; everything is read by plumbing with ``-z``, never from the
+working tree. Nothing here writes to the repository's index, working tree or refs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import git as gitpython
+from git_copilot.index.errors import GitError, NotARepository
+from git_copilot.index.types import Change, TreeEntry
+
+STATE_FOLDER = "copilot"
+SUBMODULE = "160000"
+SYMLINK = "120000"
+
+# What git exports to hooks. Left in place it makes later commands read another repository
+# or another index (a worker that outlives next-index-*.lock sees every file as deleted).
+REPOSITORY_VARIABLES = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_PREFIX",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_NAMESPACE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_EDITOR",
+    "GIT_SEQUENCE_EDITOR",
+    "GIT_REFLOG_ACTION",
+    "GIT_QUARANTINE_PATH",
+)
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for git: no variable that names another repository, no lock, no fetch."""
+    env = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
+    env.update(
+        GIT_OPTIONAL_LOCKS="0",
+        GIT_NO_LAZY_FETCH="1",
+        GIT_TERMINAL_PROMPT="0",
+        LC_ALL="C",
+        LANGUAGE="C",
+    )
+    return env
+
+
+class GitRepository:
+    """A repository found by GitPython and read by plumbing.
+
+    ``root`` is the working tree of this worktree (``None`` in a bare repository), ``git_dir``
+    its own folder and ``common_dir`` the one that all worktrees share.
+    """
+
+    def __init__(self, git_dir: Path, common_dir: Path, root: Path | None) -> None:
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+        self.root = root
+
+    @classmethod
+    def discover(cls, path: Path | None = None) -> GitRepository:
+        """Find the repository that ``path`` (default: the current folder) lies in.
+
+        ``GIT_DIR`` and ``GIT_WORK_TREE`` count only when ``path`` is not given.
+
+        :raises NotARepository: there is none.
+        """
+        start = path if path is not None else Path.cwd()
+        from_environment = path is None and "GIT_DIR" in os.environ
+        try:
+            repo = gitpython.Repo(
+                None if from_environment else start, search_parent_directories=True
+            )
+        except (gitpython.InvalidGitRepositoryError, gitpython.NoSuchPathError) as exc:
+            raise NotARepository(
+                f"{start} is not in a Git repository", "run the command inside one, or `git init`"
+            ) from exc
+        with repo:
+            root = repo.working_tree_dir
+            found = cls(
+                Path(repo.git_dir).resolve(),
+                Path(repo.common_dir).resolve(),
+                Path(root).resolve() if root is not None and not repo.bare else None,
+            )
+        found.run("rev-parse", "--git-dir")  # git's own veto: ownership, format version
+        return found
+
+    @property
+    def state_dir(self) -> Path:
+        """Where this project keeps what it knows; shared by all worktrees."""
+        return self.common_dir / STATE_FOLDER
+
+    @property
+    def view_name(self) -> str:
+        """Names this worktree within the repository: empty for the main one."""
+        if self.git_dir == self.common_dir:
+            return ""
+        return os.path.relpath(self.git_dir, self.common_dir)
+
+    @property
+    def name(self) -> str:
+        """The repository's name as a person would say it."""
+        base = self.common_dir.parent if self.common_dir.name == ".git" else self.common_dir
+        return base.name.removesuffix(".git")
+
+    def _command(self, args: Iterable[str]) -> list[str]:
+        return ["git", f"--git-dir={self.git_dir}", "-c", "core.quotePath=true", *args]
+
+    def _cwd(self) -> Path:
+        return self.root or self.git_dir
+
+    def try_run(
+        self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, str]:
+        """Run git and return (exit code, stdout, first line of stderr)."""
+        try:
+            done = subprocess.run(
+                self._command(args),
+                input=stdin,
+                capture_output=True,
+                cwd=self._cwd(),
+                env={**git_environment(), **(env or {})},
+                check=False,
+            )
+        except FileNotFoundError as exc:
+            raise self._cannot_start(exc) from exc
+        message = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return done.returncode, done.stdout, message[0] if message else ""
+
+    def run(self, *args: str, stdin: bytes = b"") -> bytes:
+        """Run git and return what it printed.
+
+        :raises GitError: it exited with another code than 0.
+        """
+        code, out, message = self.try_run(*args, stdin=stdin)
+        if code != 0:
+            raise GitError(f"git {args[0]} failed: {message.removeprefix('fatal: ')}")
+        return out
+
+    def _cannot_start(self, exc: FileNotFoundError) -> GitError:
+        if not self._cwd().exists():
+            return GitError(f"{self._cwd()} is gone", "was the repository moved or deleted?")
+        return GitError("git is not installed or not on PATH", str(exc))
+
+    @contextmanager
+    def stream(self, *args: str, stdin: bytes | None = None) -> Iterator[IO[bytes]]:
+        """Run git and yield its stdout; input of any size is fed from a temporary file.
+
+        :raises GitError: on leaving, when git failed although its output was read to the end.
+        """
+        with tempfile.TemporaryFile() as feed, tempfile.TemporaryFile() as errors:
+            feed.write(stdin or b"")
+            feed.seek(0)
+            try:
+                process = subprocess.Popen(
+                    self._command(args),
+                    stdin=feed,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    cwd=self._cwd(),
+                    env=git_environment(),
+                )
+            except FileNotFoundError as exc:
+                raise self._cannot_start(exc) from exc
+            assert process.stdout is not None
+            with process:
+                try:
+                    yield process.stdout
+                except BaseException:
+                    process.kill()
+                    raise
+                read_to_end = process.stdout.read(1) == b""
+                if not read_to_end:
+                    process.kill()
+            if read_to_end and process.returncode != 0:
+                errors.seek(0)
+                text = errors.read().decode("utf-8", "replace").strip().splitlines()
+                raise GitError(f"git {args[0]} failed: {text[0] if text else process.returncode}")
+
+    def resolve(self, revision: str) -> str | None:
+        """The object id that ``revision`` names, or ``None``."""
+        code, out, _ = self.try_run("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
+        return out.decode().strip() if code == 0 else None
+
+    def head_commit(self) -> str | None:
+        """HEAD's commit, or ``None`` on an unborn branch."""
+        return self.resolve("HEAD^{commit}")
+
+    def head_tree(self) -> str | None:
+        """HEAD's tree, or ``None`` on an unborn branch."""
+        return self.resolve("HEAD^{tree}")
+
+    def has_object(self, oid: str) -> bool:
+        """Whether the object database still has ``oid``."""
+        return self.try_run("cat-file", "-e", oid)[0] == 0
+
+    def ls_tree(self, tree: str) -> list[TreeEntry]:
+        """Every file of ``tree``, recursively."""
+        entries = []
+        for record in self.run("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0"):
+            if record:
+                meta, path = record.split(b"\t", 1)
+                mode, _, oid = meta.decode().split(" ")
+                entries.append(TreeEntry(mode, oid, os.fsdecode(path)))
+        return entries
+
+    def diff_trees(self, old: str, new: str) -> list[Change]:
+        """The paths that differ between two trees (renames are a removal and an addition)."""
+        raw = self.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new)
+        fields = raw.split(b"\0")
+        changes = []
+        for meta, raw_path in zip(fields[0::2], fields[1::2], strict=False):
+            old_mode, new_mode, old_oid, new_oid, status = meta.decode().lstrip(":").split(" ")
+            path = os.fsdecode(raw_path)
+            changes.append(
+                Change(
+                    path,
+                    None if status == "A" else TreeEntry(old_mode, old_oid, path),
+                    None if status == "D" else TreeEntry(new_mode, new_oid, path),
+                )
+            )
+        return changes
+
+    def blob_sizes(self, oids: Iterable[str]) -> dict[str, int]:
+        """Size in bytes of every object that is here; missing ones are left out."""
+        feed = "".join(f"{oid}\n" for oid in oids).encode()
+        sizes = {}
+        if feed:
+            out = self.run("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=feed)
+            for line in out.decode().splitlines():
+                oid, size = line.split(" ", 1)
+                if size.isdigit():
+                    sizes[oid] = int(size)
+        return sizes
+
+    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Stream the contents of objects, in order; missing ones are left out."""
+        feed = "".join(f"{oid}\n" for oid in oids).encode()
+        if not feed:
+            return
+        with self.stream("cat-file", "--batch", stdin=feed) as out:
+            while header := out.readline():
+                parts = header.decode().split()
+                if len(parts) != 3:  # "<oid> missing"
+                    continue
+                size = int(parts[2])
+                data = out.read(size)
+                out.read(1)
+                yield parts[0], data
+
+    def read_blob(self, oid: str) -> bytes:
+        """One object's content.
+
+        :raises GitError: it is not in the object database.
+        """
+        for _, data in self.blobs([oid]):
+            return data
+        raise GitError(f"object {oid} is not in the repository")
+
+    def config(self, prefix: str) -> dict[str, str]:
+        """All settings under ``prefix.``, lower-case key to last value, as git resolves them."""
+        return self._parse_config(
+            self.try_run("config", "-z", "--get-regexp", f"^{prefix}\\.")[1], prefix
+        )
+
+    def config_of_blob(self, blob: str, prefix: str) -> dict[str, str]:
+        """Like :meth:`config`, but read from a blob in git-config syntax; empty when malformed."""
+        code, out, _ = self.try_run(
+            "config", "-z", f"--blob={blob}", "--get-regexp", f"^{prefix}\\."
+        )
+        return self._parse_config(out, prefix) if code == 0 else {}
+
+    @staticmethod
+    def _parse_config(raw: bytes, prefix: str) -> dict[str, str]:
+        values = {}
+        for record in raw.split(b"\0"):
+            if record:
+                key, _, value = os.fsdecode(record).partition("\n")
+                values[key.lower().removeprefix(f"{prefix}.")] = value
+        return values
