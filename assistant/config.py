@@ -1,0 +1,98 @@
+"""Settings: git configuration ``copilot.*``, with defaults from a committed ``.gitcopilot``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import platformdirs
+from git_copilot.index.errors import CopilotError
+from git_copilot.index.git import GitRepository
+
+APP = "git-copilot"
+REPOSITORY_DEFAULTS = ".gitcopilot"
+# A clone must not choose which model file is loaded or whether a process starts: from the
+# committed file only keys that change numbers are honoured.
+HARMLESS = frozenset(
+    {"maxtokens", "prompttokens", "contexttokens", "suffixtokens", "snippets", "historycommits"}
+)
+TRUE = {"true", "yes", "on", "1", ""}
+FALSE = {"false", "no", "off", "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One value per ``git config copilot.<name>`` (names are case-insensitive there)."""
+
+    model: str = "smollm2-135m"
+    embedder: str = "minilm-static"
+    # Tokens a completion may have.
+    max_tokens: int = 64
+    # Tokens of the whole prompt, and the shares that snippets and the suffix may take of it.
+    # 1,024 tokens take about a second to read on two cores when nothing is cached.
+    prompt_tokens: int = 1024
+    context_tokens: int = 384
+    suffix_tokens: int = 192
+    snippets: int = 6
+    server: bool = True
+    server_idle: int = 1800
+    history_commits: int = 5000
+    # Train after so many new mainline commits; 0 never trains by itself.
+    refresh_commits: int = 50
+    # Bounds of one refresh that starts by itself.
+    refresh_holes: int = 1000
+    refresh_minutes: int = 20
+    adapter_rank: int = 16
+    seed: int = 0
+
+
+def cache_dir() -> Path:
+    """The user's cache folder: models and embedders, shared by all repositories."""
+    override = os.environ.get("GIT_COPILOT_CACHE")
+    return Path(override) if override else platformdirs.user_cache_path(APP)
+
+
+def log_dir() -> Path:
+    """Where reports of unexpected errors go."""
+    return platformdirs.user_log_path(APP)
+
+
+def load_settings(repo: GitRepository | None) -> Settings:
+    """Read the settings that hold in ``repo`` (the user's own where there is no repository).
+
+    :raises CopilotError: a value has the wrong type.
+    """
+    if repo is None:
+        return Settings()
+    committed = {
+        key: value
+        for key, value in repo.config_of_blob(f"HEAD:{REPOSITORY_DEFAULTS}", "copilot").items()
+        if key in HARMLESS
+    }
+    return parse_settings({**committed, **repo.config("copilot")})
+
+
+def parse_settings(values: dict[str, str]) -> Settings:
+    """Turn lower-case configuration keys into :class:`Settings`; unknown keys are ignored."""
+    parsed: dict[str, object] = {}
+    for field in fields(Settings):
+        key = field.name.replace("_", "")
+        if key in values:
+            parsed[field.name] = _convert(key, values[key], type(field.default))
+    return Settings(**parsed)  # type: ignore[arg-type]
+
+
+def _convert(key: str, value: str, kind: type) -> object:
+    if kind is bool:
+        if value.lower() in TRUE | FALSE:
+            return value.lower() in TRUE
+    elif kind is int:
+        if value.isdigit():
+            return int(value)
+    else:
+        return value
+    wanted = "true or false" if kind is bool else "a whole number"
+    raise CopilotError(
+        f"copilot.{key} is {value!r}, not {wanted}", f"mend it with `git config copilot.{key} …`"
+    )

@@ -1,0 +1,211 @@
+"""Cuts a blob into chunks along its syntax. Pure: bytes in, chunks out.
+
+Split then merge, as in cAST (Zhang et al. 2025, arXiv 2506.15655): a node larger than the limit
+is replaced by its children, neighbours that fit together are merged. Chunks cover whole lines.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from git_copilot.index.classify import TEXT
+from git_copilot.index.types import Chunk, Symbol
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+# Bump when the chunks of an unchanged blob would differ: databases made before are rebuilt.
+CHUNKER_VERSION = 1
+# About 250 tokens: several snippets fit beside the file in a small model's prompt.
+MAX_CHUNK_BYTES = 1000
+MAX_CHUNK_LINES = 40
+MAX_SIGNATURE = 160
+# A split node leaves a header this short with the first part of its body.
+MAX_HEADER_LINES = 8
+# Deeper than any code that people write; long expressions nest one level per operator.
+MAX_DEPTH = 64
+_DEFINITION_ENDINGS = ("_definition", "_declaration", "_item", "_spec", "_signature")
+_NOT_NAMES = ("import", "package", "field", "parameter", "namespace_use", "variable")
+
+
+@lru_cache(maxsize=None)
+def _parser(language: str) -> Parser | None:
+    from tree_sitter_language_pack import get_parser
+
+    try:
+        return get_parser(language)  # type: ignore[no-any-return, arg-type, unused-ignore]
+    except LookupError:
+        return None
+
+
+def parse(data: bytes, language: str) -> Node | None:
+    """The root of the syntax tree, or ``None`` for a language without a grammar."""
+    parser = None if language == TEXT else _parser(language)
+    return parser.parse(data).root_node if parser is not None else None
+
+
+class _Lines:
+    """Line numbers (0-based) of byte offsets."""
+
+    def __init__(self, data: bytes) -> None:
+        self.starts = [0]
+        position = data.find(b"\n")
+        while position != -1:
+            self.starts.append(position + 1)
+            position = data.find(b"\n", position + 1)
+        if self.starts[-1] == len(data) and len(self.starts) > 1:
+            self.starts.pop()
+        self.size = len(data)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def at(self, offset: int) -> int:
+        return bisect_right(self.starts, offset) - 1
+
+    def start(self, line: int) -> int:
+        return self.starts[line] if line < len(self.starts) else self.size
+
+
+def chunk_blob(data: bytes, language: str) -> list[Chunk]:
+    """Cut ``data`` into chunks that cover it without overlap, in order.
+
+    :param language: as :func:`git_copilot.index.classify.language_of` names it.
+    """
+    lines = _Lines(data)
+    root = parse(data, language)
+    spans = _windows(lines, 0, len(lines)) if root is None else _syntax_spans(root, lines)
+    symbols = [] if root is None else _symbols(root, data)
+    chunks = []
+    for first, last in spans:
+        start, end = lines.start(first), lines.start(last)
+        text = data[start:end].decode("utf-8", "replace")
+        if not text.strip():
+            continue
+        own = tuple(s for s in symbols if first < s.line <= last)
+        chunks.append(
+            Chunk(
+                start_line=first + 1,
+                end_line=last,
+                start_byte=start,
+                end_byte=end,
+                kind="window" if root is None else (own[0].kind if own else "block"),
+                name=own[0].name if own else "",
+                text=text,
+                symbols=own,
+            )
+        )
+    return chunks
+
+
+def _fits(lines: _Lines, first: int, last: int) -> bool:
+    return (
+        last - first <= MAX_CHUNK_LINES
+        and lines.start(last) - lines.start(first) <= MAX_CHUNK_BYTES
+    )
+
+
+def _windows(lines: _Lines, first: int, last: int) -> list[tuple[int, int]]:
+    """Cut lines ``[first, last)`` into the largest runs that fit (at least one line each)."""
+    spans = []
+    while first < last:
+        end = first + 1
+        while end < last and _fits(lines, first, end + 1):
+            end += 1
+        spans.append((first, end))
+        first = end
+    return spans
+
+
+def _syntax_spans(root: Node, lines: _Lines) -> list[tuple[int, int]]:
+    """Line spans ``[first, last)`` covering the whole blob, broken between syntax nodes."""
+    return _split([root], 0, len(lines), lines, 0)
+
+
+def _split(
+    nodes: list[Node], first: int, last: int, lines: _Lines, depth: int
+) -> list[tuple[int, int]]:
+    """Cut lines ``[first, last)``, which hold ``nodes``, between their children."""
+    if _fits(lines, first, last):
+        return [(first, last)]
+    items = _items([child for node in nodes for child in node.children], first, last)
+    if depth > MAX_DEPTH or not items:
+        return _windows(lines, first, last)
+    spans: list[tuple[int, int]] = []
+    group: tuple[int, int] | None = None
+    for begin, end, children in items:
+        if group is not None and _fits(lines, group[0], end):
+            group = (group[0], end)
+        elif _fits(lines, begin, end):
+            spans.extend([group] if group else [])
+            group = (begin, end)
+        else:
+            if group is not None and group[1] - group[0] <= MAX_HEADER_LINES:
+                begin = group[0]  # a header (`class X:`, decorators) stays with its body
+            elif group is not None:
+                spans.append(group)
+            group = None
+            spans.extend(_split(children, begin, end, lines, depth + 1))
+    return [*spans, group] if group else spans
+
+
+def _items(children: list[Node], first: int, last: int) -> list[tuple[int, int, list[Node]]]:
+    """Contiguous line spans of siblings; those that share a line, and comments with what
+    they stand above, are one item."""
+    starts: list[tuple[int, list[Node]]] = []
+    glue_from = -1
+    for child in children:
+        begin, end = child.start_point.row, child.end_point.row
+        if child.end_point.column == 0 and end > begin:
+            end -= 1  # the node ends with its newline: the next line is not its own
+        if starts and begin <= glue_from:
+            starts[-1][1].append(child)
+        else:
+            starts.append((begin, [child]))
+        # A comment reaches over to the node on the line below it.
+        glue_from = max(glue_from, end + 1 if child.type == "comment" else end)
+    edges = [first, *(max(begin, first) for begin, _ in starts[1:]), last]
+    return [
+        (begin, end, nodes)
+        for begin, end, (_, nodes) in zip(edges, edges[1:], starts, strict=False)
+        if end > begin
+    ]
+
+
+def _symbols(root: Node, data: bytes) -> list[Symbol]:
+    """Every named definition, in order of its line."""
+    found = []
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        pending.extend(reversed(node.children))
+        if not node.is_named or not node.type.endswith(_DEFINITION_ENDINGS):
+            continue
+        if node.type.startswith(_NOT_NAMES):
+            continue
+        name = _name_node(node)
+        if name is None or name.end_byte - name.start_byte > MAX_SIGNATURE:
+            continue
+        header = data[node.start_byte :].split(b"\n", 1)[0][:MAX_SIGNATURE]
+        found.append(
+            Symbol(
+                data[name.start_byte : name.end_byte].decode("utf-8", "replace"),
+                node.type.rsplit("_", 1)[0],
+                node.start_point.row + 1,
+                header.decode("utf-8", "replace").strip(),
+            )
+        )
+    return sorted(found, key=lambda s: s.line)
+
+
+def _name_node(node: Node) -> Node | None:
+    """The identifier that a definition defines (C nests it in declarators)."""
+    named = node.child_by_field_name("name")
+    if named is not None:
+        return named
+    declarator = node.child_by_field_name("declarator")
+    while declarator is not None and declarator.type != "identifier":
+        declarator = declarator.child_by_field_name("declarator")
+    return declarator

@@ -1,0 +1,96 @@
+-- copilot.db: the source of truth. vectors.faiss is a cache of the table `vectors`.
+-- Changes to this file bump SCHEMA_VERSION in db.py.
+
+-- Facts about the whole database.
+--   schema      SCHEMA_VERSION of db.py
+--   chunker     CHUNKER_VERSION of chunk.py that the chunks were made with
+--   interpreter is not here: hooks must not open a database
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- One row per content and language: the same bytes as .py and as .txt are cut differently.
+-- A row stays when no view shows it any more, so that switching back embeds nothing.
+CREATE TABLE blobs (
+    id       INTEGER PRIMARY KEY,
+    oid      TEXT NOT NULL,             -- git's object id, 40 or 64 hex digits
+    language TEXT NOT NULL,             -- tree-sitter's name, or 'text'
+    lines    INTEGER NOT NULL,
+    skipped  TEXT,                      -- why it has no chunks, or NULL
+    UNIQUE (oid, language)
+);
+
+-- Whole lines of a blob. Lines are 1-based and inclusive, bytes are half open.
+CREATE TABLE chunks (
+    id         INTEGER PRIMARY KEY,     -- also the rowid in chunks_fts and the id in FAISS
+    blob_id    INTEGER NOT NULL REFERENCES blobs (id) ON DELETE CASCADE,
+    start_line INTEGER NOT NULL,
+    end_line   INTEGER NOT NULL,
+    start_byte INTEGER NOT NULL,
+    end_byte   INTEGER NOT NULL,
+    kind       TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    text       TEXT NOT NULL
+);
+CREATE INDEX chunks_by_blob ON chunks (blob_id, start_line);
+
+-- Full text over terms.terms(text). Contentless: the words are never read back.
+CREATE VIRTUAL TABLE chunks_fts USING fts5 (
+    terms, content = '', tokenize = "unicode61 remove_diacritics 0 tokenchars '_'"
+);
+
+-- Names that a chunk defines, for definition look-up.
+CREATE TABLE symbols (
+    name      TEXT NOT NULL,
+    chunk_id  INTEGER NOT NULL REFERENCES chunks (id) ON DELETE CASCADE,
+    line      INTEGER NOT NULL,
+    kind      TEXT NOT NULL,
+    signature TEXT NOT NULL
+);
+CREATE INDEX symbols_by_name ON symbols (name);
+CREATE INDEX symbols_by_chunk ON symbols (chunk_id);
+
+-- Vectors as little-endian float16, one per chunk and embedder.
+CREATE TABLE vectors (
+    embedder TEXT NOT NULL,             -- Embedder.name
+    chunk_id INTEGER NOT NULL REFERENCES chunks (id) ON DELETE CASCADE,
+    vector   BLOB NOT NULL,
+    PRIMARY KEY (embedder, chunk_id)
+) WITHOUT ROWID;
+CREATE INDEX vectors_by_chunk ON vectors (chunk_id);
+
+-- What each worktree shows: the tree that `files` lists for it.
+CREATE TABLE views (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,          -- '' for the main worktree, else its folder below .git
+    tree TEXT NOT NULL                  -- object id
+);
+CREATE TABLE files (
+    view_id INTEGER NOT NULL REFERENCES views (id) ON DELETE CASCADE,
+    path    BLOB NOT NULL,              -- raw bytes: git's paths need not be UTF-8
+    blob_id INTEGER NOT NULL REFERENCES blobs (id),
+    PRIMARY KEY (view_id, path)
+) WITHOUT ROWID;
+CREATE INDEX files_by_blob ON files (blob_id, view_id);
+
+-- Commits that were looked at for holes.
+CREATE TABLE commits (
+    oid    TEXT PRIMARY KEY,
+    author TEXT NOT NULL,               -- "Name <email>" after .mailmap
+    time   INTEGER NOT NULL,            -- author time, seconds since 1970
+    status TEXT NOT NULL                -- 'mined', or why nothing was taken: merge, bot, ...
+) WITHOUT ROWID;
+
+-- Spans of blobs that a commit added: the FIM corpus. Text is read from the blob.
+CREATE TABLE holes (
+    id         INTEGER PRIMARY KEY,
+    commit_oid TEXT NOT NULL REFERENCES commits (oid) ON DELETE CASCADE,
+    blob       TEXT NOT NULL,
+    path       BLOB NOT NULL,
+    language   TEXT NOT NULL,
+    start_byte INTEGER NOT NULL,
+    end_byte   INTEGER NOT NULL,
+    kind       TEXT NOT NULL,           -- line, lines
+    UNIQUE (commit_oid, path, start_byte, end_byte)
+);

@@ -1,0 +1,174 @@
+"""Finds chunks of one worktree's view: by words, by meaning, by defined name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from git_copilot.index.db import Database
+from git_copilot.index.fuse import distinct, fuse
+from git_copilot.index.store import view_chunk_ids, view_tree
+from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, fts_query, query_terms
+from git_copilot.index.types import Embedder, Hit
+from git_copilot.index.vectors import VectorIndex
+
+# How many hits each source hands to the fusion.
+CANDIDATES = 40
+# A name defined in more chunks than this (`__init__`, `main`) says nothing.
+MAX_DEFINITIONS = 4
+MAX_DEFINITION_NAMES = 60
+
+_COLUMNS = "c.id, f.path, b.oid, c.start_line, c.end_line, c.text, b.language"
+_JOIN = (
+    " JOIN blobs b ON b.id = c.blob_id JOIN files f ON f.blob_id = c.blob_id"
+    " JOIN views v ON v.id = f.view_id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for.
+
+    ``text`` is what the words and the meaning are taken from, ``names`` are identifiers whose
+    definitions are wanted (best first), ``exclude`` is a path that is known already, ``near``
+    the path of the cursor, ``language`` restricts hits to one language and its kin.
+    """
+
+    text: str
+    names: tuple[str, ...] = ()
+    exclude: str = ""
+    near: str = ""
+    language: str = ""
+
+
+class Searcher:
+    """Searches one view. Holds the FAISS index in memory and brings it up to date by itself."""
+
+    def __init__(self, db: Database, view: str, vectors: VectorIndex | None) -> None:
+        self._db = db
+        self._view = view
+        self._vectors = vectors
+        self._allowed: tuple[str, list[int]] | None = None
+
+    def search(self, query: Query, count: int, embedder: Embedder | None) -> list[Hit]:
+        """The ``count`` best distinct chunks, best first; the order is deterministic."""
+        lists = {
+            "definition": self.definitions(query),
+            "lexical": self.lexical(query),
+            "dense": self.dense(query, embedder) if embedder else [],
+        }
+        return distinct(fuse(lists, query.near), count)
+
+    def lexical(self, query: Query) -> list[Hit]:
+        """By bm25 over whole and split identifiers."""
+        words = query_terms(query.text)
+        if not words:
+            return []
+        sql = (
+            f"SELECT {_COLUMNS}, -bm25(chunks_fts) AS score FROM chunks_fts"
+            f" JOIN chunks c ON c.id = chunks_fts.rowid{_JOIN}"
+            " WHERE chunks_fts MATCH ? AND v.name = ? AND f.path != ?"
+            " AND (? = '' OR b.language = ?)"
+            " ORDER BY score DESC, f.path, c.start_line LIMIT ?"
+        )
+        rows = self._db.query(
+            sql,
+            (
+                fts_query(words),
+                self._view,
+                os.fsencode(query.exclude),
+                query.language,
+                query.language,
+                CANDIDATES,
+            ),
+        )
+        return self._hits(rows)
+
+    def dense(self, query: Query, embedder: Embedder) -> list[Hit]:
+        """By cosine of embeddings."""
+        if self._vectors is None:
+            return []
+        self._vectors.refresh(self._db)
+        vector = embedder.encode([query.text])[0]
+        # The file at the cursor and other languages are dropped afterwards, so ask for more.
+        nearest = self._vectors.search(vector, 3 * CANDIDATES, self._allowed_ids())
+        marks = ",".join("?" * len(nearest))
+        rows = self._db.query(
+            f"SELECT {_COLUMNS}, 0.0 FROM chunks c{_JOIN} WHERE c.id IN ({marks})"
+            " AND v.name = ? AND f.path != ? AND (? = '' OR b.language = ?)",
+            (
+                *(chunk_id for chunk_id, _ in nearest),
+                self._view,
+                os.fsencode(query.exclude),
+                query.language,
+                query.language,
+            ),
+        )
+        scores = dict(nearest)
+        hits = self._hits(rows)
+        hits.sort(key=lambda h: (-scores[h.chunk_id], h.path, h.start_line))
+        return hits[:CANDIDATES]
+
+    def definitions(self, query: Query) -> list[Hit]:
+        """Chunks that define one of the query's names, in the order of the names."""
+        names = [n for n in dict.fromkeys(query.names) if n.lower() not in STOP_WORDS]
+        names = names[:MAX_DEFINITION_NAMES]
+        if not names:
+            return []
+        marks = ",".join("?" * len(names))
+        rows = self._db.query(
+            f"SELECT {_COLUMNS}, 0.0, s.name FROM symbols s JOIN chunks c ON c.id = s.chunk_id"
+            f"{_JOIN} WHERE s.name IN ({marks}) AND v.name = ? AND f.path != ?"
+            " AND (? = '' OR b.language = ?)",
+            (
+                *names,
+                self._view,
+                os.fsencode(query.exclude),
+                query.language,
+                query.language,
+            ),
+        )
+        by_name: dict[str, list[Hit]] = {}
+        for row in rows:
+            by_name.setdefault(str(row[8]), []).extend(self._hits([row[:8]]))
+        found: dict[int, Hit] = {}
+        for name in names:
+            hits = sorted(by_name.get(name, []), key=lambda h: (h.path, h.start_line))
+            if len(hits) <= MAX_DEFINITIONS:
+                for hit in hits:
+                    found.setdefault(hit.chunk_id, hit)
+        return list(found.values())[:CANDIDATES]
+
+    def _allowed_ids(self) -> list[int]:
+        tree = view_tree(self._db, self._view) or ""
+        if self._allowed is None or self._allowed[0] != tree:
+            self._allowed = (tree, view_chunk_ids(self._db, self._view))
+        return self._allowed[1]
+
+    @staticmethod
+    def _hits(rows: Sequence[tuple[object, ...]]) -> list[Hit]:
+        """Rows of :data:`_COLUMNS` and a score. A blob under several paths is one hit: the
+        first path."""
+        hits: dict[int, Hit] = {}
+        for chunk_id, path, oid, first, last, text, language, score in rows:
+            hit = Hit(
+                int(str(chunk_id)),
+                os.fsdecode(bytes(path)),  # type: ignore[call-overload]
+                str(oid),
+                int(str(first)),
+                int(str(last)),
+                str(text),
+                float(str(score)),
+                (),
+                str(language),
+            )
+            kept = hits.get(hit.chunk_id)
+            if kept is None or hit.path < kept.path:
+                hits[hit.chunk_id] = hit
+        return list(hits.values())
+
+
+def names_in(text: str) -> list[str]:
+    """Identifiers of ``text``, those nearest its end first, each once."""
+    return list(dict.fromkeys(reversed(IDENTIFIER.findall(text))))

@@ -1,0 +1,181 @@
+"""What the database holds of blobs, chunks, views and vectors, read and written by id."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from git_copilot.index.db import Database
+from git_copilot.index.terms import terms
+from git_copilot.index.types import Chunk
+
+if TYPE_CHECKING:
+    from git_copilot.index.types import Vectors
+
+BlobKey = tuple[str, str]  # object id, language
+
+
+def view_tree(db: Database, view: str) -> str | None:
+    """The tree that ``view`` shows, or ``None`` before its first sync."""
+    rows = db.query("SELECT tree FROM views WHERE name = ?", (view,))
+    return str(rows[0][0]) if rows else None
+
+
+def known_blobs(db: Database, keys: Iterable[BlobKey]) -> dict[BlobKey, int]:
+    """Database ids of the blobs that are stored already."""
+    wanted = set(keys)
+    return {
+        (str(oid), str(language)): int(str(blob_id))
+        for blob_id, oid, language in db.query("SELECT id, oid, language FROM blobs")
+        if (oid, language) in wanted
+    }
+
+
+def add_blob(
+    connection: sqlite3.Connection,
+    key: BlobKey,
+    lines: int,
+    chunks: Sequence[Chunk],
+    skipped: str | None,
+) -> int:
+    """Store a blob with its chunks, words and symbols; return its database id."""
+    oid, language = key
+    cursor = connection.execute(
+        "INSERT INTO blobs (oid, language, lines, skipped) VALUES (?, ?, ?, ?)",
+        (oid, language, lines, skipped),
+    )
+    blob_id = int(cursor.lastrowid or 0)
+    for chunk in chunks:
+        cursor.execute(
+            "INSERT INTO chunks (blob_id, start_line, end_line, start_byte, end_byte, kind, name,"
+            " text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                blob_id,
+                chunk.start_line,
+                chunk.end_line,
+                chunk.start_byte,
+                chunk.end_byte,
+                chunk.kind,
+                chunk.name,
+                chunk.text,
+            ),
+        )
+        chunk_id = cursor.lastrowid
+        cursor.execute(
+            "INSERT INTO chunks_fts (rowid, terms) VALUES (?, ?)",
+            (chunk_id, " ".join(terms(chunk.text))),
+        )
+        cursor.executemany(
+            "INSERT INTO symbols (name, chunk_id, line, kind, signature) VALUES (?, ?, ?, ?, ?)",
+            [(s.name, chunk_id, s.line, s.kind, s.signature) for s in chunk.symbols],
+        )
+    return blob_id
+
+
+def set_view(
+    connection: sqlite3.Connection,
+    view: str,
+    tree: str,
+    removed: Iterable[str],
+    added: Iterable[tuple[str, int]],
+) -> int:
+    """Make ``view`` show ``tree``: drop ``removed`` paths, then put (path, blob id) ``added``.
+
+    Return how many blobs no view shows any more because of it.
+    """
+    connection.execute(
+        "INSERT INTO views (name, tree) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET tree = excluded.tree",
+        (view, tree),
+    )
+    (view_id,) = connection.execute("SELECT id FROM views WHERE name = ?", (view,)).fetchone()
+    dropped: set[int] = set()
+    for path in removed:
+        dropped.update(
+            blob_id
+            for (blob_id,) in connection.execute(
+                "DELETE FROM files WHERE view_id = ? AND path = ? RETURNING blob_id",
+                (view_id, os.fsencode(path)),
+            ).fetchall()
+        )
+    connection.executemany(
+        "INSERT OR REPLACE INTO files (view_id, path, blob_id) VALUES (?, ?, ?)",
+        ((view_id, os.fsencode(path), blob_id) for path, blob_id in added),
+    )
+    return sum(
+        connection.execute("SELECT 1 FROM files WHERE blob_id = ?", (blob_id,)).fetchone() is None
+        for blob_id in dropped
+    )
+
+
+def view_paths(db: Database, view: str) -> list[str]:
+    """Every path that ``view`` lists."""
+    rows = db.query(
+        "SELECT path FROM files JOIN views ON views.id = view_id WHERE name = ?", (view,)
+    )
+    return [os.fsdecode(bytes(path)) for (path,) in rows]  # type: ignore[call-overload]
+
+
+def unembedded(db: Database, embedder: str, view: str, limit: int) -> list[tuple[int, str]]:
+    """Up to ``limit`` (chunk id, text) of ``view`` that have no vector yet, in id order."""
+    rows = db.query(
+        "SELECT DISTINCT c.id, c.text FROM chunks c JOIN files f ON f.blob_id = c.blob_id"
+        " JOIN views v ON v.id = f.view_id WHERE v.name = ? AND NOT EXISTS"
+        " (SELECT 1 FROM vectors WHERE embedder = ? AND chunk_id = c.id)"
+        " ORDER BY c.id LIMIT ?",
+        (view, embedder, limit),
+    )
+    return [(int(str(chunk_id)), str(text)) for chunk_id, text in rows]
+
+
+def add_vectors(
+    connection: sqlite3.Connection, embedder: str, chunk_ids: Sequence[int], vectors: Vectors
+) -> None:
+    """Store vectors of shape ``(len(chunk_ids), dimensions)`` as float16."""
+    rows = vectors.astype("<f2")
+    connection.executemany(
+        "INSERT OR REPLACE INTO vectors (embedder, chunk_id, vector) VALUES (?, ?, ?)",
+        ((embedder, cid, row.tobytes()) for cid, row in zip(chunk_ids, rows, strict=True)),
+    )
+
+
+def iter_vectors(db: Database, embedder: str, after: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Stream (chunk id, float16 bytes) with ids above ``after``, in id order."""
+    yield from db.connection.execute(
+        "SELECT chunk_id, vector FROM vectors WHERE embedder = ? AND chunk_id > ?"
+        " ORDER BY chunk_id",
+        (embedder, after),
+    )
+
+
+def view_chunk_ids(db: Database, view: str) -> list[int]:
+    """Ids of all chunks that ``view`` shows, ascending."""
+    rows = db.query(
+        "SELECT DISTINCT c.id FROM chunks c JOIN files f ON f.blob_id = c.blob_id"
+        " JOIN views v ON v.id = f.view_id WHERE v.name = ? ORDER BY c.id",
+        (view,),
+    )
+    return [int(str(chunk_id)) for (chunk_id,) in rows]
+
+
+def view_counts(db: Database, view: str, embedder: str) -> dict[str, int]:
+    """Files, chunks and vectors that ``view`` shows."""
+    join = " FROM files f JOIN views v ON v.id = f.view_id"
+    where = " WHERE v.name = ?"
+    chunk_join = f"{join} JOIN chunks c ON c.blob_id = f.blob_id"
+    return {
+        "files": db.scalar(
+            f"SELECT count(*){join} JOIN blobs b ON b.id = f.blob_id{where}"
+            " AND b.skipped IS NULL",
+            (view,),
+        ),
+        "chunks": db.scalar(f"SELECT count(DISTINCT c.id){chunk_join}{where}", (view,)),
+        "vectors": db.scalar(
+            f"SELECT count(DISTINCT c.id){chunk_join}"
+            " JOIN vectors x ON x.chunk_id = c.id AND x.embedder = ?"
+            f"{where}",
+            (embedder, view),
+        ),
+    }
