@@ -195,7 +195,9 @@ class GitRepository:
 
     def resolve(self, revision: str) -> str | None:
         """The object id that ``revision`` names, or ``None``."""
-        code, out, _ = self.try_run("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
+        code, out, _ = self.try_run(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", revision
+        )
         return out.decode().strip() if code == 0 else None
 
     def head_commit(self) -> str | None:

@@ -50,9 +50,7 @@ def list_commits(
     for record in repo.run(*args).split(b"\0"):
         if record:
             oid, parents, author, email, time = record.decode("utf-8", "replace").split("\x1f")
-            commits.append(
-                CommitInfo(oid, tuple(parents.split()), author, email, int(time or 0))
-            )
+            commits.append(CommitInfo(oid, tuple(parents.split()), author, email, int(time or 0)))
     return commits
 
 

@@ -167,8 +167,7 @@ def view_counts(db: Database, view: str, embedder: str) -> dict[str, int]:
     chunk_join = f"{join} JOIN chunks c ON c.blob_id = f.blob_id"
     return {
         "files": db.scalar(
-            f"SELECT count(*){join} JOIN blobs b ON b.id = f.blob_id{where}"
-            " AND b.skipped IS NULL",
+            f"SELECT count(*){join} JOIN blobs b ON b.id = f.blob_id{where} AND b.skipped IS NULL",
             (view,),
         ),
         "chunks": db.scalar(f"SELECT count(DISTINCT c.id){chunk_join}{where}", (view,)),

