@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import platformdirs
+
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 

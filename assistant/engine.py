@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.errors import ModelError
 

@@ -7,7 +7,7 @@ is replaced by its children, neighbours that fit together are merged. Chunks cov
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from git_copilot.index.classify import TEXT
@@ -30,7 +30,7 @@ _DEFINITION_ENDINGS = ("_definition", "_declaration", "_item", "_spec", "_signat
 _NOT_NAMES = ("import", "package", "field", "parameter", "namespace_use", "variable")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parser(language: str) -> Parser | None:
     from tree_sitter_language_pack import get_parser
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from git_copilot.index.errors import ModelError
 from git_copilot.index.types import Embedder
 

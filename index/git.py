@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import git as gitpython
+
 from git_copilot.index.errors import GitError, NotARepository
 from git_copilot.index.types import Change, TreeEntry
 

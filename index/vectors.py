@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
+
 from git_copilot.index.db import Database
 from git_copilot.index.store import iter_vectors
 

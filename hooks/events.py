@@ -1,0 +1,78 @@
+"""What a hook reports, and the one line of text it becomes in the spool.
+
+A line is ``kind TAB received TAB worktree TAB arguments``. The worktree is named by its
+folder inside the repository (``.`` or ``worktrees/<id>``), so the line holds no path that
+a person chose: spaces and newlines in it cannot break the spool, and a repository that is
+moved while events wait still finds them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+HOOKS = ("post-commit", "post-merge", "post-checkout", "post-rewrite")
+
+_KIND = re.compile(r"[a-z][a-z-]{0,40}")
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", " ": "\\s"}
+_UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One firing of a hook.
+
+    ``git_dir`` is the absolute folder of the worktree's own git data, ``args`` what git gave
+    the hook, ``received`` seconds since the epoch (``None`` from the shim: asking for the
+    time would cost it a process).
+    """
+
+    kind: str
+    git_dir: str
+    args: tuple[str, ...] = ()
+    received: float | None = None
+
+
+def encode(event: Event, common_dir: str) -> bytes:
+    """The line for ``event``, newline included.
+
+    :raises ValueError: the kind could not be read back.
+    """
+    if not _KIND.fullmatch(event.kind):
+        raise ValueError(f"no event kind: {event.kind!r}")
+    view = os.path.relpath(event.git_dir, common_dir)
+    if view.startswith(".."):
+        view = event.git_dir
+    received = "-" if event.received is None else f"{event.received:.3f}"
+    args = " ".join(_escape(arg) for arg in event.args)
+    return os.fsencode(f"{event.kind}\t{received}\t{_escape(view)}\t{args}\n")
+
+
+def decode(line: bytes, common_dir: str) -> Event | None:
+    """The event of one line without its newline, or ``None`` when the line is malformed."""
+    fields = os.fsdecode(line).split("\t")
+    if len(fields) != 4 or not _KIND.fullmatch(fields[0]) or not fields[2]:
+        return None
+    try:
+        received = None if fields[1] == "-" else float(fields[1])
+    except ValueError:
+        return None
+    git_dir = os.path.normpath(os.path.join(common_dir, _unescape(fields[2])))  # noqa: PTH118
+    args = tuple(_unescape(arg) for arg in fields[3].split(" ") if arg)
+    return Event(fields[0], git_dir, args, received)
+
+
+def decode_all(data: bytes, common_dir: str) -> tuple[list[Event], int]:
+    """Every event of a spool's bytes, in order, and how many lines were malformed."""
+    lines = [line for line in data.split(b"\n") if line]
+    events = [event for line in lines if (event := decode(line, common_dir)) is not None]
+    return events, len(lines) - len(events)
+
+
+def _escape(text: str) -> str:
+    return "".join(_ESCAPES.get(char, char) for char in text)
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\.", lambda match: _UNESCAPES.get(match[0], match[0]), text)

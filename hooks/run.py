@@ -1,0 +1,106 @@
+"""``git-copilot-hook``: what the pre-commit framework runs. Standard library only.
+
+Records the event, wakes the worker, prints nothing and always exits 0: in post-checkout any
+other status would make ``git checkout`` fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from git_copilot.hooks.events import HOOKS, Event
+from git_copilot.hooks.launch import record_interpreter, recorded_interpreter, start_worker
+from git_copilot.hooks.spool import Spool
+
+STATE_FOLDER = "copilot"  # as in index.git, which would cost the import of GitPython
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Record one event. ``--stage HOOK`` names the hook, else pre-commit's variables do."""
+    # The one broad except of this room. There is no boundary to report to: git's output is
+    # not ours, and the catch-up at query time mends whatever a lost event would have done.
+    with contextlib.suppress(Exception):
+        _record(sys.argv[1:] if argv is None else argv, os.environ)
+    return 0
+
+
+def _record(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    found = describe(argv, env)
+    if found is None:
+        return
+    kind, args = found
+    git_dir, common_dir = _git_dirs()
+    state_dir = common_dir / STATE_FOLDER
+    spool = Spool(state_dir)
+    spool.prepare()
+    spool.append(Event(kind, str(git_dir), args, time.time()))
+    if recorded_interpreter(state_dir) is None and _can_work():
+        record_interpreter(state_dir, sys.executable)
+    start_worker(state_dir)
+
+
+def describe(argv: Sequence[str], env: Mapping[str, str]) -> tuple[str, tuple[str, ...]] | None:
+    """Which hook fired, with the arguments git gave it; ``None`` when it moved nothing."""
+    stage = ""
+    rest = list(argv)
+    if rest and rest[0].startswith("--stage="):
+        stage = rest.pop(0).partition("=")[2]
+    elif len(rest) > 1 and rest[0] == "--stage":
+        stage = rest[1]
+        del rest[:2]
+    stage = stage if stage in HOOKS else _stage(env)
+    if stage == "post-checkout":
+        args: tuple[str, ...] = (
+            env.get("PRE_COMMIT_FROM_REF", ""),
+            env.get("PRE_COMMIT_TO_REF", ""),
+            env.get("PRE_COMMIT_CHECKOUT_TYPE", ""),
+        )
+        args = args if any(args) else (*rest, "", "", "")[:3]
+        return None if args[2] == "0" else (stage, args)
+    if stage == "post-merge":
+        return stage, (env.get("PRE_COMMIT_IS_SQUASH_MERGE") or (rest or ["0"])[0],)
+    if stage == "post-rewrite":
+        return stage, (env.get("PRE_COMMIT_REWRITE_COMMAND") or (rest or [""])[0],)
+    return stage, tuple(rest)
+
+
+def _stage(env: Mapping[str, str]) -> str:
+    if "PRE_COMMIT_IS_SQUASH_MERGE" in env:
+        return "post-merge"
+    if "PRE_COMMIT_CHECKOUT_TYPE" in env:
+        return "post-checkout"
+    if "PRE_COMMIT_REWRITE_COMMAND" in env:
+        return "post-rewrite"
+    return "post-commit"
+
+
+def _git_dirs() -> tuple[Path, Path]:
+    """The worktree's own git folder and the common one."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--absolute-git-dir"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    git_dir = Path(os.fsdecode(done.stdout.removesuffix(b"\n")))
+    try:
+        common = os.fsdecode((git_dir / "commondir").read_bytes().removesuffix(b"\n"))
+    except FileNotFoundError:
+        common = "."
+    return git_dir.resolve(), (git_dir / common).resolve()
+
+
+def _can_work() -> bool:
+    """Whether this very environment has what the worker needs."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "faiss"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

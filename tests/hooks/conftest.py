@@ -1,0 +1,126 @@
+"""A repository with our hooks and a real worker whose handlers do what the test says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gitrepo import GitRepo
+
+from git_copilot.hooks.install import InstallReport, install
+from git_copilot.hooks.launch import WORKER_MODULE
+from git_copilot.hooks.lock import read_pid, worker_alive
+from git_copilot.hooks.spool import Spool
+from git_copilot.index.git import GitRepository
+
+WORKER = """
+import json, logging, os, subprocess, sys, time
+from pathlib import Path
+from git_copilot.hooks.worker import Pace, run_worker
+
+state = Path(sys.argv[1])
+behave = json.loads((state / "behave.json").read_text())
+
+def handler(job):
+    head = subprocess.run(["git", f"--git-dir={job.git_dir}", "rev-parse", "HEAD"],
+                          capture_output=True, text=True).stdout.strip()
+    entry = {"kind": job.kind, "git_dir": job.git_dir, "head": head, "pid": os.getpid(),
+             "env": {k: v for k, v in os.environ.items() if k.startswith(("GIT_", "PYTHON", "VIRTUAL"))},
+             "nice": os.nice(0), "leads_session": os.getsid(0) == os.getpid()}
+    with (state / "began.jsonl").open("a") as out:
+        out.write(json.dumps(entry) + "\\n")
+    time.sleep(behave.get("sleep", 0))
+    if job.kind in behave.get("poison", ()):
+        raise RuntimeError("poison")
+    with (state / "done.jsonl").open("a") as out:
+        out.write(json.dumps(entry) + "\\n")
+
+logging.basicConfig(filename=state / "worker.log")
+sys.exit(run_worker(state, dict.fromkeys(("sync", "mine", "refresh"), handler),
+    log=logging.getLogger(), pace=Pace(backoff_s=0.05, poll_s=0.05, quiet_s=behave.get("quiet", 3))))
+"""
+
+
+class Lab:
+    """``interpreter`` is a real executable that checks how it is called and runs WORKER."""
+
+    def __init__(self, repo: GitRepo, folder: Path) -> None:
+        self.repo = repo
+        self.state = GitRepository.discover(repo.path).state_dir
+        self.spool = Spool(self.state)
+        script = folder / "worker script.py"
+        script.write_text(WORKER)
+        self.interpreter = folder / "my python"
+        self.interpreter.write_text(
+            f'#!/bin/sh\n[ "$1 $2 $3" = "-P -m {WORKER_MODULE}" ] || exit 9\n'
+            f'PYTHONPATH="{Path(__file__).parents[2] / ".dev"}" '
+            f'exec "{sys.executable}" -P "{script}" "$4"\n'
+        )
+        self.interpreter.chmod(0o755)
+
+    def install(self, **behave: object) -> InstallReport:
+        report = install(GitRepository.discover(self.repo.path), str(self.interpreter))
+        self.behave(**behave)
+        return report
+
+    def behave(self, **how: object) -> None:
+        self.state.mkdir(exist_ok=True)
+        (self.state / "behave.json").write_text(json.dumps(how))
+
+    def did(self, name: str = "done", kind: str | None = None) -> list[dict]:
+        path = self.state / f"{name}.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        entries = [json.loads(line) for line in lines]
+        return [entry for entry in entries if kind in (None, entry["kind"])]
+
+    def settle(self, timeout: float = 20) -> None:
+        """Wait until nothing is queued and the worker has left by itself."""
+        self.until(lambda: self.spool.pending() == 0 and worker_alive(self.state) is None, timeout)
+
+    def until(self, condition: Callable[[], object], timeout: float = 20) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                log = self.state / "worker.log"
+                raise AssertionError(f"timed out; {log.read_text() if log.exists() else 'no log'}")
+            time.sleep(0.02)
+
+
+def quietly(repo: GitRepo, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run git with captured output, as an editor does, and insist on success and silence."""
+    done = subprocess.run(
+        ["git", *args],
+        cwd=repo.path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env={**os.environ, **env},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return done
+
+
+@pytest.fixture
+def lab(repo, tmp_path):
+    """The lab, in a repository with one commit; its worker is ended with the test."""
+    repo.commit({"a.txt": "a\n"})
+    made = Lab(repo, tmp_path)
+    yield made
+    pid = worker_alive(made.state) and read_pid(made.state)
+    if pid:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def silent():
+    """:func:`quietly`, for tests that need no lab."""
+    return quietly

@@ -1,0 +1,344 @@
+"""Installing is polite: existing hooks run as before, and uninstalling leaves no trace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gitrepo import GitRepo
+
+from git_copilot.hooks import block
+from git_copilot.hooks import install as install_module
+from git_copilot.hooks.events import HOOKS
+from git_copilot.hooks.install import MANAGER_LINE, install, installed, uninstall
+from git_copilot.index.errors import CopilotError
+from git_copilot.index.git import GitRepository
+
+# Each notes its arguments, its input and its name, and exits 7.
+SH = '#!/bin/sh\nread line\necho "$#:$*:$line:${0##*/}" >>"$OUT"\nexit 7\n'
+BASH = (
+    "#!/usr/bin/env bash\nset -euo pipefail\ntrap 'exit 7' EXIT\nread -r line || true\n"
+    'echo "$#:$*:$line:${0##*/}" >>"$OUT"\ncd /; false\n'
+)
+PYTHON = (
+    f"#!{sys.executable}\nimport os, sys\n"
+    "line = sys.stdin.readline().strip(); args = sys.argv[1:]\n"
+    "name = os.path.basename(sys.argv[0]).removesuffix('.copilot-original')\n"
+    "with open(os.environ['OUT'], 'a') as out:\n"
+    "    out.write(f\"{len(args)}:{' '.join(args)}:{line}:{name}\\n\")\nsys.exit(7)\n"
+)
+POLYGLOT = (
+    f"#!/bin/sh\n'''exec' {sys.executable} \"$0\" \"$@\"\n' '''\n" + PYTHON.partition("\n")[2]
+)
+FOREIGN = {
+    "sh": SH,
+    "bash": BASH,
+    "python": PYTHON,
+    "polyglot": POLYGLOT,
+    "no shebang": SH.partition("\n")[2],
+    "no final newline": SH.removesuffix("\n"),
+    "shebang only": "#!/bin/sh",
+    "empty": "",
+    "latin-1": SH.replace("exit 7", "# caf\udce9\nexit 7"),
+}
+
+
+def snapshot(folder: Path) -> dict[str, tuple]:
+    """Everything below ``folder``: kind, mode and content."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = ("link", os.readlink(path))  # noqa: PTH115
+        elif path.is_dir():
+            found[name] = ("folder", oct(path.stat().st_mode))
+        else:
+            found[name] = ("file", oct(path.stat().st_mode), path.read_bytes())
+    return found
+
+
+def put(path: Path, text: str, mode: int = 0o755) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(os.fsencode(text))
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture
+def found(repo):
+    return GitRepository.discover(repo.path)
+
+
+@pytest.fixture
+def hooks(found):
+    return found.common_dir / "hooks"
+
+
+def test_a_fresh_repository_gets_four_hooks_and_loses_them_again(found, hooks):
+    before = snapshot(hooks)
+    report = install(found)
+    assert (report.hooks, report.changed, report.notes) == (list(HOOKS), True, ())
+    assert installed(found).installed == list(HOOKS)
+    assert installed(found).via == "native"
+    assert (found.state_dir / "python").read_text() == f"{sys.executable}\n"
+    assert os.access(hooks / "post-commit", os.X_OK)
+    once = snapshot(found.common_dir)
+    again = install(found)
+    assert (again.hooks, again.changed) == (list(HOOKS), False)
+    assert snapshot(found.common_dir) == once
+    gone = uninstall(found)
+    assert (gone.hooks, gone.changed, gone.notes) == (list(HOOKS), True, ())
+    assert snapshot(hooks) == before
+    assert (installed(found).installed, installed(found).via) == ([], None)
+    assert not uninstall(found).changed
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o644])
+def test_uninstall_restores_every_kind_of_hook(found, hooks, kind, mode):
+    put(hooks / "post-merge", FOREIGN[kind], mode)
+    before = snapshot(hooks)
+    assert install(found).changed
+    once = snapshot(hooks)
+    assert once["post-merge"] != before["post-merge"]
+    assert not install(found).changed
+    assert snapshot(hooks) == once
+    uninstall(found)
+    assert snapshot(hooks) == before
+
+
+@pytest.mark.parametrize("kind", ["sh", "bash", "python", "polyglot", "no shebang", "latin-1"])
+def test_an_existing_hook_keeps_arguments_input_name_and_exit_code(lab, tmp_path, kind):
+    out = tmp_path / "out"
+    hook = put(lab.repo.git_dir / "hooks/post-checkout", FOREIGN[kind])
+    lab.install()
+    done = subprocess.run(
+        # git, too, hands a script without a shebang to sh
+        [*(["sh"] if kind == "no shebang" else []), hook, "one", "two words", "1"],
+        cwd=lab.repo.path, input=b"a line\n", capture_output=True, env={**os.environ, "OUT": str(out)},
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"", b"")
+    assert out.read_text() == "3:one two words 1:a line:post-checkout\n"
+    lab.settle()
+    assert [job["kind"] for job in lab.did()] == ["sync", "mine", "refresh"]
+
+
+def test_git_itself_sees_the_exit_code_of_the_existing_hook(lab):
+    put(lab.repo.git_dir / "hooks/post-checkout", "#!/bin/sh\nexit 7\n")
+    lab.install()
+    done = subprocess.run(["git", "switch", "-q", "-c", "x"], cwd=lab.repo.path, check=False)
+    assert done.returncode == 1  # git folds it; without the hook it would be 0
+    lab.settle()
+    assert lab.did(kind="sync")
+
+
+def test_a_switched_off_hook_stays_off(lab, tmp_path):
+    put(lab.repo.git_dir / "hooks/post-commit", f"#!/bin/sh\ntouch '{tmp_path}/ran'\n", 0o644)
+    lab.install()
+    lab.repo.commit({"b": "b"})
+    lab.settle()
+    assert lab.did(kind="sync")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("where", ["inside", "outside", "dangling"])
+def test_a_linked_hook_is_wrapped_and_its_target_untouched(lab, tmp_path, where):
+    hooks = lab.repo.git_dir / "hooks"
+    target = lab.repo.path / "tools/all.sh" if where == "inside" else tmp_path / "shared/all.sh"
+    text = f'#!/bin/sh\necho "${{0##*/}} $#" >>"{tmp_path}/out"\n'
+    if where != "dangling":
+        put(target, text)
+    link = "../../tools/all.sh" if where == "inside" else str(target)
+    (hooks / "post-commit").symlink_to(link)
+    (hooks / "post-merge").symlink_to(link)
+    before = snapshot(hooks)
+    lab.install()
+    once = snapshot(hooks)
+    assert not install(GitRepository.discover(lab.repo.path), str(lab.interpreter)).changed
+    assert snapshot(hooks) == once
+    lab.repo.commit({"b": "b"})
+    lab.settle()
+    assert lab.did(kind="sync")
+    if where != "dangling":
+        assert target.read_text() == text
+        assert (tmp_path / "out").read_text() == "post-commit 0\n"
+    uninstall(GitRepository.discover(lab.repo.path))
+    assert snapshot(hooks) == before
+
+
+def test_an_older_block_is_replaced_in_place(found, hooks):
+    put(hooks / "post-commit", SH)
+    put(hooks / "post-merge", PYTHON)
+    before = snapshot(hooks)
+    install(found)
+    current = snapshot(hooks)
+    for name in HOOKS:
+        path = hooks / name
+        path.write_bytes(path.read_bytes().replace(b"trap '' HUP INT", b"echo 0.0.1"))
+    assert snapshot(hooks) != current
+    assert install(found).changed
+    assert snapshot(hooks) == current
+    uninstall(found)
+    assert snapshot(hooks) == before
+
+
+def test_lines_added_since_are_kept(found, hooks):
+    put(hooks / "post-merge", PYTHON)
+    install(found)
+    for name in ("post-commit", "post-merge"):
+        with (hooks / name).open("a") as file:
+            file.write("echo mine\n")
+    report = uninstall(found)
+    assert (hooks / "post-commit").read_text() == "#!/bin/sh\necho mine\n"
+    assert (hooks / "post-merge").read_text().endswith("echo mine\n")
+    assert (hooks / "post-merge.copilot-original").read_text() == PYTHON
+    assert block.START not in (hooks / "post-merge").read_bytes()
+    assert "post-merge was changed" in report.notes[0]
+
+
+def test_installing_killed_between_moving_aside_and_wrapping(found, hooks, monkeypatch):
+    put(hooks / "post-commit", PYTHON)
+    before = snapshot(hooks)
+    with monkeypatch.context() as patch:
+        patch.setattr("git_copilot.hooks.files.put", lambda *_: (_ for _ in ()).throw(KeyError))
+        with pytest.raises(KeyError):
+            install(found)
+    assert (hooks / "post-commit").read_text() == PYTHON  # never a moment without the hook
+    assert (hooks / "post-commit.copilot-original").exists()
+    uninstall(found)
+    assert snapshot(hooks) == before
+    install(found)
+    uninstall(found)
+    assert snapshot(hooks) == before
+
+
+def test_somebody_elses_file_in_the_way_is_not_overwritten(found, hooks):
+    put(hooks / "post-commit", PYTHON)
+    put(hooks / "post-commit.copilot-original", "precious")
+    with pytest.raises(CopilotError, match=r"in the way; .*move it"):
+        install(found)
+    assert (hooks / "post-commit.copilot-original").read_text() == "precious"
+
+
+def test_a_missing_hooks_folder_comes_and_goes(tmp_path):
+    made = GitRepo.init(tmp_path / "bare ü.git", "--bare", "--template=")
+    repo = GitRepository.discover(made.path)
+    assert not (made.path / "hooks").exists()
+    assert install(repo).hooks == list(HOOKS)
+    assert installed(repo).via == "native"
+    uninstall(repo)
+    assert not (made.path / "hooks").exists()
+
+
+def test_a_linked_worktree_shares_the_hooks(repo, found, hooks, tmp_path):
+    repo.commit({"a": "a"})
+    repo.git("worktree", "add", "-q", "--detach", str(tmp_path / "second tree"))
+    linked = GitRepository.discover(tmp_path / "second tree")
+    assert install(linked).changed
+    assert block.START in (hooks / "post-commit").read_bytes()
+    assert not install(found).changed
+    assert installed(linked) == installed(found)
+
+
+def test_a_submodule_has_its_own(repo, tmp_path):
+    inner = GitRepo.init(tmp_path / "inner")
+    inner.commit({"i": "i"})
+    repo.git(
+        "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.path), "sub"
+    )
+    found = GitRepository.discover(repo.path / "sub")
+    install(found)
+    assert block.START in (repo.git_dir / "modules/sub/hooks/post-commit").read_bytes()
+    assert not (repo.git_dir / "hooks/post-commit").exists()
+    assert found.state_dir == repo.git_dir / "modules/sub/copilot"
+
+
+@pytest.mark.parametrize("path", [".husky/_", "~/shared hooks", "/dev/null"])
+def test_a_foreign_hooks_path_is_left_alone_with_one_line_of_advice(repo, found, hermetic, path):
+    repo.git("config", "core.hooksPath", path)
+    folder = repo.path / path if path[0] == "." else Path(path).expanduser()
+    if path != "/dev/null":
+        put(folder / "post-commit", "#!/bin/sh\n")
+    worktree, home = snapshot(repo.path), snapshot(hermetic)
+    report = install(found)
+    assert report.hooks == []
+    assert len(report.notes) == 1
+    assert "\n" not in report.notes[0]
+    assert ("switched off" if path == "/dev/null" else MANAGER_LINE) in report.notes[0]
+    after = snapshot(repo.path)
+    assert {n: v for n, v in after.items() if not n.startswith(".git/copilot")} == worktree
+    assert snapshot(hermetic) == home
+    assert installed(found).via is None
+
+
+def test_the_advised_line_works_in_husky(lab):
+    husky = lab.repo.path / ".husky"
+    put(husky / "_/post-commit", '#!/bin/sh\nsh -e "$(dirname "$0")/../post-commit" "$@"\n')
+    put(husky / "post-commit", f"set -u\n{MANAGER_LINE}\necho ran >>$PWD/ran\n", 0o644)
+    lab.repo.git("config", "core.hooksPath", ".husky/_")
+    report = lab.install()
+    assert report.hooks == ["post-commit"]
+    assert "post-commit" not in report.notes[0].partition("add to ")[2].partition(" there")[0]
+    lab.repo.commit({"b": "b"})
+    lab.settle()
+    assert lab.did(kind="sync")
+    assert (lab.repo.path / "ran").exists()
+    left = uninstall(GitRepository.discover(lab.repo.path))
+    assert "remove git-copilot's lines" in left.notes[-1]
+    lab.repo.commit({"c": "c"})  # the line is silent when git-copilot is gone
+    assert (lab.repo.path / "ran").read_text() == "ran\nran\n"
+
+
+def test_a_git_with_config_hooks_needs_no_file(repo, found, monkeypatch, tmp_path):
+    monkeypatch.setattr(install_module, "CONFIG_HOOKS_SINCE", (2, 0))
+    repo.git("config", "core.hooksPath", str(tmp_path))
+    config = (found.common_dir / "config").read_bytes()
+    report = install(found)
+    assert (report.hooks, report.changed, report.notes) == (list(HOOKS), True, ())
+    assert not install(found).changed
+    assert installed(found).installed == list(HOOKS)
+    # What git 2.54 does with it: the command, by a shell, with the hook's arguments behind it.
+    command = repo.git("config", "hook.git-copilot-post-checkout.command")
+    events = found.state_dir / "spool/events"
+    for flag, count in (("0", 0), ("1", 1)):
+        subprocess.run(
+            ["sh", "-c", f'{command} "$@"', command, "a", "b", flag], cwd=repo.path, check=True
+        )
+        assert (len(events.read_text().splitlines()) if events.exists() else 0) == count
+    assert events.read_text() == "post-checkout\t-\t.\ta b 1\n"
+    uninstall(found)
+    assert (found.common_dir / "config").read_bytes() == config
+    # With the state folder's file gone the command is silent.
+    install(found)
+    (found.state_dir / "hook.sh").unlink()
+    done = subprocess.run(["sh", "-c", command], cwd=repo.path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_hooks_folder_that_cannot_be_written_is_said_in_one_line(found, hooks):
+    for path in hooks.iterdir():
+        path.unlink()
+    hooks.rmdir()
+    hooks.write_text("a file")
+    with pytest.raises(CopilotError) as caught:
+        install(found)
+    assert "cannot be written" in str(caught.value)
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+def test_an_interpreter_that_cannot_run_is_refused(found, tmp_path):
+    with pytest.raises(CopilotError, match="cannot be run"):
+        install(found, str(tmp_path / "nothing"))
+    assert not found.state_dir.exists()
+
+
+def test_another_interpreter_is_recorded(found, tmp_path):
+    install(found)
+    other = put(tmp_path / "py thon", "#!/bin/sh\n")
+    assert install(found, str(other)).changed
+    assert (found.state_dir / "python").read_text() == f"{other}\n"

@@ -1,0 +1,203 @@
+"""``git-copilot-hook`` and the pre-commit framework."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from git_copilot.hooks import run
+from git_copilot.hooks.install import install, installed, uninstall
+from git_copilot.index.git import GitRepository
+
+ROOT = Path(__file__).parents[2]
+STAGES = ("post-commit", "post-merge", "post-checkout", "post-rewrite")
+CONFIG = """\
+repos:
+- repo: local
+  hooks:
+  - id: {id}
+    name: git-copilot sync
+    entry: {entry}
+    language: system
+    always_run: true
+    pass_filenames: false
+    require_serial: true
+    stages: [post-commit, post-merge, post-checkout, post-rewrite]
+"""
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "expected"),
+    [
+        ([], {}, ("post-commit", ())),
+        (["--stage", "post-merge"], {}, ("post-merge", ("0",))),
+        (["--stage=post-rewrite", "amend"], {}, ("post-rewrite", ("amend",))),
+        (["--stage", "nonsense"], {}, ("post-commit", ())),
+        ([], {"PRE_COMMIT_IS_SQUASH_MERGE": "1"}, ("post-merge", ("1",))),
+        ([], {"PRE_COMMIT_REWRITE_COMMAND": "rebase"}, ("post-rewrite", ("rebase",))),
+        (
+            [],
+            {"PRE_COMMIT_CHECKOUT_TYPE": "1", "PRE_COMMIT_FROM_REF": "a", "PRE_COMMIT_TO_REF": "b"},
+            ("post-checkout", ("a", "b", "1")),
+        ),
+        ([], {"PRE_COMMIT_CHECKOUT_TYPE": "0", "PRE_COMMIT_FROM_REF": "a"}, None),
+        (["--stage=post-checkout", "a", "b", "0"], {}, None),
+        (["--stage=post-checkout", "a", "b", "1"], {}, ("post-checkout", ("a", "b", "1"))),
+    ],
+)
+def test_the_hook_is_told_from_option_or_environment(argv, env, expected):
+    assert run.describe(argv, env) == expected
+
+
+def test_the_hook_imports_only_the_standard_library():
+    script = (
+        "import sys; before = set(sys.modules); import git_copilot.hooks.run\n"
+        "print(*{m.partition('.')[0] for m in set(sys.modules) - before}\n"
+        "      - set(sys.stdlib_module_names))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["git_copilot"]
+
+
+def test_it_records_and_wakes(lab, monkeypatch, capfd):
+    lab.install()
+    monkeypatch.chdir(lab.repo.path)
+    monkeypatch.setenv("GIT_DIR", ".git")
+    assert run.main([]) == 0
+    lab.settle()
+    assert [job["kind"] for job in lab.did()] == ["sync", "mine", "refresh"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_a_recorded_interpreter_a_capable_one_records_itself(lab, monkeypatch):
+    monkeypatch.chdir(lab.repo.path)
+    monkeypatch.setattr(run, "start_worker", lambda _state: False)
+    monkeypatch.setattr(run, "_can_work", lambda: False)
+    assert run.main(["--stage", "post-merge"]) == 0
+    assert not (lab.state / "python").exists()
+    assert lab.spool.pending() == 1
+    monkeypatch.setattr(run, "_can_work", lambda: True)
+    assert run.main([]) == 0
+    assert (lab.state / "python").read_text() == f"{sys.executable}\n"
+    (lab.state / "python").write_text(f"{lab.interpreter}\n")  # what is recorded and runs, stays
+    run.main([])
+    assert (lab.state / "python").read_text() == f"{lab.interpreter}\n"
+
+
+@pytest.mark.parametrize("trouble", ["no repository", "no git", "state is a file"])
+def test_trouble_is_swallowed(lab, monkeypatch, capfd, tmp_path, trouble):
+    monkeypatch.chdir(tmp_path if trouble == "no repository" else lab.repo.path)
+    if trouble == "no git":
+        monkeypatch.setenv("PATH", "/nowhere")
+    if trouble == "state is a file":
+        lab.state.write_text("")
+    assert run.main([]) == 0
+    assert capfd.readouterr() == ("", "")
+    assert lab.spool.pending() == 0
+
+
+def test_a_newline_in_the_path_creates_nothing_elsewhere(lab, monkeypatch):
+    odd = lab.repo.path.parent / "a\nb"
+    repo = type(lab.repo).init(odd)
+    monkeypatch.chdir(odd)
+    monkeypatch.setattr(run, "start_worker", lambda _state: False)
+    run.main([])
+    assert (repo.path / ".git/copilot/spool/events").exists()
+    assert sorted(path.name for path in odd.iterdir()) == [".git"]
+
+
+@pytest.fixture
+def framework(lab, hermetic, monkeypatch):
+    """A repository where pre-commit runs `copilot-sync` in every stage."""
+    pytest.importorskip("pre_commit")
+    monkeypatch.setenv("PRE_COMMIT_HOME", str(hermetic / "pre-commit"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / ".dev"))
+    lab.repo.commit(
+        {
+            ".pre-commit-config.yaml": CONFIG.format(
+                id="copilot-sync", entry=f"{sys.executable} -m git_copilot.hooks.run"
+            )
+        }
+    )
+    stages = [flag for stage in STAGES for flag in ("-t", stage)]
+    subprocess.run(
+        [sys.executable, "-m", "pre_commit", "install", *stages],
+        cwd=lab.repo.path, check=True, capture_output=True,
+    )  # fmt: skip
+    return lab
+
+
+def test_hooks_that_pre_commit_runs_for_us_are_left_to_it(framework):
+    lab, found = framework, GitRepository.discover(framework.repo.path)
+    before = {p.name: p.read_bytes() for p in (lab.repo.git_dir / "hooks").iterdir()}
+    report = lab.install()
+    assert "left to pre-commit" in report.notes[0]
+    assert {p.name: p.read_bytes() for p in (lab.repo.git_dir / "hooks").iterdir()} == before
+    status = installed(found)
+    assert (status.installed, status.via) == (list(STAGES), "pre-commit")
+    lab.repo.commit({"b": "b"})
+    lab.settle()
+    assert lab.did(kind="sync")[-1]["head"] == lab.repo.git("rev-parse", "HEAD")
+    count = len(lab.did(kind="sync"))
+    lab.repo.git("switch", "-q", "-c", "topic")
+    lab.settle()
+    assert len(lab.did(kind="sync")) == count + 1
+    assert ".pre-commit-config.yaml" in uninstall(found).notes[-1]
+
+
+def test_pre_commit_without_our_ids_gets_the_block_and_still_runs(framework):
+    lab, found = framework, GitRepository.discover(framework.repo.path)
+    config = CONFIG.format(id="other", entry="touch ran  # no id: copilot-sync here")
+    lab.repo.commit({".pre-commit-config.yaml": config})
+    hook = lab.repo.git_dir / "hooks/post-commit"
+    before = hook.read_bytes()
+    assert lab.install().notes == ()
+    assert (installed(found).via, hook.read_bytes() != before) == ("native", True)
+    lab.repo.commit({"b": "b"})
+    lab.settle()
+    assert len(lab.did(kind="sync")) == 1
+    assert (lab.repo.path / "ran").exists()
+    uninstall(found)
+    assert hook.read_bytes() == before
+
+
+def test_pre_commit_installed_after_us_keeps_our_hook(framework, tmp_path):
+    lab = framework
+    repo = type(lab.repo).init(tmp_path / "later")
+    repo.commit({".pre-commit-config.yaml": "repos: []\n"})
+    found = GitRepository.discover(repo.path)
+    install(found, str(lab.interpreter))
+    command = [sys.executable, "-m", "pre_commit", "install", "-t", "post-commit"]
+    subprocess.run(command, cwd=repo.path, check=True, capture_output=True)
+    hooks = repo.git_dir / "hooks"
+    assert (hooks / "post-commit.legacy").exists()
+    after = (hooks / "post-commit").read_bytes()
+    assert "post-commit" in installed(found).installed
+    assert not install(found, str(lab.interpreter)).changed
+    (found.state_dir / "behave.json").write_text("{}")
+    lab.interpreter.write_text("#!/bin/sh\nexit 0\n")
+    repo.commit({"b": "b"})
+    assert (found.state_dir / "spool/events").read_text() == "post-commit\t-\t.\t\n"
+    uninstall(found)
+    assert (hooks / "post-commit").read_bytes() == after
+    assert not (hooks / "post-commit.legacy").exists()
+
+
+def test_the_manifest_is_valid_and_names_the_console_script():
+    clientlib = pytest.importorskip("pre_commit.clientlib")
+    manifest = {
+        hook["id"]: hook for hook in clientlib.load_manifest(ROOT / ".pre-commit-hooks.yaml")
+    }
+    assert sorted(manifest) == ["copilot-refresh", "copilot-sync"]
+    assert sorted(manifest["copilot-sync"]["stages"]) == sorted(STAGES)
+    assert manifest["copilot-refresh"]["stages"] == ["post-merge"]
+    for hook in manifest.values():
+        assert hook["entry"].split()[0] == "git-copilot-hook"
+        assert (hook["always_run"], hook["pass_filenames"]) == (True, False)
+    assert os.access(ROOT / "hooks/shim.sh", os.R_OK)
