@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Self
 
 from git_copilot.index.chunk import CHUNKER_VERSION
 from git_copilot.index.errors import DatabaseError, NotInitialised
@@ -111,7 +112,7 @@ class Database:
     def close(self) -> None:
         self._connection.close()
 
-    def __enter__(self) -> Database:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

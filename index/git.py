@@ -289,6 +289,10 @@ class GitRepository:
         )
         return self._parse_config(out, prefix) if code == 0 else {}
 
+    def set_config(self, key: str, value: str) -> None:
+        """Set a value in the repository's own configuration."""
+        self.run("config", "--local", key, value)
+
     @staticmethod
     def _parse_config(raw: bytes, prefix: str) -> dict[str, str]:
         values = {}

@@ -101,7 +101,7 @@ def _read_header(line: bytes, found: list[FileAdditions]) -> int:
         found[-1].mode = (match[2] or found[-1].mode.encode()).decode()
     elif match := _NEW_MODE.match(line):
         found[-1].mode = match[1].decode()
-    elif line.startswith(b"+++ b/") or line.startswith(b'+++ "b/'):
+    elif line.startswith((b"+++ b/", b'+++ "b/')):
         found[-1].path = _unquote(line[4:].rstrip(b"\n").rstrip(b"\t"))
     elif match := _HUNK.match(line):
         count = int(match[2]) if match[2] is not None else 1

@@ -13,11 +13,12 @@ CREATE TABLE meta (
 -- One row per content and language: the same bytes as .py and as .txt are cut differently.
 -- A row stays when no view shows it any more, so that switching back embeds nothing.
 CREATE TABLE blobs (
-    id       INTEGER PRIMARY KEY,
-    oid      TEXT NOT NULL,             -- git's object id, 40 or 64 hex digits
-    language TEXT NOT NULL,             -- tree-sitter's name, or 'text'
-    lines    INTEGER NOT NULL,
-    skipped  TEXT,                      -- why it has no chunks, or NULL
+    id         INTEGER PRIMARY KEY,
+    oid        TEXT NOT NULL,           -- git's object id, 40 or 64 hex digits
+    language   TEXT NOT NULL,           -- tree-sitter's name, or 'text'
+    lines      INTEGER NOT NULL,
+    skipped    TEXT,                    -- why it has no chunks, or NULL
+    searchable INTEGER NOT NULL DEFAULT 0, -- 1: its words are in chunks_fts (some view shows it)
     UNIQUE (oid, language)
 );
 

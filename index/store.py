@@ -40,7 +40,8 @@ def add_blob(
     chunks: Sequence[Chunk],
     skipped: str | None,
 ) -> int:
-    """Store a blob with its chunks, words and symbols; return its database id."""
+    """Store a blob with its chunks and symbols; return its database id. Its words become
+    searchable with the first view that shows it."""
     oid, language = key
     cursor = connection.execute(
         "INSERT INTO blobs (oid, language, lines, skipped) VALUES (?, ?, ?, ?)",
@@ -63,10 +64,6 @@ def add_blob(
             ),
         )
         chunk_id = cursor.lastrowid
-        cursor.execute(
-            "INSERT INTO chunks_fts (rowid, terms) VALUES (?, ?)",
-            (chunk_id, " ".join(terms(chunk.text))),
-        )
         cursor.executemany(
             "INSERT INTO symbols (name, chunk_id, line, kind, signature) VALUES (?, ?, ?, ?, ?)",
             [(s.name, chunk_id, s.line, s.kind, s.signature) for s in chunk.symbols],
@@ -104,10 +101,58 @@ def set_view(
         "INSERT OR REPLACE INTO files (view_id, path, blob_id) VALUES (?, ?, ?)",
         ((view_id, os.fsencode(path), blob_id) for path, blob_id in added),
     )
-    return sum(
-        connection.execute("SELECT 1 FROM files WHERE blob_id = ?", (blob_id,)).fetchone() is None
-        for blob_id in dropped
+    return _level_words(connection, view_id, dropped)
+
+
+def _level_words(connection: sqlite3.Connection, view_id: int, dropped: set[int]) -> int:
+    """Keep in the full-text index exactly the blobs that some view shows: the rarity of a word,
+    and with it every rank, must not depend on what was there before.
+
+    Return how many of ``dropped`` no view shows.
+    """
+    hidden = [
+        blob_id
+        for blob_id in sorted(dropped)
+        if not connection.execute("SELECT 1 FROM files WHERE blob_id = ?", (blob_id,)).fetchone()
+    ]
+    shown = connection.execute(
+        "SELECT DISTINCT b.id FROM files f JOIN blobs b ON b.id = f.blob_id"
+        " WHERE f.view_id = ? AND NOT b.searchable ORDER BY b.id",
+        (view_id,),
+    ).fetchall()
+    changes = (
+        (hidden, 0, "INSERT INTO chunks_fts (chunks_fts, rowid, terms) VALUES ('delete', ?, ?)"),
+        ([i for (i,) in shown], 1, "INSERT INTO chunks_fts (rowid, terms) VALUES (?, ?)"),
     )
+    for blob_ids, searchable, statement in changes:
+        for blob_id in blob_ids:
+            rows = connection.execute("SELECT id, text FROM chunks WHERE blob_id = ?", (blob_id,))
+            connection.executemany(
+                statement, [(chunk_id, " ".join(terms(text))) for chunk_id, text in rows]
+            )
+        connection.executemany(
+            "UPDATE blobs SET searchable = ? WHERE id = ?", [(searchable, i) for i in blob_ids]
+        )
+    return len(hidden)
+
+
+def view_names(db: Database, prefix: str) -> list[str]:
+    """Views whose names begin with ``prefix``, oldest first."""
+    rows = db.query("SELECT name FROM views WHERE name GLOB ? ORDER BY id", (f"{prefix}*",))
+    return [str(name) for (name,) in rows]
+
+
+def drop_view(db: Database, view: str) -> None:
+    """Forget what a view shows; its blobs and vectors stay."""
+    with db.transaction() as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT view_id, blob_id FROM files JOIN views ON views.id = view_id"
+            " WHERE name = ?",
+            (view,),
+        ).fetchall()
+        connection.execute("DELETE FROM views WHERE name = ?", (view,))
+        if rows:
+            _level_words(connection, rows[0][0], {blob_id for _, blob_id in rows})
 
 
 def view_paths(db: Database, view: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -99,7 +99,6 @@ class SyncReport:
     chunks_added: int = 0
     chunks_embedded: int = 0
     seconds: float = 0.0
-    skipped: dict[str, int] = field(default_factory=dict)
 
 
 class Embedder(Protocol):

@@ -1,0 +1,52 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# Stamps, so that a second call installs nothing.
+INSTALLED = $(VENV)/.installed-local
+TOOLS = $(VENV)/.installed-tools
+
+.PHONY: demo test lint types wheel-test check clean
+
+demo: $(INSTALLED)  ## the main job on a real repository: this checkout's own history
+	@PATH="$(abspath $(BIN)):$$PATH" docs/demo.sh
+
+test: $(TOOLS)  ## the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(TOOLS)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(TOOLS)
+	$(BIN)/mypy
+
+wheel-test: $(TOOLS)  ## the tests against the built wheel, in an environment of its own
+	rm -rf build dist $(VENV)-wheel
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install --quiet --upgrade "pip>=25.1" setuptools
+	$(VENV)-wheel/bin/python -m pip install --quiet -c constraints.txt torch
+	$(VENV)-wheel/bin/python -m pip install --quiet -c constraints.txt --group tests \
+	    "git-copilot[local] @ file://$$(ls $(abspath dist)/*.whl)"
+	$(VENV)-wheel/bin/python -m pytest $(ARGS)
+
+check: lint types test
+
+# torch first and alone: the pinned version decides which build the others accept.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "installing into $(VENV) (a few minutes the first time)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1" setuptools
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[local]"
+	@touch $@
+
+$(TOOLS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev
+	@touch $@
+
+clean:
+	rm -rf build dist $(VENV) $(VENV)-wheel *.egg-info .mypy_cache .ruff_cache .pytest_cache

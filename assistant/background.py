@@ -1,0 +1,90 @@
+"""The worker's main program: gives :mod:`git_copilot.hooks.worker` the jobs' handlers."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from git_copilot.hooks.plan import Job
+from git_copilot.hooks.worker import run_worker
+from git_copilot.index.errors import BUG, CopilotError
+
+LOG_BYTES, LOG_FILES = 512 * 1024, 2
+# Kept off the cores that the user works on; the worker is niced besides.
+THREADS = "1"
+NICENESS = 15  # training may wait for everything else
+
+
+def worker_log(state_dir: Path, name: str) -> logging.Logger:
+    """A rotated log: ``<state>/log/<name>.log``."""
+    log = logging.getLogger(f"git_copilot.{name}")
+    log.setLevel(logging.INFO)
+    folder = state_dir / "log"
+    folder.mkdir(exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(
+        folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.handlers = [handler]
+    return log
+
+
+def handlers(log: logging.Logger) -> Mapping[str, Callable[[Job], None]]:
+    """What the worker does for each kind of job. Heavy imports wait until a job needs them."""
+
+    def sync(job: Job) -> None:
+        from git_copilot.assistant.jobs import sync_job
+
+        log.info("sync %s", sync_job(Path(job.git_dir)))
+
+    def mine(job: Job) -> None:
+        from git_copilot.assistant.jobs import mine_job
+
+        log.info("mine: %d commits", mine_job(Path(job.git_dir)))
+
+    def refresh(job: Job) -> None:
+        from git_copilot.assistant.jobs import refresh_job
+
+        log.info("refresh: %s", refresh_job(Path(job.git_dir)))
+
+    return {"sync": sync, "mine": mine, "refresh": refresh}
+
+
+def train_in_background(git_dir: Path) -> int:
+    """Train and tell the log; nobody watches this process."""
+    from git_copilot.assistant.jobs import open_repository, train
+
+    os.nice(NICENESS)
+    log = worker_log(open_repository(git_dir).state_dir, "refresh")
+    try:
+        log.info("refresh: %s", train(git_dir))
+    except CopilotError as exc:
+        log.warning("refresh: %s", exc)
+        return exc.exit_code
+    except Exception:
+        log.exception("refresh failed")
+        return BUG
+    return 0
+
+
+def main() -> int:
+    """Entry point: ``python -P -m git_copilot.assistant.background STATE_DIR``, or
+    ``--refresh GIT_DIR`` for the training that a worker starts."""
+    os.environ.setdefault("OMP_NUM_THREADS", THREADS)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        if sys.argv[1] == "--refresh":
+            return train_in_background(Path(sys.argv[2]))
+        state_dir = Path(sys.argv[1]).resolve()
+        log = worker_log(state_dir, "worker")
+    except OSError:
+        return 0  # read-only or vanished: nothing can be kept up to date here
+    return run_worker(state_dir, handlers(log), log=log)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

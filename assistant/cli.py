@@ -1,0 +1,109 @@
+"""The command line: parse, call, print. Commands live in ``commands_*.py``, loaded when named."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+
+import click
+
+from git_copilot.assistant.boundary import package_version, run_guarded
+from git_copilot.assistant.client import SERVED
+from git_copilot.assistant.session import Session
+from git_copilot.assistant.terminal import Terminal
+
+# Command to module: one import per call, so that `status` never waits for torch.
+COMMANDS = {
+    "init": "commands_setup",
+    "install": "commands_setup",
+    "uninstall": "commands_setup",
+    "complete": "commands_complete",
+    "search": "commands_complete",
+    "status": "commands_state",
+    "index": "commands_state",
+    "corpus": "commands_state",
+    "refresh": "commands_adapt",
+    "adapter": "commands_adapt",
+    "eval": "commands_adapt",
+    "model": "commands_setup",
+    "serve": "commands_serve",
+}
+
+
+@dataclass(slots=True)
+class Host:
+    """What a command works with. ``in_server`` is true where the server runs the command."""
+
+    terminal: Terminal
+    session: Session
+    stdin: bytes | None = None
+    in_server: bool = False
+    argv: list[str] = field(default_factory=list)
+
+    def read_stdin(self) -> bytes:
+        """The buffer given with ``--stdin``."""
+        return self.stdin if self.stdin is not None else self.terminal.stdin()
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        module_name = COMMANDS.get(name)
+        if module_name is None:
+            return None
+        module = importlib.import_module(f"git_copilot.assistant.{module_name}")
+        command = getattr(module, f"{name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"there is no command {args[0]!r}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    "git copilot",
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`git help copilot` opens the manual.",
+)
+@click.version_option(package_version(), "--version", prog_name="git-copilot")
+def root() -> None:
+    """Code completion that lives in this Git repository and learns from it."""
+
+
+def dispatch(
+    argv: list[str],
+    terminal: Terminal,
+    session: Session,
+    stdin: bytes | None = None,
+    *,
+    in_server: bool = False,
+) -> int | None:
+    """Run one command line; raises what the error boundary tells."""
+    host = Host(terminal, session, stdin, in_server, argv)
+    result = root.main(args=argv, prog_name="git copilot", standalone_mode=False, obj=host)
+    return result if isinstance(result, int) else None
+
+
+def dispatch_in_server(argv: list[str], terminal: Terminal, session: Session) -> int | None:
+    """What the server runs: its own commands only."""
+    if not argv or argv[0] not in SERVED:
+        raise click.UsageError(f"the server does not run {argv[:1]}")
+    return dispatch(argv, terminal, session, in_server=True)
+
+
+def run(argv: list[str], stdin: bytes | None = None) -> int:
+    """Run a command line in this process and return its exit code."""
+    terminal = Terminal.of_process()
+    session = Session()
+    code = run_guarded(lambda: dispatch(argv, terminal, session, stdin), terminal)
+    session.close()
+    return code

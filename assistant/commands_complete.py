@@ -1,0 +1,194 @@
+"""``complete`` and ``search``: run here, or in the warm server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from git_copilot.assistant import client
+from git_copilot.assistant.cli import Host
+from git_copilot.assistant.complete import Answer, Place, Request, complete, find_place
+from git_copilot.assistant.config import Settings, load_settings
+from git_copilot.assistant.models import resolve_model
+from git_copilot.index.db import DATABASE_NAME
+from git_copilot.index.errors import NotInitialised
+from git_copilot.index.git import GitRepository
+
+SEPARATOR = "----"
+START_SECONDS = 20.0
+
+
+@click.command("complete")
+@click.argument("location", metavar="FILE:LINE[:COL]")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the unsaved buffer from stdin.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
+@click.option("--explain", is_flag=True, help="Say where the completion came from.")
+@click.option("--max-tokens", type=click.IntRange(1, 2048), help="Longest completion, in tokens.")
+@click.option("--no-retrieval", is_flag=True, help="Use no snippets of other files.")
+@click.option("--adapter", metavar="ID|none", help="Use this adapter instead of the current one.")
+@click.option("--model", metavar="NAME", help="Use this model instead of the configured one.")
+@click.option("--at", metavar="COMMIT", help="Answer as at an older commit.")
+@click.option("-n", "count", type=click.IntRange(1, 16), default=1, help="So many candidates.")
+@click.option("--write", is_flag=True, help="Put the completion into the file.")
+@click.option("--no-server", is_flag=True, help="Load the model in this process.")
+@click.pass_obj
+def complete_command(host: Host, /, **options: Any) -> int:
+    """Print the code that belongs at FILE:LINE[:COL].
+
+    Lines and columns count from 1; the column counts characters and defaults to the end of the
+    line.
+    """
+    if options["write"] and (options["from_stdin"] or options["at"]):
+        raise click.UsageError("--write needs the file itself: no --stdin, no --at")
+    request = Request(
+        location=options["location"],
+        cwd=host.terminal.cwd,
+        text=host.read_stdin() if options["from_stdin"] else None,
+        max_tokens=options["max_tokens"],
+        retrieval=not options["no_retrieval"],
+        adapter=options["adapter"],
+        model=options["model"],
+        at=options["at"],
+        count=options["count"],
+    )
+    place = find_place(request)
+    if not options["no_server"]:
+        settings = _check_ready(place, request)
+        code = _through_server(host, settings, request.text)
+        if code is not None:
+            return code
+    answer = complete(
+        request,
+        place,
+        host.session,
+        note=host.terminal.note,
+        cancelled=host.terminal.cancelled,
+    )
+    if options["write"]:
+        from git_copilot.assistant.write import write_completion
+
+        write_completion(answer)
+    _print_answer(host, answer, as_json=options["as_json"], explain=options["explain"])
+    return 0
+
+
+def _check_ready(place: Place, request: Request) -> Settings:
+    """Fail for what the user can mend before anything is started."""
+    if not (place.repo.state_dir / DATABASE_NAME).exists():
+        raise NotInitialised(
+            f"git-copilot does not know {place.repo.name} yet", "run `git copilot init`"
+        )
+    settings = load_settings(place.repo)
+    resolve_model(request.model or settings.model)
+    return settings
+
+
+def _through_server(host: Host, settings: Settings, stdin: bytes | None) -> int | None:
+    """Start a server and let it answer; ``None``: answer in this process."""
+    if host.in_server or not settings.server or not client.can_be_served(host.argv):
+        return None
+    from git_copilot.assistant.server import start_server
+
+    try:
+        client.secure_runtime_dir()
+        pid = start_server()
+    except OSError as exc:
+        host.terminal.note(f"no server could be started ({exc.strerror}); working without")
+        return None
+    if not client.wait_for_server(START_SECONDS):
+        host.terminal.note("the server did not start; working without")
+        return None
+    host.terminal.note(
+        f"started a server (pid {pid}) that keeps the model warm; it stops after "
+        f"{settings.server_idle // 60} idle minutes, or with `git copilot serve --stop`"
+    )
+    return client.ask_server(host.argv, stdin)
+
+
+def _print_answer(host: Host, answer: Answer, *, as_json: bool, explain: bool) -> None:
+    terminal = host.terminal
+    if as_json:
+        fields = answer.fields
+        if explain:
+            fields = {**fields, "explain": answer.explanation}
+        terminal.echo(json.dumps(fields))
+        return
+    terminal.echo(f"\n{SEPARATOR}\n".join(answer.fields.get("candidates", [answer.completion])))
+    if explain:
+        for line in explain_lines(answer):
+            terminal.err.write(f"{line}\n")
+
+
+def explain_lines(answer: Answer) -> list[str]:
+    """The explanation for a person."""
+    fields, more = answer.fields, answer.explanation
+    times = fields["timings_ms"]
+    index = fields["index"]
+    lines = [
+        f"id        {fields['id']}",
+        f"model     {fields['model']}, adapter {fields['adapter'] or 'none'}, {more['mode']}",
+        f"index     tree {index['tree'][:12]}, {'fresh' if index['fresh'] else 'not fresh'}",
+        f"prompt    {fields['prompt_tokens']} tokens, {fields['cached_tokens']} from the cache",
+        f"finish    {fields['finish_reason']}"
+        + (f" by {more['trim_rule']}" if more["trim_rule"] else ""),
+        f"time      retrieve {times['retrieve']:g}, prefill {times['prefill']:g}, "
+        f"decode {times['decode']:g}, total {times['total']:g} ms",
+    ]
+    for snippet in fields["snippets"]:
+        lines.append(
+            f"snippet   {snippet['path']}:{snippet['start_line']}-{snippet['end_line']}  "
+            f"{snippet['tokens']} tokens, {'+'.join(snippet['sources'])}, {snippet['score']:.4f}"
+        )
+    if not fields["snippets"]:
+        lines.append(f"snippet   none ({more['found']} found, none fitted or none was new)")
+    return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].splitlines())]
+
+
+@click.command("search")
+@click.argument("query", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the hits as one JSON object.")
+@click.option("-n", "count", type=click.IntRange(1, 100), default=10, help="So many hits.")
+@click.pass_obj
+def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: int) -> int:
+    """Find code of this repository by words, by meaning and by defined name."""
+    from git_copilot.index.search import Query, names_in
+
+    repo = GitRepository.discover(host.terminal.cwd)
+    workspace = host.session.workspace(repo)
+    embedder = host.session.embedder(workspace.settings, host.terminal.note)
+    workspace.catch_up(embedder)
+    text = " ".join(query)
+    searcher = workspace.searcher(embedder, repo.view_name)
+    hits = searcher.search(Query(text, names=tuple(names_in(text))), count, embedder)
+    if as_json:
+        rows = [
+            {
+                "path": h.path,
+                "blob": h.blob,
+                "start_line": h.start_line,
+                "end_line": h.end_line,
+                "score": round(h.score, 5),
+                "sources": list(h.sources),
+            }
+            for h in hits
+        ]
+        host.terminal.echo(json.dumps({"hits": rows}))
+        return 0
+    prefix = Path()
+    if repo.root is not None and host.terminal.cwd.resolve().is_relative_to(repo.root):
+        depth = len(host.terminal.cwd.resolve().relative_to(repo.root).parts)
+        prefix = Path(*[".."] * depth)
+    for hit in hits:
+        where = f"{prefix / hit.path}:{hit.start_line}"
+        host.terminal.echo(_bold(where, host.terminal.colour))
+        for number, line in enumerate(hit.text.rstrip("\n").split("\n"), hit.start_line):
+            host.terminal.echo(f"{number:>6}  {line}")
+        host.terminal.echo("")
+    return 0
+
+
+def _bold(text: str, colour: bool) -> str:
+    return click.style(text, bold=True, fg="cyan") if colour else text

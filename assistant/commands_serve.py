@@ -1,0 +1,90 @@
+"""``serve``: the warm server, started, asked and stopped by hand."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from git_copilot.assistant import client
+from git_copilot.assistant.cli import Host, dispatch_in_server
+from git_copilot.assistant.config import load_settings
+from git_copilot.assistant.status import server_facts
+from git_copilot.index.errors import CopilotError, NotARepository
+from git_copilot.index.git import GitRepository
+
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+
+
+@click.command("serve")
+@click.option("--foreground", is_flag=True, help="Serve in this terminal until interrupted.")
+@click.option("--stop", is_flag=True, help="Stop the running server.")
+@click.option("--status", is_flag=True, help="Say whether a server runs.")
+@click.option("--json", "as_json", is_flag=True, help="With --status: print JSON.")
+@click.option("--background", is_flag=True, hidden=True)
+@click.pass_obj
+def serve_command(
+    host: Host, /, foreground: bool, stop: bool, status: bool, as_json: bool, background: bool
+) -> int:
+    """Keep the model warm for this user's completions. `complete` starts it by itself."""
+    if stop:
+        return _stop(host)
+    facts = server_facts()
+    if status:
+        return _status(host, facts, as_json=as_json)
+    if facts is not None:
+        host.terminal.note(f"the server runs already (pid {facts['pid']})")
+        return 0
+    if foreground or background:
+        from git_copilot.assistant.server import run_server
+
+        return run_server(dispatch_in_server, _idle_seconds(), foreground=foreground)
+    from git_copilot.assistant.server import start_server
+
+    client.secure_runtime_dir()
+    pid = start_server()
+    if not client.wait_for_server(START_SECONDS):
+        raise CopilotError("the server did not start", "see `git copilot serve --foreground`")
+    host.terminal.note(f"server started (pid {pid})")
+    return 0
+
+
+def _idle_seconds() -> float:
+    """The user's setting, where the server starts in a repository; else the default."""
+    try:
+        return load_settings(GitRepository.discover()).server_idle
+    except NotARepository:
+        return load_settings(None).server_idle
+
+
+def _stop(host: Host) -> int:
+    connection = client.connect()
+    answer = client.exchange(connection, {"op": "stop"}) if connection else None
+    if answer is None:
+        host.terminal.note("no server runs")
+        return 0
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        again = client.connect()
+        if again is None:
+            host.terminal.note(f"server {answer['stopped']} stopped")
+            return 0
+        again.close()
+        time.sleep(0.05)
+    raise CopilotError("the server is still busy", "it stops after the request it works on")
+
+
+def _status(host: Host, facts: dict[str, object] | None, *, as_json: bool) -> int:
+    if as_json:
+        running = {"running": facts is not None, "pid": None}
+        host.terminal.echo(json.dumps({**running, **(facts or {})}))
+    elif facts is None:
+        host.terminal.echo("no server runs")
+    else:
+        host.terminal.echo(
+            f"server {facts['pid']} runs, version {facts['version']}, "
+            f"{facts['requests']} requests in {facts['uptime_s']} s"
+        )
+    return 0

@@ -1,0 +1,150 @@
+"""``status``, ``index`` and ``corpus``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from git_copilot.assistant.cli import Host
+from git_copilot.assistant.config import load_settings
+from git_copilot.assistant.jobs import sync_repository
+from git_copilot.assistant.status import read_status, wait_until_done
+from git_copilot.assistant.terminal import ProgressBar
+from git_copilot.hooks.launch import stop_worker
+from git_copilot.index.db import DATABASE_NAME, Database, remove_database
+from git_copilot.index.errors import NotInitialised
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import corpus_counts, mine
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--wait", is_flag=True, help="Return when nothing is pending and the index is fresh.")
+@click.option("--timeout", type=float, default=120.0, metavar="S", help="Wait at most so long.")
+@click.pass_obj
+def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> int:
+    """Say what is known of this repository, what is pending and what runs."""
+    repo = _initialised()
+    if wait:
+        wait_until_done(repo, timeout)
+    facts = read_status(repo)
+    if as_json:
+        host.terminal.echo(json.dumps(facts))
+        return 0
+    index, corpus, queue = facts["index"], facts["corpus"], facts["queue"]
+    adapters, hooks, server = facts["adapters"], facts["hooks"], facts["server"]
+    fresh = "fresh" if index["fresh"] else "behind HEAD"
+    tree = (index["tree"] or "nothing")[:12]
+    lines = [
+        f"index     {tree}, {fresh}: {index['files']} files, {index['chunks']} chunks, "
+        f"{index['vectors']} vectors",
+        f"corpus    {corpus['holes']} holes of {corpus['commits']} commits "
+        f"by {corpus['authors']} authors",
+        f"adapter   {adapters['current'] or 'none'} ({adapters['count']} kept)",
+        f"queue     {queue['pending']} pending, {queue['running'] or 'nothing'} running",
+        f"hooks     {', '.join(hooks['installed']) or 'none'}"
+        + (f" ({hooks['via']})" if hooks["via"] else ""),
+        f"server    {'pid ' + str(server['pid']) if server['running'] else 'not running'}",
+        f"model     {facts['model']['name']}"
+        + ("" if facts["model"]["ready"] else ", not here: `git copilot model pull`"),
+    ]
+    lines += [
+        f"failed    {s['kind']} after {s['attempts']} tries: {s['error']}"
+        for s in queue["set_aside"]
+    ]
+    for line in lines:
+        host.terminal.echo(line)
+    return 0
+
+
+def _initialised() -> GitRepository:
+    repo = GitRepository.discover()
+    if not (repo.state_dir / DATABASE_NAME).exists():
+        raise NotInitialised(f"git-copilot does not know {repo.name} yet", "run `git copilot init`")
+    return repo
+
+
+@click.command("index")
+@click.option("--rebuild", is_flag=True, help="Start from nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def index_command(host: Host, /, rebuild: bool, as_json: bool) -> int:
+    """Bring the index level with HEAD by hand. Hooks and queries do it by themselves."""
+    repo = _initialised()
+    settings = load_settings(repo)
+    bar = ProgressBar(host.terminal.err)
+    try:
+        if rebuild:
+            stop_worker(repo.state_dir)
+            remove_database(repo.state_dir / DATABASE_NAME)
+            with Database(repo.state_dir / DATABASE_NAME, create=True) as db:
+                mine(repo, db, limit=settings.history_commits, progress=bar)
+        report = sync_repository(repo, settings, bar)
+    finally:
+        bar.finish()
+    fields = dataclasses.asdict(report)
+    if as_json:
+        fields["seconds"] = round(report.seconds, 3)
+        host.terminal.echo(json.dumps(fields))
+    else:
+        host.terminal.echo(
+            f"tree {report.tree[:12]}: {report.blobs_added} files added, "
+            f"{report.blobs_removed} removed, {report.chunks_added} chunks added, "
+            f"{report.chunks_embedded} embedded in {report.seconds:.2f} s"
+        )
+    return 0
+
+
+@click.group("corpus", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def corpus_command(ctx: click.Context, as_json: bool) -> int:
+    """The fill-in-the-middle examples mined from commits."""
+    if ctx.invoked_subcommand is not None:
+        return 0
+    host: Host = ctx.obj
+    repo = _initialised()
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        counts = corpus_counts(db)
+        groups = {
+            "status": db.query("SELECT status, count(*) FROM commits GROUP BY 1 ORDER BY 2 DESC"),
+            "kind": db.query("SELECT kind, count(*) FROM holes GROUP BY 1 ORDER BY 2 DESC"),
+            "language": db.query("SELECT language, count(*) FROM holes GROUP BY 1 ORDER BY 2 DESC"),
+            "author": db.query(
+                "SELECT author, count(*) FROM holes JOIN commits ON oid = commit_oid"
+                " GROUP BY 1 ORDER BY 2 DESC LIMIT 10"
+            ),
+        }
+    if as_json:
+        named = {k: {str(a): b for a, b in rows} for k, rows in groups.items()}
+        host.terminal.echo(json.dumps({**counts, **named}))
+        return 0
+    host.terminal.echo(
+        f"{counts['holes']} holes of {counts['commits']} commits by {counts['authors']} authors"
+    )
+    for title, rows in groups.items():
+        host.terminal.echo(f"\n{title}")
+        for name, number in rows:
+            host.terminal.echo(f"{number:>8}  {name}")
+    return 0
+
+
+@corpus_command.command("export")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE.jsonl|parquet")
+@click.pass_obj
+def corpus_export(host: Host, /, out: Path) -> int:
+    """Write every hole with its text, loadable by Hugging Face datasets."""
+    from git_copilot.assistant.export import export_corpus
+
+    repo = _initialised()
+    bar = ProgressBar(host.terminal.err)
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        try:
+            count = export_corpus(repo, db, out, progress=bar)
+        finally:
+            bar.finish()
+    host.terminal.echo(f"{count} holes in {out}")
+    return 0

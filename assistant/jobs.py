@@ -1,0 +1,121 @@
+"""What the worker does: each job opens what it needs, and everything is resumable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from git_copilot.assistant.config import Settings, load_settings
+from git_copilot.assistant.models import is_ready, resolve_model
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
+from git_copilot.index.types import Embedder, Progress, SyncReport, no_progress
+
+
+def open_repository(git_dir: Path) -> GitRepository:
+    """The worktree whose git folder this is."""
+    common = git_dir
+    linked = git_dir / "commondir"
+    if linked.exists():
+        common = (git_dir / linked.read_text("utf-8").strip()).resolve()
+    return GitRepository(git_dir, common, None)
+
+
+def ready_embedder(settings: Settings) -> Embedder | None:
+    """The configured embedder if it is here."""
+    if not is_ready(settings.embedder):
+        return None
+    from git_copilot.index.embed import load_embedder
+
+    return load_embedder(settings.embedder, resolve_model(settings.embedder))
+
+
+def sync_repository(
+    repo: GitRepository, settings: Settings, progress: Progress = no_progress
+) -> SyncReport:
+    """Bring the index of this worktree level with HEAD, vectors last."""
+    from git_copilot.index.sync import sync
+
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        # Names and words first: they need no embedder, and are findable at once.
+        first = sync(repo, db, None, progress=progress)
+        embedder = ready_embedder(settings)
+        if embedder is None:
+            return first
+        second = sync(repo, db, embedder, progress=progress)
+    return SyncReport(
+        tree=second.tree,
+        blobs_added=first.blobs_added + second.blobs_added,
+        blobs_removed=first.blobs_removed + second.blobs_removed,
+        chunks_added=first.chunks_added + second.chunks_added,
+        chunks_embedded=second.chunks_embedded,
+        seconds=first.seconds + second.seconds,
+    )
+
+
+def sync_job(git_dir: Path) -> SyncReport:
+    """Handle a ``sync`` job."""
+    repo = open_repository(git_dir)
+    return sync_repository(repo, load_settings(repo))
+
+
+def mine_job(git_dir: Path) -> int:
+    """Handle a ``mine`` job: return how many commits were new."""
+    from git_copilot.index.mine import mine
+
+    repo = open_repository(git_dir)
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        return mine(repo, db, limit=load_settings(repo).history_commits)
+
+
+def refresh_job(git_dir: Path) -> str:
+    """Handle a ``refresh`` job: if enough new mainline commits have come, start training in a
+    process of its own, so that the next commits are indexed meanwhile."""
+    from git_copilot.assistant.refresh import refresh_due
+
+    repo = open_repository(git_dir)
+    settings = load_settings(repo)
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        reason = refresh_due(repo, db, settings)
+    if reason is None:
+        return "not due"
+    if not is_ready(settings.model):
+        return f"{reason}, but the model {settings.model} is not here"
+    subprocess.Popen(
+        [sys.executable, "-P", "-m", "git_copilot.assistant.background", "--refresh", git_dir],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=repo.state_dir,
+    )
+    return f"started: {reason}"
+
+
+def train(git_dir: Path) -> str:
+    """Run a refresh that started by itself; return why the candidate was promoted or not.
+
+    :raises CopilotError: another refresh runs, or there is too little to learn from.
+    """
+    from git_copilot.assistant.refresh import run_refresh
+    from git_copilot.index.vectors import VectorIndex
+
+    repo = open_repository(git_dir)
+    settings = load_settings(repo)
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        embedder = ready_embedder(settings)
+        vectors = (
+            VectorIndex.load(db, repo.state_dir, embedder.name, embedder.dimensions)
+            if embedder
+            else None
+        )
+        evidence = run_refresh(
+            repo,
+            db,
+            settings,
+            embedder=embedder,
+            vectors=vectors,
+            seconds=settings.refresh_minutes * 60,
+        )
+    return str(evidence["reason"])

@@ -1,0 +1,191 @@
+"""The warm server of one user: answers commands over a private Unix socket.
+
+It loads models when they are first needed, works on one request at a time (two cores), ends
+itself when idle, and stops a completion whose client has gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from git_copilot.assistant.boundary import package_version, run_guarded
+from git_copilot.assistant.client import secure_runtime_dir, socket_path
+from git_copilot.assistant.session import Session
+from git_copilot.assistant.terminal import Terminal
+from git_copilot.index.errors import CopilotError
+from git_copilot.index.git import REPOSITORY_VARIABLES
+
+# A request is a command line and a buffer; more than this is no request of ours.
+MAX_REQUEST_BYTES = 128 * 2**20
+POLL_SECONDS = 1.0
+
+Runner = Callable[[list[str], Terminal, Session], int | None]
+
+
+class Server:
+    """Accepts connections until it is told to stop or nobody came for ``idle_seconds``."""
+
+    def __init__(self, runner: Runner, idle_seconds: float) -> None:
+        self._runner = runner
+        self._idle_seconds = idle_seconds
+        self._session = Session()
+        self._work = threading.Lock()
+        self._stopping = threading.Event()
+        self._last_used = time.monotonic()
+        self._active = 0
+        self._served = 0
+        self._started = time.time()
+
+    def serve(self) -> int:
+        """Listen until stopped; return the exit code. A second server gives way at once."""
+        path = socket_path()
+        secure_runtime_dir()
+        with path.with_suffix(".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0
+            path.unlink(missing_ok=True)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                listener.bind(str(path))
+                path.chmod(0o600)
+                listener.listen(16)
+                listener.settimeout(POLL_SECONDS)
+                self._accept(listener, path)
+            finally:
+                listener.close()
+                path.unlink(missing_ok=True)
+                self._session.close()
+        return 0
+
+    def _accept(self, listener: socket.socket, path: Path) -> None:
+        while not self._stopping.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                idle = time.monotonic() - self._last_used
+                if not self._active and idle > self._idle_seconds:
+                    return
+                if not path.exists():  # the folder was cleaned: nobody can reach us any more
+                    return
+                continue
+            threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
+
+    def _handle(self, connection: socket.socket) -> None:
+        self._active += 1
+        try:
+            with connection, connection.makefile("rwb") as stream:
+                if not _same_user(connection):
+                    return
+                line = stream.readline(MAX_REQUEST_BYTES)
+                if not line.endswith(b"\n"):
+                    return
+                answer = self._answer(json.loads(line), connection)
+                stream.write(json.dumps(answer).encode() + b"\n")
+                stream.flush()
+        except (OSError, ValueError):
+            pass  # the client went away, or is none of ours
+        finally:
+            self._active -= 1
+            self._last_used = time.monotonic()
+
+    def _answer(self, request: dict[str, Any], connection: socket.socket) -> dict[str, Any]:
+        op = request.get("op")
+        if op == "stop":
+            self._stopping.set()
+            return {"stopped": os.getpid()}
+        if op == "status":
+            return {
+                "pid": os.getpid(),
+                "version": package_version(),
+                "requests": self._served,
+                "uptime_s": round(time.time() - self._started, 1),
+            }
+        if op != "run":
+            return {"declined": f"unknown operation {op!r}"}
+        stdin = request.get("stdin")
+        out, err = io.StringIO(), io.StringIO()
+        terminal = Terminal(
+            cwd=Path(request["cwd"]),
+            stdin=lambda: b"" if stdin is None else str(stdin).encode("latin-1"),
+            out=out,
+            err=err,
+            colour=bool(request.get("colour")),
+            cancelled=lambda: _hung_up(connection),
+        )
+        argv = [str(x) for x in request["argv"]]
+        with self._work:
+            if _hung_up(connection):
+                return {"declined": "cancelled"}
+            code = run_guarded(lambda: self._runner(argv, terminal, self._session), terminal)
+            self._served += 1
+        return {"stdout": out.getvalue(), "stderr": err.getvalue(), "exit_code": code}
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the client closed its end."""
+    with contextlib.suppress(OSError, ValueError):
+        readable, _, _ = select.select([connection], [], [], 0)
+        if not readable:
+            return False
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    return True
+
+
+def _same_user(connection: socket.socket) -> bool:
+    """The folder is private already; where the system tells who connects, check it too."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return True
+    size = struct.calcsize("3i")
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, option, size))
+    return bool(uid == os.getuid())
+
+
+def run_server(runner: Runner, idle_seconds: float, *, foreground: bool = False) -> int:
+    """Serve in this process. In the background the process leaves its parent's session.
+
+    :raises CopilotError: the socket cannot be made.
+    """
+    for name in REPOSITORY_VARIABLES:
+        os.environ.pop(name, None)
+    if not foreground:
+        os.chdir("/")
+    try:
+        return Server(runner, idle_seconds).serve()
+    except OSError as exc:
+        raise CopilotError(
+            f"the server's socket {socket_path()} cannot be made ({exc.strerror})",
+            "set XDG_RUNTIME_DIR to a private folder",
+        ) from exc
+
+
+def start_server() -> int:
+    """Start a server in the background, detached from terminal and pipes; return its pid."""
+    import subprocess
+
+    environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "git_copilot.assistant.client", "serve", "--background"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=environment,
+        cwd="/",
+    )
+    return process.pid

@@ -1,0 +1,176 @@
+"""What stays loaded between completions: models, embedders and open repositories.
+
+A :class:`Session` belongs to one thread at a time; the server guards it with a lock.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from git_copilot.assistant.config import Settings, load_settings
+from git_copilot.assistant.models import is_ready, resolve_model
+from git_copilot.index import store
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import ModelError, NotInitialised
+from git_copilot.index.git import GitRepository
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.engine import Engine
+    from git_copilot.index.search import Searcher
+    from git_copilot.index.types import Embedder
+
+# A catch-up of more blobs than this is left to the worker, and the answer says it is not fresh.
+MAX_CATCH_UP = 200
+MAX_ENGINES = 2
+MAX_REPOSITORIES = 8
+MAX_AT_VIEWS = 4
+AT_PREFIX = "at/"
+
+
+class Workspace:
+    """One worktree with its database and search, kept open."""
+
+    def __init__(self, repo: GitRepository) -> None:
+        self.repo = repo
+        self.db = Database(repo.state_dir / DATABASE_NAME)
+        self._inode = self._stamp()
+        self._searchers: dict[str, tuple[str, Searcher]] = {}
+        self.settings = load_settings(repo)
+
+    def _stamp(self) -> int:
+        try:
+            return self.db.path.stat().st_ino
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def current(self) -> bool:
+        """False once the database was rebuilt or removed under us."""
+        return self._inode == self._stamp()
+
+    def searcher(self, embedder: Embedder | None, view: str) -> Searcher:
+        """The search of a view, with its vectors loaded."""
+        from git_copilot.index.search import Searcher
+        from git_copilot.index.vectors import VectorIndex
+
+        name = embedder.name if embedder else ""
+        held = self._searchers.get(view)
+        if held is None or held[0] != name:
+            vectors = (
+                VectorIndex.load(self.db, self.repo.state_dir, name, embedder.dimensions)
+                if embedder
+                else None
+            )
+            held = (name, Searcher(self.db, view, vectors))
+            self._searchers[view] = held
+        return held[1]
+
+    def catch_up(self, embedder: Embedder | None) -> tuple[str, bool]:
+        """Bring this worktree's view level with HEAD if that is quick.
+
+        :return: the tree that the index stands for, and whether it is HEAD's.
+        """
+        from git_copilot.index.sync import plan_sync, sync
+
+        view = self.repo.view_name
+        head = self.repo.head_tree()
+        tree = store.view_tree(self.db, view) or ""
+        if head is None or head == tree:
+            return tree, True
+        if len(plan_sync(self.repo, self.db, view, head).added) > MAX_CATCH_UP:
+            return tree, False
+        return sync(self.repo, self.db, embedder).tree, True
+
+    def view_at(self, commit: str, embedder: Embedder | None) -> tuple[str, str]:
+        """A view of an older commit's tree: (view, tree). Only new blobs cost anything."""
+        from git_copilot.index.sync import sync
+
+        tree = self.repo.resolve(f"{commit}^{{tree}}")
+        if tree is None:
+            from git_copilot.index.errors import GitError
+
+            raise GitError(f"{commit!r} names no commit here", "`git log` shows those there are")
+        view = f"{AT_PREFIX}{tree}"
+        known = store.view_names(self.db, AT_PREFIX)
+        for old in known[: max(0, len(known) - MAX_AT_VIEWS + 1)]:
+            if old != view:
+                store.drop_view(self.db, old)
+        sync(self.repo, self.db, embedder, view=view, tree=tree)
+        return view, tree
+
+    def close(self) -> None:
+        self.db.close()
+
+
+class Session:
+    """Models, embedders and repositories, least recently used ones dropped."""
+
+    def __init__(self) -> None:
+        self._engines: OrderedDict[tuple[str, str], Engine] = OrderedDict()
+        self._embedders: dict[str, Embedder] = {}
+        self._workspaces: OrderedDict[Path, Workspace] = OrderedDict()
+
+    def workspace(self, repo: GitRepository) -> Workspace:
+        """The open repository, with its settings read anew.
+
+        :raises NotInitialised: ``init`` was never run there.
+        """
+        if not (repo.state_dir / DATABASE_NAME).exists():
+            raise NotInitialised(
+                f"git-copilot does not know {repo.name} yet", "run `git copilot init`"
+            )
+        held = self._workspaces.pop(repo.git_dir, None)
+        if held is not None and not held.current:
+            held.close()
+            held = None
+        if held is None:
+            held = Workspace(repo)
+        else:
+            held.settings = load_settings(repo)
+        self._workspaces[repo.git_dir] = held
+        if len(self._workspaces) > MAX_REPOSITORIES:
+            self._workspaces.popitem(last=False)[1].close()
+        return held
+
+    def embedder(self, settings: Settings, note: Callable[[str], None]) -> Embedder | None:
+        """The configured embedder, or ``None`` (and a note) while it is not here: words and
+        definitions are searched all the same."""
+        from git_copilot.index.embed import load_embedder
+
+        name = settings.embedder
+        if name not in self._embedders:
+            if not is_ready(name):
+                note(f"the embedder {name} is not here yet; `git copilot model pull {name}`")
+                return None
+            self._embedders[name] = load_embedder(name, resolve_model(name))
+        return self._embedders[name]
+
+    def engine(self, model: str, adapter: Path | None) -> Engine:
+        """The model with the adapter merged in, loaded at most once.
+
+        :raises ModelError: the model or the adapter is missing or damaged.
+        """
+        key = (model, str(adapter or ""))
+        held = self._engines.pop(key, None)
+        if held is None:
+            folder = resolve_model(model)
+            if not (folder / "config.json").exists():
+                raise ModelError(f"{model} is not a completion model", "`git copilot model list`")
+            from git_copilot.assistant.engine import Engine
+
+            held = Engine.load(folder, adapter, name=model)
+        self._engines[key] = held
+        while len(self._engines) > MAX_ENGINES:
+            self._engines.popitem(last=False)
+        return held
+
+    def close(self) -> None:
+        """Close every database."""
+        for workspace in self._workspaces.values():
+            with suppress(OSError):
+                workspace.close()
+        self._workspaces.clear()

@@ -1,0 +1,101 @@
+"""What ``git copilot status`` says, and waiting until there is nothing left to do."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from git_copilot.assistant import adapters, client
+from git_copilot.assistant.config import load_settings
+from git_copilot.assistant.jobs import sync_repository
+from git_copilot.assistant.models import is_ready
+from git_copilot.hooks.install import installed
+from git_copilot.hooks.launch import start_worker
+from git_copilot.hooks.spool import Spool
+from git_copilot.hooks.worker import queue_state, worker_alive
+from git_copilot.index import store
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import CopilotError
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import corpus_counts
+
+POLL_SECONDS = 0.1
+
+
+def read_status(repo: GitRepository) -> dict[str, Any]:
+    """The JSON of the contract.
+
+    :raises NotInitialised: ``init`` was never run.
+    """
+    settings = load_settings(repo)
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        counts = store.view_counts(db, repo.view_name, settings.embedder)
+        tree = store.view_tree(db, repo.view_name)
+        corpus = corpus_counts(db)
+    head = repo.head_tree()
+    queue = queue_state(repo.state_dir)
+    hooks = installed(repo)
+    known = adapters.list_adapters(repo.state_dir)
+    server = server_facts()
+    return {
+        "index": {"tree": tree, "head_tree": head, "fresh": is_fresh(tree, head), **counts},
+        "corpus": corpus,
+        "adapters": {
+            "current": adapters.current_adapter(repo.state_dir),
+            "count": len(known),
+        },
+        "queue": {
+            "pending": queue.pending,
+            "running": queue.running.kind if queue.running else None,
+            "set_aside": [
+                {"kind": s.kind, "attempts": s.attempts, "error": s.error}
+                for s in Spool(repo.state_dir).set_aside()
+            ],
+        },
+        "hooks": {"installed": hooks.installed, "via": hooks.via},
+        "server": {"running": server is not None, "pid": server["pid"] if server else None},
+        "model": {"name": settings.model, "ready": is_ready(settings.model)},
+    }
+
+
+def is_fresh(tree: str | None, head: str | None) -> bool:
+    """Whether the index stands for HEAD; on an unborn branch an empty index does."""
+    return tree == head or head is None
+
+
+def server_facts() -> dict[str, Any] | None:
+    """What the running server says of itself, or ``None``."""
+    connection = client.connect()
+    return client.exchange(connection, {"op": "status"}) if connection else None
+
+
+def wait_until_done(repo: GitRepository, timeout: float) -> None:
+    """Return when the spool is empty, no worker runs, and the index is fresh.
+
+    Catches up by itself when no hook told of the change. Training runs in a process of its own
+    and is not waited for.
+
+    :raises CopilotError: ``timeout`` seconds were not enough, or a job was set aside.
+    """
+    deadline = time.monotonic() + timeout
+    settings = load_settings(repo)
+    asked = False
+    while True:
+        queue = queue_state(repo.state_dir)
+        if queue.pending == 0 and queue.running is None:
+            with Database(repo.state_dir / DATABASE_NAME) as db:
+                tree = store.view_tree(db, repo.view_name)
+            if is_fresh(tree, repo.head_tree()):
+                return
+            if not asked:
+                asked = True
+                sync_repository(repo, settings)
+                continue
+        elif worker_alive(repo.state_dir) is None:
+            start_worker(repo.state_dir)
+        if time.monotonic() > deadline:
+            raise CopilotError(
+                f"not done after {timeout:g} s ({queue.pending} pending)",
+                "wait longer with --timeout, or see `git copilot status`",
+            )
+        time.sleep(POLL_SECONDS)

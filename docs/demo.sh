@@ -1,0 +1,64 @@
+#!/bin/sh
+# The main job on a real repository, step by step. Run it with `make demo`.
+set -eu
+say() { printf '\n\033[1m== %s\033[0m\n' "$1"; }
+show() { printf '$ %s\n' "$*"; "$@"; }
+
+source=$(git rev-parse --show-toplevel)
+work=$(mktemp -d)
+# A server of its own, so that nobody's running one is stopped at the end.
+XDG_RUNTIME_DIR=$work/run; export XDG_RUNTIME_DIR; mkdir -m 700 "$XDG_RUNTIME_DIR"
+finish() { git-copilot serve --stop 2>/dev/null || :; rm -rf "$work"; }
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+say "a real repository: a clone of $(basename "$source"), $(git rev-list --count HEAD) commits"
+git clone --quiet "$source" "$work/project"
+cd "$work/project"
+git config user.name "Demo" && git config user.email demo@example.org
+
+say "init: models, index, corpus, hooks"
+show git copilot init
+
+say "a plain commit adds a function; the hook tells the index"
+cat > assistant/elapsed.py <<'PYTHON'
+"""Times in the words of a person."""
+
+
+def humanize_elapsed(seconds: float) -> str:
+    """Return "350 ms", "12 s" or "3 min"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+PYTHON
+git add assistant/elapsed.py
+show git commit --quiet -m "Say how long things took"
+show git copilot status --wait
+show git copilot search -n 1 humanize_elapsed
+
+say "another file calls it: complete at the cursor"
+cat > assistant/report.py <<'PYTHON'
+"""Tells the user what a job took."""
+
+import time
+
+from git_copilot.assistant.elapsed import humanize_elapsed
+
+
+def report_job(name: str, started: float) -> str:
+    """One line about a job that just ended."""
+    seconds = time.monotonic() - started
+    return f"{name} took " + humanize
+PYTHON
+tail -n 2 assistant/report.py
+show git copilot complete --explain assistant/report.py:11
+say "once more: the server is warm now"
+show git copilot complete --json assistant/report.py:11
+
+say "refresh: a LoRA adapter from the commits, promoted only if it wins"
+git copilot refresh --holes 40 --held-out 24 --minutes 3 && code=0 || code=$?
+case $code in
+    0 | 4) ;;
+    *) exit "$code" ;;
+esac
+say "done"

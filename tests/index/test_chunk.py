@@ -1,0 +1,121 @@
+"""Chunks cover a blob in order, along its syntax."""
+
+from __future__ import annotations
+
+import pytest
+from git_copilot.index.chunk import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+PYTHON = b'''"""Module."""
+import os
+
+
+class Greeter:
+    """Greets."""
+
+    def __init__(self, name):
+        self.name = name
+
+    # how loud
+    @property
+    def volume(self):
+        return 11
+
+
+def helper(a,
+           b):
+    return a + b
+'''
+
+
+def names(data, language="python"):
+    return [s.name for c in chunk_blob(data, language) for s in c.symbols]
+
+
+def test_every_definition_is_a_symbol_with_its_line():
+    symbols = [s for c in chunk_blob(PYTHON, "python") for s in c.symbols]
+    assert [(s.name, s.kind, s.line) for s in symbols] == [
+        ("Greeter", "class", 5),
+        ("__init__", "function", 8),
+        ("volume", "function", 13),
+        ("helper", "function", 17),
+    ]
+    assert symbols[-1].signature == "def helper(a,"
+
+
+def test_a_small_file_is_one_chunk():
+    (chunk,) = chunk_blob(PYTHON, "python")
+    assert (chunk.start_line, chunk.end_line) == (1, 19)
+    assert chunk.text == PYTHON.decode()
+
+
+def test_a_large_file_breaks_before_definitions():
+    body = b"".join(
+        b"def f%d(x):\n" % i
+        + b"    x = x * 31 + 7  # padding of the body\n" * 12
+        + b"    return x\n\n\n"
+        for i in range(5)
+    )
+    chunks = chunk_blob(body, "python")
+    assert [c.name for c in chunks] == ["f0", "f1", "f2", "f3", "f4"]
+    assert all(c.text.startswith(f"def f{i}") for i, c in enumerate(chunks))
+
+
+def test_comments_and_decorators_stay_with_what_they_stand_above():
+    filler = b"    y = 1  # something to fill the body of it all\n" * 15
+    source = b"def a():\n" + filler + b"\n# about b\n@deco\ndef b():\n" + filler
+    assert chunk_blob(source, "python")[-1].text.startswith("# about b\n@deco\ndef b")
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "wanted"),
+    [
+        ("javascript", b"class A { run() {} }\nfunction go(x) { return x }\n", ["A", "run", "go"]),
+        ("go", b"package p\nfunc Do(x int) int { return x }\ntype T struct {}\n", ["Do", "T"]),
+        ("rust", b"fn add(a: i32) -> i32 { a }\nstruct P { x: i32 }\n", ["add", "P"]),
+        ("c", b"static int f(int a)\n{\n  return a;\n}\n", ["f"]),
+        ("java", b"class A { int f(int x) { return x; } }\n", ["A", "f"]),
+    ],
+)
+def test_definitions_in_other_languages(language, source, wanted):
+    assert names(source, language) == wanted
+
+
+def test_text_is_cut_into_windows_that_fit():
+    chunks = chunk_blob(b"some words on a line\n" * 500, "text")
+    assert all(c.kind == "window" for c in chunks)
+    assert all(len(c.text) <= MAX_CHUNK_BYTES for c in chunks)
+    assert chunks[-1].end_line == 500
+
+
+def test_deeply_nested_code_does_not_overflow():
+    source = b"x = " + b"(" * 3000 + b"1" + b")" * 3000 + b"\n" + b"y = 1\n" * 200
+    assert chunk_blob(source, "python")[-1].end_line == 201
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            b"def f(x):", b"    return x", b"class A:", b"    def m(self):", b"        pass", b"",
+            b"# comment", b"x = [", b"]", b"'''", b"\xff\xfe", "é = 'ü'".encode(), b"\t\tif x:",
+            b"@deco", b"if True:", b"else:", b"y = 1  # " + b"long " * 60,
+        ]
+    ),
+    max_size=150,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(LINES, st.booleans(), st.sampled_from(["python", "javascript", "text"]))
+def test_chunks_cover_every_line_with_text_once_and_in_order(lines, newline, language):
+    data = b"\n".join(lines) + (b"\n" if newline else b"")
+    chunks = chunk_blob(data, language)
+    covered = []
+    for chunk in chunks:
+        assert data[chunk.start_byte : chunk.end_byte].decode("utf-8", "replace") == chunk.text
+        assert chunk.end_line - chunk.start_line < MAX_CHUNK_LINES
+        covered.extend(range(chunk.start_line, chunk.end_line + 1))
+    assert covered == sorted(set(covered))
+    for number, line in enumerate(data.split(b"\n"), 1):
+        assert not line.strip() or number in covered

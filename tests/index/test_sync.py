@@ -1,0 +1,262 @@
+"""The index shows HEAD's tree, costs the difference, and embeds no blob twice."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from fakes import HashingEmbedder
+from git_copilot.index import store
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import DatabaseError, NotInitialised
+from git_copilot.index.git import GitRepository
+from git_copilot.index.search import Query, Searcher, names_in
+from git_copilot.index.sync import sync
+from git_copilot.index.vectors import VectorIndex
+
+
+@pytest.fixture
+def embedder():
+    return HashingEmbedder()
+
+
+def open_db(repo, folder):
+    folder.mkdir(exist_ok=True)
+    return GitRepository.discover(repo.path), Database(folder / DATABASE_NAME, create=True)
+
+
+def contents(db, view=""):
+    """Everything the view shows, without database ids."""
+    rows = db.query(
+        "SELECT f.path, b.oid, b.language, c.start_line, c.end_line, c.kind, c.name, c.text,"
+        " x.vector FROM files f JOIN views v ON v.id = f.view_id JOIN blobs b ON b.id = f.blob_id"
+        " LEFT JOIN chunks c ON c.blob_id = b.id LEFT JOIN vectors x ON x.chunk_id = c.id"
+        " WHERE v.name = ? ORDER BY 1, 4",
+        (view,),
+    )
+    return rows
+
+
+def searches(db, folder, embedder, view=""):
+    vectors = VectorIndex.load(db, folder, embedder.name, embedder.dimensions)
+    searcher = Searcher(db, view, vectors)
+    found = []
+    for text in ("alpha value", "compute_total result", "class Thing method", "return beta"):
+        query = Query(text, names=tuple(names_in(text)))
+        found.append(
+            [
+                (h.path, h.start_line, round(h.score, 9), h.sources)
+                for h in searcher.search(query, 8, embedder)
+            ]
+        )
+    return found
+
+
+def test_first_sync_then_nothing_to_do(repo, tmp_path, embedder):
+    repo.commit({"a.py": "def alpha():\n    return 1\n", "logo.png": b"\x89PNG\0\0"})
+    git, db = open_db(repo, tmp_path / "s")
+    first = sync(git, db, embedder)
+    assert (first.blobs_added, first.chunks_added, first.chunks_embedded) == (2, 1, 1)
+    assert first.tree == repo.git("rev-parse", "HEAD^{tree}")
+    again = sync(git, db, embedder)
+    assert (again.blobs_added, again.blobs_removed, again.chunks_added, again.chunks_embedded) == (
+        0, 0, 0, 0,
+    )  # fmt: skip
+
+
+def test_move_and_branch_switch_embed_nothing(repo, tmp_path, embedder):
+    repo.commit({"a.py": "def alpha():\n    return 1\n"})
+    git, db = open_db(repo, tmp_path / "s")
+    sync(git, db, embedder)
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"b.py": "def beta():\n    return 2\n"})
+    sync(git, db, embedder)
+    embedded = len(embedder.encoded)
+    repo.git("mv", "a.py", "moved.py")
+    repo.commit({})
+    sync(git, db, embedder)
+    repo.git("checkout", "-q", "main")
+    sync(git, db, embedder)
+    repo.git("checkout", "-q", "side")
+    sync(git, db, embedder)
+    assert len(embedder.encoded) == embedded == 2
+    assert sorted(store.view_paths(db, "")) == ["b.py", "moved.py"]
+
+
+def test_removed_blobs_are_counted_and_not_found(repo, tmp_path, embedder):
+    repo.commit({"a.py": "def alpha():\n    return 1\n", "b.py": "def beta():\n    return 2\n"})
+    git, db = open_db(repo, tmp_path / "s")
+    sync(git, db, embedder)
+    repo.git("rm", "-q", "a.py")
+    repo.commit({})
+    assert sync(git, db, embedder).blobs_removed == 1
+    searcher = Searcher(db, "", None)
+    assert searcher.definitions(Query("", names=("alpha",))) == []
+    assert searcher.lexical(Query("alpha")) == []
+
+
+def test_chunks_without_embedder_are_found_at_once_and_embedded_later(repo, tmp_path, embedder):
+    repo.commit({"a.py": "def alpha():\n    return 1\n"})
+    git, db = open_db(repo, tmp_path / "s")
+    assert sync(git, db, None).chunks_embedded == 0
+    assert [h.path for h in Searcher(db, "", None).search(Query("alpha"), 5, None)] == ["a.py"]
+    assert sync(git, db, embedder).chunks_embedded == 1
+
+
+def test_what_is_left_out(repo, tmp_path, embedder):
+    repo.commit(
+        {
+            "big.py": "x = 1\n" * 200_000,
+            "min.js": "var a=1;" * 2000,
+            "package-lock.json": "{}\n",
+            "node_modules/x/index.js": "module.exports = 1\n",
+            "lfs.bin": "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "empty.py": "",
+            "latin.py": "s = 'caf\xe9'\n".encode("latin-1"),
+        }
+    )
+    (repo.path / "link.py").symlink_to("latin.py")
+    repo.commit({})
+    git, db = open_db(repo, tmp_path / "s")
+    sync(git, db, embedder)
+    assert {row[0] for row in contents(db) if row[7] is not None} == {b"latin.py"}
+    reasons = dict(db.query("SELECT skipped, count(*) FROM blobs GROUP BY 1"))
+    assert reasons == {"large": 1, "long lines": 1, "lfs": 1, "empty": 1, None: 1}
+
+
+def test_old_tree_gone_starts_from_the_new_one(repo, tmp_path, embedder):
+    repo.commit({"a.py": "def alpha():\n    return 1\n"})
+    git, db = open_db(repo, tmp_path / "s")
+    sync(git, db, embedder)
+    with db.transaction() as connection:
+        connection.execute("UPDATE views SET tree = ?", ("1" * 40,))
+    repo.git("mv", "a.py", "b.py")
+    repo.commit({})
+    sync(git, db, embedder)
+    assert store.view_paths(db, "") == ["b.py"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_sequence_of_changes_equals_a_fresh_build(repo, tmp_path, embedder, seed):
+    rng = random.Random(seed)
+    words = ["alpha", "beta", "compute_total", "Thing", "value", "result"]
+
+    def source():
+        return "".join(
+            f"def {rng.choice(words)}_{rng.randrange(9)}({rng.choice(words)}):\n"
+            f"    return {rng.choice(words)} + {rng.randrange(99)}\n\n\n"
+            for _ in range(rng.randrange(1, 12))
+        )
+
+    repo.commit({f"f{i}.py": source() for i in range(4)})
+    git, db = open_db(repo, tmp_path / "s")
+    branches = ["main"]
+    for step in range(14):
+        files = repo.git("ls-files").split()
+        action = rng.choice(["edit", "add", "move", "remove", "branch", "switch", "merge", "reset"])
+        if action == "edit" and files:
+            repo.commit({rng.choice(files): source()})
+        elif action == "add":
+            repo.commit({f"d{step}/g.py": source()})
+        elif action == "move" and files:
+            repo.git("mv", rng.choice(files), f"moved{step}.py")
+            repo.commit({})
+        elif action == "remove" and len(files) > 1:
+            repo.git("rm", "-q", rng.choice(files))
+            repo.commit({})
+        elif action == "branch":
+            branches.append(f"b{step}")
+            repo.git("checkout", "-q", "-b", branches[-1])
+        elif action == "switch":
+            repo.git("checkout", "-q", rng.choice(branches))
+        elif action == "merge":
+            repo.git("merge", "-q", "-X", "theirs", "--no-edit", rng.choice(branches), check=False)
+            repo.git("reset", "-q", "--hard")
+        elif action == "reset":
+            repo.git("reset", "-q", "--hard", "HEAD~1", check=False)
+        if rng.random() < 0.6:
+            sync(git, db, embedder)
+    sync(git, db, embedder)
+    assert len(embedder.encoded) == len(set(embedder.encoded)) or _same_text_in_two_blobs(db)
+    fresh_git, fresh = open_db(repo, tmp_path / "fresh")
+    sync(fresh_git, fresh, HashingEmbedder())
+    assert contents(db) == contents(fresh)
+    assert searches(db, tmp_path / "s", embedder) == searches(fresh, tmp_path / "fresh", embedder)
+
+
+def _same_text_in_two_blobs(db):
+    return bool(db.query("SELECT 1 FROM chunks GROUP BY text HAVING count(DISTINCT blob_id) > 1"))
+
+
+def test_worktrees_share_chunks(repo, tmp_path, embedder):
+    repo.commit({"a.py": "def alpha():\n    return 1\n"})
+    git, db = open_db(repo, tmp_path / "s")
+    sync(git, db, embedder)
+    repo.git("worktree", "add", "-q", str(tmp_path / "linked"))
+    linked = GitRepository.discover(tmp_path / "linked")
+    report = sync(linked, db, embedder)
+    assert (report.blobs_added, report.chunks_embedded) == (0, 0)
+    assert store.view_paths(db, "worktrees/linked") == ["a.py"]
+
+
+def test_missing_database_says_init(tmp_path):
+    with pytest.raises(NotInitialised, match="git copilot init"):
+        Database(tmp_path / DATABASE_NAME)
+
+
+def test_damaged_database_says_rebuild(tmp_path):
+    path = tmp_path / DATABASE_NAME
+    path.write_bytes(b"this is not a database, whatever its name says" * 100)
+    with pytest.raises(DatabaseError, match="--rebuild"):
+        Database(path)
+
+
+def test_a_failed_transaction_leaves_nothing(repo, tmp_path):
+    _, db = open_db(repo, tmp_path / "s")
+    with pytest.raises(RuntimeError), db.transaction() as connection:
+        connection.execute("INSERT INTO meta VALUES ('k', 'v')")
+        raise RuntimeError
+    assert db.query("SELECT value FROM meta WHERE key = 'k'") == []
+
+
+class TestVectorSnapshot:
+    def build(self, repo, tmp_path, embedder):
+        repo.commit({f"f{i}.py": f"def name_{i}():\n    return {i}\n" for i in range(20)})
+        git, db = open_db(repo, tmp_path / "s")
+        sync(git, db, embedder)
+        index = VectorIndex.load(db, tmp_path / "s", embedder.name, embedder.dimensions)
+        index.save(tmp_path / "s")
+        return git, db
+
+    @pytest.mark.parametrize("damage", ["truncate", "garbage", "remove", "facts"])
+    def test_damage_is_rebuilt_from_the_database(self, repo, tmp_path, embedder, damage):
+        _, db = self.build(repo, tmp_path, embedder)
+        encoded = len(embedder.encoded)
+        path = tmp_path / "s" / "vectors.faiss"
+        if damage == "truncate":
+            path.write_bytes(path.read_bytes()[:100])
+        elif damage == "garbage":
+            path.write_bytes(b"x" * path.stat().st_size)
+        elif damage == "remove":
+            path.unlink()
+        else:
+            path.with_suffix(".json").write_text("{")
+        index = VectorIndex.load(db, tmp_path / "s", embedder.name, embedder.dimensions)
+        assert index.size == 20
+        assert len(embedder.encoded) == encoded
+
+    def test_tail_is_added_to_the_snapshot(self, repo, tmp_path, embedder):
+        git, db = self.build(repo, tmp_path, embedder)
+        repo.commit({"new.py": "def brand_new():\n    return 0\n"})
+        sync(git, db, embedder)
+        index = VectorIndex.load(db, tmp_path / "s", embedder.name, embedder.dimensions)
+        assert index.size == 21
+        (best, *_) = index.search(embedder.encode(["brand_new"])[0], 3)
+        assert best[0] == db.scalar("SELECT max(id) FROM chunks")
+
+    def test_search_stays_within_the_allowed(self, repo, tmp_path, embedder):
+        _, db = self.build(repo, tmp_path, embedder)
+        index = VectorIndex.load(db, tmp_path / "s", embedder.name, embedder.dimensions)
+        found = index.search(embedder.encode(["name"])[0], 10, [3, 5])
+        assert {i for i, _ in found} <= {3, 5}
+        assert index.search(embedder.encode(["name"])[0], 10, []) == []
