@@ -27,7 +27,8 @@ def run_guarded(action: Callable[[], int | None], terminal: Terminal) -> int:
         return exc.exit_code
     except click.UsageError as exc:
         command = exc.ctx.command_path if exc.ctx else APP
-        terminal.note(f"{_one_line(exc.format_message())}; see `{command} -h`")
+        problem = _one_line(exc.format_message()).rstrip(".")
+        terminal.note(f"{problem}; see `{command} -h`")
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         terminal.note("interrupted; what was finished is kept")

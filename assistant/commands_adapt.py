@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,7 @@ from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import mine
 from git_copilot.index.types import Embedder
 
-if False:  # for annotations only; FAISS is loaded when a command runs
+if TYPE_CHECKING:
     from git_copilot.index.vectors import VectorIndex
 
 

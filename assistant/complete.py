@@ -24,7 +24,8 @@ from git_copilot.index.errors import CopilotError, GitError, LocationError
 from git_copilot.index.git import GitRepository
 
 if TYPE_CHECKING:
-    from git_copilot.assistant.engine import Generation, Sampling
+    from git_copilot.assistant.config import Settings
+    from git_copilot.assistant.engine import Engine, Generation
     from git_copilot.assistant.prompt import Prompt
     from git_copilot.index.types import Hit
 
@@ -123,69 +124,47 @@ def complete(
     :param note: gets remarks for the user (an embedder that is missing, say).
     :raises CopilotError: something the user can mend.
     """
-    from git_copilot.assistant.engine import Sampling
-    from git_copilot.assistant.prompt import Budget, build_prompt
-
     begun = time.perf_counter()
     workspace = session.workspace(place.repo)
     settings = workspace.settings
     model = request.model or settings.model
     hits, tree, fresh = _retrieve(request, place, workspace, session, note)
-    retrieved = time.perf_counter()
+    retrieve_ms = (time.perf_counter() - begun) * 1000
     adapter = _adapter(request, workspace, model, note)
-    engine = session.engine(
-        model, adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
-    )
-    document = place.document
-    prompt = build_prompt(
-        engine.tokenizer,
-        path=place.path,
-        language=language_of(place.path),
-        prefix=document.prefix,
-        suffix=document.suffix,
-        snippets=hits,
-        budget=Budget(settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens),
-        repository=place.repo.name,
-    )
-    max_tokens = request.max_tokens or settings.max_tokens
-    generations, texts, rules = [], [], []
-    for index in range(request.count):
-        sampling = Sampling(
-            max_tokens=max_tokens,
-            temperature=CANDIDATE_TEMPERATURE if index else 0.0,
-            seed=settings.seed + index,
-        )
-        generation, text, rule = _generate(engine, prompt, sampling, document, cancelled)
-        generations.append(generation)
-        texts.append(text)
-        rules.append(rule)
-    first = generations[0]
+    folder = adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
+    engine = session.engine(model, folder)
+    prompt = _prompt(engine, place, hits, settings)
+    candidates = [
+        _generate(engine, prompt, place.document, request, settings, index, cancelled)
+        for index in range(request.count)
+    ]
+    first, text, rule = candidates[0]
     fields: dict[str, Any] = {
         "id": _answer_id(place, tree, model, adapter, prompt.ids),
-        "completion": texts[0],
+        "completion": text,
         "file": place.path,
-        "line": document.line,
-        "column": document.column,
+        "line": place.document.line,
+        "column": place.document.column,
         "model": model,
         "adapter": adapter,
-        "finish_reason": _finish(first.finish, rules[0]),
+        "finish_reason": "trimmed" if rule is not None else first.finish,
         "index": {"tree": tree, "fresh": fresh},
         "snippets": [_snippet(hit, tokens) for hit, tokens in prompt.snippets],
         "prompt_tokens": len(prompt.ids),
         "cached_tokens": first.cached_tokens,
         "completion_tokens": first.tokens,
         "timings_ms": {
-            "retrieve": round((retrieved - begun) * 1000, 1),
+            "retrieve": round(retrieve_ms, 1),
             "prefill": round(first.prefill_ms, 1),
             "decode": round(first.decode_ms, 1),
             "total": round((time.perf_counter() - begun) * 1000, 1),
         },
     }
     if request.count > 1:
-        fields["candidates"] = texts
+        fields["candidates"] = [each for _, each, _ in candidates]
     explanation = {
         "mode": prompt.mode,
-        "trim_rule": rules[0],
+        "trim_rule": rule,
         "found": len(hits),
         "seed": settings.seed,
         "prompt": engine.tokenizer.decode(list(prompt.ids)),
@@ -193,26 +172,45 @@ def complete(
     return Answer(fields, explanation, place)
 
 
+def _prompt(engine: Engine, place: Place, hits: list[Hit], settings: Settings) -> Prompt:
+    from git_copilot.assistant.prompt import Budget, build_prompt
+
+    return build_prompt(
+        engine.tokenizer,
+        path=place.path,
+        language=language_of(place.path),
+        prefix=place.document.prefix,
+        suffix=place.document.suffix,
+        snippets=hits,
+        budget=Budget(settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens),
+        repository=place.repo.name,
+    )
+
+
 def _generate(
-    engine: Any,
+    engine: Engine,
     prompt: Prompt,
-    sampling: Sampling,
     document: Document,
+    request: Request,
+    settings: Settings,
+    index: int,
     cancelled: Callable[[], bool],
 ) -> tuple[Generation, str, str | None]:
     """One candidate: the generation, its trimmed text with the file's line ends, the rule."""
+    from git_copilot.assistant.engine import Sampling
     from git_copilot.assistant.trim import Trimmer
 
     trimmer = Trimmer(document.prefix, document.suffix)
+    sampling = Sampling(
+        max_tokens=request.max_tokens or settings.max_tokens,
+        temperature=CANDIDATE_TEMPERATURE if index else 0.0,
+        seed=settings.seed + index,
+    )
     generation = engine.generate(
         list(prompt.ids), sampling, enough=trimmer.finished, cancelled=cancelled
     )
     trimmed = trimmer.trim(generation.text)
     return generation, trimmed.text.replace("\n", document.newline), trimmed.rule
-
-
-def _finish(finish: str, rule: str | None) -> str:
-    return "trimmed" if rule is not None or finish == "trimmed" else finish
 
 
 def _retrieve(

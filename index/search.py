@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from git_copilot.index.db import Database
 from git_copilot.index.fuse import distinct, fuse
-from git_copilot.index.store import view_chunk_ids, view_tree
+from git_copilot.index.store import view_chunk_ids, view_paths, view_tree
 from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, fts_query, query_terms
 from git_copilot.index.types import Embedder, Hit
 from git_copilot.index.vectors import VectorIndex
@@ -18,6 +20,10 @@ CANDIDATES = 40
 # A name defined in more chunks than this (`__init__`, `main`) says nothing.
 MAX_DEFINITIONS = 4
 MAX_DEFINITION_NAMES = 60
+# Files that imports may mean, and how much of each: the best names of a module stand first.
+MAX_MODULES, MAX_CHUNKS_OF_MODULE = 6, 2
+# A package's own module carries the name of its folder.
+_PACKAGE_FILES = ("__init__", "index", "mod")
 
 _COLUMNS = "c.id, f.path, b.oid, c.start_line, c.end_line, c.text, b.language"
 _JOIN = (
@@ -31,12 +37,14 @@ class Query:
     """What to look for.
 
     ``text`` is what the words and the meaning are taken from, ``names`` are identifiers whose
-    definitions are wanted (best first), ``exclude`` is a path that is known already, ``near``
-    the path of the cursor, ``language`` restricts hits to one language and its kin.
+    definitions are wanted (best first), ``modules`` are names that may be files of this
+    repository (best first), ``exclude`` is a path that is known already, ``near`` the path of the
+    cursor, ``language`` restricts hits to one language.
     """
 
     text: str
     names: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     exclude: str = ""
     near: str = ""
     language: str = ""
@@ -111,7 +119,36 @@ class Searcher:
         return hits[:CANDIDATES]
 
     def definitions(self, query: Query) -> list[Hit]:
-        """Chunks that define one of the query's names, in the order of the names."""
+        """Chunks that define one of the query's names, in the order of the names, and the first
+        chunks of the modules it imports, in turn."""
+        named, imported = self._named(query), self._imported(query)
+        merged = [h for pair in zip_longest(named, imported) for h in pair if h is not None]
+        return list({hit.chunk_id: hit for hit in merged}.values())[:CANDIDATES]
+
+    def _imported(self, query: Query) -> list[Hit]:
+        """Definitions in files that are called like one of the query's modules."""
+        wanted = {name: rank for rank, name in reversed(list(enumerate(query.modules)))}
+        if not wanted:
+            return []
+        files = [p for p in view_paths(self._db, self._view) if p != query.exclude]
+        ranked = sorted((wanted[m], p) for p in files if (m := module_name(p)) in wanted)
+        hits: list[Hit] = []
+        for _, path in ranked[:MAX_MODULES]:
+            rows = self._db.query(
+                f"SELECT {_COLUMNS}, 0.0 FROM chunks c{_JOIN} WHERE v.name = ? AND f.path = ?"
+                " AND (? = '' OR b.language = ?) AND c.name != '' ORDER BY c.start_line LIMIT ?",
+                (
+                    self._view,
+                    os.fsencode(path),
+                    query.language,
+                    query.language,
+                    MAX_CHUNKS_OF_MODULE,
+                ),
+            )
+            hits.extend(self._hits(rows))
+        return hits
+
+    def _named(self, query: Query) -> list[Hit]:
         names = [n for n in dict.fromkeys(query.names) if n.lower() not in STOP_WORDS]
         names = names[:MAX_DEFINITION_NAMES]
         if not names:
@@ -138,7 +175,7 @@ class Searcher:
             if len(hits) <= MAX_DEFINITIONS:
                 for hit in hits:
                     found.setdefault(hit.chunk_id, hit)
-        return list(found.values())[:CANDIDATES]
+        return list(found.values())
 
     def _allowed_ids(self) -> list[int]:
         tree = view_tree(self._db, self._view) or ""
@@ -167,6 +204,12 @@ class Searcher:
             if kept is None or hit.path < kept.path:
                 hits[hit.chunk_id] = hit
         return list(hits.values())
+
+
+def module_name(path: str) -> str:
+    """What code that imports the file calls it: its stem, or its folder for a package's file."""
+    stem = posixpath.basename(path).partition(".")[0]
+    return posixpath.basename(posixpath.dirname(path)) if stem in _PACKAGE_FILES else stem
 
 
 def names_in(text: str) -> list[str]:

@@ -128,7 +128,8 @@ class VectorIndex:
         parameters = None
         if allowed is not None:
             selector = faiss.IDSelectorBatch(np.asarray(allowed, dtype=np.int64))
-            parameters = faiss.SearchParameters(sel=selector)
+            make: Any = faiss.SearchParameters  # its stub knows no keyword
+            parameters = make(sel=selector)
         scores, ids = self._index.search(
             query.reshape(1, -1).astype(np.float32), min(count, self.size), params=parameters
         )

@@ -1,0 +1,256 @@
+"""Turns holes into examples, by the serving code and with what could be known at the time.
+
+The context of a hole comes from the tree of its commit's first parent: nothing newer than the
+parent enters a prompt (CrossCodeEval and its kin leak when the index holds the answer).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.context import cursor_query, drop_seen
+from git_copilot.assistant.location import WINDOW_BYTES
+from git_copilot.assistant.prompt import Budget, Prompt, build_prompt
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.index import store
+from git_copilot.index.db import Database
+from git_copilot.index.git import GitRepository
+from git_copilot.index.holes import seeded
+from git_copilot.index.search import Searcher
+from git_copilot.index.sync import sync
+from git_copilot.index.types import Embedder, Hit, Hole, Progress, no_progress
+from git_copilot.index.vectors import VectorIndex
+
+# Views that train: `train/<process id>`, so that a dead process's leftovers can be told.
+VIEW_PREFIX = "train/"
+# A middle of so many characters that was trained on elsewhere is remembered, not written.
+COPY_CHARACTERS = 30
+BLOB_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A hole with its text: the blob cut at it, line ends as ``\\n``."""
+
+    hole: Hole
+    prefix: str
+    middle: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A prompt and what should follow: ``middle_ids`` ends with the end token."""
+
+    prompt_ids: tuple[int, ...]
+    middle_ids: tuple[int, ...]
+    cut: Cut
+    prompt: Prompt
+
+    @property
+    def hole(self) -> Hole:
+        return self.cut.hole
+
+    @property
+    def prefix(self) -> str:
+        return self.cut.prefix
+
+    @property
+    def middle(self) -> str:
+        return self.cut.middle
+
+    @property
+    def suffix(self) -> str:
+        return self.cut.suffix
+
+    @property
+    def size(self) -> int:
+        """Tokens in all."""
+        return len(self.prompt_ids) + len(self.middle_ids)
+
+
+def serving_budget(settings: Settings, share: float = 1.0) -> Budget:
+    """The budget of a completion; ``share`` scales it as a whole."""
+    return Budget(
+        *(
+            round(tokens * share)
+            for tokens in (settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens)
+        )
+    )
+
+
+def cut_blob(data: bytes, hole: Hole) -> Cut:
+    """Cut a blob at a hole as :func:`~git_copilot.assistant.location.cut_document` cuts a file.
+
+    :raises UnicodeDecodeError: the blob is not UTF-8 (mining takes no hole from such).
+    """
+    before = data[max(0, hole.start - WINDOW_BYTES) : hole.start]
+    after = data[hole.end : hole.end + WINDOW_BYTES]
+    if hole.start > WINDOW_BYTES:  # begin at a whole line, hence at a whole character
+        before = before[before.find(b"\n") + 1 :]
+    else:
+        before = before.removeprefix(b"\xef\xbb\xbf")
+    if len(after) == WINDOW_BYTES:
+        after = after[: after.rfind(b"\n") + 1]
+    middle = data[hole.start : hole.end]
+    return Cut(hole, *(x.decode("utf-8").replace("\r\n", "\n") for x in (before, middle, after)))
+
+
+def read_cuts(repo: GitRepository, holes: Sequence[Hole]) -> list[Cut]:
+    """The texts of ``holes``, in order; holes whose blob is gone or no longer fits are left
+    out."""
+    found: list[Cut] = []
+    for begin in range(0, len(holes), BLOB_BATCH):
+        batch = holes[begin : begin + BLOB_BATCH]
+        blobs = dict(repo.blobs(dict.fromkeys(h.blob for h in batch)))
+        for hole in batch:
+            data = blobs.get(hole.blob)
+            if data is None or not 0 <= hole.start < hole.end <= len(data):
+                continue
+            try:
+                found.append(cut_blob(data, hole))
+            except UnicodeDecodeError:
+                continue
+    return found
+
+
+def _keys(cut: Cut) -> set[str]:
+    middle = " ".join(cut.middle.split())
+    line = cut.prefix.rpartition("\n")[2]
+    keys = {"line:" + " ".join((line + cut.middle).split())}
+    return keys | {"middle:" + middle} if len(middle) >= COPY_CHARACTERS else keys
+
+
+def drop_copies(training: Sequence[Cut], held_out: Sequence[Cut]) -> tuple[list[Cut], int]:
+    """Training holes whose line, or whose middle when it is long, is also held out are dropped.
+
+    :return: those that stay, and how many went.
+    """
+    known = {key for cut in held_out for key in _keys(cut)}
+    kept = [cut for cut in training if not known & _keys(cut)]
+    return kept, len(training) - len(kept)
+
+
+def parent_trees(repo: GitRepository, commits: Sequence[str]) -> dict[str, str | None]:
+    """The tree of each commit's first parent, ``None`` for a root commit."""
+    feed = "".join(f"{oid}\n" for oid in commits).encode()
+    if not feed:
+        return {}
+    out = repo.run("rev-list", "--no-walk=unsorted", "--parents", "--stdin", stdin=feed).decode()
+    parents = {line.split()[0]: line.split()[1:2] for line in out.splitlines()}
+    wanted = "".join(f"{p[0]}^{{tree}}\n" for p in parents.values() if p).encode()
+    trees = iter(
+        repo.run("cat-file", "--batch-check=%(objectname)", stdin=wanted).decode().splitlines()
+        if wanted
+        else []
+    )
+    return {oid: next(trees) if parent else None for oid, parent in parents.items()}
+
+
+@contextmanager
+def _passing_view(db: Database) -> Iterator[str]:
+    """A view of this process's own; what dead processes left is dropped first."""
+    for old in store.view_names(db, VIEW_PREFIX):
+        if not _alive(old.removeprefix(VIEW_PREFIX)):
+            store.drop_view(db, old)
+    view = f"{VIEW_PREFIX}{os.getpid()}"
+    try:
+        yield view
+    finally:
+        store.drop_view(db, view)
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return int(process) != os.getpid()
+
+
+def retrieve(
+    repo: GitRepository,
+    db: Database,
+    cuts: Sequence[Cut],
+    settings: Settings,
+    *,
+    embedder: Embedder | None,
+    vectors: VectorIndex | None,
+    progress: Progress = no_progress,
+) -> list[list[Hit]]:
+    """Snippets for each cut, best first, from the tree before its commit.
+
+    One view moves along the commits, oldest first when ``cuts`` are newest first, so that each
+    step is the difference of two neighbouring trees.
+    """
+    by_commit: dict[str, list[int]] = {}
+    for i, cut in enumerate(cuts):
+        by_commit.setdefault(cut.hole.commit, []).append(i)
+    found: list[list[Hit]] = [[] for _ in cuts]
+    trees = parent_trees(repo, list(by_commit))
+    with _passing_view(db) as view:
+        searcher = Searcher(db, view, vectors)
+        for done, (oid, indices) in enumerate(reversed(by_commit.items())):
+            progress("retrieving", done, len(by_commit))
+            tree = trees.get(oid)
+            if tree is None:
+                continue
+            sync(repo, db, embedder, view=view, tree=tree)
+            for i in indices:
+                cut = cuts[i]
+                query = cursor_query(cut.hole.path, cut.hole.language, cut.prefix, cut.suffix)
+                hits = searcher.search(query, settings.snippets, embedder)
+                found[i] = drop_seen(hits, cut.prefix, cut.suffix)
+        progress("retrieving", len(by_commit), len(by_commit))
+    return found
+
+
+def make_example(
+    tokenizer: TextTokenizer,
+    cut: Cut,
+    hits: Sequence[Hit],
+    budget: Budget,
+    repository: str = "",
+) -> Example:
+    """Render a cut with the prompt builder of serving."""
+    prompt = build_prompt(
+        tokenizer,
+        path=cut.hole.path,
+        language=cut.hole.language,
+        prefix=cut.prefix,
+        suffix=cut.suffix,
+        snippets=hits,
+        budget=budget,
+        repository=repository,
+    )
+    middle = (*tokenizer.encode(cut.middle), tokenizer.end_id)
+    return Example(prompt.ids, middle, cut, prompt)
+
+
+def with_retrieval(cut: Cut, seed: int) -> bool:
+    """Whether a training example gets snippets: half of them do, so that both ways are learnt."""
+    hole = cut.hole
+    return seeded(str(seed), hole.commit, hole.path, str(hole.start)).random() < 0.5
+
+
+def training_examples(
+    tokenizer: TextTokenizer,
+    cuts: Sequence[Cut],
+    hits: Callable[[int], Sequence[Hit]],
+    budget: Budget,
+    repository: str,
+    seed: int,
+) -> list[Example]:
+    """Examples to learn from, half of them with the snippets that ``hits(index)`` gives."""
+    return [
+        make_example(
+            tokenizer, cut, hits(i) if with_retrieval(cut, seed) else (), budget, repository
+        )
+        for i, cut in enumerate(cuts)
+    ]

@@ -1,0 +1,212 @@
+"""Runs a model over examples in batches: greedy text, trimmed as when serving, and likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from git_copilot.assistant.dataset import Example
+from git_copilot.assistant.engine import REPLACEMENT
+from git_copilot.assistant.metrics import Score, edit_similarity, exact_match
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trim import Trimmer
+from git_copilot.index.types import Progress, no_progress
+
+BATCH = 8
+# oneDNN keeps reordered weights for each shape it meets: few shapes, little memory.
+ROUND_TO = 64
+IGNORED = -100
+
+
+def round_up(length: int, step: int = ROUND_TO) -> int:
+    """The next multiple of ``step``."""
+    return -(-length // step) * step
+
+
+@contextmanager
+def only_positions(model: Any) -> Iterator[Callable[[torch.Tensor | None], None]]:
+    """Let the output layer see chosen positions only; logits then have shape (chosen, vocabulary).
+
+    The layer is the largest of a small model; at 49,152 words it costs more than all others when
+    every position passes it. Yields a function that takes a mask (batch, length), or ``None``.
+    """
+    chosen: list[torch.Tensor | None] = [None]
+
+    def pick(module: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        mask = chosen[0]
+        return None if mask is None else (inputs[0][mask], *inputs[1:])
+
+    def choose(mask: torch.Tensor | None) -> None:
+        chosen[0] = mask
+
+    handle = model.get_output_embeddings().register_forward_pre_hook(pick)
+    try:
+        yield choose
+    finally:
+        handle.remove()
+
+
+def group(examples: Sequence[Example], batch: int = BATCH) -> list[list[int]]:
+    """Indices of examples in batches of like prompt length, longest first (memory fails early)."""
+    order = sorted(range(len(examples)), key=lambda i: (-len(examples[i].prompt_ids), i))
+    return [order[i : i + batch] for i in range(0, len(order), batch)]
+
+
+@torch.inference_mode()
+def evaluate(
+    model: Any,
+    tokenizer: TextTokenizer,
+    examples: Sequence[Example],
+    *,
+    max_tokens: int,
+    generate: bool = True,
+    batch: int = BATCH,
+    progress: Progress = no_progress,
+    label: str = "evaluating",
+) -> list[Score]:
+    """Score each example, in order: exact match, edit similarity and likelihood of the middle.
+
+    :param model: a causal model in evaluation mode; an adapter is merged into it or active.
+    :param max_tokens: the length at which a completion is cut, as in serving.
+    :param generate: without it ``em`` and ``es`` stay 0 and only the likelihood is taken.
+    """
+    scores: dict[int, Score] = {}
+    for indices in group(examples, batch):
+        progress(label, len(scores), len(examples))
+        chosen = [examples[i] for i in indices]
+        cache, mask, first = _prefill(model, tokenizer, chosen)
+        likelihoods = _score(model, tokenizer, chosen, cache, mask, first)
+        texts = (
+            _decode(model, tokenizer, chosen, cache, mask, first, max_tokens)
+            if generate
+            else [None] * len(chosen)
+        )
+        for i, example, nll, text in zip(indices, chosen, likelihoods, texts, strict=True):
+            scores[i] = Score(
+                commit=example.hole.commit,
+                em=0.0 if text is None else exact_match(text, example.middle),
+                es=0.0 if text is None else edit_similarity(text, example.middle),
+                nll=sum(nll[:-1]),
+                end_nll=nll[-1],
+                tokens=len(nll) - 1,
+            )
+    progress(label, len(examples), len(examples))
+    return [scores[i] for i in range(len(examples))]
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    """Positions that count real tokens only, for models that learnt them absolutely."""
+    return (mask.cumsum(-1) - 1).clamp(min=0)
+
+
+def _prefill(
+    model: Any, tokenizer: TextTokenizer, examples: Sequence[Example]
+) -> tuple[Any, torch.Tensor, torch.Tensor]:
+    """Read the prompts, padded on the left: the cache, the mask (rows, length) of its real
+    tokens, and the float32 logits (rows, vocabulary) after each prompt."""
+    from transformers import DynamicCache
+
+    length = round_up(max(len(e.prompt_ids) for e in examples))
+    ids = torch.full((len(examples), length), tokenizer.end_id)
+    mask = torch.zeros_like(ids)
+    for row, example in enumerate(examples):
+        start = length - len(example.prompt_ids)
+        ids[row, start:] = torch.tensor(example.prompt_ids)
+        mask[row, start:] = 1
+    ids, mask = ids.to(model.device), mask.to(model.device)
+    cache = DynamicCache()
+    output = model(
+        ids,
+        attention_mask=mask,
+        position_ids=_positions(mask),
+        past_key_values=cache,
+        logits_to_keep=1,
+    )
+    return cache, mask, output.logits[:, -1].float()
+
+
+def _score(
+    model: Any,
+    tokenizer: TextTokenizer,
+    examples: Sequence[Example],
+    cache: Any,
+    mask: torch.Tensor,
+    first: torch.Tensor,
+) -> list[list[float]]:
+    """Negative log-likelihood of every token of each middle; the cache is left as it was."""
+    # Input is the middle without its last token: each token's logits predict the next one.
+    length = round_up(max(len(e.middle_ids) for e in examples) - 1, 16)
+    ids = torch.full((len(examples), max(length, 1)), tokenizer.end_id)
+    real = torch.zeros_like(ids)
+    for row, example in enumerate(examples):
+        size = len(example.middle_ids) - 1
+        ids[row, :size] = torch.tensor(example.middle_ids[:-1], dtype=torch.long)
+        real[row, :size] = 1
+    ids, real = ids.to(model.device), real.to(model.device)
+    whole = torch.cat([mask, real], dim=1)
+    with only_positions(model) as choose:
+        choose(real.bool())
+        logits = model(
+            ids,
+            attention_mask=whole,
+            position_ids=_positions(whole)[:, mask.shape[1] :],
+            past_key_values=cache,
+        ).logits
+    cache.crop(-ids.shape[1])
+    rows = torch.log_softmax(logits.float(), dim=-1).cpu()
+    starts = torch.log_softmax(first, dim=-1).cpu()
+    found, begin = [], 0
+    for row, example in enumerate(examples):
+        size = len(example.middle_ids) - 1
+        picked = rows[begin : begin + size]
+        begin += size
+        values = [-float(starts[row, example.middle_ids[0]])]
+        values += (-picked[torch.arange(size), list(example.middle_ids[1:])]).tolist()
+        found.append(values)
+    return found
+
+
+def _decode(
+    model: Any,
+    tokenizer: TextTokenizer,
+    examples: Sequence[Example],
+    cache: Any,
+    mask: torch.Tensor,
+    logits: torch.Tensor,
+    max_tokens: int,
+) -> list[str]:
+    """Greedy completions, ended and trimmed row by row as the engine does one by one."""
+    trimmers = [Trimmer(e.prefix, e.suffix) for e in examples]
+    generated: list[list[int]] = [[] for _ in examples]
+    texts = [""] * len(examples)
+    running = set(range(len(examples)))
+    positions = mask.sum(dim=1, keepdim=True)
+    for step in range(max_tokens):
+        tokens = logits.argmax(dim=-1).tolist()
+        for row in sorted(running):
+            if tokens[row] in tokenizer.end_ids:
+                running.discard(row)
+                continue
+            generated[row].append(tokens[row])
+            texts[row] = tokenizer.decode(generated[row])
+            done = not texts[row].endswith(REPLACEMENT) and trimmers[row].finished(texts[row])
+            if done:
+                running.discard(row)
+        if not running or step == max_tokens - 1:
+            break
+        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+        output = model(
+            torch.tensor(tokens, device=mask.device).unsqueeze(1),
+            attention_mask=mask,
+            position_ids=positions + step,
+            past_key_values=cache,
+            logits_to_keep=1,
+        )
+        logits = output.logits[:, -1].float()
+    return [
+        trimmer.trim(text.removesuffix(REPLACEMENT)).text
+        for trimmer, text in zip(trimmers, texts, strict=True)
+    ]

@@ -1,0 +1,169 @@
+"""One prompt builder: within its budget, the cursor's line never lost, control tokens its own."""
+
+from __future__ import annotations
+
+import pytest
+from git_copilot.assistant.fim import FORMATS, detect_fim, family_of
+from git_copilot.assistant.prompt import Budget, build_prompt
+from git_copilot.index.types import Hit
+from hypothesis import given
+from hypothesis import strategies as st
+
+FIRST_CONTROL = 1000
+
+
+class ByteTokenizer:
+    """One token per byte; control tokens count up from 1000."""
+
+    def __init__(self, fim=None):
+        self.fim = fim
+        self.names = {}
+
+    def encode(self, text):
+        return list(text.encode())
+
+    def control(self, token):
+        return self.names.setdefault(token, FIRST_CONTROL + len(self.names))
+
+    def show(self, ids):
+        names = {v: k for k, v in self.names.items()}
+        out, run = [], bytearray()
+        for i in ids:
+            if i in names:
+                out += [run.decode(), names[i]]
+                run = bytearray()
+            else:
+                run.append(i)
+        return "".join([*out, run.decode()])
+
+
+def fim(family):
+    return next(f for f in FORMATS if f.family == family)
+
+
+def snippet(path, text):
+    return Hit(1, path, "0" * 40, 1, 2, text, 0.5, ("lexical",))
+
+
+def build(tokenizer, prefix="a = 1\nb = ", suffix="\nc = 3\n", snippets=(), budget=None, **more):
+    return build_prompt(
+        tokenizer,
+        path="m.py",
+        language="python",
+        prefix=prefix,
+        suffix=suffix,
+        snippets=snippets,
+        budget=budget or Budget(4000, 1000, 500),
+        **more,
+    )
+
+
+def test_left_to_right_with_comments():
+    tokenizer = ByteTokenizer()
+    prompt = build(
+        tokenizer, snippets=[snippet("best.py", "def f():\n\n    x\n"), snippet("second.py", "y")]
+    )
+    assert tokenizer.show(prompt.ids) == (
+        "# second.py\n# y\n# best.py\n# def f():\n#     x\n# m.py\na = 1\nb = "
+    )
+    assert prompt.mode == "left-to-right"
+    assert [h.path for h, _ in prompt.snippets] == ["best.py", "second.py"]
+
+
+def test_psm_with_repository_level_tokens():
+    tokenizer = ByteTokenizer(fim("qwen2.5-coder"))
+    prompt = build(tokenizer, snippets=[snippet("o.py", "y = 2\n")], repository="repo")
+    assert tokenizer.show(prompt.ids) == (
+        "<|repo_name|>repo\n<|file_sep|>o.py\ny = 2\n<|file_sep|>m.py\n"
+        "<|fim_prefix|>a = 1\nb = <|fim_suffix|>\nc = 3\n<|fim_middle|>"
+    )
+
+
+def test_spm_puts_the_prefix_last():
+    tokenizer = ByteTokenizer(fim("codestral"))
+    prompt = build(tokenizer)
+    assert prompt.mode == "spm"
+    assert tokenizer.show(prompt.ids) == "<s># m.py\n[SUFFIX]\nc = 3\n[PREFIX]a = 1\nb = "
+
+
+@pytest.mark.parametrize("family", [f.family for f in FORMATS])
+def test_every_family_has_its_control_tokens_once_and_in_order(family):
+    tokenizer = ByteTokenizer(fim(family))
+    ids = build(tokenizer).ids
+    form = fim(family)
+    order = [form.prefix, form.suffix, form.middle]
+    if form.order == "spm":
+        order = [form.suffix, form.prefix, form.middle]
+    wanted = [tokenizer.control(t) for t in order if t]
+    assert [i for i in ids if i in wanted] == wanted
+
+
+def test_nothing_after_the_cursor_is_left_to_right():
+    assert build(ByteTokenizer(fim("starcoder2")), suffix="\n  \n").mode == "left-to-right"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "wanted"),
+    [
+        (["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>", "<|repo_name|>", "<|file_sep|>"], "qwen2.5-coder"),
+        (["<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>", "<repo_name>", "<file_sep>"], "starcoder2"),
+        (["<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>", "<filename>", "<reponame>"], "starcoder"),
+        (["<fim-prefix>", "<fim-suffix>", "<fim-middle>", "<|endoftext|>"], "santacoder"),
+        (["▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>", "<s>", "</s>"], "codellama"),
+        (["[PREFIX]", "[SUFFIX]", "<s>", "</s>"], "codestral"),
+        (["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", "<｜end▁of▁sentence｜>", "<｜begin▁of▁sentence｜>"], "deepseek-coder"),
+        (["<|endoftext|>", "<repo_name>", "<file_sep>"], None),
+    ],
+)  # fmt: skip
+def test_detection(tokens, wanted):
+    found = detect_fim({t: i for i, t in enumerate(tokens)})
+    assert (found.family if found else None) == wanted
+
+
+def test_mellum_shares_starcoder_tokens_and_is_told_by_name():
+    tokens = [
+        "<fim_prefix>",
+        "<fim_suffix>",
+        "<fim_middle>",
+        "<|endoftext|>",
+        "<filename>",
+        "<reponame>",
+    ]
+    vocabulary = {t: i for i, t in enumerate(tokens)}
+    assert detect_fim(vocabulary).order == "psm"
+    found = detect_fim(vocabulary, family_of("JetBrains/Mellum-4b-base"))
+    assert (found.family, found.order) == ("mellum", "spm")
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=400)
+
+
+@given(
+    TEXT,
+    TEXT,
+    st.sampled_from([None, "starcoder2", "mellum", "qwen2.5-coder"]),
+    st.integers(80, 400),
+)
+def test_never_over_budget_and_the_end_of_the_prefix_is_kept(prefix, suffix, family, size):
+    tokenizer = ByteTokenizer(fim(family) if family else None)
+    prompt = build(
+        tokenizer,
+        prefix,
+        suffix,
+        [snippet("o.py", "def helper():\n    return 1\n")],
+        Budget(size, size // 3, size // 5),
+        repository="r",
+    )
+    assert len(prompt.ids) <= size
+    last_line = prefix.rpartition("\n")[2].encode()[-20:]
+    text = bytes(i for i in prompt.ids if i < FIRST_CONTROL)
+    assert last_line in text
+
+
+def test_the_start_of_the_prefix_stays_put_while_typing():
+    tokenizer = ByteTokenizer()
+    lines = "".join(f"line_{i} = {i}\n" for i in range(100))
+    budget = Budget(700, 0, 0)
+    before = build(tokenizer, lines + "x = ", "", budget=budget).ids
+    after = build(tokenizer, lines + "x = foo", "", budget=budget).ids
+    assert after[: len(before)] == before
