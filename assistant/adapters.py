@@ -6,77 +6,36 @@ rename; ``history`` lists what was in use before, oldest first, for going back.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from git_copilot.assistant.durable import sync_folder, write_atomically, writing
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 
 FOLDER = "adapters"
 CONFIG, WEIGHTS, EVIDENCE = "adapter_config.json", "adapter_model.safetensors", "evidence.json"
+COMMITS = "commits.txt"  # ids of the commits that it learnt from, newest first
 CURRENT, HISTORY = "current", "history"
 NONE = "none"
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{4}$")
 _TEMPORARY = ".new-"
 HINT = "`git copilot adapter list` shows those there are"
-DAMAGED_HINT = "take another with `git copilot adapter rollback`, or train with `git copilot refresh`"
+DAMAGED_HINT = (
+    "take another with `git copilot adapter rollback`, or train with `git copilot refresh`"
+)
 
 
 def adapters_dir(state_dir: Path) -> Path:
     """The folder of all adapters."""
     return state_dir / FOLDER
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into one line that a person can act on.
-
-    :raises CopilotError: instead of an :class:`OSError`.
-    """
-    try:
-        yield
-    except OSError as exc:
-        full = exc.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(exc)
-        if full:
-            raise CopilotError(f"no room to write {path}", "free some disk space") from exc
-        reason = exc.strerror or str(exc)
-        raise CopilotError(f"cannot write {path} ({reason})", "check its permissions") from exc
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a small file in one step, on disk before its name.
-
-    :raises CopilotError: it cannot be written.
-    """
-    temporary = path.parent / f".{path.name}.{os.getpid()}"
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def new_id(now: float | None = None) -> str:
@@ -103,10 +62,10 @@ def create(
             for path in temporary.iterdir():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-            _sync_folder(temporary)
+            sync_folder(temporary)
             _check(temporary, adapter)
             temporary.rename(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -128,7 +87,7 @@ def adapter_path(state_dir: Path, adapter: str) -> Path:
 def _check(folder: Path, adapter: str) -> None:
     try:
         if not isinstance(json.loads((folder / CONFIG).read_text("utf-8")), dict):
-            raise ValueError(f"{CONFIG} is no object")
+            raise TypeError(f"{CONFIG} is no object")
         _check_safetensors(folder / WEIGHTS)
     except FileNotFoundError as exc:
         name = Path(str(exc.filename)).name
@@ -171,6 +130,15 @@ def base_model(state_dir: Path, adapter: str) -> str:
     :raises CopilotError: there is no such adapter, or its report cannot be read.
     """
     return str(evidence(state_dir, adapter).get("base_model", ""))
+
+
+def trained_on(state_dir: Path, adapter: str) -> frozenset[str]:
+    """The commits that an adapter learnt from, as far as it says."""
+    try:
+        text = (adapters_dir(state_dir) / adapter / COMMITS).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+    return frozenset(text.split())
 
 
 def ids(state_dir: Path) -> list[str]:
@@ -264,8 +232,6 @@ def rollback(state_dir: Path) -> str | None:
     past, now = history(state_dir), _recorded(state_dir) or NONE
     if now in past:
         past = past[: len(past) - 1 - past[::-1].index(now)]
-    elif now == NONE and not past:
-        raise CopilotError("no adapter was in use before", "`git copilot refresh` trains one")
     if not past and now == NONE:
         raise CopilotError("no adapter was in use before", "`git copilot refresh` trains one")
     while past and past[-1] != NONE:

@@ -41,7 +41,7 @@ def run_guarded(action: Callable[[], int | None], terminal: Terminal) -> int:
     except OSError as exc:
         terminal.note(_one_line(f"{exc.filename or 'the system'}: {exc.strerror or exc}"))
         return USER_PROBLEM
-    except Exception as exc:  # everything else is a bug of ours: keep a report of it
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is a bug of ours: report it
         terminal.note(f"unexpected {type(exc).__name__}: {_one_line(str(exc))[:200]}; {_report()}")
         return BUG
 

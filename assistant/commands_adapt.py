@@ -13,11 +13,11 @@ import click
 from git_copilot.assistant import adapters
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import Settings, load_settings
-from git_copilot.assistant.jobs import ready_embedder, sync_repository
+from git_copilot.assistant.jobs import initialised_repository, ready_embedder, sync_repository
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import NOT_PROMOTED, NotInitialised
+from git_copilot.index.errors import NOT_PROMOTED
 from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import mine
 from git_copilot.index.types import Embedder
@@ -41,9 +41,7 @@ def _opened(host: Host) -> Iterator[_Opened]:
     """The repository with its index and corpus brought level with HEAD."""
     from git_copilot.index.vectors import VectorIndex
 
-    repo = GitRepository.discover()
-    if not (repo.state_dir / DATABASE_NAME).exists():
-        raise NotInitialised(f"git-copilot does not know {repo.name} yet", "run `git copilot init`")
+    repo = initialised_repository()
     settings = load_settings(repo)
     resolve_model(settings.model)
     bar = ProgressBar(host.terminal.err)
@@ -169,7 +167,7 @@ def adapter_command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def adapter_list(host: Host, /, as_json: bool) -> int:
-    """All adapters, newest first."""
+    """All adapters, oldest first."""
     rows = adapters.list_adapters(_state(host))
     if as_json:
         host.terminal.echo(json.dumps(rows))
@@ -189,8 +187,7 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
 @click.pass_obj
 def adapter_show(host: Host, /, adapter_id: str) -> int:
     """Print an adapter's evidence."""
-    path = adapters.adapter_path(_state(host), adapter_id) / "evidence.json"
-    host.terminal.echo(path.read_text("utf-8").rstrip())
+    host.terminal.echo(json.dumps(adapters.evidence(_state(host), adapter_id), indent=2))
     return 0
 
 

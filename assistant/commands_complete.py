@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
-from git_copilot.assistant import client
+from git_copilot.assistant import adapters, client
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.complete import Answer, Place, Request, complete, find_place
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import resolve_model
-from git_copilot.index.db import DATABASE_NAME
-from git_copilot.index.errors import NotInitialised
+from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 
 SEPARATOR = "----"
@@ -77,12 +76,11 @@ def complete_command(host: Host, /, **options: Any) -> int:
 
 def _check_ready(place: Place, request: Request) -> Settings:
     """Fail for what the user can mend before anything is started."""
-    if not (place.repo.state_dir / DATABASE_NAME).exists():
-        raise NotInitialised(
-            f"git-copilot does not know {place.repo.name} yet", "run `git copilot init`"
-        )
+    Database(place.repo.state_dir / DATABASE_NAME).close()
     settings = load_settings(place.repo)
     resolve_model(request.model or settings.model)
+    if request.adapter not in (None, "none"):
+        adapters.adapter_path(place.repo.state_dir, str(request.adapter))
     return settings
 
 

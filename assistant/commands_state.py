@@ -10,7 +10,7 @@ import click
 
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
-from git_copilot.assistant.jobs import sync_repository
+from git_copilot.assistant.jobs import initialised_repository, sync_repository
 from git_copilot.assistant.status import read_status, wait_until_done
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.hooks.launch import stop_worker
@@ -27,7 +27,7 @@ from git_copilot.index.mine import corpus_counts, mine
 @click.pass_obj
 def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> int:
     """Say what is known of this repository, what is pending and what runs."""
-    repo = _initialised()
+    repo = initialised_repository()
     if wait:
         wait_until_done(repo, timeout)
     facts = read_status(repo)
@@ -60,24 +60,19 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
     return 0
 
 
-def _initialised() -> GitRepository:
-    repo = GitRepository.discover()
-    if not (repo.state_dir / DATABASE_NAME).exists():
-        raise NotInitialised(f"git-copilot does not know {repo.name} yet", "run `git copilot init`")
-    return repo
-
-
 @click.command("index")
 @click.option("--rebuild", is_flag=True, help="Start from nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def index_command(host: Host, /, rebuild: bool, as_json: bool) -> int:
     """Bring the index level with HEAD by hand. Hooks and queries do it by themselves."""
-    repo = _initialised()
+    repo = GitRepository.discover() if rebuild else initialised_repository()
     settings = load_settings(repo)
     bar = ProgressBar(host.terminal.err)
     try:
         if rebuild:
+            if not repo.state_dir.is_dir():
+                raise NotInitialised("there is nothing to rebuild yet", "run `git copilot init`")
             stop_worker(repo.state_dir)
             remove_database(repo.state_dir / DATABASE_NAME)
             with Database(repo.state_dir / DATABASE_NAME, create=True) as db:
@@ -106,7 +101,7 @@ def corpus_command(ctx: click.Context, as_json: bool) -> int:
     if ctx.invoked_subcommand is not None:
         return 0
     host: Host = ctx.obj
-    repo = _initialised()
+    repo = initialised_repository()
     with Database(repo.state_dir / DATABASE_NAME) as db:
         counts = corpus_counts(db)
         groups = {
@@ -139,7 +134,7 @@ def corpus_export(host: Host, /, out: Path) -> int:
     """Write every hole with its text, loadable by Hugging Face datasets."""
     from git_copilot.assistant.export import export_corpus
 
-    repo = _initialised()
+    repo = initialised_repository()
     bar = ProgressBar(host.terminal.err)
     with Database(repo.state_dir / DATABASE_NAME) as db:
         try:

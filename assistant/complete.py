@@ -252,6 +252,9 @@ def _adapter(
         chosen = adapters.adapter_at(workspace.repo, request.at) or ""
     else:
         chosen = adapters.current_adapter(state) or ""
+        warning = adapters.current_warning(state)
+        if warning is not None:
+            note(f"working without the adapter: {warning}")
     if not chosen:
         return None
     made_for = adapters.base_model(state, chosen)

@@ -7,7 +7,7 @@ parent enters a prompt (CrossCodeEval and its kin leak when the index holds the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -242,15 +242,13 @@ def with_retrieval(cut: Cut, seed: int) -> bool:
 def training_examples(
     tokenizer: TextTokenizer,
     cuts: Sequence[Cut],
-    hits: Callable[[int], Sequence[Hit]],
+    hits: Sequence[Sequence[Hit]],
     budget: Budget,
     repository: str,
     seed: int,
 ) -> list[Example]:
-    """Examples to learn from, half of them with the snippets that ``hits(index)`` gives."""
+    """Examples to learn from, half of them with their snippets."""
     return [
-        make_example(
-            tokenizer, cut, hits(i) if with_retrieval(cut, seed) else (), budget, repository
-        )
-        for i, cut in enumerate(cuts)
+        make_example(tokenizer, cut, found if with_retrieval(cut, seed) else (), budget, repository)
+        for cut, found in zip(cuts, hits, strict=True)
     ]

@@ -18,7 +18,6 @@ from git_copilot.index.types import Progress, no_progress
 BATCH = 8
 # oneDNN keeps reordered weights for each shape it meets: few shapes, little memory.
 ROUND_TO = 64
-IGNORED = -100
 
 
 def round_up(length: int, step: int = ROUND_TO) -> int:

@@ -22,6 +22,16 @@ def open_repository(git_dir: Path) -> GitRepository:
     return GitRepository(git_dir, common, None)
 
 
+def initialised_repository() -> GitRepository:
+    """The repository of the current folder.
+
+    :raises NotInitialised: ``init`` was never run there.
+    """
+    repo = GitRepository.discover()
+    Database(repo.state_dir / DATABASE_NAME).close()
+    return repo
+
+
 def ready_embedder(settings: Settings) -> Embedder | None:
     """The configured embedder if it is here."""
     if not is_ready(settings.embedder):
@@ -72,7 +82,7 @@ def mine_job(git_dir: Path) -> int:
 def refresh_job(git_dir: Path) -> str:
     """Handle a ``refresh`` job: if enough new mainline commits have come, start training in a
     process of its own, so that the next commits are indexed meanwhile."""
-    from git_copilot.assistant.refresh import refresh_due
+    from git_copilot.assistant.due import refresh_due
 
     repo = open_repository(git_dir)
     settings = load_settings(repo)

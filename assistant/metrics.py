@@ -108,7 +108,7 @@ def mcnemar(won: int, lost: int) -> float:
     """Exact two-sided p-value of McNemar's test from the discordant pairs."""
     total = won + lost
     tail = sum(math.comb(total, k) for k in range(min(won, lost) + 1)) / 2**total
-    return min(1.0, 2 * tail)
+    return float(min(1.0, 2 * tail))
 
 
 def student_quantile(probability: float, freedom: int) -> float:
@@ -120,7 +120,8 @@ def student_quantile(probability: float, freedom: int) -> float:
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
     )
-    return z + sum(term / freedom ** (i + 1) for i, term in enumerate(terms))
+    total: float = z + sum(term / freedom ** (i + 1) for i, term in enumerate(terms))
+    return total
 
 
 def _tail(clusters: int) -> float:

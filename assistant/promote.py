@@ -44,7 +44,7 @@ def decide(
     commits = len({s.commit for s in candidate})
 
     def no(reason: str) -> Decision:
-        return Decision(False, f"not promoted: {reason}", comparison)
+        return Decision(False, reason, comparison)
 
     if len(candidate) < MIN_HOLES or commits < MIN_COMMITS:
         return no(
@@ -60,11 +60,11 @@ def decide(
         f"{em.value:+.1f} points of exact match over {name} (95% {em.low:+.1f} to {em.high:+.1f})"
     )
     if em.low > 0 and comparison.p_value < 0.05:
-        return Decision(True, f"promoted: {shown} on {len(candidate)} later holes", comparison)
+        return Decision(True, f"{shown} on {len(candidate)} later holes", comparison)
     if em.value >= 0 and nll.high < 0:
         return Decision(
             True,
-            f"promoted: {shown}, and later code is more likely by {-nll.value:.3f} nats a token"
+            f"{shown}, and later code is more likely by {-nll.value:.3f} nats a token"
             f" (95% {-nll.high:.3f} to {-nll.low:.3f})",
             comparison,
         )

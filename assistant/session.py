@@ -15,7 +15,7 @@ from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import is_ready, resolve_model
 from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import ModelError, NotInitialised
+from git_copilot.index.errors import ModelError
 from git_copilot.index.git import GitRepository
 
 if TYPE_CHECKING:
@@ -119,10 +119,6 @@ class Session:
 
         :raises NotInitialised: ``init`` was never run there.
         """
-        if not (repo.state_dir / DATABASE_NAME).exists():
-            raise NotInitialised(
-                f"git-copilot does not know {repo.name} yet", "run `git copilot init`"
-            )
         held = self._workspaces.pop(repo.git_dir, None)
         if held is not None and not held.current:
             held.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from git_copilot.assistant.config import Settings, load_settings, parse_settings
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from git_copilot.assistant.location import (
     Location,
     cut_document,
@@ -10,8 +13,6 @@ from git_copilot.assistant.location import (
     read_file,
 )
 from git_copilot.index.errors import LocationError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -47,9 +48,9 @@ def test_the_line_after_the_last_newline_is_a_place():
 
 
 def test_past_the_end_says_where_the_end_is():
-    with pytest.raises(LocationError, match="has 2 lines.*f:2"):
+    with pytest.raises(LocationError, match=r"has 2 lines.*f:2"):
         cut_document(b"a\nb", Location("f", 3))
-    with pytest.raises(LocationError, match="no column 5.*column 2"):
+    with pytest.raises(LocationError, match=r"no column 5.*column 2"):
         cut_document(b"a\nb", Location("f", 1, 5))
 
 

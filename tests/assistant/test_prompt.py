@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from git_copilot.assistant.fim import FORMATS, detect_fim, family_of
 from git_copilot.assistant.prompt import Budget, build_prompt
 from git_copilot.index.types import Hit
-from hypothesis import given
-from hypothesis import strategies as st
 
 FIRST_CONTROL = 1000
 

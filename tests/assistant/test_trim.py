@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from git_copilot.assistant.trim import Trimmer
 from hypothesis import given
 from hypothesis import strategies as st
+
+from git_copilot.assistant.trim import Trimmer
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from git_copilot.index.chunk import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from git_copilot.index.chunk import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob
 
 PYTHON = b'''"""Module."""
 import os

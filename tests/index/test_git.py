@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from git_copilot.index.errors import GitError, NotARepository
 from git_copilot.index.git import GitRepository
 

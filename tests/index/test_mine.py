@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.history import additions, list_commits
 from git_copilot.index.holes import choose_spans
 from git_copilot.index.mine import corpus_counts, load_holes, mine
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 FUNCTION = "def area(width, height):\n    total = width * height + offset\n    return total\n"
 

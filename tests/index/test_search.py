@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes import HashingEmbedder
+
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.fuse import distinct, fuse, path_closeness
 from git_copilot.index.git import GitRepository
@@ -65,7 +66,7 @@ def test_every_source_is_named(searcher):
 
 
 def test_nothing_but_punctuation_finds_nothing_by_words(searcher):
-    find, embedder = searcher
+    find, _ = searcher
     assert find.lexical(Query("(){};;")) == []
     assert find.search(Query(""), 3, None) == []
 

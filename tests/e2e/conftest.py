@@ -1,0 +1,116 @@
+"""The installed commands, run as processes, on a tiny real model and a tiny real embedder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gitrepo import GitRepo
+
+BIN = Path(sys.executable).parent
+WORDS = ["def", "return", "class", "self", "import", "alpha", "beta", "value", "name", "helper"]
+
+
+@pytest.fixture(scope="session")
+def tiny_folders(tmp_path_factory):
+    """Folders of a two-layer Llama over bytes, and of a static embedder over ten words."""
+    import torch
+    from model2vec import StaticModel
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    base = tmp_path_factory.mktemp("models")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend = Tokenizer(models.BPE({c: i for i, c in enumerate(alphabet)}, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|endoftext|>")
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=4096,
+    )  # fmt: skip
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(base / "lm")
+    tokenizer.save_pretrained(base / "lm")
+
+    vocabulary = {w: i for i, w in enumerate(["[UNK]", *WORDS])}
+    word_level = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    word_level.pre_tokenizer = pre_tokenizers.Whitespace()
+    vectors = np.random.default_rng(0).normal(size=(len(vocabulary), 8)).astype(np.float32)
+    StaticModel(vectors, word_level).save_pretrained(base / "embedder")
+    return base
+
+
+class Copilot:
+    """Runs `git copilot` in a repository."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self, *args, stdin="", cwd=None, **env):
+        return subprocess.run(
+            ["git", "copilot", *map(str, args)],
+            cwd=cwd or self.path,
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            timeout=120,
+            env={**os.environ, **env},
+        )
+
+    def ok(self, *args, **more):
+        done = self.run(*args, **more)
+        assert done.returncode == 0, (done.returncode, done.stderr.decode())
+        return done.stdout.decode()
+
+    def json(self, *args, **more):
+        return json.loads(self.ok(*args, "--json", **more))
+
+
+@pytest.fixture
+def environment(tiny_folders, tmp_path, monkeypatch, hermetic):
+    """PATH with the installed scripts, a runtime folder, and the tiny models as the user's."""
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_COPILOT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    config = hermetic / ".gitconfig"
+    config.write_text(
+        config.read_text()
+        + f"[copilot]\n\tmodel = {tiny_folders / 'lm'}\n\tembedder = {tiny_folders / 'embedder'}\n"
+        + "\trefreshCommits = 0\n\tmaxTokens = 8\n"
+    )
+
+
+@pytest.fixture
+def project(environment, repo):
+    """A repository with some history, not yet known to git-copilot."""
+    repo.commit({"src/util.py": "def alpha(value):\n    return value + 1\n", "README.md": "# hi\n"})
+    repo.commit(
+        {"src/app.py": "from util import alpha\n\n\ndef beta(name):\n    return alpha(name)\n"}
+    )
+    return repo
+
+
+@pytest.fixture
+def copilot(project):
+    """Commands in an initialised project; no server is left behind."""
+    commands = Copilot(project.path)
+    commands.ok("init")
+    yield commands
+    commands.run("serve", "--stop")
+
+
+@pytest.fixture
+def bare_commands(environment, tmp_path):
+    """Commands outside of any prepared repository."""
+    return Copilot(tmp_path)
+
+
+__all__ = ["Copilot", "GitRepo"]

@@ -1,0 +1,281 @@
+"""What a user does, as a user does it: the whole loop, its JSON, and its mistakes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from gitrepo import GitRepo
+
+COMPLETE_FIELDS = {
+    "id", "completion", "file", "line", "column", "model", "adapter", "finish_reason", "index",
+    "snippets", "prompt_tokens", "cached_tokens", "completion_tokens", "timings_ms",
+}  # fmt: skip
+
+
+def one_line(done, code, *words):
+    """The command failed as promised: exit code, one line, nothing on stdout."""
+    text = done.stderr.decode()
+    assert done.returncode == code, text
+    assert text.count("\n") == 1 and text.startswith("git-copilot: "), text
+    assert "Traceback" not in text and done.stdout == b""
+    for word in words:
+        assert word in text
+    return text
+
+
+def test_init_twice_changes_nothing(copilot, project):
+    before = copilot.json("status")
+    hooks = {p.name: p.read_bytes() for p in (project.git_dir / "hooks").iterdir()}
+    out = copilot.ok("init")
+    assert "0 new files, 0 new chunks, 0 embedded" in out and "0 new commits" in out
+    assert copilot.json("status") == before
+    assert {p.name: p.read_bytes() for p in (project.git_dir / "hooks").iterdir()} == hooks
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_a_plain_commit_is_searchable_after_waiting(copilot, project):
+    project.commit({"src/fresh.py": "def entirely_new_helper():\n    return 3\n"})
+    copilot.ok("status", "--wait", "--timeout", "60")
+    (best, *_) = copilot.json("search", "entirely_new_helper")["hits"]
+    assert best["path"] == "src/fresh.py"
+    assert set(best) == {"path", "blob", "start_line", "end_line", "score", "sources"}
+    assert copilot.json("corpus")["commits"] == 3
+
+
+def test_status_carries_the_contract(copilot, project):
+    status = copilot.json("status")
+    assert set(status["index"]) == {"tree", "head_tree", "fresh", "files", "chunks", "vectors"}
+    assert status["index"]["tree"] == project.git("rev-parse", "HEAD^{tree}")
+    assert status["index"]["fresh"] is True
+    assert status["index"]["chunks"] == status["index"]["vectors"] > 0
+    assert set(status["corpus"]) == {"commits", "holes", "authors"}
+    assert status["adapters"] == {"current": None, "count": 0}
+    assert status["queue"]["pending"] == 0 and status["queue"]["running"] is None
+    assert status["hooks"]["via"] == "native"
+    assert set(status["hooks"]["installed"]) == {
+        "post-commit", "post-merge", "post-checkout", "post-rewrite",
+    }  # fmt: skip
+    assert status["server"] == {"running": False, "pid": None}
+    assert status["model"]["ready"] is True
+
+
+def test_complete_carries_the_contract(copilot, project):
+    answer = copilot.json("complete", "src/app.py:5")
+    assert set(answer) == COMPLETE_FIELDS
+    assert (answer["file"], answer["line"], answer["column"]) == ("src/app.py", 5, 23)
+    assert answer["index"] == {"tree": project.git("rev-parse", "HEAD^{tree}"), "fresh": True}
+    assert answer["finish_reason"] in {"stop", "length", "trimmed"}
+    assert set(answer["timings_ms"]) == {"retrieve", "prefill", "decode", "total"}
+    (snippet,) = answer["snippets"]
+    assert set(snippet) == {
+        "path", "blob", "start_line", "end_line", "score", "sources", "tokens",
+    }  # fmt: skip
+    assert snippet["path"] == "src/util.py" and "definition" in snippet["sources"]
+    assert copilot.json("complete", "src/app.py:5", "--no-retrieval")["snippets"] == []
+
+
+def test_the_first_call_starts_a_server_and_says_so_once(copilot):
+    first = copilot.run("complete", "src/app.py:5")
+    assert b"started a server" in first.stderr and first.returncode == 0
+    second = copilot.run("complete", "src/app.py:5")
+    assert second.stderr == b"" and second.stdout == first.stdout
+    facts = copilot.json("serve", "--status")
+    assert facts["running"] and facts["requests"] == 2
+    assert copilot.json("complete", "src/app.py:5")["cached_tokens"] > 0
+    assert copilot.run("complete", "src/app.py:5", "--no-server").stdout == first.stdout
+    copilot.ok("serve", "--stop")
+    assert copilot.json("serve", "--status")["running"] is False
+
+
+def test_a_killed_server_is_replaced(copilot):
+    copilot.ok("complete", "src/app.py:5")
+    os.kill(copilot.json("serve", "--status")["pid"], signal.SIGKILL)
+    time.sleep(0.2)
+    done = copilot.run("complete", "src/app.py:5")
+    assert done.returncode == 0 and b"started a server" in done.stderr
+
+
+def test_the_server_answers_mistakes_like_the_command(copilot, tmp_path):
+    copilot.ok("complete", "src/app.py:5")
+    one_line(copilot.run("complete", "src/app.py:99"), 1, "has 6 lines")
+    one_line(copilot.run("complete", "src/app.py:5", "-n", "0"), 2)
+    one_line(copilot.run("complete", "x.py:1", cwd=tmp_path), 1, "does not exist")
+
+
+def test_server_can_be_declined(copilot, project):
+    project.git("config", "copilot.server", "false")
+    done = copilot.run("complete", "src/app.py:5")
+    assert done.returncode == 0 and done.stderr == b""
+    assert copilot.json("serve", "--status")["running"] is False
+
+
+def test_uncommitted_text_comes_from_stdin(copilot):
+    text = "import os\nvalue = os."
+    answer = copilot.json("complete", "src/not_saved.py:2", "--stdin", stdin=text)
+    assert (answer["file"], answer["column"]) == ("src/not_saved.py", 12)
+
+
+def test_write_keeps_line_ends_and_everything_else(copilot, project):
+    file = project.path / "src" / "crlf.py"
+    file.write_bytes(b"a = 1\r\nb = \r\nc = 3\r\n")
+    file.chmod(0o755)
+    completion = copilot.ok("complete", "src/crlf.py:2", "--write").removesuffix("\n")
+    assert file.read_bytes() == b"a = 1\r\nb = " + completion.encode() + b"\r\nc = 3\r\n"
+    assert file.stat().st_mode & 0o777 == 0o755
+
+
+def test_an_older_commit_answers_as_it_would_have(copilot, project):
+    old = project.git("rev-parse", "HEAD")
+    before = copilot.json("complete", "src/app.py:5", "--no-server")
+    project.commit({"src/util.py": "def gamma():\n    pass\n", "src/app.py": "x\n"})
+    then = copilot.json("complete", "src/app.py:5", "--at", old, "--no-server")
+    for key in ("id", "completion", "index", "snippets", "prompt_tokens"):
+        assert then[key] == before[key], key
+
+
+def test_candidates_are_reproducible_and_the_first_is_greedy(copilot):
+    greedy = copilot.json("complete", "src/app.py:5")["completion"]
+    first = copilot.json("complete", "src/app.py:5", "-n", "3")
+    assert first["candidates"][0] == first["completion"] == greedy
+    assert copilot.json("complete", "src/app.py:5", "-n", "3")["candidates"] == first["candidates"]
+
+
+def test_explain_goes_to_stderr_and_into_json(copilot):
+    done = copilot.run("complete", "src/app.py:5", "--explain", "--no-server")
+    assert b"snippet   src/util.py" in done.stderr
+    assert done.stdout == copilot.run("complete", "src/app.py:5", "--no-server").stdout
+    assert "prompt" in copilot.json("complete", "src/app.py:5", "--explain")["explain"]
+
+
+def test_from_a_folder_below_and_from_a_linked_worktree(copilot, project, tmp_path):
+    below = copilot.json("complete", "app.py:5", cwd=project.path / "src")
+    assert below["file"] == "src/app.py"
+    project.git("worktree", "add", "-q", str(tmp_path / "linked"))
+    linked = copilot.json("complete", "src/app.py:5", cwd=tmp_path / "linked")
+    assert linked["index"]["fresh"] and linked["completion"] == below["completion"]
+
+
+def test_changes_without_hooks_are_noticed(copilot, project):
+    project.commit({"src/more.py": "def unseen():\n    return 0\n"}, GIT_DIR=".git")
+    project.git("reset", "-q", "--hard", "HEAD~1")
+    answer = copilot.json("complete", "src/app.py:5")
+    assert answer["index"] == {"tree": project.git("rev-parse", "HEAD^{tree}"), "fresh": True}
+
+
+MISTAKES = [
+    (["complete", "nope.py:1"], 1, ["does not exist"]),
+    (["complete", "src/app.py:99"], 1, ["has 6 lines", "src/app.py:6"]),
+    (["complete", "src/app.py:1:99"], 1, ["no column 99"]),
+    (["complete", "src:1"], 1, ["folder"]),
+    (["complete", "logo.png:1"], 1, ["binary"]),
+    (["complete", "src/app.py"], 1, ["names no line"]),
+    (["complete", "src/app.py:0"], 1, ["start at 1"]),
+    (["complete", "src/app.py:1", "--model", "nonsense"], 1, ["no model"]),
+    (["complete", "src/app.py:1", "--adapter", "nonsense"], 1, ["no adapter"]),
+    (["complete", "src/app.py:1", "--at", "nonsense"], 1, ["nonsense"]),
+    (["complete", "src/app.py:1", "--write", "--stdin"], 2, ["--write"]),
+    (["complete"], 2, ["FILE:LINE"]),
+    (["complete", "src/app.py:1", "--nonsense"], 2, ["--nonsense"]),
+    (["nonsense"], 2, ["no command"]),
+    (["model", "use", "nonsense"], 1, ["no model"]),
+    (["model", "use", "qwen2.5-coder-0.5b"], 1, ["--pull"]),
+    (["model", "use", "minilm-static"], 1, ["embedder"]),
+    (["adapter", "use", "nonsense"], 1, ["adapter list"]),
+    (["adapter", "rollback"], 1, ["refresh"]),
+    (["corpus", "export", "--out", "x.txt"], 1, [".jsonl"]),
+]
+
+
+def test_mistakes_are_one_line(copilot, project):
+    (project.path / "logo.png").write_bytes(b"\x89PNG\0\0\0")
+    for args, code, words in MISTAKES:
+        one_line(copilot.run(*args), code, *words)
+    assert copilot.json("serve", "--status")["running"] is False, "no server for a mistake"
+
+
+@pytest.mark.parametrize("command", [["complete", "a.py:1"], ["search", "x"], ["status"], ["index"],
+                                     ["refresh"], ["corpus"], ["eval"]])  # fmt: skip
+def test_before_init(project, bare_commands, command):
+    (project.path / "a.py").write_text("x\n")
+    one_line(bare_commands.run(*command, cwd=project.path), 1, "git copilot init")
+
+
+@pytest.mark.parametrize("command", [["init"], ["search", "x"], ["status"], ["install"]])
+def test_outside_a_repository(bare_commands, command):
+    one_line(bare_commands.run(*command), 1, "not in a Git repository")
+
+
+def test_an_empty_repository(bare_commands, tmp_path):
+    repo = GitRepo.init(tmp_path / "empty")
+    out = bare_commands.ok("init", cwd=repo.path)
+    assert "0 new files" in out and "0 holes" in out
+    (repo.path / "a.py").write_text("x = \n")
+    answer = bare_commands.json("complete", "a.py:1", "--no-server", cwd=repo.path)
+    assert answer["snippets"] == []
+    assert bare_commands.json("status", cwd=repo.path)["index"]["fresh"] is True
+
+
+def test_a_bare_repository(bare_commands, project, tmp_path):
+    project.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
+    out = bare_commands.ok("init", cwd=tmp_path / "bare.git")
+    assert "bare" in out
+    hits = bare_commands.json("search", "alpha", cwd=tmp_path / "bare.git")["hits"]
+    assert hits[0]["path"] == "src/util.py"
+    done = bare_commands.run("complete", "src/app.py:1", cwd=tmp_path / "bare.git")
+    assert done.returncode == 1 and b"Traceback" not in done.stderr
+
+
+def test_shallow_and_detached(bare_commands, project, tmp_path):
+    project.git("clone", "-q", "--depth", "1", f"file://{project.path}", str(tmp_path / "shallow"))
+    project.git("-C", str(tmp_path / "shallow"), "checkout", "-q", "--detach")
+    out = bare_commands.ok("init", cwd=tmp_path / "shallow")
+    assert "0 holes of 1 commits" in out
+    answer = bare_commands.json("complete", "src/app.py:5", "--no-server", cwd=tmp_path / "shallow")
+    assert answer["index"]["fresh"] is True
+
+
+def test_a_corrupt_database_is_told_and_rebuilt_on_request(copilot, project):
+    state = project.git_dir / "copilot"
+    for name in ("copilot.db-wal", "copilot.db-shm"):
+        (state / name).unlink(missing_ok=True)
+    (state / "copilot.db").write_bytes(b"garbage" * 1000)
+    for command in (["complete", "src/app.py:5"], ["status"], ["search", "alpha"]):
+        one_line(copilot.run(*command), 1, "index --rebuild")
+    report = copilot.json("index", "--rebuild")
+    assert report["blobs_added"] == 3 and report["chunks_embedded"] == report["chunks_added"] > 0
+    assert copilot.json("index") | {"seconds": 0} == {
+        "tree": project.git("rev-parse", "HEAD^{tree}"), "blobs_added": 0, "blobs_removed": 0,
+        "chunks_added": 0, "chunks_embedded": 0, "seconds": 0,
+    }  # fmt: skip
+
+
+def test_uninstall_restores_and_purge_removes(copilot, project):
+    copilot.ok("uninstall", "--purge")
+    hooks = [p for p in (project.git_dir / "hooks").iterdir() if not p.name.endswith(".sample")]
+    assert hooks == [] and not (project.git_dir / "copilot").exists()
+    project.commit({"z.py": "z = 1\n"})
+    assert not (project.git_dir / "copilot").exists()
+
+
+def test_export_is_the_corpus(copilot, project, tmp_path):
+    import json
+
+    project.commit(
+        {"src/big.py": "".join(f"value_{i} = alpha({i}) + beta({i})\n" for i in range(9))}
+    )
+    copilot.ok("status", "--wait", "--timeout", "60")
+    copilot.ok("corpus", "export", "--out", tmp_path / "c.jsonl")
+    rows = [json.loads(x) for x in (tmp_path / "c.jsonl").read_text().splitlines()]
+    assert len(rows) == copilot.json("corpus")["holes"] > 0
+    for row in rows:
+        text = row["prefix"] + row["middle"] + row["suffix"]
+        assert text.strip() == project.git("cat-file", "blob", row["blob"])
+
+
+def test_help_and_version(bare_commands):
+    assert "complete" in bare_commands.ok("-h")
+    assert bare_commands.ok("--version").startswith("git-copilot")
+    assert "FILE:LINE" in bare_commands.ok("complete", "-h")
