@@ -11,6 +11,7 @@ import click
 from git_copilot.assistant import models
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
+from git_copilot.assistant.due import record_baseline
 from git_copilot.assistant.jobs import sync_repository
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.hooks.install import InstallReport, install, uninstall
@@ -55,10 +56,18 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None) -> int:
         f"corpus    {new_commits} new commits; {corpus['holes']} holes of "
         f"{corpus['commits']} commits by {corpus['authors']} authors"
     )
+    first_refresh = record_baseline(repo)
     if no_hooks:
         host.terminal.echo("hooks     left alone (--no-hooks)")
     else:
         _tell_hooks(host, repo, install(repo))
+    if first_refresh and corpus["holes"]:
+        host.terminal.echo(
+            "adapter   none yet: `git copilot refresh` trains one now, and it starts by itself "
+            f"after {settings.refresh_commits} more commits"
+            if settings.refresh_commits
+            else "adapter   none yet: `git copilot refresh` trains one"
+        )
     host.terminal.echo(f"model     {settings.model} in {models.model_folder(settings.model)}")
     if settings.model == models.SMOLLM2.name:
         better = models.better_model()

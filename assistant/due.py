@@ -53,3 +53,15 @@ def record_refresh(repo: GitRepository) -> None:
     """
     facts = {"commit": repo.head_commit(), "time": int(time.time())}
     write_atomically(adapters.adapters_dir(repo.state_dir) / LAST, json.dumps(facts) + "\n")
+
+
+def record_baseline(repo: GitRepository) -> bool:
+    """Count from here if nothing was ever recorded: training begins by itself only after new
+    work, not because a long history was just mined. Return whether this was the first time.
+
+    :raises CopilotError: it cannot be written.
+    """
+    if (adapters.adapters_dir(repo.state_dir) / LAST).exists():
+        return False
+    record_refresh(repo)
+    return True

@@ -12,7 +12,6 @@ import argparse
 import importlib.util
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from about import machine, output
 
 from git_copilot.hooks.install import install
 from git_copilot.hooks.launch import WORKER_MODULE, stop_worker
@@ -223,21 +224,6 @@ def wait(condition: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise SystemExit("the worker did not start")
         time.sleep(0.005)
-
-
-def machine() -> dict[str, object]:
-    return {
-        "system": platform.platform(),
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "git": output("git", "version"),
-        "sh": os.path.realpath("/bin/sh"),
-        "load": [round(value, 2) for value in os.getloadavg()],
-    }
-
-
-def output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def show(result: dict[str, object]) -> None:

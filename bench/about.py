@@ -1,0 +1,22 @@
+"""What every benchmark says about where it ran."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+
+
+def machine() -> dict[str, object]:
+    return {
+        "system": platform.platform(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "git": output("git", "version"),
+        "sh": os.path.realpath("/bin/sh"),
+        "load": [round(value, 2) for value in os.getloadavg()],
+    }
+
+
+def output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

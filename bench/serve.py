@@ -1,0 +1,146 @@
+"""What a user waits for: ``python bench/serve.py [--quick] [--json] [--repo PATH]``.
+
+In a temporary clone of a repository: `init`, warm and cold completions at places in real files,
+typing at the end of a line, searches, and commits until they are searchable. Every figure is the
+wall-clock time of the installed command, process start included; a typed completion keeps the
+file's text and adds characters, as an editor does. Cold (`--no-server`) is the alternative that
+takes turns with warm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from about import machine, output
+
+ROOT = Path(__file__).resolve().parent.parent
+SEED = 1
+QUERIES = ("parse the configuration", "read file lines", "raise error message", "format output")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, within two minutes")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--repo", type=Path, default=ROOT, help="clone this (default: ours)")
+    options = parser.parse_args()
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with tempfile.TemporaryDirectory(prefix="bench-serve-") as temporary:
+        os.environ["XDG_RUNTIME_DIR"] = temporary  # a server of its own
+        result = measure(Path(temporary) / "project", options.repo, 15 if options.quick else 60)
+    if options.json:
+        print(json.dumps(result, indent=1))
+    else:
+        for name, figures in result["figures"].items():
+            print(f"{name:<28}" + "  ".join(f"{k} {v:g}" for k, v in figures.items()))
+    return 0
+
+
+def copilot(project: Path, *args: str, stdin: str | None = None) -> tuple[float, str]:
+    """Run a command; return its wall-clock milliseconds and what it printed."""
+    begun = time.perf_counter()
+    done = subprocess.run(
+        ["git-copilot", *args], cwd=project, input=stdin, capture_output=True, text=True, check=True
+    )
+    return (time.perf_counter() - begun) * 1000, done.stdout
+
+
+def git(project: Path, *args: str) -> None:
+    identity = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
+    subprocess.run(["git", *identity, *args], cwd=project, check=True, capture_output=True)
+
+
+def places(project: Path, count: int) -> list[tuple[str, int, int]]:
+    """(path, line, column) in the middle of lines of Python files, the same each time."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=project, capture_output=True, text=True, check=True
+    )
+    rng = random.Random(SEED)
+    found: list[tuple[str, int, int]] = []
+    names = sorted(listed.stdout.split())
+    while len(found) < count:
+        name = rng.choice(names)
+        lines = (project / name).read_text("utf-8").split("\n")
+        number = rng.randrange(len(lines))
+        if len(lines[number].strip()) > 20:
+            found.append((name, number + 1, len(lines[number]) // 2 + 1))
+    return found
+
+
+def measure(project: Path, source: Path, rounds: int) -> dict[str, dict[str, object]]:
+    """All figures of one run."""
+    subprocess.run(["git", "clone", "-q", str(source), str(project)], check=True)
+    init_ms, printed = copilot(project, "init")
+    again_ms, _ = copilot(project, "init")
+    warm: list[float] = []
+    typed: list[float] = []
+    cold: list[float] = []
+    try:
+        spots = places(project, rounds)
+        copilot(project, "complete", f"{spots[0][0]}:{spots[0][1]}")  # loads the model
+        for turn, (name, line, column) in enumerate(spots):
+            place = f"{name}:{line}:{column}"
+            warm.append(copilot(project, "complete", place, "--json")[0])
+            text = (project / name).read_text("utf-8")
+            # One more character at the same place: everything before it is cached.
+            typed.append(
+                copilot(
+                    project,
+                    "complete",
+                    f"{name}:{line}:{column + 1}",
+                    "--json",
+                    "--stdin",
+                    stdin=text,
+                )[0]
+            )
+            if turn < rounds // 5:
+                cold.append(copilot(project, "complete", place, "--json", "--no-server")[0])
+        search = [copilot(project, "search", QUERIES[i % 4], "--json")[0] for i in range(rounds)]
+        searchable = [commit_until_searchable(project, i) for i in range(max(5, rounds // 5))]
+    finally:
+        copilot(project, "serve", "--stop")
+    return {
+        "about": {"commit": output("git", "-C", str(ROOT), "rev-parse", "HEAD"),
+                  "machine": machine(), "repository": source.name, "init": printed.splitlines()},
+        "figures": {
+            "init (models here), ms": {"once": round(init_ms), "again": round(again_ms)},
+            "complete, new place, ms": spread(warm),
+            "complete, one more key, ms": spread(typed),
+            "complete --no-server, ms": spread(cold),
+            "search, ms": spread(search),
+            "commit → searchable, ms": spread(searchable),
+        },
+    }  # fmt: skip
+
+
+def commit_until_searchable(project: Path, number: int) -> float:
+    """Milliseconds from `git commit` until the index stands for it, told by the hook alone."""
+    (project / f"bench_{number}.py").write_text(f"def bench_function_{number}():\n    return 1\n")
+    git(project, "add", "-A")
+    begun = time.perf_counter()
+    git(project, "commit", "-q", "-m", "bench")
+    copilot(project, "status", "--wait")
+    return (time.perf_counter() - begun) * 1000
+
+
+def spread(times: list[float]) -> dict[str, float]:
+    """Median, 90th percentile and number."""
+    ordered = sorted(times)
+    return {
+        "p50": round(statistics.median(ordered)),
+        "p90": round(ordered[int(0.9 * (len(ordered) - 1))]),
+        "n": len(ordered),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
