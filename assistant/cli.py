@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+import warnings
 from dataclasses import dataclass, field
 
 import click
@@ -102,6 +104,8 @@ def dispatch_in_server(argv: list[str], terminal: Terminal, session: Session) ->
 
 def run(argv: list[str], stdin: bytes | None = None) -> int:
     """Run a command line in this process and return its exit code."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # the libraries' remarks are for us, not for users
     terminal = Terminal.of_process()
     session = Session()
     code = run_guarded(lambda: dispatch(argv, terminal, session, stdin), terminal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,9 @@ def add_adapter(model: Any, rank: int, seed: int) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    wrapped = get_peft_model(model, config, adapter_name=ADAPTER, autocast_adapter_dtype=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft uses what transformers will rename
+        wrapped = get_peft_model(model, config, adapter_name=ADAPTER, autocast_adapter_dtype=False)
     for layer in wrapped.modules():
         if isinstance(layer, Linear) and type(layer.base_layer) is torch.nn.Linear:
             layer.forward = types.MethodType(_fused_forward, layer)  # type: ignore[method-assign]

@@ -42,7 +42,7 @@ class Recipe:
     learning_rate: float = 2e-4
     warmup_steps: int = 5
     clip: float = 1.0
-    micro_tokens: int = 2048
+    micro_tokens: int = 1536
     seed: int = 0
 
 
@@ -212,7 +212,7 @@ def _step(
                 grad = weight.grad.float()
                 master.grad = grad if master.grad is None else master.grad + grad
                 weight.grad = None
-        total += float(loss)
+        total += float(loss.detach())
     state.update()
     return total
 
