@@ -92,7 +92,7 @@ def _check(folder: Path, adapter: str) -> None:
     except FileNotFoundError as exc:
         name = Path(str(exc.filename)).name
         raise CopilotError(f"the adapter {adapter} lacks {name}", DAMAGED_HINT) from exc
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise CopilotError(f"the adapter {adapter} is damaged ({exc})", DAMAGED_HINT) from exc
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from git_copilot.index.search import Query, names_in
@@ -12,6 +13,8 @@ from git_copilot.index.types import Hit
 LINES_BEFORE, LINES_AFTER = 20, 4
 # Imports name other files' definitions; they stand in a file's first lines.
 HEADER_LINES = 40
+MAX_PARTIAL = 100
+_PARTIAL = re.compile(r"[^\W\d]\w*$")
 _IMPORTS = ("import ", "from ", "use ", "#include", "require", "using ", "const ")
 
 
@@ -28,6 +31,7 @@ def cursor_query(path: str, language: str, prefix: str, suffix: str) -> Query:
         # The cursor's side last: it decides ties.
         text="\n".join([*after, *before]),
         names=tuple(dict.fromkeys([*names, *imported])),
+        partial=partial[0] if (partial := _PARTIAL.findall(prefix[-MAX_PARTIAL:])) else "",
         modules=tuple(dict.fromkeys([*used, *imported])),
         exclude=path,
         near=path,
@@ -41,6 +45,6 @@ def drop_seen(hits: Sequence[Hit], prefix: str, suffix: str) -> list[Hit]:
     kept = []
     for hit in hits:
         lines = [x.strip() for x in hit.text.split("\n") if IDENTIFIER.search(x)]
-        if not lines or sum(line in seen for line in lines) * 2 <= len(lines):
+        if lines and sum(line in seen for line in lines) * 2 <= len(lines):
             kept.append(hit)
     return kept

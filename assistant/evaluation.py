@@ -18,7 +18,7 @@ from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.db import Database
 from git_copilot.index.errors import CopilotError, GitError
 from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import load_holes
+from git_copilot.index.mine import load_holes, mine
 from git_copilot.index.types import Embedder, Hole, Progress, no_progress
 from git_copilot.index.vectors import VectorIndex
 
@@ -58,6 +58,7 @@ def run_eval(
         current = None
     chosen = None if adapter == "none" else adapter or current
     paths = {a: _path(state, a, settings) for a in (current, chosen) if a is not None}
+    mine(repo, db, limit=settings.history_commits, progress=progress)
     holes = _holes(repo, db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES)
     tokenizer = TextTokenizer.load(folder, settings.model)
     judge = Judge(folder, settings, tokenizer, progress)

@@ -17,7 +17,10 @@ from git_copilot.index.types import Hit
 RRF_K = 60  # the paper's constant: ranks beyond it differ little
 # A definition of a name under the cursor is what the next line needs most often; a dense hit of
 # a small general embedder is the weakest sign.
-WEIGHTS: Mapping[str, float] = {"definition": 1.5, "lexical": 1.0, "dense": 0.7}
+WEIGHTS: Mapping[str, float] = {"definition": 1.5, "lexical": 1.0, "dense": 0.7, "typed": 2.5}
+# What an identifier that is being typed may become is a definition too; it only weighs more,
+# because a name that was begun is asked for, not guessed.
+REPORTED_AS: Mapping[str, str] = {"typed": "definition"}
 # One rank's worth near the top: the prior breaks near-ties and never lifts an unrelated file.
 PATH_PRIOR = 0.1 / RRF_K
 # Two chunks with this share of identifiers in common say the same thing twice.
@@ -56,7 +59,9 @@ def fuse(lists: Mapping[str, Sequence[Hit]], near: str = "") -> list[Hit]:
         for rank, hit in enumerate(ranked, 1):
             weight = WEIGHTS.get(source, 1.0)
             scores[hit.chunk_id] = scores.get(hit.chunk_id, 0.0) + weight / (RRF_K + rank)
-            sources.setdefault(hit.chunk_id, []).append(source)
+            named = sources.setdefault(hit.chunk_id, [])
+            if (name := REPORTED_AS.get(source, source)) not in named:
+                named.append(name)
             hits[hit.chunk_id] = hit
     merged = []
     for chunk_id, hit in hits.items():

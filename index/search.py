@@ -20,6 +20,8 @@ CANDIDATES = 40
 # A name defined in more chunks than this (`__init__`, `main`) says nothing.
 MAX_DEFINITIONS = 4
 MAX_DEFINITION_NAMES = 60
+# A shorter start of an identifier fits too many names; of longer ones the first few are enough.
+MIN_PARTIAL, MAX_STARTED = 3, 3
 # Files that imports may mean, and how much of each: the best names of a module stand first.
 MAX_MODULES, MAX_CHUNKS_OF_MODULE = 6, 2
 # A package's own module carries the name of its folder.
@@ -37,13 +39,15 @@ class Query:
     """What to look for.
 
     ``text`` is what the words and the meaning are taken from, ``names`` are identifiers whose
-    definitions are wanted (best first), ``modules`` are names that may be files of this
+    definitions are wanted (best first), ``partial`` is the start of an identifier that is being
+    typed, ``modules`` are names that may be files of this
     repository (best first), ``exclude`` is a path that is known already, ``near`` the path of the
     cursor, ``language`` restricts hits to one language.
     """
 
     text: str
     names: tuple[str, ...] = ()
+    partial: str = ""
     modules: tuple[str, ...] = ()
     exclude: str = ""
     near: str = ""
@@ -62,6 +66,7 @@ class Searcher:
     def search(self, query: Query, count: int, embedder: Embedder | None) -> list[Hit]:
         """The ``count`` best distinct chunks, best first; the order is deterministic."""
         lists = {
+            "typed": self.typed(query),
             "definition": self.definitions(query),
             "lexical": self.lexical(query),
             "dense": self.dense(query, embedder) if embedder else [],
@@ -119,11 +124,32 @@ class Searcher:
         return hits[:CANDIDATES]
 
     def definitions(self, query: Query) -> list[Hit]:
-        """Chunks that define one of the query's names, in the order of the names, and the first
-        chunks of the modules it imports, in turn."""
-        named, imported = self._named(query), self._imported(query)
-        merged = [h for pair in zip_longest(named, imported) for h in pair if h is not None]
+        """In turn: chunks that define one of the query's names, and the first chunks of the
+        modules it imports."""
+        lists = (self._named(query), self._imported(query))
+        merged = [h for turn in zip_longest(*lists) for h in turn if h is not None]
         return list({hit.chunk_id: hit for hit in merged}.values())[:CANDIDATES]
+
+    def typed(self, query: Query) -> list[Hit]:
+        """Definitions whose names begin with the identifier that is being typed, the shortest
+        names first."""
+        if len(query.partial) < MIN_PARTIAL:
+            return []
+        rows = self._db.query(
+            f"SELECT {_COLUMNS}, 0.0 FROM symbols s JOIN chunks c ON c.id = s.chunk_id{_JOIN}"
+            " WHERE s.name > ? AND s.name < ? AND v.name = ? AND f.path != ?"
+            " AND (? = '' OR b.language = ?) ORDER BY length(s.name), s.name, f.path, s.line LIMIT ?",
+            (
+                query.partial,
+                f"{query.partial}\U0010ffff",
+                self._view,
+                os.fsencode(query.exclude),
+                query.language,
+                query.language,
+                MAX_STARTED,
+            ),
+        )
+        return self._hits(rows)
 
     def _imported(self, query: Query) -> list[Hit]:
         """Definitions in files that are called like one of the query's modules."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import copilot_commands  # noqa: F401 - remembers the real home before it is sealed off
 import pytest
 from gitrepo import GitRepo
-
-REAL_CACHE = os.environ.get("GIT_COPILOT_TEST_CACHE", "")
 
 
 @pytest.fixture(autouse=True)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from gitrepo import GitRepo
+from copilot_commands import BIN, Copilot
 
-BIN = Path(sys.executable).parent
 WORDS = ["def", "return", "class", "self", "import", "alpha", "beta", "value", "name", "helper"]
 
 
@@ -44,31 +39,6 @@ def tiny_folders(tmp_path_factory):
     vectors = np.random.default_rng(0).normal(size=(len(vocabulary), 8)).astype(np.float32)
     StaticModel(vectors, word_level).save_pretrained(base / "embedder")
     return base
-
-
-class Copilot:
-    """Runs `git copilot` in a repository."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def run(self, *args, stdin="", cwd=None, **env):
-        return subprocess.run(
-            ["git", "copilot", *map(str, args)],
-            cwd=cwd or self.path,
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            timeout=120,
-            env={**os.environ, **env},
-        )
-
-    def ok(self, *args, **more):
-        done = self.run(*args, **more)
-        assert done.returncode == 0, (done.returncode, done.stderr.decode())
-        return done.stdout.decode()
-
-    def json(self, *args, **more):
-        return json.loads(self.ok(*args, "--json", **more))
 
 
 @pytest.fixture
@@ -111,6 +81,3 @@ def copilot(project):
 def bare_commands(environment, tmp_path):
     """Commands outside of any prepared repository."""
     return Copilot(tmp_path)
-
-
-__all__ = ["Copilot", "GitRepo"]

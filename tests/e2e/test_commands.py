@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -261,8 +262,6 @@ def test_uninstall_restores_and_purge_removes(copilot, project):
 
 
 def test_export_is_the_corpus(copilot, project, tmp_path):
-    import json
-
     project.commit(
         {"src/big.py": "".join(f"value_{i} = alpha({i}) + beta({i})\n" for i in range(9))}
     )
@@ -279,3 +278,44 @@ def test_help_and_version(bare_commands):
     assert "complete" in bare_commands.ok("-h")
     assert bare_commands.ok("--version").startswith("git-copilot")
     assert "FILE:LINE" in bare_commands.ok("complete", "-h")
+
+
+REFRESH_FIELDS = {
+    "candidate", "incumbent", "base_model", "commits", "holes", "arms", "delta_em", "ci95",
+    "p_value", "regression_guard", "promoted", "reason", "seed", "settings", "seconds",
+}  # fmt: skip
+
+
+def test_refresh_carries_the_contract_and_its_exit_code_tells(copilot, project):
+    for i in range(16):
+        body = "".join(
+            f"def compute_{i}_{j}(value, other):\n    total = value * {j} + other\n    return total\n"
+            for j in range(3)
+        )
+        project.commit({f"src/m{i}.py": body})
+    copilot.ok("status", "--wait", "--timeout", "60")
+    done = copilot.run("refresh", "--json", "--holes", "30", "--held-out", "24")
+    evidence = json.loads(done.stdout)
+    assert set(evidence) >= REFRESH_FIELDS
+    assert done.returncode == (0 if evidence["promoted"] else 4)
+    assert set(evidence["arms"]) == {"base", "incumbent", "candidate"}
+    for arm in evidence["arms"].values():
+        assert {"em", "es", "nll"} <= set(arm)
+    assert set(evidence["commits"]) == {"train", "held_out"}
+    assert set(evidence["holes"]) == {"train", "held_out"}
+    (listed,) = copilot.json("adapter", "list")
+    assert listed["id"] == evidence["candidate"]
+    assert listed["current"] is evidence["promoted"]
+    copilot.ok("adapter", "use", listed["id"])
+    answer = copilot.json("complete", "src/app.py:5", "--no-server")
+    assert answer["adapter"] == listed["id"]
+    assert copilot.json("complete", "src/app.py:5", "--adapter", "none")["adapter"] is None
+    weights = project.git_dir / "copilot" / "adapters" / listed["id"] / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    done = copilot.run("complete", "src/app.py:5", "--json")
+    assert json.loads(done.stdout)["adapter"] is None
+    assert b"cut short" in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_refresh_with_too_little_to_learn_from(copilot):
+    one_line(copilot.run("refresh"), 1, "holes")

@@ -112,3 +112,15 @@ def test_near_duplicates_are_dropped():
         [hit(1, "a", text=words), hit(2, "b", text=words), hit(3, "c", text="other")], 5
     )
     assert paths(kept) == ["a", "c"]
+
+
+def test_what_is_being_typed_finds_what_it_may_become(searcher):
+    find, embedder = searcher
+    (best, *_) = find.search(Query("value", partial="send_"), 3, embedder)
+    assert (best.path, best.sources[0]) == ("src/mail.py", "definition")
+    assert find.typed(Query("", partial="se")) == []
+
+
+def test_an_imported_module_is_found_by_its_name(searcher):
+    find, _ = searcher
+    assert paths(find.definitions(Query("", modules=("os", "mail")))) == ["src/mail.py"]

@@ -1,0 +1,141 @@
+"""Evaluation in batches equals the engine one by one, and likelihood equals its definition."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from tiny import CODE, save_tiny
+
+from git_copilot.assistant.dataset import cut_blob, make_example
+from git_copilot.assistant.engine import Engine, Sampling, load_model
+from git_copilot.assistant.evaluate import evaluate, group, only_positions
+from git_copilot.assistant.guard import guard_examples, verdict
+from git_copilot.assistant.metrics import Score
+from git_copilot.assistant.prompt import Budget
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trim import Trimmer
+from git_copilot.index.types import Hole
+
+MAX_TOKENS = 24
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["left-to-right", "fim"])
+def tiny(request, tmp_path_factory):
+    """(model, tokenizer) in float32, where a batch and a single row can be compared exactly."""
+    folder = save_tiny(tmp_path_factory.mktemp("tiny"), fim=request.param)
+    return load_model(folder, dtype=torch.float32), TextTokenizer.load(folder)
+
+
+def examples(tokenizer, count=11, budget=None):
+    """Holes of very different lengths."""
+    data = (CODE * 4).encode()
+    found = []
+    for i in range(count):
+        start = 7 + i * 37
+        hole = Hole(f"c{i}", "b", "m.py", start, start + 1 + 5 * (i % 5), "line", "", 0, "python")
+        found.append(
+            make_example(tokenizer, cut_blob(data, hole), (), budget or Budget(300, 100, 60))
+        )
+    return found
+
+
+def one_by_one(tiny, example):
+    trimmer = Trimmer(example.prefix, example.suffix)
+    generation = Engine(*tiny).generate(
+        list(example.prompt_ids), Sampling(max_tokens=MAX_TOKENS), enough=trimmer.finished
+    )
+    return trimmer.trim(generation.text).text
+
+
+def with_middle(example, middle):
+    return dataclasses.replace(example, cut=dataclasses.replace(example.cut, middle=middle))
+
+
+def test_a_batch_writes_what_the_engine_writes_one_by_one(tiny):
+    found = examples(tiny[1])
+    texts = [one_by_one(tiny, e) for e in found]
+    assert len(set(texts)) > 3  # else anything would match
+    right = [with_middle(e, text) for e, text in zip(found, texts, strict=True)]
+    scores = evaluate(*tiny, right, max_tokens=MAX_TOKENS, batch=4)
+    assert [s.em for s in scores] == [100.0] * len(found)
+    wrong = [with_middle(e, text + "x") for e, text in zip(found, texts, strict=True)]
+    scores = evaluate(*tiny, wrong, max_tokens=MAX_TOKENS, batch=4)
+    assert [s.em for s in scores] == [0.0] * len(found)
+    assert [s.commit for s in scores] == [e.hole.commit for e in found]
+
+
+def test_the_likelihood_is_that_of_one_plain_forward(tiny):
+    model, tokenizer = tiny
+    found = examples(tokenizer)
+    scores = evaluate(*tiny, found, max_tokens=1, generate=False, batch=3)
+    for example, score in zip(found, scores, strict=True):
+        ids = torch.tensor([example.prompt_ids + example.middle_ids])
+        with torch.inference_mode():
+            logits = torch.log_softmax(model(ids).logits[0].float(), dim=-1)
+        first = len(example.prompt_ids) - 1
+        values = [-float(logits[first + i, t]) for i, t in enumerate(example.middle_ids)]
+        assert score.tokens == len(values) - 1
+        assert score.nll == pytest.approx(sum(values[:-1]), abs=1e-3)
+        assert score.end_nll == pytest.approx(values[-1], abs=1e-3)
+        assert (score.em, score.es) == (0, 0)
+
+
+def test_the_size_of_a_batch_changes_nothing(tiny):
+    found = examples(tiny[1])
+    small = evaluate(*tiny, found, max_tokens=8, batch=1)
+    large = evaluate(*tiny, found, max_tokens=8, batch=11)
+    for one, other in zip(small, large, strict=True):
+        assert (one.em, one.es, one.tokens) == (other.em, other.es, other.tokens)
+        assert one.nll == pytest.approx(other.nll, abs=1e-3)
+
+
+def test_batches_hold_like_lengths(tiny):
+    found = examples(tiny[1])
+    batches = group(found, 4)
+    assert sorted(i for b in batches for i in b) == list(range(len(found)))
+    lengths = [[len(found[i].prompt_ids) for i in b] for b in batches]
+    assert all(min(a) >= max(b) for a, b in zip(lengths, lengths[1:], strict=False))
+
+
+def test_chosen_positions_have_the_logits_that_all_have(tiny):
+    model, _ = tiny
+    ids = torch.arange(20).reshape(2, 10)
+    mask = torch.zeros(2, 10, dtype=torch.bool)
+    mask[0, 3] = mask[1, 5:7] = True
+    with torch.inference_mode():
+        whole = model(ids).logits
+        with only_positions(model) as choose:
+            choose(mask)
+            assert torch.allclose(model(ids).logits, whole[mask], atol=1e-5)
+        assert torch.equal(model(ids).logits, whole)
+
+
+def test_the_guards_holes_are_the_standard_librarys_and_always_the_same(tiny):
+    found = guard_examples(tiny[1])
+    assert len(found) >= 20
+    assert found == guard_examples(tiny[1])
+    assert all(len(e.prompt_ids) <= 320 for e in found)
+
+
+def test_a_stripped_installation_has_no_guard(tiny, monkeypatch, tmp_path):
+    monkeypatch.setattr("sysconfig.get_paths", lambda: {"stdlib": str(tmp_path)})
+    assert guard_examples(tiny[1]) == []
+    assert verdict([], []) == {**verdict([], []), "holes": 0, "passed": True}
+
+
+@pytest.mark.parametrize(
+    ("middle", "end", "passed"),
+    [
+        (1.0, 1.0, True),
+        (1.04, 1.0, True),
+        (1.06, 1.0, False),
+        (1.06, 0.0, False),
+        (0.9, 9.0, False),
+    ],
+)
+def test_the_guard_weighs_the_code_and_the_end_apart(middle, end, passed):
+    base = [Score("stdlib", 0, 0, 20.0, 2.0, 10)] * 5
+    after = [Score("stdlib", 0, 0, 20.0 * middle, 2.0 * end, 10)] * 5
+    assert verdict(base, after)["passed"] is passed

@@ -1,0 +1,356 @@
+"""A whole refresh on a real repository with a tiny model: split, evidence, promotion, way back."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+
+import pytest
+from tiny import save_tiny
+
+from git_copilot.assistant import adapters, arms, guard, refresh
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.due import record_refresh
+from git_copilot.assistant.refresh import refresh_due, run_eval, run_refresh
+from git_copilot.assistant.split import split_holes
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import CopilotError, GitError, ModelError
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import mine
+from git_copilot.index.types import Hole
+
+CONTRACT = {
+    "candidate", "incumbent", "base_model", "commits", "holes", "arms", "delta_em", "ci95",
+    "p_value", "regression_guard", "promoted", "reason", "seed", "settings", "seconds",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny", layers=1)
+
+
+@pytest.fixture(scope="module")
+def other_model(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("models") / "other", layers=1, seed=5)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """A random model learns nothing in a few steps of the usual size; eight guards are enough."""
+    monkeypatch.setattr(guard, "MODULES", guard.MODULES[:8])
+    recipe = refresh.Recipe
+    monkeypatch.setattr(
+        refresh,
+        "Recipe",
+        lambda **given: recipe(learning_rate=5e-3, warmup_steps=1, epochs=3, **given),
+    )
+
+
+def settings(model, **more):
+    return Settings(
+        model=str(model), prompt_tokens=320, context_tokens=200, suffix_tokens=32, max_tokens=6,
+        adapter_rank=4, **more,
+    )  # fmt: skip
+
+
+def write_history(repo, commits):
+    """Each commit writes two functions of their own numbers, in two files."""
+    for i in range(commits):
+        files = {}
+        for k in range(2):
+            number = 100 * i + 50 * k
+            lines = "".join(f"    v{j} = mix(v, {number + j}) + off[{j}]\n" for j in range(5))
+            files[f"part{i % 4}{k}.py"] = f"def step_{i}{k}(v, off):\n{lines}    return v\n"
+        repo.commit(files)
+
+
+@pytest.fixture
+def opened(repo):
+    write_history(repo, 24)
+    found = GitRepository.discover(repo.path)
+    found.state_dir.mkdir()
+    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
+        yield repo, found, db
+
+
+def run(found, db, model, **more):
+    given = {"embedder": None, "vectors": None, "max_holes": 40, "held_out_holes": 24} | more
+    chosen = given.pop("settings", None) or settings(model)
+    return run_refresh(found, db, chosen, **given)
+
+
+def evaluate(found, db, model, **more):
+    given = {"embedder": None, "vectors": None, "commits_range": None, "adapter": None} | more
+    return run_eval(found, db, settings(model), **given)
+
+
+def test_a_candidate_that_wins_is_promoted_with_its_evidence(opened, tiny):
+    repo, found, db = opened
+    labels = []
+    evidence = run(found, db, tiny, progress=lambda label, done, total: labels.append(label))
+    assert evidence.keys() >= CONTRACT
+    assert evidence["promoted"], evidence["reason"]
+    assert evidence["holes"] == {"train": 40, "held_out": 24}
+    assert evidence["incumbent"] is None
+    assert evidence["arms"]["incumbent"] == evidence["arms"]["base"]
+    for arm in evidence["arms"].values():
+        assert arm.keys() == {"em", "es", "nll", "with_retrieval", "without_retrieval"}
+        assert arm["em"] == arm["with_retrieval"]["em"]
+    assert evidence["arms"]["candidate"]["nll"] < evidence["arms"]["base"]["nll"]
+    assert (
+        evidence["arms"]["base"]["with_retrieval"] != evidence["arms"]["base"]["without_retrieval"]
+    )
+    assert evidence["regression_guard"]["passed"] is True
+    identity = evidence["candidate"]
+    assert adapters.current_adapter(found.state_dir) == identity
+    assert adapters.evidence(found.state_dir, identity) == json.loads(json.dumps(evidence))
+    assert not (found.state_dir / "adapters" / ".work").exists()
+    assert {"retrieving", "training", "evaluating the base model"} <= set(labels)
+    order = repo.git("rev-list", "--topo-order", "HEAD").split()
+    train, held = evidence["commits"]["train"], evidence["commits"]["held_out"]
+    places = [order.index(oid) for oid in (*train, *held)]
+    assert places == sorted(places, reverse=True)
+    assert len(set(places)) == 4
+
+
+def test_the_same_seed_gives_the_same_figures(opened, tiny):
+    _, found, db = opened
+    first = run(found, db, tiny)
+    adapters.use(found.state_dir, None)
+    again = run(found, db, tiny)
+    changing = {"candidate", "seconds", "training"}
+    assert {k: v for k, v in first.items() if k not in changing} == {
+        k: v for k, v in again.items() if k not in changing
+    }
+
+
+def test_too_few_held_out_holes_promote_nothing_but_the_candidate_is_kept(opened, tiny):
+    _, found, db = opened
+    evidence = run(found, db, tiny, held_out_holes=8)
+    assert evidence["promoted"] is False
+    assert "too few" in evidence["reason"]
+    assert adapters.current_adapter(found.state_dir) is None
+    rows = adapters.list_adapters(found.state_dir)
+    assert [(r["id"], r["promoted"]) for r in rows] == [(evidence["candidate"], False)]
+
+
+def test_the_adapter_in_use_is_measured_and_must_be_beaten(opened, tiny):
+    _, found, db = opened
+    first = run(found, db, tiny)
+    second = run(found, db, tiny)
+    assert second["incumbent"] == first["candidate"]
+    # The same training again: nothing is better, so nothing changes.
+    assert second["arms"]["incumbent"] == first["arms"]["candidate"]
+    assert second["promoted"] is False
+    assert adapters.current_adapter(found.state_dir) == first["candidate"]
+
+
+def test_another_models_adapter_is_no_incumbent(opened, tiny, other_model):
+    _, found, db = opened
+    first = run(found, db, tiny)
+    notes = []
+    second = run(found, db, other_model, on_note=notes.append)
+    assert second["incumbent"] is None
+    assert any(first["candidate"] in note and "another model" in note for note in notes)
+
+
+def test_a_damaged_incumbent_is_said_and_passed_over(opened, tiny):
+    _, found, db = opened
+    first = run(found, db, tiny)
+    (found.state_dir / "adapters" / first["candidate"] / adapters.WEIGHTS).write_bytes(b"x")
+    notes = []
+    second = run(found, db, tiny, on_note=notes.append)
+    assert second["incumbent"] is None
+    assert any("damaged" in note or "cut short" in note for note in notes)
+
+
+def test_one_refresh_at_a_time(opened, tiny):
+    _, found, db = opened
+    lock = found.state_dir / "adapters" / ".lock"
+    lock.parent.mkdir()
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(CopilotError, match="another refresh"):
+            run(found, db, tiny)
+    run(found, db, tiny, held_out_holes=8, max_holes=20)
+
+
+def test_ctrl_c_while_training_leaves_a_state_to_go_on_from(opened, tiny):
+    _, found, db = opened
+
+    def interrupted(label, done, total):
+        if label == "training" and done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(found, db, tiny, progress=interrupted)
+    assert adapters.ids(found.state_dir) == []
+    notes = []
+    evidence = run(found, db, tiny, on_note=notes.append)
+    assert evidence["training"]["resumed_at"] == 4
+    assert any("after step 4" in note for note in notes)
+
+
+def test_time_that_runs_out_is_said(opened, tiny, monkeypatch):
+    _, found, db = opened
+    monkeypatch.setattr(refresh, "MIN_TRAINING_SECONDS", 0.0)
+    notes = []
+    evidence = run(found, db, tiny, seconds=0.001, on_note=notes.append)
+    assert evidence["training"]["stopped"] is True
+    assert any("time ran out" in note for note in notes)
+
+
+def test_a_full_disk_is_the_users_problem_and_changes_nothing(opened, tiny, monkeypatch):
+    _, found, db = opened
+
+    def full(*args, **more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("git_copilot.assistant.checkpoint.save", full)
+    with pytest.raises(CopilotError, match="no room to write"):
+        run(found, db, tiny)
+    assert adapters.ids(found.state_dir) == []
+
+
+def test_too_small_a_history_says_how_much_is_needed(repo, tiny):
+    write_history(repo, 2)
+    found = GitRepository.discover(repo.path)
+    found.state_dir.mkdir()
+    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
+        with pytest.raises(CopilotError, match=r"2 commits give only \d+ holes; at least 25"):
+            run(found, db, tiny)
+        evidence = run(found, db, tiny, force=True)
+        assert evidence["promoted"] is False
+
+
+def test_an_unborn_branch_and_a_missing_model_are_the_users_problem(repo, tiny):
+    found = GitRepository.discover(repo.path)
+    found.state_dir.mkdir()
+    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
+        with pytest.raises(CopilotError, match="no commit"):
+            run(found, db, tiny)
+        with pytest.raises(ModelError, match="model pull"):
+            run(found, db, "smollm2-135m")
+
+
+def test_a_range_is_evaluated_without_what_the_adapter_learnt_from(opened, tiny):
+    repo, found, db = opened
+    base = evaluate(found, db, tiny, held_out_holes=12)
+    assert base["candidate"] is None
+    assert base["holes"]["held_out"] == 12
+    assert base["delta_em"] == 0
+    first = run(found, db, tiny)
+    report = evaluate(found, db, tiny, held_out_holes=500)
+    assert report["candidate"] == report["incumbent"] == first["candidate"]
+    learnt = adapters.trained_on(found.state_dir, first["candidate"])
+    order = repo.git("rev-list", "--topo-order", "HEAD").split()
+    oldest, newest = (order.index(oid) for oid in report["commits"]["held_out"])
+    assert learnt
+    assert not learnt & set(order[newest : oldest + 1])
+    assert report["arms"]["candidate"]["nll"] < report["arms"]["base"]["nll"]
+    none = evaluate(found, db, tiny, adapter="none", commits_range="HEAD~3..HEAD")
+    assert none["candidate"] is None
+    assert none["commits"]["held_out"][0] in order[:3]
+
+
+@pytest.mark.parametrize("bad", ["nowhere..HEAD", "--all", "HEAD --not", "--output=x"])
+def test_a_range_that_names_no_commits(opened, tiny, bad):
+    _, found, db = opened
+    mine(found, db)
+    with pytest.raises(GitError, match="names no commits"):
+        evaluate(found, db, tiny, commits_range=bad)
+
+
+def test_an_empty_range_and_another_models_adapter(opened, tiny, other_model):
+    _, found, db = opened
+    mine(found, db)
+    with pytest.raises(CopilotError, match="has no hole"):
+        evaluate(found, db, tiny, commits_range="HEAD..HEAD")
+    first = run(found, db, tiny)
+    with pytest.raises(CopilotError, match="was trained for"):
+        evaluate(found, db, other_model, adapter=first["candidate"])
+
+
+def test_a_refresh_is_due_after_so_many_commits(opened, tiny):
+    repo, found, db = opened
+    assert refresh_due(found, db, settings(tiny, refresh_commits=24)) is None  # nothing mined
+    mine(found, db)
+    assert refresh_due(found, db, settings(tiny, refresh_commits=24)) == "24 commits"
+    assert refresh_due(found, db, settings(tiny, refresh_commits=25)) is None
+    assert refresh_due(found, db, settings(tiny, refresh_commits=0)) is None
+    record_refresh(found)
+    assert refresh_due(found, db, settings(tiny, refresh_commits=1)) is None
+    repo.commit({"new.py": "a = 1\n"})
+    due = refresh_due(found, db, settings(tiny, refresh_commits=1))
+    assert due == "1 new commits since the last refresh"
+
+
+def test_only_the_mainline_counts_and_merges_do_not(opened, tiny):
+    repo, found, db = opened
+    mine(found, db)
+    record_refresh(found)
+    repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    repo.git("checkout", "-q", "-b", "feature")
+    repo.commit({"new.py": "a = 1\n"})
+    one = settings(tiny, refresh_commits=1)
+    assert refresh_due(found, db, one) is None
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-ff", "-m", "merge", "feature")
+    repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    assert refresh_due(found, db, settings(tiny, refresh_commits=2)) is None
+    assert refresh_due(found, db, one) is not None
+    # A remote that HEAD does not contain says nothing about this worktree.
+    repo.git("checkout", "-q", "-b", "old", "HEAD~3")
+    assert refresh_due(found, db, one) is None
+
+
+def holes(*sizes):
+    """So many holes of each commit, newest first."""
+    return [
+        Hole(f"c{c}", "b", f"{i}.py", 0, 1, "line", "", 0)
+        for c, size in enumerate(sizes)
+        for i in range(size)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "given", "train", "held"),
+    [
+        ([4] * 100, {}, 320, 80),
+        ([4] * 100, {"max_train": 100}, 100, 60),
+        ([12] * 200, {}, 1000, 200),
+        ([4] * 12, {}, 28, 20),
+        ([4] * 100, {"max_held_out": 24, "exact": True}, 376, 24),
+    ],
+)
+def test_the_newest_holes_are_held_out(sizes, given, train, held):
+    found = holes(*sizes)
+    split = split_holes(found, commits=1, **({"max_train": 1000, "max_held_out": 200} | given))
+    assert (len(split.train), len(split.held_out)) == (train, held)
+    newest_train = found.index(split.train[0])
+    assert all(found.index(h) < newest_train for h in split.held_out)
+    assert not {h.commit for h in split.train} & {h.commit for h in split.held_out}
+
+
+def test_a_large_commit_does_not_crowd_out_the_others():
+    split = split_holes(holes(12, *[3] * 40), commits=1, max_train=100, max_held_out=20, exact=True)
+    assert len({h.commit for h in split.held_out}) >= 5
+
+
+def test_equal_prompts_are_not_measured_twice(opened, tiny, monkeypatch):
+    """Without a snippet found, with and without retrieval are the same question."""
+    _, found, db = opened
+    counts = []
+    whole = arms.evaluate
+
+    def counting(model, tokenizer, examples, **more):
+        counts.append(len(examples))
+        return whole(model, tokenizer, examples, **more)
+
+    monkeypatch.setattr(arms, "evaluate", counting)
+    report = evaluate(found, db, tiny, commits_range="HEAD~22", adapter="none")
+    assert counts[0] == report["holes"]["held_out"]
+    assert sum(counts[1:]) < counts[0]

@@ -1,0 +1,211 @@
+"""Training: the fused layers are LoRA, a stopped run goes on where it was, padding is nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import CODE, save_tiny
+
+from git_copilot.assistant import checkpoint, train
+from git_copilot.assistant.dataset import cut_blob, make_example
+from git_copilot.assistant.engine import apply_adapter, load_model
+from git_copilot.assistant.evaluate import evaluate
+from git_copilot.assistant.lora import add_adapter
+from git_copilot.assistant.prompt import Budget
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.train import Recipe, plan_steps, train_adapter
+from git_copilot.index.errors import ModelError
+from git_copilot.index.types import Hole
+
+RECIPE = Recipe(rank=4, epochs=3, batch=4, learning_rate=5e-3, warmup_steps=2, micro_tokens=256)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def examples(folder):
+    tokenizer = TextTokenizer.load(folder)
+    data = (CODE * 4).encode()
+    found = []
+    for i in range(14):
+        start = 9 + i * 31
+        hole = Hole(f"c{i}", "b", "m.py", start, start + 3 + 4 * (i % 4), "line", "", 0, "python")
+        found.append(make_example(tokenizer, cut_blob(data, hole), (), Budget(120, 40, 30)))
+    return found
+
+
+def fresh(folder, dtype=torch.float32):
+    return load_model(folder, dtype=dtype)
+
+
+def run(folder, examples, work, recipe=RECIPE, dtype=torch.float32, **more):
+    return train_adapter(
+        fresh(folder, dtype), examples, recipe, model_name="tiny", work=work, **more
+    )
+
+
+def weights(work):
+    return load_file(work / "candidate" / "adapter_model.safetensors")
+
+
+def stop_at(step):
+    """A progress that is interrupted, as by Ctrl-C, before a step."""
+
+    def progress(label, done, total):
+        if label == "training" and done == step:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_a_fused_layer_is_pefts_layer_with_its_gradients(folder):
+    from peft import LoraConfig, get_peft_model
+
+    fused = add_adapter(fresh(folder), 4, seed=1).eval()
+    config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    plain = get_peft_model(fresh(folder), config).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in fused.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    plain.load_state_dict(fused.state_dict())
+    ids = torch.arange(24).reshape(2, 12)
+    gradients = []
+    for model in (fused, plain):
+        logits = model(ids).logits
+        logits.square().mean().backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    assert torch.allclose(fused(ids).logits, plain(ids).logits, atol=1e-4)
+    assert gradients[0].keys() == gradients[1].keys()
+    assert all("lora_" in name for name in gradients[0])
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], rtol=1e-3, atol=1e-6), name
+
+
+def test_dropout_is_on_while_training_only(folder):
+    model = add_adapter(fresh(folder), 4, seed=1)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    ids = torch.arange(12).unsqueeze(0)
+    with torch.no_grad():
+        assert not torch.equal(model(ids).logits, model(ids).logits)
+        model.eval()
+        assert torch.equal(model(ids).logits, model(ids).logits)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_adapter_learns_and_peft_loads_it(folder, examples, tmp_path, dtype):
+    report = run(folder, examples, tmp_path, dtype=dtype)
+    assert (report.steps, report.planned_steps, report.stopped) == (12, 12, False)
+    tokenizer = TextTokenizer.load(folder)
+    arms = []
+    for model in (fresh(folder), apply_adapter(fresh(folder), tmp_path / "candidate")):
+        scores = evaluate(model, tokenizer, examples, max_tokens=1, generate=False)
+        arms.append(sum(s.nll for s in scores) / sum(s.tokens for s in scores))
+    assert arms[1] < arms[0] - 0.3
+    config = (tmp_path / "candidate" / "adapter_config.json").read_text()
+    assert '"base_model_name_or_path": "tiny"' in config
+    assert str(folder) not in config
+
+
+def test_the_base_stays_as_it_was(folder, examples, tmp_path):
+    model = fresh(folder)
+    before = {n: p.clone() for n, p in model.named_parameters()}
+    train_adapter(model, examples, RECIPE, model_name="tiny", work=tmp_path)
+    after = {n.replace(".base_layer", ""): p for n, p in model.named_parameters()}
+    assert all(torch.equal(p, after[n]) for n, p in before.items())
+
+
+def test_the_loss_is_that_of_the_middles_alone_whatever_the_padding(folder, examples):
+    state = train._State(add_adapter(fresh(folder), 4, seed=0).eval(), RECIPE)
+    with train.only_positions(state.model.get_base_model()) as choose:
+        loss = train._step(state, examples[:5], choose)
+    scores = evaluate(
+        fresh(folder), TextTokenizer.load(folder), examples[:5], max_tokens=1, generate=False
+    )
+    expected = sum(s.nll + s.end_nll for s in scores) / sum(s.tokens + 1 for s in scores)
+    assert loss == pytest.approx(expected, rel=1e-3)
+
+
+def test_no_middle_is_ever_cut(examples):
+    ids, targets = train._pack(examples, 256)
+    for row, example in enumerate(examples):
+        assert tuple(targets[row][targets[row] >= 0].tolist()) == example.middle_ids
+        assert tuple(ids[row, : example.size].tolist()) == example.prompt_ids + example.middle_ids
+
+
+def test_every_example_comes_once_an_epoch_and_the_seed_orders_them(examples):
+    steps = plan_steps(examples, RECIPE)
+    assert sorted(i for step in steps for i in step) == sorted([*range(len(examples))] * 3)
+    assert steps == plan_steps(examples, RECIPE)
+    other = plan_steps(examples, Recipe(rank=4, epochs=3, batch=4, seed=1))
+    assert steps != other
+
+
+def test_the_seed_decides_the_adapter(folder, examples, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run(folder, examples, tmp_path / name, Recipe(rank=4, epochs=1, batch=4, seed=seed))
+    first, same, other = (weights(tmp_path / n) for n in "abc")
+    assert all(torch.equal(v, same[k]) for k, v in first.items())
+    assert any(not torch.equal(v, other[k]) for k, v in first.items())
+
+
+@pytest.mark.parametrize("step", [3, 7])
+def test_an_interrupted_run_ends_as_if_it_had_never_stopped(folder, examples, tmp_path, step):
+    run(folder, examples, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, examples, tmp_path / "cut", progress=stop_at(step))
+    report = run(folder, examples, tmp_path / "cut")
+    assert (report.resumed_at, report.steps) == (step, 12)
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(v, resumed[k]) for k, v in whole.items())
+
+
+def test_a_kill_loses_a_few_steps_at_most(folder, examples, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(train, "CHECKPOINT_STEPS", 2)
+
+        def killed(label, done, total):
+            if done == 5:
+                raise SystemExit  # nothing is saved on the way out, as with kill -9
+
+        run(folder, examples, tmp_path, progress=killed)
+    assert run(folder, examples, tmp_path).resumed_at == 4
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x10", b"x" * 5000])
+def test_a_damaged_checkpoint_starts_over(folder, examples, tmp_path, damage):
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, examples, tmp_path, progress=stop_at(3))
+    (tmp_path / checkpoint.NAME).write_bytes(damage)
+    assert run(folder, examples, tmp_path).resumed_at == 0
+
+
+def test_another_trainings_checkpoint_is_left_alone(folder, examples, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, examples, tmp_path, progress=stop_at(3))
+    assert run(folder, examples[1:], tmp_path).resumed_at == 0
+
+
+def test_time_that_runs_out_still_gives_an_adapter(folder, examples, tmp_path):
+    ticks = iter(range(1000))
+    report = run(folder, examples, tmp_path, seconds=4, clock=lambda: next(ticks))
+    assert report.stopped
+    assert 1 <= report.steps < report.planned_steps
+    apply_adapter(fresh(folder), tmp_path / "candidate")
+    assert run(folder, examples, tmp_path).resumed_at == report.steps
+
+
+def test_too_little_memory_is_the_users_problem(folder, examples, tmp_path, monkeypatch):
+    def exhausted(*args):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(train, "_step", exhausted)
+    with pytest.raises(ModelError, match="not enough memory"):
+        run(folder, examples, tmp_path)

@@ -1,0 +1,41 @@
+"""Runs the installed commands as processes, as a user does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import platformdirs
+
+BIN = Path(sys.executable).parent
+# Read before a test seals itself off: models are pulled once per machine, not once per test.
+REAL_HOME = os.environ.get("HOME", "")
+REAL_CACHE = os.environ.get("GIT_COPILOT_CACHE") or str(platformdirs.user_cache_path("git-copilot"))
+
+
+class Copilot:
+    """Runs `git copilot` in a repository."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self, *args, stdin="", cwd=None, **env):
+        return subprocess.run(
+            ["git", "copilot", *map(str, args)],
+            cwd=cwd or self.path,
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            timeout=120,
+            env={**os.environ, **env},
+        )
+
+    def ok(self, *args, **more):
+        done = self.run(*args, **more)
+        assert done.returncode == 0, (done.returncode, done.stderr.decode())
+        return done.stdout.decode()
+
+    def json(self, *args, **more):
+        return json.loads(self.ok(*args, "--json", **more))

@@ -1,0 +1,67 @@
+"""The embedded default, pulled for real: a completion that uses another file's function."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from copilot_commands import BIN, REAL_CACHE, REAL_HOME, Copilot
+
+pytestmark = pytest.mark.model
+
+HELPER = '''"""Times in the words of a person."""
+
+
+def humanize_elapsed(seconds: float) -> str:
+    """Return "350 ms", "12 s" or "3 min"."""
+    return f"{seconds:.0f} s"
+'''
+CALLER = '''"""Tells the user what a job took."""
+
+import time
+
+
+def report_job(name: str, started: float) -> str:
+    """One line about a job that just ended."""
+    seconds = time.monotonic() - started
+    took = humanize'''
+
+
+@pytest.fixture
+def copilot(repo, tmp_path, monkeypatch):
+    """Commands with the user's real model cache, so that models are pulled once per machine."""
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_COPILOT_CACHE", REAL_CACHE)
+    # pip's own configuration may lie in the real home.
+    monkeypatch.setenv("HOME", REAL_HOME)
+    commands = Copilot(repo.path)
+    yield commands
+    commands.run("serve", "--stop")
+
+
+def test_a_completion_uses_the_function_of_the_last_commit(repo, copilot):
+    repo.commit({"app.py": "import sys\n\nprint(sys.argv)\n"})
+    copilot.ok("init")
+    repo.commit({"elapsed.py": HELPER})
+    copilot.ok("status", "--wait", "--timeout", "60")
+    (repo.path / "report.py").write_text(CALLER)
+    answer = copilot.json("complete", "report.py:9")
+    assert answer["completion"].startswith("_elapsed(seconds")
+    assert answer["snippets"][0]["path"] == "elapsed.py"
+    again = copilot.json("complete", "report.py:9")
+    assert again["completion"] == answer["completion"]
+    assert again["cached_tokens"] == again["prompt_tokens"] - 1
+
+
+def test_the_model_folder_is_loadable(repo, copilot):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    repo.commit({"a.py": "x = 1\n"})
+    copilot.ok("init")
+    folder = copilot.ok("model", "path").strip()
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert model.num_parameters() == 134_515_008
+    assert AutoTokenizer.from_pretrained(folder).decode([0]) == "<|endoftext|>"
