@@ -1,8 +1,9 @@
-"""Files that are on disk before they have their name, and errors of writing in one line."""
+"""Files that are on disk before they have their name, locks, and errors in one line."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,5 +52,25 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def alone(path: Path, otherwise: str) -> Iterator[None]:
+    """Hold a lock file; the lock dies with its holder.
+
+    :param otherwise: what is wrong when another process holds it.
+    :raises CopilotError: another process holds it, or the file cannot be made.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise CopilotError(otherwise, "wait for it to end") from exc
+        yield
     finally:
         os.close(descriptor)

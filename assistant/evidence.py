@@ -32,6 +32,8 @@ def statistics(comparison: Comparison) -> dict[str, Any]:
         "p_value": round(comparison.p_value, 6),
         "won": comparison.won,
         "lost": comparison.lost,
+        "delta_es": round(comparison.es.value, 3),
+        "es_ci95": _ends(comparison.es.low, comparison.es.high),
         "delta_middle_nll": round(nll.value, 5),
         "middle_nll_ci95": _ends(nll.low, nll.high),
     }

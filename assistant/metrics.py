@@ -41,11 +41,12 @@ class Interval:
 class Comparison:
     """What changes from the first of two arms to the second, over the same holes.
 
-    ``em`` is in points, ``nll`` in nats per token of the middle *without* the end token
+    ``em`` and ``es`` are in points, ``nll`` in nats per token of the middle *without* the end token
     (negative is better), ``p_value`` is McNemar's for exact match.
     """
 
     em: Interval
+    es: Interval
     nll: Interval
     won: int
     lost: int
@@ -145,36 +146,35 @@ def compare(before: Sequence[Score], after: Sequence[Score], seed: int = 0) -> C
     if not before or len(before) != len(after):
         raise ValueError("two arms over the same holes are needed")
     commits = {oid: i for i, oid in enumerate(dict.fromkeys(s.commit for s in before))}
-    # Per commit: sum of EM differences, of NLL differences, holes, tokens.
-    sums = np.zeros((len(commits), 4))
+    # Per commit: sums of the differences of EM, ES and NLL, holes, tokens.
+    sums = np.zeros((len(commits), 5))
     for old, new in zip(before, after, strict=True):
-        sums[commits[old.commit]] += (new.em - old.em, new.nll - old.nll, 1, old.tokens)
-    total = sums.sum(axis=0)
-    em, nll = float(total[0] / total[2]), float(total[1] / max(total[3], 1))
+        sums[commits[old.commit]] += (
+            new.em - old.em,
+            new.es - old.es,
+            new.nll - old.nll,
+            1,
+            old.tokens,
+        )
     won = sum(n.em > o.em for o, n in zip(before, after, strict=True))
     lost = sum(n.em < o.em for o, n in zip(before, after, strict=True))
-    if len(commits) < 2:
-        infinite = math.inf
-        return Comparison(
-            Interval(em, -infinite, infinite),
-            Interval(nll, -infinite, infinite),
-            won,
-            lost,
-            mcnemar(won, lost),
+    draws = np.empty((0, len(commits)))
+    if len(commits) > 1:
+        rng = np.random.default_rng(seed)
+        draws = rng.multinomial(len(commits), [1 / len(commits)] * len(commits), size=RESAMPLES)
+    resampled, total = draws @ sums, sums.sum(axis=0)
+    em, es, nll = (
+        _interval(
+            float(total[i] / max(total[n], 1)), resampled[:, i], resampled[:, n], len(commits)
         )
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(commits), [1 / len(commits)] * len(commits), size=RESAMPLES)
-    resampled = draws @ sums
-    return Comparison(
-        _interval(em, resampled[:, 0] / resampled[:, 2], len(commits)),
-        _interval(nll, resampled[:, 1] / np.maximum(resampled[:, 3], 1), len(commits)),
-        won,
-        lost,
-        mcnemar(won, lost),
+        for i, n in ((0, 3), (1, 3), (2, 4))
     )
+    return Comparison(em, es, nll, won, lost, mcnemar(won, lost))
 
 
-def _interval(value: float, sample: np.ndarray, clusters: int) -> Interval:
+def _interval(value: float, sums: np.ndarray, counts: np.ndarray, clusters: int) -> Interval:
+    if clusters < 2:
+        return Interval(value, -math.inf, math.inf)
     tail = _tail(clusters)
-    low, high = np.quantile(sample, [tail, 1 - tail])
+    low, high = np.quantile(sums / np.maximum(counts, 1), [tail, 1 - tail])
     return Interval(value, float(low), float(high))

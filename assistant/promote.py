@@ -32,8 +32,8 @@ def decide(
 
     The opponent is the incumbent where there is one, else the base; all are stopped by the same
     rules, so learning to stop wins nothing (the trap of arXiv 2503.14201). The candidate wins
-    when its exact match is better beyond doubt, or not worse while the likelihood of the middle
-    *without* its end token is better beyond doubt. "Beyond doubt": the 95% interval, drawn by
+    when its exact match is better beyond doubt, or not worse (nor the edit similarity beyond
+    doubt) while the likelihood of the middle *without* its end token is better beyond doubt. "Beyond doubt": the 95% interval, drawn by
     commit, leaves out zero.
 
     :param base: scores with retrieval, over the same holes in the same order as the others.
@@ -61,6 +61,8 @@ def decide(
     )
     if em.low > 0 and comparison.p_value < 0.05:
         return Decision(True, f"{shown} on {len(candidate)} later holes", comparison)
+    if comparison.es.high < 0:
+        return no(f"{shown}, and its completions are further from what was written")
     if em.value >= 0 and nll.high < 0:
         return Decision(
             True,

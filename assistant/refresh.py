@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,7 @@ from git_copilot.assistant.dataset import (
     training_examples,
 )
 from git_copilot.assistant.due import record_refresh, refresh_due
-from git_copilot.assistant.durable import writing
+from git_copilot.assistant.durable import alone, writing
 from git_copilot.assistant.evaluation import run_eval
 from git_copilot.assistant.guard import verdict
 from git_copilot.assistant.models import resolve_model
@@ -37,7 +34,7 @@ from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.history import list_commits
 from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.types import Embedder, Progress, no_progress
+from git_copilot.index.types import Embedder, Hole, Progress, no_progress
 from git_copilot.index.vectors import VectorIndex
 
 __all__ = ["refresh_due", "run_eval", "run_refresh"]
@@ -57,21 +54,43 @@ def _no_note(text: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """What one refresh works with."""
+class _Tools:
+    """What was handed to a refresh; ``begun`` is a reading of ``time.monotonic``."""
 
     repo: GitRepository
+    db: Database
     settings: Settings
-    split: Split
+    embedder: Embedder | None
+    vectors: VectorIndex | None
+    progress: Progress
+    note: Note
+    begun: float
+
+    def clock(self) -> float:
+        return time.monotonic() - self.begun
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a refresh learns from and judges by."""
+
+    tools: _Tools
     examples: list[Example]
     copies: int
     held: Held
     judge: Judge
-    recipe: Recipe
-    work: Path
-    clock: Callable[[], float]
-    note: Note
-    progress: Progress
+
+    @property
+    def state(self) -> Path:
+        return self.tools.repo.state_dir
+
+    @property
+    def work(self) -> Path:
+        return adapters.adapters_dir(self.state) / WORK
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(rank=self.tools.settings.adapter_rank, seed=self.tools.settings.seed)
 
 
 def run_refresh(
@@ -103,8 +122,11 @@ def run_refresh(
         not here or does not fit into memory, or the disk is full.
     """
     begun = time.monotonic()
-    folder = resolve_model(settings.model)
-    with _single_flight(repo.state_dir):
+    resolve_model(settings.model)  # before anything that takes long
+    if seed is not None:
+        settings = replace(settings, seed=seed)
+    lock = adapters.adapters_dir(repo.state_dir) / LOCK
+    with alone(lock, "another refresh of this repository is running"):
         mine(repo, db, limit=settings.history_commits, progress=progress)
         holes, commits = _history(repo, db, settings)
         split = split_holes(
@@ -115,34 +137,48 @@ def run_refresh(
             exact=held_out_holes is not None,
             force=force,
         )
-        tokenizer = TextTokenizer.load(folder, settings.model)
-        judge = Judge(folder, settings, tokenizer, progress)
-        recipe = Recipe(rank=settings.adapter_rank, seed=settings.seed if seed is None else seed)
-        held_cuts = read_cuts(repo, split.held_out)
-        train_cuts, copies = drop_copies(read_cuts(repo, split.train), held_cuts)
-        hits = retrieve(
-            repo, db, [*held_cuts, *train_cuts], settings,
-            embedder=embedder, vectors=vectors, progress=progress,
-        )  # fmt: skip
-        examples = training_examples(
-            tokenizer,
-            train_cuts,
-            hits[len(held_cuts) :],
-            serving_budget(settings, TRAINING_SHARE),
-            repo.name,
-            recipe.seed,
+        run = _prepare(
+            _Tools(repo, db, settings, embedder, vectors, progress, on_note, begun), split
         )
-        run = _Run(
-            repo, settings, split,
-            [e for e in examples if e.size <= judge.longest],
-            copies, judge.hold(held_cuts, hits[: len(held_cuts)], repo.name), judge, recipe,
-            adapters.adapters_dir(repo.state_dir) / WORK,
-            lambda: time.monotonic() - begun, on_note, progress,
-        )  # fmt: skip
         return _train_and_judge(run, seconds)
 
 
-def _history(repo: GitRepository, db: Database, settings: Settings) -> tuple[list[Any], int]:
+def _prepare(tools: _Tools, split: Split) -> _Run:
+    """Read, retrieve for and render every hole; drop copies of what is held out."""
+    repo, settings = tools.repo, tools.settings
+    folder = resolve_model(settings.model)
+    tokenizer = TextTokenizer.load(folder, settings.model)
+    judge = Judge(folder, settings, tokenizer, tools.progress)
+    held_cuts = read_cuts(repo, split.held_out)
+    train_cuts, copies = drop_copies(read_cuts(repo, split.train), held_cuts)
+    hits = retrieve(
+        repo,
+        tools.db,
+        [*held_cuts, *train_cuts],
+        settings,
+        embedder=tools.embedder,
+        vectors=tools.vectors,
+        progress=tools.progress,
+    )
+    examples = training_examples(
+        tokenizer,
+        train_cuts,
+        hits[len(held_cuts) :],
+        serving_budget(settings, TRAINING_SHARE),
+        repo.name,
+        settings.seed,
+    )
+    held = judge.hold(held_cuts, hits[: len(held_cuts)], repo.name)
+    examples = [e for e in examples if e.size <= judge.longest]
+    if not examples or not held.plain:
+        raise CopilotError(
+            "no hole is left to learn from: all are copies of held-out ones, or too long",
+            "commit more code",
+        )
+    return _Run(tools, examples, copies, held, judge)
+
+
+def _history(repo: GitRepository, db: Database, settings: Settings) -> tuple[list[Hole], int]:
     """The holes of HEAD's history, newest commits first, and how many commits that is."""
     tip = repo.head_commit()
     if tip is None:
@@ -153,22 +189,17 @@ def _history(repo: GitRepository, db: Database, settings: Settings) -> tuple[lis
 
 def _train_and_judge(run: _Run, seconds: float | None) -> dict[str, Any]:
     """Measure what is in use, train, measure the candidate, decide, and store all of it."""
-    if not run.examples or not run.held.plain:
-        raise CopilotError(
-            "no hole is left to learn from: all are copies of held-out ones, or too long",
-            "commit more code",
-        )
-    state = run.repo.state_dir
-    incumbent = _incumbent(state, run.settings, run.note)
-    before = run.clock()
+    state = run.state
+    incumbent = _incumbent(state, run.tools.settings, run.tools.note)
+    before = run.tools.clock()
     base = run.judge.arm(run.held, None, "base model", guard=True)
-    per_arm = run.clock() - before
+    per_arm = run.tools.clock() - before
     old = None
     if incumbent is not None:
         path = adapters.adapter_path(state, incumbent)
         old = run.judge.arm(run.held, path, "adapter in use")
     if seconds is not None:
-        seconds = max(MIN_TRAINING_SECONDS, seconds - run.clock() - per_arm)
+        seconds = max(MIN_TRAINING_SECONDS, seconds - run.tools.clock() - per_arm)
     report = _train(run, seconds)
     candidate = run.judge.arm(run.held, run.work / "candidate", "candidate", guard=True)
     identity = adapters.new_id()
@@ -178,7 +209,7 @@ def _train_and_judge(run: _Run, seconds: float | None) -> dict[str, Any]:
         adapters.use(state, identity)
     # From here on the checkpoint would only repeat what is stored.
     shutil.rmtree(run.work, ignore_errors=True)
-    record_refresh(run.repo)
+    record_refresh(run.tools.repo)
     adapters.prune(state)
     return facts
 
@@ -189,15 +220,15 @@ def _train(run: _Run, seconds: float | None) -> TrainReport:
             run.judge.load(None),
             run.examples,
             run.recipe,
-            model_name=run.settings.model,
+            model_name=run.tools.settings.model,
             work=run.work,
             seconds=seconds,
-            progress=run.progress,
+            progress=run.tools.progress,
         )
     if report.resumed_at:
-        run.note(f"training went on after step {report.resumed_at} of an interrupted refresh")
+        run.tools.note(f"training went on after step {report.resumed_at} of an interrupted refresh")
     if report.stopped:
-        run.note(f"the time ran out after {report.steps} of {report.planned_steps} steps")
+        run.tools.note(f"the time ran out after {report.steps} of {report.planned_steps} steps")
     return report
 
 
@@ -220,7 +251,7 @@ def _evidence(
     return {
         "candidate": identity,
         "incumbent": incumbent,
-        "base_model": run.settings.model,
+        "base_model": run.tools.settings.model,
         "commits": {
             "train": commit_span([e.hole for e in run.examples]),
             "held_out": commit_span([e.hole for e in run.held.plain]),
@@ -234,10 +265,10 @@ def _evidence(
         "reason": decision.reason,
         "seed": run.recipe.seed,
         "settings": evidence.settings_shown(
-            run.settings, recipe=asdict(run.recipe), training_share=TRAINING_SHARE
+            run.tools.settings, recipe=asdict(run.recipe), training_share=TRAINING_SHARE
         ),
         "training": asdict(report),
-        "seconds": round(run.clock(), 1),
+        "seconds": round(run.tools.clock(), 1),
     }
 
 
@@ -258,25 +289,3 @@ def _incumbent(state: Path, settings: Settings, note: Note) -> str | None:
         return current
     note(f"the adapter {current} was trained for another model and is not compared with")
     return None
-
-
-@contextmanager
-def _single_flight(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of refreshes; it dies with its holder.
-
-    :raises CopilotError: another process holds it, or it cannot be made.
-    """
-    path = adapters.adapters_dir(state_dir) / LOCK
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise CopilotError(
-                "another refresh of this repository is running", "wait for it to end"
-            ) from exc
-        yield
-    finally:
-        os.close(descriptor)

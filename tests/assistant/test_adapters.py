@@ -81,7 +81,7 @@ def test_a_full_disk_is_said_in_one_line(tmp_path):
         fill(folder)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(CopilotError, match="no room to write.*free some disk space"):
+    with pytest.raises(CopilotError, match=r"no room to write.*free some disk space"):
         adapters.create(tmp_path, adapters.new_id(), full, {})
     assert adapters.ids(tmp_path) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import pytest
 import torch
@@ -96,7 +97,7 @@ def test_batches_hold_like_lengths(tiny):
     batches = group(found, 4)
     assert sorted(i for b in batches for i in b) == list(range(len(found)))
     lengths = [[len(found[i].prompt_ids) for i in b] for b in batches]
-    assert all(min(a) >= max(b) for a, b in zip(lengths, lengths[1:], strict=False))
+    assert all(min(a) >= max(b) for a, b in pairwise(lengths))
 
 
 def test_chosen_positions_have_the_logits_that_all_have(tiny):

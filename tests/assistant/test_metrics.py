@@ -91,6 +91,7 @@ def test_a_difference_that_is_everywhere_the_same_has_no_spread():
     found = compare(before, after)
     assert (found.em.value, found.em.low, found.em.high) == (100, 100, 100)
     assert (found.nll.value, found.nll.low, found.nll.high) == (-0.5, -0.5, -0.5)
+    assert (found.es.value, found.es.low, found.es.high) == (0, 0, 0)
     assert (found.won, found.lost) == (30, 0)
 
 

@@ -19,10 +19,14 @@ def arm(rng, commits=12, holes=5, em=0.25):
     ]
 
 
-def changed(scores, em=None, nll=0.0, end=0.0):
+def changed(scores, em=None, nll=0.0, end=0.0, es=0.0):
     return [
         dataclasses.replace(
-            s, em=s.em if em is None else em, nll=s.nll + nll * s.tokens, end_nll=s.end_nll + end
+            s,
+            es=s.es + es,
+            em=s.em if em is None else em,
+            nll=s.nll + nll * s.tokens,
+            end_nll=s.end_nll + end,
         )
         for s in scores
     ]
@@ -56,6 +60,12 @@ def test_likelier_code_does_not_excuse_worse_completions(base):
     lost = next(i for i, s in enumerate(worse) if s.em)
     worse[lost] = dataclasses.replace(worse[lost], em=0.0)
     assert not decide(base, None, worse, guard_passed=True).promoted
+
+
+def test_likelier_code_does_not_excuse_completions_that_are_further_off(base):
+    found = decide(base, None, changed(base, nll=-0.1, es=-5.0), guard_passed=True)
+    assert not found.promoted
+    assert "further from what was written" in found.reason
 
 
 def test_the_guard_has_a_veto(base):
