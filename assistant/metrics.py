@@ -158,7 +158,7 @@ def compare(before: Sequence[Score], after: Sequence[Score], seed: int = 0) -> C
         )
     won = sum(n.em > o.em for o, n in zip(before, after, strict=True))
     lost = sum(n.em < o.em for o, n in zip(before, after, strict=True))
-    draws = np.empty((0, len(commits)))
+    draws: np.ndarray = np.empty((0, len(commits)))
     if len(commits) > 1:
         rng = np.random.default_rng(seed)
         draws = rng.multinomial(len(commits), [1 / len(commits)] * len(commits), size=RESAMPLES)
