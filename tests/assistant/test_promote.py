@@ -49,6 +49,10 @@ def test_likelier_code_is_promoted_when_completions_are_no_worse(base):
     assert "0.100 nats" in found.reason
 
 
+def test_a_gain_too_small_to_notice_changes_nothing(base):
+    assert not decide(base, None, changed(base, nll=-0.01), guard_passed=True).promoted
+
+
 def test_learning_to_stop_wins_nothing(base):
     found = decide(base, None, changed(base, end=-0.9), guard_passed=True)
     assert not found.promoted
