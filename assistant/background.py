@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from git_copilot.assistant.client import calm_threads
 from git_copilot.hooks.plan import Job
 from git_copilot.hooks.worker import run_worker
 from git_copilot.index.errors import BUG, CopilotError
@@ -76,6 +77,7 @@ def main() -> int:
     ``--refresh GIT_DIR`` for the training that a worker starts."""
     os.environ.setdefault("OMP_NUM_THREADS", THREADS)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    calm_threads()
     try:
         if sys.argv[1] == "--refresh":
             return train_in_background(Path(sys.argv[2]))

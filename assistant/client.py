@@ -156,6 +156,15 @@ def wait_for_server(seconds: float) -> bool:
     return False
 
 
+def calm_threads() -> None:
+    """Let OpenMP's threads sleep soon when they wait; to be called before torch is imported.
+
+    By default they spin, which costs nothing on an idle machine; beside two busy processes a
+    decoding step of eight rows then takes 1.9 s, and 0.09 s with this.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
 def main() -> int:
     """Entry point of ``git-copilot``."""
     argv = sys.argv[1:]
@@ -169,6 +178,7 @@ def main() -> int:
                 return code
     except KeyboardInterrupt:
         return 130
+    calm_threads()
     from git_copilot.assistant.cli import run
 
     return run(argv, stdin)

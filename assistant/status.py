@@ -20,6 +20,7 @@ from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import corpus_counts
 
 POLL_SECONDS = 0.1
+MAX_IDLE_TURNS = 20
 
 
 def read_status(repo: GitRepository) -> dict[str, Any]:
@@ -80,6 +81,7 @@ def wait_until_done(repo: GitRepository, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     settings = load_settings(repo)
     asked = False
+    idle_turns = 0
     while True:
         queue = queue_state(repo.state_dir)
         if queue.pending == 0 and queue.running is None:
@@ -91,8 +93,14 @@ def wait_until_done(repo: GitRepository, timeout: float) -> None:
                 asked = True
                 sync_repository(repo, settings)
                 continue
-        elif worker_alive(repo.state_dir) is None:
-            start_worker(repo.state_dir)
+        elif worker_alive(repo.state_dir) is None and not start_worker(repo.state_dir):
+            # A worker that another process started a moment ago counts as alive on the next turn.
+            idle_turns += 1
+            if idle_turns > MAX_IDLE_TURNS:
+                raise CopilotError(
+                    f"{queue.pending} events are pending and no worker can be started",
+                    "run `git copilot install`, which records the interpreter for it",
+                )
         if time.monotonic() > deadline:
             raise CopilotError(
                 f"not done after {timeout:g} s ({queue.pending} pending)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ class Database:
             connection.executescript(
                 f"BEGIN IMMEDIATE;\n{schema}\n"
                 f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'),"
-                f" ('chunker', '{CHUNKER_VERSION}');\nCOMMIT;"
+                f" ('chunker', '{CHUNKER_VERSION}'), ('identity', '{secrets.token_hex(8)}');\nCOMMIT;"
             )
             return
         found = dict(connection.execute("SELECT key, value FROM meta"))
@@ -103,6 +104,11 @@ class Database:
         """The single integer that a SELECT returns (0 for no row or NULL)."""
         rows = self.query(sql, parameters)
         return int(str(rows[0][0])) if rows and rows[0][0] is not None else 0
+
+    @property
+    def identity(self) -> str:
+        """Differs between any two databases, also of the same repository."""
+        return str(self.query("SELECT value FROM meta WHERE key = 'identity'")[0][0])
 
     @property
     def connection(self) -> sqlite3.Connection:

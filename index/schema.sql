@@ -4,7 +4,8 @@
 -- Facts about the whole database.
 --   schema      SCHEMA_VERSION of db.py
 --   chunker     CHUNKER_VERSION of chunk.py that the chunks were made with
---   interpreter is not here: hooks must not open a database
+--   identity    random; a snapshot of vectors of another database is not taken for ours
+--   mass_commit_files   commits of more files are sweeping changes (mine.py)
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -52,14 +53,16 @@ CREATE TABLE symbols (
 CREATE INDEX symbols_by_name ON symbols (name);
 CREATE INDEX symbols_by_chunk ON symbols (chunk_id);
 
--- Vectors as little-endian float16, one per chunk and embedder.
+-- Vectors as little-endian float16, one per chunk and embedder. `seq` only grows: whoever holds
+-- vectors in memory asks for those after the last one it saw, whichever process added them.
 CREATE TABLE vectors (
+    seq      INTEGER PRIMARY KEY AUTOINCREMENT,
     embedder TEXT NOT NULL,             -- Embedder.name
     chunk_id INTEGER NOT NULL REFERENCES chunks (id) ON DELETE CASCADE,
     vector   BLOB NOT NULL,
-    PRIMARY KEY (embedder, chunk_id)
-) WITHOUT ROWID;
-CREATE INDEX vectors_by_chunk ON vectors (chunk_id);
+    UNIQUE (chunk_id, embedder)
+);
+CREATE INDEX vectors_by_embedder ON vectors (embedder, seq);
 
 -- What each worktree shows: the tree that `files` lists for it.
 CREATE TABLE views (

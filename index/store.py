@@ -181,16 +181,15 @@ def add_vectors(
     """Store vectors of shape ``(len(chunk_ids), dimensions)`` as float16."""
     rows = vectors.astype("<f2")
     connection.executemany(
-        "INSERT OR REPLACE INTO vectors (embedder, chunk_id, vector) VALUES (?, ?, ?)",
+        "INSERT OR IGNORE INTO vectors (embedder, chunk_id, vector) VALUES (?, ?, ?)",
         ((embedder, cid, row.tobytes()) for cid, row in zip(chunk_ids, rows, strict=True)),
     )
 
 
-def iter_vectors(db: Database, embedder: str, after: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Stream (chunk id, float16 bytes) with ids above ``after``, in id order."""
+def iter_vectors(db: Database, embedder: str, after: int = 0) -> Iterator[tuple[int, int, bytes]]:
+    """Stream (seq, chunk id, float16 bytes) of what was added after seq ``after``, in order."""
     yield from db.connection.execute(
-        "SELECT chunk_id, vector FROM vectors WHERE embedder = ? AND chunk_id > ?"
-        " ORDER BY chunk_id",
+        "SELECT seq, chunk_id, vector FROM vectors WHERE embedder = ? AND seq > ? ORDER BY seq",
         (embedder, after),
     )
 

@@ -33,22 +33,19 @@ LOAD_BATCH = 50_000
 class VectorIndex:
     """Exact inner-product search over chunk ids."""
 
-    def __init__(self, index: Any, embedder: str, last_id: int) -> None:
+    def __init__(self, index: Any, embedder: str, database: str, last_seq: int) -> None:
         self._index = index
         self.embedder = embedder
-        self.last_id = last_id
+        self._database = database
+        self._last_seq = last_seq
 
     @classmethod
     def load(cls, db: Database, folder: Path, embedder: str, dimensions: int) -> VectorIndex:
-        """Read the snapshot, or start empty when it is missing, damaged or of another embedder,
-        then add what the database has beyond it."""
-        found = cls._read(folder, embedder, dimensions)
-        loaded = found or cls(faiss.IndexIDMap2(faiss.IndexFlatIP(dimensions)), embedder, 0)
-        if found and loaded.last_id > db.scalar(
-            "SELECT max(chunk_id) FROM vectors WHERE embedder = ?", (embedder,)
-        ):
-            # The database was rebuilt: its ids mean other chunks now.
-            loaded = cls(faiss.IndexIDMap2(faiss.IndexFlatIP(dimensions)), embedder, 0)
+        """Read the snapshot, or start empty when it is missing, damaged, or of another embedder
+        or database, then add what the database has beyond it."""
+        loaded = cls._read(folder, embedder, dimensions, db.identity) or cls(
+            faiss.IndexIDMap2(faiss.IndexFlatIP(dimensions)), embedder, db.identity, 0
+        )
         snapshot_size = loaded.size
         loaded.refresh(db)
         if loaded.size - snapshot_size > max(MIN_TAIL, snapshot_size // 4):
@@ -57,16 +54,20 @@ class VectorIndex:
         return loaded
 
     @classmethod
-    def _read(cls, folder: Path, embedder: str, dimensions: int) -> VectorIndex | None:
+    def _read(
+        cls, folder: Path, embedder: str, dimensions: int, database: str
+    ) -> VectorIndex | None:
         path = folder / SNAPSHOT_NAME
         try:
             facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
-            if facts["embedder"] != embedder or path.stat().st_size != facts["bytes"]:
+            if (facts["embedder"], facts["database"]) != (embedder, database):
+                return None
+            if path.stat().st_size != facts["bytes"]:
                 return None
             index = faiss.read_index(str(path))
             if index.d != dimensions or index.ntotal != facts["vectors"]:
                 return None
-            return cls(index, embedder, int(facts["last_id"]))
+            return cls(index, embedder, database, int(facts["last_seq"]))
         except (OSError, ValueError, KeyError, RuntimeError):  # RuntimeError: FAISS cannot parse
             return None
 
@@ -79,7 +80,8 @@ class VectorIndex:
         added = 0
         ids: list[int] = []
         rows: list[bytes] = []
-        for chunk_id, vector in iter_vectors(db, self.embedder, self.last_id):
+        for seq, chunk_id, vector in iter_vectors(db, self.embedder, self._last_seq):
+            self._last_seq = seq
             ids.append(chunk_id)
             rows.append(vector)
             if len(ids) == LOAD_BATCH:
@@ -91,7 +93,6 @@ class VectorIndex:
         if ids:
             matrix = np.frombuffer(b"".join(rows), dtype="<f2").reshape(len(ids), -1)
             self._index.add_with_ids(matrix.astype(np.float32), np.asarray(ids, dtype=np.int64))
-            self.last_id = ids[-1]
         return len(ids)
 
     def save(self, folder: Path) -> None:
@@ -103,7 +104,8 @@ class VectorIndex:
             facts = {
                 "embedder": self.embedder,
                 "vectors": self.size,
-                "last_id": self.last_id,
+                "database": self._database,
+                "last_seq": self._last_seq,
                 "bytes": temporary.stat().st_size,
             }
             facts_file = folder / f".{SNAPSHOT_NAME}.json.{os.getpid()}"

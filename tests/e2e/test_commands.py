@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -319,3 +320,24 @@ def test_refresh_carries_the_contract_and_its_exit_code_tells(copilot, project):
 
 def test_refresh_with_too_little_to_learn_from(copilot):
     one_line(copilot.run("refresh"), 1, "holes")
+
+
+def test_a_hook_of_another_manager_hands_over_to_the_recorded_interpreter(project, bare_commands):
+    """As pre-commit runs it: no hook of ours in the repository, only our entry point."""
+    bare_commands.path = project.path
+    bare_commands.ok("init", "--no-hooks")
+    project.commit({"src/fresh.py": "def entirely_new_helper():\n    return 3\n"})
+    subprocess.run(
+        ["git-copilot-hook"], cwd=project.path, check=True, env={**os.environ, "PRE_COMMIT": "1"}
+    )
+    status = bare_commands.json("status", "--wait", "--timeout", "60")
+    assert status["index"]["fresh"] and status["queue"]["pending"] == 0
+    assert status["hooks"]["installed"] == []
+
+
+def test_waiting_says_so_when_no_worker_can_be_started(copilot, project):
+    (project.git_dir / "copilot" / "python").unlink()
+    with (project.git_dir / "copilot" / "spool" / "events").open("a") as spool:
+        spool.write("post-commit\t1700000000\t.\t\n")
+    done = copilot.run("status", "--wait", "--timeout", "60")
+    assert done.returncode == 1 and b"git copilot install" in done.stderr

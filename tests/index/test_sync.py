@@ -8,6 +8,7 @@ import pytest
 from fakes import HashingEmbedder
 
 from git_copilot.index import store
+from git_copilot.index.chunk import chunk_blob
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import DatabaseError, NotInitialised
 from git_copilot.index.git import GitRepository
@@ -261,3 +262,31 @@ class TestVectorSnapshot:
         found = index.search(embedder.encode(["name"])[0], 10, [3, 5])
         assert {i for i, _ in found} <= {3, 5}
         assert index.search(embedder.encode(["name"])[0], 10, []) == []
+
+    def test_vectors_that_another_process_adds_late_are_seen(self, repo, tmp_path, embedder):
+        """Two processes interleave: the one that stored its chunks first embeds them last."""
+        repo.commit({"early.py": "def early_bird():\n    return 1\n"})
+        git, db = open_db(repo, tmp_path / "s")
+        sync(git, db, None)
+        with db.transaction() as connection:
+            blob = store.add_blob(
+                connection, ("f" * 40, "python"), 1, chunk_blob(b"x = 1\n", "python"), None
+            )
+            late = connection.execute("SELECT id FROM chunks WHERE blob_id = ?", (blob,)).fetchone()
+            store.add_vectors(connection, embedder.name, late, embedder.encode(["x = 1"]))
+        index = VectorIndex.load(db, tmp_path / "s", embedder.name, embedder.dimensions)
+        assert index.size == 1
+        sync(git, db, embedder)
+        assert index.refresh(db) == 1 and index.size == 2
+
+    def test_a_snapshot_of_another_database_is_not_taken(self, repo, tmp_path, embedder):
+        self.build(repo, tmp_path, embedder)
+        for path in (tmp_path / "s").glob("copilot.db*"):
+            path.unlink()
+        repo.commit({f"f{i}.py": f"def other_{i}():\n    return -{i}\n" for i in range(20)})
+        git, db = open_db(repo, tmp_path / "s")
+        sync(git, db, embedder)
+        index = VectorIndex.load(db, tmp_path / "s", embedder.name, embedder.dimensions)
+        (best, *_) = index.search(embedder.encode(["def other_7():\n    return -7\n"])[0], 1)
+        (text,) = db.query("SELECT text FROM chunks WHERE id = ?", (best[0],))[0]
+        assert "other_7" in text
