@@ -25,8 +25,8 @@ from git_copilot.assistant.boundary import package_version, run_guarded
 from git_copilot.assistant.client import secure_runtime_dir, socket_path
 from git_copilot.assistant.session import Session
 from git_copilot.assistant.terminal import Terminal
+from git_copilot.index.environment import REPOSITORY_VARIABLES
 from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import REPOSITORY_VARIABLES
 
 # A request is a command line and a buffer; more than this is no request of ours.
 MAX_REQUEST_BYTES = 128 * 2**20

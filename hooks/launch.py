@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from git_copilot.hooks.lock import worker_alive
+from git_copilot.index.environment import REPOSITORY_VARIABLES
 
 # Named here and in shim.sh, imported nowhere in this room: the handlers are assistant's.
 WORKER_MODULE = "git_copilot.assistant.background"
@@ -17,26 +18,7 @@ INTERPRETER_FILE = "python"
 # What git and virtual environments export. In the worker, which outlives the command that
 # woke it, each of these names another repository, a lock that is gone, or another Python.
 INHERITED_VARIABLES = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_CONFIG",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_CONFIG_COUNT",
-    "GIT_NAMESPACE",
-    "GIT_INTERNAL_SUPER_PREFIX",
-    "GIT_QUARANTINE_PATH",
-    "GIT_SHALLOW_FILE",
-    "GIT_GRAFT_FILE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_EDITOR",
-    "GIT_SEQUENCE_EDITOR",
-    "GIT_REFLOG_ACTION",
+    *REPOSITORY_VARIABLES,
     "GIT_AUTHOR_NAME",
     "GIT_AUTHOR_EMAIL",
     "GIT_AUTHOR_DATE",

@@ -16,37 +16,13 @@ from typing import IO
 
 import git as gitpython
 
+from git_copilot.index.environment import REPOSITORY_VARIABLES
 from git_copilot.index.errors import GitError, NotARepository
 from git_copilot.index.types import Change, TreeEntry
 
 STATE_FOLDER = "copilot"
 SUBMODULE = "160000"
 SYMLINK = "120000"
-
-# What git exports to hooks. Left in place it makes later commands read another repository
-# or another index (a worker that outlives next-index-*.lock sees every file as deleted).
-REPOSITORY_VARIABLES = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_PREFIX",
-    "GIT_CONFIG",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_CONFIG_COUNT",
-    "GIT_SHALLOW_FILE",
-    "GIT_GRAFT_FILE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_NAMESPACE",
-    "GIT_INTERNAL_SUPER_PREFIX",
-    "GIT_EDITOR",
-    "GIT_SEQUENCE_EDITOR",
-    "GIT_REFLOG_ACTION",
-    "GIT_QUARANTINE_PATH",
-)
 
 
 def git_environment() -> dict[str, str]:

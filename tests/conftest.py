@@ -9,6 +9,10 @@ import copilot_commands  # noqa: F401 - remembers the real home before it is sea
 import pytest
 from gitrepo import GitRepo
 
+from git_copilot.assistant.client import calm_threads
+
+calm_threads()  # before any test imports torch
+
 
 @pytest.fixture(autouse=True)
 def hermetic(tmp_path_factory, monkeypatch):
