@@ -287,13 +287,32 @@ REFRESH_FIELDS = {
 }  # fmt: skip
 
 
-def test_refresh_carries_the_contract_and_its_exit_code_tells(copilot, project):
-    for i in range(16):
+def write_history(project, commits=16):
+    """Commits that add functions: enough holes to train on and to judge by."""
+    for i in range(commits):
         body = "".join(
             f"def compute_{i}_{j}(value, other):\n    total = value * {j} + other\n    return total\n"
             for j in range(3)
         )
         project.commit({f"src/m{i}.py": body})
+
+
+def test_a_refresh_starts_by_itself_after_enough_commits(copilot, project):
+    project.git("config", "copilot.refreshCommits", "10")
+    project.git("config", "copilot.refreshHoles", "20")
+    write_history(project, 16)
+    copilot.ok("status", "--wait", "--timeout", "60")
+    deadline = time.monotonic() + 120
+    while not copilot.json("adapter", "list"):
+        log = project.git_dir / "copilot" / "log" / "refresh.log"
+        assert time.monotonic() < deadline, log.read_text() if log.exists() else "never started"
+        time.sleep(1)
+    (adapter,) = copilot.json("adapter", "list")
+    assert adapter["commits"]["held_out"][1] in project.git("rev-list", "HEAD")
+
+
+def test_refresh_carries_the_contract_and_its_exit_code_tells(copilot, project):
+    write_history(project)
     copilot.ok("status", "--wait", "--timeout", "60")
     done = copilot.run("refresh", "--json", "--holes", "30", "--held-out", "24")
     evidence = json.loads(done.stdout)
