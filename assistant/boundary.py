@@ -33,8 +33,8 @@ def run_guarded(action: Callable[[], int | None], terminal: Terminal) -> int:
     except (KeyboardInterrupt, click.Abort):
         terminal.note("interrupted; what was finished is kept")
         return INTERRUPTED
-    except BrokenPipeError:
-        return OK  # the reader had enough (`| head`)
+    except (BrokenPipeError, SystemExit):
+        return OK  # the reader had enough (`| head`); click turns that into an exit
     except MemoryError:
         terminal.note("not enough memory; choose a smaller model with `git copilot model use`")
         return USER_PROBLEM

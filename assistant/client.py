@@ -96,8 +96,8 @@ def exchange(connection: socket.socket, request: dict[str, object]) -> dict[str,
                 line = stream.readline()
         except (ConnectionError, TimeoutError):
             return None
-    if not line:
-        return None
+    if not line.endswith(b"\n"):
+        return None  # it died in the middle of its answer
     answer = json.loads(line)
     return answer if isinstance(answer, dict) else None
 
@@ -165,11 +165,24 @@ def calm_threads() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
+def open_standard_streams() -> None:
+    """Put /dev/null where the caller closed a standard stream (``<&-``)."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
 def main() -> int:
     """Entry point of ``git-copilot``."""
     argv = sys.argv[1:]
     stdin: bytes | None = None
+    open_standard_streams()
     try:
+        if not Path().exists():
+            sys.stderr.write("git-copilot: the current folder is gone; change to another\n")
+            return 1
         if can_be_served(argv):
             if "--stdin" in argv:
                 stdin = sys.stdin.buffer.read()
@@ -178,6 +191,9 @@ def main() -> int:
                 return code
     except KeyboardInterrupt:
         return 130
+    except OSError as exc:
+        sys.stderr.write(f"git-copilot: {exc.strerror}: {exc.filename or 'output'}; check it\n")
+        return 1
     calm_threads()
     from git_copilot.assistant.cli import run
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -168,7 +169,7 @@ def adapter_command() -> None:
 @click.pass_obj
 def adapter_list(host: Host, /, as_json: bool) -> int:
     """All adapters, oldest first."""
-    rows = adapters.list_adapters(_state(host))
+    rows = adapters.list_adapters(_state())
     if as_json:
         host.terminal.echo(json.dumps(rows))
         return 0
@@ -187,7 +188,7 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
 @click.pass_obj
 def adapter_show(host: Host, /, adapter_id: str) -> int:
     """Print an adapter's evidence."""
-    host.terminal.echo(json.dumps(adapters.evidence(_state(host), adapter_id), indent=2))
+    host.terminal.echo(json.dumps(adapters.evidence(_state(), adapter_id), indent=2))
     return 0
 
 
@@ -197,7 +198,7 @@ def adapter_show(host: Host, /, adapter_id: str) -> int:
 def adapter_use(host: Host, /, adapter_id: str) -> int:
     """Complete with this adapter, or with none."""
     chosen = None if adapter_id == "none" else adapter_id
-    adapters.use(_state(host), chosen)
+    adapters.use(_state(), chosen)
     host.terminal.echo(f"this repository uses {'no adapter' if chosen is None else chosen}")
     return 0
 
@@ -206,10 +207,10 @@ def adapter_use(host: Host, /, adapter_id: str) -> int:
 @click.pass_obj
 def adapter_rollback(host: Host, /) -> int:
     """Go back to what was used before."""
-    previous = adapters.rollback(_state(host))
+    previous = adapters.rollback(_state())
     host.terminal.echo(f"this repository uses {previous or 'no adapter'}")
     return 0
 
 
-def _state(host: Host) -> Any:
-    return GitRepository.discover(host.terminal.cwd).state_dir
+def _state() -> Path:
+    return GitRepository.discover().state_dir

@@ -10,7 +10,7 @@ import click
 
 from git_copilot.assistant import adapters, client
 from git_copilot.assistant.cli import Host
-from git_copilot.assistant.complete import Answer, Place, Request, complete, find_place
+from git_copilot.assistant.complete import Answer, Place, Request, complete, find_place, model_name
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import resolve_model
 from git_copilot.index.db import DATABASE_NAME, Database
@@ -78,7 +78,7 @@ def _check_ready(place: Place, request: Request) -> Settings:
     """Fail for what the user can mend before anything is started."""
     Database(place.repo.state_dir / DATABASE_NAME).close()
     settings = load_settings(place.repo)
-    resolve_model(request.model or settings.model)
+    resolve_model(model_name(request, place, settings))
     if request.adapter not in (None, "none"):
         adapters.adapter_path(place.repo.state_dir, str(request.adapter))
     return settings
@@ -154,11 +154,14 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
     """Find code of this repository by words, by meaning and by defined name."""
     from git_copilot.index.search import Query, names_in
 
-    repo = GitRepository.discover(host.terminal.cwd)
+    # In this process GIT_DIR counts; the server has the client's folder only.
+    repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
     workspace = host.session.workspace(repo)
     embedder = host.session.embedder(workspace.settings, host.terminal.note)
-    workspace.catch_up(embedder)
-    text = " ".join(query)
+    _, fresh = workspace.catch_up(embedder)
+    if not fresh:
+        host.terminal.note("the index is still catching up; see `git copilot status --wait`")
+    text = " ".join(query).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     searcher = workspace.searcher(embedder, repo.view_name)
     hits = searcher.search(Query(text, names=tuple(names_in(text))), count, embedder)
     if as_json:

@@ -14,10 +14,12 @@ from git_copilot.assistant import adapters
 from git_copilot.assistant.location import (
     Document,
     Location,
+    check_text,
     cut_document,
     parse_location,
     read_file,
 )
+from git_copilot.assistant.models import canonical
 from git_copilot.assistant.session import Session, Workspace
 from git_copilot.index.classify import language_of
 from git_copilot.index.errors import CopilotError, GitError, LocationError
@@ -87,9 +89,10 @@ def find_place(request: Request) -> Place:
     if request.text is None and request.at is None and not file.exists():
         raise LocationError(f"{location.file} does not exist", "check the name, or use --stdin")
     parent = file.parent.resolve()
-    if not parent.is_dir():
+    known = next(p for p in (parent, *parent.parents) if p.is_dir())
+    if known != parent and request.at is None:
         raise LocationError(f"{parent} does not exist", "check the name")
-    repo = GitRepository.discover(parent)
+    repo = GitRepository.discover(known)  # an older commit may have folders that are gone
     if repo.root is None:
         raise GitError(
             f"{repo.name} is a bare repository, it has no files to complete",
@@ -102,13 +105,23 @@ def find_place(request: Request) -> Place:
     if request.text is not None:
         data = request.text
     elif request.at is not None:
-        blob = repo.resolve(f"{request.at}:{path}")
-        if blob is None:
-            raise LocationError(f"{path} is not in {request.at}", "name a file of that commit")
-        data = repo.read_blob(blob)
+        data = _read_at(repo, request.at, path)
     else:
         data = read_file(file)
     return Place(repo, location, file, path, data, cut_document(data, location))
+
+
+def _read_at(repo: GitRepository, commit: str, path: str) -> bytes:
+    """A text file as it was in a commit."""
+    tree = repo.resolve(f"{commit}^{{tree}}")
+    if tree is None:
+        raise GitError(f"{commit!r} names no commit here", "`git log` shows those there are")
+    entry = repo.entry(tree, path)
+    if entry is None or not entry.mode.startswith("100"):
+        raise LocationError(f"{path} is no file in {commit}", "name a file of that commit")
+    data = repo.read_blob(entry.oid)
+    check_text(data, path)
+    return data
 
 
 def complete(
@@ -127,7 +140,7 @@ def complete(
     begun = time.perf_counter()
     workspace = session.workspace(place.repo)
     settings = workspace.settings
-    model = request.model or settings.model
+    model = model_name(request, place, settings)
     hits, tree, fresh = _retrieve(request, place, workspace, session, note)
     retrieve_ms = (time.perf_counter() - begun) * 1000
     adapter = _adapter(request, workspace, model, note)
@@ -170,6 +183,13 @@ def complete(
         "prompt": engine.tokenizer.decode(list(prompt.ids)),
     }
     return Answer(fields, explanation, place)
+
+
+def model_name(request: Request, place: Place, settings: Settings) -> str:
+    """The canonical name of the model that a request wants."""
+    if request.model is not None:
+        return canonical(request.model, request.cwd)
+    return canonical(settings.model, place.repo.root or place.repo.git_dir)
 
 
 def _prompt(engine: Engine, place: Place, hits: list[Hit], settings: Settings) -> Prompt:
@@ -257,7 +277,7 @@ def _adapter(
             note(f"working without the adapter: {warning}")
     if not chosen:
         return None
-    made_for = adapters.base_model(state, chosen)
+    made_for = canonical(adapters.base_model(state, chosen), request.cwd)
     if made_for != model:
         if request.adapter is not None:
             raise CopilotError(

@@ -18,6 +18,8 @@ REPOSITORY_DEFAULTS = ".gitcopilot"
 HARMLESS = frozenset(
     {"maxtokens", "prompttokens", "contexttokens", "suffixtokens", "snippets", "historycommits"}
 )
+# Below these a setting makes no sense; a prompt must hold a line and what heads it.
+MINIMA = {"maxtokens": 1, "prompttokens": 128, "adapterrank": 1, "refreshholes": 1}
 TRUE = {"true", "yes", "on", "1", ""}
 FALSE = {"false", "no", "off", "0"}
 
@@ -89,11 +91,13 @@ def _convert(key: str, value: str, kind: type) -> object:
         if value.lower() in TRUE | FALSE:
             return value.lower() in TRUE
     elif kind is int:
-        if value.isdigit():
-            return int(value)
+        number = int(value) if value.isascii() and value.isdecimal() and len(value) < 16 else -1
+        if number >= MINIMA.get(key, 0):
+            return number
     else:
         return value
-    wanted = "true or false" if kind is bool else "a whole number"
+    least = MINIMA.get(key, 0)
+    wanted = "true or false" if kind is bool else f"a whole number from {least}"
     raise CopilotError(
         f"copilot.{key} is {value!r}, not {wanted}", f"mend it with `git config copilot.{key} …`"
     )

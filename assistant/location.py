@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from git_copilot.index.classify import SNIFF_BYTES
 from git_copilot.index.errors import LocationError
 
-_LOCATION = re.compile(r"^(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?$", re.DOTALL)
+_LOCATION = re.compile(
+    r"^(?P<file>.+?):(?P<line>[0-9]{1,9})(?::(?P<column>[0-9]{1,9}))?$", re.DOTALL
+)
 # Only text near the cursor can enter a prompt; the rest of a huge file is not decoded.
 WINDOW_BYTES = 256 * 1024
+MAX_FILE_BYTES = 256 * 2**20
 HINT = "write FILE:LINE or FILE:LINE:COL, both counted from 1"
 
 
@@ -61,6 +65,14 @@ def read_file(path: Path) -> bytes:
     :raises LocationError: it is missing, a folder, binary, or may not be read.
     """
     try:
+        facts = path.stat()
+        # A pipe would block, and a device never ends.
+        if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+            raise LocationError(f"{path} is no regular file", "only text can be completed")
+        if facts.st_size > MAX_FILE_BYTES:
+            raise LocationError(
+                f"{path} is larger than {MAX_FILE_BYTES >> 20} MB", "only text can be completed"
+            )
         data = path.read_bytes()
     except FileNotFoundError as exc:
         raise LocationError(f"{path} does not exist", "check the name, or use --stdin") from exc
@@ -68,9 +80,14 @@ def read_file(path: Path) -> bytes:
         raise LocationError(f"{path} is a folder", "name a file in it") from exc
     except OSError as exc:
         raise LocationError(f"{path} cannot be read ({exc.strerror})", "check it") from exc
-    if b"\0" in data[:SNIFF_BYTES]:
-        raise LocationError(f"{path} is a binary file", "only text can be completed")
+    check_text(data, str(path))
     return data
+
+
+def check_text(data: bytes, name: str) -> None:
+    """:raises LocationError: the bytes are not text."""
+    if b"\0" in data[:SNIFF_BYTES]:
+        raise LocationError(f"{name} is a binary file", "only text can be completed")
 
 
 def cut_document(data: bytes, location: Location) -> Document:

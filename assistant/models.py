@@ -99,7 +99,17 @@ ALIASES = {"tiny": "smollm2-135m", "small": "qwen2.5-coder-0.5b", "medium": "qwe
 def find_spec(name: str) -> ModelSpec | None:
     """The entry that a name or a short name (``tiny``, ``small``, …) stands for."""
     wanted = ALIASES.get(name, name)
-    return next((s for s in SPECS if wanted in (s.name, s.hub)), None)
+    return next((s for s in SPECS if wanted and wanted in (s.name, s.hub)), None)
+
+
+def canonical(name: str, base: Path) -> str:
+    """The one name of a model: that of the list, a folder's absolute path (a relative one counts
+    from ``base``), or the name as it is."""
+    spec = find_spec(name)
+    if spec is not None:
+        return spec.name
+    folder = base / Path(name).expanduser()
+    return str(folder.resolve()) if name and folder.is_dir() else name
 
 
 def model_folder(name: str) -> Path:

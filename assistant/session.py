@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.config import Settings, load_settings
-from git_copilot.assistant.models import is_ready, resolve_model
+from git_copilot.assistant.models import find_spec, is_ready, resolve_model
 from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import ModelError
@@ -154,7 +154,8 @@ class Session:
         held = self._engines.pop(key, None)
         if held is None:
             folder = resolve_model(model)
-            if not (folder / "config.json").exists():
+            spec = find_spec(model)
+            if not (folder / "config.json").exists() or (spec and spec.kind != "completion"):
                 raise ModelError(f"{model} is not a completion model", "`git copilot model list`")
             from git_copilot.assistant.engine import Engine
 

@@ -39,7 +39,9 @@ class TextTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of ``text`` as plain text, without anything added."""
-        return list(self._fast.encode(text, add_special_tokens=False).ids)
+        # A path may hold bytes that are no UTF-8 (as lone surrogates); the tokenizer takes none.
+        clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return list(self._fast.encode(clean, add_special_tokens=False).ids)
 
     def decode(self, ids: list[int]) -> str:
         """Text of ``ids``; control tokens give nothing, an unfinished character a mark."""

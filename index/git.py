@@ -21,6 +21,7 @@ from git_copilot.index.errors import GitError, NotARepository
 from git_copilot.index.types import Change, TreeEntry
 
 STATE_FOLDER = "copilot"
+COMMAND_LINE_CONFIG = ("GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT")
 SUBMODULE = "160000"
 SYMLINK = "120000"
 
@@ -199,6 +200,16 @@ class GitRepository:
                 entries.append(TreeEntry(mode, oid, os.fsdecode(path)))
         return entries
 
+    def entry(self, tree: str, path: str) -> TreeEntry | None:
+        """The entry of one path in ``tree`` (a folder has mode 040000), or ``None``."""
+        out = self.run("--literal-pathspecs", "ls-tree", "-z", "--full-tree", tree, "--", path)
+        for record in out.split(b"\0"):
+            if record:
+                meta, name = record.split(b"\t", 1)
+                mode, _, oid = meta.decode().split(" ")
+                return TreeEntry(mode, oid, os.fsdecode(name))
+        return None
+
     def diff_trees(self, old: str, new: str) -> list[Change]:
         """The paths that differ between two trees (renames are a removal and an addition)."""
         raw = self.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new)
@@ -253,10 +264,11 @@ class GitRepository:
         raise GitError(f"object {oid} is not in the repository")
 
     def config(self, prefix: str) -> dict[str, str]:
-        """All settings under ``prefix.``, lower-case key to last value, as git resolves them."""
-        return self._parse_config(
-            self.try_run("config", "-z", "--get-regexp", f"^{prefix}\\.")[1], prefix
-        )
+        """All settings under ``prefix.``, lower-case key to last value, as git resolves them:
+        ``git -c key=value copilot …`` counts."""
+        given = {k: v for k, v in os.environ.items() if k in COMMAND_LINE_CONFIG}
+        _, out, _ = self.try_run("config", "-z", "--get-regexp", f"^{prefix}\\.", env=given)
+        return self._parse_config(out, prefix)
 
     def config_of_blob(self, blob: str, prefix: str) -> dict[str, str]:
         """Like :meth:`config`, but read from a blob in git-config syntax; empty when malformed."""

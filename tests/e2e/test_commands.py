@@ -360,3 +360,44 @@ def test_waiting_says_so_when_no_worker_can_be_started(copilot, project):
         spool.write("post-commit\t1700000000\t.\t\n")
     done = copilot.run("status", "--wait", "--timeout", "60")
     assert done.returncode == 1 and b"git copilot install" in done.stderr
+
+
+def test_a_file_name_that_is_not_utf8_harms_nobody(copilot, project):
+    (project.path / os.fsdecode(b"caf\xe9.py")).write_text(
+        "def walrus_area(value):\n    return value\n"
+    )
+    project.commit({"src/main.py": "def main():\n    x = walrus_area(3)\n    \n"})
+    copilot.ok("status", "--wait", "--timeout", "60")
+    answer = copilot.json("complete", "src/main.py:3", "--no-server")
+    assert answer["snippets"][0]["path"].startswith("caf")
+    assert b"caf\xe9.py:1" in copilot.run("search", "walrus_area").stdout
+
+
+def test_settings_and_repositories_named_on_the_command_line_count(copilot, project, tmp_path):
+    git = ["git", "-c", "copilot.maxTokens=nonsense", "copilot", "complete", "src/app.py:5"]
+    done = subprocess.run(git, cwd=project.path, capture_output=True, check=False)
+    one_line(done, 1, "copilot.maxtokens")
+    named = copilot.json("search", "alpha", cwd=tmp_path, GIT_DIR=str(project.git_dir))
+    assert named["hits"]
+
+
+def test_an_older_commit_has_folders_and_kinds_of_its_own(copilot, project):
+    project.git("mv", "src", "moved")
+    project.commit({"logo.png": b"\x89PNG\0\0"})
+    answer = copilot.json("complete", "src/app.py:5", "--at", "HEAD~1", "--no-server")
+    assert answer["file"] == "src/app.py"
+    one_line(copilot.run("complete", "moved:1", "--at", "HEAD"), 1, "no file")
+    one_line(copilot.run("complete", "logo.png:1", "--at", "HEAD"), 1, "binary")
+
+
+def test_a_pipe_is_refused_and_blocks_nobody(copilot, project):
+    os.mkfifo(project.path / "pipe.py")
+    one_line(copilot.run("complete", "pipe.py:1"), 1, "no regular file")
+
+
+def test_closed_streams_and_gone_folders_are_no_tracebacks(copilot, project, tmp_path):
+    for command in ("git-copilot status <&-", "git-copilot status >&- 2>&-"):
+        assert subprocess.run(["sh", "-c", command], cwd=project.path, check=False).returncode == 0
+    script = "mkdir gone && cd gone && rmdir ../gone && git-copilot status"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, check=False)
+    one_line(done, 1, "folder is gone")
