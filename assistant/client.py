@@ -180,9 +180,11 @@ def main() -> int:
     stdin: bytes | None = None
     open_standard_streams()
     try:
-        if not Path().exists():
-            sys.stderr.write("git-copilot: the current folder is gone; change to another\n")
-            return 1
+        Path.cwd()
+    except FileNotFoundError:
+        sys.stderr.write("git-copilot: the current folder is gone; change to another\n")
+        return 1
+    try:
         if can_be_served(argv):
             if "--stdin" in argv:
                 stdin = sys.stdin.buffer.read()
