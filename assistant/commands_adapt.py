@@ -40,7 +40,7 @@ class _Opened:
 @contextmanager
 def _opened(host: Host) -> Iterator[_Opened]:
     """The repository with its index and corpus brought level with HEAD."""
-    from git_copilot.index.vectors import VectorIndex
+    from git_copilot.index.vectors import load_vectors
 
     repo = initialised_repository()
     settings = load_settings(repo)
@@ -51,11 +51,7 @@ def _opened(host: Host) -> Iterator[_Opened]:
         embedder = ready_embedder(settings)
         with Database(repo.state_dir / DATABASE_NAME) as db:
             mine(repo, db, limit=settings.history_commits, progress=bar)
-            vectors = (
-                VectorIndex.load(db, repo.state_dir, embedder.name, embedder.dimensions)
-                if embedder
-                else None
-            )
+            vectors = load_vectors(db, repo.state_dir, embedder)
             yield _Opened(repo, db, settings, embedder, vectors, bar)
     finally:
         bar.finish()

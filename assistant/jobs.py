@@ -109,17 +109,13 @@ def train(git_dir: Path) -> str:
     :raises CopilotError: another refresh runs, or there is too little to learn from.
     """
     from git_copilot.assistant.refresh import run_refresh
-    from git_copilot.index.vectors import VectorIndex
+    from git_copilot.index.vectors import load_vectors
 
     repo = open_repository(git_dir)
     settings = load_settings(repo)
     with Database(repo.state_dir / DATABASE_NAME) as db:
         embedder = ready_embedder(settings)
-        vectors = (
-            VectorIndex.load(db, repo.state_dir, embedder.name, embedder.dimensions)
-            if embedder
-            else None
-        )
+        vectors = load_vectors(db, repo.state_dir, embedder)
         evidence = run_refresh(
             repo,
             db,

@@ -55,16 +55,12 @@ class Workspace:
     def searcher(self, embedder: Embedder | None, view: str) -> Searcher:
         """The search of a view, with its vectors loaded."""
         from git_copilot.index.search import Searcher
-        from git_copilot.index.vectors import VectorIndex
+        from git_copilot.index.vectors import load_vectors
 
         name = embedder.name if embedder else ""
         held = self._searchers.get(view)
         if held is None or held[0] != name:
-            vectors = (
-                VectorIndex.load(self.db, self.repo.state_dir, name, embedder.dimensions)
-                if embedder
-                else None
-            )
+            vectors = load_vectors(self.db, self.repo.state_dir, embedder)
             held = (name, Searcher(self.db, view, vectors))
             self._searchers[view] = held
         return held[1]

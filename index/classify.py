@@ -85,14 +85,3 @@ def skip_content(data: bytes) -> str | None:
     if len(data) / len(lines) > MAX_MEAN_LINE or max(map(len, lines)) > MAX_LINE:
         return "long lines"
     return None
-
-
-def is_test(path: str) -> bool:
-    """Whether the path looks like a test, by the usual names."""
-    parts = path.lower().split("/")
-    base = parts[-1]
-    return (
-        bool({"test", "tests", "testing", "spec", "__tests__"}.intersection(parts[:-1]))
-        or base.startswith("test_")
-        or base.rpartition(".")[0].endswith(("_test", ".test", ".spec"))
-    )

@@ -21,7 +21,7 @@ from git_copilot.index.db import Database
 from git_copilot.index.store import iter_vectors
 
 if TYPE_CHECKING:
-    from git_copilot.index.types import Vectors
+    from git_copilot.index.types import Embedder, Vectors
 
 SNAPSHOT_NAME = "vectors.faiss"
 # A tail is loaded in a few milliseconds per thousand vectors; beyond a quarter of the snapshot
@@ -137,3 +137,10 @@ class VectorIndex:
         )
         found = [(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+
+def load_vectors(db: Database, folder: Path, embedder: Embedder | None) -> VectorIndex | None:
+    """The vectors of ``embedder``, or ``None`` without one."""
+    if embedder is None:
+        return None
+    return VectorIndex.load(db, folder, embedder.name, embedder.dimensions)
