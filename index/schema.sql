@@ -86,6 +86,15 @@ CREATE TABLE commits (
     status TEXT NOT NULL                -- 'mined', or why nothing was taken: merge, bot, ...
 ) WITHOUT ROWID;
 
+-- Why parts of a mined commit gave no hole: files by reason ('vendored', 'not code', ...), holes
+-- by 'secret' and 'cap'.
+CREATE TABLE left_out (
+    commit_oid TEXT NOT NULL REFERENCES commits (oid) ON DELETE CASCADE,
+    reason     TEXT NOT NULL,
+    count      INTEGER NOT NULL,
+    PRIMARY KEY (commit_oid, reason)
+) WITHOUT ROWID;
+
 -- Spans of blobs that a commit added: the FIM corpus. Text is read from the blob.
 CREATE TABLE holes (
     id         INTEGER PRIMARY KEY,
@@ -95,6 +104,35 @@ CREATE TABLE holes (
     language   TEXT NOT NULL,
     start_byte INTEGER NOT NULL,
     end_byte   INTEGER NOT NULL,
-    kind       TEXT NOT NULL,           -- line, lines
+    kind       TEXT NOT NULL,           -- line, lines, node, chars, body, described, completion
     UNIQUE (commit_oid, path, start_byte, end_byte)
 );
+
+-- What became of each hole's lines up to the commit in meta 'survival_head'. No row: not known.
+CREATE TABLE survival (
+    hole_id     INTEGER PRIMARY KEY REFERENCES holes (id) ON DELETE CASCADE,
+    stands      REAL NOT NULL,          -- the share of its lines that stand in that commit's tree
+    died_commit TEXT,                   -- the commit that took the first of its lines away
+    died_time   INTEGER                 -- that commit's author time, seconds since 1970
+);
+
+-- What the user asked to forget; it is never taken in again.
+CREATE TABLE forgotten (
+    kind  TEXT NOT NULL,                -- path, commit, author
+    value TEXT NOT NULL,
+    time  INTEGER NOT NULL,             -- when it was asked, seconds since 1970
+    PRIMARY KEY (kind, value)
+) WITHOUT ROWID;
+
+-- What people did with completions, as editors report it.
+CREATE TABLE feedback (
+    id         TEXT PRIMARY KEY,        -- the completion's id
+    time       INTEGER NOT NULL,        -- seconds since 1970
+    path       BLOB NOT NULL,
+    before     TEXT NOT NULL,           -- the text of the line before the cursor
+    completion TEXT NOT NULL,
+    outcome    TEXT NOT NULL,           -- shown, accepted, edited, rejected
+    final      TEXT,                    -- what stands there instead, when it was edited
+    hole_id    INTEGER REFERENCES holes (id) ON DELETE SET NULL -- what the next commit made of it
+) WITHOUT ROWID;
+CREATE INDEX feedback_by_hole ON feedback (hole_id);
