@@ -7,23 +7,10 @@ import sqlite3
 import statistics
 from collections.abc import Sequence
 
-from git_copilot.index.classify import (
-    MAX_FILE_BYTES,
-    TEXT,
-    language_of,
-    skip_content,
-    skip_path,
-)
 from git_copilot.index.db import Database
-from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
-from git_copilot.index.history import (
-    CommitInfo,
-    FileAdditions,
-    additions,
-    list_commits,
-    shallow_commits,
-)
-from git_copilot.index.holes import HOLES_PER_COMMIT, choose_spans, seeded
+from git_copilot.index.git import GitRepository
+from git_copilot.index.harvest import harvest, identity
+from git_copilot.index.history import CommitInfo, additions, list_commits, shallow_commits
 from git_copilot.index.types import Hole, Progress, no_progress
 
 # Enough for an adapter (the paper needs 1,000 holes), and a minute's work at most.
@@ -62,23 +49,22 @@ def _mine_batch(
     repo: GitRepository, db: Database, commits: Sequence[CommitInfo], shallow: set[str]
 ) -> None:
     statuses = {c.oid: _rule_out(c, shallow) for c in commits}
-    wanted = [oid for oid, status in statuses.items() if status == "mined"]
-    added = dict(additions(repo, wanted))
+    added = dict(additions(repo, [oid for oid, status in statuses.items() if status == "mined"]))
     bound = _mass_bound(db, [len(files) for files in added.values()])
-    holes: list[Hole] = []
-    by_oid = {c.oid: c for c in commits}
-    for oid in wanted:
-        files = added.get(oid, [])
-        if len(files) > bound:
-            statuses[oid] = "mass"
-        else:
-            holes.extend(_holes_of(repo, by_oid[oid], files))
+    statuses.update({oid: "mass" for oid, files in added.items() if len(files) > bound})
+    mined = [c for c in commits if statuses[c.oid] == "mined"]
+    found = harvest(repo, [(c, added.get(c.oid, [])) for c in mined])
     with db.transaction() as connection:
         connection.executemany(
             "INSERT OR IGNORE INTO commits (oid, author, time, status) VALUES (?, ?, ?, ?)",
-            [(c.oid, f"{c.author} <{c.email}>", c.time, statuses[c.oid]) for c in commits],
+            [(c.oid, identity(c), c.time, statuses[c.oid]) for c in commits],
         )
-        _insert(connection, holes)
+        for crop in found:
+            connection.executemany(
+                "INSERT OR IGNORE INTO left_out VALUES (?, ?, ?)",
+                [(crop.commit, reason, count) for reason, count in crop.left_out.items()],
+            )
+            _insert(connection, crop.holes)
 
 
 def _insert(connection: sqlite3.Connection, holes: Sequence[Hole]) -> None:
@@ -119,43 +105,6 @@ def _mass_bound(db: Database, sizes: Sequence[int]) -> float:
     with db.transaction() as connection:
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MASS_KEY, str(bound)))
     return bound
-
-
-def _minable(file: FileAdditions) -> bool:
-    return (
-        bool(file.runs)
-        and file.mode not in (SUBMODULE, SYMLINK)
-        and language_of(file.path) != TEXT
-        and skip_path(file.path) is None
-    )
-
-
-def _holes_of(
-    repo: GitRepository, commit: CommitInfo, files: Sequence[FileAdditions]
-) -> list[Hole]:
-    candidates = [f for f in files if _minable(f)]
-    sizes = repo.blob_sizes({f.blob for f in candidates})
-    candidates = [f for f in candidates if 0 < sizes.get(f.blob, 0) <= MAX_FILE_BYTES]
-    blobs = dict(repo.blobs(dict.fromkeys(f.blob for f in candidates)))
-    holes = [
-        Hole(
-            commit=commit.oid,
-            blob=file.blob,
-            path=file.path,
-            start=span.start,
-            end=span.end,
-            kind=span.kind,
-            author=f"{commit.author} <{commit.email}>",
-            time=commit.time,
-            language=language_of(file.path),
-        )
-        for file in candidates
-        if file.blob in blobs and skip_content(blobs[file.blob]) is None
-        for span in choose_spans(blobs[file.blob], file.runs, f"{commit.oid}:{file.path}")
-    ]
-    if len(holes) > HOLES_PER_COMMIT:
-        holes = seeded(commit.oid).sample(holes, HOLES_PER_COMMIT)
-    return sorted(holes, key=lambda h: (h.path, h.start))
 
 
 def load_holes(db: Database, commits: Sequence[str]) -> list[Hole]:

@@ -1,0 +1,121 @@
+"""Takes the holes of commits: which files are minable, their blobs in one stream, their spans."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from git_copilot.index.classify import (
+    MAX_FILE_BYTES,
+    TEXT,
+    language_of,
+    looks_generated,
+    skip_content,
+    skip_path,
+)
+from git_copilot.index.cuts import Span
+from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.history import CommitInfo, FileAdditions
+from git_copilot.index.holes import HOLES_PER_COMMIT, choose_spans, seeded
+from git_copilot.index.types import Hole
+
+
+@dataclass(slots=True)
+class Crop:
+    """The holes of one commit, by path and place, and how many files (or holes, by ``cap``) gave
+    none, by reason."""
+
+    commit: str
+    holes: list[Hole] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def identity(commit: CommitInfo) -> str:
+    """The author as the corpus names them."""
+    return f"{commit.author} <{commit.email}>"
+
+
+def harvest(
+    repo: GitRepository, commits: Sequence[tuple[CommitInfo, Sequence[FileAdditions]]]
+) -> list[Crop]:
+    """The holes of commits with the lines that they added. Blobs are read in one stream and
+    only one is held at a time."""
+    crops = {commit.oid: Crop(commit.oid) for commit, _ in commits}
+    candidates: list[tuple[CommitInfo, FileAdditions]] = []
+    for commit, files in commits:
+        for file in files:
+            reason = _unminable(file)
+            if reason is None:
+                candidates.append((commit, file))
+            else:
+                crops[commit.oid].left_out[reason] += 1
+    for commit, file, data in _with_blobs(repo, candidates, crops):
+        crop = crops[commit.oid]
+        reason = _skip_blob(data)
+        if reason is not None:
+            crop.left_out[reason] += 1
+            continue
+        language = language_of(file.path)
+        spans = choose_spans(data, file.runs, f"{commit.oid}:{file.path}", language)
+        crop.left_out["no hole fits"] += not spans
+        crop.holes += [_hole(commit, file, language, span) for span in spans]
+    return [_capped(crop) for crop in crops.values()]
+
+
+def _with_blobs(
+    repo: GitRepository,
+    candidates: Sequence[tuple[CommitInfo, FileAdditions]],
+    crops: dict[str, Crop],
+) -> Iterator[tuple[CommitInfo, FileAdditions, bytes]]:
+    """Each candidate with its blob; those that are missing or too large are counted as such."""
+    sizes = repo.blob_sizes({file.blob for _, file in candidates})
+    small = []
+    for commit, file in candidates:
+        size = sizes.get(file.blob)
+        if size is not None and size <= MAX_FILE_BYTES:
+            small.append((commit, file))
+        else:
+            crops[commit.oid].left_out["missing" if size is None else "large"] += 1
+    blobs = repo.blobs(file.blob for _, file in small)
+    return ((c, f, data) for (c, f), (_, data) in zip(small, blobs, strict=True))
+
+
+def _unminable(file: FileAdditions) -> str | None:
+    """Why no hole is taken from a file, as far as its name and mode tell."""
+    if not file.runs:
+        return "nothing added"
+    if file.mode in (SUBMODULE, SYMLINK):
+        return "link"
+    if language_of(file.path) == TEXT:
+        return "not code"
+    return skip_path(file.path)
+
+
+def _skip_blob(data: bytes) -> str | None:
+    """Why no hole is taken from a file, as far as its content tells."""
+    return skip_content(data) or ("generated" if looks_generated(data) else None)
+
+
+def _hole(commit: CommitInfo, file: FileAdditions, language: str, span: Span) -> Hole:
+    return Hole(
+        commit=commit.oid,
+        blob=file.blob,
+        path=file.path,
+        start=span.start,
+        end=span.end,
+        kind=span.kind,
+        author=identity(commit),
+        time=commit.time,
+        language=language,
+    )
+
+
+def _capped(crop: Crop) -> Crop:
+    """At most :data:`HOLES_PER_COMMIT` holes, so that no commit dominates."""
+    if len(crop.holes) > HOLES_PER_COMMIT:
+        crop.left_out["cap"] = len(crop.holes) - HOLES_PER_COMMIT
+        crop.holes = seeded(crop.commit).sample(crop.holes, HOLES_PER_COMMIT)
+    crop.holes.sort(key=lambda h: (h.path, h.start))
+    crop.left_out = +crop.left_out
+    return crop
