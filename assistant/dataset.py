@@ -44,12 +44,14 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and what should follow: ``middle_ids`` ends with the end token."""
+    """A prompt and what should follow: ``middle_ids`` ends with the end token. ``weight`` scales
+    its loss in training."""
 
     prompt_ids: tuple[int, ...]
     middle_ids: tuple[int, ...]
     cut: Cut
     prompt: Prompt
+    weight: float = 1.0
 
     @property
     def hole(self) -> Hole:
@@ -66,6 +68,17 @@ class Example:
     @property
     def suffix(self) -> str:
         return self.cut.suffix
+
+    @property
+    def open_tokens(self) -> int:
+        """How many of the prompt's last tokens are text that the middle continues."""
+        return self.prompt.open_tokens
+
+    @property
+    def key(self) -> str:
+        """Names the hole."""
+        hole = self.hole
+        return f"{hole.commit} {hole.path} {hole.start} {hole.end}"
 
     @property
     def size(self) -> int:

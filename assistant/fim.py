@@ -30,6 +30,12 @@ class FimFormat:
 # The first entry whose tokens all exist in the vocabulary is taken; entries that share tokens
 # differ in the repository-level ones, so the richer comes first.
 FORMATS: tuple[FimFormat, ...] = (
+    # Ours (seed.py): nothing between prefix and middle, so that a model which was never taught to
+    # fill in the middle only goes on writing, and the cache survives each key.
+    FimFormat(
+        "git-copilot", "spm", "<|copilot_prefix|>", "<|copilot_suffix|>", "", ("<|endoftext|>",),
+        "<repo_name>", "<file_sep>",
+    ),
     FimFormat(
         "qwen2.5-coder", "psm", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>",
         ("<|endoftext|>", "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>", "<|im_end|>"),

@@ -40,11 +40,13 @@ class Budget:
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """Token ids, the snippets that found room (best first) with their sizes, and the mode:
-    ``"psm"``, ``"spm"`` or ``"left-to-right"``."""
+    ``"psm"``, ``"spm"`` or ``"left-to-right"``. The last ``open_tokens`` ids are the text before
+    the cursor where nothing stands between it and the completion, else 0."""
 
     ids: tuple[int, ...]
     snippets: tuple[tuple[Hit, int], ...]
     mode: str
+    open_tokens: int = 0
 
 
 def build_prompt(
@@ -74,7 +76,7 @@ def build_prompt(
     room = budget.prompt - len(context) - len(head) - len(tail) - len(begin) - 3
     start = _last_lines(tokenizer, prefix, room)
     if fim is None:
-        return Prompt((*begin, *context, *head, *start), used, "left-to-right")
+        return Prompt((*begin, *context, *head, *start), used, "left-to-right", len(start))
     pre, suf = tokenizer.control(fim.prefix), tokenizer.control(fim.suffix)
     mid = [tokenizer.control(fim.middle)] if fim.middle else []
     ids = [*begin, *context, *head]
@@ -82,7 +84,8 @@ def build_prompt(
         ids += [suf, *tail, pre, *start, *mid]
     else:
         ids += [pre, *start, suf, *tail, *mid]
-    return Prompt(tuple(ids), used, fim.order)
+    joined = fim.order == "spm" and not mid
+    return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0)
 
 
 def _begin(tokenizer: Tokenizer, repository: str) -> list[int]:

@@ -13,19 +13,37 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.nn import functional
 
 from git_copilot.assistant import checkpoint
-from git_copilot.assistant.dataset import Example
 from git_copilot.assistant.evaluate import only_positions, round_up
 from git_copilot.assistant.lora import add_adapter, save_adapter
 from git_copilot.index.errors import ModelError
 from git_copilot.index.types import Progress, no_progress
 
 CHECKPOINT_STEPS = 5
+# An example of weight 0 would leave a batch without loss; who wants none leaves it out.
+MIN_WEIGHT = 1e-3
+
+
+class Trainable(Protocol):
+    """An example as training sees it (:class:`~git_copilot.assistant.dataset.Example` is one)."""
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...]: ...
+    @property
+    def middle_ids(self) -> tuple[int, ...]: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def open_tokens(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def key(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,10 @@ class Recipe:
     over all linear layers, a constant learning rate ten times that of full tuning, small batches.
 
     ``micro_tokens`` bounds what is in memory at once, ``batch`` is in examples.
+
+    ``open_weight`` is the weight of the loss on the last ``open_tokens`` tokens of the text before
+    the cursor: where a prompt shows the suffix first and then the prefix, the end of the prefix is
+    as good a middle as the middle itself, only longer, and costs no extra forward pass.
     """
 
     rank: int = 16
@@ -43,7 +65,23 @@ class Recipe:
     warmup_steps: int = 5
     clip: float = 1.0
     micro_tokens: int = 1536
+    open_weight: float = 0.0
+    open_tokens: int = 96
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """The learning rate falls linearly to nothing in ``steps`` steps after step ``begin``, and
+    training ends. Chosen apart from the recipe, so that a long run can be ended at any checkpoint
+    (warm-up, stable, decay; Hu et al. 2024, arXiv 2404.06395)."""
+
+    begin: int
+    steps: int
+
+    def rate(self, step: int) -> float:
+        """The share of the learning rate for the step after ``step`` steps."""
+        return min(1.0, max(0.0, 1 - (step - self.begin) / self.steps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +98,7 @@ class TrainReport:
     stopped: bool
 
 
-def plan_steps(examples: Sequence[Example], recipe: Recipe) -> list[list[int]]:
+def plan_steps(examples: Sequence[Trainable], recipe: Recipe) -> list[list[int]]:
     """Batches of indices for all epochs: like lengths together, batches in a seeded order."""
     order = sorted(range(len(examples)), key=lambda i: (examples[i].size, i))
     batches = [order[i : i + recipe.batch] for i in range(0, len(order), recipe.batch)]
@@ -72,22 +110,24 @@ def plan_steps(examples: Sequence[Example], recipe: Recipe) -> list[list[int]]:
     return steps
 
 
-def fingerprint(examples: Sequence[Example], recipe: Recipe, model_name: str) -> str:
+def fingerprint(examples: Sequence[Trainable], recipe: Recipe, model_name: str) -> str:
     """Tells whether a checkpoint belongs to this training."""
     facts = [model_name, repr(recipe)]
-    facts += [f"{e.hole.commit} {e.hole.path} {e.hole.start} {e.hole.end}" for e in examples]
+    facts += [e.key for e in examples]
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def train_adapter(
     model: Any,
-    examples: Sequence[Example],
+    examples: Sequence[Trainable],
     recipe: Recipe,
     *,
     model_name: str,
     work: Path,
     seconds: float | None = None,
+    decay: Decay | None = None,
     progress: Progress = no_progress,
+    on_loss: Callable[[int, float], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainReport:
     """Train and save an adapter to ``work / "candidate"``, loadable by peft.
@@ -104,6 +144,9 @@ def train_adapter(
     state = _State(add_adapter(model, recipe.rank, recipe.seed), recipe)
     mark = fingerprint(examples, recipe, model_name)
     steps = plan_steps(examples, recipe)
+    if decay is not None:
+        steps = steps[: decay.begin + decay.steps]
+        state.decay = decay
     resumed = checkpoint.load(work, mark, state.tensors())
     state.publish()
     state.step, losses, tokens, stopped = resumed, [], 0, False
@@ -117,6 +160,8 @@ def train_adapter(
                 chosen = [examples[i] for i in steps[state.step]]
                 losses.append(_step(state, chosen, choose))
                 tokens += sum(e.size for e in chosen)
+                if on_loss is not None:
+                    on_loss(state.step, losses[-1])
                 if state.step % CHECKPOINT_STEPS == 0:
                     checkpoint.save(work, mark, state.step, state.tensors())
     except KeyboardInterrupt:
@@ -146,6 +191,7 @@ class _State:
     def __init__(self, model: Any, recipe: Recipe) -> None:
         self.model = model
         self.recipe = recipe
+        self.decay: Decay | None = None
         self.step = 0
         self.whole = True  # False while an update is half done
         self.weights = [p for p in model.parameters() if p.requires_grad]
@@ -172,7 +218,8 @@ class _State:
         """One optimizer step from the masters' gradients, copied into the model."""
         torch.nn.utils.clip_grad_norm_(self.masters, self.recipe.clip)
         warm = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
-        self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * warm
+        falling = self.decay.rate(self.step) if self.decay else 1.0
+        self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * warm * falling
         self.whole = False
         self.optimizer.step()
         self.step += 1
@@ -188,24 +235,25 @@ class _State:
 
 
 def _step(
-    state: _State, examples: Sequence[Example], choose: Callable[[torch.Tensor | None], None]
+    state: _State, examples: Sequence[Trainable], choose: Callable[[torch.Tensor | None], None]
 ) -> float:
     """One batch, in parts that fit into memory; return its loss in nats per token."""
     # Dropout depends on the step alone, so a resumed run equals one that was never stopped.
     torch.manual_seed(state.recipe.seed * 1_000_003 + state.step)
-    count = sum(len(e.middle_ids) for e in examples)
+    count = sum(_loss_weight(e, state.recipe) for e in examples)
     length = round_up(max(e.size for e in examples))
     rows = max(1, state.recipe.micro_tokens // length)
     total = 0.0
     for begin in range(0, len(examples), rows):
         part = examples[begin : begin + rows]
-        ids, targets = _pack(part, round_up(max(e.size for e in part)))
-        ids, targets = ids.to(state.model.device), targets.to(state.model.device)
-        wanted = targets >= 0
+        packed = _pack(part, round_up(max(e.size for e in part)), state.recipe)
+        ids, targets, weights = (tensor.to(state.model.device) for tensor in packed)
+        wanted = weights > 0
         choose(wanted)
         # Padding stands behind the text, where a causal model never looks: no mask is needed.
         logits = state.model(ids, use_cache=False).logits
-        loss = functional.cross_entropy(logits.float(), targets[wanted], reduction="sum") / count
+        losses = functional.cross_entropy(logits.float(), targets[wanted], reduction="none")
+        loss = (losses * weights[wanted]).sum() / count
         loss.backward()  # type: ignore[no-untyped-call]
         for weight, master in zip(state.weights, state.masters, strict=True):
             if weight.grad is not None:
@@ -217,15 +265,33 @@ def _step(
     return total
 
 
-def _pack(examples: Sequence[Example], length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and next-token targets of shape (examples, length); -1 where there is no loss."""
+def _open(example: Trainable, recipe: Recipe) -> int:
+    """How many tokens before the middle have loss; each has at least one token before it."""
+    if not recipe.open_weight:
+        return 0
+    return min(example.open_tokens, recipe.open_tokens, len(example.prompt_ids) - 1)
+
+
+def _loss_weight(example: Trainable, recipe: Recipe) -> float:
+    """The sum of an example's loss weights."""
+    tokens = len(example.middle_ids) + recipe.open_weight * _open(example, recipe)
+    return max(example.weight, MIN_WEIGHT) * tokens
+
+
+def _pack(
+    examples: Sequence[Trainable], length: int, recipe: Recipe
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Ids, next-token targets and their loss weights, each of shape (examples, length)."""
     ids = torch.zeros(len(examples), length, dtype=torch.long)
-    targets = torch.full_like(ids, -1)
+    targets, weights = torch.zeros_like(ids), torch.zeros(len(examples), length)
     for row, example in enumerate(examples):
         ids[row, : example.size] = torch.tensor(example.prompt_ids + example.middle_ids)
-        first = len(example.prompt_ids) - 1
-        targets[row, first : first + len(example.middle_ids)] = torch.tensor(example.middle_ids)
-    return ids, targets
+        targets[row, :-1] = ids[row, 1:]
+        first, last = len(example.prompt_ids) - 1, example.size - 1
+        weight = max(example.weight, MIN_WEIGHT)
+        weights[row, first - _open(example, recipe) : first] = weight * recipe.open_weight
+        weights[row, first:last] = weight
+    return ids, targets, weights
 
 
 def _explain(exc: RuntimeError) -> ModelError | RuntimeError:

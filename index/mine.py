@@ -8,9 +8,16 @@ import statistics
 from collections.abc import Sequence
 
 from git_copilot.index.db import Database
+from git_copilot.index.errors import GitError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.harvest import harvest, identity
-from git_copilot.index.history import CommitInfo, additions, list_commits, shallow_commits
+from git_copilot.index.history import (
+    CommitInfo,
+    FileAdditions,
+    additions,
+    list_commits,
+    shallow_commits,
+)
 from git_copilot.index.types import Hole, Progress, no_progress
 
 # Enough for an adapter (the paper needs 1,000 holes), and a minute's work at most.
@@ -49,11 +56,13 @@ def _mine_batch(
     repo: GitRepository, db: Database, commits: Sequence[CommitInfo], shallow: set[str]
 ) -> None:
     statuses = {c.oid: _rule_out(c, shallow) for c in commits}
-    added = dict(additions(repo, [oid for oid, status in statuses.items() if status == "mined"]))
+    read = _additions(repo, [oid for oid, status in statuses.items() if status == "mined"])
+    added = {oid: files for oid, files in read.items() if files is not None}
+    statuses.update({oid: "missing" for oid in read.keys() - added.keys()})
     bound = _mass_bound(db, [len(files) for files in added.values()])
     statuses.update({oid: "mass" for oid, files in added.items() if len(files) > bound})
     mined = [c for c in commits if statuses[c.oid] == "mined"]
-    found = harvest(repo, [(c, added.get(c.oid, [])) for c in mined])
+    found = harvest(repo, [(c, added[c.oid]) for c in mined])
     with db.transaction() as connection:
         connection.executemany(
             "INSERT OR IGNORE INTO commits (oid, author, time, status) VALUES (?, ?, ?, ?)",
@@ -65,6 +74,17 @@ def _mine_batch(
                 [(crop.commit, reason, count) for reason, count in crop.left_out.items()],
             )
             _insert(connection, crop.holes)
+
+
+def _additions(repo: GitRepository, oids: Sequence[str]) -> dict[str, list[FileAdditions] | None]:
+    """What commits added; ``None`` for those whose blobs are not here (a partial clone)."""
+    try:
+        return {**{oid: [] for oid in oids}, **dict(additions(repo, oids))}
+    except GitError:
+        if len(oids) == 1:
+            return {oids[0]: None}
+        half = len(oids) // 2
+        return {**_additions(repo, oids[:half]), **_additions(repo, oids[half:])}
 
 
 def _insert(connection: sqlite3.Connection, holes: Sequence[Hole]) -> None:

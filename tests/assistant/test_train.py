@@ -134,9 +134,9 @@ def test_the_loss_is_that_of_the_middles_alone_whatever_the_padding(folder, exam
 
 
 def test_no_middle_is_ever_cut(examples):
-    ids, targets = train._pack(examples, 256)
+    ids, targets, weights = train._pack(examples, 256, Recipe())
     for row, example in enumerate(examples):
-        assert tuple(targets[row][targets[row] >= 0].tolist()) == example.middle_ids
+        assert tuple(targets[row][weights[row] > 0].tolist()) == example.middle_ids
         assert tuple(ids[row, : example.size].tolist()) == example.prompt_ids + example.middle_ids
 
 

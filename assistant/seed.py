@@ -1,0 +1,48 @@
+"""The embedded default's own adapter: SmolLM2-135M taught to fill in the middle.
+
+Two spare tokens of SmolLM2's vocabulary become the sentinels of the format ``git-copilot``
+(fim.py). Their embeddings stay as they are: the adapter's first layers learn what they mean.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+SENTINELS = {
+    "<|jupyter_start|>": "<|copilot_suffix|>",
+    "<|jupyter_text|>": "<|copilot_prefix|>",
+    # As the GGUF's tokenizer spells them.
+    "<jupyter_start>": "<|copilot_suffix|>",
+    "<jupyter_text>": "<|copilot_prefix|>",
+}
+TOKENIZER = "tokenizer.json"
+
+
+def rename_sentinels(folder: Path) -> None:
+    """Give the spare tokens of a SmolLM2 tokenizer in ``folder`` their new names.
+
+    :raises ValueError: the tokenizer has no such tokens.
+    """
+    path = folder / TOKENIZER
+    facts = json.loads(path.read_text("utf-8"))
+    vocabulary = facts["model"]["vocab"]
+    renamed = set()
+    for old, new in SENTINELS.items():
+        if old not in vocabulary:
+            continue
+        vocabulary[new] = vocabulary.pop(old)
+        for token in facts["added_tokens"]:
+            if token["content"] == old:
+                token["content"] = new
+        renamed.add(new)
+    if renamed != set(SENTINELS.values()):
+        raise ValueError(f"{path} has no spare tokens to rename")
+    path.write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
+
+
+def prepare_base(source: Path, target: Path) -> None:
+    """Copy a pulled SmolLM2 to ``target`` with the sentinels named."""
+    shutil.copytree(source, target)
+    rename_sentinels(target)
