@@ -18,6 +18,7 @@ SENTINELS = {
     "<jupyter_text>": "<|copilot_prefix|>",
 }
 TOKENIZER = "tokenizer.json"
+ADAPTER = "seed_adapter"
 
 
 def rename_sentinels(folder: Path) -> None:
@@ -46,3 +47,25 @@ def prepare_base(source: Path, target: Path) -> None:
     """Copy a pulled SmolLM2 to ``target`` with the sentinels named."""
     shutil.copytree(source, target)
     rename_sentinels(target)
+
+
+def make_seeded(source: Path, target: Path) -> None:
+    """Write SmolLM2 with the seed adapter merged into it to ``target``.
+
+    The low-rank product is added in float32 and rounded to bf16 once.
+
+    :param source: the folder of the pulled base model.
+    :raises ModelError: the base or the adapter cannot be read.
+    """
+    import torch
+
+    from git_copilot.assistant.engine import apply_adapter, load_model
+
+    prepare_base(source, target)
+    model = apply_adapter(load_model(source, dtype=torch.float32), adapter_folder())
+    model.to(torch.bfloat16).save_pretrained(target)
+
+
+def adapter_folder() -> Path:
+    """Where the package carries the seed adapter: a folder that peft loads."""
+    return Path(__file__).parent / ADAPTER

@@ -51,13 +51,17 @@ def choose_holes(
     oids = [str(o) for (o,) in db.query("SELECT oid FROM commits ORDER BY time DESC, oid")]
     rng = seeded(str(data["seed"]), facts["name"])
     of_commits = _share_languages(load_holes(db, oids), data, rng)
+    order = {oid: i for i, oid in enumerate(oids)}
+    of_commits.sort(key=lambda h: (order[h.commit], h.path, h.start))
     if len(of_commits) > facts["commits"]:
-        of_commits = rng.sample(of_commits, facts["commits"])
+        # Those with context are of neighbouring commits: the index moves by small steps.
+        near = with_context(facts, data)
+        rest = rng.sample(of_commits[near:], facts["commits"] - near)
+        of_commits = [*of_commits[:near], *rest]
     tree = list(snapshot_holes(repo, facts["commit"], per_file=data["snapshot_per_file"]))
     tree = _share_languages(tree, data, rng)
     if len(tree) > facts["snapshot"]:
         tree = rng.sample(tree, facts["snapshot"])
-    order = {oid: i for i, oid in enumerate(oids)}
     return sorted([*of_commits, *tree], key=lambda h: (order.get(h.commit, -1), h.path, h.start))
 
 
@@ -87,20 +91,27 @@ def render(
         yield make_example(tokenizer, cut, hits.get(i, ()), budget, repository)
 
 
+def with_context(facts: dict[str, Any], data: dict[str, Any]) -> int:
+    """How many holes of commits get snippets: the newest ones."""
+    return round(facts["commits"] * data["retrieval_share"])
+
+
 def find_context(
-    repo: GitRepository, db: Database, cuts: Sequence[Cut], data: dict[str, Any], embedder: Embedder
+    repo: GitRepository,
+    db: Database,
+    cuts: Sequence[Cut],
+    facts: dict[str, Any],
+    data: dict[str, Any],
+    embedder: Embedder,
 ) -> dict[int, list[Hit]]:
-    """Snippets for the holes of a seeded share of the commits (of the holes, for a tree), from
-    the tree before each commit."""
+    """Snippets for the holes of the newest commits and for a share of the tree's, from the tree
+    before each commit."""
+    of_commits = [i for i, cut in enumerate(cuts) if cut.hole.author]
+    of_tree = [i for i, cut in enumerate(cuts) if not cut.hole.author]
+    rng = seeded(str(data["seed"]), facts["name"], "context")
     chosen = [
-        i
-        for i, cut in enumerate(cuts)
-        if seeded(
-            str(data["seed"]),
-            cut.hole.commit,
-            "" if cut.hole.author else f"{cut.hole.path}{cut.hole.start}",
-        ).random()
-        < data["retrieval_share"]
+        *rng.sample(of_tree, round(len(of_tree) * data["retrieval_share"])),
+        *of_commits[: with_context(facts, data)],
     ]
     found = retrieve(
         repo, db, [cuts[i] for i in chosen], Settings(), embedder=embedder, vectors=None
@@ -142,7 +153,7 @@ def read_repository(
         cuts, dropped = drop_contaminated(
             read_cuts(repo, holes), forbidden, data["contamination_tokens"]
         )
-        hits = find_context(repo, db, cuts, data, embedder)
+        hits = find_context(repo, db, cuts, facts, data, embedder)
     examples = list(render(tokenizer, cuts, hits, facts["name"].split("/")[1], data))
     kinds = Counter(e.hole.kind for e in examples)
     return examples, {
