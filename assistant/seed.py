@@ -10,13 +10,7 @@ import json
 import shutil
 from pathlib import Path
 
-SENTINELS = {
-    "<|jupyter_start|>": "<|copilot_suffix|>",
-    "<|jupyter_text|>": "<|copilot_prefix|>",
-    # As the GGUF's tokenizer spells them.
-    "<jupyter_start>": "<|copilot_suffix|>",
-    "<jupyter_text>": "<|copilot_prefix|>",
-}
+SENTINELS = {"<jupyter_start>": "<|copilot_suffix|>", "<jupyter_text>": "<|copilot_prefix|>"}
 TOKENIZER = "tokenizer.json"
 ADAPTER = "seed_adapter"
 
@@ -49,12 +43,13 @@ def prepare_base(source: Path, target: Path) -> None:
     rename_sentinels(target)
 
 
-def make_seeded(source: Path, target: Path) -> None:
+def make_seeded(source: Path, target: Path, adapter: Path | None = None) -> None:
     """Write SmolLM2 with the seed adapter merged into it to ``target``.
 
     The low-rank product is added in float32 and rounded to bf16 once.
 
     :param source: the folder of the pulled base model.
+    :param adapter: a folder that peft loads, instead of the one that the package carries.
     :raises ModelError: the base or the adapter cannot be read.
     """
     import torch
@@ -62,7 +57,7 @@ def make_seeded(source: Path, target: Path) -> None:
     from git_copilot.assistant.engine import apply_adapter, load_model
 
     prepare_base(source, target)
-    model = apply_adapter(load_model(source, dtype=torch.float32), adapter_folder())
+    model = apply_adapter(load_model(source, dtype=torch.float32), adapter or adapter_folder())
     model.to(torch.bfloat16).save_pretrained(target)
 
 

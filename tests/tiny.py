@@ -30,12 +30,20 @@ def _bytes(specials: tuple[str, ...]) -> str:
     return tokenizer.to_str()
 
 
-def save_tiny(folder: Path, *, fim: bool = False, seed: int = 0, layers: int = 2) -> Path:
-    """Write a random model (float32) and its tokenizer, with StarCoder's FIM tokens if wanted."""
+def save_tiny(
+    folder: Path,
+    *,
+    fim: bool = False,
+    seed: int = 0,
+    layers: int = 2,
+    specials: tuple[str, ...] = (),
+) -> Path:
+    """Write a random model (float32) and its tokenizer, with StarCoder's FIM tokens or with other
+    special tokens if wanted."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    specials = (END, *FIM_TOKENS) if fim else (END,)
+    specials = (END, *(FIM_TOKENS if fim else specials))
     fast = Tokenizer.from_str(_bytes(specials))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=fast, eos_token=END)
     torch.manual_seed(seed)

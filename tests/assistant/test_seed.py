@@ -1,0 +1,73 @@
+"""The seed: spare tokens become sentinels, and the merged model is the base with its adapter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import CODE, save_tiny
+
+from git_copilot.assistant.engine import apply_adapter, load_model
+from git_copilot.assistant.lora import add_adapter, save_adapter
+from git_copilot.assistant.prompt import Budget, build_prompt
+from git_copilot.assistant.seed import make_seeded, rename_sentinels
+from git_copilot.assistant.tokens import TextTokenizer
+
+SPARE = ("<repo_name>", "<file_sep>", "<jupyter_start>", "<jupyter_text>")
+
+
+@pytest.fixture
+def base(tmp_path):
+    return save_tiny(tmp_path / "base", specials=SPARE)
+
+
+def adapter_of(base, folder):
+    model = add_adapter(load_model(base, dtype=torch.float32), 4, seed=0)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.05)
+    save_adapter(model, folder, "base")
+    return folder
+
+
+def test_the_merged_model_is_the_base_with_the_adapter(base, tmp_path):
+    adapter = adapter_of(base, tmp_path / "adapter")
+    make_seeded(base, tmp_path / "made", adapter)
+    made = load_model(tmp_path / "made", dtype=torch.float32)
+    expected = apply_adapter(load_model(base, dtype=torch.float32), adapter)
+    ids = torch.tensor([TextTokenizer.load(base).encode(CODE)])
+    with torch.inference_mode():
+        ours, theirs, plain = (
+            m(ids).logits for m in (made, expected, load_model(base, dtype=torch.float32))
+        )
+    # bf16 keeps 8 bits of a weight.
+    assert (ours - theirs).abs().max() < 0.05 * theirs.abs().max()
+    assert (plain - theirs).abs().max() > 0.2 * theirs.abs().max()
+
+
+def test_the_sentinels_make_a_suffix_first_prompt(base, tmp_path):
+    assert TextTokenizer.load(base).fim is None
+    make_seeded(base, tmp_path / "made", adapter_of(base, tmp_path / "adapter"))
+    tokenizer = TextTokenizer.load(tmp_path / "made")
+    assert tokenizer.fim is not None and tokenizer.fim.family == "git-copilot"
+    prompt = build_prompt(
+        tokenizer,
+        path="a.py",
+        language="python",
+        prefix="def area(",
+        suffix="):\n    pass\n",
+        snippets=(),
+        budget=Budget(200, 0, 50),
+        repository="shapes",
+    )
+    suffix, prefix = (tokenizer.control(f"<|copilot_{x}|>") for x in ("suffix", "prefix"))
+    place = prompt.ids.index(suffix)
+    assert tokenizer.decode(list(prompt.ids[place:])) == "):\n    pass\ndef area("
+    assert prompt.ids.index(prefix) > place
+    # The prefix ends the prompt: it is what training may also learn from.
+    assert prompt.open_tokens == len(tokenizer.encode("def area("))
+    assert tokenizer.encode("<|copilot_suffix|>")[0] != suffix
+
+
+def test_a_tokenizer_without_spare_tokens_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no spare tokens"):
+        rename_sentinels(save_tiny(tmp_path / "other"))
