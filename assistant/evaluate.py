@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from git_copilot.assistant.dataset import Example
 from git_copilot.assistant.engine import REPLACEMENT
+from git_copilot.assistant.healing import Leads, heal
 from git_copilot.assistant.metrics import Score, edit_similarity, exact_match
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trim import Trimmer
@@ -18,6 +20,22 @@ from git_copilot.index.types import Progress, no_progress
 BATCH = 8
 # oneDNN keeps reordered weights for each shape it meets: few shapes, little memory.
 ROUND_TO = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model wrote for one example.
+
+    ``text`` is what serving would answer, ``written`` what the model had written until it ended
+    (``finish`` is ``"stop"``), was stopped by a trim rule (``"trimmed"``) or used up its
+    ``tokens`` (``"length"``); ``rule`` names the trim rule that cut ``text``, if one did.
+    """
+
+    text: str
+    written: str
+    finish: str
+    rule: str | None
+    tokens: int
 
 
 def round_up(length: int, step: int = ROUND_TO) -> int:
@@ -63,6 +81,9 @@ def evaluate(
     max_tokens: int,
     generate: bool = True,
     batch: int = BATCH,
+    stop_early: bool = True,
+    healing: bool = False,
+    collect: Callable[[int, Completion], None] | None = None,
     progress: Progress = no_progress,
     label: str = "evaluating",
 ) -> list[Score]:
@@ -71,19 +92,29 @@ def evaluate(
     :param model: a causal model in evaluation mode; an adapter is merged into it or active.
     :param max_tokens: the length at which a completion is cut, as in serving.
     :param generate: without it ``em`` and ``es`` stay 0 and only the likelihood is taken.
+    :param stop_early: stop a completion as soon as a trim rule cuts it, as serving does. Without
+        it the model writes on to its own end; the scores are the same.
+    :param healing: token healing, see :func:`~git_copilot.assistant.healing.heal`; the likelihood is then of the moved token as well.
+    :param collect: gets the index of each example and its completion, in no order.
     """
     scores: dict[int, Score] = {}
+    healed = [heal(tokenizer, e) if healing else (e, "") for e in examples]
+    examples, leads = [example for example, _ in healed], Leads(tokenizer)
     for indices in group(examples, batch):
         progress(label, len(scores), len(examples))
         chosen = [examples[i] for i in indices]
         cache, mask, first = _prefill(model, tokenizer, chosen)
         likelihoods = _score(model, tokenizer, chosen, cache, mask, first)
-        texts = (
-            _decode(model, tokenizer, chosen, cache, mask, first, max_tokens)
+        leads.texts = [healed[i][1] for i in indices]
+        completions = (
+            _decode(model, tokenizer, chosen, cache, mask, first, max_tokens, stop_early, leads)
             if generate
             else [None] * len(chosen)
         )
-        for i, example, nll, text in zip(indices, chosen, likelihoods, texts, strict=True):
+        for i, example, nll, made in zip(indices, chosen, likelihoods, completions, strict=True):
+            text = made.text if made else None
+            if collect and made:
+                collect(i, made)
             scores[i] = Score(
                 commit=example.hole.commit,
                 em=0.0 if text is None else exact_match(text, example.middle),
@@ -176,24 +207,29 @@ def _decode(
     mask: torch.Tensor,
     logits: torch.Tensor,
     max_tokens: int,
-) -> list[str]:
+    stop_early: bool,
+    leads: Leads,
+) -> list[Completion]:
     """Greedy completions, ended and trimmed row by row as the engine does one by one."""
     trimmers = [Trimmer(e.prefix, e.suffix) for e in examples]
     generated: list[list[int]] = [[] for _ in examples]
     texts = [""] * len(examples)
+    finish = ["length"] * len(examples)
     running = set(range(len(examples)))
     positions = mask.sum(dim=1, keepdim=True)
     for step in range(max_tokens):
-        tokens = logits.argmax(dim=-1).tolist()
+        tokens = leads.pick(logits, texts)
         for row in sorted(running):
             if tokens[row] in tokenizer.end_ids:
                 running.discard(row)
+                finish[row] = "stop"
                 continue
             generated[row].append(tokens[row])
             texts[row] = tokenizer.decode(generated[row])
-            done = not texts[row].endswith(REPLACEMENT) and trimmers[row].finished(texts[row])
-            if done:
+            whole = stop_early and not texts[row].endswith(REPLACEMENT)
+            if whole and trimmers[row].finished(texts[row][len(leads.texts[row]) :]):
                 running.discard(row)
+                finish[row] = "trimmed"
         if not running or step == max_tokens - 1:
             break
         mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
@@ -205,7 +241,11 @@ def _decode(
             logits_to_keep=1,
         )
         logits = output.logits[:, -1].float()
-    return [
-        trimmer.trim(text.removesuffix(REPLACEMENT)).text
-        for trimmer, text in zip(trimmers, texts, strict=True)
-    ]
+    completions = []
+    for row, trimmer in enumerate(trimmers):
+        written = texts[row].removesuffix(REPLACEMENT)[len(leads.texts[row]) :]
+        kept = trimmer.trim(written)
+        completions.append(
+            Completion(kept.text, written, finish[row], kept.rule, len(generated[row]))
+        )
+    return completions

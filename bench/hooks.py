@@ -3,7 +3,9 @@
 Empty commits in a temporary clone (or a small repository), with captured output as an editor
 runs git, the alternatives taking turns so that the machine's mood hits all alike. The native
 shim runs the real interpreter and the real worker module; between commits its worker is
-waited for, so that "starts a worker" starts one each time.
+waited for, so that "starts a worker" starts one each time. What pre-commit itself costs is what
+it takes with a hook that does nothing (`true`) in the same stage. At the end a rebase of 30
+commits, which fires post-commit 30 times while the first worker is still starting.
 """
 
 from __future__ import annotations
@@ -38,9 +40,14 @@ HOLD_LOCK = (
 PRE_COMMIT_CONFIG = """repos:
 - repo: local
   hooks:
-  - {{id: copilot-sync, name: sync, language: system, entry: '{entry}', always_run: true,
+  - {{id: {id}, name: {id}, language: system, entry: '{entry}', always_run: true,
      pass_filenames: false, require_serial: true, stages: [{stage}]}}
 """
+NOTHING_HERE = "pre-commit, nothing in this stage"
+FRAMEWORK = "pre-commit, a hook that does nothing"
+OURS = "pre-commit, copilot-sync"
+OURS_ALIVE = "pre-commit, copilot-sync, worker alive"
+REBASED = 30  # commits
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,7 @@ def measure(folder: Path, source: Path | None, rounds: int) -> dict[str, object]
             if turn >= 2:
                 times[alternative.name].append(elapsed)
     base = statistics.median(times["no hook"])
+    rebases = rebase(tree, repo.state_dir, alternatives, 3 if rounds < 60 else 9)
     figures = {
         name: {
             "median_ms": round(statistics.median(values), 2),
@@ -101,6 +109,12 @@ def measure(folder: Path, source: Path | None, rounds: int) -> dict[str, object]
         "repository": str(source or "temporary"),
         "commits_each": rounds,
         "alternatives": figures,
+        "added_over_framework_ms": {
+            name: round(figures[name]["median_ms"] - figures[FRAMEWORK]["median_ms"], 2)
+            for name in (OURS, OURS_ALIVE)
+            if name in figures
+        },
+        "rebase": rebases,
         "notes": notes,
     }
 
@@ -136,23 +150,56 @@ def build(folder: Path, repo: GitRepository) -> tuple[list[Alternative], list[st
     if importlib.util.find_spec("pre_commit") is None:
         notes.append("pre-commit is not installed: not measured")
         return alternatives, notes
-    script = Path(sys.executable).with_name("git-copilot-hook")
-    entry = str(script) if script.exists() else f"{sys.executable} -m git_copilot.hooks.run"
-    for name, stage, alive in (
-        ("pre-commit, nothing in this stage", "post-merge", False),
-        ("pre-commit, copilot-sync, worker alive", "post-commit", True),
+    hook = repo.common_dir / "hooks/post-commit"
+    for name, entry, stage, alive in (
+        (NOTHING_HERE, "true", "post-merge", False),
+        (FRAMEWORK, "true", "post-commit", False),
+        (OURS, str(ROOT / "hooks/git-copilot-hook"), "post-commit", False),
+        (OURS_ALIVE, str(ROOT / "hooks/git-copilot-hook"), "post-commit", True),
     ):
-        config = folder / f"{stage}.yaml"
-        config.write_text(PRE_COMMIT_CONFIG.format(entry=entry, stage=stage))
-        hook = repo.common_dir / "hooks/post-commit"
+        place = folder / name.replace(" ", "-").replace(",", "")
+        config = place.with_suffix(".yaml")
+        config.write_text(PRE_COMMIT_CONFIG.format(id="measured", entry=entry, stage=stage))
         hook.unlink()
         subprocess.run(
             [sys.executable, "-m", "pre_commit", "install", "-t", "post-commit", "-c", str(config)],
             cwd=repo.root, check=True, capture_output=True,
         )  # fmt: skip
-        put(folder / stage / "post-commit", hook.read_bytes())
-        alternatives.append(Alternative(name, folder / stage, alive))
+        put(place / "post-commit", hook.read_bytes())
+        alternatives.append(Alternative(name, place, alive))
     return alternatives, notes
+
+
+def rebase(
+    tree: Path, state_dir: Path, alternatives: list[Alternative], rounds: int
+) -> dict[str, dict[str, float]]:
+    """Median seconds of a rebase, without hooks and with the shim."""
+    git = ["git", "-c", "core.hooksPath=/dev/null"]
+
+    def quietly(*command: str) -> None:
+        subprocess.run(command, cwd=tree, check=True, capture_output=True)
+
+    quietly(*git, "switch", "-q", "-c", "topic")
+    for number in range(REBASED):
+        (tree / f"bench-{number}.txt").write_text("x")
+        quietly(*git, "add", f"bench-{number}.txt")
+        quietly(*git, "commit", "-q", "-m", str(number))
+    quietly(*git, "branch", "tip")
+    quietly(*git, "switch", "-q", "-c", "onto", f"HEAD~{REBASED}")
+    quietly(*git, "commit", "-q", "--allow-empty", "-m", "onto")
+    times: dict[str, list[float]] = {"no hook": [], "native, starts a worker": []}
+    for _ in range(rounds):
+        for alternative in (a for a in alternatives if a.name in times):
+            quietly(*git, "switch", "-q", "topic")
+            quietly(*git, "reset", "-q", "--hard", "tip")
+            with idle(state_dir):
+                begun = time.perf_counter()
+                quietly("git", "-c", f"core.hooksPath={alternative.hooks}", "rebase", "-q", "onto")
+                times[alternative.name].append(time.perf_counter() - begun)
+    return {
+        name: {"commits": REBASED, "median_s": round(statistics.median(values), 3)}
+        for name, values in times.items()
+    }
 
 
 def worker_module_runs() -> bool:
@@ -233,6 +280,12 @@ def show(result: dict[str, object]) -> None:
     print(f"{'alternative':42}{'median':>9}{'p90':>9}{'added':>9}   (ms)")
     for name, row in figures.items():
         print(f"{name:42}{row['median_ms']:9.1f}{row['p90_ms']:9.1f}{row['added_ms']:9.1f}")
+    over, rebases = result["added_over_framework_ms"], result["rebase"]
+    assert isinstance(over, dict) and isinstance(rebases, dict)
+    for name, added in over.items():
+        print(f"{name}: {added:.1f} ms over what the framework itself costs")
+    for name, row in rebases.items():
+        print(f"rebase of {row['commits']} commits, {name}: {row['median_s']:.2f} s")
     notes = result["notes"]
     assert isinstance(notes, list)
     for note in notes:

@@ -109,7 +109,8 @@ def train(work: Path, hours: float | None, decay: int) -> None:
     from transformers import AutoModelForCausalLM
 
     from git_copilot.assistant import checkpoint
-    from git_copilot.assistant.train import Decay, Recipe, train_adapter
+    from git_copilot.assistant.batches import Decay, Recipe
+    from git_copilot.assistant.train import train_adapter
 
     recipe = _recipe()
     examples = [e for p in sorted(work.glob("*.npz")) for e in seed_data.load(p)]

@@ -8,13 +8,14 @@ from safetensors.torch import load_file
 from tiny import CODE, save_tiny
 
 from git_copilot.assistant import checkpoint, train
+from git_copilot.assistant.batches import Decay, Recipe, pack, plan_steps
 from git_copilot.assistant.dataset import cut_blob, make_example
 from git_copilot.assistant.engine import apply_adapter, load_model
 from git_copilot.assistant.evaluate import evaluate
 from git_copilot.assistant.lora import add_adapter
 from git_copilot.assistant.prompt import Budget
 from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.train import Recipe, plan_steps, train_adapter
+from git_copilot.assistant.train import train_adapter
 from git_copilot.index.errors import ModelError
 from git_copilot.index.types import Hole
 
@@ -134,7 +135,7 @@ def test_the_loss_is_that_of_the_middles_alone_whatever_the_padding(folder, exam
 
 
 def test_no_middle_is_ever_cut(examples):
-    ids, targets, weights = train._pack(examples, 256, Recipe())
+    ids, targets, weights = pack(examples, 256, Recipe())
     for row, example in enumerate(examples):
         assert tuple(targets[row][weights[row] > 0].tolist()) == example.middle_ids
         assert tuple(ids[row, : example.size].tolist()) == example.prompt_ids + example.middle_ids
@@ -209,3 +210,24 @@ def test_too_little_memory_is_the_users_problem(folder, examples, tmp_path, monk
     monkeypatch.setattr(train, "_step", exhausted)
     with pytest.raises(ModelError, match="not enough memory"):
         run(folder, examples, tmp_path)
+
+
+def test_a_decay_ends_a_run_and_lowers_its_rate(folder, examples, tmp_path):
+    decay = Decay(begin=2, steps=3)
+    assert [decay.rate(step) for step in (0, 2, 3, 5)] == pytest.approx([1, 1, 2 / 3, 0])
+    report = train_adapter(
+        fresh(folder), examples, RECIPE, model_name="tiny", work=tmp_path, decay=decay
+    )
+    assert (report.steps, report.planned_steps, report.stopped) == (5, 5, False)
+
+
+def test_the_open_end_of_a_prefix_can_be_learnt_from(examples):
+    recipe = Recipe(open_weight=0.25, open_tokens=8)
+    ids, targets, weights = pack(examples, 256, recipe)
+    for row, example in enumerate(examples):
+        first = len(example.prompt_ids) - 1
+        learnt = min(8, example.open_tokens, first)
+        assert (weights[row] == 0.25).sum() == learnt
+        assert (weights[row, first - learnt : first] == 0.25).all()
+        assert (weights[row] == 1).sum() == len(example.middle_ids)
+        assert targets[row, : example.size - 1].tolist() == ids[row, 1 : example.size].tolist()
