@@ -155,14 +155,26 @@ def _last_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
     """Ids of the end of ``text``: whole blocks of :data:`ANCHOR_LINES` dropped from the start
     until it fits, then single lines, never the last line."""
     lines = text.split("\n")
-    first = 0
-    # Skip what cannot fit without encoding it: a token is at least one byte, mostly three.
-    while len(lines) - first > budget and first + ANCHOR_LINES < len(lines):
-        first += ANCHOR_LINES
-    ids = tokenizer.encode("\n".join(lines[first:]))
+
+    def tail(first: int) -> list[int]:
+        return tokenizer.encode("\n".join(lines[first:]))
+
+    # Starts that are anchors; most of a long file never fits, so look from its end.
+    last = (len(lines) - 1) // ANCHOR_LINES
+    count = 1
+    while count <= last and len(tail((last - count) * ANCHOR_LINES)) <= budget:
+        count *= 2
+    low, high = max(0, last - count), last - count // 2  # the first that fits is in between
+    while low < high:
+        middle = (low + high) // 2
+        if len(tail(middle * ANCHOR_LINES)) <= budget:
+            high = middle
+        else:
+            low = middle + 1
+    first = low * ANCHOR_LINES
+    ids = tail(first)
     while len(ids) > budget and first < len(lines) - 1:
-        step = ANCHOR_LINES if first + ANCHOR_LINES < len(lines) else 1
-        first += step
-        ids = tokenizer.encode("\n".join(lines[first:]))
+        first += 1
+        ids = tail(first)
     # A single line longer than everything: its end is what the cursor needs.
     return ids if len(ids) <= budget else ids[-max(budget, 1) :]
