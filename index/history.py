@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from git_copilot.index.git import GitRepository
 
-_HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
-_INDEX = re.compile(rb"^index [0-9a-f]+\.\.([0-9a-f]+)(?: (\d+))?")
-_NEW_MODE = re.compile(rb"^new (?:file )?mode (\d+)")
+_HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_INDEX = re.compile(rb"^index ([0-9a-f]+)\.\.([0-9a-f]+)(?: (\d+))?")
+_MODE = re.compile(rb"^(?:old|new|new file|deleted file) mode (\d+)")
+_BODY = (b"+", b"-", b" ", b"\\")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,33 @@ class CommitInfo:
     author: str
     email: str
     time: int
+
+
+@dataclass(slots=True)
+class FilePatch:
+    """How a commit changed one file against a parent.
+
+    Blobs are empty where the content is the same (a mode or a name changed), and all zeros on the
+    side that has no file. ``hunks`` are (first line removed, how many, first line added, how
+    many), 1-based; where the count is 0, the first line is the one before. ``opaque``: git
+    shows no lines, as for a binary file.
+    """
+
+    old_path: str
+    path: str
+    old_blob: str = ""
+    blob: str = ""
+    mode: str = ""
+    opaque: bool = False
+    hunks: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+    @property
+    def created(self) -> bool:
+        return bool(self.old_blob) and not self.old_blob.strip("0")
+
+    @property
+    def deleted(self) -> bool:
+        return bool(self.blob) and not self.blob.strip("0")
 
 
 @dataclass(slots=True)
@@ -67,50 +95,90 @@ def additions(
     repo: GitRepository, commits: Sequence[str]
 ) -> Iterator[tuple[str, list[FileAdditions]]]:
     """For each non-merge commit, in order, the lines that it added (renames are additions)."""
-    feed = "".join(f"{oid}\n" for oid in commits).encode()
+    for oid, found in patches(repo, commits, "--no-renames"):
+        if found:
+            yield oid, [_additions_of(patch) for patch in found]
+
+
+def _additions_of(patch: FilePatch) -> FileAdditions:
+    runs = [(first, count) for _, _, first, count in patch.hunks if count]
+    return FileAdditions(patch.path, patch.blob, patch.mode, runs)
+
+
+def patches(
+    repo: GitRepository, requests: Sequence[str], *options: str
+) -> Iterator[tuple[str, list[FilePatch]]]:
+    """How commits changed files, in the order asked for.
+
+    :param requests: ``COMMIT``, compared with its parent (a merge shows nothing), or
+        ``COMMIT PARENT``; object ids.
+    :param options: of ``git diff-tree``, such as ``-M``.
+    :raises GitError: an object is missing; the commits before it were given.
+    """
+    feed = "".join(f"{request}\n" for request in requests).encode()
     if not feed:
         return
-    args = (
-        "diff-tree", "--stdin", "--root", "-r", "-p", "-U0", "--no-renames", "--full-index",
-        "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
-    )  # fmt: skip
-    known = {oid.encode() for oid in commits}
-    with repo.stream(*args, stdin=feed) as out:
+    known = {request.split(" ", 1)[0].encode() for request in requests}
+    with repo.stream(*_DIFF_TREE, "--stdin", "--always", "--root", *options, stdin=feed) as out:
         commit = ""
-        found: list[FileAdditions] = []
-        skip = 0
+        found: list[FilePatch] = []
         for line in out:
-            if skip:
-                skip -= 1
-            elif (stripped := line.rstrip(b"\n")) in known:
+            if line.startswith(_BODY):
+                continue
+            if (stripped := line.rstrip(b"\n")) in known:
                 if commit:
                     yield commit, found
                 commit, found = stripped.decode(), []
             else:
-                skip = _read_header(line, found)
-        if commit:
-            yield commit, found
+                _read_header(stripped, found)
+    # After the stream: if git failed, this commit may be cut short.
+    if commit:
+        yield commit, found
 
 
-def _read_header(line: bytes, found: list[FileAdditions]) -> int:
-    """Take one line of a patch's headers; return how many lines of hunk body follow."""
-    if line.startswith(b"diff --git "):
-        found.append(FileAdditions("", ""))
+def patches_between(
+    repo: GitRepository, old: str, new: str, paths: Sequence[str], *options: str
+) -> list[FilePatch]:
+    """How ``paths`` (all, if empty) differ between two commits or trees.
+
+    :raises GitError: an object is missing.
+    """
+    found: list[FilePatch] = []
+    args = ("--literal-pathspecs", *_DIFF_TREE, *options, old, new, "--", *paths)
+    with repo.stream(*args) as out:
+        for line in out:
+            if not line.startswith(_BODY):
+                _read_header(line.rstrip(b"\n"), found)
+    return found
+
+
+_DIFF_TREE = (
+    "diff-tree", "-r", "-p", "-U0", "--full-index", "--no-color", "--no-ext-diff",
+    "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
+)  # fmt: skip
+
+
+def _read_header(line: bytes, found: list[FilePatch]) -> None:
+    """Take one line of a patch that is no line of a file."""
+    if match := _HUNK.match(line):
+        first, gone, new, come = (1 if n is None else int(n) for n in match.groups())
+        found[-1].hunks.append((first, gone, new, come))
+    elif line.startswith(b"diff --git "):
+        # Both names are the same here; a rename says its names in lines of their own.
+        names = line[len(b"diff --git ") :]
+        path = _unquote(names[: len(names) // 2])[2:]
+        found.append(FilePatch(path, path))
     elif match := _INDEX.match(line):
-        found[-1].blob = match[1].decode()
-        found[-1].mode = (match[2] or found[-1].mode.encode()).decode()
-    elif match := _NEW_MODE.match(line):
+        found[-1].old_blob, found[-1].blob = match[1].decode(), match[2].decode()
+        found[-1].mode = (match[3] or found[-1].mode.encode()).decode()
+    elif match := _MODE.match(line):
         found[-1].mode = match[1].decode()
-    elif line.startswith((b"+++ b/", b'+++ "b/')):
-        found[-1].path = _unquote(line[4:].rstrip(b"\n").rstrip(b"\t"))
-    elif match := _HUNK.match(line):
-        count = int(match[2]) if match[2] is not None else 1
-        if count:
-            found[-1].runs.append((int(match[1]), count))
-        removed = re.match(rb"^@@ -\d+(?:,(\d+))? ", line)
-        gone = int(removed[1]) if removed and removed[1] is not None else 1
-        return count + gone
-    return 0
+    elif line.startswith(b"rename from "):
+        found[-1].old_path = _unquote(line[len(b"rename from ") :])
+    elif line.startswith(b"rename to "):
+        found[-1].path = _unquote(line[len(b"rename to ") :])
+    elif line.startswith(b"Binary files "):
+        found[-1].opaque = True
 
 
 _ESCAPES = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f",
@@ -118,11 +186,11 @@ _ESCAPES = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f
 
 
 def _unquote(name: bytes) -> str:
-    """Undo git's C-style quoting of a path and drop the ``b/``."""
+    """Undo git's C-style quoting of a path."""
     if name.startswith(b'"'):
         name = re.sub(
             rb"\\([0-7]{3}|.)",
             lambda m: bytes([int(m[1], 8)]) if len(m[1]) == 3 else _ESCAPES.get(m[1], m[1]),
             name[1:-1],
         )
-    return os.fsdecode(name[2:])
+    return os.fsdecode(name)

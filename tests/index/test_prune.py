@@ -1,0 +1,294 @@
+"""Rewriting history leaves no hole of a commit or blob that is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gitrepo import GitRepo
+from tracking import numbered
+
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import mine
+from git_copilot.index.prune import prune_lost
+from git_copilot.index.survive import update_survival
+
+BODY = (
+    "def area_{0}(width, height):\n    total = width * height + {0}\n    return total - {0}\n\n\n"
+)
+QUIET = {"FILTER_BRANCH_SQUELCH_WARNING": "1"}
+
+
+def code(count: int, mark: str = "") -> str:
+    return "".join(BODY.format(f"{mark}{i}") for i in range(count))
+
+
+class Corpus:
+    """What the worker does after each event, with a database of its own."""
+
+    def __init__(self, repo: GitRepo, path: Path) -> None:
+        self.git = GitRepository.discover(repo.path)
+        self.db = Database(path, create=True)
+
+    def refresh(self) -> int:
+        """Prune, mine, follow; returns how many commits were dropped."""
+        dropped = prune_lost(self.git, self.db)
+        mine(self.git, self.db)
+        update_survival(self.git, self.db)
+        return dropped
+
+    def look_at_all(self) -> int:
+        """Prune as if nothing was known of where the refs were."""
+        with self.db.transaction() as connection:
+            connection.execute("DELETE FROM meta WHERE key = 'pruned_refs'")
+        return prune_lost(self.git, self.db)
+
+    def commits(self) -> set[str]:
+        return {str(oid) for (oid,) in self.db.query("SELECT oid FROM commits")}
+
+    def holes(self) -> list[tuple[object, ...]]:
+        return self.db.query(
+            "SELECT h.commit_oid, h.path, h.start_byte, h.end_byte, s.stands, s.died_commit,"
+            " s.places FROM holes h LEFT JOIN survival s ON s.hole_id = h.id ORDER BY 1, 2, 3, 4"
+        )
+
+    def lost(self) -> list[str]:
+        """Commits and blobs of holes that are not in the object database."""
+        rows = self.db.query("SELECT commit_oid FROM holes UNION SELECT blob FROM holes")
+        wanted = [str(oid) for (oid,) in rows]
+        return sorted(set(wanted) - self.git.blob_sizes(wanted).keys())
+
+
+@pytest.fixture
+def corpus(repo, tmp_path):
+    corpus = Corpus(repo, tmp_path / DATABASE_NAME)
+    yield corpus
+    corpus.db.close()
+
+
+def expire(repo: GitRepo) -> None:
+    repo.git("reflog", "expire", "--expire=now", "--all")
+    repo.git("gc", "-q", "--prune=now")
+
+
+def amend(repo: GitRepo) -> None:
+    repo.write({"a.py": code(5, "amended_")})
+    repo.git("commit", "-q", "-a", "--amend", "-m", "amended")
+
+
+def rebase(repo: GitRepo) -> None:
+    repo.git("checkout", "-q", "-b", "side", "HEAD~2")
+    repo.commit({"c.py": code(2, "c_")})
+    repo.git("checkout", "-q", "main")
+    repo.git("rebase", "-q", "side")
+
+
+def filter_branch(repo: GitRepo) -> None:
+    tree = "git rm -q --cached --ignore-unmatch b.py"
+    repo.git("filter-branch", "-f", "--index-filter", tree, "HEAD", **QUIET)
+    repo.git("update-ref", "-d", "refs/original/refs/heads/main")
+
+
+def reset(repo: GitRepo) -> None:
+    repo.git("reset", "-q", "--hard", "HEAD~2")
+    repo.commit({"d.py": code(2, "d_")})
+
+
+def orphan(repo: GitRepo) -> None:
+    repo.git("checkout", "-q", "--orphan", "fresh")
+    repo.commit({"a.py": code(4, "fresh_")})
+    repo.git("branch", "-q", "-D", "main")
+
+
+REWRITES = [amend, rebase, filter_branch, reset, orphan]
+
+
+@pytest.mark.parametrize("rewrite", REWRITES)
+@pytest.mark.parametrize("between", ["mined between", "mined at the end"])
+def test_a_rewrite_leaves_nothing_lost_and_what_a_fresh_corpus_holds(
+    repo, corpus, tmp_path, rewrite, between
+):
+    for i in range(4):
+        repo.commit({"a.py": code(i + 1), "b.py": code(i + 1, "b_")})
+    corpus.refresh()
+    old = corpus.commits()
+    rewrite(repo)
+    if between == "mined between":
+        assert corpus.refresh() > 0
+    expire(repo)
+    corpus.refresh()
+    assert corpus.lost() == []
+    assert corpus.commits() == set(repo.git("rev-list", "--all").split()) != old
+    fresh = Corpus(repo, tmp_path / "fresh.db")
+    fresh.refresh()
+    assert len(corpus.holes()) > 0
+    assert corpus.holes() == fresh.holes()
+    fresh.db.close()
+
+
+def test_every_step_of_a_rebase_may_be_followed(repo, corpus):
+    for i in range(5):
+        repo.commit({"a.py": code(i + 1)})
+        repo.git("branch", "base") if i == 1 else None
+    corpus.refresh()
+    repo.git("checkout", "-q", "base")
+    repo.commit({"c.py": code(2, "c_")})
+    repo.git("checkout", "-q", "main")
+    repo.git("rebase", "-q", "-i", "base", check=False, GIT_SEQUENCE_EDITOR="sed -i s/^pick/edit/")
+    for _ in range(3):
+        assert (repo.git_dir / "rebase-merge").exists()
+        assert corpus.refresh() == 0  # the branch still holds what is being replaced
+        repo.git("rebase", "--continue", check=False)
+    assert not (repo.git_dir / "rebase-merge").exists()
+    assert corpus.refresh() == 3
+    expire(repo)
+    corpus.refresh()
+    assert corpus.lost() == []
+    assert corpus.commits() == set(repo.git("rev-list", "--all").split())
+
+
+def test_refs_and_the_heads_of_worktrees_keep_commits(repo, corpus, tmp_path):
+    repo.commit({"a.py": code(1)})
+    kept = {}
+    for name in ("branch", "tag", "note", "worktree", "head"):
+        repo.git("checkout", "-q", "--detach", "main")
+        kept[name] = repo.commit({f"{name}.py": code(2, name)})
+        corpus.refresh()
+        if name == "branch":
+            repo.git("branch", "kept")
+        elif name == "tag":
+            repo.git("tag", "-a", "-m", "kept", "v1")
+        elif name == "note":
+            repo.git("update-ref", "refs/anything/at-all", "HEAD")
+        elif name == "worktree":
+            repo.git("worktree", "add", "-q", "--detach", str(tmp_path / "other"))
+    assert corpus.refresh() == corpus.look_at_all() == 0
+    assert set(kept.values()) < corpus.commits()
+    repo.git("worktree", "remove", str(tmp_path / "other"))
+    assert corpus.refresh() == 1
+    assert kept["worktree"] not in corpus.commits()
+    repo.git("checkout", "-q", "main")
+    repo.git("tag", "-d", "v1")
+    assert corpus.refresh() == 2
+    assert corpus.commits() & set(kept.values()) == {kept["branch"], kept["note"]}
+
+
+def test_from_another_worktree_the_main_one_keeps_its_commits(repo, tmp_path):
+    repo.commit({"a.py": code(1)})
+    repo.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "other"))
+    repo.git("checkout", "-q", "--detach")
+    detached = repo.commit({"a.py": code(2)})
+    main, other = (
+        Corpus(repo, tmp_path / "x.db"),
+        Corpus(GitRepo(tmp_path / "other"), tmp_path / "x.db"),
+    )
+    main.refresh()
+    assert other.refresh() == other.look_at_all() == 0
+    assert detached in other.commits()
+    main.db.close()
+    other.db.close()
+
+
+def test_a_deleted_branch_goes_and_is_mined_again_when_it_returns(repo, corpus):
+    repo.commit({"a.py": code(1)})
+    repo.git("checkout", "-q", "-b", "side")
+    tip = repo.commit({"b.py": code(3)})
+    corpus.refresh()
+    before = corpus.holes()
+    repo.git("checkout", "-q", "main")
+    assert corpus.refresh() == 0
+    repo.git("branch", "-q", "-D", "side")
+    assert corpus.refresh() == 1
+    assert tip not in corpus.commits()
+    repo.git("checkout", "-q", "-b", "side", tip)
+    assert corpus.refresh() == 0
+    assert corpus.holes() == before
+
+
+def test_nothing_is_asked_or_written_twice(repo, corpus):
+    repo.commit({"a.py": code(1)})
+    corpus.refresh()
+    written = corpus.db.connection.total_changes
+    assert prune_lost(corpus.git, corpus.db) == 0
+    assert corpus.db.connection.total_changes == written
+    # Forward, and a merged branch that is deleted: nothing can be lost.
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"b.py": code(1)})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"a.py": code(2)})
+    repo.git("merge", "-q", "--no-edit", "side")
+    corpus.refresh()
+    repo.git("branch", "-q", "-d", "side")
+    assert corpus.refresh() == 0
+    assert corpus.commits() == set(repo.git("rev-list", "--all").split())
+
+
+def test_a_shallow_clone_keeps_what_can_be_read(repo, tmp_path):
+    for i in range(6):
+        repo.commit({f"f{i}.py": code(2, f"f{i}_")})
+    url = f"file://{repo.path}"
+    repo.git("clone", "-q", "--depth=4", url, str(tmp_path / "shallow"))
+    clone = GitRepo(tmp_path / "shallow")
+    corpus = Corpus(clone, tmp_path / "s.db")
+    corpus.refresh()
+    assert len(corpus.commits()) == 4
+    clone.git("fetch", "-q", "--deepen=1")
+    assert corpus.refresh() == 0
+    assert len(corpus.commits()) == 5
+    clone.git("fetch", "-q", "--depth=2")
+    assert corpus.refresh() == 0
+    assert len(corpus.commits()) == 5
+    clone.git("prune", "--expire=never")  # of what was cut off, git forgets the older cuts
+    assert corpus.refresh() == 0
+    expire(clone)
+    assert corpus.refresh() == 3
+    assert corpus.lost() == []
+    clone.git("fetch", "-q", "--unshallow")
+    corpus.refresh()
+    # The two that were cuts look as if they had added everything, and stay as they were judged.
+    assert len(corpus.commits()) == 6
+    corpus.db.close()
+
+
+def test_borrowed_objects_are_not_lost_and_neither_is_a_lender_that_is_away(repo, tmp_path):
+    for i in range(3):
+        repo.commit({f"f{i}.py": code(2, f"f{i}_")})
+    repo.git("clone", "-q", "-s", str(repo.path), str(tmp_path / "borrower"))
+    clone = GitRepo(tmp_path / "borrower")
+    own = clone.commit({"own.py": code(2)})
+    corpus = Corpus(clone, tmp_path / "b.db")
+    corpus.refresh()
+    assert len(corpus.commits()) == 4
+    away = repo.path.rename(tmp_path / "away")
+    clone.git("update-ref", "refs/heads/more", own, check=False)
+    assert prune_lost(corpus.git, corpus.db) == 0
+    assert len(corpus.commits()) == 4
+    away.rename(repo.path)
+    assert corpus.refresh() == 0
+    assert corpus.lost() == []
+    corpus.db.close()
+
+
+def test_a_broken_ref_stops_pruning_not_the_worker(repo, corpus):
+    repo.commit({"a.py": code(1)})
+    side = repo.commit({"a.py": code(2)})
+    corpus.refresh()
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    broken = repo.git_dir / "refs" / "heads" / "broken"
+    broken.write_text("12345678" * 5 + "\n")
+    assert corpus.refresh() == 0
+    assert side in corpus.commits()
+    broken.unlink()
+    assert corpus.refresh() == 1
+    assert side not in corpus.commits()
+
+
+def test_a_repository_without_commits(tmp_path):
+    repo = GitRepo.init(tmp_path / "empty")
+    corpus = Corpus(repo, tmp_path / "e.db")
+    assert corpus.refresh() == 0
+    repo.commit({"a.py": numbered(range(3))})
+    assert corpus.refresh() == 0
+    assert len(corpus.commits()) == 1
+    corpus.db.close()
