@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from git_copilot.index.secrets import find_secrets, lines_above
+
 OPENERS, CLOSERS = "([{", ")]}"
 # An open bracket may carry a statement over so many lines.
 MAX_OPEN_LINES = 10
@@ -24,10 +26,16 @@ class Trimmed:
 
 
 class Trimmer:
-    """Knows the place of one completion."""
+    """Knows the place of one completion.
 
-    def __init__(self, prefix: str, suffix: str, max_lines: int = 12) -> None:
+    :param path: of the file; its language says how a secret is written there.
+    """
+
+    def __init__(self, prefix: str, suffix: str, max_lines: int = 12, path: str = "") -> None:
         self._line = prefix.rpartition("\n")[2]
+        self._path = path
+        self._above = lines_above(prefix)
+        self._judged = ("", -1)
         self._rest = suffix.partition("\n")[0]
         following = [x for x in suffix.split("\n")[1:] if x.strip()]
         self._next_line = following[0].rstrip() if following else ""
@@ -53,9 +61,9 @@ class Trimmer:
     def _cut(self, text: str, *, final: bool) -> tuple[int, str | None]:
         """Where to cut, by the first rule that fires; only whole lines unless ``final``."""
         rules = (
-            (self._after_block, self._repeats_suffix, self._loops)
+            (self._after_block, self._repeats_suffix, self._loops, self._secret)
             if self.block
-            else (self._after_line, self._repeats_suffix, self._loops)
+            else (self._after_line, self._repeats_suffix, self._loops, self._secret)
         )
         ends = _line_ends(text, final)
         cuts = [(cut, rule.__name__.strip("_")) for rule in rules if (cut := rule(text, ends)) >= 0]
@@ -129,6 +137,26 @@ class Trimmer:
                 return start - 1
             previous = line
             start = end + 1
+        return -1
+
+    def _secret(self, text: str, ends: list[int]) -> int:
+        """Before the first line that looks like a secret, if the completion has a part in that:
+        what stood there before is the user's own."""
+        whole = text[: ends[-1]] if ends else ""
+        if whole != self._judged[0]:
+            self._judged = (whole, self._first_secret(whole))
+        return self._judged[1]
+
+    def _first_secret(self, text: str) -> int:
+        first, newline, more = text.partition("\n")
+        begin, end = len(self._line), len(self._line) + len(first)
+        seen = "\n".join([*self._above, self._line + first + self._rest]) + newline + more
+        for finding in find_secrets(seen, self._path):
+            number = finding.line - len(self._above) - 1  # 0: the cursor's line
+            if number == 0 and finding.start < end and finding.end > begin:
+                return 0
+            if number > 0:
+                return len("\n".join(text.split("\n")[:number]))
         return -1
 
     def _without_rest(self, text: str) -> tuple[str, str | None]:

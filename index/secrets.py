@@ -1,0 +1,213 @@
+"""What looks like a secret: found, counted and masked. One policy for what is indexed, what is
+trained on and what is completed. The answer depends on the text and its language alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from git_copilot.index import secret_filters
+from git_copilot.index.classify import language_of
+from git_copilot.index.secret_detectors import (
+    CONFIGURATION,
+    ENTROPIES,
+    PRIVATE_KEY,
+    QUOTED,
+    detectors,
+    is_allowed,
+    is_secret,
+    styles,
+)
+from git_copilot.index.secret_triggers import triggered_lines
+
+PRAGMA = "pragma: allowlist secret"
+# Names and randomness say nothing in a line of minified code, and looking at it takes long.
+MAX_LINE = 2000
+_NOISY = frozenset({"KeywordDetector", *ENTROPIES})
+# The detector of names backtracks over words that hold many of its names: no person writes such.
+_LONG_WORD, _NAME, MAX_NAMES = (
+    re.compile(r"\w{300}"),
+    re.compile("secret|pass|pwd|key", re.IGNORECASE),
+    8,
+)
+MAX_KEY_LINES = 200
+# An unquoted value that fills the rest of a line of configuration.
+_VALUE = re.compile(
+    r"^([ \t]*(?:export[ \t]+|-[ \t]+)?[\"']?[\w.-]+[\"']?[ \t]*[:=][ \t]*)([\w+/=-]{20,})"
+    r"(?=[ \t\r]*(?:#.*)?$)",
+    re.MULTILINE | re.ASCII,
+)
+_KEY_MARKS = (b"PRIVATE KEY", b"PuTTY-User-Key-File")
+_KEY_BEGIN = re.compile("BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File")
+_KEY_END = re.compile(r"END [A-Z0-9 ]*PRIVATE KEY|Private-MAC:")
+_KEY_MARGIN = r"[\s\"'`#*>|,;()]*+"
+# A line of a key in a file or in a string: base64, a header, or nothing.
+_KEY_LINE = re.compile(rf"{_KEY_MARGIN}(?:[\w-]+: .*|[A-Za-z0-9+/=\\]*+{_KEY_MARGIN}[+\\]?)$")
+# The same where no end is seen: a word of code must not do.
+_KEY_BODY = re.compile(rf"{_KEY_MARGIN}[A-Za-z0-9+/=\\]{{16,}}+{_KEY_MARGIN}[+\\]?$")
+# What may follow a token whose pattern has a fixed length.
+_TOKEN_END = re.compile(r"[\w+/=.-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """Something on a line (1-based) that looks like a secret; ``start`` and ``end`` are its
+    characters in the line, 0-based and half open; ``kind`` is detect-secrets' name for it."""
+
+    line: int
+    start: int
+    end: int
+    kind: str
+
+
+def find_secrets(text: str, path: str = "", *, language: str | None = None) -> list[Finding]:
+    """Everything in ``text`` that looks like a secret, in order.
+
+    Lines end at ``\\n``. A private key is found with every line of its body. A line with the
+    comment :data:`PRAGMA`, or below one that says it of the next line, is left alone.
+
+    :param path: only its language counts; without one, passwords must stand in quotes.
+    :param language: counts instead of ``path``, as :func:`~git_copilot.index.classify.language_of`
+        names it.
+    :raises CopilotError: detect-secrets is not installed, and there is something to look at.
+    """
+    ways = styles(language_of(path) if language is None and path else language)
+    wanted = triggered_lines(text)
+    values = set(_named_values(text)) if ways == CONFIGURATION else set()
+    if not wanted and not values:
+        return []
+    lines = text.split("\n")
+    found: set[Finding] = set()
+    for number in wanted.keys() | values:
+        line = lines[number - 1].rstrip()
+        if is_allowed(line, lines[number - 2] if number > 1 else ""):
+            continue
+        spans = _examine(line, ways, wanted.get(number, set()))
+        if number in values:
+            spans |= _examine_value(line)
+        found.update(Finding(number, *span) for span in spans)
+    for begin in sorted(f.line for f in found if f.kind == PRIVATE_KEY):
+        found.update(_key_body(lines, begin))
+    return sorted(found)
+
+
+def secret_lines(text: str, path: str = "", *, language: str | None = None) -> frozenset[int]:
+    """The lines (1-based) of ``text`` that hold something that looks like a secret.
+
+    Parameters and errors as of :func:`find_secrets`.
+    """
+    return frozenset(f.line for f in find_secrets(text, path, language=language))
+
+
+def touches_secret(data: bytes, start: int, end: int, language: str) -> bool:
+    """Whether a line that bytes ``[start, end)`` are on looks like a secret: as
+    :func:`secret_lines` of the whole says, without looking at all of it."""
+    if any(mark in data for mark in _KEY_MARKS):  # lines far above have a say
+        first = data.count(b"\n", 0, start) + 1
+        lines = range(first, first + data.count(b"\n", start, end) + 1)
+        return not secret_lines(data.decode("utf-8", "replace"), language=language).isdisjoint(
+            lines
+        )
+    first = data.rfind(b"\n", 0, start) + 1
+    above = data.rfind(b"\n", 0, max(first - 1, 0)) + 1
+    last = data.find(b"\n", end)
+    text = data[above : last if last >= 0 else len(data)].decode("utf-8", "replace")
+    return any(f.line > (above < first) for f in find_secrets(text, language=language))
+
+
+def redact(text: str, path: str = "") -> str:
+    """``text`` with the letters of secrets turned into ``x`` and their digits into ``0``: every
+    line, and every other character, stays where it is."""
+    return _redacted(text, path, lambda char: 1)
+
+
+def redact_bytes(data: bytes, path: str = "") -> bytes:
+    """The same for the bytes of a file: every byte offset stays good."""
+    text = data.decode("utf-8", "surrogateescape")
+    masked = _redacted(text, path, lambda char: len(char.encode()))
+    return data if masked is text else masked.encode("utf-8", "surrogateescape")
+
+
+def lines_above(text: str) -> list[str]:
+    """Of the lines before the last one of ``text``, those that have a say in whether that is a
+    secret: the one before it, or all since a private key began."""
+    lines = text.split("\n")[-MAX_KEY_LINES - 1 : -1]
+    begun = [i for i, line in enumerate(lines) if _KEY_BEGIN.search(line)]
+    return lines[begun[-1] if begun else -1 :]
+
+
+def _redacted(text: str, path: str, width: Callable[[str], int]) -> str:
+    hidden: dict[int, set[int]] = {}
+    for finding in find_secrets(text, path):
+        hidden.setdefault(finding.line, set()).update(range(finding.start, finding.end))
+    if not hidden:
+        return text
+    lines = text.split("\n")
+    for number, columns in hidden.items():
+        lines[number - 1] = "".join(
+            _mask(char) * width(char) if i in columns and char.isalnum() else char
+            for i, char in enumerate(lines[number - 1])
+        )
+    return "\n".join(lines)
+
+
+def _mask(char: str) -> str:
+    return "0" if char.isdigit() else "x"
+
+
+def _examine(line: str, ways: tuple[str, ...], names: set[str]) -> set[tuple[int, int, str]]:
+    """Spans of what the named detectors find in a line, and its kind."""
+    found = set()
+    if len(line) > MAX_LINE:
+        names = names - _NOISY
+    elif _LONG_WORD.search(line) and len(_NAME.findall(line)) > MAX_NAMES:
+        names = names - {"KeywordDetector"}
+    for name in names:
+        detector = detectors()[name]
+        for secret in {secret for way in ways for secret in detector.find(line, way)}:
+            if secret and is_secret(secret, line, detector.plugin):
+                for match in re.finditer(re.escape(secret), line):
+                    end = _TOKEN_END.match(line, match.end())
+                    assert end is not None
+                    found.add((match.start(), end.end(), detector.kind))
+    return found
+
+
+def _named_values(text: str) -> Iterator[int]:
+    """Lines (1-based) of configuration whose unquoted value has a secret's name."""
+    line, counted = 1, 0
+    for match in _VALUE.finditer(text):
+        if secret_filters.SECRET_NAME.search(match[1]):
+            line += text.count("\n", counted, match.start(2))
+            counted = match.start(2)
+            yield line
+
+
+def _examine_value(line: str) -> set[tuple[int, int, str]]:
+    """Its value, quoted for the detectors of random text; detect-secrets parses the file for
+    that."""
+    match = _VALUE.match(line)
+    if match is None:
+        return set()
+    spans = _examine(f'{match[1]}"{match[2]}"', QUOTED, set(ENTROPIES))
+    return {(start - 1, end - 1, kind) for start, end, kind in spans}
+
+
+def _key_body(lines: list[str], begin: int) -> Iterator[Finding]:
+    """The lines of a private key whose first line is ``begin`` (1-based), which is all that
+    detect-secrets finds."""
+    last = begin
+    for number in range(begin, min(begin + MAX_KEY_LINES, len(lines) + 1)):
+        line = lines[number - 1]
+        if _KEY_END.search(line):
+            last = number
+            break
+        if number > begin and not _KEY_LINE.match(line):
+            break
+    if last == begin:  # cut off, or only spoken of
+        while last < len(lines) and _KEY_BODY.match(lines[last]):
+            last += 1
+    for number in range(begin, last + 1):
+        yield Finding(number, 0, len(lines[number - 1]), PRIVATE_KEY)

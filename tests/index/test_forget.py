@@ -1,0 +1,309 @@
+"""What was forgotten is nowhere any more, and does not come back."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+import pytest
+from fakes import HashingEmbedder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_copilot.index import forget, store
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import DatabaseError
+from git_copilot.index.forget import AUTHOR, COMMIT, PATH, Forgotten, author_matches, path_matches
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.search import Query, Searcher
+from git_copilot.index.sync import sync
+from git_copilot.index.vectors import VectorIndex
+
+WORD = "quokkaword"  # shares no beginning with another, so the word list holds it whole
+ODD = b"caf\xe9.py"
+SOURCE = """\
+def zebrafinch_{n}(first, second):
+    total = first + second + {n}
+    return total * zebrafinch_{n}(second, first)
+"""
+
+
+class Known:
+    """A repository that was read: an old path, a copy, two authors, a branch that was left."""
+
+    def __init__(self, repo, folder):
+        self.repo, self.folder = repo, folder
+        self.first = repo.commit({"keep.py": SOURCE.format(n=1), "old/gone.py": SOURCE.format(n=2)})
+        repo.git("checkout", "-q", "-b", "side")
+        repo.commit({"old/gone.py": SOURCE.format(n=3)})
+        self.git = GitRepository.discover(repo.path)
+        self.embedder = HashingEmbedder()
+        folder.mkdir()
+        self.db = Database(folder / DATABASE_NAME, create=True)
+        self.sync()
+        repo.git("checkout", "-q", "main")
+        self.second = repo.commit(
+            {"old/gone.py": SOURCE.format(n=4) + f"{WORD} = 1\n", "old/twin.py": SOURCE.format(n=1)},
+            GIT_AUTHOR_NAME="Bob Builder", GIT_AUTHOR_EMAIL="bob@example.org",
+        )  # fmt: skip
+        self.sync()
+        mine(self.git, self.db)
+        VectorIndex.load(self.db, folder, self.embedder.name, 64).save(folder)
+
+    def sync(self):
+        return sync(self.git, self.db, self.embedder)
+
+    def forget(self, kind, value):
+        removed = forget.forget(self.db, kind, value)
+        forget.scrub(self.db, self.folder)
+        return removed
+
+    def bytes(self):
+        """Everything in the state folder."""
+        return b"\0".join(p.read_bytes() for p in sorted(self.folder.iterdir()))
+
+    def words(self):
+        """The terms of the full-text index."""
+        with sqlite3.connect(self.folder / DATABASE_NAME) as connection:
+            connection.execute("CREATE VIRTUAL TABLE temp.v USING fts5vocab(main, chunks_fts, row)")
+            return {term for (term,) in connection.execute("SELECT term FROM v")}
+
+    def holes(self):
+        rows = self.db.query("SELECT path, commit_oid FROM holes")
+        return {(os.fsdecode(path), oid) for path, oid in rows}
+
+    def paths(self):
+        return sorted(store.view_paths(self.db, ""))
+
+
+@pytest.fixture
+def known(repo, tmp_path):
+    made = Known(repo, tmp_path / "state")
+    yield made
+    made.db.close()
+
+
+def test_a_folder_goes_from_index_and_corpus(known):
+    assert {path for path, _ in known.holes()} == {"keep.py", "old/gone.py", "old/twin.py"}
+    counted = forget.forget(known.db, PATH, "old", dry_run=True)
+    removed = known.forget(PATH, "old")
+    assert removed == counted
+    assert (removed.files, removed.chunks, removed.vectors) == (2, 1, 1)
+    assert removed.commits == {known.first, known.second}
+    assert known.paths() == ["keep.py"]
+    assert {path for path, _ in known.holes()} == {"keep.py"}
+    searcher = Searcher(known.db, "", None)
+    assert searcher.definitions(Query("", names=("zebrafinch_4",))) == []
+    assert {h.path for h in searcher.lexical(Query("zebrafinch_4"))} == {"keep.py"}
+
+
+def test_a_blob_that_another_path_shows_stays(known):
+    removed = known.forget(PATH, "old/twin.py")
+    assert (removed.files, removed.chunks, removed.vectors) == (1, 0, 0)
+    (hit,) = Searcher(known.db, "", None).definitions(Query("", names=("zebrafinch_1",)))
+    assert hit.path == "keep.py"
+    assert known.db.scalar("SELECT count(*) FROM vectors") > 0
+
+
+def test_nothing_of_it_stays_readable(known):
+    assert (known.folder / "vectors.faiss").exists()
+    vectors = {
+        bytes(vector)
+        for (vector,) in known.db.query(
+            "SELECT vector FROM vectors v JOIN chunks c ON c.id = v.chunk_id"
+            " WHERE c.text NOT LIKE '%zebrafinch_1%'"
+        )
+    }
+    for mark in (b"zebrafinch_3", b"zebrafinch_4", *vectors):
+        assert mark in known.bytes()
+    assert known.bytes().count(WORD.encode()) >= 2  # in the text and in the word list
+    known.db.connection.execute("PRAGMA secure_delete = OFF")  # as many builds have it
+    assert {"zebrafinch_4", "zebrafinch_1"} <= known.words()
+    known.forget(PATH, "old")
+    stored = known.bytes()
+    for mark in (b"zebrafinch_3", b"zebrafinch_4", WORD.encode(), *vectors):
+        assert mark not in stored
+    assert b"zebrafinch_1" in stored
+    assert "zebrafinch_4" not in known.words() and "zebrafinch_1" in known.words()
+    assert not list(known.folder.glob("*vectors*"))
+
+
+def test_a_snapshot_of_before_is_not_taken(known):
+    snapshot = {p: p.read_bytes() for p in known.folder.glob("vectors.*")}
+    known.forget(PATH, "old")
+    for path, content in snapshot.items():  # as a process would write it that read it before
+        path.write_bytes(content)
+    loaded = VectorIndex.load(known.db, known.folder, known.embedder.name, 64)
+    assert loaded.size == known.db.scalar("SELECT count(*) FROM vectors")
+
+
+def test_a_reader_that_holds_the_old_state_is_told(known):
+    known.db.connection.execute("PRAGMA busy_timeout = 50")
+    with sqlite3.connect(known.folder / DATABASE_NAME) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM chunks").fetchone()
+        with pytest.raises(DatabaseError, match=r"forget the same again|try again"):
+            known.forget(PATH, "old")
+    reader.close()
+    known.forget(PATH, "old")
+    assert b"zebrafinch_4" not in known.bytes()
+
+
+def test_it_does_not_come_back(known):
+    known.forget(PATH, "old")
+    known.repo.commit({"old/gone.py": SOURCE.format(n=5), "old/new.py": SOURCE.format(n=6)})
+    known.sync()
+    mine(known.git, known.db)
+    known.repo.git("checkout", "-q", "side")
+    known.sync()
+    known.repo.git("checkout", "-q", "main")
+    known.sync()
+    sync(known.git, known.db, None, view="at/x", tree=known.repo.git("rev-parse", "side^{tree}"))
+    assert known.paths() == store.view_paths(known.db, "at/x") == ["keep.py"]
+    assert {path for path, _ in known.holes()} == {"keep.py"}
+    forget.scrub(known.db, known.folder)
+    assert b"zebrafinch_5" not in known.bytes()
+
+
+def test_a_commit_gives_no_holes_any_more_and_its_files_stay(known):
+    removed = known.forget(COMMIT, known.second)
+    assert removed.holes and removed.commits == {known.second} and removed.files == 0
+    assert {oid for _, oid in known.holes()} == {known.first}
+    assert known.paths() == ["keep.py", "old/gone.py", "old/twin.py"]
+    known.db.connection.execute("DELETE FROM commits")
+    mine(known.git, known.db)
+    assert {oid for _, oid in known.holes()} == {known.first}
+
+
+@pytest.mark.parametrize(
+    "value", ["Bob Builder", "bob@example.org", "BOB Builder <bob@example.org>"]
+)
+def test_an_author_gives_no_holes_any_more(known, value):
+    removed = known.forget(AUTHOR, value)
+    assert removed.commits == {known.second}
+    later = known.repo.commit(
+        {"more.py": SOURCE.format(n=7)}, GIT_AUTHOR_NAME="Bob Builder", GIT_AUTHOR_EMAIL="bob@example.org"
+    )  # fmt: skip
+    mine(known.git, known.db)
+    assert {oid for _, oid in known.holes()} == {known.first}
+    rows = known.db.query("SELECT status FROM commits WHERE oid IN (?, ?)", (known.second, later))
+    assert rows == [("forgotten",)] * 2
+
+
+def test_undoing_brings_it_back_as_it_was(known):
+    def state():
+        rows = known.db.query("SELECT commit_oid, reason, count FROM left_out ORDER BY 1, 2")
+        return known.paths(), load_holes_texts(), rows
+
+    def load_holes_texts():
+        found = load_holes(known.db, [known.first, known.second])
+        return [(h.commit, h.path, h.start, h.end, h.kind) for h in found]
+
+    before = state()
+    for kind, value in ((PATH, "old"), (AUTHOR, "Bob Builder"), (COMMIT, known.first)):
+        known.forget(kind, value)
+    assert state() != before
+    for entry in forget.entries(known.db):
+        forget.undo(known.db, entry)
+    assert forget.entries(known.db) == []
+    mine(known.git, known.db)
+    known.sync()
+    assert state() == before
+
+
+def test_undoing_one_keeps_the_others(known):
+    known.forget(PATH, "old/gone.py")
+    known.forget(PATH, "old/twin.py")
+    forget.undo(known.db, next(e for e in forget.entries(known.db) if e.value == "old/gone.py"))
+    mine(known.git, known.db)
+    known.sync()
+    assert known.paths() == ["keep.py", "old/gone.py"]
+    assert {path for path, _ in known.holes()} == {"keep.py", "old/gone.py"}
+
+
+def test_reports_on_completions_go_with_it(known):
+    (hole,) = known.db.query("SELECT id FROM holes WHERE commit_oid = ?", (known.second,))[:1]
+    for name, path, hole_id in (("a", b"old/x.py", None), ("b", b"keep.py", hole[0])):
+        known.db.connection.execute(
+            "INSERT INTO feedback (id, time, path, line, before, after, above, below, completion,"
+            " model, adapter, outcome, hole_id) VALUES (?, 1, ?, 1, 'zebra_before', '', '', '',"
+            " 'zebra_text', 'm', '', 'accepted', ?)",
+            (name, path, hole_id),
+        )
+    assert known.forget(PATH, "old").feedback >= 1
+    assert known.forget(COMMIT, known.second).feedback + known.forget(PATH, "keep.py").feedback <= 1
+    assert known.db.query("SELECT id FROM feedback") == []
+    assert b"zebra_text" not in known.bytes()
+
+
+def test_a_name_that_is_no_utf8_can_be_forgotten(repo, tmp_path):
+    (repo.path / os.fsdecode(ODD)).write_text(SOURCE.format(n=1))
+    repo.commit({"keep.py": SOURCE.format(n=2)})
+    git = GitRepository.discover(repo.path)
+    with Database(tmp_path / DATABASE_NAME, create=True) as db:
+        sync(git, db, None)
+        assert forget.forget(db, PATH, os.fsdecode(ODD)).files == 1
+        assert Forgotten.load(db).path(os.fsdecode(ODD))
+        (entry,) = forget.entries(db)
+        forget.undo(db, entry)
+        sync(git, db, None)
+        assert sorted(store.view_paths(db, "")) == sorted([os.fsdecode(ODD), "keep.py"])
+
+
+def test_the_list_goes_over_to_a_new_database(known):
+    known.forget(PATH, "old")
+    known.forget(AUTHOR, "Bob Builder")
+    kept = forget.read_entries(known.db.path)
+    assert kept == forget.entries(known.db)
+    with Database(known.folder.parent / "new.db", create=True) as fresh:
+        forget.write_entries(fresh, kept)
+        forget.write_entries(fresh, kept)
+        assert forget.entries(fresh) == kept
+
+
+def test_databases_of_other_versions_and_damaged_ones(tmp_path):
+    assert forget.read_entries(tmp_path / "none.db") == []
+    with sqlite3.connect(tmp_path / "old.db") as old:
+        old.execute("CREATE TABLE meta (key, value)")
+    assert forget.read_entries(tmp_path / "old.db") == []
+    (tmp_path / "torn.db").write_bytes(b"no database at all" * 100)
+    assert forget.read_entries(tmp_path / "torn.db") is None
+
+
+def test_commits_are_told_from_all_of_history(known):
+    assert forget.commits_of(known.git, COMMIT, known.first) == {known.first}
+    side = known.repo.git("rev-parse", "side")
+    assert forget.commits_of(known.git, PATH, "old") == {known.first, known.second, side}
+    assert forget.commits_of(known.git, PATH, "*/twin.py") == {known.second}
+    assert forget.commits_of(known.git, PATH, "nowhere") == set()
+    assert forget.commits_of(known.git, AUTHOR, "bob@example.org") == {known.second}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "wanted"),
+    [
+        ("a/b.py", "a/b.py", True),
+        ("a", "a/b/c.py", True),
+        ("a", "ab.py", False),
+        ("*.pem", "keys/x.pem", True),
+        ("keys/*", "keys/deep/x", True),
+        ("*/private", "x/private/y.py", True),
+        ("a[[]1].py", "a[1].py", True),
+        ("a[1].py", "a1.py", True),
+        ("a.b", "axb", False),
+    ],
+)
+def test_paths_match_as_in_git(pattern, path, wanted):
+    assert path_matches(pattern, path) is wanted
+
+
+@given(st.text(), st.text(), st.text())
+def test_an_author_is_the_name_the_address_or_both(name, address, other):
+    identity = f"{name} <{address}>"
+    assert author_matches(identity.upper().lower(), identity) == (
+        identity.upper().lower().casefold() == identity.casefold()
+    )
+    assert author_matches(address, identity) or "<" in address
+    if other.casefold() not in (identity.casefold(), name.casefold(), address.casefold()):
+        assert not author_matches(other, identity) or " <" in name + address or ">" in address

@@ -1,0 +1,377 @@
+"""What looks like a secret is found wherever it stands, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import string
+import subprocess
+import sys
+from base64 import urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from detect_secrets.core import scan
+from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+from detect_secrets.settings import get_settings, transient_settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from git_copilot.index import secret_detectors, secret_triggers, secrets
+from git_copilot.index.classify import language_of
+from git_copilot.index.secret_detectors import ENTROPIES, LEFT_OUT, detectors, styles
+from git_copilot.index.secrets import (
+    find_secrets,
+    redact,
+    redact_bytes,
+    secret_lines,
+    touches_secret,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+# Put together here, so that no scanner takes this file for a leak.
+AWS, GITHUB = "AKIA" + "Q7ZL2M4N8P3R5T6V", "ghp_" + "a1B2c3D4e" * 4
+STRIPE = "sk_live_" + "a1B2c3D4" * 3
+HEX = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"
+BASE64 = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzT9kQ2v8sL"
+JWT = "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiI0MiJ9." + "4Adcj3UFYzPUVaVF43FmMab6RlaQD8A9V8wFzzht"
+BEGIN, END = "-----BEGIN RSA PRIVATE " + "KEY-----", "-----END RSA PRIVATE " + "KEY-----"
+KEY = [BEGIN, "MIIEpAIBAAKCAQEA1c7+9z5Pad7OejecsQ0buozX", "WLlwCPGeYpRNM4DSMIF=", END]
+CONFIGURATION = {"git_copilot.index.secret_filters." + name for name in (
+    "is_mask", "is_words", "is_placeholder", "is_digest", "is_named_id", "is_no_password",
+)} | {"detect_secrets.filters.allowlist.is_line_allowlisted"} | {
+    "detect_secrets.filters.heuristic." + name for name in (
+        "is_sequential_string", "is_potential_uuid", "is_templated_secret",
+        "is_prefixed_with_dollar_sign", "is_not_alphanumeric_string",
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("a.py", f'client = connect("s3", "{AWS}")'),
+        ("a.py", f"headers = {{'Authorization': 'token {GITHUB}'}}"),
+        ("a.js", f"const stripe = require('stripe')('{STRIPE}');"),
+        ("a.py", 'db = login(user="ada", password="hunter2")'),
+        ("a.py", f'client_id="x", client_secret="{BASE64}"'),
+        ("a.py", f'SECRET_KEY = "{HEX}"'),
+        ("a.go", f'token := "{BASE64}"'),
+        ("a.c", 'char password[25] = "Tr0ub4dor&3";'),
+        ("a.cs", 'string password = @"Tr0ub4dor&3";'),
+        ("a.java", 'props.put("db.password", "x"); String dbPassword = "Tr0ub4dor&3";'),
+        ("a.yaml", "password: Tr0ub4dor&3"),
+        ("a.yaml", f"  api_key: {BASE64}"),
+        ("a.toml", 'auth_key = "Tr0ub4dor&3"'),
+        (".env", "export DB_PASSWORD=Tr0ub4dor&3"),
+        (".env", f"GITLAB_TOKEN={BASE64}"),
+        ("run.sh", "PASSWORD=Tr0ub4dor3 make"),
+        ("a.json", '"password": "Tr0ub4dor&3",'),
+        ("README.md", "    psql postgres://ada:Tr0ub4dor3@db.internal/app"),
+        ("a.py", f'jwt = "{JWT}"'),
+        ("a.py", f'"-----{KEY[0].strip("-")}-----\\nMIIEpAIBAAKCAQEA1c7\\n"'),
+        ("a.py", "token = 'github_pat_" + "11AAAAAAA0abcdefghijkl" + "_Zz9'"),
+        ("a.txt", "AIza" + "SyA-1234567890abcdefghijklmnopqrstu"),
+        (".npmrc", "token=npm_" + "a1B2c3D4e" * 4),
+        ("a.py", "login('hf_" + "a1B2c3D4e" * 4 + "')"),
+        ("no-extension", f"the key is {GITHUB}, keep it"),
+    ],
+)
+def test_a_secret_is_found(path, line):
+    assert secret_lines(f"first\n{line}\nlast\n", path) == {2}
+    assert secret_lines(line, path) == {1}
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("a.py", 'assert url.password == "secret"'),
+        ("a.py", 'login(user="user", password="test-password-1")'),
+        ("a.py", 'password="pass%20word"'),
+        ("a.py", 'password = get_password("production-2", timeout=10)'),
+        ("a.py", 'url = "postgresql://scott:tiger@localhost/test"'),
+        ("a.py", 'url = f"https://{user}:{password1}@{host}"'),
+        ("a.py", 'commit = "dae86e1950b1277e545cee180551750029cfe735"'),
+        ("a.py", 'assert stat["checksum"] == "8d777f385d3dfec8815d20f7496026dc"'),
+        ("a.html", 'integrity="sha384-9qIZekWUyjCyDIf2YK1FRoKiPJq4PHt6tp/ulnuuyRBvazd0hG7pWbE9"'),
+        ("a.py", 'user_id = "f3b0c442-98fc-1c14-9afb-f4c8996fb924"'),
+        ("a.py", 'alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"'),
+        ("a.py", 'path = "docs/tutorial/security/oauth2-jwt/first-steps"'),
+        ("a.py", 'secret_file="/run/secrets/database-1"'),
+        ("a.py", 'private_key = "~/.ssh/id_ed25519"'),
+        ("a.py", 'password_hint = "at least 8 characters and 1 digit"'),
+        ("a.py", 'password="<your-password-1>"'),
+        ("a.py", 'SECRET = "${SECRET_1}"'),
+        ("a.go", "secret := config.Secret2"),
+        ("a.yaml", "password: ${{ secrets.PASSWORD_2 }}"),
+        ("a.yaml", "password: see chapter 4 of the manual"),
+        ("a.rst", "The password: it has 8 characters."),
+        ("a.py", 'hashed = "pbkdf2_sha256"; password_hasher = "pbkdf2_sha256"'),
+        ("a.py", "def test_the_password_of_user_42_is_not_shown_in_the_log(): ..."),
+        ("a.txt", "connect to 93.184.216.34:443"),
+    ],
+)
+def test_what_is_no_secret_is_not_found(path, line):
+    assert find_secrets(line, path) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'password = "Tr0ub4dor&3"  # {secrets.PRAGMA}',
+        '# pragma: allowlist nextline secret\npassword = "Tr0ub4dor&3"',
+        f"key = '{AWS}' // {secrets.PRAGMA}",
+    ],
+)
+def test_a_comment_allows_it(text):
+    assert find_secrets(text, "a.py") == []
+
+
+def test_a_private_key_is_found_to_its_end():
+    text = "\n".join(["before", *KEY, "after = 1"])
+    assert secret_lines(text, "id_rsa") == {2, 3, 4, 5}
+    quoted = "\n".join(["KEY = (", *(f'    "{line}\\n"' for line in KEY), ")", "pass"])
+    assert secret_lines(quoted, "a.py") == {2, 3, 4, 5}
+    cut_off = "\n".join([*KEY[:2], "", "def f():", "    pass"])
+    assert secret_lines(cut_off, "a.py") == {1, 2}
+    spoken_of = f'if "{BEGIN}" in text:\n    raise\npass\n'
+    assert secret_lines(spoken_of, "a.py") == {1}
+    putty = "PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\nAAAAB3Nza\nPrivate-MAC: 0123\nx = 1"
+    assert secret_lines(putty, "k.ppk") == {1, 2, 3, 4}
+
+
+def test_only_the_language_of_the_path_counts():
+    text = f"password: Tr0ub4dor&3\nhash: {HEX}\n"
+    assert secret_lines(text, "a.yaml") == secret_lines(text, "package-lock.json") == {1}
+    assert secret_lines(text, "a.py") == secret_lines(text) == frozenset()
+
+
+def test_lines_of_minified_code_are_searched_for_tokens_only():
+    line = f'{"a=1;" * 600}password="Tr0ub4dor&3";k="{AWS}"'
+    (found,) = find_secrets(line, "a.js")
+    assert (found.kind, line[found.start : found.end]) == ("AWS Access Key", AWS)
+
+
+def test_every_detector_that_is_installed_has_a_trigger_or_is_left_out_on_purpose():
+    installed = {c.__name__ for c in get_mapping_from_secret_type_to_class().values()}
+    assert installed - LEFT_OUT <= secret_triggers.TRIGGERED
+    assert set(detectors()) == secret_triggers.TRIGGERED
+
+
+# --- the prefilter loses nothing -------------------------------------------------------------
+
+NAMES = ("password", "db_pass", "API_KEY", "clientSecret", "pwd", "auth_key2", "contraseña", "note",
+         "my_token", "aws_secret_access_key", "cl_key", "softlayer_api_key", "privateKey", "key")  # fmt: skip
+TEMPLATES = ("{n} = \"{v}\"", "{n}='{v}'", "{n}: {v}", '"{n}": "{v}",', "export {n}={v}", "{n} := {v}",
+             'if ("{v}" == {n}) {{', "char {n}[9] = \"{v}\";", "{n} => '{v}';", "// {v}", "f(`{v}`, {n})",
+             "https://{n}:{v}@example.org/", '{n}("{v}");', "//r.org/:_authToken={v}", "- {v} # {n}", "{v}")  # fmt: skip
+
+
+def values_like_secrets():
+    """Strings that some pattern of a detector matches, random text, and words."""
+    patterns = [
+        pattern
+        for detector in detectors().values()
+        for pattern in getattr(detector.plugin, "denylist", ())
+    ] + [re.compile(pattern) for _, pattern in secret_detectors.OWN.values()]
+    base64 = string.ascii_letters + string.digits + "+/=-_"
+    part = st.builds(
+        lambda key, value: (
+            urlsafe_b64encode(json.dumps({key: value}).encode()).rstrip(b"=").decode()
+        ),
+        st.text(string.ascii_letters, min_size=1),
+        st.text(max_size=9),
+    )
+    return st.one_of(
+        st.builds(lambda *parts: ".".join(parts), part, part, st.just("c2lnbmF0dXJl")),
+        *(st.from_regex(pattern, alphabet=string.printable[:95]) for pattern in patterns),
+        st.text(base64, min_size=20, max_size=60),
+        st.text("0123456789abcdef", min_size=8, max_size=70),
+        st.text(string.printable[:95] + "éıſKİ", max_size=20),
+        st.sampled_from(["hunter2", "secret", JWT, HEX, BASE64, AWS, GITHUB, "{x}", "$X", *KEY]),
+    )
+
+
+@st.composite
+def documents(draw):
+    lines = []
+    for _ in range(draw(st.integers(1, 4))):
+        name = draw(st.sampled_from(NAMES))
+        name = draw(st.sampled_from([name, name.upper(), name.title(), name.replace("s", "ſ")]))
+        value = draw(values_like_secrets()).replace("\n", " ")
+        lines.append(draw(st.sampled_from(TEMPLATES)).format(n=name, v=value))
+    return "\n".join(lines)
+
+
+PATHS = st.sampled_from(["a.py", "a.go", "a.c", "a.cpp", "a.cs", "a.ts", "a.yaml", "a.sh", ""])
+MANY = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)  # fmt: skip
+
+
+def found_without_prefilter(text, path):
+    """Every line shown to every detector."""
+    found = set()
+    for number, line in enumerate(text.split("\n"), 1):
+        previous = text.split("\n")[number - 2] if number > 1 else ""
+        if not secret_detectors.is_allowed(line.rstrip(), previous):
+            spans = secrets._examine(
+                line.rstrip(), styles(language_of(path) if path else None), set(detectors())
+            )
+            found |= {(number, kind) for _, _, kind in spans}
+    return found
+
+
+@MANY
+@given(documents(), PATHS)
+def test_the_prefilter_loses_nothing(text, path):
+    found = {(f.line, f.kind) for f in find_secrets(text, path)}
+    assert found_without_prefilter(text, path) <= found
+
+
+def found_by_detect_secrets(text, path):
+    """Lines that its own scanner reports with our configuration."""
+    plugins = [
+        {"name": c.__name__, **({"limit": ENTROPIES[c.__name__]} if c.__name__ in ENTROPIES else {})}
+        for c in get_mapping_from_secret_type_to_class().values()
+        if c.__name__ not in LEFT_OUT
+    ]  # fmt: skip
+    used = {"plugins_used": plugins, "filters_used": [{"path": p} for p in CONFIGURATION]}
+    lines = list(enumerate(text.split("\n"), 1))
+    with transient_settings(used):
+        return {
+            (secret.line_number, secret.type)
+            for way in styles(language_of(path) if path else None)
+            for secret in scan._process_line_based_plugins(lines, filename=way)
+        }
+
+
+@MANY
+@given(documents(), PATHS)
+def test_all_that_detect_secrets_reports_with_this_configuration_is_found(text, path):
+    found = {(f.line, f.kind) for f in find_secrets(text, path)}
+    reported = found_by_detect_secrets(text, path)
+    assert reported <= found
+    ours = {"Private Key", "Access Token"} | {d.kind for d in map(detectors().get, ENTROPIES)}
+    assert {kind for _, kind in found - reported} <= ours
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("[aiht]*/**/*.py")), ids=lambda p: p.name)
+def test_real_files_lose_nothing_to_the_prefilter(path):
+    text = path.read_text("utf-8")
+    found = {(f.line, f.kind) for f in find_secrets(text, path.name)}
+    assert found_without_prefilter(text, path.name) <= found
+
+
+@MANY
+@given(documents(), st.booleans(), st.sampled_from(["python", "text", "go"]), st.data())
+def test_a_span_is_judged_as_in_the_whole(text, key, language, draw):
+    text = "\n".join(
+        ["# pragma: allowlist nextline secret", text, *KEY[:-1] * key, "x = 1\n", text]
+    )
+    data = text.encode()
+    places = st.integers(0, len(data))
+    start, end = sorted((draw.draw(places), draw.draw(places)))
+    first = data.count(b"\n", 0, start) + 1
+    lines = range(first, first + data.count(b"\n", start, end) + 1)
+    wanted = not secret_lines(text, language=language).isdisjoint(lines)
+    assert touches_secret(data, start, end, language) == wanted
+
+
+# --- masking ---------------------------------------------------------------------------------
+
+
+@MANY
+@given(documents(), PATHS)
+def test_what_was_redacted_holds_no_secret_and_keeps_its_shape(text, path):
+    text = "\n".join([*KEY, text])
+    masked = redact(text, path)
+    assert find_secrets(masked, path) == []
+    assert [len(line) for line in masked.split("\n")] == [len(line) for line in text.split("\n")]
+    hidden = secret_lines(text, path)
+    for number, (old, new) in enumerate(zip(text.split("\n"), masked.split("\n"), strict=True), 1):
+        assert (old == new) or number in hidden
+
+
+def test_bytes_keep_their_offsets():
+    data = 'ä = "ö"\r\npassword = "Trüb4dor&3"\r\nrest = 1\xff\n'.encode("latin-1")
+    data = data.replace("ä".encode("latin-1"), "ä".encode()).replace(
+        "ü".encode("latin-1"), "ü".encode()
+    )
+    masked = redact_bytes(data, "a.py")
+    assert len(masked) == len(data)
+    assert masked.replace(b"xxxxx0xxx&0", "Trüb4dor&3".encode()) == data
+    assert redact_bytes(b"x = 1\n", "a.py") == b"x = 1\n"
+
+
+def test_the_whole_token_is_masked():
+    assert (
+        redact(f'x = "{JWT}"', "a.py")
+        == 'x = "' + "".join("0" if c.isdigit() else "x" if c.isalpha() else c for c in JWT) + '"'
+    )
+    assert GITHUB not in redact(f"{GITHUB} and {GITHUB}abc", "a.txt")
+
+
+# --- the process it runs in ------------------------------------------------------------------
+
+
+def every_kind():
+    return "\n".join([f'x = "{AWS}"', f'"{STRIPE}"', 'password="hunter2"', *KEY, JWT,
+                      "xoxb-1-2-abcdef", "1234567890:" + "a1B2c" * 7])  # fmt: skip
+
+
+def test_nothing_is_verified_over_the_network(monkeypatch):
+    def refuse(*args):
+        raise AssertionError("a connection was asked for")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    policy = "detect_secrets.filters.common.is_ignored_due_to_verification_policies"
+    with transient_settings({"filters_used": [{"path": policy, "min_level": 2}]}):
+        assert len(secret_lines(every_kind(), "a.py")) > 6
+
+
+def test_detect_secrets_own_settings_are_left_alone():
+    before = get_settings().json()
+    with transient_settings({"plugins_used": [{"name": "AWSKeyDetector"}]}):
+        inside = get_settings().json()
+        assert len(secret_lines(every_kind(), "a.py")) > 6
+        assert get_settings().json() == inside
+    assert get_settings().json() == before
+
+
+def test_threads_agree():
+    texts = [every_kind(), f'SECRET_KEY = "{HEX}"', "nothing here"] * 20
+    wanted = [find_secrets(text, "a.py") for text in texts]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda text: find_secrets(text, "a.py"), texts)) == wanted
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/"
+    ).stdout.strip()
+
+
+def test_importing_it_changes_nothing_in_the_process():
+    code = (
+        "import warnings, configparser, logging; before = warnings.showwarning, configparser.ParsingError\n"
+        "from git_copilot.index.secrets import find_secrets\n"
+        "assert find_secrets('password = \"hunter2\"')\n"
+        "print((warnings.showwarning, configparser.ParsingError) == before, logging.getLogger().handlers)"
+    )
+    assert run(code) == "True []"
+
+
+def test_without_detect_secrets_the_module_loads_and_says_what_is_missing():
+    code = (
+        "import sys; sys.modules['detect_secrets'] = None\n"
+        "from git_copilot.index.errors import CopilotError\n"
+        "from git_copilot.index.secrets import find_secrets\n"
+        "assert find_secrets('x = 1') == []\n"
+        "try: find_secrets('password = \"hunter2\"')\n"
+        "except CopilotError as exc: print(exc)"
+    )
+    assert "detect-secrets is not installed" in run(code)
