@@ -1,0 +1,84 @@
+"""Near-duplicates of short pieces of code: sets of token shingles and their overlap. Pure.
+
+Two pieces are near-duplicates when the Jaccard similarity of their shingle sets reaches
+:data:`THRESHOLD` (Broder 1997). Which pieces of one collection are is found by MinHash and
+locality-sensitive hashing, and every candidate is checked; whether a piece is a near-duplicate of
+one of a few known ones is found by an inverted index, which misses nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+# The Stack's threshold (arXiv 2211.15533, 0.7). Its shingles of five words suit whole files; a
+# hole and its neighbourhood have some 60 tokens, in which one changed token spoils five of them.
+THRESHOLD = 0.7
+SHINGLE = 3
+# Two sets at the threshold share no band once in 45 million times: (1 - 0.7**3) ** 42.
+BANDS, ROWS = 42, 3
+SEED = 1
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+Shingles = frozenset[str]
+
+
+def tokens(text: str) -> list[str]:
+    """Words and single signs; white space only parts them."""
+    return _TOKEN.findall(text)
+
+
+def shingles(found: Sequence[str]) -> Shingles:
+    """Every run of :data:`SHINGLE` tokens; fewer tokens are one shingle."""
+    runs = max(1, len(found) - SHINGLE + 1)
+    return frozenset(" ".join(found[i : i + SHINGLE]) for i in range(runs))
+
+
+def jaccard(one: Shingles, other: Shingles) -> float:
+    """The share of common members, 0 to 1."""
+    common = len(one & other)
+    return common / (len(one) + len(other) - common)
+
+
+def near_duplicates(pieces: Sequence[Shingles]) -> list[int]:
+    """Indices of the pieces that are near-duplicates of an earlier piece that is kept.
+
+    Greedy: a piece is compared with those kept before it, so that of a chain whose ends are
+    unlike each other more than the first stays. The same input gives the same answer.
+    """
+    from datasketch import MinHash, MinHashLSH  # scipy takes a third of a second to import
+
+    index = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
+    sketches = MinHash.generator(
+        ([shingle.encode("utf-8", "surrogatepass") for shingle in piece] for piece in pieces),
+        num_perm=BANDS * ROWS,
+        seed=SEED,
+        hashfunc=zlib.crc32,
+    )
+    found = []
+    for i, sketch in enumerate(sketches):
+        if any(jaccard(pieces[i], pieces[j]) >= THRESHOLD for j in index.query(sketch)):
+            found.append(i)
+        else:
+            index.insert(i, sketch, check_duplication=False)
+    return found
+
+
+class NearIndex:
+    """Known pieces, to be asked which of them another piece is a near-duplicate of. Exact."""
+
+    def __init__(self, pieces: Iterable[Shingles]) -> None:
+        self._sizes: list[int] = []
+        self._holders: defaultdict[str, list[int]] = defaultdict(list)
+        for number, piece in enumerate(pieces):
+            self._sizes.append(len(piece))
+            for shingle in piece:
+                self._holders[shingle].append(number)
+
+    def near(self, piece: Shingles) -> list[int]:
+        """The known pieces' numbers, ascending, whose similarity reaches the threshold."""
+        common = Counter(n for shingle in piece for n in self._holders.get(shingle, ()))
+        size = len(piece)
+        return sorted(n for n, c in common.items() if c / (size + self._sizes[n] - c) >= THRESHOLD)

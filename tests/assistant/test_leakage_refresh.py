@@ -1,0 +1,219 @@
+"""A refresh learns no copy of what it is judged by; an evaluation asks nothing that was learnt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from copies import bare, is_copy, long
+from tiny import save_tiny
+
+from git_copilot.assistant import adapters, refresh
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.dataset import read_cuts
+from git_copilot.assistant.leakage import drop_duplicates
+from git_copilot.assistant.learnt import FILE, read_learnt, write_learnt
+from git_copilot.assistant.refresh import run_eval, run_refresh
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import CopilotError
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import load_holes
+from git_copilot.index.types import Hole
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny", fim=True, layers=1)
+
+
+@pytest.fixture
+def opened(repo):
+    found = GitRepository.discover(repo.path)
+    found.state_dir.mkdir()
+    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
+        yield repo, found, db
+
+
+@pytest.fixture
+def learnt(monkeypatch):
+    """The examples that reach the training loop; it learns from two of them only."""
+    examples = []
+    whole = refresh.train_adapter
+
+    def watched(model, given, recipe, **more):
+        examples.extend(given)
+        return whole(model, given[:2], recipe, **more)
+
+    monkeypatch.setattr(refresh, "train_adapter", watched)
+    return examples
+
+
+def chosen(tiny, **more):
+    given = {
+        "prompt_tokens": 640, "context_tokens": 320, "suffix_tokens": 128, "max_tokens": 4,
+        "adapter_rank": 2,
+    }  # fmt: skip
+    return Settings(model=str(tiny), **(given | more))
+
+
+def function(number, letter):
+    return (
+        f"def {letter}_step_{number}(value, table):\n"
+        f"    {letter}_first_{number} = table.lookup_{number}(value, default={number})\n"
+        f"    {letter}_second_{number} = {letter}_first_{number}.scale(by={number + 7})\n"
+        f"    if {letter}_second_{number} > {number * 13}:\n"
+        f"        raise {letter.upper()}Error{number}({letter}_second_{number}, value)\n"
+        f"    return {letter}_second_{number} + {letter}_first_{number}\n\n\n"
+    )
+
+
+def write_history(repo):
+    """Twenty commits of new functions; then code that moves, is copied with a change, is deleted
+    and comes back."""
+    for i in range(20):
+        repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
+    gone = (repo.path / "part_3.py").read_text()
+    repo.commit({"part_3.py": "x = 1\n"})
+    repo.commit({"moved.py": (repo.path / "part_5.py").read_text()})
+    repo.commit({"near.py": (repo.path / "part_7.py").read_text().replace("table", "lookup")})
+    repo.commit({"part_3.py": gone})
+    repo.commit({"again.py": (repo.path / "part_5.py").read_text() + function(90, "c")})
+    for i in range(30, 34):
+        repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
+
+
+def test_a_refresh_learns_no_copy_and_shows_none(opened, tiny, learnt):
+    """The examples that reach the training loop, held against every held-out hole."""
+    repo, found, db = opened
+    write_history(repo)
+    evidence = run_refresh(
+        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=40, max_holes=200
+    )
+    assert evidence["copies_dropped"] > 0
+    assert evidence["holes"]["train"] == len(learnt) > 20
+    assert evidence["duplicates_dropped"].keys() == {"exact", "near"}
+    commits = repo.git("rev-list", "HEAD").split()
+    newest, oldest = (commits.index(x) for x in reversed(evidence["commits"]["held_out"]))
+    held = [
+        c
+        for c in read_cuts(found, load_holes(db, commits[newest : oldest + 1]))
+        if c.hole.commit not in {e.hole.commit for e in learnt}
+    ]
+    assert len(held) >= 40
+    assert not any(is_copy(e.cut, h) for e in learnt for h in held)
+    tokenizer = TextTokenizer.load(tiny)
+    telling = {bare(h.middle) for h in held if long(h.middle)}
+    assert telling
+    for example in learnt:
+        text = bare(tokenizer.decode([*example.prompt_ids, *example.middle_ids]))
+        assert not [middle for middle in telling if middle in text]
+
+
+def test_duplicates_within_what_is_learnt_are_dropped_and_counted(opened, tiny, learnt):
+    repo, found, db = opened
+    body = function(1, "a")
+    for i in range(6):  # the same function in six files, and one changed name in six more
+        repo.commit({f"copy_{i}.py": body})
+        repo.commit({f"near_{i}.py": body.replace("value", f"v{i}")})
+    for i in range(20, 32):
+        repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
+    evidence = run_refresh(
+        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=200
+    )
+    assert evidence["duplicates_dropped"]["exact"] > 0 < evidence["duplicates_dropped"]["near"]
+    assert drop_duplicates([e.cut for e in learnt])[1] == {"exact": 0, "near": 0}
+    newest_first = [e.hole.time for e in learnt]
+    assert newest_first == sorted(newest_first, reverse=True)
+    assert (
+        adapters.evidence(found.state_dir, evidence["candidate"])["duplicates_dropped"]
+        == (evidence["duplicates_dropped"])
+    )
+
+
+def test_an_adapter_is_not_judged_by_copies_of_what_it_learnt(opened, tiny):
+    repo, found, db = opened
+    for i in range(24):
+        repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
+    first = run_refresh(
+        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
+    )
+    learnt = adapters.trained_on(found.state_dir, first["candidate"])
+    copied = next(
+        i for i in range(24) if repo.git("rev-list", "HEAD", "--", f"part_{i}.py") in learnt
+    )
+    start = repo.git("rev-parse", "HEAD")
+    repo.commit({"moved.py": (repo.path / f"part_{copied}.py").read_text()})
+    middle = repo.git("rev-parse", "HEAD")
+    repo.commit({"new.py": function(70, "q") + function(71, "r")})
+    given = {"adapter": first["candidate"], "embedder": None, "vectors": None}
+    report = run_eval(found, db, chosen(tiny), commits_range=f"{start}..HEAD", **given)
+    cuts = read_cuts(found, load_holes(db, repo.git("rev-list", f"{start}..HEAD").split()))
+    trained = read_cuts(found, load_holes(db, sorted(learnt)))
+    copies = [c for c in cuts if any(is_copy(c, t) for t in trained)]
+    assert report["copies_dropped"] >= len(copies) > 0
+    assert report["holes"]["held_out"] == len(cuts) - report["copies_dropped"] > 0
+    with pytest.raises(CopilotError, match="new to the adapter"):
+        run_eval(found, db, chosen(tiny), commits_range=f"{start}..{middle}", **given)
+    adapters.use(found.state_dir, None)
+    base = run_eval(
+        found, db, chosen(tiny), commits_range=f"{start}..{middle}", **{**given, "adapter": "none"}
+    )
+    assert base["copies_dropped"] == 0
+
+
+def test_what_an_adapter_learnt_from_is_written_beside_it(opened, tiny, learnt):
+    _, found, db = opened
+    write_history(opened[0])
+    evidence = run_refresh(
+        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
+    )
+    folder = adapters.adapter_path(found.state_dir, evidence["candidate"])
+    holes = read_learnt(folder)
+    assert [replace(e.hole, author="", time=0, id=0) for e in learnt] == holes
+    assert [c.middle for c in read_cuts(found, holes)] == [e.middle for e in learnt]
+
+
+def test_a_list_of_holes_comes_back_and_a_damaged_one_is_none(tmp_path):
+    holes = [Hole("c", "b", "na\udcefve\n.py", 3, 9, "line", "", 0, "python")]
+    assert read_learnt(tmp_path) is None
+    write_learnt(tmp_path, holes)
+    assert read_learnt(tmp_path) == holes
+    for text in ("{", "[1, 2]\n", '["c", "b", "p", "x", 1, "k", "l"]\n', "5\n", "é\n"):
+        (tmp_path / FILE).write_text(text, "utf-8")
+        assert read_learnt(tmp_path) is None
+
+
+def test_an_adapter_whose_training_cannot_be_read_is_judged_with_a_warning(opened, tiny):
+    """Without the list its commits count; without what they wrote it is said."""
+    repo, found, db = opened
+    for i in range(24):
+        repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
+    first = run_refresh(
+        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
+    )
+    folder = adapters.adapter_path(found.state_dir, first["candidate"])
+    repo.commit({"moved.py": (repo.path / "part_12.py").read_text() + function(80, "q")})
+
+    def evaluated():
+        notes = []
+        report = run_eval(
+            found, db, chosen(tiny), commits_range="HEAD~1..HEAD", adapter=first["candidate"],
+            embedder=None, vectors=None, on_note=notes.append,
+        )  # fmt: skip
+        return report["copies_dropped"], notes
+
+    dropped, notes = evaluated()
+    assert dropped > 0 and not notes
+    holes = read_learnt(folder)
+    (folder / FILE).unlink()
+    assert evaluated() == (dropped, [])
+    write_learnt(folder, [*holes, replace(holes[0], blob="1" * 40)])
+    (note,) = evaluated()[1]
+    assert note.startswith("1 of the holes that the adapter learnt from cannot be read")
+    (folder / FILE).unlink()
+    (folder / adapters.COMMITS).unlink()
+    assert evaluated() == (
+        0,
+        ["every hole that the adapter learnt from cannot be read: copies cannot be told"],
+    )
