@@ -17,6 +17,7 @@ from git_copilot.index.classify import (
     skip_path,
 )
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.harvest import clear_of_secrets
 from git_copilot.index.holes import HOLES_PER_FILE, choose_spans
 from git_copilot.index.types import Hole, TreeEntry
 
@@ -32,17 +33,12 @@ def snapshot_holes(
 
     :param time: stored with each hole, in seconds since 1970.
     """
-    entries = [e for e in repo.ls_tree(commit) if _of_interest(e)]
-    sizes = repo.blob_sizes({e.oid for e in entries})
-    entries = [e for e in entries if 0 < sizes.get(e.oid, 0) <= MAX_FILE_BYTES]
-    blobs = repo.blobs(e.oid for e in entries)
-    for entry, (_, data) in zip(entries, blobs, strict=True):
-        if not code_of_people(data):
-            continue
+    for entry, data in snapshot_files(repo, commit):
         language = language_of(entry.path)
         lines = data.count(b"\n") + 1
         seed = f"snapshot:{entry.oid}:{entry.path}"
-        for span in choose_spans(data, [(1, lines)], seed, language, per_file):
+        spans = choose_spans(data, [(1, lines)], seed, language, per_file)
+        for span in clear_of_secrets(data, spans, language):
             yield Hole(
                 commit=commit,
                 blob=entry.oid,
@@ -54,6 +50,18 @@ def snapshot_holes(
                 time=time,
                 language=language,
             )
+
+
+def snapshot_files(repo: GitRepository, commit: str) -> Iterator[tuple[TreeEntry, bytes]]:
+    """The files of ``commit``'s tree that people wrote as code, with their content, in the order
+    of their paths."""
+    entries = [e for e in repo.ls_tree(commit) if _of_interest(e)]
+    sizes = repo.blob_sizes({e.oid for e in entries})
+    entries = [e for e in entries if 0 < sizes.get(e.oid, 0) <= MAX_FILE_BYTES]
+    blobs = repo.blobs(e.oid for e in entries)
+    for entry, (_, data) in zip(entries, blobs, strict=True):
+        if code_of_people(data):
+            yield entry, data
 
 
 def _of_interest(entry: TreeEntry) -> bool:

@@ -1,0 +1,241 @@
+"""Says of one hole where it comes from, what became of it, and whether it is trained on and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from git_copilot.assistant import adapters
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.corpus import (
+    SNAPSHOT,
+    before_held_out,
+    find_holes,
+    is_forgotten,
+    training_holes,
+)
+from git_copilot.assistant.dataset import Cut, cut_blob, read_cuts
+from git_copilot.assistant.figures import SECONDS_PER_DAY, fate, reverted_by
+from git_copilot.assistant.models import is_ready, resolve_model
+from git_copilot.assistant.samples import Sample, iso_time, read_sample
+from git_copilot.assistant.split import split_holes
+from git_copilot.index.classify import is_test
+from git_copilot.index.db import Database
+from git_copilot.index.errors import CopilotError
+from git_copilot.index.forget import Forgotten
+from git_copilot.index.git import GitRepository
+from git_copilot.index.history import list_commits
+from git_copilot.index.mine import load_holes
+from git_copilot.index.secrets import secret_lines
+from git_copilot.index.survive import Survival, load_survival
+from git_copilot.index.types import Hole
+
+FOR, AGAINST, OPEN = "for", "against", "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one rule says of a hole: ``says`` is :data:`FOR`, :data:`AGAINST` or :data:`OPEN`."""
+
+    rule: str
+    says: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that is known of a hole. ``facts`` is what JSON shows, without the rules."""
+
+    sample: Sample
+    facts: dict[str, Any]
+    rules: list[Rule]
+
+    @property
+    def taken(self) -> bool:
+        """Whether a training now would take the hole, as far as one can tell."""
+        return all(rule.says != AGAINST for rule in self.rules)
+
+    def fields(self) -> dict[str, Any]:
+        """The explanation as JSON shows it."""
+        rules = [{"rule": r.rule, "says": r.says, "because": r.because} for r in self.rules]
+        return {**self.facts, "rules": rules, "taken": self.taken}
+
+
+def explain_hole(
+    repo: GitRepository, db: Database, settings: Settings, hole_id: int
+) -> Explanation:
+    """Explain the hole of an id.
+
+    :raises CopilotError: there is none, or its blob is gone.
+    """
+    hole = next(iter(find_holes(db, [hole_id])), None)
+    if hole is None:
+        raise CopilotError(
+            f"there is no hole {hole_id}", "`git copilot corpus sample` shows some with their ids"
+        )
+    sample = read_sample(repo, db, hole)
+    survival = load_survival(db, [hole.id]).get(hole.id)
+    learnt = [
+        adapter
+        for adapter in adapters.ids(repo.state_dir)
+        if hole.commit in adapters.trained_on(repo.state_dir, adapter)
+    ]
+    facts = {
+        **sample.fields(),
+        "blob": hole.blob,
+        "start_byte": hole.start,
+        "end_byte": hole.end,
+        "subject": _subject(repo, hole.commit),
+        "survival": _survival(repo, db, hole, survival),
+        "adapters": learnt,
+    }
+    return Explanation(sample, facts, list(_rules(repo, db, settings, sample)))
+
+
+def _subject(repo: GitRepository, commit: str) -> str | None:
+    """A commit's first line, or ``None`` when it is gone."""
+    code, out, _ = repo.try_run(
+        "log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%s", commit, "--"
+    )
+    return out.decode("utf-8", "replace").rstrip("\n") if code == 0 else None
+
+
+def _survival(
+    repo: GitRepository, db: Database, hole: Hole, survival: Survival | None
+) -> dict[str, Any]:
+    died = survival.died_commit if survival is not None else None
+    time = survival.died_time if survival is not None else None
+    head = db.query("SELECT value FROM meta WHERE key = 'survival_head'")
+    return {
+        "fate": fate(hole.commit, survival, reverted_by(repo, [died] if died else [])),
+        "stands": survival.stands if survival is not None else None,
+        "head": str(head[0][0]) if head else None,
+        "died_commit": died,
+        "died_subject": _subject(repo, died) if died else None,
+        "died_time": iso_time(time) if time is not None else None,
+        "days": round((time - hole.time) / SECONDS_PER_DAY, 1) if time is not None else None,
+    }
+
+
+def _rules(repo: GitRepository, db: Database, settings: Settings, sample: Sample) -> Iterator[Rule]:
+    hole = sample.hole
+    yield _forgotten(db, hole)
+    data = repo.read_blob(hole.blob)
+    yield _secret(data, hole)
+    says = FOR if sample.weight > 0 else AGAINST
+    yield Rule("weight", says, f"{sample.weight:.2f} ({sample.why})")
+    if is_test(hole.path):
+        yield Rule("test", FOR, "a test: tests together count at most as much as the code")
+    cut = cut_blob(data, hole)
+    yield from _place(repo, db, settings, sample, cut)
+    yield _size(settings, cut)
+
+
+def _forgotten(db: Database, hole: Hole) -> Rule:
+    if is_forgotten(Forgotten.load(db), hole):
+        return Rule("forgotten", AGAINST, "its path, commit or author is to be forgotten")
+    return Rule("forgotten", FOR, "nobody asked to forget it")
+
+
+def _secret(data: bytes, hole: Hole) -> Rule:
+    first = data.count(b"\n", 0, hole.start) + 1
+    last = first + data.count(b"\n", hole.start, hole.end)
+    text = data.decode("utf-8", "replace")
+    lines = sorted(n for n in secret_lines(text, hole.path) if first <= n <= last)
+    if lines:
+        return Rule("secret", AGAINST, f"line {lines[0]} looks like a secret")
+    return Rule("secret", FOR, "nothing on its lines looks like a secret")
+
+
+def _place(
+    repo: GitRepository, db: Database, settings: Settings, sample: Sample, cut: Cut
+) -> Iterator[Rule]:
+    """Whether its commit is one to learn from, to judge by, or neither, and what it repeats."""
+    from git_copilot.assistant.refresh import HELD_OUT_HOLES
+
+    hole = sample.hole
+    commits = _history(repo, settings)
+    if hole.commit not in commits:
+        newest = f"the newest {settings.history_commits} commits of HEAD (copilot.historyCommits)"
+        yield Rule("history", AGAINST, f"its commit is none of {newest}")
+        return
+    yield Rule("history", FOR, "its commit is part of HEAD's history")
+    holes = load_holes(db, commits)
+    try:
+        split = split_holes(
+            holes,
+            commits=len(commits),
+            max_train=settings.refresh_holes,
+            max_held_out=HELD_OUT_HOLES,
+        )
+    except CopilotError as exc:
+        yield Rule("held out", OPEN, str(exc))
+        return
+    held = {h.id for h in split.held_out}
+    if hole.id in held:
+        yield Rule("held out", AGAINST, "it is one of those that candidates are judged by now")
+        return
+    older, tree = before_held_out(repo, commits, split.held_out)
+    if hole.commit not in older:
+        yield Rule("held out", AGAINST, "candidates are judged by others of its commit, or older")
+        return
+    yield Rule("held out", FOR, "it is older than what candidates are judged by")
+    if settings.corpus_source == SNAPSHOT:
+        yield Rule("source", AGAINST, "only files as they are count (copilot.corpusSource)")
+        return
+    if sample.weight <= 0:
+        return
+    taken = list(training_holes(repo, db, settings, older, tree, most=settings.refresh_holes))
+    yield from _repeats(repo, hole, cut, taken, list(split.held_out))
+
+
+def _history(repo: GitRepository, settings: Settings) -> list[str]:
+    tip = repo.head_commit()
+    if tip is None:
+        return []
+    return [c.oid for c in list_commits(repo, tip, limit=settings.history_commits)]
+
+
+def _repeats(
+    repo: GitRepository, hole: Hole, cut: Cut, taken: list[Hole], held_out: list[Hole]
+) -> Iterator[Rule]:
+    """Whether it is among the newest, and what it is a copy of: the rules of a refresh."""
+    from git_copilot.assistant.leakage import find_copies, neighbourhood
+    from git_copilot.assistant.neardup import NearIndex, shingles
+
+    place = next((i for i, other in enumerate(taken) if other.id == hole.id), None)
+    if place is None:
+        yield Rule("newest", AGAINST, "there are newer ones enough (copilot.refreshHoles)")
+        return
+    yield Rule("newest", FOR, f"it is number {place + 1} of {len(taken)} to learn from")
+    held_cuts = read_cuts(repo, held_out)
+    copies = [held_cuts[h].hole.id for _, h in find_copies([cut], held_cuts)]
+    if copies:
+        yield Rule("copy", AGAINST, f"like hole {copies[0]}, which candidates are judged by")
+        return
+    newer = read_cuts(repo, taken[:place])
+    known = NearIndex(shingles(neighbourhood(other)) for other in newer)
+    same = known.near(shingles(neighbourhood(cut)))
+    if same:
+        other = newer[same[0]].hole
+        named = f"hole {other.id}" if other.id else f"a hole of {other.path} as it is"
+        yield Rule("duplicate", AGAINST, f"a near duplicate of {named}, which is newer")
+        return
+    yield Rule("duplicate", FOR, "no newer hole is like it")
+
+
+def _size(settings: Settings, cut: Cut) -> Rule:
+    if not is_ready(settings.model):
+        return Rule("size", OPEN, f"the model {settings.model} is not here to count tokens")
+    from git_copilot.assistant.arms import Judge
+    from git_copilot.assistant.dataset import make_example, serving_budget
+    from git_copilot.assistant.refresh import TRAINING_SHARE
+    from git_copilot.assistant.tokens import TextTokenizer
+
+    folder = resolve_model(settings.model)
+    tokenizer = TextTokenizer.load(folder, settings.model)
+    size = make_example(tokenizer, cut, (), serving_budget(settings, TRAINING_SHARE)).size
+    longest = Judge(folder, settings, tokenizer).longest
+    says = FOR if size <= longest else AGAINST
+    return Rule("size", says, f"{size} tokens; the model takes {longest}")

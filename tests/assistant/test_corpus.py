@@ -1,0 +1,318 @@
+"""The corpus in figures, and the holes that training takes: weighed, time-honest, balanced."""
+
+from __future__ import annotations
+
+import pytest
+from gitrepo import EPOCH
+
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.corpus import (
+    FEW_HOLES,
+    at_fim_rate,
+    balanced,
+    before_held_out,
+    choose_source,
+    find_holes,
+    is_forgotten,
+    is_snapshot,
+    training_holes,
+)
+from git_copilot.assistant.dataset import read_cuts
+from git_copilot.assistant.figures import corpus_figures, fate, reverted_by
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.forget import Forgotten, forget
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.survive import Survival, update_survival
+from git_copilot.index.types import Hole
+
+DAY = 86_400
+
+
+def function(name, lines=6):
+    body = "".join(f"    {name}_{i} = combine(value, {name!r}, {i})\n" for i in range(lines))
+    return f"def {name}(value):\n{body}    return value\n"
+
+
+def dated(days):
+    when = f"{EPOCH + days * DAY} +0000"
+    return {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
+
+
+def by(name):
+    return {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": f"{name.lower()}@example.org"}
+
+
+@pytest.fixture
+def opened(repo):
+    found = GitRepository.discover(repo.path)
+    found.state_dir.mkdir()
+    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
+        yield repo, found, db
+
+
+def newest_first(repo):
+    return repo.git("rev-list", "--topo-order", "HEAD").split()
+
+
+@pytest.fixture
+def lived_in(opened):
+    """Code that stands, code rewritten after 100 days, code reverted after one, and tests."""
+    repo, found, db = opened
+    repo.commit({"src/stands.py": function("stands"), "notes.md": "x\n"}, **dated(0))
+    repo.commit({"src/old.js": "let oldest = compute(first, second);\n" * 3}, **dated(0))
+    repo.commit({"tests/test_it.py": function("test_it")}, **dated(40), **by("Bob"))
+    bad = repo.commit({"src/bad.py": function("bad")}, **dated(50), **by("Bob"))
+    repo.git("revert", "--no-edit", bad, **dated(51))
+    new = "const rewritten = another(thing, entirely);\n" * 3
+    repo.commit({"src/old.js": new, "vendor/x.py": function("x")}, **dated(100))
+    mine(found, db)
+    return repo, found, db
+
+
+def test_figures_add_up(lived_in):
+    _, found, db = lived_in
+    update_survival(found, db)
+    figures = corpus_figures(found, db)
+    holes = figures["holes"]
+    assert holes >= 10 and figures["commits"] == 6 and figures["authors"] == 2
+    for name in ("kind", "language", "author", "month", "tests"):
+        assert sum(figures[name].values()) == holes, name
+    assert sum(each["holes"] for each in figures["survival"].values()) == holes
+    assert figures["status"] == {"mined": 6}
+    assert figures["left_out"] == {"nothing added": 1, "not code": 1, "vendored": 1}
+    assert set(figures["language"]) == {"python", "javascript"}
+    assert list(figures["month"]) == ["2024-02", "2024-01", "2023-12", "2023-11"]
+    assert figures["tests"]["tests"] == db.scalar(
+        "SELECT count(*) FROM holes WHERE path = CAST('tests/test_it.py' AS BLOB)"
+    )
+    assert {name.split()[0] for name in figures["author"]} == {"Ada", "Bob"}
+
+
+def test_what_became_of_holes_is_told_from_history(lived_in):
+    _, found, db = lived_in
+    unknown = corpus_figures(found, db)["survival"]
+    assert unknown["unknown"]["share"] == 1.0 and unknown["stands"]["holes"] == 0
+    update_survival(found, db)
+    survival = corpus_figures(found, db)["survival"]
+    assert list(survival) == ["stands", "rewritten", "reverted", "unknown"]
+    assert survival["unknown"]["holes"] == 0
+    assert survival["reverted"]["holes"] == db.scalar(
+        "SELECT count(*) FROM holes WHERE path = CAST('src/bad.py' AS BLOB)"
+    )
+    assert survival["reverted"]["median_days"] == 1.0
+    assert survival["rewritten"]["median_days"] == 100.0
+    assert survival["rewritten"]["holes"] > 0 and survival["stands"]["median_days"] is None
+    assert sum(each["share"] for each in survival.values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_figures_read_no_blob(lived_in):
+    repo, found, db = lived_in
+    update_survival(found, db)
+    before = corpus_figures(found, db)
+    for (blob,) in db.query("SELECT DISTINCT blob FROM holes"):
+        (repo.git_dir / "objects" / str(blob)[:2] / str(blob)[2:]).unlink()
+    assert corpus_figures(found, db) == before
+
+
+def test_an_empty_corpus_is_all_zeros(opened):
+    _, found, db = opened
+    figures = corpus_figures(found, db)
+    assert (figures["holes"], figures["commits"], figures["kind"]) == (0, 0, {})
+    assert figures["survival"]["unknown"] == {"holes": 0, "share": 0.0, "median_days": None}
+
+
+@pytest.mark.parametrize(
+    ("survival", "expected"),
+    [
+        (None, "unknown"),
+        (Survival(1.0, None, None), "stands"),
+        (Survival(1.0, "other", 5), "stands"),
+        (Survival(0.5, None, None), "unknown"),
+        (Survival(0.5, "other", 5), "rewritten"),
+        (Survival(0.0, "back", 5), "reverted"),
+    ],
+)
+def test_a_fate_is_one_of_four(survival, expected):
+    assert fate("abcdef123456", survival, {"back": ["abcdef1"], "other": ["9999999"]}) == expected
+
+
+def test_who_reverts_is_read_from_messages_of_commits_that_exist(opened):
+    repo, found, _ = opened
+    first = repo.commit({"a.py": "a = 1\n"})
+    repo.git("revert", "--no-edit", first)
+    back = repo.git("rev-parse", "HEAD")
+    assert reverted_by(found, [back, first, "1" * 40]) == {back: [first]}
+    assert reverted_by(found, []) == {}
+
+
+def test_holes_are_found_by_id_in_the_order_asked(lived_in):
+    repo, _, db = lived_in
+    holes = load_holes(db, newest_first(repo))
+    ids = [hole.id for hole in holes][::-1]
+    assert find_holes(db, [*ids[:3], 10**30, 0, *ids[3:]]) == holes[::-1]
+
+
+@pytest.mark.parametrize(
+    ("source", "holes", "expected"),
+    [
+        ("auto", FEW_HOLES - 1, "both"),
+        ("auto", FEW_HOLES, "commits"),
+        ("snapshot", 10**6, "snapshot"),
+        ("commits", 0, "commits"),
+    ],
+)
+def test_auto_takes_both_where_commits_give_little(source, holes, expected):
+    assert choose_source(source, holes) == expected
+
+
+@pytest.fixture
+def history(opened):
+    """Six files; the two newest commits are held out, and one of them rewrites an old file."""
+    repo, found, db = opened
+    names = ["one", "two", "three", "four"]
+    oids = [repo.commit({f"src/{n}.py": function(n)}, **dated(i)) for i, n in enumerate(names)]
+    oids.append(repo.commit({"src/one.py": function("other")}, **dated(5)))
+    oids.append(repo.commit({"src/new.py": function("new")}, **dated(6)))
+    mine(found, db)
+    update_survival(found, db)
+    return found, db, oids[::-1]
+
+
+def taken(history, source, held=2, **more):
+    found, db, commits = history
+    settings = Settings(corpus_source=source)
+    return training_holes(found, db, settings, commits[held:], commits[held], **more)
+
+
+def test_commits_alone_are_the_default_and_newest_first(history):
+    _, db, commits = history
+    assert Settings().corpus_source == "commits"
+    assert list(taken(history, "commits")) == load_holes(db, commits[2:])
+
+
+def test_what_a_held_out_commit_did_is_not_known_yet(history):
+    """The first file was rewritten within a week, but only by a commit that judges."""
+    _, db, commits = history
+    assert set(taken(history, "commits").values()) == {1.0}
+    later = taken(history, "commits", held=1)
+    rewritten = [hole for hole in load_holes(db, commits[-1:]) if hole not in later]
+    assert rewritten
+    assert all(hole.commit != commits[0] for hole in later)
+
+
+def test_a_snapshot_is_of_the_tree_before_what_is_held_out(history):
+    found, _, commits = history
+    holes = taken(history, "snapshot")
+    assert holes and set(holes.values()) == {1.0}
+    assert {hole.commit for hole in holes} == {commits[2]}
+    assert {hole.path for hole in holes} == {f"src/{n}.py" for n in ("one", "two", "three", "four")}
+    assert all(is_snapshot(hole) for hole in holes)
+    texts = [cut.prefix + cut.middle + cut.suffix for cut in read_cuts(found, list(holes))]
+    assert len(texts) == len(holes)
+    assert not any("other_" in text or "new_" in text for text in texts)
+
+
+def test_both_takes_no_line_twice(history):
+    holes = list(taken(history, "both"))
+    standing = [hole for hole in holes if is_snapshot(hole)]
+    written = [hole for hole in holes if not is_snapshot(hole)]
+    assert holes == [*standing, *written]
+    assert written == list(taken(history, "commits"))
+    assert len(standing) < len(taken(history, "snapshot"))
+    for one in standing:
+        for other in written:
+            if (one.path, one.blob) == (other.path, other.blob):
+                assert one.end <= other.start or other.end <= one.start
+
+
+def test_a_bound_holds_and_gives_commits_at_least_half(history):
+    written = list(taken(history, "commits"))
+    few = list(taken(history, "both", most=6))
+    assert [is_snapshot(hole) for hole in few] == [True] * 3 + [False] * 3
+    assert few[3:] == written[:3]
+    assert few == list(taken(history, "both", most=6))
+    assert len(taken(history, "snapshot", most=4)) == 4
+    assert list(taken(history, "commits", most=4)) == written[:4]
+    assert taken(history, "commits", most=10**6).keys() == set(written)
+
+
+def test_a_history_that_begins_with_what_is_held_out_has_no_tree(history):
+    found, db, _ = history
+    assert training_holes(found, db, Settings(corpus_source="both"), [], None) == {}
+
+
+def test_what_is_to_be_forgotten_is_not_learnt_from(history):
+    _, db, _ = history
+    forget(db, "path", "src/two.py")
+    for source in ("commits", "snapshot", "both"):
+        paths = {hole.path for hole in taken(history, source)}
+        assert paths == {"src/one.py", "src/three.py", "src/four.py"}
+
+
+def hole(path="a.py", start=0, author="Ada <a@b>", commit="c" * 40):
+    return Hole(commit, "b", path, start, start + 5, "line", author, 0, "python")
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "applies"),
+    [
+        (Forgotten(paths=("src",)), True),
+        (Forgotten(paths=("a.py",)), False),
+        (Forgotten(commits=frozenset({"c" * 40})), True),
+        (Forgotten(authors=("Ada",)), True),
+        (Forgotten(authors=("Bob",)), False),
+    ],
+)
+def test_what_is_forgotten_is_a_path_a_commit_or_an_author(forgotten, applies):
+    assert is_forgotten(forgotten, hole("src/a.py")) is applies
+
+
+def test_tests_count_no_more_than_the_code():
+    weights = {hole("a.py"): 1.0, hole("b.py"): 0.5}
+    weights |= {hole("tests/test_a.py", start): 0.5 for start in range(12)}
+    even = balanced(weights)
+    assert sum(v for h, v in even.items() if "tests" in h.path) == pytest.approx(1.5)
+    assert {h: v for h, v in even.items() if "tests" not in h.path} == {
+        hole("a.py"): 1.0,
+        hole("b.py"): 0.5,
+    }
+    few = {hole("a.py"): 1.0, hole("tests/test_a.py"): 0.5}
+    assert balanced(few) == few
+    only = {hole("tests/test_a.py"): 0.5}
+    assert balanced(only) == only
+
+
+def test_half_of_a_trees_cuts_are_written_left_to_right(history):
+    found, _, _ = history
+    cuts = read_cuts(found, list(taken(history, "both")))
+    again = at_fim_rate(cuts * 10, seed=0)
+    assert again == at_fim_rate(cuts * 10, seed=0)
+    for before, after in zip(cuts, again, strict=False):
+        assert (before.prefix, before.middle) == (after.prefix, after.middle)
+        assert after.suffix in ((before.suffix,) if before.hole.author else (before.suffix, ""))
+    standing = [hole(str(i), author="") for i in range(400)]
+    template = cuts[0]
+    made = [type(template)(h, "p", "m", "s") for h in standing]
+    share = sum(bool(cut.suffix) for cut in at_fim_rate(made, seed=0)) / len(made)
+    assert 0.4 < share < 0.6
+    assert all(cut.suffix for cut in at_fim_rate(made, 0, rate=1.0))
+    assert not any(cut.suffix for cut in at_fim_rate(made, 0, rate=0.0))
+
+
+def test_older_commits_are_those_behind_the_last_held_out_one(opened):
+    repo, found, _ = opened
+    root = repo.commit({"a.py": "a = 1\n"})
+    repo.git("checkout", "-q", "-b", "side")
+    side = repo.commit({"b.py": "b = 1\n"})
+    repo.git("checkout", "-q", "main")
+    main = repo.commit({"c.py": "c = 1\n"})
+    repo.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+    commits = newest_first(repo)
+    for held in (main, side):
+        older, cut = before_held_out(found, commits, [hole(commit=held)])
+        assert cut == root
+        assert older == commits[commits.index(held) + 1 :]
+    assert before_held_out(found, commits, [hole(commit=root)]) == ([], None)
+    assert before_held_out(found, commits, []) == (commits, commits[0])
+    assert before_held_out(found, [], []) == ([], None)
