@@ -41,9 +41,7 @@ def encode(event: Event, common_dir: str) -> bytes:
     """
     if not _KIND.fullmatch(event.kind):
         raise ValueError(f"no event kind: {event.kind!r}")
-    view = os.path.relpath(event.git_dir, common_dir)
-    if view.startswith(".."):
-        view = event.git_dir
+    view = relative_to(event.git_dir, common_dir)
     received = "-" if event.received is None else f"{event.received:.3f}"
     args = " ".join(_escape(arg) for arg in event.args)
     return os.fsencode(f"{event.kind}\t{received}\t{_escape(view)}\t{args}\n")
@@ -58,7 +56,7 @@ def decode(line: bytes, common_dir: str) -> Event | None:
         received = None if fields[1] == "-" else float(fields[1])
     except ValueError:
         return None
-    git_dir = os.path.normpath(os.path.join(common_dir, _unescape(fields[2])))  # noqa: PTH118
+    git_dir = absolute(_unescape(fields[2]), common_dir)
     args = tuple(_unescape(arg) for arg in fields[3].split(" ") if arg)
     return Event(fields[0], git_dir, args, received)
 
@@ -68,6 +66,18 @@ def decode_all(data: bytes, common_dir: str) -> tuple[list[Event], int]:
     lines = [line for line in data.split(b"\n") if line]
     events = [event for line in lines if (event := decode(line, common_dir)) is not None]
     return events, len(lines) - len(events)
+
+
+def relative_to(git_dir: str, common_dir: str) -> str:
+    """How a worktree is named in files: by its folder inside the repository, ``.`` for the main
+    one, so that a repository that was moved or copied means its own."""
+    view = os.path.relpath(git_dir, common_dir)
+    return git_dir if view.startswith("..") else view
+
+
+def absolute(view: str, common_dir: str) -> str:
+    """The inverse of :func:`relative_to`."""
+    return os.path.normpath(os.path.join(common_dir, view))  # noqa: PTH118
 
 
 def _escape(text: str) -> str:

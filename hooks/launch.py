@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from git_copilot.hooks.lock import worker_alive
+from git_copilot.hooks.lock import START_FILE, worker_alive, worker_starting
 from git_copilot.index.environment import REPOSITORY_VARIABLES
 
 # Named here and in shim.sh, imported nowhere in this room: the handlers are assistant's.
@@ -56,18 +56,20 @@ def record_interpreter(state_dir: Path, interpreter: str) -> bool:
 
 
 def start_worker(state_dir: Path, interpreter: str | None = None) -> bool:
-    """Start the worker, detached, unless there is one; whether one was started.
+    """Start the worker, detached, unless there is one; whether one was started or is starting.
 
     Without ``interpreter`` the recorded one runs it; without a record nothing happens.
     """
     python = interpreter or recorded_interpreter(state_dir)
     if python is None or not state_dir.is_dir() or worker_alive(state_dir):
         return False
+    if worker_starting(state_dir):
+        return True
     command = [python, "-P", "-m", WORKER_MODULE, str(state_dir.absolute())]
     # The shell in between exits at once, so the worker is nobody's child: a server that
     # starts one does not keep a zombie that looks alive.
     done = subprocess.run(
-        ["/bin/sh", "-c", 'exec nice -n 10 "$@" &', "sh", *command],
+        ["/bin/sh", "-c", f'exec nice -n 10 "$@" & echo "$!" >{START_FILE} || :', "sh", *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

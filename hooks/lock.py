@@ -1,7 +1,10 @@
-"""Who the worker is: the lock decides, the pid file only tells the shim cheaply.
+"""Who the worker is: the lock decides, the files only tell the shim cheaply.
 
-A killed worker leaves its pid file behind and the number may be given to another process;
-the lock dies with its holder. Standard library only.
+``worker.pid``    the holder of the lock; a killed one leaves it behind
+``worker.start``  a process that was started and may not hold the lock yet. An interpreter needs
+                  a tenth of a second to get there, and a rebase commits 30 times meanwhile.
+
+A pid may be given to another process; the lock dies with its holder. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Self
 
 LOCK_FILE = "worker.lock"
 PID_FILE = "worker.pid"
+START_FILE = "worker.start"
 
 # A probe (see `worker_alive`) holds the lock for microseconds. A worker that starts in that
 # moment must not take the probe for another worker and leave, so it asks a few times.
@@ -36,12 +40,13 @@ def _open_locked(path: Path) -> int | None:
     return fd
 
 
-def read_pid(state_dir: Path) -> int | None:
+def read_pid(state_dir: Path, name: str = PID_FILE) -> int | None:
     """What the pid file says, whether or not that process lives."""
     try:
-        return int((state_dir / PID_FILE).read_bytes())
+        pid = int((state_dir / name).read_bytes())
     except (OSError, ValueError):
         return None
+    return pid if pid > 0 else None
 
 
 def worker_alive(state_dir: Path) -> int | None:
@@ -65,10 +70,37 @@ def worker_alive(state_dir: Path) -> int | None:
     return None
 
 
+def worker_starting(state_dir: Path) -> int | None:
+    """The pid of a worker that was started and still lives, whether or not it has the lock."""
+    pid = read_pid(state_dir, START_FILE)
+    if pid is None:
+        return None
+    try:
+        os.kill(pid, 0)
+        # By its working folder it is told from another process with an old pid.
+        if not Path("/proc/self/cwd").exists() or Path(f"/proc/{pid}/cwd").samefile(state_dir):
+            return pid
+    except OSError:
+        pass
+    return None
+
+
+def withdraw(state_dir: Path) -> None:
+    """Stop telling the hooks that this process is about to be the worker.
+
+    A process that does not get the lock asks for it once more after this: a hook that saw it
+    before has left its event to it, and a hook that comes later does not see it.
+    """
+    if read_pid(state_dir, START_FILE) == os.getpid():
+        with contextlib.suppress(OSError):
+            (state_dir / START_FILE).unlink(missing_ok=True)
+
+
 class WorkerLock:
     """Held by the one worker of a repository; as a context it also keeps the pid file."""
 
     def __init__(self, state_dir: Path, fd: int) -> None:
+        self._state_dir = state_dir
         self._pid_file = state_dir / PID_FILE
         self._lock_file = state_dir / LOCK_FILE
         self._fd = fd
@@ -100,9 +132,10 @@ class WorkerLock:
 
     def __enter__(self) -> Self:
         os.register_at_fork(after_in_child=self._forked)
-        fresh = self._pid_file.with_name(f"{PID_FILE}.{os.getpid()}")
+        fresh = self._pid_file.with_name(f".{PID_FILE}.{os.getpid()}")
         fresh.write_text(f"{os.getpid()}\n")
         fresh.replace(self._pid_file)
+        withdraw(self._state_dir)  # in this order: a hook sees the one or the other
         return self
 
     def __exit__(

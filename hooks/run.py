@@ -1,7 +1,8 @@
 """``git-copilot-hook``: what the pre-commit framework runs. Standard library only.
 
 Records the event, wakes the worker, prints nothing and always exits 0: in post-checkout any
-other status would make ``git checkout`` fail.
+other status would make ``git checkout`` fail. With ``--secrets`` it looks at what is about to be
+committed instead (check.py).
 """
 
 from __future__ import annotations
@@ -19,15 +20,21 @@ from git_copilot.hooks.events import HOOKS, Event
 from git_copilot.hooks.launch import record_interpreter, recorded_interpreter, start_worker
 from git_copilot.hooks.spool import Spool
 
+SECRETS = "--secrets"
 STATE_FOLDER = "copilot"  # as in index.git, which would cost the import of GitPython
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Record one event. ``--stage HOOK`` names the hook, else pre-commit's variables do."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == [SECRETS]:
+        from git_copilot.hooks.check import main as check
+
+        return check(argv[1:])
     # The one broad except of this room. There is no boundary to report to: git's output is
     # not ours, and the catch-up at query time mends whatever a lost event would have done.
     with contextlib.suppress(Exception):
-        _record(sys.argv[1:] if argv is None else argv, os.environ)
+        _record(argv, os.environ)
     return 0
 
 

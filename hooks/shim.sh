@@ -11,8 +11,10 @@
   CDPATH= cd -- "$c/copilot" || exit 0
   IFS= read -r py <python && [ -x "$py" ] || exit 0
   printf '%s\t-\t%s\t%s\n' "$h" "$v" "$*" >>spool/events || exit 0
-  if read -r p <worker.pid && kill -0 "$p" &&
-    { [ ! -e /proc/self/cwd ] || [ "/proc/$p/cwd" -ef . ]; }; then exit 0; fi
+  for f in worker.pid worker.start; do # by its folder it is told from another with an old pid
+    read -r p <$f && kill -0 "$p" && { [ "/proc/$p/cwd" -ef . ] || { [ ! -e /proc/self/cwd ] &&
+      ps -o args= -p "$p" | grep -q git_copilot; }; } && exit 0
+  done
   unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_OBJECT_DIRECTORY GIT_PREFIX \
     GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_CONFIG GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT \
     GIT_NAMESPACE GIT_INTERNAL_SUPER_PREFIX GIT_QUARANTINE_PATH GIT_SHALLOW_FILE GIT_GRAFT_FILE \
@@ -24,5 +26,6 @@
     GIT_OPTIONAL_LOCKS=0 GIT_NO_LAZY_FETCH=1 exec nice -n 10 \
       "$py" -P -m git_copilot.assistant.background "$PWD"
   } 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
+  echo "$!" >worker.start
 ) </dev/null >/dev/null 2>&1 || :
 # <<< git-copilot <<<

@@ -2,8 +2,7 @@
 
 ``spool/events``       appended to by every hook, one line each
 ``spool/claimed-<n>``  events that the worker has renamed away; read, then deleted
-``spool/jobs.json``    the queue, and how far each claimed file has been read into it
-``spool/set-aside.jsonl``  jobs that kept failing
+``spool/jobs.json``, ``spool/set-aside.jsonl``  see `queue`
 
 Every step is one rename, one unlink or one append, so a kill between any two leaves a state
 from which :meth:`Spool.collect` continues. Nothing is synced to the disk: after a power cut
@@ -13,16 +12,25 @@ the catch-up at query time does what a lost hint would have done. Standard libra
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from git_copilot.hooks.events import Event, decode_all, encode
-from git_copilot.hooks.plan import JOB_KINDS, Job, merge, plan
+from git_copilot.hooks.plan import Job, plan
+from git_copilot.hooks.queue import (
+    QueuedJob,
+    SetAside,
+    State,
+    ask,
+    bury,
+    dump_set_aside,
+    dump_state,
+    load_set_aside,
+    load_state,
+)
 
 MAX_EVENTS = 10_000
 MAX_BYTES = 1 << 20  # about twice MAX_EVENTS lines; shim.sh names the same bound
@@ -34,38 +42,12 @@ STALE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class QueuedJob:
-    """A job with its history: ``attempts`` counts starts, also those that a kill ended."""
-
-    job: Job
-    attempts: int = 0
-    error: str = ""
-    running_since: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """A job that was given up, and why."""
-
-    kind: str
-    git_dir: str
-    attempts: int
-    error: str
-    time: float
-
-
-@dataclass(frozen=True, slots=True)
 class Collected:
-    """How many new events were claimed, and how many lines were malformed and dropped."""
+    """How many new events were claimed, and how many could not be read (torn lines, a file that
+    belongs to somebody else): for those every worktree is looked at."""
 
     events: int = 0
     malformed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    jobs: tuple[QueuedJob, ...] = ()
-    merged: dict[str, int] = field(default_factory=dict)
 
 
 class Spool:
@@ -82,7 +64,8 @@ class Spool:
     def prepare(self) -> None:
         """Create the folder; sweep out half-written files that kills left long ago."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for path in self._folder.glob(".*"):
+        half_written = (*self._folder.glob(".*"), *self._folder.parent.glob(".*.[0-9]*"))
+        for path in half_written:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < time.time() - STALE_S:
                     path.unlink()
@@ -122,47 +105,75 @@ class Spool:
     def set_aside(self) -> list[SetAside]:
         """The jobs that were given up, oldest first, one entry for each job."""
         try:
-            lines = self._aside.read_text("utf-8", "surrogateescape").splitlines()
+            text = self._aside.read_text("utf-8", "surrogateescape")
         except OSError:
             return []
-        entries: dict[tuple[str, str], SetAside] = {}
-        for line in lines:
-            try:
-                entry = SetAside(**json.loads(line))
-            except (ValueError, TypeError):
-                continue  # torn by a full disk
-            entries.pop((entry.kind, entry.git_dir), None)
-            entries[entry.kind, entry.git_dir] = entry
-        return list(entries.values())
+        return load_set_aside(text, self._common_dir)
+
+    def retry(self) -> int:
+        """Ask for everything that was given up once more; how many jobs that were.
+
+        They are reported until they succeed. Start a worker afterwards.
+
+        :raises OSError: the spool cannot be written.
+        """
+        entries = self.set_aside()
+        for git_dir in dict.fromkeys(entry.git_dir for entry in entries):
+            self.append(Event("retry", git_dir))
+        return len(entries)
+
+    def waiting_since(self) -> float | None:
+        """When the oldest of what waits came, in seconds since the epoch, as far as files tell."""
+        times = [entry.queued for entry in self._load().jobs if entry.queued]
+        with contextlib.suppress(OSError):
+            # Its first event may be older: an append leaves no trace of the one before.
+            times.append(self._events.stat().st_mtime)
+        return min(times, default=None)
 
     def clear_set_aside(self, job: Job | None = None) -> int:
         """Forget what was given up (or only ``job``) and say how many entries went."""
         entries = self.set_aside()
         kept = [e for e in entries if job and (e.kind, e.git_dir) != (job.kind, job.git_dir)]
         if len(kept) < len(entries):
-            _write(self._aside, "".join(f"{json.dumps(asdict(e))}\n" for e in kept).encode())
+            _write(self._aside, dump_set_aside(kept, self._common_dir))
         return len(entries) - len(kept)
 
     # -- what the worker uses, under its lock --------------------------------------------
 
-    def collect(self) -> Collected:
-        """Claim new events and add their jobs to the queue."""
-        names = [int(path.name.partition("-")[2]) for path in self._claimed()]
-        if self._events.is_file():
-            # Never a number that was used before: `merged` may still tell of that file.
-            number = max(time.time_ns(), *(n + 1 for n in names), 0)
-            self._events.rename(self._folder / f"claimed-{number}")
+    def recover(self) -> None:
+        """Take over from a worker that may have been killed. To be called once, first."""
         state = self._load()
-        files = {path.name: _read_from(path, 0) for path in self._claimed()}
-        merged = {name: len(data) for name, data in files.items()}
-        if merged == state.merged:
+        buried = bury(state)
+        if state.damaged:
+            buried = State(ask((), self._everything(), time.time()))
+        if buried != state:
+            self._save(buried)
+
+    def collect(self) -> Collected:
+        """Claim new events and add their jobs to the queue.
+
+        What an earlier worker claimed and could not queue (a full disk) comes first; only then
+        is more claimed, so that failing again and again piles up nothing.
+        """
+        state = self._load()
+        files, lost = self._read_claimed()
+        unread = any(len(data) != state.merged.get(name) for name, data in files.items())
+        if not lost and not unread and self._events.is_file():
+            # Never a number that was used before: `merged` may still tell of that file.
+            numbers = (int(name.partition("-")[2]) + 1 for name in files)
+            name = f"claimed-{max(time.time_ns(), *numbers, 0)}"
+            self._events.rename(self._folder / name)
+            files, lost = self._read_claimed()
+        merged = _sizes(files)
+        if merged == state.merged and not lost:
             return Collected()
-        unread = b"".join(data[state.merged.get(name, 0) :] for name, data in files.items())
-        events, bad = decode_all(_last_lines(unread, MAX_EVENTS), self._common_dir)
-        queued = {entry.job: entry for entry in state.jobs}
-        jobs = merge(queued, plan(events, self._common_dir))
-        self._save(_State(tuple(queued.get(job, QueuedJob(job)) for job in jobs), merged))
-        return Collected(len(events), bad)
+        new = b"".join(data[state.merged.get(name, 0) :] for name, data in files.items())
+        events, bad = decode_all(_last_lines(new, MAX_EVENTS), self._common_dir)
+        jobs = plan(events, self._common_dir)
+        if bad or lost:
+            jobs = (*jobs, *self._everything())
+        self._save(State(ask(state.jobs, jobs, time.time()), merged))
+        return Collected(len(events), bad + lost)
 
     def settle(self) -> bool:
         """Delete claimed files that are fully read; ``False`` when one has grown meanwhile."""
@@ -177,15 +188,9 @@ class Spool:
         return True
 
     def start(self, job: Job) -> None:
-        """Count the attempt before it is made: a job may take the worker down with it."""
-        state = self._load()
-        jobs = (  # a mark that a killed worker left behind goes, too
-            replace(entry, attempts=entry.attempts + 1, running_since=time.time())
-            if entry.job == job
-            else replace(entry, running_since=None)
-            for entry in state.jobs
-        )
-        self._save(replace(state, jobs=tuple(jobs)))
+        """Mark a job as running before it runs: it may take the worker down with it."""
+        now = time.time()
+        self._update(job, lambda entry: replace(entry, running_since=now))
 
     def finish(self, job: Job) -> None:
         """Take a done job off the queue, and off the list of those given up."""
@@ -194,21 +199,24 @@ class Spool:
 
     def fail(self, job: Job, error: str) -> None:
         """Leave a job queued for another attempt."""
-        self._update(job, lambda entry: replace(entry, error=error, running_since=None))
+        self._update(
+            job,
+            lambda entry: replace(
+                entry, attempts=entry.attempts + 1, error=error, running_since=None
+            ),
+        )
 
     def interrupt(self, job: Job) -> None:
         """The attempt was stopped from outside and does not count."""
-        self._update(
-            job, lambda entry: replace(entry, attempts=entry.attempts - 1, running_since=None)
-        )
+        self._update(job, lambda entry: replace(entry, running_since=None))
 
     def give_up(self, entry: QueuedJob, error: str) -> None:
         """Set a job aside, so that it no longer stands in the way of the others."""
         kind, git_dir = entry.job.kind, entry.job.git_dir
-        given_up = SetAside(kind, git_dir, entry.attempts, error, time.time())
+        tries = entry.attempts + entry.deaths
+        given_up = SetAside(kind, git_dir, tries, error, time.time())
         kept = [e for e in self.set_aside() if (e.kind, e.git_dir) != (kind, git_dir)]
-        lines = [f"{json.dumps(asdict(e))}\n" for e in (*kept, given_up)]
-        _write(self._aside, "".join(lines).encode())
+        _write(self._aside, dump_set_aside((*kept, given_up), self._common_dir))
         self._update(entry.job, lambda _: None)
 
     # -- files ---------------------------------------------------------------------------
@@ -223,32 +231,37 @@ class Spool:
         changed = (change(entry) if entry.job == job else entry for entry in state.jobs)
         self._save(replace(state, jobs=tuple(entry for entry in changed if entry is not None)))
 
-    def _load(self) -> _State:
-        """The queue; empty when the file is missing or damaged (hints may be lost)."""
+    def _load(self) -> State:
         try:
-            data = json.loads(self._jobs.read_bytes())
-            jobs = tuple(_queued(entry) for entry in data["jobs"])
-            merged = {str(name): int(size) for name, size in data["merged"].items()}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return _State()
-        return _State(jobs, merged)
+            data = self._jobs.read_bytes()
+        except OSError:
+            return State()
+        return load_state(data, self._common_dir)
 
-    def _save(self, state: _State) -> None:
-        jobs = [{**asdict(entry), **asdict(entry.job)} for entry in state.jobs]
-        for entry in jobs:
-            del entry["job"]
-        _write(self._jobs, json.dumps({"jobs": jobs, "merged": state.merged}).encode())
+    def _save(self, state: State) -> None:
+        _write(self._jobs, dump_state(state, self._common_dir))
+
+    def _read_claimed(self) -> tuple[dict[str, bytes], int]:
+        """The claimed files by name, and how many belong to somebody who lets nobody else read
+        them (git was run as another user): those are deleted, since they cannot be used."""
+        files, lost = {}, 0
+        for path in self._claimed():
+            try:
+                files[path.name] = path.read_bytes()
+            except PermissionError:
+                path.unlink()
+                lost += 1
+        return files, lost
+
+    def _everything(self) -> tuple[Job, ...]:
+        """The jobs for when it is not known what happened: every worktree has moved."""
+        linked = sorted((Path(self._common_dir) / "worktrees").glob("*/HEAD"))
+        git_dirs = (self._common_dir, *(str(head.parent) for head in linked))
+        return plan((Event("unknown", git_dir) for git_dir in git_dirs), self._common_dir)
 
 
-def _queued(entry: dict[str, Any]) -> QueuedJob:
-    if entry["kind"] not in JOB_KINDS:
-        raise ValueError(entry["kind"])
-    return QueuedJob(
-        Job(entry["kind"], str(entry["git_dir"])),
-        int(entry["attempts"]),
-        str(entry["error"]),
-        entry["running_since"],
-    )
+def _sizes(files: dict[str, bytes]) -> dict[str, int]:
+    return {name: len(data) for name, data in files.items()}
 
 
 def _read_from(path: Path, offset: int) -> bytes:

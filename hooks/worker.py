@@ -16,13 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from git_copilot.hooks.lock import WorkerLock, worker_alive
+from git_copilot.hooks.lock import WorkerLock, withdraw, worker_alive
 from git_copilot.hooks.plan import Job
-from git_copilot.hooks.spool import QueuedJob, Spool
+from git_copilot.hooks.queue import DIED, QueuedJob
+from git_copilot.hooks.spool import Spool
 
 __all__ = ["QueueState", "Stopped", "detach", "queue_state", "run_worker", "worker_alive"]
 
 Handlers = Mapping[str, Callable[[Job], None]]
+# A worker that was killed while it ran a job: one death tells nothing, since machines are
+# switched off; what keeps doing it takes its turn last, and is given up in the end.
+SUSPECT_DEATHS, MAX_DEATHS = 2, 10
 REBASE_FOLDERS = ("rebase-merge", "rebase-apply")
 
 
@@ -75,7 +79,7 @@ def run_worker(
     """Work until the spool is empty; the process's exit status.
 
     A job whose handler raises is tried ``max_attempts`` times in all, between the other jobs,
-    and then set aside. ``detached=False`` leaves this process's session, files, priority,
+    and then set aside; so is one that has killed `MAX_DEATHS` workers. ``detached=False`` leaves this process's session, files, priority,
     signals and folder alone.
     """
     state_dir = state_dir.absolute()
@@ -84,7 +88,7 @@ def run_worker(
     spool = Spool(state_dir)
     try:
         spool.prepare()
-        while (lock := WorkerLock.acquire(state_dir)) is not None:
+        while (lock := _acquire(state_dir)) is not None:
             with lock:
                 _Worker(spool, lock, handlers, log, max_attempts, pace or Pace()).drain()
                 if not lock.valid():
@@ -99,6 +103,14 @@ def run_worker(
             log.exception("the spool cannot be read or written")
             return 1
     return 0
+
+
+def _acquire(state_dir: Path) -> WorkerLock | None:
+    lock = WorkerLock.acquire(state_dir)
+    if lock is None:
+        withdraw(state_dir)
+        lock = WorkerLock.acquire(state_dir)
+    return lock
 
 
 def detach(state_dir: Path) -> None:
@@ -151,9 +163,13 @@ class _Worker:
 
     def drain(self) -> None:
         """Work until nothing is left, or until the state folder is gone."""
+        self._spool.recover()
+        for entry in self._spool.jobs():
+            if entry.deaths >= MAX_DEATHS:
+                self._give_up(entry)
         while self._lock.valid():
             self._collect()
-            queue = self._spool.jobs()
+            queue = self._in_turn()
             ready = next((entry for entry in queue if self._is_ready(entry)), None)
             if ready is not None:
                 self._attempt(ready)
@@ -162,10 +178,23 @@ class _Worker:
             elif self._spool.settle() and not self._spool.pending():
                 return
 
+    def _in_turn(self) -> list[QueuedJob]:
+        """The queue, with those last that would keep the others from their turn."""
+        deadly = {(e.kind, e.git_dir) for e in self._spool.set_aside() if e.error == DIED}
+
+        def suspect(entry: QueuedJob) -> bool:
+            known = (entry.job.kind, entry.job.git_dir) in deadly
+            return known or entry.deaths >= SUSPECT_DEATHS
+
+        return sorted(self._spool.jobs(), key=suspect)
+
     def _collect(self) -> None:
         new = self._spool.collect()
         if new.malformed:
-            self._log.warning("%d malformed lines in the spool were dropped", new.malformed)
+            self._log.warning(
+                "%d lines or files of the spool could not be read; every worktree is looked at",
+                new.malformed,
+            )
         if new.events:
             self._last_event = time.monotonic()
 
@@ -217,7 +246,7 @@ class _Worker:
             self._not_before[job] = time.monotonic() + pause
 
     def _give_up(self, entry: QueuedJob) -> None:
-        self._spool.give_up(entry, entry.error or "the worker died while it ran")
+        self._spool.give_up(entry, entry.error or DIED)
         self._not_before.pop(entry.job, None)
         self._log.error(
             "%s of %s was set aside after %d attempts",

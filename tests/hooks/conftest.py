@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gitrepo import GitRepo
 
@@ -124,3 +125,32 @@ def lab(repo, tmp_path):
 def silent():
     """:func:`quietly`, for tests that need no lab."""
     return quietly
+
+
+WORDS = "alpha beta gamma value name helper side util import return class self def app new first"
+
+
+@pytest.fixture(scope="session")
+def embedder_folder(tmp_path_factory):
+    """A static embedder over a few words: real, and loaded in a millisecond."""
+    from model2vec import StaticModel
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vocabulary = {word: i for i, word in enumerate(["[UNK]", *WORDS.split()])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    vectors = np.random.default_rng(0).normal(size=(len(vocabulary), 16)).astype(np.float32)
+    folder = tmp_path_factory.mktemp("embedder")
+    StaticModel(vectors, tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_embedder(embedder_folder, hermetic, tmp_path, monkeypatch):
+    """That embedder as the user's; no refresh starts, and no machine's models are seen."""
+    monkeypatch.setenv("GIT_COPILOT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    config = hermetic / ".gitconfig"
+    config.write_text(
+        f"{config.read_text()}[copilot]\n\tembedder = {embedder_folder}\n\trefreshCommits = 0\n"
+    )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from git_copilot.hooks import run
-from git_copilot.hooks.install import install, installed, uninstall
+from git_copilot.hooks.events import decode_all
+from git_copilot.hooks.install import install, uninstall
+from git_copilot.hooks.sources import installed
 from git_copilot.index.git import GitRepository
 
 ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "hooks/git-copilot-hook"
+PYTHON = f"{sys.executable} -m git_copilot.hooks.run"
 STAGES = ("post-commit", "post-merge", "post-checkout", "post-rewrite")
 CONFIG = """\
 repos:
@@ -30,7 +36,7 @@ repos:
 """
 
 
-@pytest.mark.parametrize(
+FIRINGS = (
     ("argv", "env", "expected"),
     [
         ([], {}, ("post-commit", ())),
@@ -49,8 +55,104 @@ repos:
         (["--stage=post-checkout", "a", "b", "1"], {}, ("post-checkout", ("a", "b", "1"))),
     ],
 )
+
+
+@pytest.mark.parametrize(*FIRINGS)
 def test_the_hook_is_told_from_option_or_environment(argv, env, expected):
     assert run.describe(argv, env) == expected
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Runs the console script as pre-commit does: silent and successful, whatever happens."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / ".dev"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+    def call(cwd: Path, *argv: str, **env: str) -> None:
+        done = subprocess.run(
+            [SCRIPT, *argv], cwd=cwd, env={**os.environ, **env}, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+    return call
+
+
+@pytest.fixture
+def light(script, tmp_path, monkeypatch):
+    """A Python with the base install only, as in pre-commit's own environment."""
+    python = tmp_path / "light/python3"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
+
+
+def spooled(lab) -> list[tuple[str, tuple[str, ...]]]:
+    path = lab.state / "spool/events"
+    data = path.read_bytes() if path.exists() else b""
+    return [(event.kind, event.args) for event in decode_all(data, str(lab.repo.git_dir))[0]]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["initialised", "unknown"])
+@pytest.mark.parametrize(*FIRINGS)
+def test_the_script_tells_what_python_tells(lab, script, light, argv, env, expected, known):
+    """By the shim where there is one, else by Python: the spool gets the same."""
+    if known:
+        lab.install()
+        lab.interpreter.write_text("#!/bin/sh\n")
+    script(lab.repo.path, *argv, **env)
+    assert spooled(lab) == ([expected] if expected else [])
+    assert known or not (lab.state / "python").exists()
+
+
+def test_the_script_needs_no_python_where_the_shim_is(lab, script, tmp_path):
+    lab.install()
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "nice", "find", "git"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    script(lab.repo.path, PATH=str(tools))
+    lab.settle()
+    assert [job["kind"] for job in lab.did()] == ["sync", "mine", "refresh"]
+
+
+def test_the_script_reports_a_linked_worktree_and_a_submodule_as_themselves(lab, script, tmp_path):
+    lab.install()
+    lab.interpreter.write_text("#!/bin/sh\n")
+    lab.repo.git("worktree", "add", "-q", "--detach", "--no-checkout", str(tmp_path / "trée"))
+    script(tmp_path / "trée")
+    script(tmp_path / "trée", GIT_DIR=str(lab.repo.git_dir / "worktrees/trée"))
+    assert (lab.state / "spool/events").read_bytes().split(b"\t")[2::3] == [
+        "worktrees/trée".encode(), "worktrees/trée".encode()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["outside", "no python", "linked"])
+def test_the_script_bears_what_it_finds(lab, script, light, tmp_path, where):
+    if where == "outside":
+        script(tmp_path)
+    elif where == "no python":
+        script(lab.repo.path, PATH="/nowhere")
+    else:
+        (tmp_path / "bin").mkdir()
+        link = tmp_path / "bin/git-copilot-hook"
+        link.symlink_to(os.path.relpath(SCRIPT, link.parent))
+        subprocess.run([link], cwd=lab.repo.path, check=True)
+        assert spooled(lab) == [("post-commit", ())]
+
+
+def test_other_calls_are_pythons_with_output_and_exit_code(script, tmp_path):
+    """What checks a commit must be able to refuse it."""
+    stand_in = tmp_path / "bin/python3"
+    stand_in.parent.mkdir()
+    stand_in.write_text('#!/bin/sh\necho "$*"\nexit 7\n')
+    stand_in.chmod(0o755)
+    done = subprocess.run(
+        [SCRIPT, "--stage", "pre-commit", "a b"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PATH": f"{stand_in.parent}:/usr/bin:/bin"}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (7, "")
+    assert done.stdout == "-P -m git_copilot.hooks.run --stage pre-commit a b\n"
 
 
 def test_the_hook_imports_only_the_standard_library():
@@ -112,18 +214,14 @@ def test_a_newline_in_the_path_creates_nothing_elsewhere(lab, monkeypatch):
     assert sorted(path.name for path in odd.iterdir()) == [".git"]
 
 
-@pytest.fixture
-def framework(lab, hermetic, monkeypatch):
+@pytest.fixture(params=[PYTHON, str(SCRIPT)], ids=["python", "script"])
+def framework(request, lab, hermetic, monkeypatch):
     """A repository where pre-commit runs `copilot-sync` in every stage."""
     pytest.importorskip("pre_commit")
     monkeypatch.setenv("PRE_COMMIT_HOME", str(hermetic / "pre-commit"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT / ".dev"))
     lab.repo.commit(
-        {
-            ".pre-commit-config.yaml": CONFIG.format(
-                id="copilot-sync", entry=f"{sys.executable} -m git_copilot.hooks.run"
-            )
-        }
+        {".pre-commit-config.yaml": CONFIG.format(id="copilot-sync", entry=request.param)}
     )
     stages = [flag for stage in STAGES for flag in ("-t", stage)]
     subprocess.run(
@@ -194,10 +292,19 @@ def test_the_manifest_is_valid_and_names_the_console_script():
     manifest = {
         hook["id"]: hook for hook in clientlib.load_manifest(ROOT / ".pre-commit-hooks.yaml")
     }
-    assert sorted(manifest) == ["copilot-refresh", "copilot-sync"]
+    recording = ("copilot-refresh", "copilot-sync")
+    assert set(recording) <= set(manifest)
     assert sorted(manifest["copilot-sync"]["stages"]) == sorted(STAGES)
     assert manifest["copilot-refresh"]["stages"] == ["post-merge"]
-    for hook in manifest.values():
+    for hook in (manifest[name] for name in recording):
         assert hook["entry"].split()[0] == "git-copilot-hook"
         assert (hook["always_run"], hook["pass_filenames"]) == (True, False)
     assert os.access(ROOT / "hooks/shim.sh", os.R_OK)
+
+
+def test_the_command_that_the_manifest_names_is_the_script():
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert configuration["tool"]["setuptools"]["script-files"] == [str(SCRIPT.relative_to(ROOT))]
+    assert SCRIPT.name not in configuration["project"]["scripts"]
+    assert SCRIPT.read_text().startswith("#!/bin/sh\n")
+    assert os.access(SCRIPT, os.X_OK)

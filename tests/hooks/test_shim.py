@@ -16,9 +16,10 @@ import pytest
 from git_copilot.hooks.block import template
 from git_copilot.hooks.install import install, uninstall
 from git_copilot.hooks.launch import INHERITED_VARIABLES, WORKER_MODULE
-from git_copilot.hooks.lock import worker_alive
+from git_copilot.hooks.lock import read_pid, worker_alive
 from git_copilot.hooks.spool import MAX_BYTES
-from git_copilot.index.git import REPOSITORY_VARIABLES, GitRepository
+from git_copilot.index.environment import REPOSITORY_VARIABLES
+from git_copilot.index.git import GitRepository
 
 
 def lines(lab) -> list[str]:
@@ -166,8 +167,39 @@ def test_a_stale_pid_that_another_process_got_does_not_fool_the_shim(lab):
     lab.settle()
     assert lab.did(kind="sync")
     (lab.state / "worker.pid").write_text(f"{os.getpid()}\n")
-    assert worker_alive(lab.state) is None
+    # (the worker that left a moment ago takes its file away before it lets go of the lock)
+    lab.until(lambda: worker_alive(lab.state) is None)
     assert not (lab.state / "worker.pid").exists()
+
+
+@pytest.mark.parametrize("proc", [True, False], ids=["proc", "no proc"])
+@pytest.mark.parametrize("name", ["worker.pid", "worker.start"])
+@pytest.mark.parametrize("who", ["worker", "stranger", "gone", "rubbish"])
+def test_who_counts_as_a_worker(lab, name, who, proc):
+    """By its folder where there is /proc, by its command line elsewhere (macOS)."""
+    lab.install()
+    lab.interpreter.write_text("#!/bin/sh\n: >>started\n")
+    if not proc:
+        hook = lab.repo.git_dir / "hooks/post-commit"
+        hook.write_text(hook.read_text().replace("/proc/", "/no-proc/"))
+    script = "sleep 20; : git_copilot" if who == "worker" else "sleep 20; :"
+    other = subprocess.Popen(
+        ["sh", "-c", script], cwd=lab.state if who == "worker" else "/", start_new_session=True
+    )
+    if who == "gone":
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
+    (lab.state / name).write_text("-1\n" if who == "rubbish" else f"{other.pid}\n")
+    lab.repo.git("commit", "-q", "--allow-empty", "-m", "x")
+    if who == "worker":
+        assert read_pid(lab.state, name) == other.pid  # else it would be another's, just started
+        assert not (lab.state / "started").exists()
+    else:
+        lab.until((lab.state / "started").exists)
+    assert lines(lab) == ["post-commit\t-\t.\t"]
+    if who != "gone":
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
 
 
 def test_a_linked_worktree_reports_itself_from_its_first_checkout_on(lab, tmp_path):

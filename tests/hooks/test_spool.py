@@ -83,14 +83,102 @@ def test_a_kill_at_any_step_of_claiming_loses_nothing(spool, state, step, monkey
     assert again.pending() == 0
 
 
-def test_a_started_job_survives_with_its_count(spool, state):
+def test_a_started_job_survives_and_a_kill_is_told_from_a_stop(spool, state):
     spool.append(event(state))
     spool.collect()
     spool.start(spool.jobs()[0].job)
     found = Spool(state).jobs()[0]
-    assert (found.attempts, found.running_since is not None) == (1, True)
+    assert (found.attempts, found.deaths, found.running_since is not None) == (0, 0, True)
     spool.interrupt(found.job)
-    assert (spool.jobs()[0].attempts, spool.jobs()[0].running_since) == (0, None)
+    spool.recover()
+    assert (spool.jobs()[0].deaths, spool.jobs()[0].running_since) == (0, None)
+    spool.start(found.job)
+    spool.recover()
+    spool.recover()
+    assert (spool.jobs()[0].deaths, spool.jobs()[0].running_since) == (1, None)
+    spool.fail(found.job, "no")
+    spool.append(event(state))
+    spool.collect()  # asked for anew: a new count of attempts, the same suspicion
+    assert (spool.jobs()[0].attempts, spool.jobs()[0].deaths) == (0, 1)
+
+
+def test_a_repository_that_was_moved_or_copied_works_on_its_own_queue(spool, state, tmp_path):
+    (state.parent / "worktrees/w").mkdir(parents=True)
+    for tree in ("", "worktrees/w"):
+        spool.append(event(state, tree))
+    spool.collect()
+    spool.give_up(spool.jobs()[1], "no")
+    moved = tmp_path / "moved" / ".git"
+    moved.parent.mkdir()
+    state.parent.rename(moved)
+    there = Spool(moved / "copilot")
+    assert [entry.job.git_dir for entry in there.jobs()] == [str(moved)] * 3
+    assert [entry.git_dir for entry in there.set_aside()] == [str(moved / "worktrees/w")]
+
+
+def test_what_cannot_be_queued_is_not_claimed_over_and_over(spool, state, monkeypatch):
+    """As on a full disk: events stay where the shim keeps them bounded."""
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "_save", full)
+        for number in range(5):
+            spool.append(event(state, f"worktrees/{number}"))
+            with pytest.raises(OSError, match="space"):
+                spool.collect()
+    assert len(list((state / "spool").glob("claimed-*"))) == 1
+    assert spool.pending() == 5
+    while spool.collect().events:
+        pass
+    assert [kind for kind in kinds(spool)] == ["sync"] * 5 + ["mine", "refresh"]
+
+
+@pytest.mark.parametrize("damage", ["torn line", "torn queue", "somebody else's"])
+def test_what_cannot_be_read_means_that_everything_may_have_moved(
+    spool, state, damage, monkeypatch
+):
+    (state.parent / "worktrees/w").mkdir(parents=True)
+    (state.parent / "worktrees/w/HEAD").write_text("ref: refs/heads/w\n")
+    if damage == "torn line":
+        (state / "spool/events").write_bytes(b"post-commit\t-\tworktr")
+    elif damage == "torn queue":
+        (state / "spool/jobs.json").write_bytes(b'{"jobs": [')
+    else:
+        (state / "spool/claimed-1").write_bytes(b"post-commit\t-\tworktrees/w\t\n")
+        read = type(state).read_bytes
+
+        def deny(path):  # root may read everything, so permissions would not do
+            if path.name.startswith("claimed"):
+                raise PermissionError(13, "Permission denied")
+            return read(path)
+
+        monkeypatch.setattr(type(state), "read_bytes", deny)
+    spool.recover()
+    spool.collect()
+    assert [(entry.job.kind, entry.job.git_dir) for entry in spool.jobs()] == [
+        ("sync", str(state.parent)), ("sync", str(state.parent / "worktrees/w")),
+        ("mine", str(state.parent)), ("refresh", str(state.parent)),
+    ]  # fmt: skip
+    assert not (state / "spool/claimed-1").exists()
+
+
+def test_what_was_given_up_is_tried_again_on_request(spool, state):
+    spool.append(event(state, "worktrees/w"))
+    spool.collect()
+    for entry in spool.jobs():
+        spool.give_up(entry, "no")
+    assert (spool.pending(), spool.retry()) == (0, 3)
+    spool.collect()
+    assert [(entry.job.kind, entry.job.git_dir) for entry in spool.jobs()] == [
+        ("sync", str(state.parent / "worktrees/w")), ("sync", str(state.parent)),
+        ("mine", str(state.parent)), ("refresh", str(state.parent)),
+    ]  # fmt: skip
+    assert len(spool.set_aside()) == 3
+    for entry in spool.jobs():
+        spool.finish(entry.job)
+    assert (spool.set_aside(), spool.retry()) == ([], 0)
 
 
 def test_damaged_files_are_survived(spool, state):

@@ -11,10 +11,11 @@ import sys
 
 import pytest
 
+from git_copilot.assistant import background
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.launch import start_worker, stop_worker
-from git_copilot.hooks.lock import PID_FILE, WorkerLock
-from git_copilot.hooks.worker import Pace, queue_state, run_worker, worker_alive
+from git_copilot.hooks.lock import PID_FILE, START_FILE, WorkerLock, worker_starting
+from git_copilot.hooks.worker import MAX_DEATHS, Pace, queue_state, run_worker, worker_alive
 
 LOG = logging.getLogger("test")
 PACE = Pace(backoff_s=0.01, poll_s=0.01)
@@ -110,24 +111,85 @@ def test_a_failure_that_passes_is_not_reported(lab, work):
     assert lab.spool.set_aside() == []
 
 
-def test_a_job_that_kills_the_worker_is_set_aside_too(lab, work):
-    """Poison that no handler can catch: the process dies, each time."""
-    lab.spool.prepare()
-    lab.spool.append(Event("post-commit", str(lab.repo.git_dir)))
-    script = (
-        "import os, signal, sys, logging; from pathlib import Path\n"
-        "from git_copilot.hooks.worker import run_worker\n"
-        "die = lambda job: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "run_worker(Path(sys.argv[1]), {'sync': die}, log=logging.getLogger())\n"
-    )
-    for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", script, lab.state], check=False)
+DEADLY = """
+import logging, os, signal, sys
+from pathlib import Path
+from git_copilot.hooks.worker import run_worker
+
+def die(job):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def note(job):
+    with (Path(sys.argv[1]) / "noted").open("a") as out:
+        out.write(job.kind + "\\n")
+
+handlers = {"sync": die, "mine": note, "refresh": note}
+run_worker(Path(sys.argv[1]), handlers, log=logging.getLogger())
+"""
+
+
+@pytest.fixture
+def die(lab):
+    """Runs a worker that is killed by its sync, and returns what else it did."""
+
+    def run(*, event: bool) -> list[str]:
+        noted = lab.state / "noted"
+        noted.unlink(missing_ok=True)
+        if event:
+            lab.spool.prepare()
+            lab.spool.append(Event("post-commit", str(lab.repo.git_dir)))
+        done = subprocess.run([sys.executable, "-c", DEADLY, lab.state], check=False)
         assert done.returncode == -signal.SIGKILL
         assert (lab.state / PID_FILE).exists()  # as after any kill
-    assert work(event=False) == ["mine", "refresh"]
+        return noted.read_text().split() if noted.exists() else []
+
+    return run
+
+
+def test_a_job_that_kills_the_worker_is_set_aside_too(lab, work, die):
+    """Poison that no handler can catch: the process dies, each time."""
+    assert die(event=True) == []
+    assert die(event=False) == []
+    # Twice is suspicious: the others come first now.
+    assert die(event=False) == ["mine", "refresh"]
+    for _ in range(MAX_DEATHS - 3):
+        assert die(event=False) == []
+    assert work(event=False) == []
     (entry,) = lab.spool.set_aside()
-    assert (entry.kind, entry.attempts) == ("sync", 3)
+    assert (entry.kind, entry.attempts) == ("sync", MAX_DEATHS)
     assert "died" in entry.error
+
+
+def test_poison_in_every_commit_starves_nobody_and_a_good_one_heals(lab, work, die):
+    turns = [die(event=True) for _ in range(MAX_DEATHS + 3)]
+    # Given up after MAX_DEATHS, it still goes last.
+    assert turns == [[], [], *[["mine", "refresh"]] * (MAX_DEATHS + 1)]
+    assert [(entry.kind, entry.attempts) for entry in lab.spool.set_aside()] == [
+        ("sync", MAX_DEATHS)
+    ]
+    assert work() == ["mine", "refresh", "sync"]
+    assert (lab.spool.jobs(), lab.spool.set_aside()) == ((), [])
+    assert work() == ["sync", "mine", "refresh"]
+
+
+def test_an_event_left_to_a_worker_that_is_not_needed_is_not_lost(lab, work, monkeypatch):
+    """A hook saw a worker starting and started none; that worker found the lock taken, and its
+    holder had looked at the spool for the last time."""
+    lab.spool.prepare()
+    (lab.state / START_FILE).write_text(f"{os.getpid()}\n")
+    monkeypatch.chdir(lab.state)  # by this a starting worker is known
+    acquire, asked = WorkerLock.acquire, []
+
+    def taken_once(state):
+        asked.append(worker_starting(state))
+        if len(asked) == 1:
+            lab.spool.append(Event("post-commit", str(lab.repo.git_dir)))
+            return None
+        return acquire(state)
+
+    monkeypatch.setattr(WorkerLock, "acquire", taken_once)
+    assert work(event=False) == ["sync", "mine", "refresh"]
+    assert asked[:2] == [os.getpid(), None]
 
 
 def test_a_second_worker_leaves_at_once(lab, work):
@@ -190,7 +252,7 @@ def test_status_sees_what_runs_and_a_stopped_job_is_done_later(lab):
     assert stop_worker(lab.state)
     state = queue_state(lab.state)
     assert (state.pending, state.running) == (3, None)
-    assert lab.spool.jobs()[0].attempts == 0
+    assert (lab.spool.jobs()[0].attempts, lab.spool.jobs()[0].deaths) == (0, 0)
     lab.behave(sleep=0)
     assert start_worker(lab.state)
     lab.settle()
@@ -215,3 +277,17 @@ def test_nothing_recorded_nothing_started(lab):
     assert not start_worker(lab.state)
     (lab.state / "python").unlink()
     assert not start_worker(lab.state)
+
+
+def test_the_log_is_rotated_and_bounded(lab, monkeypatch):
+    monkeypatch.setattr(background, "LOG_BYTES", 2_000)
+    lab.state.mkdir()
+    for stay in range(5):  # workers come and go
+        log = background.worker_log(lab.state, "worker")
+        for number in range(20):
+            log.info("stay %d, line %d: %s", stay, number, "x" * 40)
+        log.handlers[0].close()
+    files = sorted((lab.state / "log").iterdir())
+    assert [file.name for file in files] == ["worker.log", "worker.log.1", "worker.log.2"]
+    assert all(file.stat().st_size <= 2_000 for file in files)
+    assert "stay 4, line 19" in files[0].read_text()

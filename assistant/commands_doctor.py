@@ -1,0 +1,55 @@
+"""``doctor``: what works, what does not, and the command that mends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from git_copilot.assistant.cli import Host
+from git_copilot.assistant.doctor import examine
+from git_copilot.hooks.launch import start_worker
+from git_copilot.hooks.spool import Spool
+from git_copilot.index.errors import OK, USER_PROBLEM
+from git_copilot.index.git import GitRepository
+
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of findings.")
+@click.option("--retry", is_flag=True, help="First try again what was given up.")
+@click.option("--thorough", is_flag=True, help="Check all of a large database.")
+@click.pass_obj
+def doctor_command(host: Host, /, as_json: bool, retry: bool, thorough: bool) -> int:
+    """Say what works here, what does not, and how to mend it. Exit status 1 when something fails.
+
+    Works in any repository, and outside of one.
+    """
+    terminal = host.terminal
+    if retry:
+        terminal.note(_retry())
+    findings = examine(thorough=thorough)
+    if as_json:
+        terminal.echo(json.dumps([dataclasses.asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            level = f"{finding.level:<6}"
+            if terminal.colour:
+                level = click.style(level, fg=COLOURS[finding.level])
+            mend = f"; mend: {finding.mend}" if finding.mend else ""
+            terminal.echo(f"{level}{finding.check:<13}{finding.message}{mend}")
+    failed = any(finding.level == "fail" for finding in findings)
+    return USER_PROBLEM if failed else OK
+
+
+def _retry() -> str:
+    """Queue again what was given up and start a worker; what there was to do, in words."""
+    state = GitRepository.discover().state_dir
+    count = Spool(state).retry()
+    if count == 0:
+        return "nothing was given up"
+    started = start_worker(state)
+    jobs = "one job is" if count == 1 else f"{count} jobs are"
+    return f"{jobs} tried again" + ("" if started else " by the worker that runs")

@@ -1,0 +1,282 @@
+"""What ``git copilot doctor`` finds: git's side from `hooks`, and the index, models and settings.
+
+Imports nothing heavy and mends nothing, so that it answers in a moment whatever is broken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from git_copilot.assistant import adapters, client
+from git_copilot.assistant.boundary import package_version
+from git_copilot.assistant.config import (
+    HARMLESS,
+    REPOSITORY_DEFAULTS,
+    Settings,
+    cache_dir,
+    load_settings,
+    parse_settings,
+)
+from git_copilot.assistant.models import resolve_model
+from git_copilot.assistant.status import is_fresh
+from git_copilot.hooks.backlog import examine_backlog
+from git_copilot.hooks.doctor import Finding, Level, examine_git, examine_hooks
+from git_copilot.index import store
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import CopilotError, GitError, ModelError, NotARepository
+from git_copilot.index.git import GitRepository
+
+REBUILD = "git copilot index --rebuild"
+# A quick_check reads every page; what does not end by then is left to --thorough.
+CHECK_SECONDS, BUSY_SECONDS = 0.3, 0.5
+STEPS = 10_000  # of SQLite's machine between two looks at the clock
+SERVER_SECONDS = 0.5
+LOW_MB, FULL_MB = 1000, 50
+# Settings that are not in Settings: here the action of the secrets hook (hooks.check).
+CHOICES = {"secrets": ("warn", "refuse")}
+SNAPSHOT = "vectors.faiss"  # as in index.vectors, which would cost the import of FAISS
+
+
+def examine(*, thorough: bool = False) -> list[Finding]:
+    """Everything that can be said of this place: in a repository, in one that was never
+    initialised, or outside of any. ``thorough`` sets no time limit to the database's check."""
+    try:
+        repo = GitRepository.discover()
+    except NotARepository as exc:
+        found = [Finding("repository", "warn", exc.message, "cd into a repository")]
+        return [*found, *_server(), *_disk(cache_dir())]
+    except GitError as exc:
+        return [_vetoed(exc)]
+    return list(_in_repository(repo, thorough))
+
+
+def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[Finding]:
+    place = repo.root or repo.git_dir
+    known = (repo.state_dir / DATABASE_NAME).exists()
+    if known:
+        yield Finding("repository", "ok", f"{place}, known in {repo.state_dir}")
+    else:
+        told = f"git-copilot does not know {place} yet"
+        yield Finding("repository", "warn", told, "git copilot init")
+    if repo.state_dir.is_dir():
+        yield from examine_hooks(repo, package_version())
+        yield from examine_backlog(repo)
+    else:
+        yield examine_git(repo)
+    problems = list(_settings(repo))
+    yield from problems or [Finding("settings", "ok", "all known and of the right kind")]
+    settings = Settings()
+    with contextlib.suppress(CopilotError):
+        settings = load_settings(repo)
+    if known:
+        yield from _database(repo, settings, thorough)
+    yield from _models(settings)
+    yield from _server()
+    yield from _disk(repo.state_dir, cache_dir())
+
+
+def _vetoed(exc: GitError) -> Finding:
+    """Git itself refuses to work here."""
+    place = re.search(r"dubious ownership in repository at '(.*?)'", exc.message)
+    if place is None:
+        return Finding("repository", "fail", exc.message, exc.hint)
+    told = f"{place[1]} belongs to another user, so git refuses to work there"
+    return Finding(
+        "repository", "fail", told, f"git config --global --add safe.directory '{place[1]}'"
+    )
+
+
+def _settings(repo: GitRepository) -> Iterator[Finding]:
+    """Misspelt and malformed settings, each with the scope in which it stands."""
+    known = {
+        name.replace("_", ""): name for name in (*CHOICES, *(f.name for f in fields(Settings)))
+    }
+    _, out, _ = repo.try_run("config", "-z", "--show-scope", "--get-regexp", r"^copilot\.")
+    records = os.fsdecode(out).split("\0")
+    for scope, record in zip(records[::2], records[1::2], strict=False):
+        name, _, value = record.partition("\n")
+        key = name.removeprefix("copilot.").lower()
+        unset = f"git config --{scope} --unset {name}"
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            guess = f"; {_spelt(known[near[0]])} is meant?" if near else ""
+            yield Finding("settings", "warn", f"{name} is no setting of ours{guess}", unset)
+        elif key in CHOICES and value not in CHOICES[key]:
+            told = f"{name} is {value!r}, not {' or '.join(CHOICES[key])}"
+            yield Finding("settings", "fail", told, unset)
+        else:
+            try:
+                parse_settings({key: value})
+            except CopilotError as exc:
+                yield Finding("settings", "fail", exc.message, unset)
+    yield from _committed(repo, known)
+
+
+def _committed(repo: GitRepository, known: dict[str, str]) -> Iterator[Finding]:
+    """What a committed `.gitcopilot` says in vain."""
+    blob = f"HEAD:{REPOSITORY_DEFAULTS}"
+    if repo.resolve(blob) is None:
+        return
+    code, _, message = repo.try_run("config", "-z", f"--blob={blob}", "--list")
+    if code:
+        told = f"{REPOSITORY_DEFAULTS} is not read: {message.removeprefix('fatal: ')}"
+        yield Finding("settings", "warn", told, f"mend and commit {REPOSITORY_DEFAULTS}")
+    for key, value in repo.config_of_blob(blob, "copilot").items():
+        mend = f"git config -f {REPOSITORY_DEFAULTS} --unset copilot.{key}"
+        if key not in HARMLESS:
+            why = "counts only in your own configuration" if key in known else "is no setting"
+            told = f"{REPOSITORY_DEFAULTS}: copilot.{key} {why}"
+            yield Finding("settings", "warn", told, mend)
+            continue
+        try:
+            parse_settings({key: value})
+        except CopilotError as exc:
+            yield Finding("settings", "fail", f"{REPOSITORY_DEFAULTS}: {exc.message}", mend)
+
+
+def _spelt(field: str) -> str:
+    """A setting as the manual writes it."""
+    return "copilot." + re.sub(r"_(\w)", lambda found: found[1].upper(), field)
+
+
+def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterator[Finding]:
+    path = repo.state_dir / DATABASE_NAME
+    whole = _integrity(path, thorough)
+    yield whole
+    if whole.level != "ok":
+        return
+    try:
+        with Database(path) as db:
+            yield _level(repo, db)
+            counts = store.view_counts(db, repo.view_name, settings.embedder)
+            told = (
+                f"{counts['files']} files, {counts['chunks']} chunks, {counts['vectors']} vectors"
+            )
+            if counts["vectors"] < counts["chunks"]:
+                missing = counts["chunks"] - counts["vectors"]
+                told = f"{told}: {missing} chunks are found by words only"
+                yield Finding("vectors", "warn", told, "git copilot index")
+            else:
+                yield Finding("vectors", "ok", told)
+            yield _snapshot(repo.state_dir, db.identity)
+    except CopilotError as exc:
+        yield Finding("database", "fail", exc.message, _command(exc.hint))
+    warning = adapters.current_warning(repo.state_dir)
+    if warning is not None:
+        yield Finding("adapter", "warn", warning, "git copilot adapter rollback")
+
+
+def _integrity(path: Path, thorough: bool) -> Finding:
+    """Whether SQLite finds the file whole."""
+    size = f"{path.stat().st_size / 2**20:.0f} MB"
+    begun = time.monotonic()
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+    try:
+        if not thorough:
+            connection.set_progress_handler(lambda: time.monotonic() - begun > CHECK_SECONDS, STEPS)
+        check = "integrity_check" if thorough else "quick_check"
+        (answer,) = connection.execute(f"PRAGMA {check}(1)").fetchone()
+    except sqlite3.Error as exc:
+        if "interrupted" in str(exc):
+            told = f"{size}, not checked to the end; --thorough does that"
+            return Finding("database", "ok", told)
+        if "locked" in str(exc):
+            return Finding("database", "warn", f"{path} is busy", "try again in a moment")
+        return Finding("database", "fail", f"{path} is damaged ({exc})", REBUILD)
+    finally:
+        connection.close()
+    if answer != "ok":
+        first = " ".join(str(answer).split())[:200]
+        return Finding("database", "fail", f"{path} is damaged ({first})", REBUILD)
+    return Finding("database", "ok", f"{size}, whole")
+
+
+def _level(repo: GitRepository, db: Database) -> Finding:
+    tree = store.view_tree(db, repo.view_name)
+    if is_fresh(repo, tree):
+        return Finding("index", "ok", f"stands for HEAD ({(tree or 'nothing')[:12]})")
+    told = f"stands for {tree[:12] if tree else 'nothing'}, not for HEAD; the next query catches up"
+    return Finding("index", "warn", told, "git copilot index")
+
+
+def _snapshot(state: Path, identity: str) -> Finding:
+    """Whether the vectors' file can be what its facts say; FAISS is not asked."""
+    path = state / SNAPSHOT
+    if not path.exists():
+        return Finding("snapshot", "ok", "none yet: vectors are read from the database")
+    try:
+        facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        whole = path.stat().st_size == facts["bytes"] and path.open("rb").read(2) == b"Ix"
+        count, database = int(facts["vectors"]), facts["database"]
+    except (OSError, ValueError, KeyError, TypeError):
+        whole, count, database = False, 0, identity
+    if not whole:
+        told = f"{path} cannot be read; vectors are read from the database, which takes longer"
+        return Finding("snapshot", "warn", told, f"rm '{path}'  # it is made again")
+    if database != identity:
+        return Finding("snapshot", "ok", "of an older database; it is made again")
+    return Finding("snapshot", "ok", f"{count} vectors")
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    for check, name in (("model", settings.model), ("embedder", settings.embedder)):
+        try:
+            yield Finding(check, "ok", f"{name} in {resolve_model(name)}")
+        except ModelError as exc:
+            # Without an embedder, words and definitions are found all the same.
+            level: Level = "fail" if check == "model" else "warn"
+            yield Finding(check, level, exc.message, _command(exc.hint))
+
+
+def _server() -> Iterator[Finding]:
+    folder = client.runtime_dir()
+    with contextlib.suppress(OSError):
+        facts = folder.lstat()
+        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+            told = f"{folder} is not a private folder of yours: no server can start"
+            yield Finding("server", "warn", told, f"mv '{folder}' elsewhere")
+            return
+    connection = client.connect()
+    if connection is None:
+        yield Finding("server", "ok", "none runs; `complete` starts one")
+        return
+    connection.settimeout(SERVER_SECONDS)
+    answer = None
+    with contextlib.suppress(OSError, ValueError):
+        answer = client.exchange(connection, {"op": "status"})
+    if answer is None:
+        told = f"one runs and does not answer within {SERVER_SECONDS:g} s: busy, or stuck"
+        yield Finding("server", "warn", told, "git copilot serve --stop")
+    else:
+        yield Finding("server", "ok", f"process {answer.get('pid')} answers")
+
+
+def _disk(*folders: Path) -> Iterator[Finding]:
+    """Room where the state lies and where models do, or would."""
+    disks: dict[int, Path] = {}
+    for folder in folders:
+        while not folder.exists():
+            folder = folder.parent
+        disks.setdefault(folder.stat().st_dev, folder)
+    for folder in disks.values():
+        free = shutil.disk_usage(folder).free // 2**20
+        level: Level = "fail" if free < FULL_MB else "warn" if free < LOW_MB else "ok"
+        told = f"{free} MB free for {folder}"
+        yield Finding("disk", level, told, "" if level == "ok" else "free some disk space")
+
+
+def _command(hint: str) -> str:
+    """The command that a hint names, or the hint."""
+    found = re.search(r"`([^`]+)`", hint)
+    return found[1] if found else hint

@@ -1,0 +1,170 @@
+"""What `git copilot doctor` says of the spool and the worker: what waits, what runs, what failed.
+
+Looks, and mends nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from git_copilot.hooks.doctor import INSTALL, Finding
+from git_copilot.hooks.launch import recorded_interpreter
+from git_copilot.hooks.lock import START_FILE, read_pid, worker_alive, worker_starting
+from git_copilot.hooks.spool import MAX_BYTES, Spool
+from git_copilot.hooks.worker import SUSPECT_DEATHS, queue_state
+from git_copilot.index.git import GitRepository
+
+RETRY = "git copilot doctor --retry"
+WORK = "git copilot status --wait"
+# What runs or starts for longer than this is worth a look. Mining a long history takes minutes.
+LONG_RUN_S, LONG_START_S = 3600.0, 60.0
+# Events that wait longer while nobody works were left behind by a worker that could not start.
+LONG_WAIT_S = 60.0
+LOG_TAIL = 200_000  # bytes
+_RECORD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} ([A-Z]+) (.*)$")
+
+
+def examine_backlog(repo: GitRepository) -> Iterator[Finding]:
+    """The spool, the worker, what was given up, and the logs."""
+    state = repo.state_dir
+    spool = Spool(state)
+    yield _place(state)
+    yield _worker(state, spool)
+    for entry in spool.jobs():
+        if entry.deaths >= SUSPECT_DEATHS:
+            what = _named(repo, entry.job.kind, entry.job.git_dir)
+            told = f"{entry.deaths} workers in a row were killed while they ran {what}"
+            yield Finding("queue", "warn", told, f"see {state / 'log/worker.log'}")
+    for given_up in spool.set_aside():
+        what = _named(repo, given_up.kind, given_up.git_dir)
+        told = (
+            f"{what} was given up {_ago(given_up.time)} after {given_up.attempts} tries: "
+            f"{_one_line(given_up.error)}"
+        )
+        yield Finding("queue", "fail", told, RETRY)
+    for name in ("worker", "refresh"):
+        yield from _log(state / "log" / f"{name}.log")
+
+
+def _place(state: Path) -> Finding:
+    folder = state / "spool"
+    if not folder.is_dir():
+        what = "is not a folder" if os.path.lexists(folder) else "is missing"
+        mend = INSTALL if not os.path.lexists(folder) else f"mv '{folder}' elsewhere; {INSTALL}"
+        return Finding("spool", "fail", f"{folder} {what}: events are lost", mend)
+    for path in (state, folder, folder / "events"):
+        writable = os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY
+        if (path.exists() and not writable) or (path.name == "events" and path.is_dir()):
+            told = f"{path} cannot be written: events are lost"
+            return Finding("spool", "fail", told, f"chown -R \"$(id -un)\" '{state}'")
+    size = (folder / "events").stat().st_size if (folder / "events").exists() else 0
+    if size > MAX_BYTES // 2:
+        told = f"{size // 1024} KiB of events that nobody takes in (at most {MAX_BYTES // 1024})"
+        return Finding("spool", "warn", told, WORK)
+    return Finding("spool", "ok", f"{folder} takes events")
+
+
+def _worker(state: Path, spool: Spool) -> Finding:
+    """Whether somebody works on what waits."""
+    queue = queue_state(state)
+    starting, since = worker_starting(state), spool.waiting_since()
+    waiting = f"{queue.pending} waiting" + (f", the oldest {_ago(since)}" if since else "")
+    pid = worker_alive(state) and read_pid(state)
+    if pid and queue.running:
+        begun = queue.since or time.time()
+        told = f"process {pid} runs {queue.running.kind}, begun {_ago(begun)}; {waiting}"
+        if time.time() - begun > LONG_RUN_S:
+            return Finding("worker", "warn", told, f"kill {pid}  # it is taken up again later")
+        return Finding("worker", "ok", told)
+    if pid:
+        return Finding("worker", "ok", f"process {pid}; {waiting}")
+    if starting:
+        begun = (state / START_FILE).stat().st_mtime if (state / START_FILE).exists() else 0.0
+        told = f"process {starting} is starting since {_ago(begun)}; {waiting}"
+        slow = time.time() - begun > LONG_START_S
+        return Finding("worker", "warn" if slow else "ok", told, f"kill {starting}" if slow else "")
+    if not queue.pending:
+        return Finding("worker", "ok", "none runs, and nothing waits")
+    if recorded_interpreter(state) is None:
+        return Finding("worker", "fail", f"none can be started; {waiting}", INSTALL)
+    waits = since is not None and time.time() - since > LONG_WAIT_S
+    return Finding("worker", "warn" if waits else "ok", f"none runs; {waiting}", WORK)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    time: float
+    level: str
+    text: str
+
+
+def _log(path: Path) -> Iterator[Finding]:
+    """The last failure that a log tells of, and whether anything went well since."""
+    last: _Record | None = None
+    well = 0
+    for record in _records(path):
+        if "was set aside" in record.text:
+            continue  # the failure that led to it stands before
+        if record.level in ("ERROR", "CRITICAL"):
+            last, well = record, 0
+        elif record.level == "INFO":
+            well += 1
+    name = path.stem
+    if last is None:
+        if path.exists():
+            yield Finding("log", "ok", f"{name}: no failure in {path}")
+        return
+    told = f"{name}: {_ago(last.time)}: {last.text}"
+    if well:
+        yield Finding("log", "ok", f"{told}; {well} went well since")
+    else:
+        yield Finding("log", "warn", told, f"tail '{path}'")
+
+
+def _records(path: Path) -> Iterator[_Record]:
+    """The end of a log; a traceback is one record, of which the last line is told."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    current: _Record | None = None
+    for line in lines:
+        found = _RECORD.match(line)
+        if found:
+            if current is not None:
+                yield current
+            when = time.mktime(time.strptime(found[1], "%Y-%m-%d %H:%M:%S"))
+            current = _Record(when, found[2], found[3])
+        elif current is not None and line and not line[0].isspace():
+            head = current.text.partition(": ")[0] if ": " in current.text else current.text
+            if not line.startswith("Traceback"):
+                current = _Record(current.time, current.level, f"{head}: {_one_line(line)}")
+    if current is not None:
+        yield current
+
+
+def _named(repo: GitRepository, kind: str, git_dir: str) -> str:
+    """A job as a person would name it."""
+    if kind != "sync" or git_dir == str(repo.common_dir):
+        return kind
+    return f"{kind} of {os.path.relpath(git_dir, repo.common_dir)}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def _ago(moment: float) -> str:
+    """How long ago a time (seconds since the epoch) was."""
+    seconds = max(0.0, time.time() - moment)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

@@ -1,0 +1,253 @@
+"""What `git copilot doctor` says of git's side: which hooks lead to us, and who does the work.
+
+Looks, and mends nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from git_copilot.hooks import block
+from git_copilot.hooks.events import HOOKS
+from git_copilot.hooks.install import MANAGER_LINE, SOURCED_FILE
+from git_copilot.hooks.launch import INTERPRETER_FILE, WORKER_MODULE, worker_environment
+from git_copilot.hooks.sources import (
+    CONFIG_HOOKS_SINCE,
+    PRE_COMMIT_CONFIG,
+    Source,
+    config_hooks_work,
+    configured_stages,
+    git_version,
+    hooks_folder,
+    is_generated,
+    is_own,
+    manager_folder,
+    sources,
+)
+from git_copilot.index.git import GitRepository
+
+Level = Literal["ok", "warn", "fail"]
+
+OLDEST_GIT = (2, 30)  # where `rev-parse --end-of-options` came to mean what it says
+INSTALL = "git copilot install"
+# What the worker's jobs import; its own module is asked for by name.
+WORKER_NEEDS = ("git", "numpy", "faiss", "tree_sitter", "model2vec")
+ASK_SECONDS = 10.0
+_ASK = """
+import json, sys
+from importlib import metadata, util
+
+def there(name):
+    try:
+        return util.find_spec(name) is not None
+    except ImportError:
+        return False
+
+missing = [name for name in sys.argv[1:] if not there(name)]
+try:
+    version = metadata.version("git-copilot")
+except metadata.PackageNotFoundError:
+    version = ""
+print(json.dumps({"missing": missing, "version": version}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's.
+
+    ``check`` names what was looked at, for scripts; ``mend`` is the command that helps, empty
+    where nothing needs to be done.
+    """
+
+    check: str
+    level: Level
+    message: str
+    mend: str = ""
+
+
+def examine_hooks(repo: GitRepository, version: str) -> Iterator[Finding]:
+    """Git itself, the hooks, and the interpreter; ``version`` is that of the running command."""
+    yield examine_git(repo)
+    if repo.root is None:
+        yield Finding(
+            "hooks", "ok", "a bare repository: only pushes change it, which queries catch up with"
+        )
+    else:
+        folder = hooks_folder(repo)
+        found = sources(repo)
+        yield _folder(repo, folder)
+        for hook in HOOKS:
+            yield _event(repo, folder, hook, found[hook])
+        yield from _pre_commit(repo, folder, found)
+        yield from _shims(repo, folder, found)
+    yield interpreter(repo.state_dir, version)
+
+
+def shown(repo: GitRepository, path: Path) -> str:
+    """A path as a person in the working tree would write it."""
+    base = repo.root
+    return str(path.relative_to(base)) if base and path.is_relative_to(base) else str(path)
+
+
+def examine_git(repo: GitRepository) -> Finding:
+    """Git's version, and what of it matters here."""
+    number = os.fsdecode(repo.run("version")).removeprefix("git version ").strip()
+    if git_version(repo) < OLDEST_GIT:
+        oldest = ".".join(map(str, OLDEST_GIT))
+        return Finding("git", "warn", f"git {number} is older than {oldest}", "install a newer git")
+    where = "files or the configuration"
+    if not config_hooks_work(repo):
+        since = ".".join(map(str, CONFIG_HOOKS_SINCE))
+        where = f"files only (in the configuration from {since} on)"
+    return Finding("git", "ok", f"git {number}: hooks in {where}")
+
+
+def _folder(repo: GitRepository, folder: Path) -> Finding:
+    place = shown(repo, folder)
+    if is_own(repo, folder):
+        return Finding("hooks", "ok", f"hooks lie in {place}")
+    # "local<TAB>file:.git/config<TAB>value"
+    code, out, _ = repo.try_run("config", "--show-scope", "--get", "core.hooksPath")
+    scope = os.fsdecode(out).split("\t")[0] if code == 0 else "?"
+    manager = ", husky's" if folder.name == "_" and folder.parent.name == ".husky" else ""
+    told = f"core.hooksPath is {place} ({scope} configuration{manager})"
+    if folder.exists() and not folder.is_dir():
+        return Finding("hooks", "warn", f"hooks are switched off: {told}; queries catch up")
+    return Finding("hooks", "ok", f"{told}: not ours to edit")
+
+
+def _event(repo: GitRepository, folder: Path, hook: str, ways: list[Source]) -> Finding:
+    """What fires for one of git's hooks."""
+    if ways:
+        told = " and ".join(f"{way.via} ({shown(repo, Path(way.place))})" for way in ways)
+        beside = _beside(folder, hook, ways)
+        return Finding("hooks", "ok", f"{hook}: {told}{f', beside {beside}' if beside else ''}")
+    path = folder / hook
+    if (
+        path.is_file()
+        and not os.access(path, os.X_OK)
+        and block.note(path.read_bytes()) is not None
+    ):
+        told = f"{hook}: {shown(repo, path)} has our lines and is switched off"
+        return Finding("hooks", "warn", told, f"chmod +x '{path}'")
+    beside = _beside(folder, hook, ways)
+    told = f"{hook}: nothing leads to us{f', only to {beside}' if beside else ''}; queries catch up"
+    if folder.exists() and not folder.is_dir():
+        return Finding("hooks", "warn", told)  # switched off, which is the user's to mend
+    if is_own(repo, folder) or config_hooks_work(repo):
+        return Finding("hooks", "warn", told, INSTALL)
+    place = shown(repo, manager_folder(folder) / hook)
+    return Finding("hooks", "warn", told, f"add to {place}: {MANAGER_LINE}")
+
+
+def _beside(folder: Path, hook: str, ways: Iterable[Source]) -> str:
+    """What else git runs for this event."""
+    path = folder / hook
+    if not os.access(path, os.X_OK) or not path.is_file():
+        return ""
+    if is_generated(path):
+        return "" if any(way.via == "pre-commit" for way in ways) else "pre-commit"
+    if folder.name == "_" and folder.parent.name == ".husky":
+        return "husky"
+    note = block.note(path.read_bytes())
+    if note is None:
+        return "a hook of yours" if not any(way.via == "manager" for way in ways) else ""
+    if note == block.WRAPPER:
+        return f"{hook}{block.ORIGINAL_SUFFIX}"
+    own = note.startswith(block.CREATED) and block.strip(path.read_bytes()) == block.SHEBANG
+    return "" if own else "your own lines there"
+
+
+def _pre_commit(
+    repo: GitRepository, folder: Path, found: dict[str, list[Source]]
+) -> Iterator[Finding]:
+    """Stages that are configured and were never installed: the usual slip, since
+    ``pre-commit install`` alone installs one hook type."""
+    wanted = configured_stages(repo)
+    missing = [h for h in HOOKS if h in wanted and not is_generated(folder / h) and not found[h]]
+    if missing:
+        yield Finding(
+            "pre-commit",
+            "warn",
+            f"{PRE_COMMIT_CONFIG} names our hooks, but pre-commit was not installed for "
+            f"{', '.join(missing)}",
+            f"pre-commit install {' '.join(f'-t {hook}' for hook in missing)}",
+        )
+    elif wanted:
+        yield Finding("pre-commit", "ok", f"{PRE_COMMIT_CONFIG}: {', '.join(sorted(wanted))}")
+
+
+def _shims(repo: GitRepository, folder: Path, found: dict[str, list[Source]]) -> Iterator[Finding]:
+    """Whether our lines are this version's, and whether what we moved aside still runs."""
+    old = []
+    for hook, ways in found.items():
+        for place in (Path(way.place) for way in ways if way.via == "native"):
+            content = place.read_bytes()
+            if block.insert(content, hook) != content:
+                old.append(place.name)
+        aside = folder / f"{hook}{block.ORIGINAL_SUFFIX}"
+        current = folder / hook
+        content = current.read_bytes() if current.is_file() else b""
+        if os.path.lexists(aside) and block.note(content) != block.WRAPPER:
+            yield Finding(
+                "shims",
+                "warn",
+                f"{aside.name} does not run any more: our {hook} was replaced",
+                f"mv '{aside}' elsewhere, keep what you need of it, then {INSTALL}",
+            )
+    sourced = repo.state_dir / SOURCED_FILE
+    if sourced.is_file() and sourced.read_bytes() != block.sourced():
+        old.append(sourced.name)
+    sourcing = any(way.via in ("config", "manager") for ways in found.values() for way in ways)
+    if sourcing and not sourced.is_file():
+        yield Finding("shims", "fail", f"{sourced} is missing: hooks do nothing", INSTALL)
+    if old:
+        told = f"of another version: {', '.join(dict.fromkeys(old))}"
+        yield Finding("shims", "warn", told, INSTALL)
+    elif any(found.values()):
+        yield Finding("shims", "ok", "our lines are of this version")
+
+
+def interpreter(state_dir: Path, version: str) -> Finding:
+    """Whether the recorded interpreter exists and has what the worker needs."""
+    try:
+        python = os.fsdecode((state_dir / INTERPRETER_FILE).read_bytes()).removesuffix("\n")
+    except OSError:
+        told = "no interpreter is recorded, so events are not worked on"
+        return Finding("interpreter", "fail" if state_dir.is_dir() else "warn", told, INSTALL)
+    if not os.access(python, os.X_OK):
+        return Finding("interpreter", "fail", f"{python} is gone or cannot be run", INSTALL)
+    try:
+        done = subprocess.run(
+            [python, "-P", "-c", _ASK, WORKER_MODULE, *WORKER_NEEDS],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=ASK_SECONDS,
+            check=False,
+            cwd=state_dir,
+            env=worker_environment(),
+        )
+        facts = json.loads(done.stdout)
+        missing, found = list(facts["missing"]), str(facts["version"])
+    except subprocess.TimeoutExpired:
+        told = f"{python} does not answer within {ASK_SECONDS:g} s"
+        return Finding("interpreter", "fail", told, INSTALL)
+    except (OSError, ValueError, KeyError, TypeError):
+        return Finding("interpreter", "fail", f"{python} is no Python that works", INSTALL)
+    if WORKER_MODULE in missing:
+        return Finding("interpreter", "fail", f"{python} does not have git-copilot", INSTALL)
+    if missing:
+        told = f"{python} lacks {', '.join(missing)}"
+        mend = f"'{python}' -m pip install 'git-copilot[local]'"
+        return Finding("interpreter", "fail", told, mend)
+    if found != version:
+        told = f"{python} has git-copilot {found or '?'}, this is {version}"
+        return Finding("interpreter", "warn", told, INSTALL)
+    return Finding("interpreter", "ok", f"{python} (git-copilot {found})")

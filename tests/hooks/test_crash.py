@@ -1,0 +1,142 @@
+"""The worker is killed at random moments through 100 commits: nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+from gitrepo import GitRepo
+from level import assert_level
+
+from git_copilot.hooks.install import install
+from git_copilot.hooks.launch import start_worker
+from git_copilot.hooks.lock import read_pid, worker_alive, worker_starting
+from git_copilot.hooks.spool import Spool
+from git_copilot.hooks.worker import MAX_DEATHS, queue_state
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
+
+SEED = 20261121
+COMMITS = 100
+KILLS = 45
+LONGEST_S = 0.4  # by then an undisturbed worker is through with all that one commit asks for
+# So often a worker may finish: a job that never could would rightly be set aside at last.
+TURNS_OF_PEACE = MAX_DEATHS - 1
+
+
+class Killer:
+    """Ends the worker by SIGKILL, and counts where it struck."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.struck: dict[str, int] = {}
+
+    def strike(self, delay: float) -> None:
+        """Kill whatever works ``delay`` seconds from now."""
+        time.sleep(delay)
+        pid = worker_starting(self.state) or (worker_alive(self.state) and read_pid(self.state))
+        if not pid:
+            return
+        running = queue_state(self.state).running
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            what = running.kind if running else "between jobs"
+            self.struck[what] = self.struck.get(what, 0) + 1
+
+
+def change(trees: list[GitRepo], turn: int, dice: random.Random) -> None:
+    """One commit in one of the worktrees; the last ones work only in the first."""
+    tree = trees[0] if turn > COMMITS * 3 // 4 else dice.choice(trees)
+    files = {
+        f"src/m{dice.randrange(12)}.py": f"def alpha_{turn}(value):\n    return {n} + value\n" * 20
+        for n in range(dice.randrange(1, 6))
+    }
+    tree.commit(files, f"turn {turn}")
+    if dice.random() < 0.1:
+        tree.git("commit", "-q", "--amend", "-m", f"turn {turn} again")
+    elif dice.random() < 0.1:
+        tree.git("reset", "-q", "--hard", "HEAD~1")
+        tree.commit({"src/other.py": f"value = {turn}\n"}, "other")
+
+
+def finish(state: Path, seconds: float = 60) -> None:
+    """Let workers run undisturbed until nothing waits."""
+    deadline = time.monotonic() + seconds
+    while Spool(state).pending() or worker_alive(state) or worker_starting(state):
+        start_worker(state)
+        assert time.monotonic() < deadline, (state / "log/worker.log").read_text()[-2000:]
+        time.sleep(0.05)
+
+
+def test_a_worker_killed_again_and_again_through_100_commits_loses_nothing(
+    repo, tiny_embedder, tmp_path
+):
+    dice = random.Random(SEED)
+    repo.commit({"src/m0.py": "def alpha(value):\n    return value\n"})
+    found = GitRepository.discover(repo.path)
+    install(found, sys.executable)
+    trees = [repo]
+    for name in ("left", "right"):
+        repo.git("worktree", "add", "-q", "-b", name, str(tmp_path / name))
+        trees.append(GitRepo(tmp_path / name))
+    killer = Killer(found.state_dir)
+    deadly = set(dice.sample(range(COMMITS), KILLS))
+    for turn in range(COMMITS):
+        change(trees, turn, dice)
+        if turn in deadly:
+            killer.strike(dice.uniform(0, LONGEST_S))
+        if turn % TURNS_OF_PEACE == 0:
+            finish(found.state_dir)
+    assert sum(killer.struck.values()) > KILLS // 4, killer.struck
+    finish(found.state_dir)
+
+    spool = Spool(found.state_dir)
+    assert (spool.pending(), spool.jobs(), spool.set_aside()) == (0, (), [])
+    assert not list((found.state_dir / "spool").glob("claimed-*"))
+    # Nobody has queried, so nothing but the worker can have brought the views level.
+    with Database(found.state_dir / DATABASE_NAME) as db:
+        shown = dict(db.query("SELECT name, tree FROM views"))
+        mined = {oid for (oid,) in db.query("SELECT oid FROM commits")}
+    for tree in trees:
+        view = GitRepository.discover(tree.path)
+        assert shown[view.view_name] == view.shown_tree()
+    assert set(repo.git("rev-list", "HEAD").split()) <= mined
+    assert_level(found)
+
+
+def test_a_worker_killed_while_it_writes_leaves_a_whole_database(repo, tiny_embedder):
+    """The kill comes in the middle of a transaction, which another connection watches for."""
+    repo.commit({f"m{n}.py": f"def alpha_{n}(value):\n    return {n}\n" * 30 for n in range(80)})
+    found = GitRepository.discover(repo.path)
+    install(found, sys.executable)
+    Database(found.state_dir.joinpath(DATABASE_NAME), create=True).close()
+    watcher = sqlite3.connect(found.state_dir / DATABASE_NAME, timeout=0, isolation_level=None)
+    repo.git("commit", "-q", "--allow-empty", "-m", "go")
+    hits = 0
+    deadline = time.monotonic() + 20
+    while hits < 3 and time.monotonic() < deadline:
+        try:
+            watcher.execute("BEGIN IMMEDIATE")
+            watcher.execute("ROLLBACK")
+        except sqlite3.OperationalError:  # locked: the worker is writing
+            pid = read_pid(found.state_dir)
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            hits += 1
+            while worker_alive(found.state_dir):
+                time.sleep(0.005)
+            # A new event each time, or three deaths would set the job aside.
+            repo.git("commit", "-q", "--allow-empty", "-m", "on")
+        if Spool(found.state_dir).pending() == 0:
+            break
+    watcher.close()
+    assert hits
+    finish(found.state_dir)
+    assert Spool(found.state_dir).set_aside() == []
+    assert_level(found)

@@ -1,0 +1,126 @@
+"""Whether an index is what it would be had it been built from nothing, in all that it shows; and
+the worker without a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from git_copilot.assistant.background import handlers
+from git_copilot.assistant.config import load_settings
+from git_copilot.assistant.jobs import ready_embedder
+from git_copilot.hooks.events import Event
+from git_copilot.hooks.spool import Spool
+from git_copilot.hooks.worker import run_worker
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
+from git_copilot.index.search import Query, Searcher
+from git_copilot.index.sync import sync
+from git_copilot.index.vectors import load_vectors
+
+QUERIES = (
+    Query("value of alpha"),
+    Query("a helper with a name", names=("alpha", "helper", "gamma")),
+    Query("class beta import self", partial="alp", modules=("util", "side")),
+    Query("import alpha return self", near="src/app.py", language="python"),
+)
+
+
+def work(repo: GitRepository) -> None:
+    """Drain the spool as the worker does, in this process."""
+    log = logging.getLogger("test")
+    run_worker(repo.state_dir, handlers(log), log=log, detached=False)
+
+
+def know(repo: GitRepository) -> None:
+    """Index a repository as its first event does."""
+    Spool(repo.state_dir).append(Event("post-checkout", str(repo.git_dir)))
+    work(repo)
+
+
+def worktrees(repo: GitRepository) -> list[GitRepository]:
+    """The repository's own worktree and the linked ones."""
+    linked = sorted((repo.common_dir / "worktrees").glob("*/HEAD"))
+    main = GitRepository(repo.common_dir, repo.common_dir, None)
+    return [main, *(GitRepository(head.parent, repo.common_dir, None) for head in linked)]
+
+
+def picture(db: Database, view: str) -> dict[str, list]:
+    """All that a view shows, by content: ids differ between any two databases."""
+    of_view = " JOIN files f ON f.blob_id = b.id JOIN views v ON v.id = f.view_id WHERE v.name = ?"
+    chunks = (
+        "SELECT DISTINCT b.oid, b.language, c.start_line, c.end_line, c.start_byte, c.end_byte,"
+        f" c.kind, c.name, c.text{{}} FROM blobs b JOIN chunks c ON c.blob_id = b.id{{}}{of_view}"
+    )
+    return {
+        "tree": db.query("SELECT tree FROM views WHERE name = ?", (view,)),
+        "files": db.query(
+            "SELECT f.path, b.oid, b.language, b.lines, b.skipped, b.searchable FROM blobs b"
+            f"{of_view} ORDER BY 1",
+            (view,),
+        ),
+        "chunks": sorted(db.query(chunks.format("", ""), (view,))),
+        "symbols": sorted(
+            db.query(
+                chunks.format(
+                    ", s.name, s.line, s.kind, s.signature", " JOIN symbols s ON s.chunk_id = c.id"
+                ),
+                (view,),
+            )
+        ),
+        "vectors": sorted(
+            db.query(
+                chunks.format(
+                    ", x.embedder, x.vector", " JOIN vectors x ON x.chunk_id = c.id"
+                ),
+                (view,),
+            )
+        ),
+    }  # fmt: skip
+
+
+def answers(db: Database, view: str, repo: GitRepository, folder: Path) -> list[list[tuple]]:
+    """What searching finds, with scores and sources. ``folder`` has no snapshot of vectors."""
+    embedder = ready_embedder(load_settings(repo))
+    searcher = Searcher(db, view, load_vectors(db, folder, embedder))
+    return [
+        [
+            (h.path, h.blob, h.start_line, h.end_line, round(h.score, 9), h.sources)
+            for h in searcher.search(query, 10, embedder)
+        ]
+        for query in QUERIES
+    ]
+
+
+def assert_level(repo: GitRepository, *, search: bool = True) -> None:
+    """Every worktree's view is as a new index of all worktrees would have it, and the database
+    is whole.
+
+    :raises AssertionError: it is not.
+    """
+    embedder = ready_embedder(load_settings(repo))
+    with ExitStack() as stack:
+        empty = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        kept = stack.enter_context(Database(repo.state_dir / DATABASE_NAME))
+        new = stack.enter_context(Database(empty / DATABASE_NAME, create=True))
+        trees = worktrees(repo)
+        for tree in trees:
+            sync(tree, new, embedder)
+        for tree in trees:
+            view = tree.view_name
+            seen, wanted = picture(kept, view), picture(new, view)
+            for part in wanted:
+                assert seen[part] == wanted[part], (part, view)
+            if search:
+                found = answers(kept, view, tree, empty)
+                assert found == answers(new, view, tree, empty), view
+                assert any(found) or not wanted["chunks"]
+        shown = "SELECT oid, language FROM blobs WHERE searchable ORDER BY 1, 2"
+        assert kept.query(shown) == new.query(shown)
+        assert {str(name) for (name,) in kept.query("SELECT name FROM views")} == {
+            tree.view_name for tree in trees
+        }
+        assert kept.query("PRAGMA integrity_check") == [("ok",)]
+        kept.connection.execute("INSERT INTO chunks_fts (chunks_fts) VALUES ('integrity-check')")
