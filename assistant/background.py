@@ -78,10 +78,11 @@ def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", THREADS)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     calm_threads()
+    logging.raiseExceptions = False  # a log on a full disk: nobody reads this process's stderr
     try:
         if sys.argv[1] == "--refresh":
             return train_in_background(Path(sys.argv[2]))
-        state_dir = Path(sys.argv[1]).resolve()
+        state_dir = Path(sys.argv[1]).absolute()  # not resolved: it may be a link elsewhere
         log = worker_log(state_dir, "worker")
     except OSError:
         return 0  # read-only or vanished: nothing can be kept up to date here

@@ -84,7 +84,7 @@ def plan_steps(examples: Sequence[Trainable], recipe: Recipe) -> list[list[int]]
 def fingerprint(examples: Sequence[Trainable], recipe: Recipe, model_name: str) -> str:
     """Tells whether a checkpoint belongs to this training."""
     facts = [model_name, repr(recipe)]
-    facts += [e.key for e in examples]
+    facts += [e.key if e.weight == 1 else f"{e.key} {e.weight}" for e in examples]
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
 

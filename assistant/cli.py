@@ -21,14 +21,17 @@ COMMANDS = {
     "uninstall": "commands_setup",
     "complete": "commands_complete",
     "search": "commands_complete",
+    "feedback": "commands_feedback",
     "status": "commands_state",
     "index": "commands_state",
-    "corpus": "commands_state",
+    "corpus": "commands_corpus",
     "refresh": "commands_adapt",
     "adapter": "commands_adapt",
     "eval": "commands_adapt",
+    "forget": "commands_forget",
     "model": "commands_setup",
     "serve": "commands_serve",
+    "doctor": "commands_doctor",
 }
 
 
@@ -108,6 +111,17 @@ def run(argv: list[str], stdin: bytes | None = None) -> int:
         warnings.simplefilter("ignore")  # the libraries' remarks are for us, not for users
     terminal = Terminal.of_process()
     session = Session()
-    code = run_guarded(lambda: dispatch(argv, terminal, session, stdin), terminal)
+    code = run_guarded(lambda: _run_all(argv, terminal, session, stdin), terminal)
     session.close()
+    return code
+
+
+def _run_all(
+    argv: list[str], terminal: Terminal, session: Session, stdin: bytes | None
+) -> int | None:
+    """Run a command, and once its output is out, what it put off."""
+    code = dispatch(argv, terminal, session, stdin)
+    terminal.out.flush()
+    for action in session.take_deferred():
+        action()
     return code

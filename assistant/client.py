@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SERVED = frozenset({"complete", "search"})
+SERVED = frozenset({"complete", "search", "feedback"})
 # Options that the server must not answer for: they are about this process, or open a pager.
 LOCAL_OPTIONS = frozenset({"--no-server", "--help", "-h"})
 CONNECT_SECONDS = 2.0
@@ -144,6 +144,11 @@ def can_be_served(argv: list[str]) -> bool:
     )
 
 
+def reads_stdin(argv: list[str]) -> bool:
+    """Whether a served command takes its text from standard input."""
+    return "--stdin" in argv or (argv[:1] == ["feedback"] and ("-" in argv or "--final=-" in argv))
+
+
 def wait_for_server(seconds: float) -> bool:
     """Whether a server answers within ``seconds``."""
     deadline = time.monotonic() + seconds
@@ -186,7 +191,7 @@ def main() -> int:
         return 1
     try:
         if can_be_served(argv):
-            if "--stdin" in argv:
+            if reads_stdin(argv):
                 stdin = sys.stdin.buffer.read()
             code = ask_server(argv, stdin)
             if code is not None:

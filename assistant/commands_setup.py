@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import click
@@ -15,8 +14,8 @@ from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.due import record_baseline
 from git_copilot.assistant.jobs import sync_repository
 from git_copilot.assistant.terminal import ProgressBar
-from git_copilot.hooks.install import InstallReport, install, uninstall
-from git_copilot.hooks.launch import record_interpreter, stop_worker
+from git_copilot.hooks.install import InstallReport, install, prepare, uninstall
+from git_copilot.hooks.launch import stop_worker
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, ModelError
 from git_copilot.index.git import GitRepository
@@ -60,7 +59,7 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None) -> int:
     first_refresh = record_baseline(repo)
     if no_hooks:
         # pre-commit's hook hands over to this interpreter, whoever installed the hook.
-        record_interpreter(repo.state_dir, sys.executable)
+        prepare(repo)
         host.terminal.echo("hooks     left alone (--no-hooks)")
     else:
         _tell_hooks(host, repo, install(repo))

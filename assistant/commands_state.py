@@ -1,10 +1,9 @@
-"""``status``, ``index`` and ``corpus``."""
+"""``status`` and ``index``."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import click
 
@@ -13,11 +12,13 @@ from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.jobs import initialised_repository, sync_repository
 from git_copilot.assistant.status import read_status, wait_until_done
 from git_copilot.assistant.terminal import ProgressBar
-from git_copilot.hooks.launch import stop_worker
+from git_copilot.hooks.launch import start_worker, stop_worker
+from git_copilot.hooks.spool import Spool
 from git_copilot.index.db import DATABASE_NAME, Database, remove_database
 from git_copilot.index.errors import NotInitialised
+from git_copilot.index.forget import read_entries, write_entries
 from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import corpus_counts, mine
+from git_copilot.index.mine import mine
 
 
 @click.command("status")
@@ -41,6 +42,7 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
     lines = [
         f"index     {tree}, {fresh}: {index['files']} files, {index['chunks']} chunks, "
         f"{index['vectors']} vectors",
+        f"secrets   {index['secrets']} lines look like secrets and are left out",
         f"corpus    {corpus['holes']} holes of {corpus['commits']} commits "
         f"by {corpus['authors']} authors",
         f"adapter   {adapters['current'] or 'none'} ({adapters['count']} kept)",
@@ -74,12 +76,21 @@ def index_command(host: Host, /, rebuild: bool, as_json: bool) -> int:
             if not repo.state_dir.is_dir():
                 raise NotInitialised("there is nothing to rebuild yet", "run `git copilot init`")
             stop_worker(repo.state_dir)
+            kept = read_entries(repo.state_dir / DATABASE_NAME)
+            if kept is None:
+                host.terminal.note(
+                    "what was forgotten cannot be read from the damaged database and is taken in "
+                    "again; `git copilot forget` it anew"
+                )
             remove_database(repo.state_dir / DATABASE_NAME)
             with Database(repo.state_dir / DATABASE_NAME, create=True) as db:
+                write_entries(db, kept or [])
                 mine(repo, db, limit=settings.history_commits, progress=bar)
         report = sync_repository(repo, settings, bar)
     finally:
         bar.finish()
+    if Spool(repo.state_dir).retry():  # what was given up may work now
+        start_worker(repo.state_dir)
     fields = dataclasses.asdict(report)
     if as_json:
         fields["seconds"] = round(report.seconds, 3)
@@ -90,56 +101,4 @@ def index_command(host: Host, /, rebuild: bool, as_json: bool) -> int:
             f"{report.blobs_removed} removed, {report.chunks_added} chunks added, "
             f"{report.chunks_embedded} embedded in {report.seconds:.2f} s"
         )
-    return 0
-
-
-@click.group("corpus", invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def corpus_command(ctx: click.Context, as_json: bool) -> int:
-    """The fill-in-the-middle examples mined from commits."""
-    if ctx.invoked_subcommand is not None:
-        return 0
-    host: Host = ctx.obj
-    repo = initialised_repository()
-    with Database(repo.state_dir / DATABASE_NAME) as db:
-        counts = corpus_counts(db)
-        groups = {
-            "status": db.query("SELECT status, count(*) FROM commits GROUP BY 1 ORDER BY 2 DESC"),
-            "kind": db.query("SELECT kind, count(*) FROM holes GROUP BY 1 ORDER BY 2 DESC"),
-            "language": db.query("SELECT language, count(*) FROM holes GROUP BY 1 ORDER BY 2 DESC"),
-            "author": db.query(
-                "SELECT author, count(*) FROM holes JOIN commits ON oid = commit_oid"
-                " GROUP BY 1 ORDER BY 2 DESC LIMIT 10"
-            ),
-        }
-    if as_json:
-        named = {k: {str(a): b for a, b in rows} for k, rows in groups.items()}
-        host.terminal.echo(json.dumps({**counts, **named}))
-        return 0
-    host.terminal.echo(
-        f"{counts['holes']} holes of {counts['commits']} commits by {counts['authors']} authors"
-    )
-    for title, rows in groups.items():
-        host.terminal.echo(f"\n{title}")
-        for name, number in rows:
-            host.terminal.echo(f"{number:>8}  {name}")
-    return 0
-
-
-@corpus_command.command("export")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE.jsonl|parquet")
-@click.pass_obj
-def corpus_export(host: Host, /, out: Path) -> int:
-    """Write every hole with its text, loadable by Hugging Face datasets."""
-    from git_copilot.assistant.export import export_corpus
-
-    repo = initialised_repository()
-    bar = ProgressBar(host.terminal.err)
-    with Database(repo.state_dir / DATABASE_NAME) as db:
-        try:
-            count = export_corpus(repo, db, out, progress=bar)
-        finally:
-            bar.finish()
-    host.terminal.echo(f"{count} holes in {out}")
     return 0

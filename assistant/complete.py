@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from git_copilot.assistant import adapters
+from git_copilot.assistant.feedback import record_answer
 from git_copilot.assistant.location import (
     Document,
     Location,
@@ -148,7 +149,7 @@ def complete(
     engine = session.engine(model, folder)
     prompt = _prompt(engine, place, hits, settings)
     candidates = [
-        _generate(engine, prompt, place.document, request, settings, index, cancelled)
+        _generate(engine, prompt, place, request, settings, index, cancelled)
         for index in range(request.count)
     ]
     first, text, rule = candidates[0]
@@ -182,7 +183,10 @@ def complete(
         "seed": settings.seed,
         "prompt": engine.tokenizer.decode(list(prompt.ids)),
     }
-    return Answer(fields, explanation, place)
+    answer = Answer(fields, explanation, place)
+    if settings.feedback and request.at is None:
+        session.defer(lambda: record_answer(answer))
+    return answer
 
 
 def model_name(request: Request, place: Place, settings: Settings) -> str:
@@ -210,7 +214,7 @@ def _prompt(engine: Engine, place: Place, hits: list[Hit], settings: Settings) -
 def _generate(
     engine: Engine,
     prompt: Prompt,
-    document: Document,
+    place: Place,
     request: Request,
     settings: Settings,
     index: int,
@@ -220,7 +224,8 @@ def _generate(
     from git_copilot.assistant.engine import Sampling
     from git_copilot.assistant.trim import Trimmer
 
-    trimmer = Trimmer(document.prefix, document.suffix)
+    document = place.document
+    trimmer = Trimmer(document.prefix, document.suffix, path=place.path)
     sampling = Sampling(
         max_tokens=request.max_tokens or settings.max_tokens,
         temperature=CANDIDATE_TEMPERATURE if index else 0.0,

@@ -20,6 +20,7 @@ HARMLESS = frozenset(
 )
 # Below these a setting makes no sense; a prompt must hold a line and what heads it.
 MINIMA = {"maxtokens": 1, "prompttokens": 128, "adapterrank": 1, "refreshholes": 1}
+CHOICES = {"corpussource": ("commits", "snapshot", "both", "auto")}
 TRUE = {"true", "yes", "on", "1", ""}
 FALSE = {"false", "no", "off", "0"}
 
@@ -28,7 +29,7 @@ FALSE = {"false", "no", "off", "0"}
 class Settings:
     """One value per ``git config copilot.<name>`` (names are case-insensitive there)."""
 
-    model: str = "smollm2-135m"
+    model: str = "copilot-135m-v1"
     embedder: str = "minilm-static"
     # Tokens a completion may have.
     max_tokens: int = 64
@@ -38,9 +39,14 @@ class Settings:
     context_tokens: int = 512
     suffix_tokens: int = 192
     snippets: int = 6
+    # Keep what was shown, here, to learn from what became of it.
+    feedback: bool = True
     server: bool = True
     server_idle: int = 1800
     history_commits: int = 5000
+    # What is learnt from: what commits wrote, the files as they are, or both; `auto` is both as
+    # long as commits give few holes.
+    corpus_source: str = "commits"
     # Train after so many new mainline commits; 0 never trains by itself.
     refresh_commits: int = 50
     # Bounds of one refresh that starts by itself.
@@ -94,10 +100,12 @@ def _convert(key: str, value: str, kind: type) -> object:
         number = int(value) if value.isascii() and value.isdecimal() and len(value) < 16 else -1
         if number >= MINIMA.get(key, 0):
             return number
-    else:
+    elif value in CHOICES.get(key, (value,)):
         return value
-    least = MINIMA.get(key, 0)
-    wanted = "true or false" if kind is bool else f"a whole number from {least}"
+    if key in CHOICES:
+        wanted = f"one of {', '.join(CHOICES[key])}"
+    else:
+        wanted = "true or false" if kind is bool else f"a whole number from {MINIMA.get(key, 0)}"
     raise CopilotError(
         f"copilot.{key} is {value!r}, not {wanted}", f"mend it with `git config copilot.{key} …`"
     )

@@ -21,14 +21,13 @@ from git_copilot.index.db import Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.holes import seeded
 from git_copilot.index.search import Searcher
+from git_copilot.index.secrets import redact_bytes
 from git_copilot.index.sync import sync
 from git_copilot.index.types import Embedder, Hit, Hole, Progress, no_progress
 from git_copilot.index.vectors import VectorIndex
 
 # Views that train: `train/<process id>`, so that a dead process's leftovers can be told.
 VIEW_PREFIX = "train/"
-# A middle of so many characters that was trained on elsewhere is remembered, not written.
-COPY_CHARACTERS = 30
 BLOB_BATCH = 200
 
 
@@ -114,38 +113,25 @@ def cut_blob(data: bytes, hole: Hole) -> Cut:
 
 
 def read_cuts(repo: GitRepository, holes: Sequence[Hole]) -> list[Cut]:
-    """The texts of ``holes``, in order; holes whose blob is gone or no longer fits are left
-    out."""
+    """The texts of ``holes``, in order, with secrets masked; holes whose blob is gone or no longer
+    fits are left out."""
     found: list[Cut] = []
     for begin in range(0, len(holes), BLOB_BATCH):
         batch = holes[begin : begin + BLOB_BATCH]
         blobs = dict(repo.blobs(dict.fromkeys(h.blob for h in batch)))
+        masked: dict[tuple[str, str], bytes] = {}
         for hole in batch:
             data = blobs.get(hole.blob)
             if data is None or not 0 <= hole.start < hole.end <= len(data):
                 continue
+            key = (hole.blob, hole.path)
+            if key not in masked:
+                masked[key] = redact_bytes(data, hole.path)
             try:
-                found.append(cut_blob(data, hole))
+                found.append(cut_blob(masked[key], hole))
             except UnicodeDecodeError:
                 continue
     return found
-
-
-def _keys(cut: Cut) -> set[str]:
-    middle = " ".join(cut.middle.split())
-    line = cut.prefix.rpartition("\n")[2]
-    keys = {"line:" + " ".join((line + cut.middle).split())}
-    return keys | {"middle:" + middle} if len(middle) >= COPY_CHARACTERS else keys
-
-
-def drop_copies(training: Sequence[Cut], held_out: Sequence[Cut]) -> tuple[list[Cut], int]:
-    """Training holes whose line, or whose middle when it is long, is also held out are dropped.
-
-    :return: those that stay, and how many went.
-    """
-    known = {key for cut in held_out for key in _keys(cut)}
-    kept = [cut for cut in training if not known & _keys(cut)]
-    return kept, len(training) - len(kept)
 
 
 def parent_trees(repo: GitRepository, commits: Sequence[str]) -> dict[str, str | None]:

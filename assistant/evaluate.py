@@ -211,7 +211,7 @@ def _decode(
     leads: Leads,
 ) -> list[Completion]:
     """Greedy completions, ended and trimmed row by row as the engine does one by one."""
-    trimmers = [Trimmer(e.prefix, e.suffix) for e in examples]
+    trimmers = [Trimmer(e.prefix, e.suffix, path=e.hole.path) for e in examples]
     generated: list[list[int]] = [[] for _ in examples]
     texts = [""] * len(examples)
     finish = ["length"] * len(examples)

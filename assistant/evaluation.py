@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant import adapters, evidence
-from git_copilot.assistant.arms import Arm, Judge
+from git_copilot.assistant.arms import Judge
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import read_cuts, retrieve
+from git_copilot.assistant.dataset import Cut, read_cuts, retrieve
+from git_copilot.assistant.leakage import drop_known
+from git_copilot.assistant.learnt import read_learnt
 from git_copilot.assistant.metrics import compare
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.split import commit_span, in_turn
@@ -40,7 +42,7 @@ def run_eval(
 ) -> dict[str, Any]:
     """Measure the base, the adapter in use (``incumbent``) and another one (``candidate``).
 
-    Commits that an adapter learnt from, or that came before them, are left out.
+    Commits that an adapter learnt from, what came before, and copies of their code are left out.
 
     :param commits_range: as ``git rev-list`` takes it (``v1.0..main``); all of HEAD's history by
         default, of which the newest ``held_out_holes`` count.
@@ -60,17 +62,16 @@ def run_eval(
     paths = {a: _path(state, a, settings) for a in (current, chosen) if a is not None}
     mine(repo, db, limit=settings.history_commits, progress=progress)
     holes = _holes(repo, db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES)
-    tokenizer = TextTokenizer.load(folder, settings.model)
-    judge = Judge(folder, settings, tokenizer, progress)
-    cuts = read_cuts(repo, holes)
+    judge = Judge(folder, settings, TextTokenizer.load(folder, settings.model), progress)
+    learnt = _learnt(repo, db, list(paths), on_note)
+    cuts, copies = drop_known(read_cuts(repo, holes), learnt, _reach(settings))
     hits = retrieve(repo, db, cuts, settings, embedder=embedder, vectors=vectors, progress=progress)
     held = judge.hold(cuts, hits, repo.name)
     if not held.plain:
-        raise CopilotError("no hole of these commits can be read", "name other commits")
+        wanted = "is new to the adapter" if copies else "can be read"
+        raise CopilotError(f"no hole of these commits {wanted}", "name other commits")
     base = judge.arm(held, None, "base model")
-    measured: dict[str, Arm] = {
-        a: judge.arm(held, path, f"adapter {a}") for a, path in paths.items()
-    }
+    measured = {a: judge.arm(held, path, f"adapter {a}") for a, path in paths.items()}
     incumbent = measured.get(current or "")
     candidate = measured.get(chosen or "", base)
     return {
@@ -79,6 +80,7 @@ def run_eval(
         "base_model": settings.model,
         "commits": {"held_out": commit_span([e.hole for e in held.plain])},
         "holes": {"held_out": len(held.plain)},
+        "copies_dropped": copies,
         "arms": evidence.arms(base, incumbent, candidate),
         **evidence.statistics(compare(base.retrieval, candidate.retrieval, settings.seed)),
         "seed": settings.seed,
@@ -96,6 +98,30 @@ def _path(state: Path, adapter: str, settings: Settings) -> Path:
             f"choose that model with `git config copilot.model {made_for}`",
         )
     return path
+
+
+def _learnt(
+    repo: GitRepository, db: Database, used: list[str], on_note: Callable[[str], None]
+) -> list[Cut]:
+    """The holes that the adapters in ``used`` learnt from, or all of the commits that they name
+    where they say no more."""
+    holes: dict[Hole, None] = {}
+    for adapter in used:
+        found = read_learnt(adapters.adapter_path(repo.state_dir, adapter))
+        if found is None:
+            found = load_holes(db, sorted(adapters.trained_on(repo.state_dir, adapter)))
+        holes.update(dict.fromkeys(found))
+    cuts = read_cuts(repo, list(holes))
+    if len(cuts) < len(holes) or (used and not holes):
+        lost = f"{len(holes) - len(cuts)} of the holes" if holes else "every hole"
+        on_note(f"{lost} that the adapter learnt from cannot be read: copies cannot be told")
+    return cuts
+
+
+def _reach(settings: Settings) -> int:
+    """More characters than a training prompt showed on a side of its hole: it had half the tokens
+    of one that is answered, and a token of code has some three characters, not eight."""
+    return settings.prompt_tokens * 4
 
 
 def _holes(

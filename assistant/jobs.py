@@ -8,9 +8,12 @@ from pathlib import Path
 
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import is_ready, resolve_model
+from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.types import Embedder, Progress, SyncReport, no_progress
+
+WORKTREES = "worktrees/"  # what the views of linked worktrees begin with
 
 
 def open_repository(git_dir: Path) -> GitRepository:
@@ -41,13 +44,24 @@ def ready_embedder(settings: Settings) -> Embedder | None:
     return load_embedder(settings.embedder, resolve_model(settings.embedder))
 
 
+def open_database(repo: GitRepository) -> Database:
+    """The database for the worker, which makes it where hooks were installed without ``init``.
+
+    :raises DatabaseError: it is damaged or cannot be written.
+    """
+    return Database(repo.state_dir / DATABASE_NAME, create=True)
+
+
 def sync_repository(
     repo: GitRepository, settings: Settings, progress: Progress = no_progress
 ) -> SyncReport:
     """Bring the index of this worktree level with HEAD, vectors last."""
     from git_copilot.index.sync import sync
 
-    with Database(repo.state_dir / DATABASE_NAME) as db:
+    with open_database(repo) as db:
+        # Words of worktrees that are gone would count in every rank.
+        for view in {*store.view_names(db, WORKTREES)} - repo.linked_views():
+            store.drop_view(db, view)
         # Names and words first: they need no embedder, and are findable at once.
         first = sync(repo, db, None, progress=progress)
         embedder = ready_embedder(settings)
@@ -75,7 +89,7 @@ def mine_job(git_dir: Path) -> int:
     from git_copilot.index.mine import mine
 
     repo = open_repository(git_dir)
-    with Database(repo.state_dir / DATABASE_NAME) as db:
+    with open_database(repo) as db:
         return mine(repo, db, limit=load_settings(repo).history_commits)
 
 
@@ -86,7 +100,7 @@ def refresh_job(git_dir: Path) -> str:
 
     repo = open_repository(git_dir)
     settings = load_settings(repo)
-    with Database(repo.state_dir / DATABASE_NAME) as db:
+    with open_database(repo) as db:
         reason = refresh_due(repo, db, settings)
     if reason is None:
         return "not due"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant import adapters, evidence
 from git_copilot.assistant.arms import Arm, Held, Judge
+from git_copilot.assistant.batches import Recipe
 from git_copilot.assistant.config import Settings
+from git_copilot.assistant.corpus import at_fim_rate, before_held_out, training_holes
 from git_copilot.assistant.dataset import (
     Example,
-    drop_copies,
     read_cuts,
     retrieve,
     serving_budget,
@@ -24,16 +25,19 @@ from git_copilot.assistant.due import record_refresh, refresh_due
 from git_copilot.assistant.durable import alone, writing
 from git_copilot.assistant.evaluation import run_eval
 from git_copilot.assistant.guard import verdict
+from git_copilot.assistant.leakage import Duplicates, drop_copies, drop_duplicates, drop_showing
+from git_copilot.assistant.learnt import write_learnt
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.promote import decide
 from git_copilot.assistant.split import Split, commit_span, split_holes
 from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.train import Recipe, TrainReport, train_adapter
+from git_copilot.assistant.train import TrainReport, train_adapter
 from git_copilot.index.db import Database
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.history import list_commits
 from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.survive import update_survival
 from git_copilot.index.types import Embedder, Hole, Progress, no_progress
 from git_copilot.index.vectors import VectorIndex
 
@@ -47,10 +51,6 @@ TRAINING_SHARE = 0.5
 # However short the time, so much is spent on learning.
 MIN_TRAINING_SECONDS = 30.0
 Note = Callable[[str], None]
-
-
-def _no_note(text: str) -> None:
-    """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class _Run:
     tools: _Tools
     examples: list[Example]
     copies: int
+    duplicates: Duplicates
     held: Held
     judge: Judge
 
@@ -106,7 +107,7 @@ def run_refresh(
     seed: int | None = None,
     force: bool = False,
     progress: Progress = no_progress,
-    on_note: Note = _no_note,
+    on_note: Note = lambda text: None,
 ) -> dict[str, Any]:
     """Train a candidate on older commits, judge it on newer ones, and promote it if it wins.
 
@@ -128,29 +129,33 @@ def run_refresh(
     lock = adapters.adapters_dir(repo.state_dir) / LOCK
     with alone(lock, "another refresh of this repository is running"):
         mine(repo, db, limit=settings.history_commits, progress=progress)
-        holes, commits = _history(repo, db, settings)
+        update_survival(repo, db, limit=settings.history_commits, progress=progress)
+        commits = _history(repo, settings)
         split = split_holes(
-            holes,
-            commits=commits,
+            load_holes(db, commits),
+            commits=len(commits),
             max_train=max_holes or settings.refresh_holes,
             max_held_out=held_out_holes or HELD_OUT_HOLES,
             exact=held_out_holes is not None,
             force=force,
         )
-        run = _prepare(
-            _Tools(repo, db, settings, embedder, vectors, progress, on_note, begun), split
-        )
-        return _train_and_judge(run, seconds)
+        older, tree = before_held_out(repo, commits, split.held_out)
+        most = max_holes or settings.refresh_holes
+        weights = training_holes(repo, db, settings, older, tree, most=most)
+        tools = _Tools(repo, db, settings, embedder, vectors, progress, on_note, begun)
+        return _train_and_judge(_prepare(tools, split, weights), seconds)
 
 
-def _prepare(tools: _Tools, split: Split) -> _Run:
-    """Read, retrieve for and render every hole; drop copies of what is held out."""
+def _prepare(tools: _Tools, split: Split, weights: Mapping[Hole, float]) -> _Run:
+    """Read, retrieve for and render every hole; drop duplicates and copies of what is held out."""
     repo, settings = tools.repo, tools.settings
     folder = resolve_model(settings.model)
     tokenizer = TextTokenizer.load(folder, settings.model)
     judge = Judge(folder, settings, tokenizer, tools.progress)
     held_cuts = read_cuts(repo, split.held_out)
-    train_cuts, copies = drop_copies(read_cuts(repo, split.train), held_cuts)
+    train_cuts = at_fim_rate(read_cuts(repo, list(weights)), settings.seed)
+    train_cuts, copies = drop_copies(train_cuts, held_cuts)
+    train_cuts, duplicates = drop_duplicates(train_cuts)
     hits = retrieve(
         repo,
         tools.db,
@@ -169,22 +174,22 @@ def _prepare(tools: _Tools, split: Split) -> _Run:
         settings.seed,
     )
     held = judge.hold(held_cuts, hits[: len(held_cuts)], repo.name)
-    examples = [e for e in examples if e.size <= judge.longest]
+    examples, showing = drop_showing(examples, held_cuts, tokenizer)
+    examples = [replace(e, weight=weights[e.hole]) for e in examples if e.size <= judge.longest]
     if not examples or not held.plain:
         raise CopilotError(
             "no hole is left to learn from: all are copies of held-out ones, or too long",
             "commit more code",
         )
-    return _Run(tools, examples, copies, held, judge)
+    return _Run(tools, examples, copies + showing, duplicates, held, judge)
 
 
-def _history(repo: GitRepository, db: Database, settings: Settings) -> tuple[list[Hole], int]:
-    """The holes of HEAD's history, newest commits first, and how many commits that is."""
+def _history(repo: GitRepository, settings: Settings) -> list[str]:
+    """The commits of HEAD's history, newest first."""
     tip = repo.head_commit()
     if tip is None:
         raise CopilotError("there is no commit to learn from yet", "commit something first")
-    commits = [c.oid for c in list_commits(repo, tip, limit=settings.history_commits)]
-    return load_holes(db, commits), len(commits)
+    return [c.oid for c in list_commits(repo, tip, limit=settings.history_commits)]
 
 
 def _train_and_judge(run: _Run, seconds: float | None) -> dict[str, Any]:
@@ -258,6 +263,7 @@ def _evidence(
         },
         "holes": {"train": len(run.examples), "held_out": len(run.held.plain)},
         "copies_dropped": run.copies,
+        "duplicates_dropped": run.duplicates,
         "arms": evidence.arms(*arms),
         **evidence.statistics(decision.comparison),
         "regression_guard": guard,
@@ -277,6 +283,7 @@ def _fill(run: _Run, folder: Path) -> None:
         shutil.copyfile(run.work / "candidate" / name, folder / name)
     commits = dict.fromkeys(e.hole.commit for e in run.examples)
     (folder / adapters.COMMITS).write_text("".join(f"{oid}\n" for oid in commits), "utf-8")
+    write_learnt(folder, (e.hole for e in run.examples))
 
 
 def _incumbent(state: Path, settings: Settings, note: Note) -> str | None:

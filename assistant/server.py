@@ -17,7 +17,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,15 @@ from git_copilot.assistant.client import secure_runtime_dir, socket_path
 from git_copilot.assistant.session import Session
 from git_copilot.assistant.terminal import Terminal
 from git_copilot.index.environment import REPOSITORY_VARIABLES
-from git_copilot.index.errors import CopilotError
+from git_copilot.index.errors import OK, USAGE, CopilotError
 
 # A request is a command line and a buffer; more than this is no request of ours.
 MAX_REQUEST_BYTES = 128 * 2**20
 POLL_SECONDS = 1.0
+# What was shown a moment ago is recorded by then, or never.
+RECORD_SECONDS = 1.0
 
+Deferred = list[Callable[[], None]]
 Runner = Callable[[list[str], Terminal, Session], int | None]
 
 
@@ -48,6 +51,8 @@ class Server:
         self._active = 0
         self._served = 0
         self._started = time.time()
+        self._recorded = threading.Condition()
+        self._to_record = 0
 
     def serve(self) -> int:
         """Listen until stopped; return the exit code. A second server gives way at once."""
@@ -94,29 +99,54 @@ class Server:
                 line = stream.readline(MAX_REQUEST_BYTES)
                 if not line.endswith(b"\n"):
                     return
-                answer = self._answer(json.loads(line), connection)
-                stream.write(json.dumps(answer).encode() + b"\n")
-                stream.flush()
+                answer, deferred = self._answer(json.loads(line), connection)
+                with self._recording(len(deferred)):
+                    stream.write(json.dumps(answer).encode() + b"\n")
+                    stream.flush()
+                    for action in deferred:
+                        action()
         except (OSError, ValueError):
             pass  # the client went away, or is none of ours
         finally:
             self._active -= 1
             self._last_used = time.monotonic()
 
-    def _answer(self, request: dict[str, Any], connection: socket.socket) -> dict[str, Any]:
+    @contextlib.contextmanager
+    def _recording(self, count: int) -> Iterator[None]:
+        """While an answer goes out and is recorded: a report on it may come at once."""
+        with self._recorded:
+            self._to_record += count
+        try:
+            yield
+        finally:
+            with self._recorded:
+                self._to_record -= count
+                self._recorded.notify_all()
+
+    def _answer(self, request: Any, connection: socket.socket) -> tuple[dict[str, Any], Deferred]:
+        """The answer, and what to do once it has gone out."""
+        if not isinstance(request, dict):
+            return {"declined": "a request is an object"}, []
+        if "feedback" in request:
+            return self._take_feedback(request["feedback"]), []
         op = request.get("op")
         if op == "stop":
             self._stopping.set()
-            return {"stopped": os.getpid()}
+            return {"stopped": os.getpid()}, []
         if op == "status":
             return {
                 "pid": os.getpid(),
                 "version": package_version(),
                 "requests": self._served,
                 "uptime_s": round(time.time() - self._started, 1),
-            }
+            }, []
         if op != "run":
-            return {"declined": f"unknown operation {op!r}"}
+            return {"declined": f"unknown operation {op!r}"}, []
+        return self._run(request, connection)
+
+    def _run(
+        self, request: dict[str, Any], connection: socket.socket
+    ) -> tuple[dict[str, Any], Deferred]:
         stdin = request.get("stdin")
         out, err = io.StringIO(), io.StringIO()
         terminal = Terminal(
@@ -128,12 +158,45 @@ class Server:
             cancelled=lambda: _hung_up(connection),
         )
         argv = [str(x) for x in request["argv"]]
-        with self._work:
-            if _hung_up(connection):
-                return {"declined": "cancelled"}
-            code = run_guarded(lambda: self._runner(argv, terminal, self._session), terminal)
-            self._served += 1
-        return {"stdout": out.getvalue(), "stderr": err.getvalue(), "exit_code": code}
+        deferred: Deferred = []
+        if argv[:1] == ["feedback"]:
+            code = self._run_feedback(argv, terminal)
+        else:
+            with self._work:
+                if _hung_up(connection):
+                    return {"declined": "cancelled"}, []
+                code = run_guarded(lambda: self._runner(argv, terminal, self._session), terminal)
+                deferred = self._session.take_deferred()
+                self._served += 1
+        answer = {"stdout": out.getvalue(), "stderr": err.getvalue(), "exit_code": code}
+        return answer, deferred if code == OK else []
+
+    def _run_feedback(self, argv: list[str], terminal: Terminal) -> int:
+        """Run ``feedback`` beside a completion that is being made: it needs none of what the
+        lock guards, and an editor that reports should not wait for a model."""
+        with self._recorded:
+            self._recorded.wait_for(lambda: not self._to_record, RECORD_SECONDS)
+        return run_guarded(lambda: self._runner(argv, terminal, Session()), terminal)
+
+    def _take_feedback(self, body: Any) -> dict[str, Any]:
+        """Answer ``{"feedback": {"cwd", "id", "outcome", "final"?}}`` of an editor with
+        ``{"feedback": {"id", "outcome", "path"}}`` or ``{"error", "exit_code"}``."""
+        needed = ("cwd", "id", "outcome")
+        given = body if isinstance(body, dict) else {}
+        final = given.get("final")
+        texts = [given.get(name) for name in needed] + ([] if final is None else [final])
+        if not all(isinstance(text, str) for text in texts):
+            return {"error": f"feedback needs the texts {', '.join(needed)}", "exit_code": USAGE}
+        out, err = io.StringIO(), io.StringIO()
+        text = (final or "").encode("utf-8", "replace")
+        terminal = Terminal(Path(given["cwd"]), lambda: text, out, err)
+        options = ["--json"] if final is None else ["--json", "--final=-"]
+        code = self._run_feedback(
+            ["feedback", *options, "--", given["id"], given["outcome"]], terminal
+        )
+        if code != OK:
+            return {"error": err.getvalue().strip(), "exit_code": code}
+        return {"feedback": json.loads(out.getvalue())}
 
 
 def _hung_up(connection: socket.socket) -> bool:

@@ -5,7 +5,7 @@ A :class:`Session` belongs to one thread at a time; the server guards it with a 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +29,7 @@ MAX_ENGINES = 2
 MAX_REPOSITORIES = 8
 MAX_AT_VIEWS = 4
 AT_PREFIX = "at/"
+MAX_DEFERRED = 16
 
 
 class Workspace:
@@ -73,9 +74,9 @@ class Workspace:
         from git_copilot.index.sync import plan_sync, sync
 
         view = self.repo.view_name
-        head = self.repo.head_tree()
+        head = self.repo.shown_tree()
         tree = store.view_tree(self.db, view) or ""
-        if head is None or head == tree:
+        if head == tree:
             return tree, True
         if len(plan_sync(self.repo, self.db, view, head).added) > MAX_CATCH_UP:
             return tree, False
@@ -109,6 +110,18 @@ class Session:
         self._engines: OrderedDict[tuple[str, str], Engine] = OrderedDict()
         self._embedders: dict[str, Embedder] = {}
         self._workspaces: OrderedDict[Path, Workspace] = OrderedDict()
+        self._deferred: deque[Callable[[], None]] = deque(maxlen=MAX_DEFERRED)
+
+    def defer(self, action: Callable[[], None]) -> None:
+        """Put off what need not be done before the answer has gone out. It must not use what
+        the session keeps: the next request may be at it by then."""
+        self._deferred.append(action)
+
+    def take_deferred(self) -> list[Callable[[], None]]:
+        """What was put off, for whoever gives the answer to call, in this order."""
+        taken = list(self._deferred)
+        self._deferred.clear()
+        return taken
 
     def workspace(self, repo: GitRepository) -> Workspace:
         """The open repository, with its settings read anew.

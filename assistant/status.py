@@ -9,10 +9,11 @@ from git_copilot.assistant import adapters, client
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.jobs import sync_repository
 from git_copilot.assistant.models import is_ready
-from git_copilot.hooks.install import installed
 from git_copilot.hooks.launch import start_worker
+from git_copilot.hooks.lock import worker_starting
+from git_copilot.hooks.sources import installed
 from git_copilot.hooks.spool import Spool
-from git_copilot.hooks.worker import queue_state, worker_alive
+from git_copilot.hooks.worker import MAX_DEATHS, queue_state, worker_alive
 from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError
@@ -21,6 +22,7 @@ from git_copilot.index.mine import corpus_counts
 
 POLL_SECONDS = 0.1
 MAX_IDLE_TURNS = 20
+MAX_STARTS = MAX_DEATHS + 2
 
 
 def read_status(repo: GitRepository) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def read_status(repo: GitRepository) -> dict[str, Any]:
     known = adapters.list_adapters(repo.state_dir)
     server = server_facts()
     return {
-        "index": {"tree": tree, "head_tree": head, "fresh": is_fresh(tree, head), **counts},
+        "index": {"tree": tree, "head_tree": head, "fresh": is_fresh(repo, tree), **counts},
         "corpus": corpus,
         "adapters": {
             "current": adapters.current_adapter(repo.state_dir),
@@ -59,9 +61,10 @@ def read_status(repo: GitRepository) -> dict[str, Any]:
     }
 
 
-def is_fresh(tree: str | None, head: str | None) -> bool:
-    """Whether the index stands for HEAD; on an unborn branch an empty index does."""
-    return tree == head or head is None
+def is_fresh(repo: GitRepository, tree: str | None) -> bool:
+    """Whether an index of ``tree`` stands for HEAD; on an unborn branch an empty one does."""
+    head = repo.head_tree()
+    return tree == head or (head is None and tree == repo.shown_tree())
 
 
 def server_facts() -> dict[str, Any] | None:
@@ -76,30 +79,39 @@ def wait_until_done(repo: GitRepository, timeout: float) -> None:
     Catches up by itself when no hook told of the change. Training runs in a process of its own
     and is not waited for.
 
-    :raises CopilotError: ``timeout`` seconds were not enough, or a job was set aside.
+    :raises CopilotError: ``timeout`` seconds were not enough, or workers cannot be started or
+        end at once.
     """
     deadline = time.monotonic() + timeout
     settings = load_settings(repo)
     asked = False
-    idle_turns = 0
+    idle_turns = starts = 0
     while True:
         queue = queue_state(repo.state_dir)
         if queue.pending == 0 and queue.running is None:
             with Database(repo.state_dir / DATABASE_NAME) as db:
                 tree = store.view_tree(db, repo.view_name)
-            if is_fresh(tree, repo.head_tree()):
+            if is_fresh(repo, tree):
                 return
             if not asked:
                 asked = True
                 sync_repository(repo, settings)
                 continue
-        elif worker_alive(repo.state_dir) is None and not start_worker(repo.state_dir):
-            # A worker that another process started a moment ago counts as alive on the next turn.
-            idle_turns += 1
+        elif worker_alive(repo.state_dir) is None and not worker_starting(repo.state_dir):
+            # A worker may have left between the two looks, so one turn says little.
+            if start_worker(repo.state_dir):
+                starts += 1
+            else:
+                idle_turns += 1
             if idle_turns > MAX_IDLE_TURNS:
                 raise CopilotError(
                     f"{queue.pending} events are pending and no worker can be started",
                     "run `git copilot install`, which records the interpreter for it",
+                )
+            if starts > MAX_STARTS:
+                raise CopilotError(
+                    f"{queue.pending} events are pending and every worker ends at once",
+                    "`git copilot doctor` says why",
                 )
         if time.monotonic() > deadline:
             raise CopilotError(

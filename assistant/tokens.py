@@ -47,6 +47,10 @@ class TextTokenizer:
         """Text of ``ids``; control tokens give nothing, an unfinished character a mark."""
         return str(self._fast.decode(ids, skip_special_tokens=True))
 
+    def spell(self, ids: list[int]) -> str:
+        """Text of ``ids`` with the control tokens written out."""
+        return str(self._fast.decode(ids, skip_special_tokens=False))
+
     def control(self, token: str) -> int:
         """The id of a control token.
 

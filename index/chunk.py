@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 # Bump when the chunks of an unchanged blob would differ: databases made before are rebuilt.
-CHUNKER_VERSION = 1
+CHUNKER_VERSION = 2  # 2: lines that look like secrets are left out
 # About 250 tokens: several snippets fit beside the file in a small model's prompt.
 MAX_CHUNK_BYTES = 1000
 MAX_CHUNK_LINES = 40
@@ -69,19 +69,23 @@ class _Lines:
         return self.starts[line] if line < len(self.starts) else self.size
 
 
-def chunk_blob(data: bytes, language: str) -> list[Chunk]:
+def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset()) -> list[Chunk]:
     """Cut ``data`` into chunks that cover it without overlap, in order.
 
     :param language: as :func:`git_copilot.index.classify.language_of` names it.
+    :param hidden: lines (1-based) that no chunk may tell: they are empty in its text, and what
+        they define is no symbol. Where chunks begin and end does not depend on them.
     """
     lines = _Lines(data)
     root = parse(data, language)
     spans = _windows(lines, 0, len(lines)) if root is None else _syntax_spans(root, lines)
-    symbols = [] if root is None else _symbols(root, data)
+    symbols = [] if root is None else _symbols(root, data, hidden)
     chunks = []
     for first, last in spans:
         start, end = lines.start(first), lines.start(last)
         text = data[start:end].decode("utf-8", "replace")
+        if not hidden.isdisjoint(range(first + 1, last + 1)):
+            text = _without(text, first + 1, hidden)
         if not text.strip():
             continue
         own = tuple(s for s in symbols if first < s.line <= last)
@@ -98,6 +102,12 @@ def chunk_blob(data: bytes, language: str) -> list[Chunk]:
             )
         )
     return chunks
+
+
+def _without(text: str, first: int, hidden: frozenset[int]) -> str:
+    """``text``, whose first line has the number ``first``, with its hidden lines emptied."""
+    lines = text.split("\n")
+    return "\n".join("" if n in hidden else line for n, line in enumerate(lines, first))
 
 
 def _fits(lines: _Lines, first: int, last: int) -> bool:
@@ -174,8 +184,8 @@ def _items(children: list[Node], first: int, last: int) -> list[tuple[int, int, 
     ]
 
 
-def _symbols(root: Node, data: bytes) -> list[Symbol]:
-    """Every named definition, in order of its line."""
+def _symbols(root: Node, data: bytes, hidden: frozenset[int]) -> list[Symbol]:
+    """Every named definition whose header is not hidden, in order of its line."""
     found = []
     pending = [root]
     while pending:
@@ -187,6 +197,8 @@ def _symbols(root: Node, data: bytes) -> list[Symbol]:
             continue
         name = _name_node(node)
         if name is None or name.end_byte - name.start_byte > MAX_SIGNATURE:
+            continue
+        if not hidden.isdisjoint((node.start_point.row + 1, name.start_point.row + 1)):
             continue
         header = data[node.start_byte :].split(b"\n", 1)[0][:MAX_SIGNATURE]
         found.append(

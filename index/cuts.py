@@ -32,6 +32,7 @@ INDENTATION_SHARE = 0.5
 MAX_DIGITS = 0.5
 # A word this long is a hash, a key or encoded data.
 MAX_WORD = 60
+BOM = b"\xef\xbb\xbf"
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _LETTER = re.compile(r"[^\W\d_]")
 _DOCSTRINGS = ("string", "expression_statement")
@@ -62,7 +63,9 @@ class Source:
     def __init__(self, data: bytes, language: str) -> None:
         self.data = data
         self.language = language
-        self.starts = [0, *(m.end() for m in re.finditer(b"\n", data))]
+        # A byte order mark is not text that anyone types.
+        first = len(BOM) if data.startswith(BOM) else 0
+        self.starts = [first, *(m.end() for m in re.finditer(b"\n", data))]
         if self.starts[-1] != len(data):
             self.starts.append(len(data))
 
@@ -216,11 +219,14 @@ def _described(source: Source, node: Node, limit: int) -> tuple[int, int, str] |
     if body is None or not node.type.startswith(("function", "method")):
         return None
     inner = [child for child in body.children if child.is_named]
+    if not inner:
+        return None
+    last = inner[-1].end_byte - _trailing(source, inner[-1])
     if len(inner) > 1 and _is_docstring(inner[0]):
-        return inner[1].start_byte, inner[-1].end_byte, "body"
+        return inner[1].start_byte, last, "body"
     above = node.prev_named_sibling
-    if above is not None and above.type == "comment" and inner:
-        return inner[0].start_byte, inner[-1].end_byte, "body"
+    if above is not None and above.type == "comment":
+        return inner[0].start_byte, last, "body"
     return None
 
 

@@ -49,20 +49,28 @@ class Database:
 
     def _prepare(self) -> None:
         connection = self._connection
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        if not self._has_tables():
             schema = files("git_copilot.index").joinpath("schema.sql").read_text("utf-8")
-            connection.executescript(
-                f"BEGIN IMMEDIATE;\n{schema}\n"
-                f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'),"
-                f" ('chunker', '{CHUNKER_VERSION}'), ('identity', '{secrets.token_hex(8)}');\nCOMMIT;"
-            )
-            return
+            try:
+                connection.executescript(
+                    f"BEGIN IMMEDIATE;\n{schema}\n"
+                    f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'), ('chunker',"
+                    f" '{CHUNKER_VERSION}'), ('identity', '{secrets.token_hex(8)}');\nCOMMIT;"
+                )
+            except sqlite3.OperationalError:
+                connection.rollback()
+                if not self._has_tables():  # another process, a worker perhaps, was first
+                    raise
         found = dict(connection.execute("SELECT key, value FROM meta"))
         wanted = {"schema": str(SCHEMA_VERSION), "chunker": str(CHUNKER_VERSION)}
         if {key: found.get(key) for key in wanted} != wanted:
             raise DatabaseError(
                 f"{self.path} was made by another version of git-copilot", REBUILD_HINT
             )
+
+    def _has_tables(self) -> bool:
+        sql = "SELECT 1 FROM sqlite_master WHERE name = 'meta'"
+        return self._connection.execute(sql).fetchone() is not None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

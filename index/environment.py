@@ -3,6 +3,8 @@ hooks import this."""
 
 from __future__ import annotations
 
+import os
+
 # What git exports to hooks. Left in place it makes later commands read another repository
 # or another index (a worker that outlives next-index-*.lock sees every file as deleted).
 REPOSITORY_VARIABLES = (
@@ -26,4 +28,19 @@ REPOSITORY_VARIABLES = (
     "GIT_SEQUENCE_EDITOR",
     "GIT_REFLOG_ACTION",
     "GIT_QUARANTINE_PATH",
+    # Overrides -U0: hunks would no longer be what was added.
+    "GIT_DIFF_OPTS",
 )
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for git: no variable that names another repository, no lock, no fetch."""
+    env = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
+    env.update(
+        GIT_OPTIONAL_LOCKS="0",
+        GIT_NO_LAZY_FETCH="1",
+        GIT_TERMINAL_PROMPT="0",
+        LC_ALL="C",
+        LANGUAGE="C",
+    )
+    return env

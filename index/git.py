@@ -16,7 +16,7 @@ from typing import IO
 
 import git as gitpython
 
-from git_copilot.index.environment import REPOSITORY_VARIABLES
+from git_copilot.index.environment import git_environment
 from git_copilot.index.errors import GitError, NotARepository
 from git_copilot.index.types import Change, TreeEntry
 
@@ -26,17 +26,34 @@ SUBMODULE = "160000"
 SYMLINK = "120000"
 
 
-def git_environment() -> dict[str, str]:
-    """The environment for git: no variable that names another repository, no lock, no fetch."""
-    env = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
-    env.update(
-        GIT_OPTIONAL_LOCKS="0",
-        GIT_NO_LAZY_FETCH="1",
-        GIT_TERMINAL_PROMPT="0",
-        LC_ALL="C",
-        LANGUAGE="C",
-    )
-    return env
+def _as_text(name: str) -> str:
+    """A file's name for where only UTF-8 goes; different names stay different."""
+    return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+
+
+def _capture(
+    command: list[str], cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+) -> tuple[int, bytes, str]:
+    """Run git in ``cwd`` and return (exit code, stdout, first line of stderr)."""
+    try:
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            cwd=cwd,
+            env={**git_environment(), **(env or {})},
+            check=False,
+        )
+    except FileNotFoundError as exc:
+        raise _cannot_start(cwd, exc) from exc
+    message = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return done.returncode, done.stdout, message[0] if message else ""
+
+
+def _cannot_start(cwd: Path, exc: FileNotFoundError) -> GitError:
+    if not cwd.exists():
+        return GitError(f"{cwd} is gone", "was the repository moved or deleted?")
+    return GitError("git is not installed or not on PATH", str(exc))
 
 
 class GitRepository:
@@ -76,7 +93,12 @@ class GitRepository:
                 Path(repo.common_dir).resolve(),
                 Path(root).resolve() if root is not None and not repo.bare else None,
             )
-        found.run("rev-parse", "--git-dir")  # git's own veto: ownership, format version
+        # Git's own veto: format version, and, where it finds the repository itself, its owner.
+        ask = ["rev-parse", "--git-dir"]
+        command = found._command(ask) if from_environment else ["git", *ask]
+        code, _, message = _capture(command, start if start.is_dir() else start.parent)
+        if code:
+            raise GitError(f"git rev-parse failed: {message.removeprefix('fatal: ')}")
         return found
 
     @property
@@ -89,7 +111,12 @@ class GitRepository:
         """Names this worktree within the repository: empty for the main one."""
         if self.git_dir == self.common_dir:
             return ""
-        return os.path.relpath(self.git_dir, self.common_dir)
+        return _as_text(os.path.relpath(self.git_dir, self.common_dir))
+
+    def linked_views(self) -> set[str]:
+        """The :attr:`view_name` of every linked worktree that git knows of."""
+        heads = (self.common_dir / "worktrees").glob("*/HEAD")
+        return {_as_text(os.path.relpath(head.parent, self.common_dir)) for head in heads}
 
     @property
     def name(self) -> str:
@@ -107,19 +134,7 @@ class GitRepository:
         self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
     ) -> tuple[int, bytes, str]:
         """Run git and return (exit code, stdout, first line of stderr)."""
-        try:
-            done = subprocess.run(
-                self._command(args),
-                input=stdin,
-                capture_output=True,
-                cwd=self._cwd(),
-                env={**git_environment(), **(env or {})},
-                check=False,
-            )
-        except FileNotFoundError as exc:
-            raise self._cannot_start(exc) from exc
-        message = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return done.returncode, done.stdout, message[0] if message else ""
+        return _capture(self._command(args), self._cwd(), stdin, env)
 
     def run(self, *args: str, stdin: bytes = b"") -> bytes:
         """Run git and return what it printed.
@@ -130,11 +145,6 @@ class GitRepository:
         if code != 0:
             raise GitError(f"git {args[0]} failed: {message.removeprefix('fatal: ')}")
         return out
-
-    def _cannot_start(self, exc: FileNotFoundError) -> GitError:
-        if not self._cwd().exists():
-            return GitError(f"{self._cwd()} is gone", "was the repository moved or deleted?")
-        return GitError("git is not installed or not on PATH", str(exc))
 
     @contextmanager
     def stream(self, *args: str, stdin: bytes | None = None) -> Iterator[IO[bytes]]:
@@ -155,7 +165,7 @@ class GitRepository:
                     env=git_environment(),
                 )
             except FileNotFoundError as exc:
-                raise self._cannot_start(exc) from exc
+                raise _cannot_start(self._cwd(), exc) from exc
             assert process.stdout is not None
             with process:
                 try:
@@ -185,6 +195,10 @@ class GitRepository:
     def head_tree(self) -> str | None:
         """HEAD's tree, or ``None`` on an unborn branch."""
         return self.resolve("HEAD^{tree}")
+
+    def shown_tree(self) -> str:
+        """HEAD's tree; on an unborn branch the empty one."""
+        return self.head_tree() or self.run("hash-object", "-t", "tree", "--stdin").decode().strip()
 
     def has_object(self, oid: str) -> bool:
         """Whether the object database still has ``oid``."""

@@ -15,16 +15,18 @@ from git_copilot.index.classify import (
     skip_path,
 )
 from git_copilot.index.cuts import Span
+from git_copilot.index.forget import NOTHING, REASON, Forgotten
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
 from git_copilot.index.history import CommitInfo, FileAdditions
 from git_copilot.index.holes import HOLES_PER_COMMIT, choose_spans, seeded
+from git_copilot.index.secrets import touches_secret
 from git_copilot.index.types import Hole
 
 
 @dataclass(slots=True)
 class Crop:
-    """The holes of one commit, by path and place, and how many files (or holes, by ``cap``) gave
-    none, by reason."""
+    """The holes of one commit, by path and place, and how many files (or holes, by ``cap``
+    and ``secret``) gave none, by reason."""
 
     commit: str
     holes: list[Hole] = field(default_factory=list)
@@ -37,30 +39,39 @@ def identity(commit: CommitInfo) -> str:
 
 
 def harvest(
-    repo: GitRepository, commits: Sequence[tuple[CommitInfo, Sequence[FileAdditions]]]
+    repo: GitRepository,
+    commits: Sequence[tuple[CommitInfo, Sequence[FileAdditions]]],
+    forgotten: Forgotten = NOTHING,
 ) -> list[Crop]:
-    """The holes of commits with the lines that they added. Blobs are read in one stream and
-    only one is held at a time."""
+    """The holes of commits with the lines that they added; none touches a line that looks like a
+    secret. Blobs are read in one stream and only one is held at a time."""
     crops = {commit.oid: Crop(commit.oid) for commit, _ in commits}
     candidates: list[tuple[CommitInfo, FileAdditions]] = []
     for commit, files in commits:
         for file in files:
-            reason = _unminable(file)
+            reason = REASON if forgotten.path(file.path) else unminable(file)
             if reason is None:
                 candidates.append((commit, file))
             else:
                 crops[commit.oid].left_out[reason] += 1
     for commit, file, data in _with_blobs(repo, candidates, crops):
         crop = crops[commit.oid]
-        reason = _skip_blob(data)
+        reason = skip_blob(data)
         if reason is not None:
             crop.left_out[reason] += 1
             continue
         language = language_of(file.path)
         spans = choose_spans(data, file.runs, f"{commit.oid}:{file.path}", language)
         crop.left_out["no hole fits"] += not spans
-        crop.holes += [_hole(commit, file, language, span) for span in spans]
+        clear = clear_of_secrets(data, spans, language)
+        crop.left_out["secret"] += len(spans) - len(clear)
+        crop.holes += [_hole(commit, file, language, span) for span in clear]
     return [_capped(crop) for crop in crops.values()]
+
+
+def clear_of_secrets(data: bytes, spans: Sequence[Span], language: str) -> list[Span]:
+    """The spans that touch no line that looks like a secret."""
+    return [s for s in spans if not touches_secret(data, s.start, s.end, language)]
 
 
 def _with_blobs(
@@ -81,7 +92,7 @@ def _with_blobs(
     return ((c, f, data) for (c, f), (_, data) in zip(small, blobs, strict=True))
 
 
-def _unminable(file: FileAdditions) -> str | None:
+def unminable(file: FileAdditions) -> str | None:
     """Why no hole is taken from a file, as far as its name and mode tell."""
     if not file.runs:
         return "nothing added"
@@ -92,7 +103,7 @@ def _unminable(file: FileAdditions) -> str | None:
     return skip_path(file.path)
 
 
-def _skip_blob(data: bytes) -> str | None:
+def skip_blob(data: bytes) -> str | None:
     """Why no hole is taken from a file, as far as its content tells."""
     return skip_content(data) or ("generated" if looks_generated(data) else None)
 

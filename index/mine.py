@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from git_copilot.index.db import Database
 from git_copilot.index.errors import GitError
+from git_copilot.index.forget import REASON, Forgotten
 from git_copilot.index.git import GitRepository
-from git_copilot.index.harvest import harvest, identity
+from git_copilot.index.harvest import Crop, harvest, identity
 from git_copilot.index.history import (
     CommitInfo,
     FileAdditions,
@@ -18,6 +19,8 @@ from git_copilot.index.history import (
     list_commits,
     shallow_commits,
 )
+from git_copilot.index.prune import prune_lost
+from git_copilot.index.resolve import resolve, settle
 from git_copilot.index.types import Hole, Progress, no_progress
 
 # Enough for an adapter (the paper needs 1,000 holes), and a minute's work at most.
@@ -35,10 +38,12 @@ def mine(
     limit: int = DEFAULT_HISTORY,
     progress: Progress = no_progress,
 ) -> int:
-    """Look at up to ``limit`` commits of HEAD's history that were not looked at before.
+    """Look at up to ``limit`` commits of HEAD's history that were not looked at before, and take
+    out those that history lost.
 
     :return: how many commits were new.
     """
+    prune_lost(repo, db)
     tip = repo.head_commit()
     if tip is None:
         return 0
@@ -55,25 +60,40 @@ def mine(
 def _mine_batch(
     repo: GitRepository, db: Database, commits: Sequence[CommitInfo], shallow: set[str]
 ) -> None:
-    statuses = {c.oid: _rule_out(c, shallow) for c in commits}
+    forgotten = Forgotten.load(db)
+    statuses = {c.oid: _rule_out(c, shallow, forgotten) for c in commits}
     read = _additions(repo, [oid for oid, status in statuses.items() if status == "mined"])
     added = {oid: files for oid, files in read.items() if files is not None}
     statuses.update({oid: "missing" for oid in read.keys() - added.keys()})
     bound = _mass_bound(db, [len(files) for files in added.values()])
     statuses.update({oid: "mass" for oid, files in added.items() if len(files) > bound})
     mined = [c for c in commits if statuses[c.oid] == "mined"]
-    found = harvest(repo, [(c, added[c.oid]) for c in mined])
+    found = harvest(repo, [(c, added[c.oid]) for c in mined], forgotten)
+    answers = resolve(repo, db, commits, {c.oid for c in mined})
     with db.transaction() as connection:
+        if Forgotten.load(db) == forgotten:
+            _store(connection, commits, statuses, found)
+            settle(connection, [case for case in answers if not forgotten.path(case.path)])
+            return
+    _mine_batch(repo, db, commits, shallow)  # something was forgotten meanwhile
+
+
+def _store(
+    connection: sqlite3.Connection,
+    commits: Sequence[CommitInfo],
+    statuses: Mapping[str, str],
+    found: Sequence[Crop],
+) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO commits (oid, author, time, status) VALUES (?, ?, ?, ?)",
+        [(c.oid, identity(c), c.time, statuses[c.oid]) for c in commits],
+    )
+    for crop in found:
         connection.executemany(
-            "INSERT OR IGNORE INTO commits (oid, author, time, status) VALUES (?, ?, ?, ?)",
-            [(c.oid, identity(c), c.time, statuses[c.oid]) for c in commits],
+            "INSERT OR IGNORE INTO left_out VALUES (?, ?, ?)",
+            [(crop.commit, reason, count) for reason, count in crop.left_out.items()],
         )
-        for crop in found:
-            connection.executemany(
-                "INSERT OR IGNORE INTO left_out VALUES (?, ?, ?)",
-                [(crop.commit, reason, count) for reason, count in crop.left_out.items()],
-            )
-            _insert(connection, crop.holes)
+        _insert(connection, crop.holes)
 
 
 def _additions(repo: GitRepository, oids: Sequence[str]) -> dict[str, list[FileAdditions] | None]:
@@ -98,7 +118,9 @@ def _insert(connection: sqlite3.Connection, holes: Sequence[Hole]) -> None:
     )
 
 
-def _rule_out(commit: CommitInfo, shallow: set[str]) -> str:
+def _rule_out(commit: CommitInfo, shallow: set[str], forgotten: Forgotten) -> str:
+    if forgotten.commit(commit.oid) or forgotten.author(identity(commit)):
+        return REASON
     if commit.oid in shallow:
         return "shallow"
     if len(commit.parents) > 1:

@@ -4,8 +4,11 @@
 -- Facts about the whole database.
 --   schema      SCHEMA_VERSION of db.py
 --   chunker     CHUNKER_VERSION of chunk.py that the chunks were made with
---   identity    random; a snapshot of vectors of another database is not taken for ours
+--   identity    random, anew when something is forgotten; a snapshot of vectors of another
+--               identity is not taken for ours
 --   mass_commit_files   commits of more files are sweeping changes (mine.py)
+--   survival_head, survival_scope   what the table `survival` is level with (survive.py)
+--   pruned_refs         the refs when lost commits were last looked for (prune.py)
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -20,6 +23,7 @@ CREATE TABLE blobs (
     lines      INTEGER NOT NULL,
     skipped    TEXT,                    -- why it has no chunks, or NULL
     searchable INTEGER NOT NULL DEFAULT 0, -- 1: its words are in chunks_fts (some view shows it)
+    secrets    INTEGER NOT NULL DEFAULT 0, -- lines that look like secrets: empty in its chunks
     UNIQUE (oid, language)
 );
 
@@ -113,7 +117,8 @@ CREATE TABLE survival (
     hole_id     INTEGER PRIMARY KEY REFERENCES holes (id) ON DELETE CASCADE,
     stands      REAL NOT NULL,          -- the share of its lines that stand in that commit's tree
     died_commit TEXT,                   -- the commit that took the first of its lines away
-    died_time   INTEGER                 -- that commit's author time, seconds since 1970
+    died_time   INTEGER,                -- that commit's author time, seconds since 1970
+    places      TEXT NOT NULL           -- JSON: path -> each of its lines' number there, 0: gone
 );
 
 -- What the user asked to forget; it is never taken in again.
@@ -124,15 +129,37 @@ CREATE TABLE forgotten (
     PRIMARY KEY (kind, value)
 ) WITHOUT ROWID;
 
--- What people did with completions, as editors report it.
+-- Completions that were shown, and what people did with them, as editors report it. Waits here
+-- until a commit shows what became of it (resolve.py); feedback.py bounds the rows.
 CREATE TABLE feedback (
     id         TEXT PRIMARY KEY,        -- the completion's id
-    time       INTEGER NOT NULL,        -- seconds since 1970
+    time       INTEGER NOT NULL,        -- when it was shown, seconds since 1970
     path       BLOB NOT NULL,
+    line       INTEGER NOT NULL,        -- 1-based
     before     TEXT NOT NULL,           -- the text of the line before the cursor
-    completion TEXT NOT NULL,
+    after      TEXT NOT NULL,           -- and after it
+    above      TEXT NOT NULL,           -- the nearest lines above, nearest first (outcome.py)
+    below      TEXT NOT NULL,           -- the nearest line below, or empty
+    completion TEXT NOT NULL,           -- all texts have \n for line ends
+    model      TEXT NOT NULL,
+    adapter    TEXT NOT NULL,           -- its id, or empty
     outcome    TEXT NOT NULL,           -- shown, accepted, edited, rejected
-    final      TEXT,                    -- what stands there instead, when it was edited
-    hole_id    INTEGER REFERENCES holes (id) ON DELETE SET NULL -- what the next commit made of it
+    final      TEXT,                    -- what stands there instead: as the editor says, and
+                                        -- once there is a hole, as the commit says
+    tries      INTEGER NOT NULL DEFAULT 0, -- commits of the path that did not show it
+    hole_id    INTEGER REFERENCES holes (id) ON DELETE SET NULL -- what a commit made of it
 ) WITHOUT ROWID;
 CREATE INDEX feedback_by_hole ON feedback (hole_id);
+CREATE INDEX feedback_waiting ON feedback (outcome, time) WHERE hole_id IS NULL;
+
+-- How many were shown on a day, and what became of them; stays when the rows above go.
+CREATE TABLE feedback_days (
+    day      INTEGER NOT NULL,          -- days since 1970, UTC
+    model    TEXT NOT NULL,
+    adapter  TEXT NOT NULL,
+    shown    INTEGER NOT NULL DEFAULT 0,
+    accepted INTEGER NOT NULL DEFAULT 0,
+    edited   INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (day, model, adapter)
+) WITHOUT ROWID;

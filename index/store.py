@@ -39,13 +39,17 @@ def add_blob(
     lines: int,
     chunks: Sequence[Chunk],
     skipped: str | None,
+    secrets: int = 0,
 ) -> int:
     """Store a blob with its chunks and symbols; return its database id. Its words become
-    searchable with the first view that shows it."""
+    searchable with the first view that shows it.
+
+    :param secrets: how many of its lines are left out of the chunks.
+    """
     oid, language = key
     cursor = connection.execute(
-        "INSERT INTO blobs (oid, language, lines, skipped) VALUES (?, ?, ?, ?)",
-        (oid, language, lines, skipped),
+        "INSERT INTO blobs (oid, language, lines, skipped, secrets) VALUES (?, ?, ?, ?, ?)",
+        (oid, language, lines, skipped, secrets),
     )
     blob_id = int(cursor.lastrowid or 0)
     for chunk in chunks:
@@ -120,20 +124,58 @@ def _level_words(connection: sqlite3.Connection, view_id: int, dropped: set[int]
         " WHERE f.view_id = ? AND NOT b.searchable ORDER BY b.id",
         (view_id,),
     ).fetchall()
-    changes = (
-        (hidden, 0, "INSERT INTO chunks_fts (chunks_fts, rowid, terms) VALUES ('delete', ?, ?)"),
-        ([i for (i,) in shown], 1, "INSERT INTO chunks_fts (rowid, terms) VALUES (?, ?)"),
-    )
-    for blob_ids, searchable, statement in changes:
-        for blob_id in blob_ids:
-            rows = connection.execute("SELECT id, text FROM chunks WHERE blob_id = ?", (blob_id,))
-            connection.executemany(
-                statement, [(chunk_id, " ".join(terms(text))) for chunk_id, text in rows]
-            )
-        connection.executemany(
-            "UPDATE blobs SET searchable = ? WHERE id = ?", [(searchable, i) for i in blob_ids]
-        )
+    _set_words(connection, hidden, searchable=False)
+    _set_words(connection, [blob_id for (blob_id,) in shown], searchable=True)
     return len(hidden)
+
+
+def _set_words(
+    connection: sqlite3.Connection, blob_ids: Sequence[int], *, searchable: bool
+) -> None:
+    """Put blobs into the full-text index, or take them out of it."""
+    statement = (
+        "INSERT INTO chunks_fts (rowid, terms) VALUES (?, ?)"
+        if searchable
+        else "INSERT INTO chunks_fts (chunks_fts, rowid, terms) VALUES ('delete', ?, ?)"
+    )
+    for blob_id in blob_ids:
+        rows = connection.execute("SELECT id, text FROM chunks WHERE blob_id = ?", (blob_id,))
+        connection.executemany(
+            statement, [(chunk_id, " ".join(terms(text))) for chunk_id, text in rows]
+        )
+    connection.executemany(
+        "UPDATE blobs SET searchable = ? WHERE id = ?", [(int(searchable), i) for i in blob_ids]
+    )
+
+
+def remove_paths(connection: sqlite3.Connection, paths: Iterable[bytes]) -> tuple[int, int, int]:
+    """Take paths out of every view, and with them all blobs that no view shows then.
+
+    :return: paths, and the chunks and vectors of those of their blobs that went.
+    """
+    files = 0
+    theirs: set[int] = set()
+    for path in paths:
+        rows = connection.execute("DELETE FROM files WHERE path = ? RETURNING blob_id", (path,))
+        found = {blob_id for (blob_id,) in rows.fetchall()}
+        files += bool(found)
+        theirs |= found
+    hidden = connection.execute(
+        "SELECT id, searchable FROM blobs b"
+        " WHERE NOT EXISTS (SELECT 1 FROM files WHERE blob_id = b.id) ORDER BY id"
+    ).fetchall()
+    _set_words(connection, [i for i, searchable in hidden if searchable], searchable=False)
+    chunks = vectors = 0
+    for blob_id, _ in hidden:
+        if blob_id in theirs:
+            counted = connection.execute(
+                "SELECT count(DISTINCT c.id), count(v.seq) FROM chunks c"
+                " LEFT JOIN vectors v ON v.chunk_id = c.id WHERE c.blob_id = ?",
+                (blob_id,),
+            ).fetchone()
+            chunks, vectors = chunks + counted[0], vectors + counted[1]
+        connection.execute("DELETE FROM blobs WHERE id = ?", (blob_id,))
+    return files, chunks, vectors
 
 
 def view_names(db: Database, prefix: str) -> list[str]:
@@ -205,7 +247,8 @@ def view_chunk_ids(db: Database, view: str) -> list[int]:
 
 
 def view_counts(db: Database, view: str, embedder: str) -> dict[str, int]:
-    """Files, chunks and vectors that ``view`` shows."""
+    """Files, chunks and vectors that ``view`` shows, and the lines of its files that were left
+    out because they look like secrets."""
     join = " FROM files f JOIN views v ON v.id = f.view_id"
     where = " WHERE v.name = ?"
     chunk_join = f"{join} JOIN chunks c ON c.blob_id = f.blob_id"
@@ -220,5 +263,8 @@ def view_counts(db: Database, view: str, embedder: str) -> dict[str, int]:
             " JOIN vectors x ON x.chunk_id = c.id AND x.embedder = ?"
             f"{where}",
             (embedder, view),
+        ),
+        "secrets": db.scalar(
+            f"SELECT sum(b.secrets){join} JOIN blobs b ON b.id = f.blob_id{where}", (view,)
         ),
     }

@@ -15,7 +15,9 @@ from git_copilot.index import store
 from git_copilot.index.chunk import chunk_blob
 from git_copilot.index.classify import MAX_FILE_BYTES, language_of, skip_content, skip_path
 from git_copilot.index.db import Database
+from git_copilot.index.forget import Forgotten
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.secrets import secret_lines
 from git_copilot.index.types import (
     Change,
     Embedder,
@@ -45,26 +47,33 @@ class SyncPlan:
         return list(dict.fromkeys((e.oid, language_of(e.path)) for e in self.added))
 
 
-def _indexable(entry: TreeEntry) -> bool:
-    return entry.mode not in (SUBMODULE, SYMLINK) and skip_path(entry.path) is None
+def _indexable(entry: TreeEntry, forgotten: Forgotten) -> bool:
+    return (
+        entry.mode not in (SUBMODULE, SYMLINK)
+        and skip_path(entry.path) is None
+        and not forgotten.path(entry.path)
+    )
 
 
-def plan_from_changes(base: str, changes: Iterable[Change]) -> SyncPlan:
+def plan_from_changes(base: str, changes: Iterable[Change], forgotten: Forgotten) -> SyncPlan:
     """The plan for the difference of two trees, the older one being ``base``."""
     removed, added = [], []
     for change in changes:
-        if change.new is not None and _indexable(change.new):
+        if change.new is not None and _indexable(change.new, forgotten):
             added.append(change.new)
-        elif change.old is not None and _indexable(change.old):
+        elif change.old is not None and _indexable(change.old, forgotten):
             removed.append(change.path)
     return SyncPlan(base, tuple(removed), tuple(added))
 
 
 def plan_from_tree(
-    base: str | None, entries: Iterable[TreeEntry], known_paths: Iterable[str]
+    base: str | None,
+    entries: Iterable[TreeEntry],
+    known_paths: Iterable[str],
+    forgotten: Forgotten,
 ) -> SyncPlan:
     """The plan for a whole tree over a view of ``base`` that lists ``known_paths``."""
-    added = tuple(e for e in entries if _indexable(e))
+    added = tuple(e for e in entries if _indexable(e, forgotten))
     paths = {e.path for e in added}
     return SyncPlan(base, tuple(sorted(p for p in known_paths if p not in paths)), added)
 
@@ -74,9 +83,10 @@ def plan_sync(repo: GitRepository, db: Database, view: str, tree: str) -> SyncPl
     old = store.view_tree(db, view)
     if old == tree:
         return SyncPlan(old, (), ())
+    forgotten = Forgotten.load(db)
     if old is not None and repo.has_object(old):
-        return plan_from_changes(old, repo.diff_trees(old, tree))
-    return plan_from_tree(old, repo.ls_tree(tree), store.view_paths(db, view))
+        return plan_from_changes(old, repo.diff_trees(old, tree), forgotten)
+    return plan_from_tree(old, repo.ls_tree(tree), store.view_paths(db, view), forgotten)
 
 
 def sync(
@@ -97,16 +107,18 @@ def sync(
     """
     begun = time.monotonic()
     view = repo.view_name if view is None else view
-    tree = tree or repo.head_tree() or _empty_tree(repo)
+    tree = tree or repo.shown_tree()
     added_blobs = added_chunks = removed_blobs = 0
     while store.view_tree(db, view) != tree:
+        identity = db.identity
         plan = plan_sync(repo, db, view, tree)
         blob_ids, blobs, chunks = _store_blobs(repo, db, plan.keys, progress)
         added_blobs += blobs
         added_chunks += chunks
         with db.transaction() as connection:
-            # Another process may have moved the view meanwhile: then the plan is void.
-            if store.view_tree(db, view) == plan.base:
+            # Another process may have moved the view meanwhile, or the user may have asked to
+            # forget something, which changes the identity: then the plan is void.
+            if (store.view_tree(db, view), db.identity) == (plan.base, identity):
                 removed_blobs = store.set_view(
                     connection,
                     view,
@@ -127,10 +139,6 @@ def sync(
         chunks_embedded=embedded,
         seconds=time.monotonic() - begun,
     )
-
-
-def _empty_tree(repo: GitRepository) -> str:
-    return repo.run("hash-object", "-t", "tree", "--stdin").decode().strip()
 
 
 def _store_blobs(
@@ -155,9 +163,14 @@ def _store_blobs(
                     continue  # missing objects (partial clone) are tried again next time
                 data = contents.get(key[0])
                 skipped = "large" if data is None else skip_content(data)
-                chunks = [] if skipped or data is None else chunk_blob(data, key[1])
+                hidden: frozenset[int] = frozenset()
+                chunks = []
+                if not skipped and data is not None:
+                    text = data.decode("utf-8", "replace")
+                    hidden = secret_lines(text, language=key[1])
+                    chunks = chunk_blob(data, key[1], hidden)
                 lines = 0 if data is None else data.count(b"\n")
-                done[key] = store.add_blob(connection, key, lines, chunks, skipped)
+                done[key] = store.add_blob(connection, key, lines, chunks, skipped, len(hidden))
                 chunks_added += len(chunks)
             known.update(done)
     progress("indexing files", len(new), len(new))

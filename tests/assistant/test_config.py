@@ -43,3 +43,9 @@ def test_booleans_as_git_writes_them():
     assert parse_settings({"server": ""}).server is True
     with pytest.raises(CopilotError, match="true or false"):
         parse_settings({"server": "maybe"})
+
+
+def test_a_source_of_the_corpus_is_one_of_four():
+    assert parse_settings({"corpussource": "both"}).corpus_source == "both"
+    with pytest.raises(CopilotError, match="one of commits, snapshot, both, auto"):
+        parse_settings({"corpussource": "snapshots"})

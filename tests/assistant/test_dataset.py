@@ -11,7 +11,6 @@ from tiny import save_tiny
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import (
     cut_blob,
-    drop_copies,
     make_example,
     parent_trees,
     read_cuts,
@@ -118,24 +117,6 @@ def store_hit():
     from git_copilot.index.types import Hit
 
     return Hit(1, "other.py", "0" * 40, 1, 1, "x = 5", 1.0, ("lexical",))
-
-
-def test_copies_of_what_is_held_out_are_not_learnt_from():
-    held = [
-        cut(
-            "def f():\n    return  compute(first, second, third_one)\n",
-            "compute(first, second, third_one)",
-        )
-    ]
-    same_line = cut(
-        "# moved\n        return compute(first, second, third_one)\n", "(first, second, third_one)"
-    )
-    same_middle = cut(
-        "value = compute(first,  second, third_one)\n", "compute(first,  second, third_one)"
-    )
-    short = cut("other = third)\n", "third)")
-    kept, dropped = drop_copies([same_line, same_middle, short], held)
-    assert (kept, dropped) == ([short], 2)
 
 
 def test_parents_are_first_parents_and_a_root_has_none(opened):

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from git_copilot.assistant.trim import Trimmer
 
+AWS = "AKIA" + "Q7ZL2M4N8P3R5T6V"
+BEGIN = "-----BEGIN RSA PRIVATE " + "KEY-----"
+
 
 @pytest.mark.parametrize(
     ("prefix", "suffix", "text", "wanted", "rule"),
@@ -25,6 +28,15 @@ from git_copilot.assistant.trim import Trimmer
         ("def f():\n    ", "\n    return total\n", "total = 1\n    return total\n", "total = 1", "repeats_suffix"),
         ("if x:\n    ", "\n", "a()\n    a()\n    a()\n    a()\n", "a()\n    a()", "loops"),
         ("s = ", "\n", '"(" + name\nother\n', '"(" + name', "after_line"),
+        ("key = ", "\n", f'"{AWS}"\nx = 1\n', "", "secret"),
+        ('key = "', '"\n', AWS, "", "secret"),
+        ('password = "', '")\n', "Tr0ub4dor3", "", "secret"),
+        ("def f():\n", "", f'    a = 1\n    key = "{AWS}"\n    b = 2\n', "    a = 1", "secret"),
+        ('f(password="Tr0ub4dor3", user=', ")\n", '"ada"', '"ada"', None),
+        ('password = "Tr0ub4', "\n", 'dor3"\n', "", "secret"),
+        ('# pragma: allowlist nextline secret\nkey = ', "\n", f'"{AWS}"', f'"{AWS}"', None),
+        (f"{BEGIN}\nMIIEpAIBAAKCAQEA\n", "", "1c7z9z5Pad7Oejec\n", "", "secret"),
+        (f"{BEGIN}\nMIIEpAIBAAKCAQEA", "", "1c7z9z5Pad7Oejec", "", "secret"),
     ],
 )  # fmt: skip
 def test_rules(prefix, suffix, text, wanted, rule):
@@ -40,9 +52,34 @@ def test_stops_as_soon_as_the_cut_is_certain(block):
     assert trimmer.finished("value)\nz = 1\n\n\nq\n")
 
 
+@pytest.mark.parametrize(
+    ("path", "wanted"), [("a.yaml", ""), ("a.py", "Tr0ub4dor3"), ("", "Tr0ub4dor3")]
+)
+def test_the_language_says_how_a_secret_is_written(path, wanted):
+    assert Trimmer("password: ", "\n", path=path).trim("Tr0ub4dor3").text == wanted
+
+
+def test_no_secret_is_waited_for_to_its_end():
+    trimmer = Trimmer("def f():\n    ", "\n")
+    assert trimmer.finished(f'k = "{AWS}"\n')
+    assert not trimmer.finished(f'k = "{AWS}"')
+
+
 LINES = st.lists(
     st.sampled_from(
-        ["a = 1", "    return x", "", "if a:", "  )", "(", "def f(", "}", "x" * 9, "'("]
+        [
+            f'k = "{AWS}"',
+            "a = 1",
+            "    return x",
+            "",
+            "if a:",
+            "  )",
+            "(",
+            "def f(",
+            "}",
+            "x" * 9,
+            "'(",
+        ]
     ),
     max_size=12,
 )

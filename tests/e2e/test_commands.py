@@ -11,6 +11,10 @@ import time
 import pytest
 from gitrepo import GitRepo
 
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.feedback import feedback_weights
+from git_copilot.index.mine import load_holes
+
 COMPLETE_FIELDS = {
     "id", "completion", "file", "line", "column", "model", "adapter", "finish_reason", "index",
     "snippets", "prompt_tokens", "cached_tokens", "completion_tokens", "timings_ms",
@@ -49,7 +53,8 @@ def test_a_plain_commit_is_searchable_after_waiting(copilot, project):
 
 def test_status_carries_the_contract(copilot, project):
     status = copilot.json("status")
-    assert set(status["index"]) == {"tree", "head_tree", "fresh", "files", "chunks", "vectors"}
+    counted = {"files", "chunks", "vectors", "secrets"}
+    assert set(status["index"]) == {"tree", "head_tree", "fresh", *counted}
     assert status["index"]["tree"] == project.git("rev-parse", "HEAD^{tree}")
     assert status["index"]["fresh"] is True
     assert status["index"]["chunks"] == status["index"]["vectors"] > 0
@@ -167,6 +172,24 @@ def test_changes_without_hooks_are_noticed(copilot, project):
     assert answer["index"] == {"tree": project.git("rev-parse", "HEAD^{tree}"), "fresh": True}
 
 
+def test_what_became_of_a_completion_is_learnt_from_its_commit(copilot, project):
+    later = f"{int(time.time()) + 60} +0000"
+    text = "from util import alpha\n\n\ndef beta(name):\n    value = {0}\n    return alpha(name)\n"
+    answer = copilot.json("complete", "src/app.py:5", "--stdin", stdin=text.format(""))
+    assert answer["completion"].strip()
+    said = copilot.json("feedback", answer["id"], "rejected")  # at once: it may still be recorded
+    assert said == {"id": answer["id"], "outcome": "rejected", "path": "src/app.py"}
+    assert copilot.json("feedback")["rejected"] == 1
+    oid = project.commit({"src/app.py": text.format("alpha(2)")}, GIT_COMMITTER_DATE=later)
+    copilot.ok("status", "--wait", "--timeout", "60")
+    with Database(project.git_dir / "copilot" / DATABASE_NAME) as db:
+        holes = [hole for hole in load_holes(db, [oid]) if hole.kind == "completion"]
+        assert [feedback_weights(db, [hole.id]) for hole in holes] == [{holes[0].id: 1.5}]
+    blob = project.git("show", f"{oid}:src/app.py").encode()
+    assert blob[holes[0].start : holes[0].end] == b"alpha(2)"
+    one_line(copilot.run("feedback", "cmpl-none", "accepted"), 1, "cmpl-none", "complete --json")
+
+
 MISTAKES = [
     (["complete", "nope.py:1"], 1, ["does not exist"]),
     (["complete", "src/app.py:99"], 1, ["has 6 lines", "src/app.py:6"]),
@@ -187,7 +210,6 @@ MISTAKES = [
     (["model", "use", "minilm-static"], 1, ["embedder"]),
     (["adapter", "use", "nonsense"], 1, ["adapter list"]),
     (["adapter", "rollback"], 1, ["refresh"]),
-    (["corpus", "export", "--out", "x.txt"], 1, [".jsonl"]),
 ]
 
 
@@ -260,19 +282,6 @@ def test_uninstall_restores_and_purge_removes(copilot, project):
     assert hooks == [] and not (project.git_dir / "copilot").exists()
     project.commit({"z.py": "z = 1\n"})
     assert not (project.git_dir / "copilot").exists()
-
-
-def test_export_is_the_corpus(copilot, project, tmp_path):
-    project.commit(
-        {"src/big.py": "".join(f"value_{i} = alpha({i}) + beta({i})\n" for i in range(9))}
-    )
-    copilot.ok("status", "--wait", "--timeout", "60")
-    copilot.ok("corpus", "export", "--out", tmp_path / "c.jsonl")
-    rows = [json.loads(x) for x in (tmp_path / "c.jsonl").read_text().splitlines()]
-    assert len(rows) == copilot.json("corpus")["holes"] > 0
-    for row in rows:
-        text = row["prefix"] + row["middle"] + row["suffix"]
-        assert text.strip() == project.git("cat-file", "blob", row["blob"])
 
 
 def test_help_and_version(bare_commands):

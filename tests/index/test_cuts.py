@@ -150,3 +150,9 @@ def test_any_text_gives_disjoint_spans_that_cut_no_character_and_no_line_end(tex
         assert before.decode() + middle.decode() + after.decode() == text
         assert not (before.endswith(b"\r") and middle.startswith(b"\n"))
         assert not middle.endswith((b"\n", b"\r"))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_hole():
+    data = b"\xef\xbb\xbffirst = call(1, two)\n"
+    spans = [s for seed in range(40) for s in choose_spans(data, [(1, 1)], str(seed), "python")]
+    assert spans and all(span.start >= 3 for span in spans)

@@ -1,0 +1,362 @@
+"""What was shown is kept behind the answer's back; editors report on it whenever they like."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import socket
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import click
+import pytest
+from tiny import save_tiny
+
+from git_copilot.assistant import cli, client, feedback, server
+from git_copilot.assistant.cli import dispatch, dispatch_in_server
+from git_copilot.assistant.complete import Request, complete, find_place
+from git_copilot.assistant.server import Server
+from git_copilot.assistant.session import Session
+from git_copilot.assistant.terminal import Terminal
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import CopilotError
+from git_copilot.index.feedback import reported_since
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import load_holes, mine
+
+TEXT = "def area(width):\n    größe = 'ü😀' + str(width)\n    return größe\n"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny", layers=1)
+
+
+@pytest.fixture
+def project(repo, tiny):
+    """A repository with a file, known to git-copilot."""
+    repo._clock = int(time.time()) - 120
+    repo.commit({"src/a.py": TEXT})
+    repo.git("config", "copilot.model", str(tiny))
+    repo.git("config", "copilot.maxTokens", "6")
+    state = repo.git_dir / "copilot"
+    state.mkdir()
+    Database(state / DATABASE_NAME, create=True).close()
+    return repo
+
+
+@pytest.fixture
+def db(project):
+    with Database(project.git_dir / "copilot" / DATABASE_NAME) as opened:
+        yield opened
+
+
+@pytest.fixture
+def session():
+    opened = Session()
+    yield opened
+    opened.close()
+
+
+def ask(project, session, location, **more):
+    request = Request(location=location, cwd=project.path, **more)
+    return complete(request, find_place(request), session, note=lambda text: None)
+
+
+def command(project, *argv, stdin=b"", in_server=True):
+    """Run a command line as the server does; what it printed."""
+    out = io.StringIO()
+    terminal = Terminal(project.path, lambda: stdin, out, io.StringIO())
+    session = Session()
+    assert dispatch(list(argv), terminal, session, in_server=in_server) == 0
+    session.close()
+    return out.getvalue()
+
+
+def rows(db):
+    return db.query(
+        "SELECT id, path, line, before, after, above, below, completion, model, adapter, outcome"
+        " FROM feedback"
+    )
+
+
+def test_an_answer_is_recorded_when_asked_to_and_not_before(project, session, db, tiny):
+    answer = ask(project, session, "src/a.py:2:20")
+    assert rows(db) == []
+    (record,) = session.take_deferred()
+    record()
+    assert answer.completion.strip()
+    assert rows(db) == [
+        (
+            answer.fields["id"], b"src/a.py", 2, "    größe = 'ü😀' + ", "str(width)",
+            "def area(width):", "return größe", answer.completion, str(tiny), "", "shown",
+        )
+    ]  # fmt: skip
+    record()
+    assert len(rows(db)) == 1 and session.take_deferred() == []
+
+
+def test_a_buffer_that_was_never_saved_is_recorded_with_its_line_ends_evened(project, session, db):
+    ask(project, session, "new.py:2", text=b"import os\r\nvalue = \r\nprint(value)\r\n")
+    for record in session.take_deferred():
+        record()
+    assert [row[1:7] for row in rows(db)] == [
+        (b"new.py", 2, "value = ", "", "import os", "print(value)")
+    ]
+
+
+def test_nothing_is_kept_of_older_commits_or_against_the_users_will(project, session):
+    ask(project, session, "src/a.py:2", at="HEAD")
+    project.git("config", "copilot.feedback", "false")
+    ask(project, session, "src/a.py:2")
+    assert session.take_deferred() == []
+    project.git("config", "copilot.feedback", "true")
+    ask(project, session, "src/a.py:2")
+    assert len(session.take_deferred()) == 1
+
+
+@pytest.mark.parametrize("completion", [" \n\t", "", "'AKIAIOSFODNN7REALKEY'", "x" * 20_000])
+def test_nothing_is_kept_of_blanks_secrets_and_masses(project, session, db, completion):
+    answer = ask(project, session, "src/a.py:2")
+    fields = {**answer.fields, "completion": completion}
+    feedback.record_answer(dataclasses.replace(answer, fields=fields))
+    assert rows(db) == []
+    assert not (project.git_dir / "copilot" / "log").exists(), "that is no failure"
+
+
+def test_nothing_is_kept_of_a_file_that_is_forgotten(project, session, db):
+    with db.transaction() as connection:
+        connection.execute("INSERT INTO forgotten VALUES ('path', 'src', 0)")
+    ask(project, session, "src/a.py:2")
+    ask(project, session, "b.py:1", text=b"value = ")
+    for record in session.take_deferred():
+        record()
+    assert [row[1] for row in rows(db)] == [b"b.py"]
+
+
+def test_a_busy_database_is_not_waited_for_and_stands_in_the_log(project, session, db, capfd):
+    answer = ask(project, session, "src/a.py:2")
+    path = project.git_dir / "copilot" / DATABASE_NAME
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        feedback.record_answer(answer)
+    finally:
+        other.rollback()
+        other.close()
+    log = (project.git_dir / "copilot" / "log" / "feedback.log").read_text("utf-8")
+    assert log.count("\n") == 1 and answer.fields["id"] in log and "busy" in log
+    assert rows(db) == [] and capfd.readouterr() == ("", "")
+
+
+def test_a_state_folder_that_is_gone_is_no_failure(project, session, capfd):
+    answer = ask(project, session, "src/a.py:2")
+    session.close()
+    for file in (project.git_dir / "copilot").iterdir():
+        file.unlink()
+    (project.git_dir / "copilot").rmdir()
+    feedback.record_answer(answer)
+    assert not (project.git_dir / "copilot").exists() and capfd.readouterr() == ("", "")
+
+
+def test_a_call_without_a_server_records_what_it_printed(project, db, monkeypatch, capfd):
+    monkeypatch.chdir(project.path)
+    assert cli.run(["complete", "src/a.py:2", "--json", "--no-server"]) == 0
+    shown = json.loads(capfd.readouterr().out)
+    assert [(row[0], row[7]) for row in rows(db)] == [(shown["id"], shown["completion"])]
+    assert cli.run(["feedback", shown["id"], "rejected"]) == 0
+    assert [row[10] for row in rows(db)] == ["rejected"]
+
+
+def test_the_command_takes_a_report_and_its_commit_makes_an_example(project, session, db):
+    answer = ask(project, session, "src/a.py:2:13")
+    session.take_deferred()[0]()
+    name = answer.fields["id"]
+    assert command(project, "feedback", name, "accepted") == "accepted: src/a.py\n"
+    said = command(
+        project, "feedback", name, "edited", "--final", "-", "--json", stdin=b"repr(width)"
+    )
+    assert json.loads(said) == {"id": name, "outcome": "edited", "path": "src/a.py"}
+    git = GitRepository.discover(project.path)
+    project._clock += 120
+    oid = project.commit({"src/a.py": TEXT.replace("'ü😀' + str(width)", "repr(width)  # why")})
+    mine(git, db)
+    holes = [h for h in load_holes(db, [oid]) if h.kind == "completion"]
+    middles = [git.read_blob(h.blob)[h.start : h.end] for h in holes]
+    assert middles == [b"repr(width)"]
+
+
+def test_figures_for_people_and_for_programs(project, session, db):
+    assert json.loads(command(project, "feedback", "--json"))["acceptance_rate"] is None
+    answer = ask(project, session, "src/a.py:2")
+    session.take_deferred()[0]()
+    command(project, "feedback", answer.fields["id"], "accepted")
+    facts = json.loads(command(project, "feedback", "--json"))
+    assert (facts["shown"], facts["accepted"], facts["acceptance_rate"]) == (1, 1, 1.0)
+    head, whole, *rest = command(project, "feedback").splitlines()
+    assert head.split() == [
+        "last",
+        "30",
+        "days",
+        "shown",
+        "accepted",
+        "edited",
+        "rejected",
+        "taken",
+    ]
+    assert whole.split() == ["all", "1", "1", "0", "0", "100%"]
+    assert len(rest) == 2 and len({len(line) for line in (head, whole, *rest)}) == 1
+
+
+@pytest.mark.parametrize(
+    "argv", [["c1"], ["c1", "shown"], ["c1", "liked"], ["--final", "x"], ["c1", "edited", "more"]]
+)
+def test_mistakes_in_the_command_are_mistakes_of_usage(project, argv):
+    with pytest.raises(click.UsageError):
+        command(project, "feedback", *argv)
+
+
+def test_an_unknown_id_or_outcome_is_one_line(project):
+    with pytest.raises(CopilotError, match="no completion 'c1'"):
+        command(project, "feedback", "c1", "accepted")
+    with pytest.raises(CopilotError, match="no outcome"):
+        feedback.report(GitRepository.discover(project.path), "c1", "shown")
+
+
+def test_the_client_reads_text_for_reports_too():
+    assert client.can_be_served(["feedback", "c1", "edited"])
+    assert client.reads_stdin(["feedback", "c1", "edited", "--final", "-"])
+    assert client.reads_stdin(["feedback", "c1", "edited", "--final=-"])
+    assert client.reads_stdin(["complete", "a:1", "--stdin"])
+    assert not client.reads_stdin(["feedback", "c1", "edited", "--final", "x"])
+    assert not client.reads_stdin(["search", "-"])
+
+
+class Running:
+    """A server in a thread of this process."""
+
+    def __init__(self, runner):
+        self.server = Server(runner, 60)
+        self.thread = threading.Thread(target=self.server.serve)
+        self.thread.start()
+        assert client.wait_for_server(10)
+
+    def ask(self, **request):
+        connection = client.connect()
+        assert connection is not None
+        return client.exchange(connection, request)
+
+    def stop(self):
+        self.ask(op="stop")
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def serve(tmp_path, monkeypatch):
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    started = []
+
+    def start(runner):
+        started.append(Running(runner))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
+
+
+def test_the_answer_goes_out_before_it_is_recorded_and_a_report_waits_for_it(serve, monkeypatch):
+    monkeypatch.setattr(server, "RECORD_SECONDS", 60)
+    gate, order = threading.Event(), []
+
+    def runner(argv, terminal, session):
+        order.append(argv[0])
+        if argv[0] == "complete":
+            session.defer(lambda: (gate.wait(60), order.append("recorded")))
+        else:
+            terminal.echo(json.dumps({"outcome": argv[-1]}))
+        return 0
+
+    running = serve(runner)
+    assert running.ask(op="run", argv=["complete"], cwd="/")["exit_code"] == 0
+    assert order == ["complete"], "the answer is here, the record is not made yet"
+    body = {"cwd": "/", "id": "c1", "outcome": "accepted"}
+    threading.Timer(0.5, gate.set).start()  # long enough for a report that would not wait
+    assert running.ask(feedback=body) == {"feedback": {"outcome": "accepted"}}
+    assert order == ["complete", "recorded", "feedback"]
+
+
+def test_a_report_does_not_wait_for_a_completion_in_progress(serve):
+    begun, gate, done = threading.Event(), threading.Event(), []
+
+    def runner(argv, terminal, session):
+        if argv[0] == "complete":
+            begun.set()
+            gate.wait(30)
+            done.append(True)
+        return 0
+
+    running = serve(runner)
+    asked = threading.Thread(target=lambda: running.ask(op="run", argv=["complete"], cwd="/"))
+    asked.start()
+    assert begun.wait(10)
+    answer = running.ask(op="run", argv=["feedback", "c1", "accepted"], cwd="/")
+    assert answer["exit_code"] == 0 and done == []
+    gate.set()
+    asked.join(10)
+
+
+def test_what_failed_or_reached_nobody_is_not_recorded(serve):
+    recorded, begun, gate = [], threading.Event(), threading.Event()
+
+    def runner(argv, terminal, session):
+        session.defer(lambda: recorded.append(argv[1]))
+        if argv[1] == "unread":
+            begun.set()
+            gate.wait(10)
+        return 1 if argv[1] == "failed" else 0
+
+    running = serve(runner)
+    assert running.ask(op="run", argv=["complete", "failed"], cwd="/")["exit_code"] == 1
+    connection = client.connect()
+    request = {"op": "run", "argv": ["complete", "unread"], "cwd": "/"}
+    connection.sendall(json.dumps(request).encode() + b"\n")
+    assert begun.wait(10)
+    connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
+    gate.set()
+    assert running.ask(op="run", argv=["complete", "read"], cwd="/")["exit_code"] == 0
+    running.ask(feedback={"cwd": "/", "id": "c", "outcome": "x"})  # waits until all is recorded
+    assert recorded == ["read"]
+
+
+def test_the_socket_takes_reports_and_says_what_is_wrong_with_them(serve, project, session, db):
+    running = serve(dispatch_in_server)
+    answer = ask(project, session, "src/a.py:2")
+    session.take_deferred()[0]()
+    name = answer.fields["id"]
+    folder = str(project.path / "src")
+    good = {"cwd": folder, "id": name, "outcome": "edited", "final": "-x\ud800"}
+    assert running.ask(feedback=good) == {
+        "feedback": {"id": name, "outcome": "edited", "path": "src/a.py"}
+    }
+    (known,) = reported_since(db, 0)
+    assert (known.outcome, known.final) == ("edited", "-x?")
+    for body, code, word in [
+        ({**good, "id": "--help"}, 1, "no completion"),
+        ({**good, "outcome": "liked"}, 2, "accepted"),
+        ({**good, "cwd": str(Path(folder) / "gone")}, 1, "not in a Git repository"),
+        ({**good, "final": 3}, 2, "cwd, id, outcome"),
+        ({"id": name}, 2, "cwd, id, outcome"),
+        ("accepted", 2, "cwd, id, outcome"),
+    ]:
+        said = running.ask(feedback=body)
+        assert said["exit_code"] == code and word in said["error"], said
+        assert "\n" not in said["error"]
+    assert running.ask(op="status")["requests"] == 0

@@ -1,0 +1,190 @@
+"""Holes are followed through merges: a line stands if it stands by way of any parent."""
+
+from __future__ import annotations
+
+import pytest
+from gitrepo import EPOCH
+from tracking import Field, numbered
+
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
+from git_copilot.index.history import list_commits, patches
+from git_copilot.index.lineage import Lineage
+from git_copilot.index.survive import Survival
+
+TEN = numbered(range(10))
+
+
+@pytest.fixture
+def field(repo, tmp_path):
+    with Database(tmp_path / DATABASE_NAME, create=True) as db:
+        yield Field(repo, db)
+
+
+def test_both_sides_of_a_merge_are_followed(repo, field):
+    repo.commit({"a.py": TEN})
+    old = field.sow("a.py", "line 5")
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"a.py": "side\n" + TEN})
+    side = field.sow("a.py", "side")
+    repo.git("checkout", "-q", "main")
+    repo.commit({"a.py": TEN + "main\n"})
+    main = field.sow("a.py", "main")
+    repo.git("merge", "-q", "--no-edit", "side")
+    assert [field.places(h) for h in (side, old, main)] == [
+        {"a.py": [1]},
+        {"a.py": [7]},
+        {"a.py": [12]},
+    ]
+
+
+def test_a_resolved_conflict_keeps_what_it_keeps(repo, field):
+    repo.commit({"a.py": TEN})
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"a.py": TEN.replace("line 5\n", "kept of side\nlost of side\n")})
+    kept, lost = field.sow("a.py", "kept of side"), field.sow("a.py", "lost of side")
+    repo.git("checkout", "-q", "main")
+    repo.commit({"a.py": TEN.replace("line 5\n", "lost of main\nkept of main\n")})
+    ours, gone = field.sow("a.py", "kept of main"), field.sow("a.py", "lost of main")
+    repo.git("merge", "-q", "side", check=False)
+    both = TEN.replace("line 5\n", "kept of side\nby hand\nkept of main\n")
+    merge = repo.commit({"a.py": both})
+    assert field.places(kept) == {"a.py": [6]}
+    assert field.places(ours) == {"a.py": [8]}
+    assert field.fate(lost).died_commit == field.fate(gone).died_commit == merge
+
+
+def test_the_commit_of_a_branch_kills_not_the_merge_that_brings_it(repo, field):
+    repo.commit({"a.py": TEN})
+    hole = field.sow("a.py", "line 5")
+    repo.git("checkout", "-q", "-b", "side")
+    killer = repo.commit({"a.py": TEN.replace("line 5\n", "")})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"b.py": "b\n"})
+    repo.git("merge", "-q", "--no-edit", "side")
+    assert field.fate(hole).died_commit == killer
+
+
+def test_a_merge_that_takes_one_side_kills_the_other(repo, field):
+    repo.commit({"a.py": TEN})
+    old = field.sow("a.py", "line 3")
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"a.py": TEN.replace("line 3\n", "of side\n")})
+    side = field.sow("a.py", "of side")
+    repo.git("checkout", "-q", "main")
+    repo.commit({"b.py": "b\n"})
+    repo.git("merge", "-q", "-s", "ours", "--no-edit", "side")
+    assert field.fate(side).died_commit == repo.git("rev-parse", "HEAD")
+    # Taken away on the side, but kept by the merge.
+    assert field.fate(old) == Survival(1.0, None, None)
+
+
+@pytest.mark.parametrize("into", ["main", "other"])
+def test_a_side_branch_may_kill_what_a_merge_of_another_brings(repo, field, into):
+    repo.commit({"a.py": TEN})
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"a.py": "of side\n" + TEN})
+    hole = field.sow("a.py", "of side")
+    repo.git("checkout", "-q", "-b", "other")
+    repo.commit({"a.py": TEN})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"a.py": TEN + "of main\n"})
+    repo.git("merge", "-q", "--no-edit", "side")
+    repo.git("checkout", "-q", into)
+    repo.git("merge", "-q", "--no-ff", "--no-commit", {"other": "main", "main": "other"}[into])
+    repo.commit({"a.py": "of side\n" + TEN + "of main\n"})
+    assert field.places(hole) == {"a.py": [1]}
+
+
+@pytest.mark.parametrize("into", ["main", "side"])
+def test_what_one_parent_lost_from_sight_another_may_show(repo, field, into):
+    """Half of the file is rewritten in two steps: too much for a rename to be seen in one."""
+    twenty = numbered(range(20))
+    repo.commit({"a.py": twenty})
+    hole = field.sow("a.py", "line 0\nline 1")
+    repo.git("checkout", "-q", "-b", "side")
+    repo.git("mv", "a.py", "b.py")
+    for i in (7, 14):
+        repo.commit({"b.py": numbered(range(20 - i)) + numbered(range(100, 100 + i))})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"c.py": "c\n"})
+    repo.git("checkout", "-q", into)
+    repo.git("merge", "-q", "--no-edit", {"main": "side", "side": "main"}[into])
+    rewritten = (repo.path / "b.py").read_text()
+    assert field.fate(hole) == Survival(1.0, None, None)
+    killer = repo.commit({"b.py": rewritten.replace("line 1\n", "")})
+    for _ in "followed on", "anew":
+        assert field.fate(hole) == Survival(0.5, killer, EPOCH + 300)
+        field.forget_level()
+
+
+def test_the_same_change_picked_on_both_sides_stands_twice(repo, field):
+    repo.commit({"a.py": TEN})
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"a.py": "fix\n" + TEN})
+    first = field.sow("a.py", "fix")
+    repo.git("checkout", "-q", "main")
+    repo.commit({"b.py": "b\n"})
+    repo.git("cherry-pick", "side")
+    second = field.sow("a.py", "fix")
+    repo.commit({"a.py": "fix\n" + TEN + "on\n"})
+    repo.git("merge", "-q", "--no-edit", "side")
+    assert field.places(first) == field.places(second) == {"a.py": [1]}
+
+
+@pytest.mark.parametrize("renamer", ["main", "side"])
+def test_one_side_renames_what_the_other_edits(repo, field, renamer):
+    repo.commit({"a.py": TEN})
+    old, dead = field.sow("a.py", "line 7"), field.sow("a.py", "line 2")
+    repo.git("branch", "side")
+    editor = {"main": "side", "side": "main"}[renamer]
+    repo.git("checkout", "-q", renamer)
+    repo.git("mv", "a.py", "b.py")
+    repo.commit({})
+    repo.git("checkout", "-q", editor)
+    killer = repo.commit({"a.py": TEN.replace("line 2\n", "new of the editor\n")})
+    new = field.sow("a.py", "new of the editor")
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-edit", "side")
+    assert field.places(old) == {"b.py": [8]}
+    assert field.places(new) == {"b.py": [3]}
+    assert field.fate(dead).died_commit == killer
+
+
+def test_an_octopus_and_an_unrelated_history(repo, field):
+    repo.commit({"a.py": TEN})
+    old = field.sow("a.py", "line 5")
+    holes = []
+    for name in ("one", "two"):
+        repo.git("checkout", "-q", "-b", name, "main")
+        repo.commit({f"{name}.py": f"in {name}\n"})
+        holes.append(field.sow(f"{name}.py", f"in {name}"))
+    repo.git("checkout", "-q", "--orphan", "alien", "main")
+    repo.git("rm", "-q", "-rf", ".")
+    repo.commit({"alien.py": "from elsewhere\n"})
+    holes.append(field.sow("alien.py", "from elsewhere"))
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-edit", "one", "two")
+    repo.git("merge", "-q", "--no-edit", "--allow-unrelated-histories", "alien")
+    assert [field.fate(h).stands for h in (old, *holes)] == [1, 1, 1, 1]
+
+
+def test_a_line_that_comes_by_two_ways_is_one_line(repo):
+    """Kept twice, it would be kept 2^30 times after thirty merges."""
+    repo.commit({"a.py": TEN})
+    repo.git("branch", "side")
+    for i in range(3):
+        repo.git("checkout", "-q", "side")
+        repo.commit({"a.py": TEN + f"change {i}\n"})
+        repo.git("checkout", "-q", "main")
+        repo.git("merge", "-q", "--no-ff", "--no-edit", "side")
+        repo.git("branch", "-q", "-f", "side", "main")
+    git = GitRepository.discover(repo.path)
+    commits = list_commits(git, "HEAD")[::-1]
+    lineage = Lineage(commits, lambda old, new, paths: [])
+    requests = [" ".join([c.oid, *c.parents[:1]]) for c in commits]
+    for commit, (_, found) in zip(commits, patches(git, requests), strict=True):
+        lineage.step(commit, found)
+        if not commit.parents:
+            lineage.plant(commit.oid, "a.py", found[0].blob, 1, [6])
+    assert lineage._states[commits[-1].oid]["a.py"][1:] == ([6], [0])

@@ -1,0 +1,243 @@
+"""The table of survival is level with HEAD whatever HEAD does, and weighs what it knows."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from gitrepo import EPOCH
+from tracking import Field, numbered
+
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import mine
+from git_copilot.index.survive import DAY, Survival, load_survival, weight
+from git_copilot.index.types import Hole
+
+TEN = numbered(range(10))
+
+
+@pytest.fixture
+def field(repo, tmp_path):
+    with Database(tmp_path / DATABASE_NAME, create=True) as db:
+        yield Field(repo, db)
+
+
+def test_what_git_cannot_compare_is_not_known(repo, field):
+    repo.commit({"a.py": TEN, "b.py": TEN + "b\n", "c.py": TEN + "c\n"})
+    holes = [field.sow(name, "line 5") for name in ("a.py", "b.py", "c.py")]
+    repo.commit({"a.py": TEN.encode() + b"\0", "b.py": "top\n" + TEN})
+    blob = repo.git("rev-parse", "HEAD:b.py")
+    repo.commit({"b.py": TEN})
+    repo.commit({"c.py": "top\n" + TEN})
+    loose = repo.git_dir / "objects" / blob[:2] / blob[2:]
+    away = loose.read_bytes()
+    loose.unlink()
+    assert [field.fate(h) for h in holes] == [None, None, Survival(1.0, None, None)]
+    loose.write_bytes(away)
+    repo.commit({})
+    field.forget_level()
+    assert [field.fate(h) is None for h in holes] == [True, False, False]
+
+
+def test_a_file_that_becomes_binary_is_no_longer_known(repo, field):
+    repo.commit({"a.py": TEN, "b.py": TEN})
+    holes = [field.sow("a.py", "line 5"), field.sow("b.py", "line 5")]
+    assert [field.fate(h).stands for h in holes] == [1, 1]
+    repo.commit({"a.py": TEN.encode() + b"\0"})
+    assert [field.fate(h) for h in holes] == [None, Survival(1.0, None, None)]
+    assert not field.update()
+
+
+def test_a_missing_tree_or_blob_loses_what_hangs_on_it(repo, field):
+    repo.commit({"src/a.py": TEN, "b.py": TEN})
+    holes = [field.sow("src/a.py", "line 5"), field.sow("b.py", "line 5")]
+    repo.commit({"src/a.py": "top\n" + TEN})
+    tree = repo.git("rev-parse", "HEAD:src")
+    repo.commit({"src/a.py": TEN})
+    late = field.sow("src/a.py", "line 6", "HEAD")
+    (repo.git_dir / "objects" / tree[:2] / tree[2:]).unlink()
+    assert [field.fate(h) for h in holes] == [None, None]
+    assert field.fate(late) == Survival(1.0, None, None)
+    blob = repo.git("rev-parse", "HEAD:src/a.py")
+    (repo.git_dir / "objects" / blob[:2] / blob[2:]).unlink()
+    field.forget_level()
+    assert field.fate(late) is None
+
+
+def test_only_what_is_in_heads_history_is_known(repo, field):
+    repo.commit({"a.py": TEN})
+    base = field.sow("a.py", "line 5")
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"a.py": TEN + "side\n"})
+    side = field.sow("a.py", "side")
+    assert field.fate(side).stands == 1
+    repo.git("checkout", "-q", "main")
+    assert (field.fate(base).stands, field.fate(side)) == (1, None)
+    repo.git("reset", "-q", "--hard", "side")
+    assert field.fate(side).stands == 1
+
+
+def test_an_update_is_done_when_something_is_to_be_done(repo, field):
+    assert not field.update()  # no commit yet
+    for i in range(4):
+        repo.commit({f"f{i}.py": TEN})
+    new = field.sow("f3.py", "line 1")
+    assert field.update(limit=2)
+    assert not field.update(limit=2)
+    old = field.sow("f0.py", "line 1", "HEAD~3")
+    assert field.update(limit=2)  # a hole more
+    assert set(load_survival(field.db, [old, new])) == {new}
+    assert not field.update(limit=2)
+    assert field.update(limit=3)  # more is asked for
+    assert field.update(limit=0)
+    assert set(load_survival(field.db, [old, new])) == {old, new}
+    assert not field.update()
+    repo.commit({})
+    late = field.sow("f1.py", "line 1", "HEAD~3")  # of an old commit, and HEAD moved too
+    assert field.update()
+    assert load_survival(field.db, [late]) == {late: Survival(1.0, None, None)}
+    with field.db.transaction() as connection:
+        connection.execute("DELETE FROM holes WHERE id = ?", (old,))
+    assert not field.update()
+    assert load_survival(field.db, [old, new]) == {new: Survival(1.0, None, None)}
+
+
+def test_forward_is_followed_on_and_gives_what_a_full_pass_gives(repo, field):
+    repo.commit({"a.py": TEN, "b.py": TEN + "b\n"})
+    holes = [field.sow("a.py", f"line {i}\nline {i + 1}") for i in range(0, 8, 2)]
+    holes += [field.sow("b.py", "line 8"), field.sow("b.py", "line 3")]
+    labels = []
+    for text in ("top\n" + TEN, "top\n" + TEN.replace("line 3\n", ""), numbered(range(1, 9))):
+        repo.commit({"a.py": text})
+        field.update(progress=lambda label, done, total: labels.append((label, done, total)))
+    repo.git("checkout", "-q", "-b", "side")
+    repo.git("mv", "b.py", "c.py")
+    killer = repo.commit({"c.py": TEN.replace("line 8\n", "") + "b\n"})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"b.py": "above\n" + TEN + "b\n"})
+    field.update()
+    before = field.rows()
+    repo.git("checkout", "-q", "-b", "after")
+    repo.commit({"d.py": TEN})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"e.py": TEN})
+    repo.git("merge", "-q", "--no-edit", "after")
+    field.update()
+    assert field.rows() == before
+    repo.git("merge", "-q", "--no-edit", "side")  # left before the last pass ended
+    field.update()
+    followed = field.rows()
+    field.forget_level()
+    field.update()
+    assert field.rows() == followed
+    assert field.places(holes[-1]) == {"c.py": [5]}
+    assert field.fate(holes[-2]).died_commit == killer
+    # One commit each time, not all of them again.
+    assert labels[2:] == [("following lines", 0, 1), ("following lines", 1, 1)] * 2
+
+
+def test_a_file_that_went_before_a_merge_of_an_old_branch_stays_gone(repo, field):
+    repo.commit({"a.py": TEN, "b.py": TEN})
+    hole = field.sow("a.py", "line 5")
+    assert field.fate(hole).stands == 1
+    repo.git("branch", "side")
+    repo.git("rm", "-q", "a.py")
+    killer = repo.commit({})
+    repo.git("checkout", "-q", "side")
+    repo.commit({"b.py": "top\n" + TEN})
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-edit", "side")
+    assert field.fate(hole).died_commit == killer
+
+
+def test_a_shallow_clone_and_its_deepening(repo, tmp_path):
+    for i in range(5):
+        repo.commit({f"f{i}.py": TEN, "a.py": numbered(range(i + 3))})
+    repo.git("clone", "-q", "--depth=3", f"file://{repo.path}", str(tmp_path / "shallow"))
+    clone = type(repo)(tmp_path / "shallow")
+    with Database(tmp_path / "s.db", create=True) as db:
+        field = Field(clone, db)
+        late = field.sow("a.py", "line 6", "HEAD")
+        assert field.fate(late).stands == 1
+        clone.git("fetch", "-q", "--unshallow")
+        early = field.sow("a.py", "line 1", "HEAD~4")
+        assert field.fate(early).stands == field.fate(late).stands == 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from git_copilot.index.db import Database
+from git_copilot.index.git import GitRepository
+from git_copilot.index.survive import update_survival
+
+def die(label, done, total):
+    if done == (total if sys.argv[3] == "late" else 0):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with Database(Path(sys.argv[2])) as db:
+    update_survival(GitRepository.discover(Path(sys.argv[1])), db, progress=die)
+"""
+
+
+@pytest.mark.parametrize("moment", ["early", "late"])
+def test_a_kill_leaves_what_was_and_the_next_call_goes_on(repo, field, moment):
+    repo.commit({"a.py": TEN})
+    holes = [field.sow("a.py", f"line {i}") for i in range(9)]
+    field.update()
+    before = field.rows()
+    repo.commit({"a.py": TEN.replace("line 3\n", "")})
+    done = subprocess.run([sys.executable, "-c", KILLED, repo.path, field.db.path, moment])
+    assert done.returncode == -signal.SIGKILL
+    assert field.rows() == before
+    assert [field.fate(h).stands for h in holes] == [1, 1, 1, 0, 1, 1, 1, 1, 1]
+
+
+def test_mined_holes_have_a_fate(repo, field):
+    body = (
+        "def area_{0}(width, height):\n    total = width * height + {0}\n    return total - {0}\n"
+    )
+    for i in range(9):
+        repo.commit({"a.py": "".join(body.format(j) for j in range(i + 1))})
+    git = GitRepository.discover(repo.path)
+    mine(git, field.db)
+    field.update()
+    rows = field.rows()
+    assert len(rows) == field.db.scalar("SELECT count(*) FROM holes") > 3
+    assert {row[1] for row in rows} == {1.0}
+
+
+def hole_at(time: int) -> Hole:
+    return Hole("c" * 40, "b" * 40, "a.py", 0, 1, "line", "Ada", time)
+
+
+@pytest.mark.parametrize(
+    ("survival", "value", "why"),
+    [
+        (None, 1.0, "not known yet"),
+        (Survival(1.0, None, None), 1.0, "stands at HEAD"),
+        (Survival(0.0, "1234abcd" * 5, 2 * DAY), 0.0, "taken back after 2 days by 1234abcd"),
+        (Survival(0.0, "1234abcd" * 5, 1 * DAY), 0.0, "taken back after 1 day by 1234abcd"),
+        (Survival(0.0, "1234abcd" * 5, -9 * DAY), 0.0, "taken back after 0 days by 1234abcd"),
+        (Survival(0.0, "1234abcd" * 5, 7 * DAY), 0.5, "rewritten after 7 days by 1234abcd"),
+        (Survival(0.0, "1234abcd" * 5, 400 * DAY), 0.8, "rewritten after 400 days by 1234abcd"),
+        (
+            Survival(0.75, "1234abcd" * 5, 3 * DAY),
+            0.75,
+            "75% stands at HEAD, the rest taken back after 3 days by 1234abcd",
+        ),
+        (
+            Survival(0.5, "1234abcd" * 5, 100 * DAY),
+            0.9,
+            "50% stands at HEAD, the rest rewritten after 100 days by 1234abcd",
+        ),
+    ],
+)
+def test_weights(survival, value, why):
+    moved = survival and Survival(
+        survival.stands, survival.died_commit, survival.died_time and survival.died_time + EPOCH
+    )
+    assert weight(hole_at(EPOCH), moved) == (pytest.approx(value), why)
