@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -297,11 +298,15 @@ REFRESH_FIELDS = {
 
 
 def write_history(project, commits=16):
-    """Commits that add functions: enough holes to train on and to judge by."""
+    """Commits that add functions, each of words of its own: enough holes to train on and to judge
+    by, and none a near copy of another."""
     for i in range(commits):
+        rng = random.Random(i)
+        words = ["".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(60)]
         body = "".join(
-            f"def compute_{i}_{j}(value, other):\n    total = value * {j} + other\n    return total\n"
-            for j in range(3)
+            f"def {w[0]}({w[1]}, {w[2]}):\n    {w[3]} = {w[4]}.{w[5]}({w[1]}, {w[6]})\n"
+            f"    {w[7]}[{w[3]}] = {w[8]} - {w[2]}\n    return {w[9]}({w[3]}, {w[7]})\n\n\n"
+            for w in (words[k : k + 10] for k in range(0, 60, 10))
         )
         project.commit({f"src/m{i}.py": body})
 
