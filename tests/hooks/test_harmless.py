@@ -94,7 +94,7 @@ def test_whatever_the_interpreter_does(site, silent, line):
     interpreter(site, line)
     begun = time.monotonic()
     commits(silent, site)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 45  # less than the sleep, however busy the machine is
     found = GitRepository.discover(site.path)
     assert Spool(found.state_dir).pending() > 0
     pid = worker_starting(found.state_dir)
@@ -297,7 +297,7 @@ def test_a_pipe_that_a_program_waits_on_ends_while_the_worker_works(site):
         ["sh", "-c", "git commit --allow-empty -m x 2>&1 | cat; git switch -c y 2>&1 | cat"],
         cwd=site.path, capture_output=True, timeout=25, check=False,
     )  # fmt: skip
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 25  # less than the sleep
     assert b"copilot" not in done.stdout.replace(site.path.name.encode(), b"")
     pid = worker_starting(GitRepository.discover(site.path).state_dir)
     assert pid is not None
