@@ -63,8 +63,8 @@ def train_adapter(
 ) -> TrainReport:
     """Train and save an adapter to ``work / "candidate"``, loadable by peft.
 
-    A run that was killed or interrupted continues from its last checkpoint in ``work``; one that
-    belongs to other examples, or is damaged, is started anew.
+    A run that was killed or interrupted continues from its last checkpoint in ``work``, unless
+    that is damaged or belongs to other examples.
 
     :param model: a freshly loaded model; it is changed.
     :param seconds: stop cleanly after so long, at a step's end.
@@ -74,12 +74,9 @@ def train_adapter(
     :raises OSError: ``work`` cannot be written.
     """
     begun = clock()
-    state = _State(add_adapter(model, recipe.rank, recipe.seed), recipe)
+    state = _State(add_adapter(model, recipe.rank, recipe.seed), recipe, decay)
     mark = fingerprint(examples, recipe, model_name)
-    steps = plan_steps(examples, recipe)
-    if decay is not None:
-        steps = steps[: decay.begin + decay.steps]
-        state.decay = decay
+    steps = plan_steps(examples, recipe)[: decay.begin + decay.steps if decay else None]
     resumed = checkpoint.load(work, mark, state.tensors())
     state.publish()
     state.step, losses = resumed, []
@@ -119,10 +116,10 @@ def train_adapter(
 class _State:
     """The model, float32 masters of its adapter weights, and AdamW's moments."""
 
-    def __init__(self, model: Any, recipe: Recipe) -> None:
+    def __init__(self, model: Any, recipe: Recipe, decay: Decay | None = None) -> None:
         self.model = model
         self.recipe = recipe
-        self.decay: Decay | None = None
+        self.decay = decay
         self.step = 0
         self.whole = True  # False while an update is half done
         self.weights = [p for p in model.parameters() if p.requires_grad]

@@ -68,12 +68,16 @@ def commits(silent, repo: GitRepo, word: str = "fresh") -> None:
 
 
 def mended(repo: GitRepo) -> None:
-    """The next event brings everything level, and nothing is left to report."""
+    """The next event brings everything level, and nothing is left to report. A starter of the
+    broken kind may still be about to fail on a busy machine: then it is the event after that."""
     found = GitRepository.discover(repo.path)
     install(found, sys.executable)
-    repo.git("commit", "-q", "--allow-empty", "-m", "mended")
-    settle(found.state_dir)
     spool = Spool(found.state_dir)
+    for _ in range(3):
+        repo.git("commit", "-q", "--allow-empty", "-m", "mended")
+        settle(found.state_dir)
+        if not spool.pending():
+            break
     assert (spool.pending(), spool.set_aside()) == (0, [])
     assert_level(found)
 
