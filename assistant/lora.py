@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from git_copilot.index.errors import ModelError
+
 ADAPTER = "default"
 DROPOUT = 0.05
 
@@ -52,8 +54,9 @@ def _fused_forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> to
     return result
 
 
-def add_adapter(model: Any, rank: int, seed: int) -> Any:
-    """Wrap a model for training: the base frozen, new LoRA weights in its dtype."""
+def add_adapter(model: Any, rank: int, seed: int, start: Path | None = None) -> Any:
+    """Wrap a model for training: the base frozen, LoRA weights in its dtype, new or those of
+    the adapter in ``start``."""
     from peft import LoraConfig, get_peft_model
     from peft.tuners.lora import Linear
 
@@ -71,7 +74,29 @@ def add_adapter(model: Any, rank: int, seed: int) -> Any:
     for layer in wrapped.modules():
         if isinstance(layer, Linear) and type(layer.base_layer) is torch.nn.Linear:
             layer.forward = types.MethodType(_fused_forward, layer)  # type: ignore[method-assign]
+    if start is not None:
+        _load_weights(wrapped, start)
     return wrapped.train()
+
+
+def _load_weights(wrapped: Any, folder: Path) -> None:
+    """Go on from the adapter in ``folder``: copy its weights into those of ``wrapped``.
+
+    :raises ModelError: it cannot be read, or has other layers or another rank.
+    """
+    from peft.utils import load_peft_weights, set_peft_model_state_dict
+
+    try:
+        weights = load_peft_weights(str(folder), device="cpu")
+        result: Any = set_peft_model_state_dict(wrapped, weights, adapter_name=ADAPTER)
+        missing = [key for key in result.missing_keys if "lora_" in key]
+        if result.unexpected_keys or missing:
+            raise ValueError("it has other layers")
+    except Exception as exc:  # safetensors, peft and torch each raise their own
+        raise ModelError(
+            f"the adapter {folder.name} cannot be gone on from ({str(exc).splitlines()[0][:160]})",
+            "begin from nothing, or name one of the same base and rank",
+        ) from exc
 
 
 def save_adapter(model: Any, folder: Path, model_name: str) -> None:

@@ -57,24 +57,26 @@ def train_adapter(
     work: Path,
     seconds: float | None = None,
     decay: Decay | None = None,
+    start: Path | None = None,
     progress: Progress = no_progress,
     on_loss: Callable[[int, float], None] = lambda step, loss: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainReport:
     """Train and save an adapter to ``work / "candidate"``, loadable by peft.
 
-    A run that was killed or interrupted continues from its last checkpoint in ``work``, unless
-    that is damaged or belongs to other examples.
+    A run that was stopped continues from its last checkpoint in ``work``, unless that is damaged
+    or belongs to other examples.
 
     :param model: a freshly loaded model; it is changed.
     :param seconds: stop cleanly after so long, at a step's end.
     :param decay: how to end; without it the rate stays and all steps are taken.
+    :param start: an adapter of the same base and rank to go on from instead of from nothing.
     :param on_loss: gets each step's number and loss.
-    :raises ModelError: memory does not suffice.
-    :raises OSError: ``work`` cannot be written.
+    :raises ModelError: memory does not suffice, or ``start`` does not fit; OSError: ``work``
+        cannot be written.
     """
     begun = clock()
-    state = _State(add_adapter(model, recipe.rank, recipe.seed), recipe, decay)
+    state = _State(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
     mark = fingerprint(examples, recipe, model_name)
     steps = plan_steps(examples, recipe)[: decay.begin + decay.steps if decay else None]
     resumed = checkpoint.load(work, mark, state.tensors())

@@ -26,6 +26,8 @@ from git_copilot.index.types import Embedder, Hit, Hole
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 HISTORY = 20_000
+# The holes with context are drawn from so many times their number of the newest ones.
+NEIGHBOURS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +52,41 @@ def choose_holes(
     mine(repo, db, limit=HISTORY)
     oids = [str(o) for (o,) in db.query("SELECT oid FROM commits ORDER BY time DESC, oid")]
     rng = seeded(str(data["seed"]), facts["name"])
-    of_commits = _share_languages(load_holes(db, oids), data, rng)
     order = {oid: i for i, oid in enumerate(oids)}
+    of_commits = _share_languages(load_holes(db, oids), data, rng)
     of_commits.sort(key=lambda h: (order[h.commit], h.path, h.start))
-    if len(of_commits) > facts["commits"]:
-        # Those with context are of neighbouring commits: the index moves by small steps.
-        near = with_context(facts, data)
-        rest = rng.sample(of_commits[near:], facts["commits"] - near)
-        of_commits = [*of_commits[:near], *rest]
+    # Those with context are of neighbouring commits: the index moves by small steps.
+    near = with_context(facts, data)
+    recent = _share_kinds(of_commits[: NEIGHBOURS * near], near, data, rng)
+    taken = set(recent)
+    rest = [h for h in of_commits if h not in taken]
+    wanted = _scaled(facts["commits"], data) - len(recent)
     tree = list(snapshot_holes(repo, facts["commit"], per_file=data["snapshot_per_file"]))
-    tree = _share_languages(tree, data, rng)
-    if len(tree) > facts["snapshot"]:
-        tree = rng.sample(tree, facts["snapshot"])
-    return sorted([*of_commits, *tree], key=lambda h: (order.get(h.commit, -1), h.path, h.start))
+    tree = _share_kinds(
+        _share_languages(tree, data, rng), _scaled(facts["snapshot"], data), data, rng
+    )
+    chosen = [*recent, *_share_kinds(rest, wanted, data, rng), *tree]
+    return sorted(chosen, key=lambda h: (order.get(h.commit, -1), h.path, h.start))
+
+
+def _scaled(count: int, data: dict[str, Any]) -> int:
+    return round(count * data["scale"])
+
+
+def _share_kinds(
+    holes: Sequence[Hole], count: int, data: dict[str, Any], rng: random.Random
+) -> list[Hole]:
+    """At most ``count`` holes, each kind by its share as far as there are so many of it; other
+    holes make up for what is missing."""
+    if len(holes) <= count:
+        return list(holes)
+    chosen: set[int] = set()
+    for kind, share in data["kinds"].items():
+        of_kind = [i for i, h in enumerate(holes) if h.kind == kind]
+        chosen.update(rng.sample(of_kind, min(len(of_kind), round(count * share))))
+    others = [i for i in range(len(holes)) if i not in chosen]
+    chosen.update(rng.sample(others, max(0, count - len(chosen))))
+    return [holes[i] for i in sorted(chosen)]
 
 
 def _share_languages(holes: Sequence[Hole], data: dict[str, Any], rng: random.Random) -> list[Hole]:
@@ -93,7 +117,7 @@ def render(
 
 def with_context(facts: dict[str, Any], data: dict[str, Any]) -> int:
     """How many holes of commits get snippets: the newest ones."""
-    return round(facts["commits"] * data["retrieval_share"])
+    return round(_scaled(facts["commits"], data) * data["retrieval_share"])
 
 
 def find_context(

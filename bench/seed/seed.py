@@ -1,7 +1,7 @@
 """Makes the seed adapter: ``build`` examples, ``train`` (resumes), ``export`` the adapter.
 
     python bench/seed/seed.py build --sources DIR --work WORK
-    python bench/seed/seed.py train --work WORK [--hours H] [--decay STEPS]
+    python bench/seed/seed.py train --work WORK [--hours H] [--decay STEPS] [--start ADAPTER]
     python bench/seed/seed.py export --work WORK --out assistant/seed_adapter
 
 ``--sources`` holds a clone of each repository of recipe.toml at ``owner+name`` (bare or not).
@@ -102,7 +102,9 @@ def build(sources: Path, work: Path, evaluation: tuple[Path, ...], part: str) ->
 @click.option("--work", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--hours", type=float, default=None, help="Stop after so long; resumes.")
 @click.option("--decay", type=int, default=0, help="End: let the rate fall in so many steps.")
-def train(work: Path, hours: float | None, decay: int) -> None:
+@click.option("--start", type=click.Path(path_type=Path, exists=True), default=None,
+              help="An adapter to go on from.")  # fmt: skip
+def train(work: Path, hours: float | None, decay: int, start: Path | None) -> None:
     """Train from the last checkpoint on. A decay starts from a copy of the checkpoint."""
     import torch
     from safetensors import safe_open
@@ -137,8 +139,8 @@ def train(work: Path, hours: float | None, decay: int) -> None:
 
     report = train_adapter(
         model.to(device), examples, Recipe(**recipe["training"]), model_name=recipe["model"]["base"],
-        work=run, seconds=hours * 3600 if hours else None, decay=ending, progress=show,
-        on_loss=loss,
+        work=run, seconds=hours * 3600 if hours else None, decay=ending, start=start,
+        progress=show, on_loss=loss,
     )  # fmt: skip
     click.echo(json.dumps({f: getattr(report, f) for f in report.__slots__}))
 

@@ -231,3 +231,32 @@ def test_the_open_end_of_a_prefix_can_be_learnt_from(examples):
         assert (weights[row, first - learnt : first] == 0.25).all()
         assert (weights[row] == 1).sum() == len(example.middle_ids)
         assert targets[row, : example.size - 1].tolist() == ids[row, 1 : example.size].tolist()
+
+
+def test_training_goes_on_from_another_adapter(folder, examples, tmp_path):
+    run(folder, examples, tmp_path / "a")
+    candidate = tmp_path / "a" / "candidate"
+    losses = []
+    none = Recipe(rank=4, epochs=1, batch=14, learning_rate=0.0, micro_tokens=256)
+    first = run(folder, examples, tmp_path / "b", none, on_loss=lambda s, x: losses.append(x))
+    run(folder, examples, tmp_path / "c", none, start=candidate,
+        on_loss=lambda s, x: losses.append(x))  # fmt: skip
+    assert first.steps == 1
+    assert losses[1] < losses[0]
+    before, after = weights(tmp_path / "a"), weights(tmp_path / "c")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_an_adapter_of_another_rank_is_no_start(folder, examples, tmp_path):
+    run(folder, examples, tmp_path / "a")
+    other = Recipe(rank=8, epochs=1, batch=14)
+    with pytest.raises(ModelError, match="cannot be gone on from"):
+        run(folder, examples, tmp_path / "b", other, start=tmp_path / "a" / "candidate")
+
+
+def test_a_damaged_adapter_is_no_start(folder, examples, tmp_path):
+    run(folder, examples, tmp_path / "a")
+    file = tmp_path / "a" / "candidate" / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ModelError, match="cannot be gone on from"):
+        run(folder, examples, tmp_path / "b", start=tmp_path / "a" / "candidate")
