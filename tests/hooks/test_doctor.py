@@ -512,3 +512,21 @@ def test_a_repository_of_somebody_else(ward):
     )
     subprocess.run(found.mend, shell=True, check=True)
     assert ward.ill() == []
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    [
+        "hooks: [{id: copilot-sync}, {id: copilot-refresh}, {id: copilot-secrets}]\n",
+        "hooks:\n  - id: 'copilot-refresh'  # id: other\n  - id: copilot-sync\n",
+    ],
+)
+def test_every_id_in_pre_commits_configuration_counts(ward, hooks):
+    text = f"repos:\n- repo: https://example.org/x\n  rev: v1\n  {hooks}"
+    ward.put(ward.repo.path / ".pre-commit-config.yaml", text, 0o644)
+    assert sources_module.configured_stages(GitRepository.discover(ward.repo.path)) == set(HOOKS)
+
+
+def test_a_comment_configures_nothing(ward):
+    ward.put(ward.repo.path / ".pre-commit-config.yaml", "repos: []  # id: copilot-sync\n", 0o644)
+    assert sources_module.configured_stages(GitRepository.discover(ward.repo.path)) == set()
