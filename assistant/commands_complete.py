@@ -10,9 +10,10 @@ import click
 
 from git_copilot.assistant import adapters, client
 from git_copilot.assistant.cli import Host
-from git_copilot.assistant.complete import Answer, Place, Request, complete, find_place, model_name
+from git_copilot.assistant.complete import Answer, complete
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import resolve_model
+from git_copilot.assistant.request import Place, Request, find_place, model_name
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 
@@ -78,7 +79,8 @@ def _check_ready(place: Place, request: Request) -> Settings:
     """Fail for what the user can mend before anything is started."""
     Database(place.repo.state_dir / DATABASE_NAME).close()
     settings = load_settings(place.repo)
-    resolve_model(model_name(request, place, settings))
+    if not settings.endpoint:
+        resolve_model(model_name(request, place, settings))
     if request.adapter not in (None, "none"):
         adapters.adapter_path(place.repo.state_dir, str(request.adapter))
     return settings
@@ -129,7 +131,8 @@ def explain_lines(answer: Answer) -> list[str]:
         f"id        {fields['id']}",
         f"model     {fields['model']}, adapter {fields['adapter'] or 'none'}, {more['mode']}",
         f"index     tree {index['tree'][:12]}, {'fresh' if index['fresh'] else 'not fresh'}",
-        f"prompt    {fields['prompt_tokens']} tokens, {fields['cached_tokens']} from the cache",
+        f"prompt    {fields['prompt_tokens']} tokens, {fields['cached_tokens']} from the cache"
+        + (f", {more['healed']!r} written anew" if more["healed"] else ""),
         f"finish    {fields['finish_reason']}"
         + (f" by {more['trim_rule']}" if more["trim_rule"] else ""),
         f"time      retrieve {times['retrieve']:g}, prefill {times['prefill']:g}, "
@@ -163,7 +166,8 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
         host.terminal.note("the index is still catching up; see `git copilot status --wait`")
     text = " ".join(query).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     searcher = workspace.searcher(embedder, repo.view_name)
-    hits = searcher.search(Query(text, names=tuple(names_in(text))), count, embedder)
+    wanted = Query(text, names=tuple(names_in(text)))
+    hits = searcher.search(wanted, count, embedder, workspace.overlay())
     if as_json:
         rows = [
             {

@@ -14,6 +14,7 @@ from git_copilot.assistant.status import read_status, wait_until_done
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.spool import Spool
+from git_copilot.index.collect import GRACE_DAYS, collect, shrink
 from git_copilot.index.db import DATABASE_NAME, Database, remove_database
 from git_copilot.index.errors import NotInitialised
 from git_copilot.index.forget import read_entries, write_entries
@@ -62,12 +63,15 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
     return 0
 
 
-@click.command("index")
+@click.group("index", invoke_without_command=True)
 @click.option("--rebuild", is_flag=True, help="Start from nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def index_command(host: Host, /, rebuild: bool, as_json: bool) -> int:
+@click.pass_context
+def index_command(context: click.Context, /, rebuild: bool, as_json: bool) -> int:
     """Bring the index level with HEAD by hand. Hooks and queries do it by themselves."""
+    if context.invoked_subcommand is not None:
+        return 0
+    host: Host = context.obj
     repo = GitRepository.discover() if rebuild else initialised_repository()
     settings = load_settings(repo)
     bar = ProgressBar(host.terminal.err)
@@ -101,4 +105,34 @@ def index_command(host: Host, /, rebuild: bool, as_json: bool) -> int:
             f"{report.blobs_removed} removed, {report.chunks_added} chunks added, "
             f"{report.chunks_embedded} embedded in {report.seconds:.2f} s"
         )
+    return 0
+
+
+@index_command.command("gc")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=GRACE_DAYS,
+    metavar="DAYS",
+    help=f"Keep what was shown in the last DAYS days ({GRACE_DAYS:g}).",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def gc_command(host: Host, /, grace: float, dry_run: bool, as_json: bool) -> int:
+    """Remove what no worktree and no recent branch shows. The worker does it once a day."""
+    repo = initialised_repository()
+    embedder = load_settings(repo).embedder
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        found = collect(repo, db, embedder=embedder, grace_days=grace, dry_run=dry_run)
+        freed = 0 if dry_run else shrink(db)
+    if as_json:
+        fields = {**dataclasses.asdict(found), "freed_bytes": freed}
+        host.terminal.echo(json.dumps({**fields, "seconds": round(found.seconds, 3)}))
+        return 0
+    host.terminal.echo(
+        f"{'would remove' if dry_run else 'removed'} {found.blobs} files that nothing shows, "
+        f"with {found.chunks} chunks and {found.vectors} vectors, and {found.views} views; "
+        f"{freed / 2**20:.1f} MB freed"
+    )
     return 0

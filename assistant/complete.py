@@ -3,67 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from git_copilot.assistant import adapters
 from git_copilot.assistant.feedback import record_answer
-from git_copilot.assistant.location import (
-    Document,
-    Location,
-    check_text,
-    cut_document,
-    parse_location,
-    read_file,
-)
 from git_copilot.assistant.models import canonical
+from git_copilot.assistant.request import Place, Request, model_name
 from git_copilot.assistant.session import Session, Workspace
 from git_copilot.index.classify import language_of
-from git_copilot.index.errors import CopilotError, GitError, LocationError
-from git_copilot.index.git import GitRepository
+from git_copilot.index.errors import CopilotError
 
 if TYPE_CHECKING:
     from git_copilot.assistant.config import Settings
-    from git_copilot.assistant.engine import Engine, Generation
+    from git_copilot.assistant.generation import Generation, Generator, Sampling
     from git_copilot.assistant.prompt import Prompt
     from git_copilot.index.types import Hit
 
 # Further candidates are sampled; the first is always the greedy one.
 CANDIDATE_TEMPERATURE = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for. ``adapter`` is an id, ``"none"``, or ``None`` for the current one."""
-
-    location: str
-    cwd: Path
-    text: bytes | None = None
-    max_tokens: int | None = None
-    retrieval: bool = True
-    adapter: str | None = None
-    model: str | None = None
-    at: str | None = None
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A location resolved in its repository: the file's path there and the text at the cursor.
-
-    ``data`` are the bytes that were read, to notice later that the file changed.
-    """
-
-    repo: GitRepository
-    location: Location
-    file: Path
-    path: str
-    data: bytes
-    document: Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,52 +37,6 @@ class Answer:
     @property
     def completion(self) -> str:
         return str(self.fields["completion"])
-
-
-def find_place(request: Request) -> Place:
-    """Resolve the location and read the text, without loading anything.
-
-    :raises LocationError: the file or the position does not exist.
-    :raises NotARepository: the file lies in no repository.
-    """
-    location = parse_location(request.location)
-    file = request.cwd / location.file
-    if request.text is None and request.at is None and not file.exists():
-        raise LocationError(f"{location.file} does not exist", "check the name, or use --stdin")
-    parent = file.parent.resolve()
-    known = next(p for p in (parent, *parent.parents) if p.is_dir())
-    if known != parent and request.at is None:
-        raise LocationError(f"{parent} does not exist", "check the name")
-    repo = GitRepository.discover(known)  # an older commit may have folders that are gone
-    if repo.root is None:
-        raise GitError(
-            f"{repo.name} is a bare repository, it has no files to complete",
-            "run the command in a clone or a worktree of it",
-        )
-    path = os.path.relpath(parent / file.name, repo.root)
-    if path.startswith(".." + os.sep):
-        raise LocationError(f"{location.file} is outside {repo.root}", "name a file in it")
-    path = path.replace(os.sep, "/")
-    if request.text is not None:
-        data = request.text
-    elif request.at is not None:
-        data = _read_at(repo, request.at, path)
-    else:
-        data = read_file(file)
-    return Place(repo, location, file, path, data, cut_document(data, location))
-
-
-def _read_at(repo: GitRepository, commit: str, path: str) -> bytes:
-    """A text file as it was in a commit."""
-    tree = repo.resolve(f"{commit}^{{tree}}")
-    if tree is None:
-        raise GitError(f"{commit!r} names no commit here", "`git log` shows those there are")
-    entry = repo.entry(tree, path)
-    if entry is None or not entry.mode.startswith("100"):
-        raise LocationError(f"{path} is no file in {commit}", "name a file of that commit")
-    data = repo.read_blob(entry.oid)
-    check_text(data, path)
-    return data
 
 
 def complete(
@@ -146,10 +60,10 @@ def complete(
     retrieve_ms = (time.perf_counter() - begun) * 1000
     adapter = _adapter(request, workspace, model, note)
     folder = adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
-    engine = session.engine(model, folder)
-    prompt = _prompt(engine, place, hits, settings)
+    engine = session.engine(model, folder, settings)
+    prompt, lead = _healed(engine, _prompt(engine, place, hits, settings), place, settings)
     candidates = [
-        _generate(engine, prompt, place, request, settings, index, cancelled)
+        _generate(engine, prompt, lead, place, _sampling(request, settings, index), cancelled)
         for index in range(request.count)
     ]
     first, text, rule = candidates[0]
@@ -178,10 +92,11 @@ def complete(
         fields["candidates"] = [each for _, each, _ in candidates]
     explanation = {
         "mode": prompt.mode,
+        "healed": lead,
         "trim_rule": rule,
         "found": len(hits),
         "seed": settings.seed,
-        "prompt": engine.tokenizer.decode(list(prompt.ids)),
+        "prompt": engine.tokenizer.spell(list(prompt.ids)),
     }
     answer = Answer(fields, explanation, place)
     if settings.feedback and request.at is None:
@@ -189,16 +104,11 @@ def complete(
     return answer
 
 
-def model_name(request: Request, place: Place, settings: Settings) -> str:
-    """The canonical name of the model that a request wants."""
-    if request.model is not None:
-        return canonical(request.model, request.cwd)
-    return canonical(settings.model, place.repo.root or place.repo.git_dir)
-
-
-def _prompt(engine: Engine, place: Place, hits: list[Hit], settings: Settings) -> Prompt:
+def _prompt(engine: Generator, place: Place, hits: list[Hit], settings: Settings) -> Prompt:
+    from git_copilot.assistant.latency import fit_budget
     from git_copilot.assistant.prompt import Budget, build_prompt
 
+    wanted = Budget(settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens)
     return build_prompt(
         engine.tokenizer,
         path=place.path,
@@ -206,36 +116,62 @@ def _prompt(engine: Engine, place: Place, hits: list[Hit], settings: Settings) -
         prefix=place.document.prefix,
         suffix=place.document.suffix,
         snippets=hits,
-        budget=Budget(settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens),
+        budget=fit_budget(wanted, engine.prefill_rate, settings.latency_ms),
         repository=place.repo.name,
     )
 
 
-def _generate(
-    engine: Engine,
-    prompt: Prompt,
-    place: Place,
-    request: Request,
-    settings: Settings,
-    index: int,
-    cancelled: Callable[[], bool],
-) -> tuple[Generation, str, str | None]:
-    """One candidate: the generation, its trimmed text with the file's line ends, the rule."""
-    from git_copilot.assistant.engine import Sampling
-    from git_copilot.assistant.trim import Trimmer
+def _healed(
+    engine: Generator, prompt: Prompt, place: Place, settings: Settings
+) -> tuple[Prompt, str]:
+    """The prompt, cut for token healing where that is wanted, and what must be written first."""
+    from git_copilot.assistant.healing import heal_prompt
 
-    document = place.document
-    trimmer = Trimmer(document.prefix, document.suffix, path=place.path)
-    sampling = Sampling(
+    if not settings.healing:
+        return prompt, ""
+    return heal_prompt(engine.tokenizer, prompt, place.document.prefix)
+
+
+def _sampling(request: Request, settings: Settings, index: int) -> Sampling:
+    """Greedy for the first candidate; each further one has a seed of its own."""
+    from git_copilot.assistant.generation import Sampling
+
+    return Sampling(
         max_tokens=request.max_tokens or settings.max_tokens,
         temperature=CANDIDATE_TEMPERATURE if index else 0.0,
         seed=settings.seed + index,
     )
-    generation = engine.generate(
-        list(prompt.ids), sampling, enough=trimmer.finished, cancelled=cancelled
+
+
+def _generate(
+    engine: Generator,
+    prompt: Prompt,
+    lead: str,
+    place: Place,
+    sampling: Sampling,
+    cancelled: Callable[[], bool],
+) -> tuple[Generation, str, str | None]:
+    """One candidate: the generation, its trimmed text with the file's line ends, the rule."""
+    from git_copilot.assistant.trim import Trimmer
+
+    document = place.document
+    trimmer = Trimmer(
+        document.prefix, document.suffix, path=place.path, left_to_right=prompt.left_to_right
     )
-    trimmed = trimmer.trim(generation.text)
+    generation = engine.generate(
+        prompt.ids,
+        sampling,
+        lead=lead,
+        enough=lambda text: trimmer.finished(_plain(text)),
+        cancelled=cancelled,
+    )
+    trimmed = trimmer.trim(_plain(generation.text), generation.finish)
     return generation, trimmed.text.replace("\n", document.newline), trimmed.rule
+
+
+def _plain(text: str) -> str:
+    """Line ends as the prompt has them; the file's own are put in last."""
+    return text.replace("\r", "")
 
 
 def _retrieve(
@@ -246,7 +182,8 @@ def _retrieve(
     note: Callable[[str], None],
 ) -> tuple[list[Hit], str, bool]:
     """Snippets for the cursor, the tree they come from, and whether it is the one asked for."""
-    from git_copilot.assistant.context import cursor_query, drop_seen
+    from git_copilot.assistant.context import cursor_query
+    from git_copilot.index.overlay import NOTHING_LOOSE
 
     embedder = session.embedder(workspace.settings, note) if request.retrieval else None
     if request.at is not None:
@@ -258,17 +195,27 @@ def _retrieve(
     if not request.retrieval:
         return [], tree, fresh
     document = place.document
-    query = cursor_query(place.path, language_of(place.path), document.prefix, document.suffix)
+    query = cursor_query(
+        place.path,
+        language_of(place.path),
+        document.prefix,
+        document.suffix,
+        workspace.partners(request.at, tree, place.path),
+    )
     searcher = workspace.searcher(embedder, view)
-    hits = searcher.search(query, workspace.settings.snippets, embedder)
-    return drop_seen(hits, document.prefix, document.suffix), tree, fresh
+    overlay = workspace.overlay() if request.at is None else NOTHING_LOOSE
+    count = workspace.settings.snippets
+    hits = searcher.search(query, count, embedder, overlay)
+    if request.at is None:
+        hits = session.steady.settle(str(place.file), document.prefix, (tree, count), hits)
+    return hits, tree, fresh
 
 
 def _adapter(
     request: Request, workspace: Workspace, model: str, note: Callable[[str], None]
 ) -> str | None:
     """The id of the adapter to use with ``model``."""
-    state = workspace.repo.state_dir
+    state, settings = workspace.repo.state_dir, workspace.settings
     if request.adapter == "none":
         return None
     if request.adapter is not None:
@@ -290,6 +237,12 @@ def _adapter(
                 f"add `--model {made_for}`, or train one with `git copilot refresh`",
             )
         note(f"the adapter {chosen} is for {made_for} and is not used with {model}")
+        return None
+    if settings.endpoint and settings.endpoint_adapters == "none":
+        hint = "`git config copilot.endpointAdapters name` (or `load`) uses it there"
+        if request.adapter is not None:
+            raise CopilotError(f"{settings.endpoint} is asked without adapters", hint)
+        note(f"working without the adapter {chosen}; {hint}")
         return None
     return chosen
 

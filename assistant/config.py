@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
+from git_copilot.assistant.fim import FORMATS
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 
@@ -16,11 +17,26 @@ REPOSITORY_DEFAULTS = ".gitcopilot"
 # A clone must not choose which model file is loaded or whether a process starts: from the
 # committed file only keys that change numbers are honoured.
 HARMLESS = frozenset(
-    {"maxtokens", "prompttokens", "contexttokens", "suffixtokens", "snippets", "historycommits"}
-)
+    {
+        "maxtokens", "prompttokens", "contexttokens", "suffixtokens", "snippets",
+        "historycommits", "latencyms",
+    }
+)  # fmt: skip
 # Below these a setting makes no sense; a prompt must hold a line and what heads it.
-MINIMA = {"maxtokens": 1, "prompttokens": 128, "adapterrank": 1, "refreshholes": 1}
-CHOICES = {"corpussource": ("commits", "snapshot", "both", "auto")}
+MINIMA = {
+    "maxtokens": 1,
+    "prompttokens": 128,
+    "adapterrank": 1,
+    "refreshholes": 1,
+    "endpointtimeout": 1,
+}
+CHOICES = {
+    "corpussource": ("commits", "snapshot", "both", "auto"),
+    "fim": ("auto", "none", *(form.family for form in FORMATS)),
+    "precision": ("auto", "int8", "bf16", "fp32"),
+    "endpointprompt": ("auto", "tokens", "text"),
+    "endpointadapters": ("none", "name", "load"),
+}
 TRUE = {"true", "yes", "on", "1", ""}
 FALSE = {"false", "no", "off", "0"}
 
@@ -29,8 +45,8 @@ FALSE = {"false", "no", "off", "0"}
 class Settings:
     """One value per ``git config copilot.<name>`` (names are case-insensitive there)."""
 
-    model: str = "copilot-135m-v1"
-    embedder: str = "minilm-static"
+    model: str = "copilot-135m-v2"
+    embedder: str = "copilot-embed-v1"
     # Tokens a completion may have.
     max_tokens: int = 64
     # Tokens of the whole prompt, and the shares that snippets and the suffix may take of it.
@@ -39,6 +55,26 @@ class Settings:
     context_tokens: int = 512
     suffix_tokens: int = 192
     snippets: int = 6
+    # How the model was taught to fill in the middle: a family of fim.py, none, or as its tokens say.
+    fim: str = "auto"
+    # In what a CPU decodes: int8 weights, bf16, fp32, or what suits this machine.
+    precision: str = "auto"
+    # Milliseconds that reading a prompt may take where nothing of it is cached; a slow machine
+    # gets a shorter prompt. 0 sets no bound.
+    latency_ms: int = 1500
+    # Let the model write the token before the cursor anew, together with what follows it.
+    healing: bool = True
+    # A server that speaks OpenAI's /v1/completions and computes instead of this machine: its
+    # address, the model's name there, and the environment variable that holds its key.
+    endpoint: str = ""
+    endpoint_model: str = ""
+    endpoint_key: str = ""
+    # Send token ids or text; `auto` is ids where the model's tokenizer is here.
+    endpoint_prompt: str = "auto"
+    # Adapters there: none, known by their name, or loaded when first needed (vLLM).
+    endpoint_adapters: str = "none"
+    # Seconds that one completion may take there.
+    endpoint_timeout: int = 30
     # Keep what was shown, here, to learn from what became of it.
     feedback: bool = True
     server: bool = True

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.context import cursor_query, drop_seen
+from git_copilot.assistant.context import cursor_query
 from git_copilot.assistant.location import WINDOW_BYTES
 from git_copilot.assistant.prompt import Budget, Prompt, build_prompt
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index import store
+from git_copilot.index.cochange import CoChange
 from git_copilot.index.db import Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.holes import seeded
@@ -194,7 +195,7 @@ def retrieve(
     found: list[list[Hit]] = [[] for _ in cuts]
     trees = parent_trees(repo, list(by_commit))
     with _passing_view(db) as view:
-        searcher = Searcher(db, view, vectors)
+        searcher, together = Searcher(db, view, vectors), CoChange(repo)
         for done, (oid, indices) in enumerate(reversed(by_commit.items())):
             progress("retrieving", done, len(by_commit))
             tree = trees.get(oid)
@@ -203,9 +204,11 @@ def retrieve(
             sync(repo, db, embedder, view=view, tree=tree)
             for i in indices:
                 cut = cuts[i]
-                query = cursor_query(cut.hole.path, cut.hole.language, cut.prefix, cut.suffix)
-                hits = searcher.search(query, settings.snippets, embedder)
-                found[i] = drop_seen(hits, cut.prefix, cut.suffix)
+                partners = together.partners(f"{oid}^", cut.hole.path)
+                query = cursor_query(
+                    cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners
+                )
+                found[i] = searcher.search(query, settings.snippets, embedder)
         progress("retrieving", len(by_commit), len(by_commit))
     return found
 

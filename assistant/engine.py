@@ -1,42 +1,44 @@
-"""Runs a causal language model on torch: token ids in, text out, one key/value cache kept."""
+"""Runs a causal language model on torch: token ids in, text out, key/value caches kept."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
+from git_copilot.assistant.decoder import Decoder, supports
+from git_copilot.assistant.generation import Generation, Sampling
+from git_copilot.assistant.linear import int8_is_exact
+from git_copilot.assistant.picking import Spellings
+from git_copilot.assistant.reference import Reference
+from git_copilot.assistant.slots import Cache, Slot, Slots
 from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.writing import Writing
 from git_copilot.index.errors import ModelError
 
-REPLACEMENT = "�"  # what an unfinished UTF-8 character decodes to
+PRECISIONS = ("auto", "int8", "bf16", "fp32")
+# A prompt is read in parts of these sizes, so that a caller who has gone is noticed, and so that
+# oneDNN, which keeps what it prepared for each shape, meets few of them.
+PARTS = (256, 128, 64, 32)
+# Reads shorter than this say little about the speed of reading.
+MEASURED = 64
+_WEIGHT = 0.3  # of the newest measurement in the mean
+# A rate stays as it was said until it is wrong by this: prompts are cut by it, and should stay too.
+_STEADY = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """Greedy at ``temperature`` 0, else nucleus sampling with a fixed ``seed``."""
+class Backend(Protocol):
+    """A forward pass with caches."""
 
-    max_tokens: int = 64
-    temperature: float = 0.0
-    top_p: float = 0.95
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """Generated text and what it took. ``finish`` is ``"stop"`` (the model ended),
-    ``"trimmed"`` (the caller had enough) or ``"length"``; times are in milliseconds."""
-
-    text: str
-    finish: str
-    tokens: int
-    cached_tokens: int
-    prefill_ms: float
-    decode_ms: float
+    @property
+    def croppable(self) -> bool: ...
+    @property
+    def bytes(self) -> int: ...
+    def new_cache(self) -> Cache: ...
+    def run(self, cache: Any, ids: list[int], wanted: int) -> torch.Tensor: ...
 
 
 def choose_device() -> str:
@@ -44,6 +46,20 @@ def choose_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def choose_precision(wanted: str = "auto") -> str:
+    """The precision in which this machine's CPU decodes: int8 weights where they are exact to
+    compute with, else what its instructions are made for."""
+    if wanted not in PRECISIONS:
+        raise ModelError(f"there is no precision {wanted!r}", f"take one of {PRECISIONS}")
+    if wanted == "int8" and not int8_is_exact():
+        raise ModelError("this machine lacks int8 instructions", "set copilot.precision to auto")
+    if wanted != "auto":
+        return wanted
+    if int8_is_exact():
+        return "int8"
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
 
 
 def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Any:
@@ -90,106 +106,171 @@ def apply_adapter(model: Any, folder: Path) -> Any:
 class Engine:
     """A loaded model. Not safe for several threads at once."""
 
-    def __init__(self, model: Any, tokenizer: TextTokenizer) -> None:
-        self.model = model
+    def __init__(self, model: Any, tokenizer: TextTokenizer, precision: str = "") -> None:
+        """:param model: a causal model of transformers.
+        :param precision: as for :func:`choose_precision`; empty: the type of the model's weights.
+        """
         self.tokenizer = tokenizer
-        self._cache: Any = None
-        self._cached_ids: list[int] = []
+        self.backend: Backend
+        own = {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(model.dtype)
+        chosen = choose_precision(precision) if precision else own
+        self.precision = chosen or "fp16"
+        if chosen and supports(model):
+            self.backend = Decoder(model, chosen)
+        else:
+            self.backend = Reference(model)
+            self.precision = own or "fp16"
+        self.slots = Slots(self.backend.new_cache)
+        # Guess tokens by look-up; what is written is the same without, only later.
+        self.speculative = self.backend.croppable
+        self._spellings = Spellings(tokenizer)
+        self._mean = 0.0  # tokens a second, as measured last and before
+        self._rate: float | None = None  # as said
 
     @classmethod
-    def load(cls, folder: Path, adapter: Path | None = None, *, name: str = "") -> Engine:
-        """Load a model with an optional adapter onto the best device."""
-        tokenizer = TextTokenizer.load(folder, name)
-        model = load_model(folder)
+    def load(
+        cls,
+        folder: Path,
+        adapter: Path | None = None,
+        *,
+        name: str = "",
+        fim: str = "auto",
+        precision: str = "auto",
+    ) -> Engine:
+        """Load a model with an optional adapter onto the best device, ready to answer.
+
+        :raises ModelError: the model or the adapter cannot be loaded, or not in ``precision``.
+        """
+        tokenizer = TextTokenizer.load(folder, name, fim)
+        device = choose_device()
+        fp32 = device == "cpu" and choose_precision(precision) == "fp32"
+        model = load_model(folder, dtype=torch.float32 if fp32 else None)
         if adapter is not None:
             model = apply_adapter(model, adapter)
-        return cls(model.to(choose_device()), tokenizer)
+        engine = cls(model.to(device), tokenizer, precision if device == "cpu" else "")
+        engine.warm_up()
+        return engine
+
+    @property
+    def prefill_rate(self) -> float | None:
+        """Tokens of a new prompt that are read in a second; ``None`` before anything was read."""
+        return self._rate
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Let the kernels be prepared, and measure how fast a prompt is read."""
+        ids = [i % 128 for i in range(PARTS[1])]
+        for _ in range(2):
+            self._rate = None  # the first time the kernels are prepared
+            slot = Slot(self.backend.new_cache())
+            logits = self._read(slot, ids, lambda: False)
+        if logits is not None:
+            self._spellings.prepare(len(logits))
 
     @torch.inference_mode()
     def generate(
         self,
-        prompt: list[int],
+        prompt: Sequence[int],
         sampling: Sampling,
         *,
+        lead: str = "",
+        draft: Sequence[int] = (),
         enough: Callable[[str], bool] = lambda text: False,
         cancelled: Callable[[], bool] = lambda: False,
+        on_text: Callable[[str], None] = lambda text: None,
     ) -> Generation:
-        """Continue ``prompt`` until the model ends, ``enough`` says so, or tokens run out.
+        """See :meth:`git_copilot.assistant.generation.Generator.generate`.
 
-        The cache of the last call is reused as far as the prompts agree.
-
-        :param enough: gets the text so far after every token.
-        :param cancelled: asked before every token; a true answer ends with what there is.
+        Of the caches of earlier calls the one that agrees most is used.
         """
         begun = time.perf_counter()
-        reused = self._reuse(prompt)
-        logits = self._forward(prompt[reused:])
-        prefilled = time.perf_counter()
-        pick = self._picker(sampling)
-        generated: list[int] = []
-        text, finish = "", "length"
-        while len(generated) < sampling.max_tokens and not cancelled():
-            token = pick(logits)
-            if token in self.tokenizer.end_ids:
-                finish = "stop"
-                break
-            generated.append(token)
-            text = self.tokenizer.decode(generated)
-            if not text.endswith(REPLACEMENT) and enough(text):
-                finish = "trimmed"
-                break
-            if len(generated) < sampling.max_tokens:
-                logits = self._forward([token])
+        limit = sampling.time_limit_ms
+
+        def over() -> bool:
+            late = limit > 0 and (time.perf_counter() - begun) * 1000 >= limit
+            return late or cancelled()
+
+        writing = Writing(
+            self.tokenizer, self._spellings, sampling, lead=lead, enough=enough, on_text=on_text
+        )
+        slot = self.slots.take(prompt)
+        # The logits after the last token are needed, and only sometimes known.
+        reused = min(len(slot.ids), max(len(prompt) - 1, slot.ahead[0]))
+        try:
+            logits = self._read(slot, prompt, over)
+            prefilled = time.perf_counter()
+            if logits is not None and not writing.done:
+                if self.speculative:
+                    writing.look_up(prompt, draft)
+                self._write(slot, logits, writing, over)
+        except BaseException:
+            self.slots.drop(slot)  # what its cache holds is unknown now
+            raise
+        self.slots.tidy()
         return Generation(
-            text=text.removesuffix(REPLACEMENT),
-            finish=finish,
-            tokens=len(generated),
+            text=writing.text,
+            finish=writing.finish,
+            tokens=len(writing.ids),
             cached_tokens=reused,
             prefill_ms=(prefilled - begun) * 1000,
             decode_ms=(time.perf_counter() - prefilled) * 1000,
+            drafted=writing.drafted,
+            accepted=writing.accepted,
+            ids=tuple(writing.ids),
         )
 
-    def _reuse(self, prompt: list[int]) -> int:
-        """Crop the cache to what it shares with ``prompt``; at least one token is left to run."""
-        shared = 0
-        for ours, theirs in zip(self._cached_ids, prompt[:-1], strict=False):
-            if ours != theirs:
-                break
-            shared += 1
-        if shared and self._cache is not None:
-            surplus = self._cache.get_seq_length() - shared
-            if surplus > 0:
-                self._cache.crop(-surplus)
-        else:
-            from transformers import DynamicCache
+    def _read(
+        self, slot: Slot, prompt: Sequence[int], over: Callable[[], bool]
+    ) -> torch.Tensor | None:
+        """Read what of ``prompt`` the slot lacks.
 
-            shared, self._cache = 0, DynamicCache()
-        self._cached_ids = prompt[:shared]
-        return shared
-
-    def _forward(self, ids: list[int]) -> torch.Tensor:
-        """Run new tokens over the cache; return the logits after the last, in float32."""
-        inputs = torch.tensor([ids], device=self.model.device)
-        try:
-            output = self.model(inputs, past_key_values=self._cache, logits_to_keep=1)
-        except BaseException:
-            self._cache, self._cached_ids = None, []  # its length is unknown now
-            raise
-        self._cached_ids += ids
-        logits: torch.Tensor = output.logits[0, -1].float()
+        :return: the logits after it (vocabulary,), or ``None`` when ``over`` said so before.
+        """
+        if slot.ahead[0] == len(prompt) == len(slot.ids):
+            known: torch.Tensor = slot.ahead[1]
+            return known
+        if len(slot.ids) == len(prompt):
+            slot.keep(len(prompt) - 1)
+        start, begun = len(slot.ids), time.perf_counter()
+        logits = torch.empty(0)
+        while len(slot.ids) < len(prompt):
+            if over():
+                return None
+            left = len(prompt) - len(slot.ids)
+            size = next((part for part in PARTS if part <= left), left)
+            ids = list(prompt[len(slot.ids) : len(slot.ids) + size])
+            logits = self.backend.run(slot.cache, ids, int(size == left))[0]
+            slot.ids += ids
+        slot.ahead = (len(prompt), logits)
+        if len(prompt) - start >= MEASURED:
+            self._note_rate((len(prompt) - start) / (time.perf_counter() - begun))
         return logits
 
-    @staticmethod
-    def _picker(sampling: Sampling) -> Callable[[torch.Tensor], int]:
-        if sampling.temperature <= 0:
-            return lambda logits: int(logits.argmax())
-        generator = torch.Generator().manual_seed(sampling.seed)
+    def _note_rate(self, rate: float) -> None:
+        """Take a measurement, in tokens a second, into the mean."""
+        self._mean = rate if self._rate is None else self._mean + _WEIGHT * (rate - self._mean)
+        if self._rate is None or abs(self._mean / self._rate - 1) > _STEADY:
+            self._rate = self._mean
 
-        def sample(logits: torch.Tensor) -> int:
-            probabilities = torch.softmax(logits.cpu() / sampling.temperature, dim=-1)
-            ordered, ids = probabilities.sort(descending=True)
-            # Keep the smallest set whose mass reaches top_p.
-            ordered[ordered.cumsum(0) - ordered > sampling.top_p] = 0
-            return int(ids[torch.multinomial(ordered, 1, generator=generator)])
-
-        return sample
+    def _write(
+        self, slot: Slot, logits: torch.Tensor, writing: Writing, over: Callable[[], bool]
+    ) -> None:
+        """Write until it is finished. Each forward reads the token written last and a guess of
+        those that follow; of the guess that much is kept as the model itself would have written.
+        """
+        rows, guess = logits[None], list[int]()
+        while not over():
+            known, before, right = len(slot.ids) - len(guess), len(writing.ids), 0
+            while writing.add(rows[right]):
+                if right == len(guess) or writing.ids[-1] != guess[right]:
+                    break
+                right += 1
+            writing.judged(guess, right, len(writing.ids) - before)
+            if writing.done:
+                return
+            if right < len(guess):
+                slot.keep(known + right)
+            guess = writing.guess()
+            ids = [writing.ids[-1], *guess]
+            rows = self.backend.run(slot.cache, ids, len(ids))
+            slot.ids += ids

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from git_copilot.assistant.dataset import Example
-from git_copilot.assistant.engine import REPLACEMENT
+from git_copilot.assistant.generation import REPLACEMENT
 from git_copilot.assistant.healing import Leads, heal
 from git_copilot.assistant.metrics import Score, edit_similarity, exact_match
 from git_copilot.assistant.tokens import TextTokenizer
@@ -211,7 +211,10 @@ def _decode(
     leads: Leads,
 ) -> list[Completion]:
     """Greedy completions, ended and trimmed row by row as the engine does one by one."""
-    trimmers = [Trimmer(e.prefix, e.suffix, path=e.hole.path) for e in examples]
+    trimmers = [
+        Trimmer(e.prefix, e.suffix, path=e.hole.path, left_to_right=e.prompt.left_to_right)
+        for e in examples
+    ]
     generated: list[list[int]] = [[] for _ in examples]
     texts = [""] * len(examples)
     finish = ["length"] * len(examples)
@@ -244,7 +247,7 @@ def _decode(
     completions = []
     for row, trimmer in enumerate(trimmers):
         written = texts[row].removesuffix(REPLACEMENT)[len(leads.texts[row]) :]
-        kept = trimmer.trim(written)
+        kept = trimmer.trim(written, finish[row])
         completions.append(
             Completion(kept.text, written, finish[row], kept.rule, len(generated[row]))
         )

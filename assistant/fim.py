@@ -13,7 +13,10 @@ class FimFormat:
     ``order`` is ``"psm"`` (prefix, suffix, middle) or ``"spm"`` (suffix, prefix, middle).
     ``prefix``, ``suffix`` and ``middle`` are the control tokens; ``middle`` may be empty where
     the family writes none. ``ends`` are tokens that end a completion. ``repo`` and ``file``
-    head a repository and a file where the family has a repository-level format.
+    head a repository and a file where the family has a repository-level format, ``file_mark`` is
+    the plain text that heads a file in families that use text for it. ``begin`` starts every
+    prompt. With ``inside`` what heads the file stands behind the prefix token, as part of the
+    text, else before all; families without a file token always have it inside.
     """
 
     family: str
@@ -25,10 +28,19 @@ class FimFormat:
     repo: str = ""
     file: str = ""
     begin: str = ""
+    file_mark: str = ""
+    inside: bool = False
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Every control token that a prompt may hold."""
+        names = (self.begin, self.repo, self.file, self.prefix, self.suffix, self.middle)
+        return tuple(name for name in names if name)
 
 
 # The first entry whose tokens all exist in the vocabulary is taken; entries that share tokens
-# differ in the repository-level ones, so the richer comes first.
+# differ in the repository-level ones, so the richer comes first. Entries that only a model's name
+# tells from another are in BY_NAME.
 FORMATS: tuple[FimFormat, ...] = (
     # Ours (seed.py): nothing between prefix and middle, so that a model which was never taught to
     # fill in the middle only goes on writing, and the cache survives each key.
@@ -36,50 +48,70 @@ FORMATS: tuple[FimFormat, ...] = (
         "git-copilot", "spm", "<|copilot_prefix|>", "<|copilot_suffix|>", "", ("<|endoftext|>",),
         "<repo_name>", "<file_sep>",
     ),
+    # Qwen2.5-Coder's report (arXiv 2409.12186), section 3.2.2: the name stands before the prefix.
     FimFormat(
         "qwen2.5-coder", "psm", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>",
         ("<|endoftext|>", "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>", "<|im_end|>"),
         "<|repo_name|>", "<|file_sep|>",
     ),
+    # CodeGemma's report (arXiv 2406.11409), section 2: files are separated, each headed by its path.
     FimFormat(
         "codegemma", "psm", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>",
         ("<|file_separator|>", "<eos>"), "", "<|file_separator|>", "<bos>",
     ),
+    # IBM's model card of granite-4.0-h: file level only.
     FimFormat(
         "granite-4", "psm", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>",
         ("<|end_of_text|>",),
     ),
+    # JetBrains' model card of Mellum-4b-base: names before all, suffix first.
     FimFormat(
         "mellum", "spm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
-        ("<|endoftext|>", "<fim_pad>"), "<reponame>", "<filename>",
+        ("<|endoftext|>", "<fim_pad>"), "", "<filename>",
     ),
+    # Granite code models (arXiv 2405.04324) have StarCoder's tokenizer; their model card fills in
+    # within one file, without names.
+    FimFormat(
+        "granite", "psm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
+        ("<|endoftext|>", "<|end_of_text|>"),
+    ),
+    # StarCoder2's report (arXiv 2402.19173), section 5.1: <file_sep><fim_prefix>path, newline, code.
     FimFormat(
         "starcoder2", "psm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
-        ("<|endoftext|>", "<file_sep>"), "<repo_name>", "<file_sep>",
+        ("<|endoftext|>", "<file_sep>"), "<repo_name>", "<file_sep>", inside=True,
     ),
+    # StarCoder (arXiv 2305.06161) and tiny_starcoder: <reponame>, <filename> and the code are one
+    # text, of which the middle is taken.
     FimFormat(
         "starcoder", "psm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
-        ("<|endoftext|>",), "<reponame>", "<filename>",
+        ("<|endoftext|>",), "<reponame>", "<filename>", inside=True,
     ),
-    FimFormat(
-        "granite", "psm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", ("<|endoftext|>",),
-    ),
+    # What has these tokens and no others (StableCode and its kin).
+    FimFormat("stable-code", "psm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
+              ("<|endoftext|>", "<|end_of_text|>")),
+    # SantaCoder's model card: hyphens.
     FimFormat(
         "santacoder", "psm", "<fim-prefix>", "<fim-suffix>", "<fim-middle>", ("<|endoftext|>",),
     ),
+    # Seed-Coder's report (arXiv 2506.03524), section 2.3: suffix, prefix, middle.
     FimFormat(
         "seed-coder", "spm", "<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>",
         ("<[end▁of▁sentence]>",), "", "", "<[begin▁of▁sentence]>",
     ),
+    # DeepSeek-Coder's README: the cursor is a hole; other files are headed by `#path`.
     FimFormat(
         "deepseek-coder", "psm", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>",
-        ("<｜end▁of▁sentence｜>", "<|EOT|>"), "", "", "<｜begin▁of▁sentence｜>",
+        ("<｜end▁of▁sentence｜>", "<|EOT|>"), "", "", "<｜begin▁of▁sentence｜>", "#",
     ),
+    # infilling_prompt_tokens() in meta-llama/codellama, llama/generation.py.
     FimFormat(
         "codellama", "psm", "▁<PRE>", "▁<SUF>", "▁<MID>", ("▁<EOT>", "</s>"), "", "", "<s>",
     ),
-    FimFormat("codestral", "spm", "[PREFIX]", "[SUFFIX]", "", ("</s>",), "", "", "<s>"),
+    # encode_fim() of mistral-common; other files are headed as continue.dev's template for it does.
+    FimFormat("codestral", "spm", "[PREFIX]", "[SUFFIX]", "", ("</s>",), "", "", "<s>", "+++++ "),
 )  # fmt: skip
+# Families whose tokens are another's: parts of model names that tell them.
+BY_NAME = ("mellum", "granite")
 
 
 def detect_fim(vocabulary: Mapping[str, int], family: str = "") -> FimFormat | None:
@@ -89,18 +121,15 @@ def detect_fim(vocabulary: Mapping[str, int], family: str = "") -> FimFormat | N
         their tokens but not their order; a model's name tells).
     """
     for fim in FORMATS:
-        if family and fim.family != family:
+        if fim.family != family and (family or fim.family in BY_NAME):
             continue
-        if not family and fim.family == "mellum":
-            continue  # same tokens as StarCoder: only by name
-        needed = [fim.prefix, fim.suffix, fim.middle, fim.repo, fim.file, fim.begin]
-        if all(token in vocabulary for token in needed if token) and any(
+        if all(token in vocabulary for token in fim.controls) and any(
             end in vocabulary for end in fim.ends
         ):
             return fim
-    return None
+    return detect_fim(vocabulary) if family in BY_NAME else None
 
 
 def family_of(model_name: str) -> str:
     """The family that only a model's name can tell; empty when the tokens are enough."""
-    return "mellum" if "mellum" in model_name.lower() else ""
+    return next((family for family in BY_NAME if family in model_name.lower()), "")

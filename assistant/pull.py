@@ -43,6 +43,11 @@ def pull(
     if is_ready(name):
         return target, False
     spec = find_spec(name) or (ModelSpec(name, "completion", "?", 0, 0, "", hub=name))
+    if spec.bundled:
+        raise ModelError(
+            f"{spec.name} is a part of git-copilot and is not in {target}",
+            "install git-copilot anew",
+        )
     if spec.hub and "/" not in spec.hub:
         raise ModelError(f"there is no model {name!r}", "`git copilot model list` shows the names")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -6,22 +6,26 @@ A :class:`Session` belongs to one thread at a time; the server guards it with a 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import find_spec, is_ready, resolve_model
+from git_copilot.assistant.steady import SteadyContext
 from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import ModelError
 from git_copilot.index.git import GitRepository
 
 if TYPE_CHECKING:
-    from git_copilot.assistant.engine import Engine
+    from git_copilot.assistant.generation import Generator
+    from git_copilot.index.cochange import CoChange
+    from git_copilot.index.overlay import Overlay
     from git_copilot.index.search import Searcher
     from git_copilot.index.types import Embedder
+    from git_copilot.index.worktree import Worktree
 
 # A catch-up of more blobs than this is left to the worker, and the answer says it is not fresh.
 MAX_CATCH_UP = 200
@@ -40,6 +44,9 @@ class Workspace:
         self.db = Database(repo.state_dir / DATABASE_NAME)
         self._inode = self._stamp()
         self._searchers: dict[str, tuple[str, Searcher]] = {}
+        self._worktree: Worktree | None = None
+        self._together: CoChange | None = None
+        self._tip = ("", "")  # a tree, and the commit that was HEAD when it was shown
         self.settings = load_settings(repo)
 
     def _stamp(self) -> int:
@@ -65,6 +72,23 @@ class Workspace:
             held = (name, Searcher(self.db, view, vectors))
             self._searchers[view] = held
         return held[1]
+
+    def partners(self, commit: str | None, tree: str, path: str) -> Mapping[str, float]:
+        """The files that change with ``path`` in the history of ``commit`` (``None``: of HEAD,
+        which is looked up when ``tree``, the one that is shown, is another)."""
+        from git_copilot.index.cochange import CoChange
+
+        self._together = self._together or CoChange(self.repo)
+        if commit is None and self._tip[0] != tree:
+            self._tip = tree, self.repo.head_commit() or ""
+        return self._together.partners(commit or self._tip[1], path)
+
+    def overlay(self) -> Overlay:
+        """What lies in this worktree but is not committed."""
+        from git_copilot.index.worktree import Worktree
+
+        self._worktree = self._worktree or Worktree(self.repo, self.db)
+        return self._worktree.overlay()
 
     def catch_up(self, embedder: Embedder | None) -> tuple[str, bool]:
         """Bring this worktree's view level with HEAD if that is quick.
@@ -100,6 +124,8 @@ class Workspace:
         return view, tree
 
     def close(self) -> None:
+        if self._worktree is not None:
+            self._worktree.close()
         self.db.close()
 
 
@@ -107,7 +133,8 @@ class Session:
     """Models, embedders and repositories, least recently used ones dropped."""
 
     def __init__(self) -> None:
-        self._engines: OrderedDict[tuple[str, str], Engine] = OrderedDict()
+        self.steady = SteadyContext()
+        self._engines: OrderedDict[tuple[object, ...], Generator] = OrderedDict()
         self._embedders: dict[str, Embedder] = {}
         self._workspaces: OrderedDict[Path, Workspace] = OrderedDict()
         self._deferred: deque[Callable[[], None]] = deque(maxlen=MAX_DEFERRED)
@@ -154,21 +181,34 @@ class Session:
             self._embedders[name] = load_embedder(name, resolve_model(name))
         return self._embedders[name]
 
-    def engine(self, model: str, adapter: Path | None) -> Engine:
-        """The model with the adapter merged in, loaded at most once.
+    def engine(self, model: str, adapter: Path | None, settings: Settings) -> Generator:
+        """The model with the adapter merged in, loaded at most once, or the configured server.
 
         :raises ModelError: the model or the adapter is missing or damaged.
+        :raises EndpointError: the settings of the server make no sense.
         """
-        key = (model, str(adapter or ""))
+        key = (
+            model,
+            str(adapter or ""),
+            settings.fim,
+            settings.precision,
+            *_endpoint_settings(settings),
+        )
         held = self._engines.pop(key, None)
-        if held is None:
+        if held is None and settings.endpoint:
+            from git_copilot.assistant.remote import open_remote
+
+            held = open_remote(settings, model, adapter)
+        elif held is None:
             folder = resolve_model(model)
             spec = find_spec(model)
             if not (folder / "config.json").exists() or (spec and spec.kind != "completion"):
                 raise ModelError(f"{model} is not a completion model", "`git copilot model list`")
             from git_copilot.assistant.engine import Engine
 
-            held = Engine.load(folder, adapter, name=model)
+            held = Engine.load(
+                folder, adapter, name=model, fim=settings.fim, precision=settings.precision
+            )
         self._engines[key] = held
         while len(self._engines) > MAX_ENGINES:
             self._engines.popitem(last=False)
@@ -180,3 +220,15 @@ class Session:
             with suppress(OSError):
                 workspace.close()
         self._workspaces.clear()
+
+
+def _endpoint_settings(settings: Settings) -> tuple[object, ...]:
+    """What a connection to a server depends on."""
+    return (
+        settings.endpoint,
+        settings.endpoint_model,
+        settings.endpoint_key,
+        settings.endpoint_prompt,
+        settings.endpoint_adapters,
+        settings.endpoint_timeout,
+    )

@@ -8,29 +8,68 @@ from typing import Any
 from git_copilot.assistant.fim import FimFormat, detect_fim, family_of
 from git_copilot.index.errors import ModelError
 
+AUTO, NONE = "auto", "none"
+# No token of any vocabulary holds this character together with another.
+ANCHOR = "\u263a"
+
 
 class TextTokenizer:
-    """Text to ids and back. Control tokens go in only by :meth:`control`."""
+    """Text to ids and back. Control tokens go in only by :meth:`control`.
 
-    def __init__(self, tokenizer: Any, model_name: str = "") -> None:
-        """:param tokenizer: a fast tokenizer of transformers."""
+    Text is encoded as it stands inside a file: tokenizers of the SentencePiece kind put a space
+    before every text and take one off when they decode, which would be wrong behind a control
+    token and in the middle of a line (encode_infilling() in meta-llama/codellama does the same).
+    """
+
+    def __init__(self, tokenizer: Any, model_name: str = "", fim: str = AUTO) -> None:
+        """:param tokenizer: a fast tokenizer of transformers.
+        :param fim: the family whose format is taken; ``"auto"``: as the tokens say.
+        :raises ModelError: the vocabulary lacks that family's tokens."""
         self._fast = tokenizer.backend_tokenizer
         # A file that contains "<|endoftext|>" must not end the prompt.
         self._fast.encode_special_tokens = True
         self._vocabulary: dict[str, int] = self._fast.get_vocab(with_added_tokens=True)
         self._eos: int | None = tokenizer.eos_token_id
-        self.fim: FimFormat | None = detect_fim(self._vocabulary, family_of(model_name))
+        self._anchor: list[int] = []
+        self._anchor = self._find_anchor()
+        self.fim: FimFormat | None = self._choose(model_name, fim)
+        self.begin_ids: tuple[int, ...] = self._begin(tokenizer)
+
+    def _choose(self, model_name: str, family: str) -> FimFormat | None:
+        if family == AUTO:
+            return detect_fim(self._vocabulary, family_of(model_name))
+        found = None if family == NONE else detect_fim(self._vocabulary, family)
+        if found is None and family != NONE:
+            raise ModelError(
+                f"the model's vocabulary has no tokens of {family}",
+                "unset `copilot.fim`, or choose the family that the model belongs to",
+            )
+        return found
+
+    def _begin(self, tokenizer: Any) -> tuple[int, ...]:
+        """What stands before every text: the family's first token, or the tokenizer's own."""
+        if self.fim is not None and self.fim.begin:
+            return (self._vocabulary[self.fim.begin],)
+        first = list(self._fast.encode("", add_special_tokens=True).ids)[:1]
+        return tuple(first) if first == [tokenizer.bos_token_id] else ()
+
+    def _find_anchor(self) -> list[int]:
+        """Ids of :data:`ANCHOR` where text must stand behind one to be itself, else none."""
+        anchor = self.encode(ANCHOR)
+        inner = self.encode(f"{ANCHOR} x")[len(anchor) :]
+        same = self.encode(" x") == inner and self.decode(inner) == " x"
+        return [] if same else anchor
 
     @classmethod
-    def load(cls, folder: Path, model_name: str = "") -> TextTokenizer:
+    def load(cls, folder: Path, model_name: str = "", fim: str = AUTO) -> TextTokenizer:
         """Read the tokenizer of a model's folder.
 
-        :raises ModelError: it is missing or damaged.
+        :raises ModelError: it is missing or damaged, or has no tokens of the family ``fim``.
         """
         from transformers import AutoTokenizer
 
         try:
-            return cls(AutoTokenizer.from_pretrained(folder), model_name or folder.name)
+            return cls(AutoTokenizer.from_pretrained(folder), model_name or folder.name, fim)
         except (OSError, ValueError, AttributeError) as exc:
             raise ModelError(
                 f"the tokenizer in {folder} cannot be read ({str(exc).splitlines()[0]})",
@@ -41,11 +80,15 @@ class TextTokenizer:
         """Ids of ``text`` as plain text, without anything added."""
         # A path may hold bytes that are no UTF-8 (as lone surrogates); the tokenizer takes none.
         clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        return list(self._fast.encode(clean, add_special_tokens=False).ids)
+        if not self._anchor:
+            return list(self._fast.encode(clean, add_special_tokens=False).ids)
+        ids = self._fast.encode(ANCHOR + clean, add_special_tokens=False).ids
+        return list(ids[len(self._anchor) :])
 
     def decode(self, ids: list[int]) -> str:
         """Text of ``ids``; control tokens give nothing, an unfinished character a mark."""
-        return str(self._fast.decode(ids, skip_special_tokens=True))
+        text = str(self._fast.decode([*self._anchor, *ids], skip_special_tokens=True))
+        return text[len(ANCHOR) :] if self._anchor else text
 
     def spell(self, ids: list[int]) -> str:
         """Text of ``ids`` with the control tokens written out."""

@@ -1,20 +1,50 @@
 """Ends a completion where a person would: named rules, in order. Pure.
 
-The rules run while tokens arrive (to stop early) and once at the end (to cut), so both agree.
+How far a text is trusted depends on who wrote it. A model that saw the text behind the cursor and
+ended by itself knows where the hole ends: only what is provably wrong is taken off. A model that
+was left to right, or that ran out of tokens, is cut by the place: one line or one block.
+
+While lines arrive, in this order; the first rule that fires ends the text for good:
+
+- ``after_line``, ``after_block`` (left to right only): the place is filled;
+- ``redefines``, ``leaves_block``: the function that the cursor is in begins anew, or is left
+  before it has a statement;
+- ``repeats_suffix``: the lines are those that stand behind the cursor anyway;
+- ``loops``: lines repeat themselves;
+- ``secret``: a line looks like a secret.
+
+Once the text has ended, each on what the one before left, until nothing changes:
+
+- ``after_line``, ``after_block`` where it ended for want of tokens, and ``unfinished``: without
+  its last line, which is not whole, unless that is all there is;
+- ``repeats_suffix``, ``repeats_rest``: its end repeats the next lines, or the rest of the line;
+- ``leaves_block``: its last lines are indented less than the text that follows can be;
+- ``breaks_syntax``: with its last line or brackets it has more syntax errors than without.
+
+The first group looks at whole lines only and never back, so a text is the same whether its
+tokens come one by one or at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from git_copilot.assistant.enclosing import Enclosing
+from git_copilot.assistant.extent import Extent, open_brackets
+from git_copilot.assistant.repeats import MIN_WORDY, Repeats, is_looping, wordy
+from git_copilot.assistant.syntax import INDENTED, Surroundings
+from git_copilot.index.classify import language_of
 from git_copilot.index.secrets import find_secrets, lines_above
 
-OPENERS, CLOSERS = "([{", ")]}"
-# An open bracket may carry a statement over so many lines.
-MAX_OPEN_LINES = 10
-MAX_REPEATS = 3
-# A suffix line shorter than this ("}", "else:") recurs by right.
-MIN_SUFFIX_LINE = 4
+STOP, LENGTH = "stop", "length"
+# The suffix's next line may be written by right; so many of its lines in a row are its own, or one
+# with so many letters and digits (in 0.05% of HumanEval-Infilling's multi-line middles it is not).
+SURE_LINES = 2
+TELLING = 12
+# Line ends at which a text with syntax errors is tried without what follows.
+MAX_TRIES = 12
+# What may be one too many at an end.
+ENDINGS = ")]}\"'`;,"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,128 +56,102 @@ class Trimmed:
 
 
 class Trimmer:
-    """Knows the place of one completion.
+    """Knows the place of one completion. Each text of one place may be longer than the last."""
 
-    :param path: of the file; its language says how a secret is written there.
-    """
-
-    def __init__(self, prefix: str, suffix: str, max_lines: int = 12, path: str = "") -> None:
+    def __init__(
+        self, prefix: str, suffix: str, *, path: str = "", left_to_right: bool = False
+    ) -> None:
+        """:param path: of the file; its language says how a secret is written and what parses.
+        :param left_to_right: the model was not shown ``suffix``."""
         self._line = prefix.rpartition("\n")[2]
         self._path = path
         self._above = lines_above(prefix)
-        self._judged = ("", -1)
         self._rest = suffix.partition("\n")[0]
-        following = [x for x in suffix.split("\n")[1:] if x.strip()]
-        self._next_line = following[0].rstrip() if following else ""
-        self._max_lines = max_lines
-        stripped = self._line.rstrip()
-        # In the middle of a line the line is wanted; after `:` or on a blank line, a block.
-        self.block = not self._rest.strip() and (not stripped or stripped.endswith((":", "{")))
+        self._extent = Extent(prefix, self._rest)
+        self._repeats = Repeats(self._line, suffix)
+        self._sure_lines = 1 if self._repeats.telling >= TELLING else SURE_LINES
+        needs_body = language_of(path) in INDENTED
+        self._enclosing = Enclosing(prefix, needs_body=needs_body)
+        self._left_to_right = left_to_right
+        self._around = Surroundings(prefix, suffix, path)
+        # Whole lines looked at so far, and the end that they showed.
+        self._seen: list[str] = []
+        self._end: tuple[int, str] | None = None
 
     def finished(self, text: str) -> bool:
-        """Whether more tokens cannot change what :meth:`trim` returns."""
-        return self._cut(text, final=False)[1] is not None
+        """Whether more text cannot change what :meth:`trim` returns."""
+        return self._stop(text.split("\n")[:-1]) is not None
 
-    def trim(self, text: str) -> Trimmed:
-        """Apply all rules to a whole completion."""
-        cut, rule = self._cut(text, final=True)
-        kept = text[:cut]
-        if self._rest.strip():
-            kept, overlap = self._without_rest(kept)
-            rule = rule or overlap
-        stripped = kept.rstrip() if self.block or kept.endswith("\n") else kept
-        return Trimmed(stripped, rule)
+    def trim(self, text: str, finish: str = STOP) -> Trimmed:
+        """Apply all rules to a completion.
 
-    def _cut(self, text: str, *, final: bool) -> tuple[int, str | None]:
-        """Where to cut, by the first rule that fires; only whole lines unless ``final``."""
-        rules = (
-            (self._after_block, self._repeats_suffix, self._loops, self._secret)
-            if self.block
-            else (self._after_line, self._repeats_suffix, self._loops, self._secret)
-        )
-        ends = _line_ends(text, final)
-        cuts = [(cut, rule.__name__.strip("_")) for rule in rules if (cut := rule(text, ends)) >= 0]
-        return min(cuts) if cuts else (len(text), None)
+        :param finish: ``"stop"`` when the model ended it, ``"length"`` when tokens ran out.
+        """
+        end = self._stop(text.split("\n"))
+        if end and end[0] >= len(text):
+            end = None  # the last line fills the place: nothing was cut
+        kept, rule = (text[: end[0]], end[1]) if end else (text, None)
+        if not self._left_to_right and (rule == "loops" or (rule is None and finish == LENGTH)):
+            kept, placed = self._by_place(kept)
+            rule = rule or placed
+        if end is None and rule is None and finish == LENGTH and "\n" in kept.strip("\n"):
+            kept, rule = kept.rpartition("\n")[0], "unfinished"
+        before = None
+        while kept != before:
+            before = kept
+            for change in (
+                self._without_next_lines,
+                self._without_rest,
+                self._in_block,
+                self._whole,
+            ):
+                kept, name = change(kept)
+                rule = rule or name
+        if self._extent.block or kept.endswith("\n"):
+            kept = kept.rstrip()
+        return Trimmed(kept, rule)
 
-    def _after_line(self, text: str, ends: list[int]) -> int:
-        """The end of the line, or of the last one that an open bracket carries over to."""
-        newline = text.find("\n")
-        if newline == -1:
-            return -1
-        if self._rest.strip():
-            return newline
-        for count, end in enumerate(ends):
-            if _open_brackets(self._line + text[:end]) <= 0 or count == MAX_OPEN_LINES:
-                return end if end < len(text) else -1
-        return -1
+    def _stop(self, lines: list[str]) -> tuple[int, str] | None:
+        """Where the text ends for good, and by which rule, as its lines show one after another."""
+        if self._end is None or lines[: len(self._seen)] != self._seen:
+            known = self._seen if lines[: len(self._seen)] == self._seen else []
+            self._seen, self._end = list(known), None
+            for line in lines[len(known) :]:
+                self._seen.append(line)
+                self._end = self._stops_here()
+                if self._end:
+                    break
+        return self._end
 
-    def _after_block(self, text: str, ends: list[int]) -> int:
-        """Before the first line outside the block, a blank line after it began, or too many."""
-        opener = bool(self._line.strip())
-        outer = _indent(self._line) if opener else -1
-        base = -1
-        start = 0
-        for count, end in enumerate(ends):
-            line = text[start:end] if start or opener else self._line + text[:end]
-            if line.strip():
-                indent = _indent(line)
-                if base >= 0 and (indent < base or (not opener and self._left(text, start, base))):
-                    return start - 1
-                if base < 0 and opener and start and indent <= outer:
-                    return start - 1
-                base = indent if base < 0 and (start or not opener) else base
-                if count >= self._max_lines:
-                    return start - 1
-            elif base >= 0:
-                return start - 1 if start else -1
-            start = end + 1
-        return -1
+    def _stops_here(self) -> tuple[int, str] | None:
+        lines = self._seen
+        if self._left_to_right:
+            count = self._extent.end(lines)
+            if count is not None:
+                return _offset(lines, count), self._place_rule
+        left = self._enclosing.left(lines)
+        if left is not None:
+            return _offset(lines, len(lines) - 1), left
+        repeated = self._repeats.begins(lines, 1 if self._left_to_right else self._sure_lines)
+        if repeated is not None and (self._left_to_right or self._is_clean(lines, repeated)):
+            return repeated, "repeats_suffix"
+        kept = is_looping(lines)
+        if kept is not None:
+            return _offset(lines, kept), "loops"
+        secret = self._first_secret("\n".join(lines))
+        return None if secret is None else (secret, "secret")
 
-    @staticmethod
-    def _left(text: str, start: int, base: int) -> bool:
-        """Whether the line at ``start`` is a new statement after an indented block."""
-        end = text.find("\n", start)
-        line = text[start : end if end >= 0 else None]
-        previous = text[: max(start - 1, 0)].rpartition("\n")[2]
-        return (
-            _indent(line) == base
-            and _indent(previous) > base
-            and not line.lstrip().startswith(("el", "except", "finally", "catch", *CLOSERS))
-        )
+    def _is_clean(self, lines: list[str], end: int) -> bool:
+        """Whether the text up to ``end`` fits: overloads and tests repeat each other by right."""
+        return not self._around.errors("\n".join(lines)[:end])
 
-    def _repeats_suffix(self, text: str, ends: list[int]) -> int:
-        """Before a line that stands right after the cursor anyway."""
-        if len(self._next_line.strip()) < MIN_SUFFIX_LINE:
-            return -1
-        start = 0
-        for end in ends:
-            line = text[start:end] if start else self._line + text[:end]
-            if line.rstrip() == self._next_line:
-                return max(start - 1, 0)
-            start = end + 1
-        return -1
+    @property
+    def _place_rule(self) -> str:
+        return "after_block" if self._extent.block else "after_line"
 
-    def _loops(self, text: str, ends: list[int]) -> int:
-        """After the second of three equal lines in a row."""
-        start, previous, count = 0, "", 0
-        for end in ends:
-            line = text[start:end].strip()
-            count = count + 1 if line and line == previous else 1
-            if count == MAX_REPEATS:
-                return start - 1
-            previous = line
-            start = end + 1
-        return -1
-
-    def _secret(self, text: str, ends: list[int]) -> int:
-        """Before the first line that looks like a secret, if the completion has a part in that:
-        what stood there before is the user's own."""
-        whole = text[: ends[-1]] if ends else ""
-        if whole != self._judged[0]:
-            self._judged = (whole, self._first_secret(whole))
-        return self._judged[1]
-
-    def _first_secret(self, text: str) -> int:
+    def _first_secret(self, text: str) -> int | None:
+        """Where the first line that looks like a secret begins, if the completion has a part in
+        that: what stood there before is the user's own."""
         first, newline, more = text.partition("\n")
         begin, end = len(self._line), len(self._line) + len(first)
         seen = "\n".join([*self._above, self._line + first + self._rest]) + newline + more
@@ -156,42 +160,62 @@ class Trimmer:
             if number == 0 and finding.start < end and finding.end > begin:
                 return 0
             if number > 0:
-                return len("\n".join(text.split("\n")[:number]))
-        return -1
+                return _offset(text.split("\n"), number)
+        return None
+
+    def _by_place(self, text: str) -> tuple[str, str | None]:
+        lines = text.split("\n")
+        for number in range(1, len(lines) + 1):
+            count = self._extent.end(lines[:number])
+            if count is not None:
+                kept = text[: _offset(lines, count)]
+                return kept, self._place_rule if len(kept) < len(text) else None
+            repeated = self._repeats.begins(lines[:number], 1)
+            if repeated is not None:
+                return text[:repeated], "repeats_suffix"
+        return text, None
+
+    def _without_next_lines(self, text: str) -> tuple[str, str | None]:
+        end = self._repeats.at_end(text)
+        return (text, None) if end is None else (text[:end], "repeats_suffix")
 
     def _without_rest(self, text: str) -> tuple[str, str | None]:
         """Drop an end that repeats the text right of the cursor."""
         rest = self._rest.rstrip()
         for size in range(min(len(text), len(rest)), 0, -1):
-            if text.endswith(rest[:size]) and (size == len(rest) or rest[:size].strip()):
-                # A lone bracket may belong to the completion: drop it only if it is one too many.
-                if size > 1 or _open_brackets(self._line + text + self._rest) < 0:
-                    return text[: len(text) - size], "repeats_rest"
-                break
+            if rest[:size].strip() and text.endswith(rest[:size]):
+                shorter = text[: len(text) - size]
+                if self._is_better(shorter, text) or self._is_copy(size, shorter, text):
+                    return shorter, "repeats_rest"
         return text, None
 
+    def _is_copy(self, size: int, shorter: str, text: str) -> bool:
+        """Whether so much of the rest of the line cannot stand there twice by chance."""
+        if size < len(self._rest.rstrip()) or wordy([self._rest]) < MIN_WORDY:
+            return False
+        return self._around.errors(shorter) <= self._around.errors(text)
 
-def _line_ends(text: str, final: bool) -> list[int]:
-    """Offsets of the newlines, and of the end of the text when no more will come."""
-    ends = [i for i, c in enumerate(text) if c == "\n"]
-    return [*ends, len(text)] if final else ends
+    def _is_better(self, shorter: str, text: str) -> bool:
+        if self._around.judged:
+            return self._around.errors(shorter) < self._around.errors(text)
+        return open_brackets(self._line + text + self._rest) < 0
+
+    def _in_block(self, text: str) -> tuple[str, str | None]:
+        end = self._around.behind_block(text)
+        return (text[:end], "leaves_block") if end < len(text.rstrip()) else (text, None)
+
+    def _whole(self, text: str) -> tuple[str, str | None]:
+        """Drop the least without which there is no syntax error, but not all."""
+        errors = self._around.errors(text)
+        if not errors:
+            return text, None
+        tries = [text[:-size] for size in range(1, 1 + len(text) - len(text.rstrip(ENDINGS)))]
+        ends = [i for i, char in enumerate(text) if char == "\n"]
+        tries += [text[:end] for end in reversed(ends[-MAX_TRIES:])]
+        best = min((t for t in tries if t.strip()), key=self._around.errors, default=text)
+        # With an error left nothing is proven: it may be the file's, or the window's.
+        return (text, None) if self._around.errors(best) else (best, "breaks_syntax")
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
-def _open_brackets(text: str) -> int:
-    """Brackets opened minus closed, strings left out roughly: quotes of one line."""
-    depth, quote = 0, ""
-    for i, char in enumerate(text):
-        if quote:
-            if char == "\n" or (char == quote and text[i - 1] != "\\"):
-                quote = ""
-        elif char in "\"'":
-            quote = char
-        elif char in OPENERS:
-            depth += 1
-        elif char in CLOSERS:
-            depth -= 1
-    return depth
+def _offset(lines: list[str], count: int) -> int:
+    return len("\n".join(lines[:count]))

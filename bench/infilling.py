@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from git_copilot.assistant.trim import MIN_SUFFIX_LINE, Trimmer
+from git_copilot.assistant.trim import Trimmer
 from git_copilot.index.errors import CopilotError
 
 FILES = {
@@ -22,6 +22,8 @@ FILES = {
     "multi-line": "HumanEval-MultiLineInfilling.jsonl.gz",
     "random-span": "HumanEval-RandomSpanInfillingLight.jsonl.gz",
 }
+# A line of the suffix that is shorter ("}", "else:") recurs by right.
+MIN_SUFFIX_LINE = 4
 # What stands behind a cursor inside a line is told from chance by so many characters.
 MIN_REST = 2
 
@@ -91,8 +93,9 @@ def sample(tasks: Sequence[Task], limit: int, seed: int) -> list[Task]:
 
 
 def trim_keeps(task: Task) -> bool:
-    """Whether the trim rules leave the right answer whole: what no model can get past."""
-    kept = Trimmer(task.prefix, task.suffix).trim(task.middle).text
+    """Whether the trim rules leave the right answer whole, from a model that saw the suffix and
+    ended by itself: what no model can get past."""
+    kept = Trimmer(task.prefix, task.suffix, path=f"{task.entry_point}.py").trim(task.middle).text
     return kept.rstrip() == task.middle.rstrip()
 
 

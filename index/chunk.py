@@ -11,23 +11,22 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from git_copilot.index.classify import TEXT
-from git_copilot.index.types import Chunk, Symbol
+from git_copilot.index.definitions import definitions, headers_around
+from git_copilot.index.types import Chunk
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 # Bump when the chunks of an unchanged blob would differ: databases made before are rebuilt.
-CHUNKER_VERSION = 2  # 2: lines that look like secrets are left out
+# 2: lines that look like secrets are left out; 3: scopes, whole signatures, any encoding
+CHUNKER_VERSION = 3
 # About 250 tokens: several snippets fit beside the file in a small model's prompt.
 MAX_CHUNK_BYTES = 1000
 MAX_CHUNK_LINES = 40
-MAX_SIGNATURE = 160
 # A split node leaves a header this short with the first part of its body.
 MAX_HEADER_LINES = 8
 # Deeper than any code that people write; long expressions nest one level per operator.
 MAX_DEPTH = 64
-_DEFINITION_ENDINGS = ("_definition", "_declaration", "_item", "_spec", "_signature")
-_NOT_NAMES = ("import", "package", "field", "parameter", "namespace_use", "variable")
 
 
 @cache
@@ -79,7 +78,7 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
     lines = _Lines(data)
     root = parse(data, language)
     spans = _windows(lines, 0, len(lines)) if root is None else _syntax_spans(root, lines)
-    symbols = [] if root is None else _symbols(root, data, hidden)
+    defined = [] if root is None else definitions(root, data, language, hidden)
     chunks = []
     for first, last in spans:
         start, end = lines.start(first), lines.start(last)
@@ -88,7 +87,7 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
             text = _without(text, first + 1, hidden)
         if not text.strip():
             continue
-        own = tuple(s for s in symbols if first < s.line <= last)
+        own = tuple(d.symbol for d in defined if first < d.first <= last)
         chunks.append(
             Chunk(
                 start_line=first + 1,
@@ -99,6 +98,7 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
                 name=own[0].name if own else "",
                 text=text,
                 symbols=own,
+                scope=headers_around(defined, first + 1),
             )
         )
     return chunks
@@ -182,42 +182,3 @@ def _items(children: list[Node], first: int, last: int) -> list[tuple[int, int, 
         for begin, end, (_, nodes) in zip(edges, edges[1:], starts, strict=False)
         if end > begin
     ]
-
-
-def _symbols(root: Node, data: bytes, hidden: frozenset[int]) -> list[Symbol]:
-    """Every named definition whose header is not hidden, in order of its line."""
-    found = []
-    pending = [root]
-    while pending:
-        node = pending.pop()
-        pending.extend(reversed(node.children))
-        if not node.is_named or not node.type.endswith(_DEFINITION_ENDINGS):
-            continue
-        if node.type.startswith(_NOT_NAMES):
-            continue
-        name = _name_node(node)
-        if name is None or name.end_byte - name.start_byte > MAX_SIGNATURE:
-            continue
-        if not hidden.isdisjoint((node.start_point.row + 1, name.start_point.row + 1)):
-            continue
-        header = data[node.start_byte :].split(b"\n", 1)[0][:MAX_SIGNATURE]
-        found.append(
-            Symbol(
-                data[name.start_byte : name.end_byte].decode("utf-8", "replace"),
-                node.type.rsplit("_", 1)[0],
-                node.start_point.row + 1,
-                header.decode("utf-8", "replace").strip(),
-            )
-        )
-    return sorted(found, key=lambda s: s.line)
-
-
-def _name_node(node: Node) -> Node | None:
-    """The identifier that a definition defines (C nests it in declarators)."""
-    named = node.child_by_field_name("name")
-    if named is not None:
-        return named
-    declarator = node.child_by_field_name("declarator")
-    while declarator is not None and declarator.type != "identifier":
-        declarator = declarator.child_by_field_name("declarator")
-    return declarator

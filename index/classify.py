@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import posixpath
 
 # Larger files are data or generated; 512 KiB is about 13,000 lines of code.
@@ -13,6 +14,12 @@ MAX_LINE = 2000
 SNIFF_BYTES = 8000
 LFS_HEADER = b"version https://git-lfs.github.com/spec/"
 TEXT = "text"
+# UTF-32 first: its mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)  # fmt: skip
 
 # Extension to tree-sitter-language-pack name. Languages without an entry are read as text.
 LANGUAGES = {
@@ -94,6 +101,23 @@ def looks_generated(data: bytes) -> bool:
     """Whether the first lines say that a tool wrote the file."""
     head = b"\n".join(data[:SNIFF_BYTES].split(b"\n", GENERATED_LINES)[:GENERATED_LINES]).lower()
     return any(mark in head for mark in GENERATED_MARKS)
+
+
+def to_utf8(data: bytes) -> bytes:
+    """A text file's content as UTF-8 with ``\\n`` for line ends: what is indexed of it.
+
+    A byte order mark says which encoding it is. What is no UTF-8 is read as Latin-1, whose every
+    byte is a character: most of a program is ASCII anyhow.
+    """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    if encoding is not None:
+        data = data.decode(encoding, "replace").encode("utf-8", "replace")
+    elif not data.isascii() and b"\0" not in data[:SNIFF_BYTES]:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            data = data.decode("latin-1").encode("utf-8")
+    return data.replace(b"\r\n", b"\n") if b"\r\n" in data else data
 
 
 def skip_content(data: bytes) -> str | None:

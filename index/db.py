@@ -14,7 +14,8 @@ from git_copilot.index.chunk import CHUNKER_VERSION
 from git_copilot.index.errors import DatabaseError, NotInitialised
 
 DATABASE_NAME = "copilot.db"
-SCHEMA_VERSION = 2  # 1: first; 2: survival, filters, feedback, forgotten
+# 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at
+SCHEMA_VERSION = 3
 # A sync of a large tree may hold the write lock for seconds; readers never wait (WAL).
 BUSY_SECONDS = 30.0
 REBUILD_HINT = "`git copilot index --rebuild` makes a new one; adapters and settings are kept"

@@ -10,12 +10,14 @@ import numpy as np
 
 from git_copilot.index.errors import ModelError
 from git_copilot.index.types import Embedder
+from git_copilot.index.wordpiece import WordTokenizer
 
 if TYPE_CHECKING:
     from git_copilot.index.types import Vectors
 
 # Beyond this the mean over tokens says little; chunks are smaller anyway.
 MAX_CHARACTERS = 4000
+UNLIMITED = 1 << 20  # tokens, for a model that clips nothing
 # Zipf's law stands in for token frequencies: the vocabulary is sorted by rank.
 # SIF weighting, Arora et al. 2017 (https://openreview.net/forum?id=SyK00v5xx).
 SIF = 1e-4
@@ -40,6 +42,9 @@ class StaticEmbedder:
             raise ModelError(
                 f"the embedder in {folder} cannot be read ({exc})", "run `git copilot model pull`"
             ) from exc
+        self._words = WordTokenizer(self._model.tokenizer, self._model.unk_token_id)
+        # Means of float16 take twice as long.
+        self._table = np.asarray(self._model.embedding, dtype=np.float32)
 
     @property
     def name(self) -> str:
@@ -50,9 +55,21 @@ class StaticEmbedder:
         return int(self._model.dim)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        clipped = [text[:MAX_CHARACTERS] for text in texts]
-        # One process: forked tokenizer workers would outlive a stopped worker.
-        return _unit(self._model.encode(clipped, use_multiprocessing=False, batch_size=256))
+        """As :meth:`model2vec.StaticModel.encode`, and then of unit length."""
+        model = self._model
+        limit = model.max_length or UNLIMITED
+        # model2vec clips by characters before it clips by tokens.
+        clip = min(MAX_CHARACTERS, limit * model.median_token_length)
+        table, mapping, weights = self._table, model.token_mapping, model.weights
+        means = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        found = self._words.tokens([text[:clip] for text in texts], limit)
+        for row, ids in enumerate(found):
+            if ids:
+                picked = table[ids if mapping is None else mapping[ids]]
+                if weights is not None:
+                    picked = picked * weights[ids][:, None]
+                means[row] = picked.mean(axis=0)
+        return _unit(means)
 
 
 class TransformerEmbedder:

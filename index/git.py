@@ -18,12 +18,13 @@ import git as gitpython
 
 from git_copilot.index.environment import git_environment
 from git_copilot.index.errors import GitError, NotARepository
-from git_copilot.index.types import Change, TreeEntry
+from git_copilot.index.objects import SUBMODULE, SYMLINK, Borrowed, ObjectReader
+
+__all__ = ["SUBMODULE", "SYMLINK", "GitRepository"]
 
 STATE_FOLDER = "copilot"
 COMMAND_LINE_CONFIG = ("GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT")
-SUBMODULE = "160000"
-SYMLINK = "120000"
+_PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 
 
 def _as_text(name: str) -> str:
@@ -56,17 +57,29 @@ def _cannot_start(cwd: Path, exc: FileNotFoundError) -> GitError:
     return GitError("git is not installed or not on PATH", str(exc))
 
 
-class GitRepository:
+class GitRepository(ObjectReader):
     """A repository found by GitPython and read by plumbing.
 
     ``root`` is the working tree of this worktree (``None`` in a bare repository), ``git_dir``
     its own folder and ``common_dir`` the one that all worktrees share.
     """
 
-    def __init__(self, git_dir: Path, common_dir: Path, root: Path | None) -> None:
+    def __init__(
+        self,
+        git_dir: Path,
+        common_dir: Path,
+        root: Path | None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        :param environment: more variables for git.
+        """
         self.git_dir = git_dir
         self.common_dir = common_dir
         self.root = root
+        self._environment = dict(environment or {})
+        # (size and time of the configuration, the repository to read through if it is partial)
+        self._partial: tuple[tuple[int, int], Borrowed | None] | None = None
 
     @classmethod
     def discover(cls, path: Path | None = None) -> GitRepository:
@@ -134,7 +147,9 @@ class GitRepository:
         self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
     ) -> tuple[int, bytes, str]:
         """Run git and return (exit code, stdout, first line of stderr)."""
-        return _capture(self._command(args), self._cwd(), stdin, env)
+        return _capture(
+            self._command(args), self._cwd(), stdin, {**self._environment, **(env or {})}
+        )
 
     def run(self, *args: str, stdin: bytes = b"") -> bytes:
         """Run git and return what it printed.
@@ -162,7 +177,7 @@ class GitRepository:
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     cwd=self._cwd(),
-                    env=git_environment(),
+                    env={**git_environment(), **self._environment},
                 )
             except FileNotFoundError as exc:
                 raise _cannot_start(self._cwd(), exc) from exc
@@ -180,6 +195,28 @@ class GitRepository:
                 errors.seek(0)
                 text = errors.read().decode("utf-8", "replace").strip().splitlines()
                 raise GitError(f"git {args[0]} failed: {text[0] if text else process.returncode}")
+
+    def reader(self) -> ObjectReader:
+        """This repository, or, if it is a partial clone, one without its remotes."""
+        if self._environment:
+            return self
+        try:
+            facts = (self.common_dir / "config").stat()
+        except OSError:
+            return self
+        stamp = (facts.st_size, facts.st_mtime_ns)
+        if self._partial is None or self._partial[0] != stamp:
+            partial = self.try_run("config", "--get-regexp", _PROMISES)[0] == 0
+            self._partial = (stamp, Borrowed(self.object_format()) if partial else None)
+        borrowed = self._partial[1]
+        if borrowed is None:
+            return self
+        objects = {"GIT_OBJECT_DIRECTORY": str(self.common_dir / "objects")}
+        return GitRepository(borrowed.path, borrowed.path, None, objects)
+
+    def object_format(self) -> str:
+        """``sha1`` or ``sha256``."""
+        return self.run("rev-parse", "--show-object-format").decode().strip()
 
     def resolve(self, revision: str) -> str | None:
         """The object id that ``revision`` names, or ``None``."""
@@ -203,79 +240,6 @@ class GitRepository:
     def has_object(self, oid: str) -> bool:
         """Whether the object database still has ``oid``."""
         return self.try_run("cat-file", "-e", oid)[0] == 0
-
-    def ls_tree(self, tree: str) -> list[TreeEntry]:
-        """Every file of ``tree``, recursively."""
-        entries = []
-        for record in self.run("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0"):
-            if record:
-                meta, path = record.split(b"\t", 1)
-                mode, _, oid = meta.decode().split(" ")
-                entries.append(TreeEntry(mode, oid, os.fsdecode(path)))
-        return entries
-
-    def entry(self, tree: str, path: str) -> TreeEntry | None:
-        """The entry of one path in ``tree`` (a folder has mode 040000), or ``None``."""
-        out = self.run("--literal-pathspecs", "ls-tree", "-z", "--full-tree", tree, "--", path)
-        for record in out.split(b"\0"):
-            if record:
-                meta, name = record.split(b"\t", 1)
-                mode, _, oid = meta.decode().split(" ")
-                return TreeEntry(mode, oid, os.fsdecode(name))
-        return None
-
-    def diff_trees(self, old: str, new: str) -> list[Change]:
-        """The paths that differ between two trees (renames are a removal and an addition)."""
-        raw = self.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new)
-        fields = raw.split(b"\0")
-        changes = []
-        for meta, raw_path in zip(fields[0::2], fields[1::2], strict=False):
-            old_mode, new_mode, old_oid, new_oid, status = meta.decode().lstrip(":").split(" ")
-            path = os.fsdecode(raw_path)
-            changes.append(
-                Change(
-                    path,
-                    None if status == "A" else TreeEntry(old_mode, old_oid, path),
-                    None if status == "D" else TreeEntry(new_mode, new_oid, path),
-                )
-            )
-        return changes
-
-    def blob_sizes(self, oids: Iterable[str]) -> dict[str, int]:
-        """Size in bytes of every object that is here; missing ones are left out."""
-        feed = "".join(f"{oid}\n" for oid in oids).encode()
-        sizes = {}
-        if feed:
-            out = self.run("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=feed)
-            for line in out.decode().splitlines():
-                oid, size = line.split(" ", 1)
-                if size.isdigit():
-                    sizes[oid] = int(size)
-        return sizes
-
-    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Stream the contents of objects, in order; missing ones are left out."""
-        feed = "".join(f"{oid}\n" for oid in oids).encode()
-        if not feed:
-            return
-        with self.stream("cat-file", "--batch", stdin=feed) as out:
-            while header := out.readline():
-                parts = header.decode().split()
-                if len(parts) != 3:  # "<oid> missing"
-                    continue
-                size = int(parts[2])
-                data = out.read(size)
-                out.read(1)
-                yield parts[0], data
-
-    def read_blob(self, oid: str) -> bytes:
-        """One object's content.
-
-        :raises GitError: it is not in the object database.
-        """
-        for _, data in self.blobs([oid]):
-            return data
-        raise GitError(f"object {oid} is not in the repository")
 
     def config(self, prefix: str) -> dict[str, str]:
         """All settings under ``prefix.``, lower-case key to last value, as git resolves them:

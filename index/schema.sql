@@ -9,27 +9,34 @@
 --   mass_commit_files   commits of more files are sweeping changes (mine.py)
 --   survival_head, survival_scope   what the table `survival` is level with (survive.py)
 --   pruned_refs         the refs when lost commits were last looked for (prune.py)
+--   collected           when blobs that nothing shows were last removed (collect.py)
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
 -- One row per content and language: the same bytes as .py and as .txt are cut differently.
--- A row stays when no view shows it any more, so that switching back embeds nothing.
+-- A row stays for some weeks when no view shows it any more, so that switching back costs nothing
+-- (collect.py). Ids of blobs and chunks are never used again (AUTOINCREMENT): who still holds one
+-- finds nothing, not something else.
 CREATE TABLE blobs (
-    id         INTEGER PRIMARY KEY,
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
     oid        TEXT NOT NULL,           -- git's object id, 40 or 64 hex digits
-    language   TEXT NOT NULL,           -- tree-sitter's name, or 'text'
+    language   TEXT NOT NULL,           -- tree-sitter's name, 'text', or 'tree' (a missing folder)
     lines      INTEGER NOT NULL,
-    skipped    TEXT,                    -- why it has no chunks, or NULL
-    searchable INTEGER NOT NULL DEFAULT 0, -- 1: its words are in chunks_fts (some view shows it)
+    skipped    TEXT,                    -- why it has no chunks, or NULL; 'missing': looked for again
+    searchable INTEGER NOT NULL DEFAULT 0, -- 1: its words are in chunks_fts
+    hidden_at  INTEGER,                 -- since when no view shows it (seconds since 1970), or NULL
+    embedder   TEXT,                    -- all its chunks have vectors of this one
     secrets    INTEGER NOT NULL DEFAULT 0, -- lines that look like secrets: empty in its chunks
     UNIQUE (oid, language)
 );
+CREATE INDEX blobs_hidden ON blobs (hidden_at) WHERE hidden_at IS NOT NULL;
 
--- Whole lines of a blob. Lines are 1-based and inclusive, bytes are half open.
+-- Whole lines of a blob. Lines are 1-based and inclusive, bytes are half open and count in the
+-- blob as classify.to_utf8 gives it.
 CREATE TABLE chunks (
-    id         INTEGER PRIMARY KEY,     -- also the rowid in chunks_fts and the id in FAISS
+    id         INTEGER PRIMARY KEY AUTOINCREMENT, -- also the rowid in chunks_fts, the id in FAISS
     blob_id    INTEGER NOT NULL REFERENCES blobs (id) ON DELETE CASCADE,
     start_line INTEGER NOT NULL,
     end_line   INTEGER NOT NULL,
@@ -37,11 +44,15 @@ CREATE TABLE chunks (
     end_byte   INTEGER NOT NULL,
     kind       TEXT NOT NULL,
     name       TEXT NOT NULL,
-    text       TEXT NOT NULL
+    scope      TEXT NOT NULL,           -- headers of the definitions that it stands in, a line each
+    text       TEXT NOT NULL,
+    digest     INTEGER NOT NULL         -- of scope and text: equal ones share their vector
 );
 CREATE INDEX chunks_by_blob ON chunks (blob_id, start_line);
+CREATE INDEX chunks_by_digest ON chunks (digest);
 
--- Full text over terms.terms(text). Contentless: the words are never read back.
+-- Full text over terms.terms(text) of what some view shows, or did until lately. Contentless: the
+-- words are never read back.
 CREATE VIRTUAL TABLE chunks_fts USING fts5 (
     terms, content = '', tokenize = "unicode61 remove_diacritics 0 tokenchars '_'"
 );
@@ -52,7 +63,9 @@ CREATE TABLE symbols (
     chunk_id  INTEGER NOT NULL REFERENCES chunks (id) ON DELETE CASCADE,
     line      INTEGER NOT NULL,
     kind      TEXT NOT NULL,
-    signature TEXT NOT NULL
+    signature TEXT NOT NULL,            -- its header on one line, with all parameters
+    scope     TEXT NOT NULL,            -- names of the definitions around it: `Outer.Inner`
+    doc       TEXT NOT NULL             -- the first line of its docstring or comment, or empty
 );
 CREATE INDEX symbols_by_name ON symbols (name);
 CREATE INDEX symbols_by_chunk ON symbols (chunk_id);
@@ -67,12 +80,19 @@ CREATE TABLE vectors (
     UNIQUE (chunk_id, embedder)
 );
 CREATE INDEX vectors_by_embedder ON vectors (embedder, seq);
+CREATE TRIGGER vectors_gone AFTER DELETE ON vectors BEGIN
+    UPDATE blobs SET embedder = NULL
+    WHERE id = (SELECT blob_id FROM chunks WHERE id = OLD.chunk_id) AND embedder = OLD.embedder;
+END;
 
 -- What each worktree shows: the tree that `files` lists for it.
 CREATE TABLE views (
-    id   INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,          -- '' for the main worktree, else its folder below .git
-    tree TEXT NOT NULL                  -- object id
+    id    INTEGER PRIMARY KEY,
+    name  TEXT NOT NULL UNIQUE,         -- '' for the main worktree, else its folder below .git
+    tree  TEXT NOT NULL,                -- object id
+    rules TEXT NOT NULL DEFAULT '',     -- what decided besides the tree (rules.fingerprint)
+    seen  INTEGER NOT NULL DEFAULT 0,   -- when it was last used, to the hour, seconds since 1970
+    revision INTEGER NOT NULL DEFAULT 0 -- grows with every change of what it shows
 );
 CREATE TABLE files (
     view_id INTEGER NOT NULL REFERENCES views (id) ON DELETE CASCADE,

@@ -1,241 +1,249 @@
-"""Finds chunks of one worktree's view: by words, by meaning, by defined name."""
+"""Finds chunks of one worktree's view: by words, by meaning, by defined name.
+
+Sources rank places (:class:`~git_copilot.index.fuse.Spot`); texts are read of those only that win.
+"""
 
 from __future__ import annotations
 
-import os
-import posixpath
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from git_copilot.index.db import Database
-from git_copilot.index.fuse import distinct, fuse
-from git_copilot.index.store import view_chunk_ids, view_paths, view_tree
-from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, fts_query, query_terms
+from git_copilot.index.fuse import DEFAULT_RECIPE, Fused, Recipe, Sieve, Spot, fuse
+from git_copilot.index.lexicon import Lexicon
+from git_copilot.index.overlay import NOTHING_LOOSE, LooseChunk, Overlay
+from git_copilot.index.priors import Priors, of_path
+from git_copilot.index.shown import Shown
+from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, terms
 from git_copilot.index.types import Embedder, Hit
 from git_copilot.index.vectors import VectorIndex
 
+if TYPE_CHECKING:
+    from git_copilot.index.shown import Flags
+
 # How many hits each source hands to the fusion.
 CANDIDATES = 40
+# Of the query the last so many lines are embedded. Recall at 10 of a needed chunk, pairs of
+# bench/embedder: all lines 12.5%, the last six 13.6%, falling by half every two lines 14.3%.
+DENSE_LINES = (2, 6, 25)
+# Nearest vectors asked for: the file at the cursor and other languages are dropped afterwards.
+NEAREST = 3 * CANDIDATES
 # A name defined in more chunks than this (`__init__`, `main`) says nothing.
 MAX_DEFINITIONS = 4
 MAX_DEFINITION_NAMES = 60
 # A shorter start of an identifier fits too many names; of longer ones the first few are enough.
 MIN_PARTIAL, MAX_STARTED = 3, 3
-# Files that imports may mean, and how much of each: the best names of a module stand first.
-MAX_MODULES, MAX_CHUNKS_OF_MODULE = 6, 2
-# A package's own module carries the name of its folder.
-_PACKAGE_FILES = ("__init__", "index", "mod")
-
-_COLUMNS = "c.id, f.path, b.oid, c.start_line, c.end_line, c.text, b.language"
-_JOIN = (
-    " JOIN blobs b ON b.id = c.blob_id JOIN files f ON f.blob_id = c.blob_id"
-    " JOIN views v ON v.id = f.view_id"
-)
+# Names that begin alike and are looked at, the shortest first.
+MAX_ALIKE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """What to look for.
 
-    ``text`` is what the words and the meaning are taken from, ``names`` are identifiers whose
-    definitions are wanted (best first), ``partial`` is the start of an identifier that is being
-    typed, ``modules`` are names that may be files of this
-    repository (best first), ``exclude`` is a path that is known already, ``near`` the path of the
-    cursor, ``language`` restricts hits to one language.
+    ``text`` is what the meaning is taken from, ``words`` are what is looked for with their weights
+    (default: those of ``text``, all alike), ``names`` are identifiers whose definitions are wanted
+    (best first), ``partial`` is the start of an identifier that is being typed, ``modules`` are
+    names that may be files of this repository, ``partners`` are paths that belong with the
+    cursor's, 1 for the closest, ``seen`` are lines in view (stripped), ``exclude``
+    is a path that is known already, ``language`` restricts hits to its family of languages.
     """
 
     text: str
+    words: Mapping[str, float] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     partial: str = ""
     modules: tuple[str, ...] = ()
+    partners: Mapping[str, float] = field(default_factory=dict)
+    seen: frozenset[str] = frozenset()
     exclude: str = ""
-    near: str = ""
     language: str = ""
 
 
 class Searcher:
-    """Searches one view. Holds the FAISS index in memory and brings it up to date by itself."""
+    """Searches one view. What it holds in memory (ids, vectors, words asked for) it brings up to
+    date by itself.
+
+    Hits are ranked by the view, the overlay and the query alone, never by what was indexed before.
+    """
 
     def __init__(self, db: Database, view: str, vectors: VectorIndex | None) -> None:
         self._db = db
-        self._view = view
         self._vectors = vectors
-        self._allowed: tuple[str, list[int]] | None = None
+        self._shown = Shown(db, view)
+        self._lexicon = Lexicon(db, self._shown)
+        self._priors = Priors(self._shown)
 
-    def search(self, query: Query, count: int, embedder: Embedder | None) -> list[Hit]:
+    def search(
+        self,
+        query: Query,
+        count: int,
+        embedder: Embedder | None,
+        overlay: Overlay = NOTHING_LOOSE,
+    ) -> list[Hit]:
         """The ``count`` best distinct chunks, best first; the order is deterministic."""
-        lists = {
-            "typed": self.typed(query),
-            "definition": self.definitions(query),
-            "lexical": self.lexical(query),
-            "dense": self.dense(query, embedder) if embedder else [],
+        return self.best(self.find(query, embedder, overlay), query, count, overlay)
+
+    def find(
+        self,
+        query: Query,
+        embedder: Embedder | None,
+        overlay: Overlay = NOTHING_LOOSE,
+        recipe: Recipe = DEFAULT_RECIPE,
+    ) -> dict[str, list[Spot]]:
+        """What each source finds, best first."""
+        if self._shown.refresh():
+            self._lexicon.refresh()
+            self._priors.refresh()
+        hidden = {query.exclude, *overlay.paths}
+        allowed = self._shown.allowed(query.language, hidden)
+        loose = list(overlay.chunks(query.language, query.exclude))
+        return {
+            "typed": self._typed(query, allowed, loose),
+            "definition": self._defined(query, allowed, loose),
+            "lexical": self._lexical(query, allowed, loose, recipe),
+            "dense": self._dense(query, allowed, embedder) if embedder else [],
         }
-        return distinct(fuse(lists, query.near), count)
 
-    def lexical(self, query: Query) -> list[Hit]:
-        """By bm25 over whole and split identifiers."""
-        words = query_terms(query.text)
-        if not words:
-            return []
-        sql = (
-            f"SELECT {_COLUMNS}, -bm25(chunks_fts) AS score FROM chunks_fts"
-            f" JOIN chunks c ON c.id = chunks_fts.rowid{_JOIN}"
-            " WHERE chunks_fts MATCH ? AND v.name = ? AND f.path != ?"
-            " AND (? = '' OR b.language = ?)"
-            " ORDER BY score DESC, f.path, c.start_line LIMIT ?"
-        )
-        rows = self._db.query(
-            sql,
-            (
-                fts_query(words),
-                self._view,
-                os.fsencode(query.exclude),
-                query.language,
-                query.language,
-                CANDIDATES,
-            ),
-        )
-        return self._hits(rows)
-
-    def dense(self, query: Query, embedder: Embedder) -> list[Hit]:
-        """By cosine of embeddings."""
-        if self._vectors is None:
-            return []
-        self._vectors.refresh(self._db)
-        vector = embedder.encode([query.text])[0]
-        # The file at the cursor and other languages are dropped afterwards, so ask for more.
-        nearest = self._vectors.search(vector, 3 * CANDIDATES, self._allowed_ids())
-        marks = ",".join("?" * len(nearest))
-        rows = self._db.query(
-            f"SELECT {_COLUMNS}, 0.0 FROM chunks c{_JOIN} WHERE c.id IN ({marks})"
-            " AND v.name = ? AND f.path != ? AND (? = '' OR b.language = ?)",
-            (
-                *(chunk_id for chunk_id, _ in nearest),
-                self._view,
-                os.fsencode(query.exclude),
-                query.language,
-                query.language,
-            ),
-        )
-        scores = dict(nearest)
-        hits = self._hits(rows)
-        hits.sort(key=lambda h: (-scores[h.chunk_id], h.path, h.start_line))
-        return hits[:CANDIDATES]
-
-    def definitions(self, query: Query) -> list[Hit]:
-        """In turn: chunks that define one of the query's names, and the first chunks of the
-        modules it imports."""
-        lists = (self._named(query), self._imported(query))
-        merged = [h for turn in zip_longest(*lists) for h in turn if h is not None]
-        return list({hit.chunk_id: hit for hit in merged}.values())[:CANDIDATES]
-
-    def typed(self, query: Query) -> list[Hit]:
-        """Definitions whose names begin with the identifier that is being typed, the shortest
-        names first."""
-        if len(query.partial) < MIN_PARTIAL:
-            return []
-        rows = self._db.query(
-            f"SELECT {_COLUMNS}, 0.0 FROM symbols s JOIN chunks c ON c.id = s.chunk_id{_JOIN}"
-            " WHERE s.name > ? AND s.name < ? AND v.name = ? AND f.path != ?"
-            " AND (? = '' OR b.language = ?) ORDER BY length(s.name), s.name, f.path, s.line LIMIT ?",
-            (
-                query.partial,
-                f"{query.partial}\U0010ffff",
-                self._view,
-                os.fsencode(query.exclude),
-                query.language,
-                query.language,
-                MAX_STARTED,
-            ),
-        )
-        return self._hits(rows)
-
-    def _imported(self, query: Query) -> list[Hit]:
-        """Definitions in files that are called like one of the query's modules."""
-        wanted = {name: rank for rank, name in reversed(list(enumerate(query.modules)))}
-        if not wanted:
-            return []
-        files = [p for p in view_paths(self._db, self._view) if p != query.exclude]
-        ranked = sorted((wanted[m], p) for p in files if (m := module_name(p)) in wanted)
+    def best(
+        self,
+        lists: Mapping[str, Sequence[Spot]],
+        query: Query,
+        count: int,
+        overlay: Overlay = NOTHING_LOOSE,
+        recipe: Recipe = DEFAULT_RECIPE,
+    ) -> list[Hit]:
+        """Fuse what :meth:`find` found and read the texts of the ``count`` best that say something
+        new."""
+        ranked = fuse(lists, recipe)
+        sieve = Sieve(query.seen)
         hits: list[Hit] = []
-        for _, path in ranked[:MAX_MODULES]:
-            rows = self._db.query(
-                f"SELECT {_COLUMNS}, 0.0 FROM chunks c{_JOIN} WHERE v.name = ? AND f.path = ?"
-                " AND (? = '' OR b.language = ?) AND c.name != '' ORDER BY c.start_line LIMIT ?",
-                (
-                    self._view,
-                    os.fsencode(path),
-                    query.language,
-                    query.language,
-                    MAX_CHUNKS_OF_MODULE,
-                ),
-            )
-            hits.extend(self._hits(rows))
+        for begin in range(0, len(ranked), 2 * count):
+            for hit in self._read(ranked[begin : begin + 2 * count], overlay):
+                if sieve.admits(hit.text):
+                    hits.append(hit)
+                if len(hits) == count:
+                    return hits
         return hits
 
-    def _named(self, query: Query) -> list[Hit]:
+    def _lexical(
+        self, query: Query, allowed: Flags, loose: Sequence[LooseChunk], recipe: Recipe
+    ) -> list[Spot]:
+        """By the words around the cursor, whole and in parts, and by what speaks for a file."""
+        values = self._lexicon.values(query.words or dict.fromkeys(terms(query.text), 1.0))
+        boost = self._priors.boost(query.modules, query.partners, recipe)
+        found = [
+            (-score, self._shown.spot(position))
+            for position, score in self._lexicon.rank(values, allowed, boost, CANDIDATES)
+        ]
+        for each in loose:
+            score = self._lexicon.score(values, each.words)
+            if score:
+                prior = of_path(each.file.path, query.modules, query.partners, recipe)
+                found.append((-score * prior, each.spot))
+        return [spot for _, spot in sorted(found)[:CANDIDATES]]
+
+    def _dense(self, query: Query, allowed: Flags, embedder: Embedder) -> list[Spot]:
+        """By cosine of embeddings."""
+        if self._vectors is None or not query.text.strip():
+            return []
+        self._vectors.refresh(self._db)
+        # Three looks at the same lines: what stands next to the cursor is in all of them.
+        lines = query.text.split("\n")
+        looks = ["\n".join(lines[-count:]) for count in DENSE_LINES]
+        vector = np.sum(embedder.encode([x for x in looks if x.strip()]), axis=0)
+        nearest = self._vectors.search(vector, NEAREST, self._shown.all_ids)
+        spots = self._shown.spots((chunk_id for chunk_id, _ in nearest), allowed)
+        ranked = sorted((-score, spots[i]) for i, score in nearest if i in spots)
+        return [spot for _, spot in ranked[:CANDIDATES]]
+
+    def _defined(self, query: Query, allowed: Flags, loose: Sequence[LooseChunk]) -> list[Spot]:
+        """Chunks that define one of the query's names, in the order of the names."""
         names = [n for n in dict.fromkeys(query.names) if n.lower() not in STOP_WORDS]
         names = names[:MAX_DEFINITION_NAMES]
-        if not names:
-            return []
-        marks = ",".join("?" * len(names))
         rows = self._db.query(
-            f"SELECT {_COLUMNS}, 0.0, s.name FROM symbols s JOIN chunks c ON c.id = s.chunk_id"
-            f"{_JOIN} WHERE s.name IN ({marks}) AND v.name = ? AND f.path != ?"
-            " AND (? = '' OR b.language = ?)",
-            (
-                *names,
-                self._view,
-                os.fsencode(query.exclude),
-                query.language,
-                query.language,
-            ),
+            "SELECT name, chunk_id FROM symbols WHERE name IN (SELECT value FROM json_each(?))",
+            (json.dumps(names),),
         )
-        by_name: dict[str, list[Hit]] = {}
-        for row in rows:
-            by_name.setdefault(str(row[8]), []).extend(self._hits([row[:8]]))
-        found: dict[int, Hit] = {}
-        for name in names:
-            hits = sorted(by_name.get(name, []), key=lambda h: (h.path, h.start_line))
-            if len(hits) <= MAX_DEFINITIONS:
-                for hit in hits:
-                    found.setdefault(hit.chunk_id, hit)
-        return list(found.values())
+        by_name = self._by_name(rows, allowed)
+        wanted = set(names)
+        for each in loose:
+            for symbol in each.chunk.symbols:
+                if symbol.name in wanted:
+                    by_name.setdefault(symbol.name, set()).add(each.spot)
+        found = (sorted(by_name.get(name, ())) for name in names)
+        few = (spots for spots in found if len(spots) <= MAX_DEFINITIONS)
+        return list(dict.fromkeys(spot for spots in few for spot in spots))[:CANDIDATES]
 
-    def _allowed_ids(self) -> list[int]:
-        tree = view_tree(self._db, self._view) or ""
-        if self._allowed is None or self._allowed[0] != tree:
-            self._allowed = (tree, view_chunk_ids(self._db, self._view))
-        return self._allowed[1]
+    def _typed(self, query: Query, allowed: Flags, loose: Sequence[LooseChunk]) -> list[Spot]:
+        """Definitions whose names begin with the identifier that is being typed, the shortest
+        names first."""
+        begun = query.partial
+        if len(begun) < MIN_PARTIAL:
+            return []
+        rows = self._db.query(
+            "SELECT name, chunk_id FROM symbols WHERE name IN (SELECT DISTINCT name FROM symbols"
+            " WHERE name > ? AND name < ? ORDER BY length(name), name LIMIT ?)",
+            (begun, f"{begun}\U0010ffff", MAX_ALIKE),
+        )
+        by_name = self._by_name(rows, allowed)
+        for each in loose:
+            for symbol in each.chunk.symbols:
+                if symbol.name.startswith(begun) and symbol.name != begun:
+                    by_name.setdefault(symbol.name, set()).add(each.spot)
+        names = sorted(by_name, key=lambda name: (len(name), name))
+        spots = (spot for name in names for spot in sorted(by_name[name]))
+        return list(dict.fromkeys(spots))[:MAX_STARTED]
 
-    @staticmethod
-    def _hits(rows: Sequence[tuple[object, ...]]) -> list[Hit]:
-        """Rows of :data:`_COLUMNS` and a score. A blob under several paths is one hit: the
-        first path."""
-        hits: dict[int, Hit] = {}
-        for chunk_id, path, oid, first, last, text, language, score in rows:
-            hit = Hit(
-                int(str(chunk_id)),
-                os.fsdecode(bytes(path)),  # type: ignore[call-overload]
-                str(oid),
-                int(str(first)),
-                int(str(last)),
-                str(text),
-                float(str(score)),
-                (),
-                str(language),
+    def _by_name(self, rows: Iterable[tuple[object, ...]], allowed: Flags) -> dict[str, set[Spot]]:
+        """Rows of (name, chunk id) as the places of what is allowed."""
+        pairs = [(str(name), int(str(chunk_id))) for name, chunk_id in rows]
+        spots = self._shown.spots({chunk_id for _, chunk_id in pairs}, allowed)
+        found: dict[str, set[Spot]] = {}
+        for name, chunk_id in pairs:
+            if chunk_id in spots:
+                found.setdefault(name, set()).add(spots[chunk_id])
+        return found
+
+    def _read(self, ranked: Sequence[Fused], overlay: Overlay) -> list[Hit]:
+        """The hits with their texts, in order."""
+        committed = [f.spot.chunk_id for f in ranked if f.spot.chunk_id >= 0]
+        rows = self._db.query(
+            "SELECT c.id, b.oid, c.start_line, c.end_line, c.text, b.language FROM chunks c"
+            " JOIN blobs b ON b.id = c.blob_id WHERE c.id IN (SELECT value FROM json_each(?))",
+            (json.dumps(committed),),
+        )
+        found = {
+            int(str(chunk_id)): Hit(
+                int(str(chunk_id)), "", str(oid), int(str(first)), int(str(last)), str(text),
+                0.0, (), str(language),
             )
-            kept = hits.get(hit.chunk_id)
-            if kept is None or hit.path < kept.path:
-                hits[hit.chunk_id] = hit
-        return list(hits.values())
+            for chunk_id, oid, first, last, text, language in rows
+        }  # fmt: skip
+        hits = []
+        for each in ranked:
+            hit = found.get(each.spot.chunk_id) or _loose_hit(each.spot, overlay)
+            # None: another process took the chunk out meanwhile.
+            if hit is not None:
+                hits.append(
+                    replace(hit, path=each.spot.path, score=each.score, sources=each.sources)
+                )
+        return hits
 
 
-def module_name(path: str) -> str:
-    """What code that imports the file calls it: its stem, or its folder for a package's file."""
-    stem = posixpath.basename(path).partition(".")[0]
-    return posixpath.basename(posixpath.dirname(path)) if stem in _PACKAGE_FILES else stem
+def _loose_hit(spot: Spot, overlay: Overlay) -> Hit | None:
+    file = overlay.files.get(spot.path)
+    if file is None or spot.chunk_id >= 0:
+        return None
+    chunk = file.chunks[spot.ordinal]
+    return Hit(
+        spot.chunk_id, spot.path, file.blob, chunk.start_line, chunk.end_line, chunk.text,
+        0.0, (), file.language,
+    )  # fmt: skip
 
 
 def names_in(text: str) -> list[str]:

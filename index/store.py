@@ -1,20 +1,29 @@
-"""What the database holds of blobs, chunks, views and vectors, read and written by id."""
+"""What views show: files, chunks and vectors, read by name and id."""
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from git_copilot.index.contents import (
+    MISSING,
+    BlobKey,
+    add_blob,
+    add_stored,
+    add_vectors,
+    delete_blobs,
+    level,
+    mark_embedded,
+)
 from git_copilot.index.db import Database
-from git_copilot.index.terms import terms
-from git_copilot.index.types import Chunk
 
-if TYPE_CHECKING:
-    from git_copilot.index.types import Vectors
+__all__ = ["BlobKey", "add_blob", "add_stored", "add_vectors", "mark_embedded"]
 
-BlobKey = tuple[str, str]  # object id, language
+HOUR = 3600
 
 
 def view_tree(db: Database, view: str) -> str | None:
@@ -23,77 +32,73 @@ def view_tree(db: Database, view: str) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+def view_state(db: Database, view: str) -> tuple[str, str] | None:
+    """The tree that ``view`` shows and the rules it was made with (:mod:`.rules`)."""
+    rows = db.query("SELECT tree, rules FROM views WHERE name = ?", (view,))
+    return (str(rows[0][0]), str(rows[0][1])) if rows else None
+
+
+def touch_view(db: Database, view: str) -> None:
+    """Note that a view is in use; writes once an hour."""
+    now = int(time.time())
+    if db.scalar("SELECT count(*) FROM views WHERE name = ? AND seen < ?", (view, now - HOUR)):
+        with db.transaction() as connection:
+            connection.execute("UPDATE views SET seen = ? WHERE name = ?", (now, view))
+
+
 def known_blobs(db: Database, keys: Iterable[BlobKey]) -> dict[BlobKey, int]:
-    """Database ids of the blobs that are stored already."""
-    wanted = set(keys)
-    return {
-        (str(oid), str(language)): int(str(blob_id))
-        for blob_id, oid, language in db.query("SELECT id, oid, language FROM blobs")
-        if (oid, language) in wanted
-    }
-
-
-def add_blob(
-    connection: sqlite3.Connection,
-    key: BlobKey,
-    lines: int,
-    chunks: Sequence[Chunk],
-    skipped: str | None,
-    secrets: int = 0,
-) -> int:
-    """Store a blob with its chunks and symbols; return its database id. Its words become
-    searchable with the first view that shows it.
-
-    :param secrets: how many of its lines are left out of the chunks.
-    """
-    oid, language = key
-    cursor = connection.execute(
-        "INSERT INTO blobs (oid, language, lines, skipped, secrets) VALUES (?, ?, ?, ?, ?)",
-        (oid, language, lines, skipped, secrets),
+    """Database ids of the blobs that are stored already, and were not missing."""
+    wanted = list(dict.fromkeys(keys))
+    rows = db.query(
+        "SELECT b.id, b.oid, b.language FROM json_each(?) JOIN blobs b"
+        " ON b.oid = json_extract(value, '$[0]') AND b.language = json_extract(value, '$[1]')"
+        " AND b.skipped IS NOT ?",
+        (json.dumps(wanted), MISSING),
     )
-    blob_id = int(cursor.lastrowid or 0)
-    for chunk in chunks:
-        cursor.execute(
-            "INSERT INTO chunks (blob_id, start_line, end_line, start_byte, end_byte, kind, name,"
-            " text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                blob_id,
-                chunk.start_line,
-                chunk.end_line,
-                chunk.start_byte,
-                chunk.end_byte,
-                chunk.kind,
-                chunk.name,
-                chunk.text,
-            ),
-        )
-        chunk_id = cursor.lastrowid
-        cursor.executemany(
-            "INSERT INTO symbols (name, chunk_id, line, kind, signature) VALUES (?, ?, ?, ?, ?)",
-            [(s.name, chunk_id, s.line, s.kind, s.signature) for s in chunk.symbols],
-        )
-    return blob_id
+    return {(str(oid), str(language)): int(str(i)) for i, oid, language in rows}
+
+
+def missing_blobs(db: Database, view: str) -> list[BlobKey]:
+    """The blobs that ``view`` shows and that were not here when they were looked for."""
+    rows = db.query(
+        "SELECT DISTINCT b.oid, b.language FROM blobs b JOIN files f ON f.blob_id = b.id"
+        " JOIN views v ON v.id = f.view_id WHERE v.name = ? AND b.skipped = ?",
+        (view, MISSING),
+    )
+    return [(str(oid), str(language)) for oid, language in rows]
+
+
+def all_there(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> bool:
+    """Whether none of some blobs was collected meanwhile."""
+    wanted = set(blob_ids)
+    (found,) = connection.execute(
+        "SELECT count(*) FROM json_each(?) JOIN blobs b ON b.id = value",
+        (json.dumps(list(wanted)),),
+    ).fetchone()
+    return int(found) == len(wanted)
 
 
 def set_view(
     connection: sqlite3.Connection,
     view: str,
     tree: str,
+    rules: str,
     removed: Iterable[str],
-    added: Iterable[tuple[str, int]],
+    added: Sequence[tuple[str, int]],
 ) -> int:
     """Make ``view`` show ``tree``: drop ``removed`` paths, then put (path, blob id) ``added``.
 
     Return how many blobs no view shows any more because of it.
     """
-    connection.execute(
-        "INSERT INTO views (name, tree) VALUES (?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET tree = excluded.tree",
-        (view, tree),
-    )
-    (view_id,) = connection.execute("SELECT id FROM views WHERE name = ?", (view,)).fetchone()
+    (view_id,) = connection.execute(
+        "INSERT INTO views (name, tree, rules, seen) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO"
+        " UPDATE SET tree = excluded.tree, rules = excluded.rules, seen = excluded.seen,"
+        " revision = revision + 1"
+        " RETURNING id",
+        (view, tree, rules, int(time.time())),
+    ).fetchone()
     dropped: set[int] = set()
-    for path in removed:
+    for path in (*removed, *(path for path, _ in added)):
         dropped.update(
             blob_id
             for (blob_id,) in connection.execute(
@@ -102,50 +107,10 @@ def set_view(
             ).fetchall()
         )
     connection.executemany(
-        "INSERT OR REPLACE INTO files (view_id, path, blob_id) VALUES (?, ?, ?)",
+        "INSERT INTO files (view_id, path, blob_id) VALUES (?, ?, ?)",
         ((view_id, os.fsencode(path), blob_id) for path, blob_id in added),
     )
-    return _level_words(connection, view_id, dropped)
-
-
-def _level_words(connection: sqlite3.Connection, view_id: int, dropped: set[int]) -> int:
-    """Keep in the full-text index exactly the blobs that some view shows: the rarity of a word,
-    and with it every rank, must not depend on what was there before.
-
-    Return how many of ``dropped`` no view shows.
-    """
-    hidden = [
-        blob_id
-        for blob_id in sorted(dropped)
-        if not connection.execute("SELECT 1 FROM files WHERE blob_id = ?", (blob_id,)).fetchone()
-    ]
-    shown = connection.execute(
-        "SELECT DISTINCT b.id FROM files f JOIN blobs b ON b.id = f.blob_id"
-        " WHERE f.view_id = ? AND NOT b.searchable ORDER BY b.id",
-        (view_id,),
-    ).fetchall()
-    _set_words(connection, hidden, searchable=False)
-    _set_words(connection, [blob_id for (blob_id,) in shown], searchable=True)
-    return len(hidden)
-
-
-def _set_words(
-    connection: sqlite3.Connection, blob_ids: Sequence[int], *, searchable: bool
-) -> None:
-    """Put blobs into the full-text index, or take them out of it."""
-    statement = (
-        "INSERT INTO chunks_fts (rowid, terms) VALUES (?, ?)"
-        if searchable
-        else "INSERT INTO chunks_fts (chunks_fts, rowid, terms) VALUES ('delete', ?, ?)"
-    )
-    for blob_id in blob_ids:
-        rows = connection.execute("SELECT id, text FROM chunks WHERE blob_id = ?", (blob_id,))
-        connection.executemany(
-            statement, [(chunk_id, " ".join(terms(text))) for chunk_id, text in rows]
-        )
-    connection.executemany(
-        "UPDATE blobs SET searchable = ? WHERE id = ?", [(int(searchable), i) for i in blob_ids]
-    )
+    return level(connection, {blob_id for _, blob_id in added}, dropped)
 
 
 def remove_paths(connection: sqlite3.Connection, paths: Iterable[bytes]) -> tuple[int, int, int]:
@@ -160,22 +125,13 @@ def remove_paths(connection: sqlite3.Connection, paths: Iterable[bytes]) -> tupl
         found = {blob_id for (blob_id,) in rows.fetchall()}
         files += bool(found)
         theirs |= found
-    hidden = connection.execute(
-        "SELECT id, searchable FROM blobs b"
-        " WHERE NOT EXISTS (SELECT 1 FROM files WHERE blob_id = b.id) ORDER BY id"
-    ).fetchall()
-    _set_words(connection, [i for i, searchable in hidden if searchable], searchable=False)
-    chunks = vectors = 0
-    for blob_id, _ in hidden:
-        if blob_id in theirs:
-            counted = connection.execute(
-                "SELECT count(DISTINCT c.id), count(v.seq) FROM chunks c"
-                " LEFT JOIN vectors v ON v.chunk_id = c.id WHERE c.blob_id = ?",
-                (blob_id,),
-            ).fetchone()
-            chunks, vectors = chunks + counted[0], vectors + counted[1]
-        connection.execute("DELETE FROM blobs WHERE id = ?", (blob_id,))
-    return files, chunks, vectors
+    level(connection, (), theirs)
+    rows = connection.execute(
+        "SELECT id FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM files WHERE blob_id = b.id)"
+    )
+    hidden = {blob_id for (blob_id,) in rows.fetchall()}
+    delete_blobs(connection, hidden - theirs)
+    return files, *delete_blobs(connection, hidden & theirs)
 
 
 def view_names(db: Database, prefix: str) -> list[str]:
@@ -185,47 +141,70 @@ def view_names(db: Database, prefix: str) -> list[str]:
 
 
 def drop_view(db: Database, view: str) -> None:
-    """Forget what a view shows; its blobs and vectors stay."""
+    """Forget what a view shows; its blobs and vectors stay for a while."""
     with db.transaction() as connection:
         rows = connection.execute(
-            "SELECT DISTINCT view_id, blob_id FROM files JOIN views ON views.id = view_id"
-            " WHERE name = ?",
+            "SELECT DISTINCT blob_id FROM files JOIN views ON views.id = view_id WHERE name = ?",
             (view,),
         ).fetchall()
         connection.execute("DELETE FROM views WHERE name = ?", (view,))
-        if rows:
-            _level_words(connection, rows[0][0], {blob_id for _, blob_id in rows})
+        level(connection, (), {blob_id for (blob_id,) in rows})
 
 
 def view_paths(db: Database, view: str) -> list[str]:
     """Every path that ``view`` lists."""
+    return list(view_files(db, view))
+
+
+def view_files(db: Database, view: str) -> dict[str, BlobKey]:
+    """What ``view`` lists under each path."""
     rows = db.query(
-        "SELECT path FROM files JOIN views ON views.id = view_id WHERE name = ?", (view,)
+        "SELECT f.path, b.oid, b.language FROM views v JOIN files f ON f.view_id = v.id"
+        " JOIN blobs b ON b.id = f.blob_id WHERE v.name = ?",
+        (view,),
     )
-    return [os.fsdecode(bytes(path)) for (path,) in rows]  # type: ignore[call-overload]
+    return {
+        os.fsdecode(bytes(path)): (str(oid), str(language))  # type: ignore[call-overload]
+        for path, oid, language in rows
+    }
 
 
-def unembedded(db: Database, embedder: str, view: str, limit: int) -> list[tuple[int, str]]:
-    """Up to ``limit`` (chunk id, text) of ``view`` that have no vector yet, in id order."""
+def unembedded_blobs(db: Database, embedder: str, view: str) -> list[int]:
+    """Blobs of ``view`` of which nobody noted yet that all their chunks have vectors, in id
+    order."""
     rows = db.query(
-        "SELECT DISTINCT c.id, c.text FROM chunks c JOIN files f ON f.blob_id = c.blob_id"
-        " JOIN views v ON v.id = f.view_id WHERE v.name = ? AND NOT EXISTS"
-        " (SELECT 1 FROM vectors WHERE embedder = ? AND chunk_id = c.id)"
-        " ORDER BY c.id LIMIT ?",
-        (view, embedder, limit),
+        "SELECT DISTINCT b.id FROM views v JOIN files f ON f.view_id = v.id"
+        " JOIN blobs b ON b.id = f.blob_id WHERE v.name = ? AND b.embedder IS NOT ? ORDER BY b.id",
+        (view, embedder),
     )
-    return [(int(str(chunk_id)), str(text)) for chunk_id, text in rows]
+    return [int(str(blob_id)) for (blob_id,) in rows]
 
 
-def add_vectors(
-    connection: sqlite3.Connection, embedder: str, chunk_ids: Sequence[int], vectors: Vectors
-) -> None:
-    """Store vectors of shape ``(len(chunk_ids), dimensions)`` as float16."""
-    rows = vectors.astype("<f2")
-    connection.executemany(
-        "INSERT OR IGNORE INTO vectors (embedder, chunk_id, vector) VALUES (?, ?, ?)",
-        ((embedder, cid, row.tobytes()) for cid, row in zip(chunk_ids, rows, strict=True)),
+@dataclass(frozen=True, slots=True)
+class Unembedded:
+    """A chunk without a vector; ``twin`` is the vector, as it is stored, of one that says the same
+    in the same context."""
+
+    chunk_id: int
+    scope: str
+    text: str
+    twin: bytes | None
+
+
+def unembedded_chunks(db: Database, embedder: str, blob_ids: Sequence[int]) -> list[Unembedded]:
+    """The chunks of ``blob_ids`` that have no vector yet, in id order."""
+    rows = db.query(
+        "SELECT c.id, c.scope, c.text, (SELECT x.vector FROM chunks d CROSS JOIN vectors x"
+        " ON x.chunk_id = d.id AND x.embedder = ?1 WHERE d.digest = c.digest"
+        " AND d.text = c.text AND d.scope = c.scope LIMIT 1)"
+        " FROM json_each(?2) CROSS JOIN chunks c ON c.blob_id = value WHERE NOT EXISTS"
+        " (SELECT 1 FROM vectors WHERE chunk_id = c.id AND embedder = ?1) ORDER BY c.id",
+        (embedder, json.dumps(list(blob_ids))),
     )
+    return [
+        Unembedded(int(str(i)), str(scope), str(text), twin if isinstance(twin, bytes) else None)
+        for i, scope, text, twin in rows
+    ]
 
 
 def iter_vectors(db: Database, embedder: str, after: int = 0) -> Iterator[tuple[int, int, bytes]]:
@@ -239,8 +218,8 @@ def iter_vectors(db: Database, embedder: str, after: int = 0) -> Iterator[tuple[
 def view_chunk_ids(db: Database, view: str) -> list[int]:
     """Ids of all chunks that ``view`` shows, ascending."""
     rows = db.query(
-        "SELECT DISTINCT c.id FROM chunks c JOIN files f ON f.blob_id = c.blob_id"
-        " JOIN views v ON v.id = f.view_id WHERE v.name = ? ORDER BY c.id",
+        "SELECT DISTINCT c.id FROM views v JOIN files f ON f.view_id = v.id"
+        " JOIN chunks c ON c.blob_id = f.blob_id WHERE v.name = ? ORDER BY c.id",
         (view,),
     )
     return [int(str(chunk_id)) for (chunk_id,) in rows]
@@ -249,22 +228,18 @@ def view_chunk_ids(db: Database, view: str) -> list[int]:
 def view_counts(db: Database, view: str, embedder: str) -> dict[str, int]:
     """Files, chunks and vectors that ``view`` shows, and the lines of its files that were left
     out because they look like secrets."""
-    join = " FROM files f JOIN views v ON v.id = f.view_id"
-    where = " WHERE v.name = ?"
-    chunk_join = f"{join} JOIN chunks c ON c.blob_id = f.blob_id"
+    shown = (
+        " FROM views v JOIN files f ON f.view_id = v.id JOIN blobs b ON b.id = f.blob_id"
+        " WHERE v.name = ?"
+    )
+    chunks = f" FROM (SELECT DISTINCT f.blob_id{shown}) s JOIN chunks c ON c.blob_id = s.blob_id"
     return {
-        "files": db.scalar(
-            f"SELECT count(*){join} JOIN blobs b ON b.id = f.blob_id{where} AND b.skipped IS NULL",
-            (view,),
-        ),
-        "chunks": db.scalar(f"SELECT count(DISTINCT c.id){chunk_join}{where}", (view,)),
+        "files": db.scalar(f"SELECT count(*){shown} AND b.skipped IS NULL", (view,)),
+        "chunks": db.scalar(f"SELECT count(*){chunks}", (view,)),
         "vectors": db.scalar(
-            f"SELECT count(DISTINCT c.id){chunk_join}"
-            " JOIN vectors x ON x.chunk_id = c.id AND x.embedder = ?"
-            f"{where}",
-            (embedder, view),
+            f"SELECT count(*){chunks} WHERE EXISTS"
+            " (SELECT 1 FROM vectors WHERE chunk_id = c.id AND embedder = ?)",
+            (view, embedder),
         ),
-        "secrets": db.scalar(
-            f"SELECT sum(b.secrets){join} JOIN blobs b ON b.id = f.blob_id{where}", (view,)
-        ),
+        "secrets": db.scalar(f"SELECT sum(b.secrets){shown}", (view,)),
     }

@@ -8,18 +8,27 @@ tree.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from git_copilot.index import store
+from git_copilot.index import rules, store
 from git_copilot.index.chunk import chunk_blob
-from git_copilot.index.classify import MAX_FILE_BYTES, language_of, skip_content, skip_path
+from git_copilot.index.classify import (
+    MAX_FILE_BYTES,
+    language_of,
+    skip_content,
+    to_utf8,
+)
+from git_copilot.index.contents import MISSING, BlobKey, enter_words, in_context
 from git_copilot.index.db import Database
+from git_copilot.index.errors import GitError
 from git_copilot.index.forget import Forgotten
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.objects import FOLDER
 from git_copilot.index.secrets import secret_lines
 from git_copilot.index.types import (
     Change,
+    Chunk,
     Embedder,
     Progress,
     SyncReport,
@@ -29,7 +38,10 @@ from git_copilot.index.types import (
 
 # Blobs per transaction: a kill loses at most this much work, and readers never wait for it.
 BLOB_BATCH = 200
-EMBED_BATCH = 512
+# Blobs whose chunks are embedded at once: some thousands.
+EMBED_BLOBS = 200
+# Stands for the language of a folder whose tree is not here.
+FOLDER_KEY = "tree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +54,31 @@ class SyncPlan:
     added: tuple[TreeEntry, ...]
 
     @property
-    def keys(self) -> list[store.BlobKey]:
+    def keys(self) -> list[BlobKey]:
         """The blobs that the added entries need, each once, in path order."""
-        return list(dict.fromkeys((e.oid, language_of(e.path)) for e in self.added))
+        return list(dict.fromkeys(key_of(entry) for entry in self.added))
 
 
-def _indexable(entry: TreeEntry, forgotten: Forgotten) -> bool:
-    return (
-        entry.mode not in (SUBMODULE, SYMLINK)
-        and skip_path(entry.path) is None
-        and not forgotten.path(entry.path)
-    )
+def key_of(entry: TreeEntry) -> BlobKey:
+    """What an entry's content is stored under."""
+    return entry.oid, FOLDER_KEY if entry.mode == FOLDER else language_of(entry.path)
 
 
-def plan_from_changes(base: str, changes: Iterable[Change], forgotten: Forgotten) -> SyncPlan:
-    """The plan for the difference of two trees, the older one being ``base``."""
+def is_file(entry: TreeEntry) -> bool:
+    """Whether an entry has content of its own to know, or may have once its tree is here."""
+    return entry.mode not in (SUBMODULE, SYMLINK)
+
+
+def plan_from_changes(base: str, changes: Iterable[Change], out: Container[str]) -> SyncPlan:
+    """The plan for the difference of two trees, the older one being ``base``.
+
+    :param out: paths that are left out.
+    """
     removed, added = [], []
     for change in changes:
-        if change.new is not None and _indexable(change.new, forgotten):
+        if change.new is not None and is_file(change.new) and change.path not in out:
             added.append(change.new)
-        elif change.old is not None and _indexable(change.old, forgotten):
+        else:
             removed.append(change.path)
     return SyncPlan(base, tuple(removed), tuple(added))
 
@@ -69,24 +86,52 @@ def plan_from_changes(base: str, changes: Iterable[Change], forgotten: Forgotten
 def plan_from_tree(
     base: str | None,
     entries: Iterable[TreeEntry],
-    known_paths: Iterable[str],
-    forgotten: Forgotten,
+    known: Mapping[str, BlobKey],
+    out: Container[str],
 ) -> SyncPlan:
-    """The plan for a whole tree over a view of ``base`` that lists ``known_paths``."""
-    added = tuple(e for e in entries if _indexable(e, forgotten))
-    paths = {e.path for e in added}
-    return SyncPlan(base, tuple(sorted(p for p in known_paths if p not in paths)), added)
+    """The plan for a whole tree over a view of ``base`` that lists ``known``: what differs.
+
+    :param out: paths that are left out.
+    """
+    wanted = {e.path: e for e in entries if is_file(e) and e.path not in out}
+    added = tuple(e for e in wanted.values() if known.get(e.path) != key_of(e))
+    return SyncPlan(base, tuple(sorted(p for p in known if p not in wanted)), added)
 
 
-def plan_sync(repo: GitRepository, db: Database, view: str, tree: str) -> SyncPlan:
-    """Plan bringing ``view`` to ``tree`` (from nothing if the old tree is gone)."""
-    old = store.view_tree(db, view)
-    if old == tree:
+def plan_sync(
+    repo: GitRepository, db: Database, view: str, tree: str, *, fingerprint: str | None = None
+) -> SyncPlan:
+    """Plan bringing ``view`` to ``tree``: by the difference to its old tree, or, when that is gone
+    or what leaves files out has changed, by the whole of it.
+
+    :param fingerprint: of :func:`rules.fingerprint`, if the caller has it.
+    :raises GitError: the tree is not here.
+    """
+    fingerprint = rules.fingerprint(repo) if fingerprint is None else fingerprint
+    old, made_with = store.view_state(db, view) or (None, "")
+    if (old, made_with) == (tree, fingerprint):
         return SyncPlan(old, (), ())
     forgotten = Forgotten.load(db)
-    if old is not None and repo.has_object(old):
-        return plan_from_changes(old, repo.diff_trees(old, tree), forgotten)
-    return plan_from_tree(old, repo.ls_tree(tree), store.view_paths(db, view), forgotten)
+    changes = _changes(repo, old, tree) if made_with == fingerprint else None
+    if old is not None and changes is not None:
+        paths = [c.path for c in changes if c.new is not None and is_file(c.new)]
+        out = set(rules.left_out(repo, tree, paths)).union(filter(forgotten.path, paths))
+        return plan_from_changes(old, changes, out)
+    entries = repo.ls_tree(tree)
+    paths = [e.path for e in entries if is_file(e)]
+    out = set(rules.left_out(repo, tree, paths, entries)).union(filter(forgotten.path, paths))
+    return plan_from_tree(old, entries, store.view_files(db, view), out)
+
+
+def _changes(repo: GitRepository, old: str | None, tree: str) -> list[Change] | None:
+    """The difference of two trees, if it says all."""
+    if not old:
+        return None
+    try:
+        changes = repo.diff_trees(old, tree)
+    except GitError:  # the old tree is gone, or some of either is not here
+        return None
+    return None if any(rules.is_rule_file(change.path) for change in changes) else changes
 
 
 def sync(
@@ -108,28 +153,27 @@ def sync(
     begun = time.monotonic()
     view = repo.view_name if view is None else view
     tree = tree or repo.shown_tree()
-    added_blobs = added_chunks = removed_blobs = 0
-    while store.view_tree(db, view) != tree:
+    made_with = rules.fingerprint(repo)
+    added_blobs, added_chunks = _complete(repo, db, view, progress)
+    removed_blobs = 0
+    while store.view_state(db, view) != (tree, made_with):
         identity = db.identity
-        plan = plan_sync(repo, db, view, tree)
-        blob_ids, blobs, chunks = _store_blobs(repo, db, plan.keys, progress)
+        plan = plan_sync(repo, db, view, tree, fingerprint=made_with)
+        blob_ids, blobs, chunks = store_blobs(repo, db, plan.keys, progress)
         added_blobs += blobs
         added_chunks += chunks
+        shown = [(e.path, blob_ids[key_of(e)]) for e in plan.added]
         with db.transaction() as connection:
-            # Another process may have moved the view meanwhile, or the user may have asked to
-            # forget something, which changes the identity: then the plan is void.
-            if (store.view_tree(db, view), db.identity) == (plan.base, identity):
+            # Another process may have moved the view meanwhile or collected a blob, or the user
+            # may have asked to forget something, which changes the identity: the plan is void.
+            if (store.view_tree(db, view), db.identity) == (
+                plan.base,
+                identity,
+            ) and store.all_there(connection, (blob_id for _, blob_id in shown)):
                 removed_blobs = store.set_view(
-                    connection,
-                    view,
-                    tree,
-                    [*plan.removed, *(e.path for e in plan.added)],
-                    [
-                        (e.path, blob_ids[key])
-                        for e in plan.added
-                        if (key := (e.oid, language_of(e.path))) in blob_ids
-                    ],
+                    connection, view, tree, made_with, plan.removed, shown
                 )
+    store.touch_view(db, view)
     embedded = embed_missing(db, view, embedder, progress) if embedder else 0
     return SyncReport(
         tree=tree,
@@ -141,55 +185,107 @@ def sync(
     )
 
 
-def _store_blobs(
-    repo: GitRepository, db: Database, keys: Sequence[store.BlobKey], progress: Progress
-) -> tuple[dict[store.BlobKey, int], int, int]:
-    """Chunk and store the blobs that are new; return ids by key and the numbers added."""
+def _complete(repo: GitRepository, db: Database, view: str, progress: Progress) -> tuple[int, int]:
+    """Look again for what was not here; return how many blobs and chunks were added."""
+    keys = store.missing_blobs(db, view)
+    here = repo.blob_sizes({oid for oid, _ in keys}).keys()
+    come = [key for key in keys if key[0] in here]
+    files = store.view_files(db, view) if come else {}
+    rule_files = {key for path, key in files.items() if rules.is_rule_file(path)}
+    if any(key in rule_files or key[1] == FOLDER_KEY for key in come):
+        with db.transaction() as connection:  # they have a say in others: all is planned anew
+            connection.execute("UPDATE views SET tree = '' WHERE name = ?", (view,))
+    _, blobs, chunks = store_blobs(repo, db, [k for k in come if k[1] != FOLDER_KEY], progress)
+    return blobs, chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is made of one blob."""
+
+    lines: int
+    skipped: str | None
+    secrets: int
+    chunks: list[Chunk]
+
+
+def read_blob(data: bytes | None, language: str, size: int | None) -> Reading:
+    """Cut a blob into chunks. Pure.
+
+    :param data: its content; ``None`` when it was not read, for its ``size``.
+    :param size: its bytes; ``None`` when it is not here.
+    """
+    if data is None:
+        return Reading(0, MISSING if size is None else "large", 0, [])
+    content = to_utf8(data)
+    skipped = skip_content(content)
+    if skipped:
+        return Reading(data.count(b"\n"), skipped, 0, [])
+    hidden = secret_lines(content.decode("utf-8"), language=language)
+    chunks = chunk_blob(content, language, hidden)
+    return Reading(content.count(b"\n"), None, len(hidden), chunks)
+
+
+def store_blobs(
+    repo: GitRepository, db: Database, keys: Sequence[BlobKey], progress: Progress = no_progress
+) -> tuple[dict[BlobKey, int], int, int]:
+    """Chunk and store the blobs that are new or were missing; return ids by key and the numbers
+    added."""
     known = store.known_blobs(db, keys)
     new = [key for key in keys if key not in known]
-    chunks_added = 0
+    blobs_added = chunks_added = 0
     for begin in range(0, len(new), BLOB_BATCH):
         progress("indexing files", begin, len(new))
         batch = new[begin : begin + BLOB_BATCH]
-        sizes = repo.blob_sizes({oid for oid, _ in batch})
-        small = [oid for oid in dict.fromkeys(o for o, _ in batch) if oid in sizes]
-        small = [oid for oid in small if sizes[oid] <= MAX_FILE_BYTES]
-        contents = dict(repo.blobs(small))
+        readings = _read(repo, batch)
         with db.transaction() as connection:
             # Another process may have stored some of them since.
             done = store.known_blobs(db, batch)
             for key in batch:
-                if key in done or key[0] not in sizes:
-                    continue  # missing objects (partial clone) are tried again next time
-                data = contents.get(key[0])
-                skipped = "large" if data is None else skip_content(data)
-                hidden: frozenset[int] = frozenset()
-                chunks = []
-                if not skipped and data is not None:
-                    text = data.decode("utf-8", "replace")
-                    hidden = secret_lines(text, language=key[1])
-                    chunks = chunk_blob(data, key[1], hidden)
-                lines = 0 if data is None else data.count(b"\n")
-                done[key] = store.add_blob(connection, key, lines, chunks, skipped, len(hidden))
-                chunks_added += len(chunks)
+                if key in done:
+                    continue
+                read = readings[key]
+                done[key] = store.add_blob(
+                    connection, key, read.lines, read.chunks, read.skipped, read.secrets
+                )
+                blobs_added += read.skipped != MISSING
+                chunks_added += len(read.chunks)
+            enter_words(connection, done.values())
             known.update(done)
-    progress("indexing files", len(new), len(new))
-    return known, len(new), chunks_added
+    if new:
+        progress("indexing files", len(new), len(new))
+    return known, blobs_added, chunks_added
+
+
+def _read(repo: GitRepository, keys: Sequence[BlobKey]) -> dict[BlobKey, Reading]:
+    """Read blobs and cut them into chunks."""
+    sizes = repo.blob_sizes(dict.fromkeys(oid for oid, kind in keys if kind != FOLDER_KEY))
+    contents = dict(repo.blobs(oid for oid, size in sizes.items() if size <= MAX_FILE_BYTES))
+    return {key: read_blob(contents.get(key[0]), key[1], sizes.get(key[0])) for key in keys}
 
 
 def embed_missing(
     db: Database, view: str, embedder: Embedder, progress: Progress = no_progress
 ) -> int:
-    """Embed the chunks of ``view`` that have no vector of this embedder; return how many."""
-    counts = store.view_counts(db, view, embedder.name)
-    missing = counts["chunks"] - counts["vectors"]
+    """See that the chunks of ``view`` have vectors of this embedder; return how many texts it
+    embedded for that."""
+    blobs = store.unembedded_blobs(db, embedder.name, view)
     done = 0
-    while batch := store.unembedded(db, embedder.name, view, EMBED_BATCH):
-        progress("embedding", done, missing)
-        vectors = embedder.encode([text for _, text in batch])
+    for begin in range(0, len(blobs), EMBED_BLOBS):
+        progress("embedding", begin, len(blobs))
+        batch = blobs[begin : begin + EMBED_BLOBS]
+        chunks = store.unembedded_chunks(db, embedder.name, batch)
+        # A function stands in many versions of its file: what was embedded once is copied.
+        known = [(c.chunk_id, c.twin) for c in chunks if c.twin is not None]
+        new = [c for c in chunks if c.twin is None]
+        place = {text: i for i, text in enumerate(dict.fromkeys((c.scope, c.text) for c in new))}
+        vectors = embedder.encode([in_context(scope, text) for scope, text in place])
+        rows = [place[c.scope, c.text] for c in new]
         with db.transaction() as connection:
-            store.add_vectors(connection, embedder.name, [cid for cid, _ in batch], vectors)
-        done += len(batch)
-    if done:
-        progress("embedding", done, done)
+            store.add_stored(connection, embedder.name, known)
+            store.add_vectors(connection, embedder.name, [c.chunk_id for c in new], vectors[rows])
+            store.mark_embedded(connection, embedder.name, batch)
+        done += len(place)
+    if blobs:
+        progress("embedding", len(blobs), len(blobs))
     return done

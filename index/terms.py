@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
@@ -91,8 +92,13 @@ STOP_WORDS = frozenset(
         "the",
     ]
 )
-# bm25 gains little from more words than this, and its time grows with each.
-MAX_QUERY_TERMS = 32
+# Identifiers whose words are remembered: those of a large repository's hot files.
+_REMEMBERED = 1 << 16
+# A line this much further from the cursor counts half. On 55 holes of httpx 3 and 6 did alike, 12
+# and no decay worse; so did leaving out the lines behind the cursor.
+HALF_LINES = 6
+# What stands behind the cursor says less of what comes next than what stands before it.
+AFTER_WEIGHT = 0.5
 
 
 def split_identifier(identifier: str) -> list[str]:
@@ -100,31 +106,32 @@ def split_identifier(identifier: str) -> list[str]:
     return [part.lower() for part in _PARTS.findall(identifier)]
 
 
+@lru_cache(_REMEMBERED)
+def _words(identifier: str) -> tuple[str, ...]:
+    """The identifier whole and, if compound, in parts."""
+    whole = identifier.lower()
+    parts = split_identifier(identifier)
+    found = [] if whole in STOP_WORDS else [whole]
+    if len(parts) > 1:
+        found.extend(p for p in parts if len(p) > 1 and p not in STOP_WORDS)
+    return tuple(found)
+
+
 def terms(text: str) -> list[str]:
     """The searchable words of ``text``: each identifier whole and, if compound, in parts."""
-    found = []
-    for identifier in IDENTIFIER.findall(text):
-        whole = identifier.lower()
-        parts = split_identifier(identifier)
-        if whole not in STOP_WORDS:
-            found.append(whole)
-        if len(parts) > 1:
-            found.extend(p for p in parts if len(p) > 1 and p not in STOP_WORDS)
-    return found
+    return [word for identifier in IDENTIFIER.findall(text) for word in _words(identifier)]
 
 
-def query_terms(text: str) -> list[str]:
-    """The words to search for, most telling first, at most :data:`MAX_QUERY_TERMS`.
+def words_near(before: Sequence[str], after: Sequence[str]) -> Mapping[str, float]:
+    """The words of the lines around a cursor, each with the weight of its nearest line.
 
-    Words nearer the end of ``text`` (the cursor) win ties of frequency, longer words after that.
+    :param before: lines down to the cursor's, nearest last.
+    :param after: lines from the cursor's on, nearest first.
     """
-    words = terms(text)
-    last = {word: position for position, word in enumerate(words)}
-    counts = Counter(words)
-    ranked = sorted(counts, key=lambda w: (-min(counts[w], 3), -last[w], -len(w), w))
-    return ranked[:MAX_QUERY_TERMS]
-
-
-def fts_query(words: list[str]) -> str:
-    """An FTS5 expression that matches any of ``words``."""
-    return " OR ".join(f'"{word}"' for word in words)
+    weights: dict[str, float] = {}
+    for lines, most in ((reversed(before), 1.0), (after, AFTER_WEIGHT)):
+        for distance, line in enumerate(lines):
+            weight = most * 0.5 ** (distance / HALF_LINES)
+            for word in terms(line):
+                weights[word] = max(weight, weights.get(word, 0.0))
+    return weights

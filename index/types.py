@@ -33,17 +33,25 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A name defined in a chunk, with the line (1-based) and text of its header."""
+    """A name defined in a chunk: the line (1-based) of its header, the header on one line with
+    all its parameters, the names of the definitions around it (``Outer.Inner``), and the first
+    line of its docstring or comment."""
 
     name: str
     kind: str
     line: int
     signature: str
+    scope: str = ""
+    doc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A run of whole lines of a blob. Lines are 1-based and inclusive, bytes 0-based half open."""
+    """A run of whole lines of a blob. Lines are 1-based and inclusive, bytes 0-based half open.
+
+    ``scope`` has the headers of the definitions that the chunk stands in and does not show, one a
+    line, outermost first.
+    """
 
     start_line: int
     end_line: int
@@ -53,6 +61,7 @@ class Chunk:
     name: str
     text: str
     symbols: tuple[Symbol, ...] = ()
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ QUERIES = (
     Query("value of alpha"),
     Query("a helper with a name", names=("alpha", "helper", "gamma")),
     Query("class beta import self", partial="alp", modules=("util", "side")),
-    Query("import alpha return self", near="src/app.py", language="python"),
+    Query("import alpha return self", partners={"src/app.py": 1.0}, language="python"),
 )
 
 
@@ -52,7 +52,7 @@ def picture(db: Database, view: str) -> dict[str, list]:
     of_view = " JOIN files f ON f.blob_id = b.id JOIN views v ON v.id = f.view_id WHERE v.name = ?"
     chunks = (
         "SELECT DISTINCT b.oid, b.language, c.start_line, c.end_line, c.start_byte, c.end_byte,"
-        f" c.kind, c.name, c.text{{}} FROM blobs b JOIN chunks c ON c.blob_id = b.id{{}}{of_view}"
+        f" c.kind, c.name, c.scope, c.text{{}} FROM blobs b JOIN chunks c ON c.blob_id = b.id{{}}{of_view}"
     )
     return {
         "tree": db.query("SELECT tree FROM views WHERE name = ?", (view,)),
@@ -65,7 +65,7 @@ def picture(db: Database, view: str) -> dict[str, list]:
         "symbols": sorted(
             db.query(
                 chunks.format(
-                    ", s.name, s.line, s.kind, s.signature", " JOIN symbols s ON s.chunk_id = c.id"
+                    ", s.name, s.line, s.kind, s.signature, s.scope, s.doc", " JOIN symbols s ON s.chunk_id = c.id"
                 ),
                 (view,),
             )
@@ -117,8 +117,10 @@ def assert_level(repo: GitRepository, *, search: bool = True) -> None:
                 found = answers(kept, view, tree, empty)
                 assert found == answers(new, view, tree, empty), view
                 assert any(found) or not wanted["chunks"]
-        shown = "SELECT oid, language FROM blobs WHERE searchable ORDER BY 1, 2"
+        # The words of what was hidden lately may still be there.
+        shown = "SELECT oid, language FROM blobs WHERE hidden_at IS NULL ORDER BY 1, 2"
         assert kept.query(shown) == new.query(shown)
+        assert not kept.query("SELECT 1 FROM blobs WHERE hidden_at IS NULL AND NOT searchable")
         assert {str(name) for (name,) in kept.query("SELECT name FROM views")} == {
             tree.view_name for tree in trees
         }

@@ -10,8 +10,9 @@ import torch
 from tiny import CODE, save_tiny
 
 from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.engine import Engine, Sampling, load_model
+from git_copilot.assistant.engine import Engine, load_model
 from git_copilot.assistant.evaluate import evaluate, group, only_positions
+from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.guard import guard_examples, verdict
 from git_copilot.assistant.metrics import Score
 from git_copilot.assistant.prompt import Budget
@@ -43,11 +44,13 @@ def examples(tokenizer, count=11, budget=None):
 
 
 def one_by_one(tiny, example):
-    trimmer = Trimmer(example.prefix, example.suffix)
+    trimmer = Trimmer(
+        example.prefix, example.suffix, path="m.py", left_to_right=example.prompt.left_to_right
+    )
     generation = Engine(*tiny).generate(
         list(example.prompt_ids), Sampling(max_tokens=MAX_TOKENS), enough=trimmer.finished
     )
-    return trimmer.trim(generation.text).text
+    return trimmer.trim(generation.text, generation.finish).text
 
 
 def with_middle(example, middle):

@@ -17,7 +17,8 @@ from tiny import save_tiny
 
 from git_copilot.assistant import cli, client, feedback, server
 from git_copilot.assistant.cli import dispatch, dispatch_in_server
-from git_copilot.assistant.complete import Request, complete, find_place
+from git_copilot.assistant.complete import complete
+from git_copilot.assistant.request import Request, find_place
 from git_copilot.assistant.server import Server
 from git_copilot.assistant.session import Session
 from git_copilot.assistant.terminal import Terminal

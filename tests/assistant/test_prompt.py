@@ -19,6 +19,7 @@ class ByteTokenizer:
     def __init__(self, fim=None):
         self.fim = fim
         self.names = {}
+        self.begin_ids = (self.control(fim.begin),) if fim and fim.begin else ()
 
     def encode(self, text):
         return list(text.encode())
@@ -84,7 +85,37 @@ def test_spm_puts_the_prefix_last():
     tokenizer = ByteTokenizer(fim("codestral"))
     prompt = build(tokenizer)
     assert prompt.mode == "spm"
-    assert tokenizer.show(prompt.ids) == "<s># m.py\n[SUFFIX]\nc = 3\n[PREFIX]a = 1\nb = "
+    assert tokenizer.show(prompt.ids) == "<s>[SUFFIX]\nc = 3\n[PREFIX]+++++ m.py\na = 1\nb = "
+
+
+def test_families_without_file_tokens_have_the_context_as_text_of_the_prefix():
+    tokenizer = ByteTokenizer(fim("codellama"))
+    prompt = build(tokenizer, snippets=[snippet("o.py", "y = 2\n")])
+    assert tokenizer.show(prompt.ids) == (
+        "<s>▁<PRE># o.py\n# y = 2\n# m.py\na = 1\nb = ▁<SUF>\nc = 3\n▁<MID>"
+    )
+
+
+def test_other_files_stand_as_text_where_the_family_heads_them_with_text():
+    tokenizer = ByteTokenizer(fim("deepseek-coder"))
+    prompt = build(tokenizer, snippets=[snippet("o.py", "y = 2\n")])
+    assert tokenizer.show(prompt.ids) == (
+        "<｜begin▁of▁sentence｜><｜fim▁begin｜>#o.py\ny = 2\n\n#m.py\na = 1\nb = "
+        "<｜fim▁hole｜>\nc = 3\n<｜fim▁end｜>"
+    )
+
+
+def test_starcoders_name_the_file_behind_the_prefix_token():
+    tokenizer = ByteTokenizer(fim("starcoder2"))
+    prompt = build(tokenizer, snippets=[snippet("o.py", "y = 2\n")], repository="repo")
+    assert tokenizer.show(prompt.ids) == (
+        "<repo_name>repo\n<file_sep>o.py\ny = 2\n<file_sep><fim_prefix>m.py\na = 1\nb = "
+        "<fim_suffix>\nc = 3\n<fim_middle>"
+    )
+    tokenizer = ByteTokenizer(fim("starcoder"))
+    assert tokenizer.show(build(tokenizer, repository="repo").ids) == (
+        "<fim_prefix><reponame>repo\n<filename>m.py\na = 1\nb = <fim_suffix>\nc = 3\n<fim_middle>"
+    )
 
 
 @pytest.mark.parametrize("family", [f.family for f in FORMATS])
@@ -168,3 +199,22 @@ def test_the_start_of_the_prefix_stays_put_while_typing():
     before = build(tokenizer, lines + "x = ", "", budget=budget).ids
     after = build(tokenizer, lines + "x = foo", "", budget=budget).ids
     assert after[: len(before)] == before
+
+
+@pytest.mark.parametrize("family", [None, "qwen2.5-coder", "starcoder2", "codestral"])
+def test_the_line_of_the_cursor_goes_before_snippets_and_suffix(family):
+    tokenizer = ByteTokenizer(fim(family) if family else None)
+    line = "x = " + "call(argument) + " * 12
+    many = [snippet(f"{i}.py", "def helper():\n    return 1\n") for i in range(9)]
+    for size in (120, 200, 240, 300, 400, 900):
+        prompt = build(
+            tokenizer, "a = 1\n" * 50 + line, "\nb = 2\n" * 50, many, Budget(size, size, size)
+        )
+        assert len(prompt.ids) <= size
+        text = bytes(i for i in prompt.ids if i < FIRST_CONTROL).decode()
+        assert line[-(size - 60) :] in text
+        controls = [i for i in prompt.ids if i >= FIRST_CONTROL]
+        wanted = (
+            [] if family is None else [t for t in (fim(family).prefix, fim(family).suffix) if t]
+        )
+        assert all(tokenizer.control(token) in controls for token in wanted)

@@ -91,7 +91,21 @@ def test_hub_names_need_the_network_and_say_so(cache):
 
 def test_every_listed_model_has_one_source():
     for spec in models.SPECS:
-        assert sum(map(bool, (spec.wheel, spec.hub, spec.derived))) == 1
+        assert sum(map(bool, (spec.wheel, spec.hub, spec.derived, spec.bundled))) == 1
         assert models.find_spec(spec.name) is spec
     for alias, name in models.ALIASES.items():
         assert models.find_spec(alias) is models.find_spec(name) is not None
+
+
+def test_the_default_embedder_is_part_of_the_package(cache):
+    folder, fetched = pull.pull(models.EMBEDDER.name)
+    assert not fetched and models.resolve_model(models.EMBEDDER.name) == folder
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 16e6
+    assert not (cache / "models").exists()
+
+
+def test_a_part_of_the_package_that_is_missing_is_no_download(cache, tmp_path, monkeypatch):
+    spec = models.ModelSpec("toy", "embedder", "MIT", 1, 1, "", bundled=str(tmp_path / "gone"))
+    monkeypatch.setattr(models, "SPECS", (spec,))
+    with pytest.raises(ModelError, match="is a part of git-copilot"):
+        pull.pull("toy")

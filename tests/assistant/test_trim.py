@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_copilot.assistant.trim import Trimmer
@@ -19,15 +19,67 @@ BEGIN = "-----BEGIN RSA PRIVATE " + "KEY-----"
         ("x = ", "\n", "1", "1", None),
         ("call(", "\n", "\n    a,\n    b,\n)\nnext()\n", "\n    a,\n    b,\n)", "after_line"),
         ("call(", ")\n", "a, b)\nmore\n", "a, b", "after_line"),
-        ("x = [", "]  # end\n", "1, 2]  # end", "1, 2", "repeats_rest"),
-        ("f(g(", "))\n", "x", "x", None),
+        ("x = f(a)", "\n", "\ny = g(x)\nz = 1\n\nmore()\n", "\ny = g(x)\nz = 1", "after_line"),
+        ("if a:\n    x = f(a)", "\n", "\n    y = 1\nz = 1\n", "\n    y = 1", "after_line"),
         ("def f():\n", "", "    return 1\n\n\ndef g():\n", "    return 1", "after_block"),
+        ("def f():\n", "", "    a = 1\n\n    return a\n\n\nf()\n", "    a = 1\n\n    return a", "after_block"),
         ("def f():", "\n", "\n    a = 1\n    return a\nprint(1)\n", "\n    a = 1\n    return a", "after_block"),
         ("def f():\n    ", "\n", "a = 1\n    return a\nx\n", "a = 1\n    return a", "after_block"),
         ("", "\n", "if a:\n    b()\nelse:\n    c()\nd()\n", "if a:\n    b()\nelse:\n    c()", "after_block"),
+        ("void f() {", "\n", "\n  g();\n}\nh();\n", "\n  g();\n}", "after_block"),
+        ("if (a) {", "\n", "\n  g();\n} else {\n  h();\n}\ni();\n", "\n  g();\n} else {\n  h();\n}", "after_block"),
         ("def f():\n    ", "\n    return total\n", "total = 1\n    return total\n", "total = 1", "repeats_suffix"),
-        ("if x:\n    ", "\n", "a()\n    a()\n    a()\n    a()\n", "a()\n    a()", "loops"),
         ("s = ", "\n", '"(" + name\nother\n', '"(" + name', "after_line"),
+    ],
+)  # fmt: skip
+def test_left_to_right_the_place_says_where_it_ends(prefix, suffix, text, wanted, rule):
+    trimmed = Trimmer(prefix, suffix, path="a.py", left_to_right=True).trim(text)
+    assert (trimmed.text, trimmed.rule) == (wanted, rule)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "suffix"),
+    [
+        ("x = ", "[\n    1,\n]\n\ny = 2", "\nz = 3\n"),
+        ("def f(a):\n", "    b = 1\n\n    if a:\n        b = 2\n    return b", "\n\n\ndef g():\n    pass\n"),
+        ("if a:\n    b = 1", "\nelse:", "\n    c = 1\n"),
+        ("import os\n", "import re\n\n\ndef f():", "\n    return re\n"),
+        ("x = fo", "o(a)\ny = bar", "(b)\n"),
+        ("f(g(", "x", "))\n"),
+        ("f(", "a) + g(", "b)\n"),
+        ("x = a", "[0]\nfor y in b", "[1]:\n    pass\n"),
+        ("x = [\n", "    0,\n    0,\n    0,\n    0,", "\n]\n"),
+        ("def f():\n    x = (\n        a\n    )\n", "    if b:\n        return c", "\n    return d\n"),
+        ('def f():\n    """', 'Does.\n\nIt\n    """', "\n    return d\n"),
+        ("", "", "\n"),
+        ("x = {", '"a": 1,\n    "b": f(2),\n', "}\n"),
+    ],
+)  # fmt: skip
+def test_what_a_model_that_saw_the_suffix_ended_itself_is_kept(prefix, text, suffix):
+    trimmer = Trimmer(prefix, suffix, path="a.py")
+    assert not trimmer.finished(text + "\n")
+    assert trimmer.trim(text, "stop").text.rstrip() == text.rstrip()
+    assert trimmer.trim(text, "stop").rule is None
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "text", "wanted", "rule"),
+    [
+        ("x = [", "]  # end\n", "1, 2]  # end", "1, 2", "repeats_rest"),
+        ("x = f(", ")\n", "a, b)", "a, b", "repeats_rest"),
+        ("x = [\n", "\n]\n", "    1,\n    2,\n]", "    1,\n    2,", "breaks_syntax"),
+        ("x = f(a", "\n", "))", ")", "breaks_syntax"),
+        ("def f():\n", "\n    return a\n\n\nx = 1\n", "    a = 1\n    return a\n\n\nx = 1", "    a = 1", "repeats_suffix"),
+        ("def f():\n", "\n    return a\n", "    a = 1\n    return a", "    a = 1", "repeats_suffix"),
+        ("def f():\n", "\n    return a\n", "    a = 1\n\n# Example:\nf()", "    a = 1", "leaves_block"),
+        ("def f():\n", "\n    return a\n", "\n# Example:\nf()", "", "leaves_block"),
+        ('def f(a):\n    """Doc."""\n\n', "\n    return a\n", "\ndef g(a):", "", "leaves_block"),
+        ("def f(a):\n    if a:\n        return 1\n", "\n    return a\n", "\ndef f(a):", "", "redefines"),
+        ("class A:\n    def f(self):\n        return 1\n", "\n        pass\n", "\nclass B:\n    def f(self):", "\nclass B:\n    def f(self):", None),
+        ("def f(a):\n    def g():\n        return 1\n", "\n    return a\n", "\ndef f(a):", "", "redefines"),
+        ("x = 1\n", "\ny = 2\n", "def f(:\n", "def f(:", None),
+        ("if x:\n    ", "\n", "run()\n    run()\n    run()\n    run()\n", "run()", "loops"),
+        ("", "\n", "a = b\nc = d\n" * 3, "a = b\nc = d", "loops"),
         ("key = ", "\n", f'"{AWS}"\nx = 1\n', "", "secret"),
         ('key = "', '"\n', AWS, "", "secret"),
         ('password = "', '")\n', "Tr0ub4dor3", "", "secret"),
@@ -39,15 +91,50 @@ BEGIN = "-----BEGIN RSA PRIVATE " + "KEY-----"
         (f"{BEGIN}\nMIIEpAIBAAKCAQEA", "", "1c7z9z5Pad7Oejec", "", "secret"),
     ],
 )  # fmt: skip
-def test_rules(prefix, suffix, text, wanted, rule):
-    trimmed = Trimmer(prefix, suffix).trim(text)
+def test_what_is_provably_wrong_is_taken_off(prefix, suffix, text, wanted, rule):
+    trimmed = Trimmer(prefix, suffix, path="a.py").trim(text)
     assert (trimmed.text, trimmed.rule) == (wanted, rule)
 
 
-@pytest.mark.parametrize("block", [("x = ", True), ("def f():\n    ", True), ("call(a, ", True)])
-def test_stops_as_soon_as_the_cut_is_certain(block):
-    prefix, _ = block
-    trimmer = Trimmer(prefix, "\n")
+@pytest.mark.parametrize(
+    ("prefix", "text", "wanted", "rule"),
+    [
+        ("x = ", "f(a)\ny = 2\nz = 3 +", "f(a)", "after_line"),
+        ("x = ", "f(a,", "f(a,", None),
+        ("def f():\n", "    a = 1\n    return a +", "    a = 1", "unfinished"),
+        ("def f():\n", "    a = 1\n\n    return a\n\n\nx", "    a = 1\n\n    return a", "after_block"),
+    ],
+)
+def test_out_of_tokens_is_cut_by_the_place(prefix, text, wanted, rule):
+    trimmer = Trimmer(prefix, "\n\n\ny = f()\n", path="a.py")
+    assert not trimmer.finished(text)  # it may yet end by itself
+    trimmed = trimmer.trim(text, "length")
+    assert (trimmed.text, trimmed.rule) == (wanted, rule)
+
+
+def test_without_a_grammar_brackets_are_counted():
+    assert Trimmer("(see ", ")\n", path="a.txt").trim("above)").text == "above"
+    assert Trimmer("(see (", "))\n", path="a.txt").trim("above)").text == "above"
+    assert Trimmer("f(g(", ")\n", path="a.txt").trim("x)").text == "x)"
+
+
+def test_a_sure_repetition_of_what_follows_ends_the_generation():
+    trimmer = Trimmer("def f():\n", "\n    return ok\n\n\ndef other():\n", path="a.py")
+    assert not trimmer.finished("    ok = 1\n    return ok\n")  # one line may be chance
+    assert trimmer.finished("    ok = 1\n    return ok\n\n\ndef other():\n")
+    trimmer = Trimmer("def f():\n", "\n    return total_of_all\n", path="a.py")
+    assert trimmer.finished("    total = 1\n    return total_of_all\n")
+
+
+def test_overloads_repeat_each_other_by_right():
+    middle = "(\n    a: int,\n    b: str,\n    c: int,\n)"
+    suffix = " -> int: ...\n\n\ndef f(\n    a: int,\n    b: str,\n    c: int,\n):\n    pass\n"
+    assert Trimmer("@overload\ndef f", suffix, path="a.py").trim(middle).text == middle
+
+
+@pytest.mark.parametrize("prefix", ["x = ", "def f():\n    ", "call(a, "])
+def test_stops_as_soon_as_the_cut_is_certain(prefix):
+    trimmer = Trimmer(prefix, "\n", left_to_right=True)
     assert not trimmer.finished("value")
     assert trimmer.finished("value)\nz = 1\n\n\nq\n")
 
@@ -71,14 +158,17 @@ LINES = st.lists(
             f'k = "{AWS}"',
             "a = 1",
             "    return x",
+            "    total = 2",
             "",
             "if a:",
+            "else:",
             "  )",
             "(",
             "def f(",
             "}",
             "x" * 9,
             "'(",
+            '"""',
         ]
     ),
     max_size=12,
@@ -87,16 +177,34 @@ LINES = st.lists(
 
 @given(
     LINES,
-    st.sampled_from(["", "x = ", "def f():\n    ", "f(", "if a:"]),
-    st.sampled_from(["", "\n", ")\n", "\n    return x\n"]),
+    st.sampled_from(["", "x = ", "def f():\n    ", "f(", "if a:", "class A {", "x = f(a)"]),
+    st.sampled_from(["", "\n", ")\n", "\n    return x\n", "\n    total = 2\n    return x\n"]),
+    st.sampled_from(["a.py", "a.js", "a.txt"]),
+    st.booleans(),
+    st.sampled_from(["stop", "length"]),
+    st.integers(2, 7),
 )
-def test_the_result_is_a_start_of_the_text_and_early_stopping_loses_nothing(lines, prefix, suffix):
+@settings(max_examples=150)
+def test_token_by_token_gives_the_same_as_at_once(
+    lines, prefix, suffix, path, left_to_right, finish, step
+):
     text = "\n".join(lines)
-    trimmer = Trimmer(prefix, suffix)
-    kept = trimmer.trim(text).text
-    assert text.startswith(kept)
-    for size in range(len(text) + 1):
-        if trimmer.finished(text[:size]):
-            early = trimmer.trim(text[:size]).text
-            assert early == kept or early.rstrip() == kept.rstrip()
+
+    def trimmer():
+        return Trimmer(prefix, suffix, path=path, left_to_right=left_to_right)
+
+    kept = trimmer().trim(text, finish)
+    assert text.startswith(kept.text)
+    streaming = trimmer()
+    for size in range(0, len(text) + 1, step):
+        if streaming.finished(text[:size]):
+            assert streaming.trim(text[:size], "trimmed") == kept
             break
+    assert streaming.trim(text, finish) == kept
+
+
+@given(LINES, st.sampled_from(["", "def f():\n    "]), st.sampled_from(["\n", "\n    return x\n"]))
+def test_what_was_trimmed_needs_no_trimming(lines, prefix, suffix):
+    trimmer = Trimmer(prefix, suffix, path="a.py")
+    once = trimmer.trim("\n".join(lines)).text
+    assert trimmer.trim(once).text == once

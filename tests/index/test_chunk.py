@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sysconfig
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.index.chunk import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob
+from git_copilot.index.chunk import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob, parse
 
 PYTHON = b'''"""Module."""
 import os
@@ -42,7 +45,7 @@ def test_every_definition_is_a_symbol_with_its_line():
         ("volume", "function", 13),
         ("helper", "function", 17),
     ]
-    assert symbols[-1].signature == "def helper(a,"
+    assert symbols[-1].signature == "def helper(a, b):"
 
 
 def test_a_small_file_is_one_chunk():
@@ -120,3 +123,89 @@ def test_chunks_cover_every_line_with_text_once_and_in_order(lines, newline, lan
     assert covered == sorted(set(covered))
     for number, line in enumerate(data.split(b"\n"), 1):
         assert not line.strip() or number in covered
+
+
+NESTED = b'''"""Module."""
+
+
+class Outer(Base,
+            metaclass=Meta):
+    """What it is.
+
+    And more."""
+''' + b"".join(
+    b'''
+    # says %d
+    @deco
+    def m%d(self, a,
+            b=1):
+        r"""Doc of m%d."""
+        return a * b + 1_000_000_000_000_000_000
+'''
+    % (i, i, i)
+    for i in range(12)
+)
+
+
+def test_what_stands_in_a_class_carries_its_header():
+    first, *rest = chunk_blob(NESTED, "python")
+    assert first.scope == "" and rest
+    assert {chunk.scope for chunk in rest} == {"class Outer(Base, metaclass=Meta):"}
+    body = b"class A:\n    def long(self):\n" + b"        step_number = compute(1)\n" * 90
+    tail = {c.scope for c in chunk_blob(body, "python")[1:]}
+    assert tail == {"class A:\ndef long(self):"}
+
+
+def test_a_symbol_has_all_parameters_its_scope_and_the_first_line_of_its_docstring():
+    outer, *methods = [s for c in chunk_blob(NESTED, "python") for s in c.symbols]
+    assert (outer.signature, outer.doc, outer.scope) == (
+        "class Outer(Base, metaclass=Meta):", "What it is.", "",
+    )  # fmt: skip
+    assert [(m.name, m.signature, m.scope, m.doc) for m in methods] == [
+        (f"m{i}", f"def m{i}(self, a, b=1):", "Outer", f"Doc of m{i}.") for i in range(12)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "wanted"),
+    [
+        ("go", b"package p\n// Do does.\n// More.\nfunc Do(x int,\n y int) int { return x }\n",
+         ("func Do(x int, y int) int", "Do does.")),
+        ("javascript", b"/** Runs.\n * On. */\nfunction go(x) { return x }\n",
+         ("function go(x)", "Runs.")),
+        ("rust", b"/// Adds.\nfn add(a: i32) -> i32 { a }\n", ("fn add(a: i32) -> i32", "Adds.")),
+        ("c", b"/* adds */\nstatic int f(int a)\n{\n  return a;\n}\n",
+         ("static int f(int a)", "adds")),
+        ("python", b"# above\n@deco\ndef f(): return 1\n", ("def f():", "above")),
+        ("python", b"x = 1  # not of f\n\n\ndef f():\n    return 1\n", ("def f():", "")),
+    ],
+)  # fmt: skip
+def test_headers_and_comments_of_other_languages(language, source, wanted):
+    (symbol,) = [s for c in chunk_blob(source, language) for s in c.symbols]
+    assert (symbol.signature, symbol.doc) == wanted
+
+
+def test_a_hidden_line_is_in_no_header_and_no_docstring():
+    hidden = frozenset({NESTED.split(b"\n").index(b"            metaclass=Meta):") + 1})
+    chunks = chunk_blob(NESTED, "python", hidden)
+    assert not any("Meta" in c.scope + c.text for c in chunks)
+    assert "Outer" not in {s.name for c in chunks for s in c.symbols}
+    docs = [s.doc for c in chunk_blob(NESTED, "python", frozenset({6})) for s in c.symbols]
+    assert docs[0] == "And more."
+
+
+def test_no_statement_that_fits_is_cut():
+    """Python's own library: a boundary lies within a statement only if that is too large."""
+    kinds = ("expression_statement", "return_statement", "assert_statement", "raise_statement",
+             "import_from_statement", "delete_statement")  # fmt: skip
+    for name in ("argparse", "textwrap", "dataclasses", "tarfile", "inspect", "typing"):
+        data = (Path(sysconfig.get_paths()["stdlib"]) / f"{name}.py").read_bytes()
+        starts = {c.start_line for c in chunk_blob(data, "python")}
+        pending = [parse(data, "python")]
+        while pending:
+            node = pending.pop()
+            pending.extend(node.children)
+            first, last = node.start_point.row + 1, node.end_point.row + 1
+            small = last - first < MAX_CHUNK_LINES and node.end_byte - node.start_byte < 900
+            if node.type in kinds and small:
+                assert starts.isdisjoint(range(first + 1, last + 1)), (name, first, last)

@@ -94,14 +94,14 @@ def test_a_folder_goes_from_index_and_corpus(known):
     assert known.paths() == ["keep.py"]
     assert {path for path, _ in known.holes()} == {"keep.py"}
     searcher = Searcher(known.db, "", None)
-    assert searcher.definitions(Query("", names=("zebrafinch_4",))) == []
-    assert {h.path for h in searcher.lexical(Query("zebrafinch_4"))} == {"keep.py"}
+    (hit,) = searcher.search(Query("zebrafinch_4", names=("zebrafinch_4",)), 5, None)
+    assert (hit.path, hit.sources) == ("keep.py", ("lexical",))
 
 
 def test_a_blob_that_another_path_shows_stays(known):
     removed = known.forget(PATH, "old/twin.py")
     assert (removed.files, removed.chunks, removed.vectors) == (1, 0, 0)
-    (hit,) = Searcher(known.db, "", None).definitions(Query("", names=("zebrafinch_1",)))
+    (hit,) = Searcher(known.db, "", None).search(Query("", names=("zebrafinch_1",)), 5, None)
     assert hit.path == "keep.py"
     assert known.db.scalar("SELECT count(*) FROM vectors") > 0
 

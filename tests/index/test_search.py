@@ -6,40 +6,56 @@ import pytest
 from fakes import HashingEmbedder
 
 from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.fuse import distinct, fuse, path_closeness
+from git_copilot.index.fuse import Sieve, Spot, fuse
 from git_copilot.index.git import GitRepository
+from git_copilot.index.overlay import Overlay, loose_file
+from git_copilot.index.priors import module_name
 from git_copilot.index.search import Query, Searcher
 from git_copilot.index.sync import sync
-from git_copilot.index.terms import fts_query, query_terms, split_identifier, terms
-from git_copilot.index.types import Hit
+from git_copilot.index.terms import split_identifier, terms, words_near
 from git_copilot.index.vectors import VectorIndex
+
+FILES = {
+    "src/users.py": "def load_user_profile(user_id):\n    return database.fetch(user_id)\n",
+    "src/mail.py": "def send_mail(address, body):\n    smtp.deliver(address, body)\n",
+    "web/users.js": "function loadUserProfile(id) { return fetch(id) }\n",
+    "docs/guide.md": "How to load a user profile from the database.\n",
+}
 
 
 @pytest.fixture
-def searcher(repo, tmp_path):
-    repo.commit(
-        {
-            "src/users.py": "def load_user_profile(user_id):\n    return database.fetch(user_id)\n",
-            "src/mail.py": "def send_mail(address, body):\n    smtp.deliver(address, body)\n",
-            "web/users.js": "function loadUserProfile(id) { return fetch(id) }\n",
-            "docs/guide.md": "How to load a user profile from the database.\n",
-        }
-    )
+def indexed(repo, tmp_path):
+    """A function that commits files and gives a search of the whole tree, with its embedder."""
     embedder = HashingEmbedder()
     db = Database(tmp_path / DATABASE_NAME, create=True)
-    sync(GitRepository.discover(repo.path), db, embedder)
-    vectors = VectorIndex.load(db, tmp_path, embedder.name, embedder.dimensions)
-    yield Searcher(db, "", vectors), embedder
+
+    def make(files):
+        repo.commit(files)
+        sync(GitRepository.discover(repo.path), db, embedder)
+        vectors = VectorIndex.load(db, tmp_path, embedder.name, embedder.dimensions)
+        return Searcher(db, "", vectors), embedder
+
+    yield make
     db.close()
+
+
+@pytest.fixture
+def searcher(indexed):
+    return indexed(FILES)
 
 
 def paths(hits):
     return [h.path for h in hits]
 
 
+def found(find, source, query, embedder=None, overlay=None):
+    """The paths that one source finds."""
+    return [spot.path for spot in find.find(query, embedder, overlay or Overlay())[source]]
+
+
 def test_split_words_find_compound_identifiers(searcher):
     find, _ = searcher
-    assert set(paths(find.lexical(Query("user profile")))) == {
+    assert set(found(find, "lexical", Query("user profile"))) == {
         "src/users.py", "web/users.js", "docs/guide.md",
     }  # fmt: skip
 
@@ -49,7 +65,14 @@ def test_language_and_exclusion(searcher):
     query = Query("load user profile", names=("load_user_profile",), language="python")
     assert paths(find.search(query, 5, embedder))[0] == "src/users.py"
     gone = Query("load user profile", language="python", exclude="src/users.py")
-    assert "src/users.py" not in paths(find.search(gone, 5, embedder))
+    assert set(paths(find.search(gone, 5, embedder))) <= {"src/mail.py"}
+
+
+def test_a_language_finds_those_it_can_use(indexed):
+    find, _ = indexed({"a.h": "int fetch_row(int);\n", "b.cpp": "int n = fetch_row(1);\n"})
+    query = Query("fetch_row", language="cpp")
+    assert set(found(find, "lexical", query)) == {"a.h", "b.cpp"}
+    assert found(find, "lexical", Query("fetch_row", language="python")) == []
 
 
 def test_a_defined_name_is_found_by_definition(searcher):
@@ -67,7 +90,7 @@ def test_every_source_is_named(searcher):
 
 def test_nothing_but_punctuation_finds_nothing_by_words(searcher):
     find, _ = searcher
-    assert find.lexical(Query("(){};;")) == []
+    assert found(find, "lexical", Query("(){};;")) == []
     assert find.search(Query(""), 3, None) == []
 
 
@@ -80,47 +103,127 @@ def test_query_syntax_is_never_interpreted(searcher, text):
 def test_split_identifier():
     assert split_identifier("HTTPServer_name2") == ["http", "server", "name", "2"]
     assert terms("return loadUserProfile") == ["loaduserprofile", "load", "user", "profile"]
-    assert fts_query(query_terms("foo foo bar")) == '"foo" OR "bar"'
 
 
-def hit(chunk_id, path, line=1, text="x"):
-    return Hit(chunk_id, path, "0" * 40, line, line + 1, text, 0.0, ())
+def test_words_weigh_more_the_nearer_they_are():
+    weights = words_near(["far = 1", *[""] * 9, "near = here"], ["behind"])
+    assert weights["near"] == weights["here"] == 1
+    assert weights["far"] < weights["behind"] < 1
+
+
+def test_what_stands_at_the_cursor_outweighs_what_stands_above(indexed):
+    find, _ = indexed({"one.py": "def f():\n    alpha()\n", "two.py": "def g():\n    gamma()\n"})
+    for above, at, best in (("alpha", "gamma", "two.py"), ("gamma", "alpha", "one.py")):
+        query = Query("", words=words_near([f"{above}()", *[""] * 9, f"{at}()"], []))
+        assert found(find, "lexical", query)[0] == best
+
+
+def test_a_word_that_is_rare_here_ranks_first(indexed):
+    """Rarity is that in the view: what other trees hold changes nothing."""
+    common = {f"m{i}.py": f"def common():\n    return {i}\n" for i in range(5)}
+    find, _ = indexed({**common, "rare.py": "def rare():\n    return 1\n"})
+    assert found(find, "lexical", Query("rare common"))[0] == "rare.py"
+
+
+def spot(path, ordinal=0, chunk_id=1):
+    return Spot(path, ordinal, chunk_id)
 
 
 def test_fusion_prefers_what_two_sources_agree_on():
-    a, b, c = hit(1, "a"), hit(2, "b"), hit(3, "c")
-    ranked = fuse({"lexical": [a, b], "dense": [b, c]})
-    assert paths(ranked)[0] == "b"
-    assert ranked[0].sources == ("lexical", "dense")
+    a, b, c = spot("a"), spot("b"), spot("c")
+    ranked = fuse({"lexical": [a, b], "other": [b, c]})
+    assert ranked[0].spot == b
+    assert ranked[0].sources == ("lexical", "other")
 
 
-def test_ties_are_broken_by_path_and_line_not_by_id():
-    first = fuse({"lexical": [hit(9, "a", 5)], "definition": []})
-    assert paths(fuse({"x": [hit(9, "a")], "y": [hit(1, "b")]})) == ["a", "b"]
-    assert paths(fuse({"x": [hit(1, "a")], "y": [hit(9, "b")]})) == ["a", "b"]
-    assert first[0].start_line == 5
+def test_ties_are_broken_by_place_not_by_id():
+    first, second = spot("a", chunk_id=9), spot("b", chunk_id=1)
+    assert [f.spot for f in fuse({"x": [first], "y": [second]})] == [first, second]
+    assert [f.spot for f in fuse({"x": [second], "y": [first]})] == [first, second]
+    upper, lower = spot("a", 1, 9), spot("a", 2, 1)
+    assert [f.spot for f in fuse({"x": [lower], "y": [upper]})] == [upper, lower]
 
 
-def test_closeness_falls_with_distance():
-    assert path_closeness("a/b/x.py", "a/b/y.py") == 1
-    assert path_closeness("a/b/x.py", "a/c/y.py") > path_closeness("a/b/x.py", "d/e/f/y.py")
+def test_a_package_goes_by_its_folder():
+    names = [module_name(p) for p in ("a/url.py", "a/url/__init__.py", "url/index.d.ts", "x/b")]
+    assert names == ["url", "url", "url", "b"]
 
 
 def test_near_duplicates_are_dropped():
     words = "def load(user): return database.fetch(user, cache)"
-    kept = distinct(
-        [hit(1, "a", text=words), hit(2, "b", text=words), hit(3, "c", text="other")], 5
-    )
-    assert paths(kept) == ["a", "c"]
+    sieve = Sieve()
+    assert [sieve.admits(text) for text in (words, f"{words}\n", "other")] == [True, False, True]
+
+
+def test_text_in_view_is_no_news():
+    lines = ["import os", "def notify(user):", "address = user.address"]
+    sieve = Sieve(frozenset(lines))
+    assert not sieve.admits("def notify(user):\n    address = user.address\n")
+    assert sieve.admits("def send(address):\n    deliver(address)\n")
+    assert not sieve.admits("\n\n")
+
+
+def test_what_is_in_view_makes_room_for_more(indexed):
+    """A copy of what is in view takes no hit away from the rest."""
+    text = "def load(user):\n    return fetch(user)\n"
+    find, _ = indexed({"copy.py": text, "news.py": "def store(user):\n    fetch(user).save()\n"})
+    query = Query("load fetch user", seen=frozenset(x.strip() for x in text.split("\n")))
+    assert paths(find.search(query, 1, None)) == ["news.py"]
 
 
 def test_what_is_being_typed_finds_what_it_may_become(searcher):
     find, embedder = searcher
     (best, *_) = find.search(Query("value", partial="send_"), 3, embedder)
     assert (best.path, best.sources[0]) == ("src/mail.py", "definition")
-    assert find.typed(Query("", partial="se")) == []
+    assert found(find, "typed", Query("", partial="se")) == []
 
 
-def test_an_imported_module_is_found_by_its_name(searcher):
-    find, _ = searcher
-    assert paths(find.definitions(Query("", modules=("os", "mail")))) == ["src/mail.py"]
+def test_an_imported_module_comes_first(indexed):
+    text = "def deliver(letter):\n    return letter\n"
+    find, _ = indexed({"post.py": text, "mail.py": f"\n{text}"})
+    for module in ("post", "mail"):
+        query = Query("deliver letter", modules=("os", module))
+        assert found(find, "lexical", query)[0] == f"{module}.py"
+
+
+def test_a_file_that_changes_with_the_cursors_comes_first(indexed):
+    text = "def deliver(letter):\n    return letter\n"
+    find, _ = indexed({"a/x.py": text, "b/x.py": f"\n{text}"})
+    for path in ("a/x.py", "b/x.py"):
+        query = Query("deliver letter", partners={path: 1.0, "gone.py": 0.5})
+        assert found(find, "lexical", query)[0] == path
+
+
+def test_a_blob_under_two_paths_is_one_hit(indexed):
+    text = "def deliver(letter):\n    return letter\n"
+    find, embedder = indexed({"b.py": text, "a.py": text, "c.py": "other = 1\n"})
+    hits = find.search(Query("deliver letter", names=("deliver",)), 5, embedder)
+    assert [p for p in paths(hits) if p != "c.py"] == ["a.py"]
+    hidden = Query("deliver letter", names=("deliver",), exclude="a.py")
+    assert [p for p in paths(find.search(hidden, 5, embedder)) if p != "c.py"] == ["b.py"]
+
+
+def test_an_unsaved_file_hides_what_is_committed(searcher):
+    find, embedder = searcher
+    text = b"def send_letter(address):\n    pigeon.deliver(address)\n"
+    overlay = Overlay({"src/mail.py": loose_file("src/mail.py", text), "web/users.js": None})
+    hits = find.search(
+        Query("deliver address pigeon", names=("send_letter", "send_mail")), 9, embedder, overlay
+    )
+    assert hits[0].path == "src/mail.py" and hits[0].text.encode() == text
+    assert hits[0].sources == ("definition", "lexical")
+    assert not any("send_mail" in h.text or h.path == "web/users.js" for h in hits)
+    typed = found(find, "typed", Query("", partial="send_"), overlay=overlay)
+    assert typed == ["src/mail.py"]
+    # Laid over it, not written into it.
+    assert "send_mail" in find.search(Query("send_mail"), 1, None)[0].text
+
+
+def test_the_same_text_ranks_alike_committed_or_not(indexed):
+    new = {f"n{i}.py": f"def fetch_{i}(row):\n    return row.fetch({i})\n" for i in range(4)}
+    query = Query("fetch row", names=("fetch_2",), partners={"n1.py": 1.0})
+    find, _ = indexed({"a.py": "def fetch(row):\n    return row\n", **new})
+    before = find.search(query, 5, None)
+    overlay = Overlay({path: loose_file(path, text.encode()) for path, text in new.items()})
+    after = find.search(query, 5, None, overlay)
+    assert [(h.path, h.blob, h.text) for h in after] == [(h.path, h.blob, h.text) for h in before]

@@ -1,0 +1,84 @@
+"""What generating text takes and gives, for every engine. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from git_copilot.assistant.prompt import Tokenizer
+
+REPLACEMENT = "\ufffd"  # what an unfinished UTF-8 character decodes to
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Greedy at ``temperature`` 0, else nucleus sampling with a fixed ``seed``.
+
+    ``time_limit_ms`` bounds the whole of reading the prompt and writing (0: no bound).
+    """
+
+    max_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 0.95
+    seed: int = 0
+    time_limit_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Generated text and what it took; times are in milliseconds.
+
+    ``finish`` is ``"stop"`` (the model ended), ``"trimmed"`` (the caller had enough) or
+    ``"length"`` (the tokens or the time ran out, or the caller cancelled). ``drafted`` tokens were
+    guessed by prompt look-up, and ``accepted`` of them were right. ``ids`` are what was written,
+    the lead's included, where the engine knows them.
+    """
+
+    text: str
+    finish: str
+    tokens: int
+    cached_tokens: int
+    prefill_ms: float
+    decode_ms: float
+    drafted: int = 0
+    accepted: int = 0
+    ids: tuple[int, ...] = ()
+
+
+class Generator(Protocol):
+    """A model that continues prompts: in this process (engine.py) or on a server."""
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def prefill_rate(self) -> float | None:
+        """Tokens of a new prompt that it reads in a second, as measured; ``None``: unknown."""
+
+    def generate(
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        *,
+        lead: str = "",
+        draft: Sequence[int] = (),
+        enough: Callable[[str], bool] = lambda text: False,
+        cancelled: Callable[[], bool] = lambda: False,
+        on_text: Callable[[str], None] = lambda text: None,
+    ) -> Generation:
+        """Continue ``prompt`` until the model ends, ``enough`` says so, or tokens or time run out.
+
+        Called again with the same prompt it reads nothing again, so that several candidates
+        cost one prefill.
+
+        :param lead: text with which the generated text must begin (the prompt was cut short by
+            the tokens that write it: token healing). It is in no text that the caller sees, its
+            tokens count.
+        :param draft: ids in which to look up guesses of what comes next; the prompt when empty.
+            What is written does not depend on it.
+        :param enough: gets the text so far after every token.
+        :param cancelled: asked before every token and every part of the prompt; a true answer
+            ends with what there is.
+        :param on_text: gets the text so far whenever it grew, in whole characters.
+        """

@@ -1,0 +1,103 @@
+"""What was asked for, and the place in a repository that it names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.location import (
+    Document,
+    Location,
+    check_text,
+    cut_document,
+    parse_location,
+    read_file,
+)
+from git_copilot.assistant.models import canonical
+from git_copilot.index.errors import GitError, LocationError
+from git_copilot.index.git import GitRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. ``adapter`` is an id, ``"none"``, or ``None`` for the current one."""
+
+    location: str
+    cwd: Path
+    text: bytes | None = None
+    max_tokens: int | None = None
+    retrieval: bool = True
+    adapter: str | None = None
+    model: str | None = None
+    at: str | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A location resolved in its repository: the file's path there and the text at the cursor.
+
+    ``data`` are the bytes that were read, to notice later that the file changed.
+    """
+
+    repo: GitRepository
+    location: Location
+    file: Path
+    path: str
+    data: bytes
+    document: Document
+
+
+def find_place(request: Request) -> Place:
+    """Resolve the location and read the text, without loading anything.
+
+    :raises LocationError: the file or the position does not exist.
+    :raises NotARepository: the file lies in no repository.
+    """
+    location = parse_location(request.location)
+    file = request.cwd / location.file
+    if request.text is None and request.at is None and not file.exists():
+        raise LocationError(f"{location.file} does not exist", "check the name, or use --stdin")
+    parent = file.parent.resolve()
+    known = next(p for p in (parent, *parent.parents) if p.is_dir())
+    if known != parent and request.at is None:
+        raise LocationError(f"{parent} does not exist", "check the name")
+    repo = GitRepository.discover(known)  # an older commit may have folders that are gone
+    if repo.root is None:
+        raise GitError(
+            f"{repo.name} is a bare repository, it has no files to complete",
+            "run the command in a clone or a worktree of it",
+        )
+    path = os.path.relpath(parent / file.name, repo.root)
+    if path.startswith(".." + os.sep):
+        raise LocationError(f"{location.file} is outside {repo.root}", "name a file in it")
+    path = path.replace(os.sep, "/")
+    if request.text is not None:
+        data = request.text
+    elif request.at is not None:
+        data = _read_at(repo, request.at, path)
+    else:
+        data = read_file(file)
+    return Place(repo, location, file, path, data, cut_document(data, location))
+
+
+def _read_at(repo: GitRepository, commit: str, path: str) -> bytes:
+    """A text file as it was in a commit."""
+    tree = repo.resolve(f"{commit}^{{tree}}")
+    if tree is None:
+        raise GitError(f"{commit!r} names no commit here", "`git log` shows those there are")
+    entry = repo.entry(tree, path)
+    if entry is None or not entry.mode.startswith("100"):
+        raise LocationError(f"{path} is no file in {commit}", "name a file of that commit")
+    data = repo.read_blob(entry.oid)
+    check_text(data, path)
+    return data
+
+
+def model_name(request: Request, place: Place, settings: Settings) -> str:
+    """The canonical name of the model that a request wants."""
+    if request.model is not None:
+        return canonical(request.model, request.cwd)
+    return canonical(settings.model, place.repo.root or place.repo.git_dir)

@@ -1,0 +1,96 @@
+"""Keeps the snippets of a prompt in place while one types, so that the cache behind them stays.
+
+Every key changes the query a little, and with it the ranks; a new order of the same snippets says
+nothing new to the model but makes it read everything again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from git_copilot.index.types import Hit
+
+MAX_FILES = 16
+# Headers further out say what file it is, not where in it.
+MAX_HEADERS = 4
+
+
+def scope_of(prefix: str) -> tuple[str, ...]:
+    """What encloses the cursor: the lines before it that are indented less and less, innermost
+    first. Typing on keeps it; leaving the function changes it."""
+    lines = prefix.split("\n")
+    current = lines.pop()
+    depth = _depth(current) if current.strip() else None
+    headers: list[str] = []
+    for line in reversed(lines):
+        if depth == 0 or len(headers) == MAX_HEADERS:
+            break
+        if not line.strip():
+            continue
+        indent = _depth(line)
+        if depth is None:  # on a blank line, the line before says where one is
+            depth = indent + 1 if line.rstrip().endswith((":", "{", "(", "[")) else indent
+        if indent < depth:
+            headers.append(line.strip())
+            depth = indent
+    return tuple(headers)
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def settle(before: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:
+    """The snippets for a prompt in a scope that has not changed, best first.
+
+    They stay as they were before as long as the best one found now is among them. Else it comes
+    first (in the prompt: last, next to the cursor), and the others stay in their order, so that
+    what is read again is short.
+
+    :param before: what the last prompt of this scope was given.
+    :param found: what was found now, best first.
+    """
+    if not found or not before:
+        return list(found)
+    known = {_place(hit) for hit in before}
+    if _place(found[0]) in known:
+        return list(before)
+    return [found[0], *before][: max(len(before), len(found))]
+
+
+def _place(hit: Hit) -> tuple[str, str, int, int]:
+    return hit.path, hit.blob, hit.start_line, hit.end_line
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    scope: tuple[object, ...]
+    hits: tuple[Hit, ...]
+
+
+class SteadyContext:
+    """What the last prompts of some files were given."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[str, _Last] = OrderedDict()
+
+    def settle(
+        self, file: str, prefix: str, state: tuple[object, ...], found: Sequence[Hit]
+    ) -> list[Hit]:
+        """The snippets for a prompt, best first; see :func:`settle`.
+
+        :param file: the file's full path.
+        :param prefix: the text before the cursor.
+        :param state: what the snippets were found in (the index's tree, settings): another state
+            starts anew.
+        """
+        scope = (state, scope_of(prefix))
+        last = self._files.pop(file, None)
+        same = last is not None and last.scope == scope
+        hits = settle(last.hits, found) if last is not None and same else list(found)
+        self._files[file] = _Last(scope, tuple(hits))
+        if len(self._files) > MAX_FILES:
+            self._files.popitem(last=False)
+        return hits

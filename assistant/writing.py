@@ -1,0 +1,93 @@
+"""One text as a model writes it, and what ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from git_copilot.assistant.generation import REPLACEMENT, Sampling
+from git_copilot.assistant.lookup import MAX_GUESS, Lookup
+from git_copilot.assistant.picking import Spellings, pick_among, picker
+from git_copilot.assistant.tokens import TextTokenizer
+
+
+class Writing:
+    """Chooses tokens from logits, one after the other, until the text is finished.
+
+    ``text`` is what the caller may see: without the lead and without half a character. ``finish``
+    is that of :class:`~git_copilot.assistant.generation.Generation`.
+    """
+
+    def __init__(
+        self,
+        tokenizer: TextTokenizer,
+        spellings: Spellings,
+        sampling: Sampling,
+        *,
+        lead: str,
+        enough: Callable[[str], bool],
+        on_text: Callable[[str], None],
+    ) -> None:
+        """See :meth:`git_copilot.assistant.generation.Generator.generate`."""
+        self.ids: list[int] = []
+        self.text, self.finish = "", "length"
+        self.done = sampling.max_tokens <= 0
+        self.drafted = self.accepted = 0
+        self._tokenizer, self._spellings, self._ends = tokenizer, spellings, tokenizer.end_ids
+        self._pick, self._most = picker(sampling), sampling.max_tokens
+        self._lead, self._enough, self._on_text = lead, enough, on_text
+        self._written = ""
+        self._forced: list[int] = []  # the rest of a character that is written byte by byte
+        self._lookup: Lookup | None = None
+
+    def look_up(self, prompt: Sequence[int], draft: Sequence[int]) -> None:
+        """Guess from ``draft``, or from ``prompt`` when that is empty."""
+        self._lookup = Lookup(draft, prompt) if draft else Lookup(prompt)
+
+    def add(self, logits: torch.Tensor) -> bool:
+        """Choose the next token from logits (vocabulary,); false once the text is finished."""
+        token = self._choose(logits)
+        if token in self._ends:
+            self.finish, self.done = "stop", True
+            return False
+        self.ids.append(token)
+        self._written = self._tokenizer.decode(self.ids)
+        self.done = len(self.ids) >= self._most
+        text = self._written[len(self._lead) :]
+        grew = not text.endswith(REPLACEMENT) and len(text) > len(self.text)
+        self.text = text.removesuffix(REPLACEMENT)
+        if grew:
+            self._on_text(text)
+            if self._enough(text):
+                self.finish, self.done = "trimmed", True
+        return not self.done
+
+    def _choose(self, logits: torch.Tensor) -> int:
+        """The next token: the model's choice, of those alone that write the lead while some of it
+        is missing."""
+        if self._forced:
+            return self._forced.pop(0)
+        wanted = self._lead[len(self._written) :]
+        if not wanted:
+            return self._pick(logits)
+        allowed = self._spellings.fit(wanted, len(logits))
+        if len(allowed):
+            return pick_among(self._pick, logits, allowed)
+        first, *self._forced = self._tokenizer.encode(wanted[0])
+        return first
+
+    def guess(self) -> list[int]:
+        """Tokens that may come next, as many as are still of use."""
+        most = min(MAX_GUESS, self._most - len(self.ids) - 1)
+        return self._lookup.guess(most) if self._lookup is not None and most > 0 else []
+
+    def judged(self, guess: Sequence[int], right: int, new: int) -> None:
+        """Note how many tokens of a guess were right, and that ``new`` tokens were written."""
+        if self._lookup is None:
+            return
+        if guess:
+            self.drafted += len(guess)
+            self.accepted += right
+            self._lookup.learn(len(guess), right)
+        self._lookup.extend(self.ids[len(self.ids) - new :])

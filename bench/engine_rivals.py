@@ -1,0 +1,163 @@
+"""Who takes turns in bench/engine.py. Each writes ids behind a prompt, greedily, as many as asked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
+
+import torch
+
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.generation import Sampling
+from git_copilot.assistant.slots import Slots
+from git_copilot.assistant.tokens import TextTokenizer
+
+CHILD = Path(__file__).with_name("llama_child.py")
+
+
+class Written(NamedTuple):
+    """Ids, and the milliseconds until the first and until the last of them."""
+
+    ids: list[int]
+    first: float
+    total: float
+
+
+class Rival(Protocol):
+    name: str
+
+    def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
+        """:param reset: forget all that was read before."""
+
+
+class Endless(TextTokenizer):
+    """Without end tokens, so that all write equally much."""
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        return frozenset()
+
+
+class Ours:
+    def __init__(self, name: str, engine: Engine, *, guess: bool = True) -> None:
+        self.name, self._engine, self._guess = name, engine, guess
+
+    def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
+        engine = self._engine
+        if reset:
+            engine.slots = Slots(engine.backend.new_cache)
+        engine.speculative = self._guess
+        begun = time.perf_counter()
+        found = engine.generate(prompt, Sampling(max_tokens=tokens))
+        total = (time.perf_counter() - begun) * 1000
+        # The first token is chosen as soon as the prompt is read.
+        return Written(list(found.ids), found.prefill_ms, total)
+
+
+class Transformers:
+    """`generate()` with its own growing cache, the weights in bf16 or float32."""
+
+    def __init__(self, name: str, model: Any) -> None:
+        self.name, self._model = name, model
+        self._cache: Any = None
+        self._read: list[int] = []
+
+    @torch.inference_mode()
+    def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
+        from transformers import DynamicCache
+
+        known = 0 if reset else shared(self._read, prompt[:-1])
+        if known:
+            self._cache.crop(known - self._cache.get_seq_length())
+        else:
+            self._cache = DynamicCache()
+        moments: list[float] = []
+        begun = time.perf_counter()
+        found = self._model.generate(
+            torch.tensor([prompt]),
+            past_key_values=self._cache,
+            max_new_tokens=tokens,
+            do_sample=False,
+            eos_token_id=None,
+            pad_token_id=0,
+            logits_processor=[_Clock(moments)],
+        )[0].tolist()
+        total = (time.perf_counter() - begun) * 1000
+        self._read = found[: self._cache.get_seq_length()]
+        return Written(found[len(prompt) :], (moments[0] - begun) * 1000, total)
+
+
+class _Clock:
+    """Notes when each token's logits are there."""
+
+    def __init__(self, moments: list[float]) -> None:
+        self._moments = moments
+
+    def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self._moments.append(time.perf_counter())
+        return scores
+
+
+class Llama:
+    """llama.cpp in a process of its own; see llama_child.py."""
+
+    FORMS = ("Q4_1", "F16")
+
+    def __init__(self, python: Path, gguf: Path, threads: int, folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [str(python), str(CHILD), str(gguf), str(threads), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.version = str(self._answer()["version"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.communicate()
+
+    def rivals(self) -> list[Rival]:
+        return [_LlamaForm(self, form) for form in self.FORMS]
+
+    def ask(self, **request: object) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit("llama-cpp-python did not answer; try llama_child.py by hand")
+        return dict(json.loads(line))
+
+
+class _LlamaForm:
+    def __init__(self, llama: Llama, form: str) -> None:
+        self.name, self._llama, self._form = f"llama.cpp {form}", llama, form
+
+    def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
+        found = self._llama.ask(form=self._form, prompt=prompt, tokens=tokens, reset=reset)
+        return Written(found["ids"], found["first"] * 1000, found["total"] * 1000)
+
+
+def shared(ours: list[int], theirs: list[int]) -> int:
+    count = 0
+    for a, b in zip(ours, theirs, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

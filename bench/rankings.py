@@ -1,0 +1,97 @@
+"""The arms of bench/retrieval.py: rankings of snippets for one hole, and their comparison.
+
+Each source alone (``dense`` for every embedder); fused with every embedder and with none; fused
+with the first embedder but without one source or prior.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gold import COUNTS, Need
+
+from git_copilot.assistant.context import cursor_query
+from git_copilot.assistant.dataset import Cut
+from git_copilot.assistant.metrics import Score, compare
+from git_copilot.index.fuse import DEFAULT_RECIPE, Recipe
+from git_copilot.index.search import Searcher
+from git_copilot.index.types import Embedder, Hit
+
+DENSE = "dense"
+PRIORS = ("import_prior", "partner_prior")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One hole, the names that it needs, the figures and the snippets of each arm (best first),
+    and how long one search took."""
+
+    cut: Cut
+    needs: list[Need]
+    figures: dict[str, dict[str, float]]
+    ranked: dict[str, list[Hit]]
+    seconds: float
+
+
+def rankings(
+    cut: Cut,
+    searchers: Sequence[tuple[Searcher, Embedder | None]],
+    partners: Mapping[str, float],
+    dense_weights: Sequence[float] = (),
+) -> tuple[dict[str, list[Hit]], float]:
+    """The snippets of every arm, best first, and the seconds that the first searcher took.
+
+    :param searchers: one for each embedder, all of the same view.
+    :param partners: the files that changed with the hole's before its commit.
+    :param dense_weights: other weights to try for what the embedders find.
+    """
+    query = cursor_query(cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners)
+    searcher, embedder = searchers[0]
+    count = max(COUNTS)
+    begun = time.perf_counter()
+    searcher.search(query, count, embedder)
+    seconds = time.perf_counter() - begun
+    lists = {e.name if e else "none": s.find(query, e) for s, e in searchers}
+    first = next(iter(lists.values()))
+    rest = {**first, DENSE: []}
+    plain = Recipe(import_prior=0, partner_prior=0)
+    words = searcher.find(query, None, recipe=plain)["lexical"]
+    alone = {"lexical": words, **{s: first[s] for s in first if s not in (DENSE, "lexical")}}
+    alone |= {f"dense {name}": found[DENSE] for name, found in lists.items() if found[DENSE]}
+    ranked = {arm: searcher.best({arm: spots}, query, count) for arm, spots in alone.items()}
+    for name, found in {**lists, "none": rest}.items():
+        ranked[f"fused {name}"] = searcher.best(found, query, count)
+        for weight in dense_weights if found[DENSE] else ():
+            recipe = replace(DEFAULT_RECIPE, weights={**DEFAULT_RECIPE.weights, DENSE: weight})
+            arm = f"  {name}, dense x {weight:g}"
+            ranked[arm] = searcher.best(found, query, count, recipe=recipe)
+    for source in rest:
+        if source != DENSE:
+            ranked[f"  without {source}"] = searcher.best({**first, source: []}, query, count)
+    for prior in PRIORS:
+        recipe = replace(DEFAULT_RECIPE, **{prior: 0.0})
+        without = {**searcher.find(query, None, recipe=recipe), DENSE: first[DENSE]}
+        ranked[f"  without {prior}"] = searcher.best(without, query, count, recipe=recipe)
+    return ranked, seconds
+
+
+def mean(rows: Sequence[Row], arm: str, key: str) -> float:
+    """The mean of a figure over the holes that have it; 0 where none has."""
+    values = [row.figures[arm][key] for row in rows if key in row.figures[arm]]
+    return round(sum(values) / len(values), 4) if values else 0.0
+
+
+def difference(
+    rows: Sequence[Row], arm: str, reference: str, key: str
+) -> tuple[float, float, float] | None:
+    """How many points the reference is better by, with a 95% interval from resampled commits."""
+    if arm == reference:
+        return None
+    arms = [
+        [Score(r.cut.hole.commit, 100 * r.figures[name][key], 0, 0, 0, 1) for r in rows]
+        for name in (arm, reference)
+    ]
+    found = compare(*arms).em
+    return round(found.value, 2), round(found.low, 2), round(found.high, 2)

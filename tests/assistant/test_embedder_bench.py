@@ -1,0 +1,132 @@
+"""bench/embedder: pairs ask for what other files define, training learns, the result loads."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from git_copilot.index.embed import load_embedder
+from git_copilot.index.git import GitRepository
+
+BENCH = Path(__file__).resolve().parent.parent.parent / "bench" / "embedder"
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(BENCH))
+    contrast, pairs = (importlib.import_module(name) for name in ("contrast", "pairs"))
+
+FACTS = {"cursors": 400, "use_share": 0.25, "described_share": 0.1}
+TOPICS = ("invoice", "harbour", "glacier", "violin", "orchard", "turbine", "parliament", "saddle")
+SETTINGS = contrast.Contrast(epochs=4, batch=64, learning_rate=0.05)
+
+
+def module(topic):
+    return (
+        f"class {topic.title()}Store:\n"
+        f'    """Keeps every {topic} that was ever seen around here."""\n\n'
+        f"    def find_{topic}(self, {topic}_name):\n"
+        f"        return self.{topic}_rows[{topic}_name]\n"
+    )
+
+
+def caller(topic):
+    lines = [f'"""Reports on the {topic}."""', f"from {topic} import *", ""]
+    lines += [f"def report_{topic}_{i}(store, {topic}_name):" for i in range(1)]
+    lines += [f"    heading = '{topic} {i}'" for i in range(24)]
+    lines += [f"    return store.find_{topic}({topic}_name)", ""]
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def known(repo):
+    files = {f"{t}.py": module(t) for t in TOPICS} | {f"report_{t}.py": caller(t) for t in TOPICS}
+    repo.commit(files)
+    return GitRepository.discover(repo.path)
+
+
+@pytest.fixture
+def found(known):
+    return pairs.read_pairs(known, "here", pairs.commits_of(known, "HEAD", 2), FACTS, "seed")
+
+
+def test_a_pair_asks_for_a_name_that_it_does_not_show(found):
+    asked = [p for p in found if "find_" in p.text and "Keeps every" in p.text]
+    assert len(asked) >= len(TOPICS)
+    for pair in asked:
+        topic = next(t for t in TOPICS if f"find_{t}" in pair.text)
+        assert f"find_{topic}" not in pair.query
+        assert topic in pair.query
+
+
+def test_a_description_is_not_in_the_text_that_it_asks_for(found):
+    described = [p for p in found if p.query.startswith("Keeps every")]
+    assert described
+    assert all(p.query not in p.text and "Store" in p.text for p in described)
+
+
+def test_pairs_depend_on_the_seed_alone(known, found):
+    commits = pairs.commits_of(known, "HEAD", 2)
+    assert pairs.read_pairs(known, "here", commits, FACTS, "seed") == found
+
+
+@pytest.fixture
+def tokenizer(found):
+    return contrast.train_tokenizer([p.text for p in found], 300)
+
+
+@pytest.fixture
+def tokens(tokenizer, found):
+    counts = contrast.count_tokens(tokenizer, [p.text for p in found])
+    return contrast.first_tokens(tokenizer, counts, 16, None)
+
+
+def equal(one, other):
+    return torch.equal(one.vectors, other.vectors) and torch.equal(
+        one.log_weights, other.log_weights
+    )
+
+
+def test_training_finds_more_and_is_the_same_each_time(found, tokenizer, tokens):
+    losses = []
+    learnt = contrast.train(
+        tokenizer, tokens, found, SETTINGS, on_epoch=lambda e, loss, t: losses.append(loss)
+    )
+    assert losses[-1] < losses[0]
+    before, after = (contrast.recall(tokenizer, t.merged(), found, 1) for t in (tokens, learnt))
+    assert after > before
+    assert equal(learnt, contrast.train(tokenizer, tokens, found, SETTINGS))
+
+
+def test_training_goes_on_after_an_epoch(found, tokenizer, tokens):
+    states = []
+
+    def keep(epoch, loss, tokens):
+        states.append(contrast.Tokens(tokens.vectors.clone(), tokens.log_weights.clone()))
+
+    whole = contrast.train(tokenizer, tokens, found, SETTINGS, on_epoch=keep)
+    assert equal(whole, contrast.train(tokenizer, states[1], found, SETTINGS, begin=2))
+
+
+def test_equal_texts_are_no_wrong_answers():
+    vectors = torch.nn.functional.normalize(torch.tensor([[1.0, 0.2], [0.9, 0.3]]), dim=-1)
+    same = torch.ones(2, 2, dtype=torch.bool)
+    assert contrast.contrast_loss(vectors, vectors, same, 0.05).item() == 0
+    apart = torch.eye(2, dtype=torch.bool)
+    assert contrast.contrast_loss(vectors, vectors, apart, 0.05).item() > 0
+
+
+def test_both_libraries_read_what_was_trained(found, tokenizer, tokens, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    weights = tokens.merged()
+    contrast.save(tokenizer, weights, tmp_path / "made")
+    texts = [p.query for p in found[:5]] + [p.text for p in found[:5]]
+    light = load_embedder("made", tmp_path / "made")
+    assert type(light).__name__ == "StaticEmbedder"
+    full = SentenceTransformer(str(tmp_path / "made"), device="cpu")
+    theirs = np.asarray(full.encode(texts, normalize_embeddings=True), dtype=np.float32)
+    ours = contrast.Texts(tokenizer, texts).embed(weights, range(len(texts))).numpy()
+    assert light.encode(texts) == pytest.approx(theirs, abs=5e-3)
+    assert ours == pytest.approx(theirs, abs=5e-3)

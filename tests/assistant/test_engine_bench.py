@@ -1,0 +1,79 @@
+"""bench/engine.py measures what it says, on a tiny model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import CODE, save_tiny
+
+from git_copilot.assistant.engine import Engine, load_model
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import engine
+    import engine_bounds
+    import engine_rivals
+
+    yield engine, engine_rivals, engine_bounds
+    for name in ("engine", "engine_bounds", "engine_rivals", "about"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def test_rivals_write_the_same_and_take_time(bench, folder):
+    engine, rivals, _ = bench
+    tokenizer = rivals.Endless.load(folder)
+    model = load_model(folder)
+    own = Engine(model, tokenizer, "fp32")
+    found = [
+        rivals.Ours("ours fp32", own),
+        rivals.Ours("ours fp32, plain", own, guess=False),
+        rivals.Transformers("transformers", model.float()),
+    ]
+    source = tokenizer.encode(CODE * 90)
+    figures, equal = engine.compete(found, [source], (40, 90), 2)
+    assert set(figures) == {"40", "90"}
+    for row in figures["90"].values():
+        assert set(row) == {"cold", "warm", "typed", "line", "block", "read", "decode"}
+        assert all(value > 0 for value in row.values() if value != row["warm"])
+        assert row["block"] > row["cold"]
+    assert equal == {"ours fp32, plain = with guesses": "4 of 4"}
+    prompt = source[500:540]
+    texts = [rival.write(prompt, 30, reset=True).ids for rival in found]
+    assert texts[0] == texts[1] == texts[2]
+    assert len(texts[0]) == 30
+    assert engine.equal_in_float32(folder, tokenizer, source) == {
+        "ours fp32 = transformers fp32": "4 of 4"
+    }
+
+
+def test_the_profile_and_the_bounds_are_of_this_model(bench, folder):
+    _, _, bounds = bench
+    model = load_model(folder)
+    own = Engine(model, bench[1].Endless.load(folder), "fp32")
+    found = bounds.profile(own.backend, [i % 300 for i in range(1024)])
+    assert set(found) == {"256 tokens", "1 tokens", "8 tokens"}
+    assert all(part["ms"] > 0 for part in found.values())
+    limits = bounds.bounds(model, 0.05)
+    assert limits["decode_int8"] == pytest.approx(2 * limits["decode_bf16"], rel=0.01)
+    json.dumps({**found, **limits})
+
+
+def test_typing_waits_once_for_the_prompt(bench, folder, monkeypatch):
+    engine, rivals, _ = bench
+    monkeypatch.setattr(engine, "KEYS", 3)
+    own = Engine(load_model(folder), rivals.Endless.load(folder), "fp32")
+    found = engine.typing(own, folder)
+    assert found["keys"] == 3
+    assert found["p90"] >= found["p50"] > 0

@@ -1,0 +1,182 @@
+"""Our own forward computes what transformers' does; int8 is exact where that is promised."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GPTBigCodeConfig,
+    LlamaConfig,
+    Qwen2Config,
+    Starcoder2Config,
+)
+
+from git_copilot.assistant.decoder import GROWTH, Decoder, KeyValues, supports
+from git_copilot.assistant.linear import NARROW, Int8Linear, int8_is_exact
+
+needs_int8 = pytest.mark.skipif(not int8_is_exact(), reason="no int8 instructions here")
+
+SIZES = {
+    "vocab_size": 97,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,
+    "initializer_range": 0.2,
+    "bos_token_id": None,
+    "eos_token_id": 0,
+}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 10000.0,
+    "factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
+DYNAMIC = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}
+
+OURS = {
+    "llama": LlamaConfig(**SIZES),
+    "llama, every head its keys": LlamaConfig(**{**SIZES, "num_key_value_heads": 6}),
+    "llama, one key head": LlamaConfig(**{**SIZES, "num_key_value_heads": 1}),
+    "llama, tied": LlamaConfig(**SIZES, tie_word_embeddings=True),
+    "llama, wide heads": LlamaConfig(**SIZES, head_dim=20),
+    "llama, biases": LlamaConfig(**SIZES, attention_bias=True, mlp_bias=True),
+    "llama, rope linear": LlamaConfig(**SIZES, rope_parameters=LINEAR),
+    "llama, rope llama3": LlamaConfig(**SIZES, rope_parameters=LLAMA3),
+    "llama, rope yarn": LlamaConfig(**SIZES, rope_parameters=YARN),
+    "qwen2": Qwen2Config(**SIZES),
+    "qwen2, tied": Qwen2Config(**SIZES, tie_word_embeddings=True),
+}
+NOT_OURS = {
+    "starcoder2": Starcoder2Config(**SIZES),
+    "santacoder": GPTBigCodeConfig(vocab_size=97, n_embd=48, n_layer=2, n_head=4),
+    "llama, another activation": LlamaConfig(**SIZES, hidden_act="gelu"),
+    "llama, rope that grows": LlamaConfig(**SIZES, rope_parameters=DYNAMIC),
+    "qwen2, sliding": Qwen2Config(**SIZES, use_sliding_window=True, max_window_layers=1),
+}
+
+
+def make(config, dtype=torch.float32):
+    torch.manual_seed(7)
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+    for name, tensor in model.named_parameters():
+        if "norm" in name or "bias" in name:  # else ones and zeros, which prove little
+            tensor.data += 0.1 * torch.randn_like(tensor)
+    return model
+
+
+def tokens(count, vocabulary=97):
+    generator = torch.Generator().manual_seed(3)
+    return torch.randint(1, vocabulary, (count,), generator=generator).tolist()
+
+
+@pytest.mark.parametrize("config", OURS.values(), ids=OURS)
+@torch.inference_mode()
+def test_the_forward_is_that_of_transformers(config):
+    model = make(config)
+    assert supports(model)
+    ids = tokens(150)
+    wanted = model(torch.tensor([ids])).logits[0]
+    decoder = Decoder(model, "fp32")
+    cache = decoder.new_cache()
+    # One row, few and many rows, with and without what was read before.
+    parts = (64, 1, 1, 5, NARROW, 40, 7)
+    assert sum(parts) == len(ids)
+    found, start = [], 0
+    for part in parts:
+        found.append(decoder.run(cache, ids[start : start + part], part))
+        start += part
+    torch.testing.assert_close(torch.cat(found), wanted, rtol=1e-4, atol=2e-4)
+    assert torch.equal(torch.cat(found).argmax(-1), wanted.argmax(-1))
+
+
+@pytest.mark.parametrize("config", NOT_OURS.values(), ids=NOT_OURS)
+def test_what_is_computed_otherwise_is_left_to_transformers(config):
+    assert not supports(make(config))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("int8", marks=needs_int8)])
+@torch.inference_mode()
+def test_several_rows_say_what_they_say_one_by_one(precision):
+    decoder = Decoder(make(OURS["llama"], torch.bfloat16), precision)
+    ids = tokens(220)
+    for start in range(60, 200, 10):
+        single, joint = decoder.new_cache(), decoder.new_cache()
+        for cache in (single, joint):
+            decoder.run(cache, ids[:start], 1)
+        one = torch.cat([decoder.run(single, [i], 1) for i in ids[start : start + 9]])
+        several = decoder.run(joint, ids[start : start + 9], 9)
+        assert torch.equal(one.argmax(-1), several.argmax(-1))
+
+
+@needs_int8
+@torch.inference_mode()
+def test_an_int8_row_does_not_depend_on_its_neighbours():
+    torch.manual_seed(0)
+    layer = Int8Linear(torch.randn(130, 70), torch.randn(130))
+    rows = torch.randn(NARROW, 70) * torch.logspace(-3, 3, NARROW)[:, None]
+    together = layer(rows)
+    assert torch.equal(together, torch.cat([layer(row[None]) for row in rows]))
+
+
+@needs_int8
+@torch.inference_mode()
+def test_int8_is_the_product_with_rounded_weights():
+    torch.manual_seed(0)
+    weight, bias = torch.randn(130, 700), torch.randn(130)
+    scale = weight.abs().amax(1, keepdim=True) / 127
+    rounded = ((weight / scale).round() * scale).double()
+    layer = Int8Linear(weight, bias)
+    rows = torch.randn(5, 700)
+    rows[2, 3] = 200.0  # an outlier takes the other values' digits
+    wanted = rows.double() @ rounded.T + bias
+    size = rows.abs().amax(1, keepdim=True).double()
+    assert ((layer(rows) - wanted).abs() / size).max() < 4e-3
+    many = torch.randn(NARROW + 1, 700)
+    wanted = many.double() @ rounded.T + bias
+    assert (layer(many) - wanted).abs().max() < 0.02 * wanted.abs().max()  # in bf16
+    assert torch.equal(layer(torch.zeros(1, 700)), bias[None])
+
+
+@needs_int8
+@torch.inference_mode()
+def test_int8_says_nearly_what_the_weights_say():
+    model = make(OURS["qwen2"], torch.bfloat16)
+    ids = tokens(100)
+    plain, small = Decoder(model, "fp32"), Decoder(model, "int8")
+    wanted = torch.log_softmax(plain.run(plain.new_cache(), ids, len(ids)), -1)
+    found = torch.log_softmax(small.run(small.new_cache(), ids, len(ids)), -1)
+    assert (wanted.exp() * (wanted - found)).sum(-1).mean() < 0.02
+
+
+@torch.inference_mode()
+def test_a_cache_grows_crops_and_copies_without_forgetting():
+    decoder = Decoder(make(OURS["llama"]), "fp32")
+    ids = tokens(GROWTH + 40)
+    whole = decoder.new_cache()
+    wanted = decoder.run(whole, ids, 1)
+    grown = decoder.new_cache()
+    decoder.run(grown, ids[: GROWTH - 3], 1)
+    assert grown.capacity == GROWTH
+    other = grown.copy(200)
+    decoder.run(grown, tokens(9), 1)  # something else, taken back
+    assert grown.capacity == 2 * GROWTH
+    grown.crop(GROWTH - 3)
+    for cache, length in ((grown, GROWTH - 3), (other, 200)):
+        assert cache.length == length
+        found = decoder.run(cache, ids[length:], 1)
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    assert isinstance(other, KeyValues)
+    assert grown.bytes == 2 * 3 * 2 * 8 * 2 * GROWTH * 4  # k and v, layers, heads, size, float32

@@ -1,0 +1,142 @@
+"""Every family of models, from its own classes: found by its tokens, prompted as it was taught."""
+
+from __future__ import annotations
+
+import pytest
+from families import FAMILIES, SENTENCE_PIECE, Family, save_family
+
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.fim import FORMATS
+from git_copilot.assistant.generation import Sampling
+from git_copilot.assistant.healing import heal_prompt
+from git_copilot.assistant.prompt import Budget, build_prompt
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.index.errors import ModelError
+from git_copilot.index.types import Hit
+
+TEXTS = (
+    "", " ", "  x", " + b", "a", "\tb = 1\n", "\n\n  y", "ns_of(x)", "é, ☺ and 漢字 🙂\n",
+    "  \n", "def f(a):\n    return a  # end\n",
+)  # fmt: skip
+PREFIX = "import os\n\n\ndef area(width):\n    total = wid"
+SUFFIX = "\n    return total\n"
+BUDGET = Budget(1000, 400, 200)
+
+
+@pytest.fixture(scope="module", params=FAMILIES, ids=lambda f: f.name)
+def loaded(request, tmp_path_factory):
+    family: Family = request.param
+    folder = save_family(family, tmp_path_factory.mktemp("families"))
+    return family, folder, TextTokenizer.load(folder, family.name)
+
+
+def build(tokenizer, prefix=PREFIX, suffix=SUFFIX, budget=BUDGET):
+    hit = Hit(1, "other.py", "0" * 40, 1, 2, "def helper():\n    return 1\n", 0.5, ("lexical",))
+    return build_prompt(
+        tokenizer, path="m.py", language="python", prefix=prefix, suffix=suffix,
+        snippets=[hit], budget=budget, repository="repo",
+    )  # fmt: skip
+
+
+def test_every_format_has_a_model_here():
+    untested = {f.family for f in FORMATS} - {f.family for f in FAMILIES}
+    assert untested == {"stable-code"}  # StarCoder's tokens without names
+
+
+def test_the_format_is_found_and_can_be_chosen(loaded):
+    family, folder, tokenizer = loaded
+    assert tokenizer.fim.family == family.family
+    assert TextTokenizer.load(folder, family.name, "none").fim is None
+    assert TextTokenizer.load(folder, "any", family.family).fim.family == family.family
+    other = next(f for f in ("santacoder", "seed-coder") if f != family.family)
+    with pytest.raises(ModelError, match="no tokens of"):
+        TextTokenizer.load(folder, family.name, other)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_comes_back_as_it_was(loaded, text):
+    _, _, tokenizer = loaded
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_the_middle_of_a_line_gets_no_space(loaded):
+    _, _, tokenizer = loaded
+    for left, right in (("    x = fo", "o(a)"), ("a", " + b"), ("f(", "  c)"), ("\n", "    d")):
+        assert tokenizer.decode([*tokenizer.encode(left), *tokenizer.encode(right)]) == left + right
+
+
+def test_the_prompt_has_its_parts_in_the_order_that_was_taught(loaded):
+    family, _, tokenizer = loaded
+    form = tokenizer.fim
+    prompt = build(tokenizer)
+    ids = list(prompt.ids)
+    assert prompt.mode == form.order
+    wanted = [form.prefix, form.suffix, form.middle]
+    if form.order == "spm":
+        wanted = [form.suffix, form.prefix, form.middle]
+    controls = [tokenizer.control(name) for name in wanted if name]
+    assert [i for i in ids if i in controls] == controls
+    places = [ids.index(i) for i in controls]
+    parts = {
+        name: tokenizer.decode(ids[place + 1 : end])
+        for name, place, end in zip(
+            [w for w in wanted if w], places, [*places[1:], len(ids)], strict=True
+        )
+    }
+    assert parts[form.suffix] == SUFFIX
+    assert parts[form.prefix].endswith(PREFIX)
+    head = parts[form.prefix].removesuffix(PREFIX)
+    assert ("m.py" in head) == (form.inside or not form.file)
+    assert tokenizer.decode(ids).count("def helper():\n") == 1
+    if family.begin:
+        assert ids[0] == tokenizer.control(family.begin) and ids.count(ids[0]) == 1
+
+
+def test_control_tokens_in_the_users_text_are_text(loaded):
+    family, _, tokenizer = loaded
+    written = "".join(f"{name} {name}\n" for name in family.special)
+    if family.tokenizer in SENTENCE_PIECE:
+        written = written.replace("▁", " ")  # its way to write a space
+    prompt = build(tokenizer, f"# {written}x = ", f"\n# {written}")
+    plain = build(tokenizer)
+    special = [tokenizer.control(name) for name in family.special]
+    assert [i for i in prompt.ids if i in special] == [i for i in plain.ids if i in special]
+    assert tokenizer.decode(tokenizer.encode(written)) == written
+
+
+def test_nothing_behind_the_cursor_is_left_to_right(loaded):
+    _, _, tokenizer = loaded
+    prompt = build(tokenizer, suffix="\n\n")
+    assert prompt.left_to_right and tokenizer.decode(list(prompt.ids)).endswith(PREFIX)
+    ours = {tokenizer.control(n) for n in (tokenizer.fim.prefix, tokenizer.fim.suffix)}
+    assert ours.isdisjoint(prompt.ids)
+
+
+def test_a_small_budget_keeps_controls_and_the_line(loaded):
+    _, _, tokenizer = loaded
+    whole = [i for i in build(tokenizer).ids if i in controls_of(tokenizer)]
+    lines = "".join(f"line_{i} = {i}\n" for i in range(300))
+    prompt = build(tokenizer, lines + PREFIX, SUFFIX + lines, Budget(160, 0, 40))
+    assert len(prompt.ids) <= 160
+    ids = [i for i in prompt.ids if i in controls_of(tokenizer)]
+    # Without snippets there is one file less to head.
+    assert set(ids) == set(whole) and all(ids.count(i) <= whole.count(i) for i in ids)
+    assert PREFIX.rpartition("\n")[2] in tokenizer.decode(list(prompt.ids))
+
+
+def controls_of(tokenizer):
+    return {tokenizer.control(name) for name in tokenizer.fim.controls}
+
+
+def test_the_model_continues_the_prompt(loaded):
+    family, folder, _ = loaded
+    engine = Engine.load(folder, name=family.name)
+    prompt = build(engine.tokenizer)
+    first = engine.generate(prompt.ids, Sampling(max_tokens=6))
+    again = engine.generate(prompt.ids, Sampling(max_tokens=6))
+    assert first.text == again.text and 0 <= first.tokens <= 6
+    healed, lead = heal_prompt(engine.tokenizer, prompt, PREFIX)
+    assert bool(lead) == bool(prompt.open_tokens)
+    if lead:
+        more = engine.generate(healed.ids, Sampling(max_tokens=6), lead=lead)
+        assert isinstance(more.text, str) and more.finish in ("stop", "length")

@@ -1,0 +1,56 @@
+"""Any cursor gets an answer; `bench/fuzz.py` asks at ten thousand places, this at some."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import save_tiny
+
+BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
+PLACES = 120
+
+
+@pytest.fixture(scope="module")
+def fuzz():
+    sys.path.insert(0, str(BENCH))
+    try:
+        yield importlib.import_module("fuzz")
+    finally:
+        sys.path.remove(str(BENCH))
+
+
+@pytest.fixture
+def repository(fuzz, tmp_path):
+    return fuzz.prepare(tmp_path / "repo", save_tiny(tmp_path / "tiny", fim=True))
+
+
+def test_no_place_is_without_an_answer(fuzz, repository):
+    files = fuzz.odd_files()
+    for name in ("trim.py", "endpoint.py"):
+        files[name] = (BENCH.parent / "assistant" / name).read_bytes()
+    found = fuzz.fuzz(repository, files, PLACES, seed=1)
+    assert found.wrong == []
+    assert found.places.total() == PLACES and len(found.places) > 10
+    assert found.empty < PLACES // 2  # else nothing was tried
+
+
+def test_places_are_of_every_class(fuzz):
+    stream = fuzz.places(fuzz.odd_files()["crlf.py"], random.Random(0))
+    seen = {next(stream)[0] for _ in range(400)}
+    assert seen >= {"word", "blank line", "string", "comment", "first", "last", "line end"}
+
+
+def test_what_is_wrong_is_noticed(fuzz, repository):
+    """The checks themselves: an answer with the wrong line ends is not passed over."""
+    from git_copilot.assistant.complete import Answer
+    from git_copilot.assistant.request import Request, find_place
+
+    data = fuzz.odd_files()["crlf.py"]
+    place = find_place(Request("crlf.py:2:3", repository, text=data))
+    fields = {"completion": "a\nb", "completion_tokens": 99}
+    problems = list(fuzz.problems(Answer(fields, {}, place), data, 8))
+    assert problems == ["99 tokens", "a bare newline in a file with CRLF"]

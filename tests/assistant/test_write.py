@@ -1,0 +1,68 @@
+"""`--write` puts the completion at the cursor and leaves all else of the file as it was."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from git_copilot.assistant.complete import Answer
+from git_copilot.assistant.request import Request, find_place
+from git_copilot.assistant.write import write_completion
+from git_copilot.index.errors import CopilotError
+
+
+def answered(repo, location, completion):
+    place = find_place(Request(location, repo.path))
+    return Answer({"completion": completion}, {}, place)
+
+
+@pytest.mark.parametrize(
+    ("before", "location", "completion", "after"),
+    [
+        (b"a = \nb\n", "f.py:1", "1", b"a = 1\nb\n"),
+        (b"a = \r\nb\r\n", "f.py:1", "(\r\n  1)", b"a = (\r\n  1)\r\nb\r\n"),
+        (b"\xef\xbb\xbfa = \n", "f.py:1:5", "1", b"\xef\xbb\xbfa = 1\n"),
+        (b"\xef\xbb\xbfa\n", "f.py:1:1", "x", b"\xef\xbb\xbfxa\n"),
+        (b"no end", "f.py:1", "!", b"no end!"),
+        (b"", "f.py:1", "x = 1", b"x = 1"),
+        ("gr\xf6\xdfe = \n".encode("latin-1"), "f.py:1", "'\xe4'", "gr\xf6\xdfe = '\xe4'\n".encode("latin-1")),
+        ("x = '👩‍👩‍👧e\u0301' + \n".encode(), "f.py:1:14", "'y'", None),
+    ],
+)  # fmt: skip
+def test_the_rest_of_the_file_stays(repo, before, location, completion, after):
+    (repo.path / "f.py").write_bytes(before)
+    (repo.path / "f.py").chmod(0o750)
+    answer = answered(repo, location, completion)
+    write_completion(answer)
+    offset = answer.place.document.offset
+    expected = before[:offset] + completion.encode(answer.place.document.encoding) + before[offset:]
+    assert (repo.path / "f.py").read_bytes() == expected == (after or expected)
+    assert stat.S_IMODE((repo.path / "f.py").stat().st_mode) == 0o750
+    assert [p.name for p in repo.path.iterdir() if p.name != ".git"] == ["f.py"]
+
+
+def test_a_file_that_changed_is_refused_and_kept(repo):
+    (repo.path / "f.py").write_text("a = \n")
+    answer = answered(repo, "f.py:1", "1")
+    (repo.path / "f.py").write_text("a = 2\n")
+    with pytest.raises(CopilotError, match="changed meanwhile"):
+        write_completion(answer)
+    assert (repo.path / "f.py").read_text() == "a = 2\n"
+
+
+def test_what_the_encoding_cannot_hold_is_refused(repo):
+    data = "größe = \n".encode("latin-1")
+    (repo.path / "f.py").write_bytes(data)
+    with pytest.raises(CopilotError, match="not UTF-8"):
+        write_completion(answered(repo, "f.py:1", "'漢'"))
+    assert (repo.path / "f.py").read_bytes() == data
+    assert {p.name for p in repo.path.iterdir()} == {".git", "f.py"}
+
+
+def test_a_link_stays_a_link(repo):
+    (repo.path / "real.py").write_text("a = \n")
+    (repo.path / "link.py").symlink_to("real.py")
+    write_completion(answered(repo, "link.py:1", "1"))
+    assert (repo.path / "link.py").is_symlink()
+    assert (repo.path / "real.py").read_text() == "a = 1\n"

@@ -1,0 +1,121 @@
+"""What is not committed is laid over the index: seen at once, and never written anywhere."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from gitrepo import GitRepo
+
+from git_copilot.index import worktree
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
+from git_copilot.index.overlay import blob_id, loose_file
+from git_copilot.index.sync import sync
+from git_copilot.index.worktree import Worktree, uncommitted_paths
+
+FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three = 3\n"}
+
+
+@pytest.fixture
+def tree(repo, tmp_path, monkeypatch):
+    """A repository with three files and its worktree; git is asked every time."""
+    monkeypatch.setattr(worktree, "ASKED_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(worktree, "LATER_SECONDS", worktree.FIRST_SECONDS)
+    repo.commit(FILES)
+    found = GitRepository.discover(repo.path)
+    with Database(tmp_path / DATABASE_NAME, create=True) as db:
+        sync(found, db, None)
+        opened = Worktree(found, db)
+        yield opened
+        opened.close()
+
+
+def test_a_clean_worktree_lays_over_nothing(tree):
+    assert dict(tree.overlay().files) == {}
+
+
+def test_what_git_status_tells_is_laid_over(repo, tree):
+    repo.write({"a.py": "def one():\n    return 1\n", "nëw\n.py": "new = 1\n", "x.log": "no\n"})
+    repo.write({".gitignore": "*.log\n", "d/staged.py": "staged = 1\n"})
+    repo.git("add", "d/staged.py")
+    (repo.path / "b.py").unlink()
+    files = tree.overlay().files
+    assert list(files) == ["a.py", "b.py", "d/staged.py", ".gitignore", "nëw\n.py"]
+    assert files["b.py"] is None
+    assert files["a.py"].blob == repo.git("hash-object", "a.py")
+    assert [s.name for c in files["a.py"].chunks for s in c.symbols] == ["one"]
+
+
+def test_a_file_written_again_is_read_again(repo, tree):
+    repo.write({"a.py": "first = 1\n"})
+    assert tree.overlay().files["a.py"].chunks[0].text == "first = 1\n"
+    kept = tree.overlay()
+    assert tree.overlay() is kept
+    repo.write({"a.py": "second = 2\n"})
+    assert tree.overlay().files["a.py"].chunks[0].text == "second = 2\n"
+    repo.commit({})
+    assert dict(tree.overlay().files) == {}
+
+
+def test_known_files_are_looked_at_without_asking_git(repo, tree, monkeypatch):
+    repo.write({"a.py": "first = 1\n"})
+    tree.overlay()
+    monkeypatch.setattr(worktree, "ASKED_AGAIN_SECONDS", 3600.0)
+    repo.write({"a.py": "second = 2\n", "b.py": "unknown = 1\n"})
+    files = tree.overlay().files
+    assert list(files) == ["a.py"] and files["a.py"].chunks[0].text == "second = 2\n"
+
+
+def test_what_is_no_text_of_its_own_is_hidden(repo, tree):
+    (repo.path / "a.py").unlink()
+    (repo.path / "a.py").symlink_to("/etc/passwd")
+    repo.write({"b.py": b"\0binary", "c.py": "x" * 600_000})
+    files = tree.overlay().files
+    assert files["a.py"] is None and files["c.py"] is None
+    assert files["b.py"].chunks == ()
+
+
+def test_what_the_rules_leave_out_is_left_out(repo, tree):
+    repo.commit({".copilotignore": "private/\n", ".gitattributes": "b.py copilot=false\n"})
+    repo.write({"private/x.py": "x = 1\n", "b.py": "two = 3\n", "a.py": "one = 2\n"})
+    assert list(tree.overlay().files) == ["a.py"]
+
+
+def test_many_files_are_bounded(repo, tree, monkeypatch):
+    monkeypatch.setattr(worktree, "MAX_FILES", 2)
+    repo.write({"0.py": "new = 1\n", "b.py": "changed = 1\n", "c.py": "changed = 1\n"})
+    assert list(tree.overlay().files) == ["b.py", "c.py"]
+
+
+def test_gits_own_index_is_left_alone(repo, tree):
+    """`git status` would write refreshed times into it."""
+    os.utime(repo.path / "a.py", ns=(1, 1))
+    before = (repo.git_dir / "index").read_bytes()
+    assert uncommitted_paths(GitRepository.discover(repo.path)) == []
+    assert (repo.git_dir / "index").read_bytes() == before
+
+
+def test_an_unborn_branch_and_a_bare_repository(tmp_path):
+    with Database(tmp_path / DATABASE_NAME, create=True) as db:
+        unborn = GitRepo.init(tmp_path / "unborn")
+        unborn.write({"a.py": "a = 1\n"})
+        opened = Worktree(GitRepository.discover(unborn.path), db)
+        assert list(opened.overlay().files) == ["a.py"]
+        opened.close()
+        bare = GitRepo.init(tmp_path / "bare", "--bare")
+        assert dict(Worktree(GitRepository.discover(bare.path), db).overlay().files) == {}
+
+
+def test_lines_that_look_like_secrets_are_left_out():
+    key = "AKIA" + "Z7QF3MBX2KLW9TRD"
+    (chunk,) = loose_file("a.py", f"name = 1\naws_key = '{key}'\n".encode()).chunks
+    assert "name" in chunk.text and key not in chunk.text
+
+
+@pytest.mark.parametrize("object_format", ["sha1", "sha256"])
+def test_a_blob_is_called_as_git_calls_it(tmp_path, object_format):
+    repo = GitRepo.init(tmp_path / "r", f"--object-format={object_format}")
+    for text in ("", "x = 1\n", "größe\r\n"):
+        repo.write({"a.py": text})
+        assert blob_id(text.encode(), object_format) == repo.git("hash-object", "a.py")
