@@ -1,7 +1,6 @@
 """One HTTP server that speaks OpenAI's completions: requests, streams, retries, errors. No model.
 
-The standard library is enough: one POST with a JSON body, and lines of server-sent events. httpx
-would add 0.2 s to a start that must not load torch either.
+The standard library is enough: one POST with a JSON body, and lines of server-sent events.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ class FimFormat:
     head a repository and a file where the family has a repository-level format, ``file_mark`` is
     the plain text that heads a file in families that use text for it. ``begin`` starts every
     prompt. With ``inside`` what heads the file stands behind the prefix token, as part of the
-    text, else before all; families without a file token always have it inside.
+    text, else before all; families without a file token always have it inside. ``separates`` says that ``file`` stands
+    between files and not before the first.
     """
 
     family: str
@@ -30,6 +31,7 @@ class FimFormat:
     begin: str = ""
     file_mark: str = ""
     inside: bool = False
+    separates: bool = False
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -48,18 +50,19 @@ FORMATS: tuple[FimFormat, ...] = (
         "git-copilot", "spm", "<|copilot_prefix|>", "<|copilot_suffix|>", "", ("<|endoftext|>",),
         "<repo_name>", "<file_sep>",
     ),
-    # Qwen2.5-Coder's report (arXiv 2409.12186), section 3.2.2: the name stands before the prefix.
+    # Qwen2.5-Coder's report (arXiv 2409.12186), figure 4: the name stands before the prefix.
     FimFormat(
         "qwen2.5-coder", "psm", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>",
         ("<|endoftext|>", "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>", "<|im_end|>"),
         "<|repo_name|>", "<|file_sep|>",
     ),
-    # CodeGemma's report (arXiv 2406.11409), section 2: files are separated, each headed by its path.
+    # CodeGemma's report (arXiv 2406.11409): the path, a line end, <|fim_prefix|>. That the separator
+    # stands between files and not before the first is read from its name and that example.
     FimFormat(
         "codegemma", "psm", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>",
-        ("<|file_separator|>", "<eos>"), "", "<|file_separator|>", "<bos>",
+        ("<|file_separator|>", "<eos>"), "", "<|file_separator|>", "<bos>", separates=True,
     ),
-    # IBM's model card of granite-4.0-h: file level only.
+    # As editors' templates for granite-4 have it (not seen in IBM's own text): file level only.
     FimFormat(
         "granite-4", "psm", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>",
         ("<|end_of_text|>",),
@@ -69,8 +72,8 @@ FORMATS: tuple[FimFormat, ...] = (
         "mellum", "spm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
         ("<|endoftext|>", "<fim_pad>"), "", "<filename>",
     ),
-    # Granite code models (arXiv 2405.04324) have StarCoder's tokenizer; their model card fills in
-    # within one file, without names.
+    # Granite code models (arXiv 2405.04324) have StarCoder's tokenizer; templates
+    # for them fill in within one file, without names (not seen in IBM's own text).
     FimFormat(
         "granite", "psm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
         ("<|endoftext|>", "<|end_of_text|>"),
@@ -81,7 +84,8 @@ FORMATS: tuple[FimFormat, ...] = (
         ("<|endoftext|>", "<file_sep>"), "<repo_name>", "<file_sep>", inside=True,
     ),
     # StarCoder (arXiv 2305.06161) and tiny_starcoder: <reponame>, <filename> and the code are one
-    # text, of which the middle is taken.
+    # text, of which the middle is taken. That they stand behind the prefix token is concluded from
+    # that and from StarCoder2; no published example shows it.
     FimFormat(
         "starcoder", "psm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
         ("<|endoftext|>",), "<reponame>", "<filename>", inside=True,
@@ -93,12 +97,12 @@ FORMATS: tuple[FimFormat, ...] = (
     FimFormat(
         "santacoder", "psm", "<fim-prefix>", "<fim-suffix>", "<fim-middle>", ("<|endoftext|>",),
     ),
-    # Seed-Coder's report (arXiv 2506.03524), section 2.3: suffix, prefix, middle.
+    # Seed-Coder's report (arXiv 2506.03524): suffix, prefix, middle.
     FimFormat(
         "seed-coder", "spm", "<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>",
         ("<[end▁of▁sentence]>",), "", "", "<[begin▁of▁sentence]>",
     ),
-    # DeepSeek-Coder's README: the cursor is a hole; other files are headed by `#path`.
+    # DeepSeek-Coder's README: the cursor is a hole; each file is headed by its name as a comment.
     FimFormat(
         "deepseek-coder", "psm", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>",
         ("<｜end▁of▁sentence｜>", "<|EOT|>"), "", "", "<｜begin▁of▁sentence｜>", "#",
@@ -107,7 +111,7 @@ FORMATS: tuple[FimFormat, ...] = (
     FimFormat(
         "codellama", "psm", "▁<PRE>", "▁<SUF>", "▁<MID>", ("▁<EOT>", "</s>"), "", "", "<s>",
     ),
-    # encode_fim() of mistral-common; other files are headed as continue.dev's template for it does.
+    # Order and heads of files as in continue.dev's template for Codestral.
     FimFormat("codestral", "spm", "[PREFIX]", "[SUFFIX]", "", ("</s>",), "", "", "<s>", "+++++ "),
 )  # fmt: skip
 # Families whose tokens are another's: parts of model names that tell them.

@@ -90,11 +90,15 @@ def build_prompt(
     marker = comment_prefix(language)
     context, used = _context(tokenizer, marker, snippets, budget.context)
     head = _head(tokenizer, path, marker)
+    if tokenizer.fim is not None and tokenizer.fim.separates:
+        context, head = (context[1:], head) if context else (context, head[1:])
     begin, named = list(tokenizer.begin_ids), _repository(tokenizer, repository)
     tail = _first_lines(tokenizer, suffix, budget.suffix) if fim else []
     fixed = sum(map(len, (begin, named, head))) + MAX_CONTROLS
     line = _line_size(tokenizer, prefix, budget.prompt - fixed)
     if fixed + len(context) + len(tail) + line > budget.prompt:
+        if tokenizer.fim is not None and tokenizer.fim.separates and context:
+            head = head[1:]  # the first file now
         context, used = [], ()
         tail = tail[: max(0, budget.prompt - fixed - line)]
     start = _last_lines(tokenizer, prefix, budget.prompt - fixed - len(context) - len(tail))
@@ -133,7 +137,9 @@ def _repository(tokenizer: Tokenizer, repository: str) -> list[int]:
     fim = tokenizer.fim
     if fim is None or not fim.repo or not repository:
         return []
-    return [tokenizer.control(fim.repo), *tokenizer.encode(f"{repository}\n")]
+    # StarCoder2's report has nothing between the repository's name and what follows it.
+    end = "" if fim.inside else "\n"
+    return [tokenizer.control(fim.repo), *tokenizer.encode(f"{repository}{end}")]
 
 
 def _mark(tokenizer: Tokenizer, marker: str) -> str:

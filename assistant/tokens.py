@@ -9,7 +9,7 @@ from git_copilot.assistant.fim import FimFormat, detect_fim, family_of
 from git_copilot.index.errors import ModelError
 
 AUTO, NONE = "auto", "none"
-# No token of any vocabulary holds this character together with another.
+# What encode_infilling() puts before a text: a character that no other is likely to be merged with.
 ANCHOR = "\u263a"
 
 

@@ -44,7 +44,7 @@ TELLING = 12
 # Line ends at which a text with syntax errors is tried without what follows.
 MAX_TRIES = 12
 # What may be one too many at an end.
-ENDINGS = ")]}\"'`;,"
+ENDINGS = ")]};,"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ class Trimmer:
             rule = rule or placed
         if end is None and rule is None and finish == LENGTH and "\n" in kept.strip("\n"):
             kept, rule = kept.rpartition("\n")[0], "unfinished"
+        if self._extent.block or kept.endswith("\n"):
+            kept = kept.rstrip()
         before = None
         while kept != before:
             before = kept
@@ -107,8 +109,8 @@ class Trimmer:
             ):
                 kept, name = change(kept)
                 rule = rule or name
-        if self._extent.block or kept.endswith("\n"):
-            kept = kept.rstrip()
+            if self._extent.block or kept.endswith("\n"):
+                kept = kept.rstrip()
         return Trimmed(kept, rule)
 
     def _stop(self, lines: list[str]) -> tuple[int, str] | None:

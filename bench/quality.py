@@ -19,7 +19,7 @@ HumanEval problems (holes of one problem are alike):
 figures of that text (``without_trim``). ``--left-to-right`` hides the suffix from the model, not
 from the trim rules. ``--heal`` is token healing (:func:`git_copilot.assistant.evaluate.heal`):
 without it a left-to-right model is far below what it can do, because these holes begin after a
-line end.
+line end. ``--int8`` rounds the weights as serving does on a CPU that has int8 instructions.
 
 As published (StarCoder, arXiv 2305.06161: Python, single lines, exact match; SantaCoder's holes in
 HumanEval, which are others than these, so no more than a scale): InCoder-6B 31, SantaCoder-1.1B 44,
@@ -74,6 +74,7 @@ class Run:
     max_tokens: int
     seed: int
     limits: dict[str, int]
+    int8: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.max_tokens or (QUICK_TOKENS if options.quick else TOKENS),
         options.seed,
         {name: limits[name] for name in chosen},
+        options.int8,
     )
     bar = ProgressBar(sys.stderr)
     try:
@@ -128,6 +130,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="of the sample and the intervals")
     add("--no-trim", action="store_true", help="give the figures without trim rules as well")
     add("--heal", action="store_true", help="leave the prompt's last token to the model")
+    add("--int8", action="store_true", help="give the model the weights that int8 leaves of it")
     add("--max-tokens", type=at_least_one, help=f"of a completion ({TOKENS}; serving has 64)")
     add("--completions", type=Path, metavar="FILE", help="write every completion, as JSON lines")
     return parser.parse_args(arguments)
@@ -173,7 +176,22 @@ def load(run: Run) -> Loaded:
     tokenizer = TextTokenizer.load(folder, run.model)
     judge = Judge(folder, Settings(), tokenizer)
     adapter = Path(run.adapter) if run.adapter else None
-    return Loaded(judge.load(adapter), tokenizer, judge.longest)
+    model = judge.load(adapter)
+    if run.int8:
+        round_layers(model)
+    return Loaded(model, tokenizer, judge.longest)
+
+
+def round_layers(model: Any) -> None:
+    """What serving in int8 computes with (linear.py); embeddings stay as they are."""
+    import torch
+
+    from git_copilot.assistant.linear import rounded
+
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            weight = rounded(layer.weight.detach()).to(layer.weight.dtype)
+            layer.weight = torch.nn.Parameter(weight, requires_grad=False)
 
 
 def render(tokenizer: TextTokenizer, task: Task, *, left_to_right: bool) -> Example:

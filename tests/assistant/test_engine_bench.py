@@ -77,3 +77,16 @@ def test_typing_waits_once_for_the_prompt(bench, folder, monkeypatch):
     found = engine.typing(own, folder)
     assert found["keys"] == 3
     assert found["p90"] >= found["p50"] > 0
+
+
+def test_quality_can_be_measured_with_the_weights_of_int8(bench, folder):
+    import quality
+
+    model, plain = load_model(folder), load_model(folder)
+    quality.round_layers(model)
+    embedding = model.get_input_embeddings().weight
+    assert embedding.equal(plain.get_input_embeddings().weight)
+    assert not model.get_output_embeddings().weight.equal(embedding)  # no longer tied
+    layer = model.model.layers[0].mlp.up_proj.weight
+    assert all(len(row.unique()) <= 255 for row in layer)
+    assert (layer - plain.model.layers[0].mlp.up_proj.weight).abs().max() > 0

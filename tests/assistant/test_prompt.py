@@ -109,12 +109,12 @@ def test_starcoders_name_the_file_behind_the_prefix_token():
     tokenizer = ByteTokenizer(fim("starcoder2"))
     prompt = build(tokenizer, snippets=[snippet("o.py", "y = 2\n")], repository="repo")
     assert tokenizer.show(prompt.ids) == (
-        "<repo_name>repo\n<file_sep>o.py\ny = 2\n<file_sep><fim_prefix>m.py\na = 1\nb = "
+        "<repo_name>repo<file_sep>o.py\ny = 2\n<file_sep><fim_prefix>m.py\na = 1\nb = "
         "<fim_suffix>\nc = 3\n<fim_middle>"
     )
     tokenizer = ByteTokenizer(fim("starcoder"))
     assert tokenizer.show(build(tokenizer, repository="repo").ids) == (
-        "<fim_prefix><reponame>repo\n<filename>m.py\na = 1\nb = <fim_suffix>\nc = 3\n<fim_middle>"
+        "<fim_prefix><reponame>repo<filename>m.py\na = 1\nb = <fim_suffix>\nc = 3\n<fim_middle>"
     )
 
 
@@ -218,3 +218,11 @@ def test_the_line_of_the_cursor_goes_before_snippets_and_suffix(family):
             [] if family is None else [t for t in (fim(family).prefix, fim(family).suffix) if t]
         )
         assert all(tokenizer.control(token) in controls for token in wanted)
+
+
+def test_a_separator_stands_between_files_only():
+    tokenizer = ByteTokenizer(fim("codegemma"))
+    tail = "m.py\n<|fim_prefix|>a = 1\nb = <|fim_suffix|>\nc = 3\n<|fim_middle|>"
+    assert tokenizer.show(build(tokenizer).ids) == f"<bos>{tail}"
+    prompt = build(tokenizer, snippets=[snippet("o.py", "y = 2\n")])
+    assert tokenizer.show(prompt.ids) == f"<bos>o.py\ny = 2\n<|file_separator|>{tail}"

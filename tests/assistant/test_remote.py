@@ -1,4 +1,5 @@
-"""An OpenAI-compatible server as the engine: real (transformers' own), and recorded exchanges."""
+"""An OpenAI-compatible server as the engine: real (transformers' own), and a server that replays
+answers written here in the shapes that OpenAI, vLLM, llama-server and FastAPI document."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ KEY = "GIT_COPILOT_TEST_KEY"
 
 
 class Replay:
-    """A server that gives recorded answers, one a connection, and keeps what it was asked."""
+    """A server that gives prepared answers, one a connection, and keeps what it was asked."""
 
     def __init__(self, answers):
         self._answers = list(answers)
@@ -86,7 +87,7 @@ def answer(body, status="200 OK", kind="application/json"):
 
 
 def chunk(text, finish=None, **more):
-    """As vLLM 0.9 sends it."""
+    """A part of a streamed completion."""
     choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
     event = {"id": "cmpl-1", "object": "text_completion", "model": "m", "choices": [choice], **more}
     return f"data: {json.dumps(event)}\n\n"

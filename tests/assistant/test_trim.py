@@ -102,7 +102,12 @@ def test_what_is_provably_wrong_is_taken_off(prefix, suffix, text, wanted, rule)
         ("x = ", "f(a)\ny = 2\nz = 3 +", "f(a)", "after_line"),
         ("x = ", "f(a,", "f(a,", None),
         ("def f():\n", "    a = 1\n    return a +", "    a = 1", "unfinished"),
-        ("def f():\n", "    a = 1\n\n    return a\n\n\nx", "    a = 1\n\n    return a", "after_block"),
+        (
+            "def f():\n",
+            "    a = 1\n\n    return a\n\n\nx",
+            "    a = 1\n\n    return a",
+            "after_block",
+        ),
     ],
 )
 def test_out_of_tokens_is_cut_by_the_place(prefix, text, wanted, rule):
@@ -184,7 +189,7 @@ LINES = st.lists(
     st.sampled_from(["stop", "length"]),
     st.integers(2, 7),
 )
-@settings(max_examples=150)
+@settings(max_examples=400)
 def test_token_by_token_gives_the_same_as_at_once(
     lines, prefix, suffix, path, left_to_right, finish, step
 ):
@@ -203,6 +208,7 @@ def test_token_by_token_gives_the_same_as_at_once(
     assert streaming.trim(text, finish) == kept
 
 
+@settings(max_examples=300)
 @given(LINES, st.sampled_from(["", "def f():\n    "]), st.sampled_from(["\n", "\n    return x\n"]))
 def test_what_was_trimmed_needs_no_trimming(lines, prefix, suffix):
     trimmer = Trimmer(prefix, suffix, path="a.py")

@@ -57,6 +57,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(path=PATHS, text=sources())
     def write(self, path, text):
+        if (self.repo.path / path).is_symlink():
+            (self.repo.path / path).unlink()
         self.repo.commit({path: text})
 
     @rule(path=PATHS, old=st.integers(0, 9))
@@ -87,7 +89,7 @@ class Histories(RuleBasedStateMachine):
         target = self.repo.path / path
         if target.is_file() and not target.is_symlink():
             target.unlink()
-            target.symlink_to("a.py")
+            target.symlink_to("elsewhere.py")
             self.repo.commit({})
 
     @rule()
