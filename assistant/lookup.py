@@ -8,8 +8,9 @@ from collections.abc import Sequence
 SHORTEST_MATCH = 2
 LONGEST_MATCH = 12
 MAX_PLACES = 32
-MAX_GUESS = 10
-FIRST_GUESS = 4
+# With the token before it a guess makes eight rows, the most that int8 weights are read for.
+MAX_GUESS = 7
+FIRST_GUESS = 3
 _BREAK = -1  # no token: a guess does not go on from one text into the next
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.endpoint import Endpoint, EndpointError
 from git_copilot.assistant.fim import FORMATS, FimFormat
-from git_copilot.assistant.generation import Generation, Sampling
+from git_copilot.assistant.generation import REPLACEMENT, Generation, Sampling
 from git_copilot.assistant.models import is_ready, model_folder
 from git_copilot.assistant.pieces import PieceTokenizer
 from git_copilot.assistant.prompt import Tokenizer
@@ -104,7 +104,7 @@ class Remote:
         first = got.first or ended
         details = got.usage.get("prompt_tokens_details") or {}
         return Generation(
-            text=got.text,
+            text=got.text.removesuffix(REPLACEMENT),
             finish=got.finish,
             tokens=int(got.usage.get("completion_tokens") or len(self._tokenizer.encode(got.text))),
             cached_tokens=int(details.get("cached_tokens") or 0),

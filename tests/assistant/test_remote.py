@@ -19,7 +19,7 @@ from git_copilot.assistant.complete import complete
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.endpoint import Endpoint, EndpointError
 from git_copilot.assistant.fim import FORMATS
-from git_copilot.assistant.generation import Sampling
+from git_copilot.assistant.generation import REPLACEMENT, Sampling
 from git_copilot.assistant.pieces import PieceTokenizer
 from git_copilot.assistant.prompt import Budget, build_prompt
 from git_copilot.assistant.remote import Remote, family_format, load_adapter, open_remote
@@ -379,7 +379,9 @@ def test_a_real_server_writes_what_the_engine_here_writes(real_server):
 
     ours = here.generate(prompt(here.tokenizer).ids, Sampling(max_tokens=12))
     theirs = engine.generate(prompt(engine.tokenizer).ids, Sampling(max_tokens=12))
-    assert theirs.text == ours.text and theirs.text
+    # A random model's last bytes are half a character, which the two show or leave out.
+    assert theirs.text.rstrip(REPLACEMENT) == ours.text.rstrip(REPLACEMENT)
+    assert theirs.text.rstrip(REPLACEMENT) and theirs.tokens == ours.tokens == 12
     early = engine.generate(
         prompt(engine.tokenizer).ids, Sampling(max_tokens=64), enough=lambda text: len(text) > 3
     )
