@@ -169,11 +169,7 @@ class Decoder:
         rows = functional.embedding(torch.tensor(ids), self._embedding).float()
         turn = self._rotations(end)[start:end]
         wide = count > NARROW
-        mask = None
-        if count > 1 and not (wide and start == 0):
-            mask = _mask(start, end, 1 if wide else self._heads // self._groups)
-            mask = mask.to(self._dtype) if wide else mask
-        attend = self._attend_wide if wide else self._attend
+        mask = _mask(start, end).to(self._dtype) if wide and start else None
         inner = self._heads * self._size
         turning = (self._heads + self._groups) * self._size
         for index, layer in enumerate(self._layers):
@@ -185,7 +181,11 @@ class Decoder:
             known, held = cache.keys[index][:, :, :end], cache.values[index][:, :end]
             known[:, :, start:] = keys.permute(1, 2, 0)
             held[:, start:] = values.transpose(0, 1)
-            rows += layer.out(attend(queries, known, held, mask).reshape(count, inner))
+            if wide:
+                seen = self._attend_wide(queries, known, held, mask)
+            else:
+                seen = self._attend(queries, known, held, start)
+            rows += layer.out(seen.reshape(count, inner))
             rows += layer.down(layer.gated(self._normed(rows, layer.norm2)))
         cache.length = end
         if not wanted:
@@ -209,24 +209,24 @@ class Decoder:
         return self._table
 
     def _attend(
-        self,
-        queries: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
-        mask: torch.Tensor | None,
+        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int
     ) -> torch.Tensor:
-        """Attention of few queries (n, heads, size) written out: torch's kernel takes four times
-        as long. Heads that share keys become rows of one product."""
-        count, shared = len(queries), self._heads // self._groups
-        asked = queries.reshape(count, self._groups, shared, self._size).permute(1, 2, 0, 3)
-        asked = asked.reshape(self._groups, shared * count, self._size)
+        """Attention of few queries (n, heads, size), written out: torch's kernel takes four times
+        as long. Heads that share keys become rows of one product.
+
+        Each query has products of its own, since those of several at once round otherwise: a guess
+        would not be judged exactly as its tokens one by one.
+        """
+        shape = (self._groups, self._heads // self._groups, self._size)
         scale = 1 / math.sqrt(self._size)
-        if mask is None:
-            scores = torch.baddbmm(self._none, asked, keys, beta=0, alpha=scale)
-        else:
-            scores = torch.baddbmm(mask, asked, keys, alpha=scale)
-        found = torch.bmm(torch.softmax(scores, dim=-1), values)
-        return found.view(self._groups, shared, count, self._size).permute(2, 0, 1, 3)
+        found = []
+        for index, query in enumerate(queries.unbind()):
+            end = start + index + 1
+            scores = torch.baddbmm(
+                self._none, query.reshape(shape), keys[:, :, :end], beta=0, alpha=scale
+            )
+            found.append(torch.bmm(torch.softmax(scores, dim=-1), values[:, :end]))
+        return found[0] if len(found) == 1 else torch.stack(found)
 
     def _attend_wide(
         self,
@@ -235,7 +235,7 @@ class Decoder:
         values: torch.Tensor,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
-        """The same for many queries, in the type of the weights."""
+        """The same for many queries at once, in the type of the weights."""
         found = functional.scaled_dot_product_attention(
             queries.transpose(0, 1)[None].to(self._dtype),
             # Its fast kernel wants the dimensions of a key side by side.
@@ -274,7 +274,6 @@ def _taken(layer: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
     return layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
 
 
-def _mask(start: int, end: int, times: int) -> torch.Tensor:
-    """What new tokens may not see, as minus infinity: (times * new tokens, all tokens)."""
-    mask = torch.full((end - start, end), -torch.inf).triu_(start + 1)
-    return mask.repeat(times, 1)
+def _mask(start: int, end: int) -> torch.Tensor:
+    """What new tokens may not see, as minus infinity: (new tokens, all tokens)."""
+    return torch.full((end - start, end), -torch.inf).triu_(start + 1)

@@ -10,8 +10,8 @@ from torch.nn import functional
 # So many rows are matched with int8 weights; more (the prompt) with the same weights in bf16, whose
 # kernels are made for many.
 NARROW = 8
-# Weights from which the time of a layer is its reading, not the call.
-LARGE = 2**23
+# Weights from which a layer's time is its reading rather than the call (`bench/engine.py`).
+LARGE = 2**20
 # The number of rows that packed weights are laid out for; others work too.
 _PACKED_FOR = 256
 _DIGIT = 127.0

@@ -180,7 +180,7 @@ def test_the_view_of_a_dead_process_is_dropped(opened):
     history(repo)
     mine(found, db)
     with db.transaction() as connection:
-        store.set_view(connection, "train/999999999", "tree", [], [])
+        store.set_view(connection, "train/999999999", "tree", "", [], [])
     cuts = read_cuts(found, load_holes(db, repo.git("rev-list", "HEAD").split()))
     retrieve(found, db, cuts[:1], Settings(), embedder=None, vectors=None)
     assert store.view_names(db, "train/") == []

@@ -127,7 +127,11 @@ def test_several_rows_say_what_they_say_one_by_one(precision):
         chosen = ids[start : start + NARROW]
         one = torch.cat([decoder.run(single, [i], 1) for i in chosen])
         several = decoder.run(joint, chosen, NARROW)
-        assert torch.equal(one.argmax(-1), several.argmax(-1))
+        if precision == "int8":
+            assert torch.equal(one, several)
+        else:  # oneDNN and MKL may round products of several rows otherwise
+            close = 1e-5 if precision == "fp32" else 0.02
+            torch.testing.assert_close(one, several, rtol=close, atol=close * 5)
 
 
 KINDS = {"rows": Int8Linear, "digits": DigitLinear}

@@ -271,7 +271,8 @@ def test_context_is_as_of_the_parent_commit(opened, tiny):
     order = repo.git("rev-list", "--reverse", "HEAD").split()
     shown = 0
     for row in rows:
-        heads = [x.split("\n")[0] for x in row["text"].split("<filename>")[1:]]
+        texts = row["text"].replace("<fim_prefix>", "").split("<filename>")[1:]
+        heads = [x.split("\n")[0] for x in texts]
         others = set(heads) - {row["path"]}
         known = {f"src/{name}.py" for name in names[: order.index(row["commit"])]}
         assert others <= known
