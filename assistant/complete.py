@@ -127,7 +127,9 @@ def _healed(
     """The prompt, cut for token healing where that is wanted, and what must be written first."""
     from git_copilot.assistant.healing import heal_prompt
 
-    if not settings.healing:
+    # Who was taught to fill in the middle was taught to begin at the cursor: of HumanEval's single
+    # lines copilot-135m-v2 gets 28.0% without healing and 26.0% with it, and seldom ends then.
+    if not settings.healing or engine.tokenizer.fim is not None:
         return prompt, ""
     return heal_prompt(engine.tokenizer, prompt, place.document.prefix)
 
