@@ -10,7 +10,7 @@ from torch.nn import functional
 # So many rows are matched with int8 weights; more (the prompt) with the same weights in bf16, whose
 # kernels are made for many.
 NARROW = 8
-# Weights from which a layer's time is its reading rather than the call (`bench/engine.py`).
+# Weights from which a layer's time is its reading rather than the call.
 LARGE = 2**20
 # The number of rows that packed weights are laid out for; others work too.
 _PACKED_FOR = 256
