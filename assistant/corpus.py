@@ -18,7 +18,7 @@ from git_copilot.index.git import GitRepository
 from git_copilot.index.harvest import identity
 from git_copilot.index.history import list_commits
 from git_copilot.index.holes import seeded
-from git_copilot.index.mine import load_holes
+from git_copilot.index.mine import HOLE_COLUMNS, load_holes, read_hole
 from git_copilot.index.snapshot import snapshot_holes
 from git_copilot.index.survive import Survival, load_survival, weight
 from git_copilot.index.types import Hole
@@ -33,36 +33,16 @@ AUTO = "auto"
 FEW_HOLES = 300
 # The share of the tree's holes that keep the text after them; the rate of Personal Copilot.
 FIM_RATE = 0.5
-_COLUMNS = (
-    "h.id, h.commit_oid, h.blob, h.path, h.language, h.start_byte, h.end_byte, h.kind,"
-    " c.author, c.time FROM holes h JOIN commits c ON c.oid = h.commit_oid"
-)
 
 
 def find_holes(db: Database, ids: Sequence[int]) -> list[Hole]:
     """The holes of these ids, in their order; unknown ids are passed over."""
     rows = db.query(
-        f"SELECT {_COLUMNS} WHERE h.id IN (SELECT value FROM json_each(?))",
+        f"SELECT {HOLE_COLUMNS} WHERE h.id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(ids)),),
     )
-    found = {hole.id: hole for hole in map(_hole, rows)}
+    found = {hole.id: hole for hole in map(read_hole, rows)}
     return [found[i] for i in ids if i in found]
-
-
-def _hole(row: tuple[object, ...]) -> Hole:
-    number, commit, blob, path, language, start, end, kind, author, time = row
-    return Hole(
-        commit=str(commit),
-        blob=str(blob),
-        path=os.fsdecode(bytes(path)),  # type: ignore[call-overload]  # sqlite3 gives objects
-        start=int(str(start)),
-        end=int(str(end)),
-        kind=str(kind),
-        author=str(author),
-        time=int(str(time)),
-        language=str(language),
-        id=int(str(number)),
-    )
 
 
 def choose_source(source: str, holes: int) -> str:

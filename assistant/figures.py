@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import statistics
 from collections import Counter
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from git_copilot.index.classify import is_test
-from git_copilot.index.db import Database
+from git_copilot.index.db import Database, stored_path
 from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import corpus_counts
 from git_copilot.index.survive import Survival
@@ -58,8 +57,7 @@ def _months(db: Database) -> dict[str, int]:
 def _tests(db: Database) -> dict[str, int]:
     counts: Counter[bool] = Counter()
     for path, count in db.query("SELECT path, count(*) FROM holes GROUP BY 1"):
-        name = os.fsdecode(bytes(path))  # type: ignore[call-overload]  # sqlite3 gives objects
-        counts[is_test(name)] += int(str(count))
+        counts[is_test(stored_path(path))] += int(str(count))
     return {"code": counts[False], "tests": counts[True]}
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from git_copilot.index import forget
-from git_copilot.index.db import Database
+from git_copilot.index.db import Database, stored_path
 from git_copilot.index.errors import CopilotError, LocationError
 from git_copilot.index.forget import AUTHOR, COMMIT, PATH, Entry
 from git_copilot.index.git import GitRepository
@@ -82,7 +82,7 @@ def _pattern(repo: GitRepository, db: Database, path: str) -> str | None:
     if path in forget.Forgotten.load(db).paths:
         return path
     rows = db.query("SELECT path FROM files UNION SELECT path FROM holes")
-    known = {os.fsdecode(bytes(raw)) for (raw,) in rows}  # type: ignore[call-overload]
+    known = {stored_path(raw) for (raw,) in rows}
     known.update(entry.path for entry in repo.ls_tree(repo.shown_tree()))
     if any(name == path or name.startswith(f"{path}/") for name in known):
         return glob.escape(path)

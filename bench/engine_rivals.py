@@ -13,7 +13,7 @@ import torch
 
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.slots import Slots
+from git_copilot.assistant.slots import Slots, shared
 from git_copilot.assistant.tokens import TextTokenizer
 
 CHILD = Path(__file__).with_name("llama_child.py")
@@ -152,12 +152,3 @@ class _LlamaForm:
     def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
         found = self._llama.ask(form=self._form, prompt=prompt, tokens=tokens, reset=reset)
         return Written(found["ids"], found["first"] * 1000, found["total"] * 1000)
-
-
-def shared(ours: list[int], theirs: list[int]) -> int:
-    count = 0
-    for a, b in zip(ours, theirs, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count

@@ -22,7 +22,6 @@ that defines it is. A hole without a needed name is no cross-file hole and is le
 from __future__ import annotations
 
 import builtins
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from dataclasses import dataclass
 from git_copilot.assistant.dataset import Cut
 from git_copilot.index.chunk import parse
 from git_copilot.index.classify import TEXT
-from git_copilot.index.db import Database
+from git_copilot.index.db import Database, stored_path
 from git_copilot.index.shown import family
 from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, split_identifier
 from git_copilot.index.types import Hit
@@ -124,7 +123,7 @@ def needs(db: Database, view: str, cut: Cut, names: Sequence[str]) -> list[Need]
         word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
         defined, used = set(), set()
         for chunk_id, text, path, language, defines in rows:
-            other = os.fsdecode(bytes(path)) != cut.hole.path  # type: ignore[call-overload]
+            other = stored_path(path) != cut.hole.path
             if other and language != TEXT and language in languages and word.search(str(text)):
                 (defined if defines else used).add(int(str(chunk_id)))
         if defined:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -132,6 +133,11 @@ class Database:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def stored_path(raw: object) -> str:
+    """A path as the database has it, in raw bytes, as text."""
+    return os.fsdecode(bytes(raw))  # type: ignore[call-overload, no-any-return, unused-ignore]
 
 
 def remove_database(path: Path) -> None:

@@ -109,6 +109,13 @@ def load_embedder(name: str, folder: Path) -> Embedder:
     return TransformerEmbedder(name, str(folder))
 
 
+def principal(vectors: Any, dimensions: int) -> Any:
+    """Vectors (n, wide) reduced to their first ``dimensions`` principal components."""
+    vectors = vectors - vectors.mean(axis=0)
+    _, _, axes = np.linalg.svd(vectors.T @ vectors, hermitian=True)
+    return vectors @ axes[:dimensions].T
+
+
 def distil_static(source: Path, target: Path, dimensions: int = 256) -> None:
     """Make a static embedding of a sentence-transformers model and save it to ``target``.
 
@@ -128,9 +135,7 @@ def distil_static(source: Path, target: Path, dimensions: int = 256) -> None:
     vectors = np.asarray(
         teacher.encode(texts, batch_size=512, show_progress_bar=False), dtype=np.float64
     )
-    vectors -= vectors.mean(axis=0)
-    _, _, axes = np.linalg.svd(vectors.T @ vectors, hermitian=True)
-    vectors = vectors @ axes[:dimensions].T
+    vectors = principal(vectors, dimensions)
     frequency = 1.0 / (np.arange(vocabulary) + 2.0)
     frequency /= frequency.sum()
     vectors *= (SIF / (SIF + frequency))[:, None]

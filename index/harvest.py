@@ -65,7 +65,7 @@ def harvest(
         crop.left_out["no hole fits"] += not spans
         clear = clear_of_secrets(data, spans, language)
         crop.left_out["secret"] += len(spans) - len(clear)
-        crop.holes += [_hole(commit, file, language, span) for span in clear]
+        crop.holes += [hole_at(commit, file, language, span) for span in clear]
     return [_capped(crop) for crop in crops.values()]
 
 
@@ -108,7 +108,8 @@ def skip_blob(data: bytes) -> str | None:
     return skip_content(data) or ("generated" if looks_generated(data) else None)
 
 
-def _hole(commit: CommitInfo, file: FileAdditions, language: str, span: Span) -> Hole:
+def hole_at(commit: CommitInfo, file: FileAdditions, language: str, span: Span) -> Hole:
+    """The hole that ``span`` is of a file that a commit wrote."""
     return Hole(
         commit=commit.oid,
         blob=file.blob,

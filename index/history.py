@@ -52,6 +52,11 @@ class FilePatch:
     def deleted(self) -> bool:
         return bool(self.blob) and not self.blob.strip("0")
 
+    @property
+    def additions(self) -> FileAdditions:
+        runs = [(first, count) for _, _, first, count in self.hunks if count]
+        return FileAdditions(self.path, self.blob, self.mode, runs)
+
 
 @dataclass(slots=True)
 class FileAdditions:
@@ -97,12 +102,7 @@ def additions(
     """For each non-merge commit, in order, the lines that it added (renames are additions)."""
     for oid, found in patches(repo, commits, "--no-renames"):
         if found:
-            yield oid, [_additions_of(patch) for patch in found]
-
-
-def _additions_of(patch: FilePatch) -> FileAdditions:
-    runs = [(first, count) for _, _, first, count in patch.hunks if count]
-    return FileAdditions(patch.path, patch.blob, patch.mode, runs)
+            yield oid, [patch.additions for patch in found]
 
 
 def patches(

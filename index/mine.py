@@ -7,7 +7,7 @@ import sqlite3
 import statistics
 from collections.abc import Mapping, Sequence
 
-from git_copilot.index.db import Database
+from git_copilot.index.db import Database, stored_path
 from git_copilot.index.errors import GitError
 from git_copilot.index.forget import REASON, Forgotten
 from git_copilot.index.git import GitRepository
@@ -149,31 +149,37 @@ def _mass_bound(db: Database, sizes: Sequence[int]) -> float:
     return bound
 
 
+HOLE_COLUMNS = (
+    "h.id, h.commit_oid, h.blob, h.path, h.language, h.start_byte, h.end_byte, h.kind,"
+    " c.author, c.time FROM holes h JOIN commits c ON c.oid = h.commit_oid"
+)
+
+
+def read_hole(row: tuple[object, ...]) -> Hole:
+    """The hole of a row of :data:`HOLE_COLUMNS`."""
+    number, commit, blob, path, language, start, end, kind, author, time = row
+    return Hole(
+        commit=str(commit),
+        blob=str(blob),
+        path=stored_path(path),
+        start=int(str(start)),
+        end=int(str(end)),
+        kind=str(kind),
+        author=str(author),
+        time=int(str(time)),
+        language=str(language),
+        id=int(str(number)),
+    )
+
+
 def load_holes(db: Database, commits: Sequence[str]) -> list[Hole]:
     """The holes of ``commits``, in the order of the commits, then by path and place."""
     found: list[Hole] = []
     for oid in commits:
         rows = db.query(
-            "SELECT h.id, h.blob, h.path, h.language, h.start_byte, h.end_byte, h.kind,"
-            " c.author, c.time FROM holes h JOIN commits c ON c.oid = h.commit_oid"
-            " WHERE h.commit_oid = ? ORDER BY h.path, h.start_byte",
-            (oid,),
+            f"SELECT {HOLE_COLUMNS} WHERE h.commit_oid = ? ORDER BY h.path, h.start_byte", (oid,)
         )
-        for hole_id, blob, path, language, start, end, kind, author, time in rows:
-            found.append(
-                Hole(
-                    oid,
-                    str(blob),
-                    os.fsdecode(bytes(path)),  # type: ignore[call-overload]
-                    int(str(start)),
-                    int(str(end)),
-                    str(kind),
-                    str(author),
-                    int(str(time)),
-                    str(language),
-                    int(str(hole_id)),
-                )
-            )
+        found.extend(map(read_hole, rows))
     return found
 
 

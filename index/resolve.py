@@ -18,7 +18,7 @@ from git_copilot.index.cuts import MAX_BLOCK_TOKENS, Span, telling
 from git_copilot.index.db import Database
 from git_copilot.index.errors import GitError
 from git_copilot.index.git import GitRepository
-from git_copilot.index.harvest import clear_of_secrets, identity, skip_blob, unminable
+from git_copilot.index.harvest import clear_of_secrets, hole_at, skip_blob, unminable
 from git_copilot.index.history import CommitInfo, FileAdditions, FilePatch, patches
 from git_copilot.index.outcome import Text, what_became
 from git_copilot.index.types import Hole
@@ -60,16 +60,11 @@ class _File:
     _read: bool = False
 
     @property
-    def added(self) -> FileAdditions:
-        runs = [(first, count) for _, _, first, count in self.patch.hunks if count]
-        return FileAdditions(self.patch.path, self.patch.blob, self.patch.mode, runs)
-
-    @property
     def text(self) -> Text | None:
         """``None``: nothing is taken from such a file."""
         if not self._read:
             self._read = True
-            self._text = _read_text(self.repo, self.added)
+            self._text = _read_text(self.repo, self.patch.additions)
         return self._text
 
 
@@ -151,7 +146,7 @@ def _look(case: Case, file: _File, commit: CommitInfo) -> None:
     if text is not None:
         became = what_became(
             text,
-            file.added.runs,
+            file.patch.additions.runs,
             known.shown.spot,
             known.shown.completion,
             taken=known.outcome == "accepted",
@@ -171,17 +166,7 @@ def _look(case: Case, file: _File, commit: CommitInfo) -> None:
         case.over = True
         return
     case.final = middle.replace("\r\n", "\n") if became.changed else None
-    case.hole = Hole(
-        commit=commit.oid,
-        blob=file.patch.blob,
-        path=file.patch.path,
-        start=span.start,
-        end=span.end,
-        kind=span.kind,
-        author=identity(commit),
-        time=commit.time,
-        language=language,
-    )
+    case.hole = hole_at(commit, file.patch.additions, language, span)
 
 
 def _read_text(repo: GitRepository, file: FileAdditions) -> Text | None:

@@ -7,13 +7,12 @@ arrays and brought up to date by the difference of two trees; texts are loaded f
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from git_copilot.index.db import Database
+from git_copilot.index.db import Database, stored_path
 from git_copilot.index.fuse import Spot
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Shown:
             " WHERE v.name = ?",
             (self._view,),
         )
-        files = sorted((_path(path), int(str(blob))) for path, blob in listed)
+        files = sorted((stored_path(path), int(str(blob))) for path, blob in listed)
         self._load(dict.fromkeys(blob for _, blob in files))
         self._columns(files)
         self._key = key
@@ -180,10 +179,6 @@ class Shown:
         places[places == len(self.ids)] = 0
         here: Ints = places[self.ids[places] == ids]
         return here
-
-
-def _path(raw: object) -> str:
-    return os.fsdecode(bytes(raw))  # type: ignore[call-overload, no-any-return, unused-ignore]
 
 
 def integers(array: object) -> Ints:

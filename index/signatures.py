@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from git_copilot.index.db import Database
+from git_copilot.index.db import Database, stored_path
 
 # Folders that hold packages and are none.
 _ROOTS = ("src/", "lib/", "python/")
@@ -55,7 +54,7 @@ def signatures(db: Database, view: str, names: Sequence[str]) -> list[Signature]
     )
     found = []
     for name, kind, signature, doc, scope, raw, line, language in rows:
-        path = os.fsdecode(bytes(raw))  # type: ignore[call-overload]  # sqlite3 gives objects
+        path = stored_path(raw)
         module = module_path(path, str(language))
         separator = _SEPARATORS.get(str(language), "/")
         inner = str(scope).replace(".", separator)

@@ -19,7 +19,7 @@ from git_copilot.index.contents import (
     level,
     mark_embedded,
 )
-from git_copilot.index.db import Database
+from git_copilot.index.db import Database, stored_path
 
 __all__ = ["BlobKey", "add_blob", "add_stored", "add_vectors", "mark_embedded"]
 
@@ -163,10 +163,7 @@ def view_files(db: Database, view: str) -> dict[str, BlobKey]:
         " JOIN blobs b ON b.id = f.blob_id WHERE v.name = ?",
         (view,),
     )
-    return {
-        os.fsdecode(bytes(path)): (str(oid), str(language))  # type: ignore[call-overload]
-        for path, oid, language in rows
-    }
+    return {stored_path(path): (str(oid), str(language)) for path, oid, language in rows}
 
 
 def unembedded_blobs(db: Database, embedder: str, view: str) -> list[int]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from git_copilot.index.db import Database
+from git_copilot.index.db import Database, stored_path
 from git_copilot.index.errors import GitError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.history import CommitInfo, FilePatch, patches, patches_between
@@ -82,7 +81,7 @@ def _planted(repo: GitRepository, db: Database, commits: Sequence[str]) -> dict[
     planted: dict[str, list[Planted]] = {}
     for blob, data in repo.blobs(by_blob):
         for commit, path, hole, start, end in by_blob[blob]:
-            name = os.fsdecode(bytes(path))  # type: ignore[call-overload]
+            name = stored_path(path)
             lines = covered_lines(data, int(str(start)), int(str(end)))
             planted.setdefault(str(commit), []).append(
                 Planted(int(str(hole)), name, blob, lines),

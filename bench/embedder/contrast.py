@@ -23,6 +23,8 @@ from pairs import Pair
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from torch.nn import functional
 
+from git_copilot.index.embed import principal
+
 # Parts of identifiers, numbers and words of other scripts; punctuation tells nothing of meaning.
 PARTS = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+"
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
@@ -99,9 +101,7 @@ def first_tokens(
         texts = [(tokenizer.id_to_token(i) or "").removeprefix(CONTINUES) for i in range(size)]
         model = SentenceTransformer(str(teacher), device="cpu")
         vectors = np.asarray(model.encode(texts, batch_size=512, show_progress_bar=False))
-        vectors = vectors.astype(np.float64) - vectors.mean(axis=0)
-        _, _, axes = np.linalg.svd(vectors.T @ vectors, hermitian=True)
-        vectors = vectors @ axes[:dimensions].T
+        vectors = principal(vectors.astype(np.float64), dimensions)
     frequency = counts / max(counts.sum(), 1)
     return Tokens(
         functional.normalize(torch.tensor(vectors, dtype=torch.float32), dim=-1),

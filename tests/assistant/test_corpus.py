@@ -19,9 +19,7 @@ from git_copilot.assistant.corpus import (
 )
 from git_copilot.assistant.dataset import read_cuts
 from git_copilot.assistant.figures import corpus_figures, fate, reverted_by
-from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.forget import Forgotten, forget
-from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import load_holes, mine
 from git_copilot.index.survive import Survival, update_survival
 from git_copilot.index.types import Hole
@@ -41,14 +39,6 @@ def dated(days):
 
 def by(name):
     return {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": f"{name.lower()}@example.org"}
-
-
-@pytest.fixture
-def opened(repo):
-    found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
-    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
-        yield repo, found, db
 
 
 def newest_first(repo):

@@ -23,8 +23,6 @@ from git_copilot.assistant.location import Location, cut_document
 from git_copilot.assistant.prompt import build_prompt
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index import store
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import load_holes, mine
 from git_copilot.index.types import Hole
 from git_copilot.index.vectors import VectorIndex
@@ -43,14 +41,6 @@ def cut(text, middle, **more):
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     return TextTokenizer.load(save_tiny(tmp_path_factory.mktemp("tiny"), fim=True))
-
-
-@pytest.fixture
-def opened(repo):
-    found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
-    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
-        yield repo, found, db
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,8 @@ from git_copilot.assistant.refresh import TRAINING_SHARE
 from git_copilot.assistant.render import control_ids, rendered_rows, spell
 from git_copilot.assistant.rowfile import GROUP_ROWS, write_rows
 from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, ModelError
 from git_copilot.index.forget import forget
-from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import load_holes, mine
 
 # Put together here, so that no scanner takes this file for a leak.
@@ -44,14 +42,6 @@ END = "<|endoftext|>"
 def function(name, lines=6):
     body = "".join(f"    {name}_{i} = combine(value, {name!r}, {i})\n" for i in range(lines))
     return f"def {name}(value):\n{body}    return value\n"
-
-
-@pytest.fixture
-def opened(repo):
-    found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
-    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
-        yield repo, found, db
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,7 @@ from git_copilot.assistant.leakage import drop_duplicates
 from git_copilot.assistant.learnt import FILE, read_learnt, write_learnt
 from git_copilot.assistant.refresh import run_eval, run_refresh
 from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import load_holes
 from git_copilot.index.types import Hole
 
@@ -25,14 +23,6 @@ from git_copilot.index.types import Hole
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     return save_tiny(tmp_path_factory.mktemp("models") / "tiny", fim=True, layers=1)
-
-
-@pytest.fixture
-def opened(repo):
-    found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
-    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
-        yield repo, found, db
 
 
 @pytest.fixture

@@ -35,9 +35,7 @@ from git_copilot.assistant.show import (
     table,
     visible,
 )
-from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import load_holes, mine
 from git_copilot.index.survive import update_survival
 from git_copilot.index.types import Hole
@@ -194,14 +192,6 @@ def test_an_encoding_that_lacks_a_sign_gets_an_escape():
 def function(name, lines=6):
     body = "".join(f"    {name}_{i} = combine(value, {name!r}, {i})\n" for i in range(lines))
     return f"def {name}(value):\n{body}    return value\n"
-
-
-@pytest.fixture
-def opened(repo):
-    found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
-    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
-        yield repo, found, db
 
 
 def fill(repo, found, db, commits=14):

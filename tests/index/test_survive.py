@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import pytest
 from gitrepo import EPOCH
-from tracking import Field, numbered
+from tracking import numbered
 
-from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.survive import Survival
 from git_copilot.index.trace import covered_lines
 
 TEN = numbered(range(10))
-
-
-@pytest.fixture
-def field(repo, tmp_path):
-    with Database(tmp_path / DATABASE_NAME, create=True) as db:
-        yield Field(repo, db)
 
 
 def test_lines_shift_with_what_comes_and_goes_above(repo, field):

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import pytest
 from gitrepo import EPOCH
-from tracking import Field, numbered
+from tracking import numbered
 
-from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.history import list_commits, patches
 from git_copilot.index.lineage import Lineage
 from git_copilot.index.survive import Survival
 
 TEN = numbered(range(10))
-
-
-@pytest.fixture
-def field(repo, tmp_path):
-    with Database(tmp_path / DATABASE_NAME, create=True) as db:
-        yield Field(repo, db)
 
 
 def test_both_sides_of_a_merge_are_followed(repo, field):

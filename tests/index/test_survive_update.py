@@ -10,19 +10,13 @@ import pytest
 from gitrepo import EPOCH
 from tracking import Field, numbered
 
-from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.db import Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import mine
 from git_copilot.index.survive import DAY, Survival, load_survival, weight
 from git_copilot.index.types import Hole
 
 TEN = numbered(range(10))
-
-
-@pytest.fixture
-def field(repo, tmp_path):
-    with Database(tmp_path / DATABASE_NAME, create=True) as db:
-        yield Field(repo, db)
 
 
 def test_what_git_cannot_compare_is_not_known(repo, field):
