@@ -11,9 +11,10 @@ from typing import Any
 
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import Cut, Example, make_example, serving_budget
-from git_copilot.assistant.engine import apply_adapter, choose_device, load_model
+from git_copilot.assistant.engine import choose_device
 from git_copilot.assistant.evaluate import evaluate
 from git_copilot.assistant.guard import guard_examples
+from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.metrics import Score, summary
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.types import Hit, Progress, no_progress

@@ -53,6 +53,7 @@ def complete_command(host: Host, /, **options: Any) -> int:
         model=options["model"],
         at=options["at"],
         count=options["count"],
+        patient=not host.in_server,
     )
     place = find_place(request)
     if not options["no_server"]:
@@ -66,6 +67,7 @@ def complete_command(host: Host, /, **options: Any) -> int:
         host.session,
         note=host.terminal.note,
         cancelled=host.terminal.cancelled,
+        on_text=host.terminal.on_text,
     )
     if options["write"]:
         from git_copilot.assistant.write import write_completion

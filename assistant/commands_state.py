@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import click
 
@@ -51,9 +52,10 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
         f"hooks     {', '.join(hooks['installed']) or 'none'}"
         + (f" ({hooks['via']})" if hooks["via"] else ""),
         f"server    {'pid ' + str(server['pid']) if server['running'] else 'not running'}",
-        f"model     {facts['model']['name']}"
-        + ("" if facts["model"]["ready"] else ", not here: `git copilot model pull`"),
+        f"model     {facts['model']['name']}" + _model_remark(facts),
     ]
+    if facts["endpoint"]:
+        lines.append(f"endpoint  {facts['endpoint']['message']}")
     lines += [
         f"failed    {s['kind']} after {s['attempts']} tries: {s['error']}"
         for s in queue["set_aside"]
@@ -61,6 +63,13 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
     for line in lines:
         host.terminal.echo(line)
     return 0
+
+
+def _model_remark(facts: dict[str, Any]) -> str:
+    """What is to be said of a model that is not here."""
+    if facts["model"]["ready"]:
+        return ""
+    return ", not here" + ("" if facts["endpoint"] else ": `git copilot model pull`")
 
 
 @click.group("index", invoke_without_command=True)

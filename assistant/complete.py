@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from git_copilot.assistant import adapters
+from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.feedback import record_answer
 from git_copilot.assistant.models import canonical
 from git_copilot.assistant.request import Place, Request, model_name
@@ -18,12 +19,12 @@ from git_copilot.index.errors import CopilotError
 
 if TYPE_CHECKING:
     from git_copilot.assistant.config import Settings
-    from git_copilot.assistant.generation import Generation, Generator, Sampling
+    from git_copilot.assistant.generation import Generator
     from git_copilot.assistant.prompt import Prompt
     from git_copilot.index.types import Hit
 
-# Further candidates are sampled; the first is always the greedy one.
-CANDIDATE_TEMPERATURE = 0.6
+# Where nobody types, an answer may take so many times as long.
+PATIENCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +47,37 @@ def complete(
     *,
     note: Callable[[str], None],
     cancelled: Callable[[], bool] = lambda: False,
+    on_text: Callable[[str], None] | None = None,
 ) -> Answer:
     """Answer a request.
 
     :param note: gets remarks for the user (an embedder that is missing, say).
+    :param on_text: gets the first candidate's whole lines so far while it is written; the answer
+        may end before what was shown, and where they differ it counts.
     :raises CopilotError: something the user can mend.
     """
+    from git_copilot.assistant.candidates import Writer
+    from git_copilot.assistant.generation import Sampling
+
     begun = time.perf_counter()
     workspace = session.workspace(place.repo)
-    settings = workspace.settings
+    settings = _settings(request, workspace)
     model = model_name(request, place, settings)
-    hits, tree, fresh = _retrieve(request, place, workspace, session, note)
+    hits, tree, fresh = _retrieve(request, place, workspace, settings, session, note)
     retrieve_ms = (time.perf_counter() - begun) * 1000
     adapter = _adapter(request, workspace, model, note)
     folder = adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
     engine = session.engine(model, folder, settings)
     prompt, lead = _healed(engine, _prompt(engine, place, hits, settings), place, settings)
-    candidates = [
-        _generate(engine, prompt, lead, place, _sampling(request, settings, index), cancelled)
-        for index in range(request.count)
-    ]
-    first, text, rule = candidates[0]
+    writer = Writer(
+        engine, prompt, lead, place, time_limit_ms=settings.time_limit_ms, cancelled=cancelled
+    )
+    sampling = Sampling(request.max_tokens or settings.max_tokens, seed=settings.seed)
+    candidates = writer.write(sampling, request.count, on_text)
+    first, rule = candidates[0].generation, candidates[0].rule
     fields: dict[str, Any] = {
         "id": _answer_id(place, tree, model, adapter, prompt.ids),
-        "completion": text,
+        "completion": candidates[0].text,
         "file": place.path,
         "line": place.document.line,
         "column": place.document.column,
@@ -89,7 +97,7 @@ def complete(
         },
     }
     if request.count > 1:
-        fields["candidates"] = [each for _, each, _ in candidates]
+        fields["candidates"] = [each.text for each in candidates]
     explanation = {
         "mode": prompt.mode,
         "healed": lead,
@@ -102,6 +110,17 @@ def complete(
     if settings.feedback and request.at is None:
         session.defer(lambda: record_answer(answer))
     return answer
+
+
+def _settings(request: Request, workspace: Workspace) -> Settings:
+    """The settings that hold for a request. An older commit has those of its own tree, and no
+    bounds of time: it should say the same on a busy machine."""
+    if request.at is not None:
+        settings = load_settings(workspace.repo, request.at)
+        return replace(settings, latency_ms=0, time_limit_ms=0)
+    settings = workspace.settings
+    patience = PATIENCE if request.patient else 1
+    return replace(settings, time_limit_ms=settings.time_limit_ms * patience)
 
 
 def _prompt(engine: Generator, place: Place, hits: list[Hit], settings: Settings) -> Prompt:
@@ -134,52 +153,11 @@ def _healed(
     return heal_prompt(engine.tokenizer, prompt, place.document.prefix)
 
 
-def _sampling(request: Request, settings: Settings, index: int) -> Sampling:
-    """Greedy for the first candidate; each further one has a seed of its own."""
-    from git_copilot.assistant.generation import Sampling
-
-    return Sampling(
-        max_tokens=request.max_tokens or settings.max_tokens,
-        temperature=CANDIDATE_TEMPERATURE if index else 0.0,
-        seed=settings.seed + index,
-    )
-
-
-def _generate(
-    engine: Generator,
-    prompt: Prompt,
-    lead: str,
-    place: Place,
-    sampling: Sampling,
-    cancelled: Callable[[], bool],
-) -> tuple[Generation, str, str | None]:
-    """One candidate: the generation, its trimmed text with the file's line ends, the rule."""
-    from git_copilot.assistant.trim import Trimmer
-
-    document = place.document
-    trimmer = Trimmer(
-        document.prefix, document.suffix, path=place.path, left_to_right=prompt.left_to_right
-    )
-    generation = engine.generate(
-        prompt.ids,
-        sampling,
-        lead=lead,
-        enough=lambda text: trimmer.finished(_plain(text)),
-        cancelled=cancelled,
-    )
-    trimmed = trimmer.trim(_plain(generation.text), generation.finish)
-    return generation, trimmed.text.replace("\n", document.newline), trimmed.rule
-
-
-def _plain(text: str) -> str:
-    """Line ends as the prompt has them; the file's own are put in last."""
-    return text.replace("\r", "")
-
-
 def _retrieve(
     request: Request,
     place: Place,
     workspace: Workspace,
+    settings: Settings,
     session: Session,
     note: Callable[[str], None],
 ) -> tuple[list[Hit], str, bool]:
@@ -187,7 +165,7 @@ def _retrieve(
     from git_copilot.assistant.context import cursor_query
     from git_copilot.index.overlay import NOTHING_LOOSE
 
-    embedder = session.embedder(workspace.settings, note) if request.retrieval else None
+    embedder = session.embedder(settings, note) if request.retrieval else None
     if request.at is not None:
         view, tree = workspace.view_at(request.at, embedder)
         fresh = True
@@ -206,10 +184,10 @@ def _retrieve(
     )
     searcher = workspace.searcher(embedder, view)
     overlay = workspace.overlay() if request.at is None else NOTHING_LOOSE
-    count = workspace.settings.snippets
-    hits = searcher.search(query, count, embedder, overlay)
+    hits = searcher.search(query, settings.snippets, embedder, overlay)
     if request.at is None:
-        hits = session.steady.settle(str(place.file), document.prefix, (tree, count), hits)
+        state = (tree, settings.snippets)
+        hits = session.steady.settle(str(place.file), document.prefix, state, hits)
     return hits, tree, fresh
 
 

@@ -19,7 +19,7 @@ REPOSITORY_DEFAULTS = ".gitcopilot"
 HARMLESS = frozenset(
     {
         "maxtokens", "prompttokens", "contexttokens", "suffixtokens", "snippets",
-        "historycommits", "latencyms",
+        "historycommits", "latencyms", "timelimitms",
     }
 )  # fmt: skip
 # Below these a setting makes no sense; a prompt must hold a line and what heads it.
@@ -62,6 +62,9 @@ class Settings:
     # Milliseconds that reading a prompt may take where nothing of it is cached; a slow machine
     # gets a shorter prompt. 0 sets no bound.
     latency_ms: int = 1500
+    # Milliseconds that reading the prompt and writing may take in all once the model is loaded;
+    # what was written by then is the answer. 0 sets no bound. See complete.PATIENCE.
+    time_limit_ms: int = 10_000
     # Let the model write the token before the cursor anew, together with what follows it.
     healing: bool = True
     # A server that speaks OpenAI's /v1/completions and computes instead of this machine: its
@@ -103,16 +106,17 @@ def log_dir() -> Path:
     return platformdirs.user_log_path(APP)
 
 
-def load_settings(repo: GitRepository | None) -> Settings:
+def load_settings(repo: GitRepository | None, commit: str = "HEAD") -> Settings:
     """Read the settings that hold in ``repo`` (the user's own where there is no repository).
 
+    :param commit: whose ``.gitcopilot`` counts.
     :raises CopilotError: a value has the wrong type.
     """
     if repo is None:
         return Settings()
     committed = {
         key: value
-        for key, value in repo.config_of_blob(f"HEAD:{REPOSITORY_DEFAULTS}", "copilot").items()
+        for key, value in repo.config_of_blob(f"{commit}:{REPOSITORY_DEFAULTS}", "copilot").items()
         if key in HARMLESS
     }
     return parse_settings({**committed, **repo.config("copilot")})

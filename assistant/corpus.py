@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.config import Settings
+from git_copilot.index import rules
 from git_copilot.index.classify import is_test
 from git_copilot.index.db import Database
 from git_copilot.index.feedback import feedback_weights
@@ -77,7 +78,7 @@ def training_holes(
     :param most: so many holes at most; half of them, or what commits leave, from the tree.
     """
     forgotten = Forgotten.load(db)
-    weights = hole_weights(db, load_holes(db, commits), frozenset(commits))
+    weights = hole_weights(db, may_teach(repo, load_holes(db, commits)), frozenset(commits))
     written = {
         hole: value
         for hole, (value, _) in weights.items()
@@ -119,6 +120,14 @@ def hole_weights(
     return found
 
 
+def may_teach(repo: GitRepository, holes: Sequence[Hole]) -> list[Hole]:
+    """Those of ``holes`` whose files HEAD's rules do not leave out: they may have been mined before
+    the rules were made."""
+    paths = list(dict.fromkeys(hole.path for hole in holes))
+    out = rules.left_out(repo, repo.shown_tree(), paths) if paths else {}
+    return [hole for hole in holes if hole.path not in out]
+
+
 def is_forgotten(forgotten: Forgotten, hole: Hole) -> bool:
     """Whether nothing is to be learnt from a hole."""
     return (
@@ -156,7 +165,8 @@ def tree_holes(repo: GitRepository, db: Database, commit: str) -> Iterator[Hole]
     """The holes of ``commit``'s tree, with its time, in files that may be shown."""
     may_show = untold(repo, db, commit)
     time = int(repo.run("log", "-1", "--no-show-signature", "--format=%at", commit, "--") or 0)
-    return (hole for hole in snapshot_holes(repo, commit, time=time) if may_show(hole.path))
+    holes = may_teach(repo, list(snapshot_holes(repo, commit, time=time)))
+    return (hole for hole in holes if may_show(hole.path))
 
 
 def _apart(holes: Iterable[Hole], written: Iterable[Hole]) -> Iterator[Hole]:

@@ -7,73 +7,23 @@ rest is the cache that is copied to grow, attention kernels made for many querie
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from git_copilot.assistant.keyvalues import GROWTH, KeyValues
 from git_copilot.assistant.linear import NARROW, Gated, Linear, make_gated, make_linear
 
 # Architectures whose forward is the one below; all others go through transformers.
 FAMILIES = frozenset({"llama", "qwen2"})
 # Kinds of rotary embedding whose table does not depend on the length of the text.
 ROPES = frozenset({"default", "linear", "llama3", "yarn"})
-# A cache grows by so many tokens at a time.
-GROWTH = 512
 # Beyond this the weights are not kept in bf16 beside int8.
 MAX_WIDE_BYTES = 2**30
-
-
-class KeyValues:
-    """Keys and values of one text, float32, in memory that is taken once and grows seldom.
-
-    Keys are stored (layer, head, dimension, position): one query over 1,024 keys then takes 10 µs,
-    a third of what it takes the other way round.
-    """
-
-    def __init__(self, layers: int, heads: int, size: int) -> None:
-        self.length = 0
-        self.keys: list[torch.Tensor] = [torch.empty(heads, size, 0) for _ in range(layers)]
-        self.values: list[torch.Tensor] = [torch.empty(heads, 0, size) for _ in range(layers)]
-
-    @property
-    def capacity(self) -> int:
-        """Tokens that fit without growing."""
-        return self.keys[0].shape[2]
-
-    @property
-    def bytes(self) -> int:
-        return 2 * len(self.keys) * self.keys[0].nbytes
-
-    def reserve(self, length: int) -> None:
-        """Make room for ``length`` tokens in all."""
-        if length <= self.capacity:
-            return
-        room, kept = -(-length // GROWTH) * GROWTH, self.length
-        for i, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
-            heads, size, _ = keys.shape
-            self.keys[i] = torch.empty(heads, size, room)
-            self.keys[i][:, :, :kept] = keys[:, :, :kept]
-            self.values[i] = torch.empty(heads, room, size)
-            self.values[i][:, :kept] = values[:, :kept]
-
-    def crop(self, length: int) -> None:
-        """Forget all but the first ``length`` tokens."""
-        self.length = min(self.length, length)
-
-    def copy(self, length: int) -> KeyValues:
-        """The first ``length`` tokens in a cache of its own; copying takes a hundredth of the
-        time that reading them again would."""
-        heads, size, _ = self.keys[0].shape
-        made = KeyValues(len(self.keys), heads, size)
-        made.reserve(length)
-        for mine, theirs in zip(made.keys, self.keys, strict=True):
-            mine[:, :, :length] = theirs[:, :, :length]
-        for mine, theirs in zip(made.values, self.values, strict=True):
-            mine[:, :length] = theirs[:, :length]
-        made.length = length
-        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +34,10 @@ class _Layer:
     norm2: torch.Tensor
     gated: Gated
     down: Linear
+
+
+# Queries (tokens, heads, size), all keys and all values to what is seen (tokens, ..., size).
+_Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Decoder:
@@ -163,13 +117,41 @@ class Decoder:
         :return: the float32 logits (wanted, vocabulary) after the last ``wanted`` of them; with
             none wanted, nothing of use.
         """
+        start = cache.length
+        end = start + len(ids)
+        turn = self._rotations(end)[start:end]
+        if len(ids) > NARROW:
+            mask = _mask(start, end).to(self._dtype) if start else None
+            rows = self._through(cache, ids, turn, partial(self._attend_wide, mask=mask))
+        else:
+            rows = self._through(cache, ids, turn, partial(self._attend, start=start))
+        if not wanted:
+            return self._none
+        return self._head(self._normed(rows[len(ids) - wanted :], self._norm)).float()
+
+    def run_beside(
+        self, cache: KeyValues, ids: list[int], depth: int, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Read one more token of each of several texts that have their beginning in common; the
+        cache, which holds the tokens of all, grows by them.
+
+        :param depth: how many tokens stand before each in its own text.
+        :param mask: (texts, tokens of all), 0 for those that a text sees, its newest among them,
+            minus infinity for the others'.
+        :return: the float32 logits (texts, vocabulary) after each.
+        """
+        turn = self._rotations(depth + 1)[depth : depth + 1]
+        rows = self._through(cache, ids, turn, partial(self._attend_masked, mask=mask))
+        return self._head(self._normed(rows, self._norm)).float()
+
+    def _through(
+        self, cache: KeyValues, ids: list[int], turn: torch.Tensor, attend: _Attend
+    ) -> torch.Tensor:
+        """The hidden states (tokens, hidden) of new tokens, which the cache grows by."""
         count, start = len(ids), cache.length
         end = start + count
         cache.reserve(end)
         rows = functional.embedding(torch.tensor(ids), self._embedding).float()
-        turn = self._rotations(end)[start:end]
-        wide = count > NARROW
-        mask = _mask(start, end).to(self._dtype) if wide and start else None
         inner = self._heads * self._size
         turning = (self._heads + self._groups) * self._size
         for index, layer in enumerate(self._layers):
@@ -181,16 +163,10 @@ class Decoder:
             known, held = cache.keys[index][:, :, :end], cache.values[index][:, :end]
             known[:, :, start:] = keys.permute(1, 2, 0)
             held[:, start:] = values.transpose(0, 1)
-            if wide:
-                seen = self._attend_wide(queries, known, held, mask)
-            else:
-                seen = self._attend(queries, known, held, start)
-            rows += layer.out(seen.reshape(count, inner))
+            rows += layer.out(attend(queries, known, held).reshape(count, inner))
             rows += layer.down(layer.gated(self._normed(rows, layer.norm2)))
         cache.length = end
-        if not wanted:
-            return self._none
-        return self._head(self._normed(rows[count - wanted :], self._norm)).float()
+        return rows
 
     def _normed(self, rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Root mean square normalisation, in fewer and cheaper steps than torch's."""
@@ -227,6 +203,21 @@ class Decoder:
             )
             found.append(torch.bmm(torch.softmax(scores, dim=-1), values[:, :end]))
         return found[0] if len(found) == 1 else torch.stack(found)
+
+    def _attend_masked(
+        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """The same for queries of several texts, each of which sees its own tokens (``mask``)."""
+        count, each = len(queries), self._heads // self._groups
+        rows = queries.view(count, self._groups, each, self._size).permute(1, 2, 0, 3)
+        scores = torch.baddbmm(
+            mask.repeat(each, 1),
+            rows.reshape(self._groups, each * count, self._size),
+            keys,
+            alpha=1 / math.sqrt(self._size),
+        )
+        found = torch.bmm(torch.softmax(scores, dim=-1), values)
+        return found.view(self._groups, each, count, self._size).permute(2, 0, 1, 3)
 
     def _attend_wide(
         self,

@@ -28,7 +28,8 @@ from git_copilot.assistant.config import (
     load_settings,
     parse_settings,
 )
-from git_copilot.assistant.models import resolve_model
+from git_copilot.assistant.models import canonical, resolve_model
+from git_copilot.assistant.reach import examine_endpoint
 from git_copilot.assistant.status import is_fresh
 from git_copilot.hooks.backlog import examine_backlog
 from git_copilot.hooks.doctor import Finding, Level, examine_git, examine_hooks
@@ -82,6 +83,7 @@ def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[Finding]:
     if known:
         yield from _database(repo, settings, thorough)
     yield from _models(settings)
+    yield from _endpoint(repo, settings, known)
     yield from _server()
     yield from _disk(repo.state_dir, cache_dir())
 
@@ -234,9 +236,22 @@ def _models(settings: Settings) -> Iterator[Finding]:
         try:
             yield Finding(check, "ok", f"{name} in {resolve_model(name)}")
         except ModelError as exc:
+            if check == "model" and settings.endpoint:
+                yield Finding(check, "ok", f"{name} is not here; copilot.endpoint computes")
+                continue
             # Without an embedder, words and definitions are found all the same.
             level: Level = "fail" if check == "model" else "warn"
             yield Finding(check, level, exc.message, _command(exc.hint))
+
+
+def _endpoint(repo: GitRepository, settings: Settings, known: bool) -> Iterator[Finding]:
+    """Whether the configured server is there and can do what it is asked for."""
+    adapter = adapters.current_adapter(repo.state_dir) if known else None
+    found = examine_endpoint(
+        settings, canonical(settings.model, repo.root or repo.git_dir), adapter
+    )
+    if found is not None:
+        yield found
 
 
 def _server() -> Iterator[Finding]:

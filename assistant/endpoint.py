@@ -16,18 +16,26 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
+from git_copilot.assistant.refusals import message_in, short
 from git_copilot.index.errors import CopilotError
 
 CONNECT_SECONDS = 5.0
 # Waits before the second and the third try.
 RETRY_SECONDS = (0.2, 1.0)
 MAX_BODY = 1 << 20
-MAX_MESSAGE = 200
 _TOO_LONG = re.compile(r"context|too long|too large|max\w* (model )?len|exceed", re.IGNORECASE)
 
 
 class EndpointError(CopilotError):
     """The configured server cannot be asked, or its answer makes no sense."""
+
+
+class SlowAnswer(EndpointError):
+    """The server was given no more time."""
+
+
+class _NotThere(EndpointError):
+    """The server knows no such address, or no such model."""
 
 
 class _Unreachable(Exception):
@@ -78,9 +86,26 @@ class Endpoint:
 
         :raises EndpointError: the server cannot be reached or refuses.
         """
-        connection, response = self._send(path, body, time.monotonic() + self._timeout, _never)
+        connection, response = self._send(path, body, time.monotonic() + self._timeout)
         with closing(connection):
             return _read(response)
+
+    def models(self) -> list[str] | None:
+        """The names that the server lists, adapters' among them where it has some; ``None`` where
+        it lists none. Asked once, without another try.
+
+        :raises EndpointError: it cannot be reached or refuses.
+        """
+        try:
+            connection, response = self._try("/models", None, time.monotonic() + self._timeout)
+        except _Unreachable as exc:
+            raise exc.error from exc
+        except _NotThere:
+            return None
+        with closing(connection):
+            listed = self._object(_read(response)).get("data")
+        rows = listed if isinstance(listed, list) else []
+        return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row] or None
 
     def stream(
         self,
@@ -104,9 +129,9 @@ class Endpoint:
             try:
                 yield from self._events(connection, response, deadline)
             except TimeoutError:
-                if seconds and limit == seconds:
+                if limit < self._timeout:
                     raise
-                raise self._slow() from None
+                raise self._slow(limit) from None
             except (OSError, http.client.HTTPException) as exc:
                 raise EndpointError(
                     f"{self.url} broke off its answer ({_reason(exc)})", "look at the server's log"
@@ -148,15 +173,19 @@ class Endpoint:
             found = None
         if not isinstance(found, dict):
             raise EndpointError(
-                f"{self.url} answered what is no JSON object ({_short(text)!r})",
+                f"{self.url} answered what is no JSON object ({short(text)!r})",
                 "copilot.endpoint must name an OpenAI-compatible server",
             )
         if found.get("error"):
-            raise EndpointError(f"{self.url} says: {_message(text)}", "look at the server's log")
+            raise EndpointError(f"{self.url} says: {message_in(text)}", "look at the server's log")
         return found
 
     def _send(
-        self, path: str, body: Mapping[str, Any], deadline: float, cancelled: Callable[[], bool]
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        deadline: float,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Connect and ask until there is an answer other than 5xx; what was not answered was not
         done, and completing has no effects, so asking again is safe."""
@@ -171,15 +200,17 @@ class Endpoint:
         raise AssertionError  # the last wait is None
 
     def _try(
-        self, path: str, body: bytes, deadline: float
+        self, path: str, body: bytes | None, deadline: float
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """One request: a POST with a body, or else a GET."""
         left = max(deadline - time.monotonic(), 0.001)
         connection = self._connection(min(CONNECT_SECONDS, left))
         try:
             connection.connect()
             if connection.sock is not None:
                 connection.sock.settimeout(left)
-            connection.request("POST", self._path + path, body, self._headers)
+            method = "GET" if body is None else "POST"
+            connection.request(method, self._path + path, body, self._headers)
             response = connection.getresponse()
             if response.status != 200:
                 self._refuse(response.status, _read(response), response.getheader("Location", ""))
@@ -192,7 +223,7 @@ class Endpoint:
             ) from exc
         except TimeoutError as exc:
             connection.close()
-            raise self._slow() from exc
+            raise self._slow(left) from exc
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
             raise _Unreachable(
@@ -212,15 +243,15 @@ class Endpoint:
         context = ssl.create_default_context()
         return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
 
-    def _slow(self) -> EndpointError:
-        return EndpointError(
-            f"{self.url} took longer than {self._timeout:g} s",
-            "raise copilot.endpointTimeout, or ask for fewer tokens",
+    def _slow(self, seconds: float) -> SlowAnswer:
+        return SlowAnswer(
+            f"{self.url} took longer than {round(seconds, 1):g} s",
+            "raise copilot.endpointTimeout and copilot.timeLimitMs, or ask for fewer tokens",
         )
 
     def _refuse(self, status: int, body: str, location: str) -> None:
         """:raises EndpointError: always, with the mend that fits; ``_Unreachable`` for 5xx."""
-        said = f"{self.url} says {status}" + (f": {_message(body)}" if body.strip() else "")
+        said = f"{self.url} says {status}" + (f": {message_in(body)}" if body.strip() else "")
         if status >= 500:
             raise _Unreachable(EndpointError(said, "look at the server's log"))
         if status in (401, 403):
@@ -232,8 +263,10 @@ class Endpoint:
                 else "name the variable that holds the key: `git config copilot.endpointKey NAME`",
             )
         if status == 404:
-            hint = "check copilot.endpointModel, and that the address ends before /completions"
-        elif status == 413 or (status == 400 and _TOO_LONG.search(body)):
+            raise _NotThere(
+                said, "check copilot.endpointModel, and that the address ends before /completions"
+            )
+        if status == 413 or (status == 400 and _TOO_LONG.search(body)):
             hint = "lower copilot.promptTokens"
         elif status in (400, 422):
             hint = "if it takes no token ids: `git config copilot.endpointPrompt text`"
@@ -251,29 +284,9 @@ def _has_finished(event: Mapping[str, Any]) -> bool:
     )
 
 
-def _never() -> bool:
-    return False
-
-
 def _read(response: http.client.HTTPResponse) -> str:
     return response.read(MAX_BODY).decode("utf-8", "replace")
 
 
 def _reason(exc: Exception) -> str:
-    return _short(getattr(exc, "strerror", None) or str(exc) or type(exc).__name__)
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:MAX_MESSAGE]
-
-
-def _message(body: str) -> str:
-    """What a server says is wrong, on one line: OpenAI's form, FastAPI's, or the text itself."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return _short(body)
-    for name in ("error", "message", "detail"):
-        if isinstance(found, dict) and found.get(name):
-            found = found[name]
-    return _short(found if isinstance(found, str) else json.dumps(found))
+    return short(getattr(exc, "strerror", None) or str(exc) or type(exc).__name__)

@@ -9,9 +9,11 @@ from typing import Any, Protocol
 
 import torch
 
+from git_copilot.assistant.beside import write_beside
 from git_copilot.assistant.decoder import Decoder, supports
 from git_copilot.assistant.generation import Generation, Sampling
 from git_copilot.assistant.linear import int8_is_exact
+from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.reference import Reference
 from git_copilot.assistant.slots import Cache, Slot, Slots
@@ -60,47 +62,6 @@ def choose_precision(wanted: str = "auto") -> str:
     if int8_is_exact():
         return "int8"
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
-
-
-def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Any:
-    """Load a model's weights (bf16 unless told otherwise) for inference.
-
-    :raises ModelError: the folder holds no readable model, or memory does not suffice.
-    """
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging as hf_logging
-
-    quiet: Any = hf_logging
-    quiet.disable_progress_bar()
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype or torch.bfloat16,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as exc:
-        raise ModelError(
-            f"the model in {folder} cannot be loaded ({str(exc).strip().splitlines()[0][:160]})",
-            "pull it again, or choose another with `git copilot model use`",
-        ) from exc
-    return model.to(device).eval()
-
-
-def apply_adapter(model: Any, folder: Path) -> Any:
-    """Merge a LoRA adapter into a freshly loaded model.
-
-    :raises ModelError: the adapter is damaged or was made for another model.
-    """
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(model, str(folder)).merge_and_unload().eval()
-    except Exception as exc:  # safetensors, peft and torch each raise their own
-        raise ModelError(
-            f"the adapter {folder.name} cannot be loaded ({str(exc).splitlines()[0][:160]})",
-            "take another with `git copilot adapter rollback`",
-        ) from exc
 
 
 class Engine:
@@ -184,18 +145,11 @@ class Engine:
         Of the caches of earlier calls the one that agrees most is used.
         """
         begun = time.perf_counter()
-        limit = sampling.time_limit_ms
-
-        def over() -> bool:
-            late = limit > 0 and (time.perf_counter() - begun) * 1000 >= limit
-            return late or cancelled()
-
+        over = _bounded(begun, sampling.time_limit_ms, cancelled)
         writing = Writing(
             self.tokenizer, self._spellings, sampling, lead=lead, enough=enough, on_text=on_text
         )
-        slot = self.slots.take(prompt)
-        # The logits after the last token are needed, and only sometimes known.
-        reused = min(len(slot.ids), max(len(prompt) - 1, slot.ahead[0]))
+        slot, reused = self._take(prompt)
         try:
             logits = self._read(slot, prompt, over)
             prefilled = time.perf_counter()
@@ -207,17 +161,52 @@ class Engine:
             self.slots.drop(slot)  # what its cache holds is unknown now
             raise
         self.slots.tidy()
-        return Generation(
-            text=writing.text,
-            finish=writing.finish,
-            tokens=len(writing.ids),
-            cached_tokens=reused,
-            prefill_ms=(prefilled - begun) * 1000,
-            decode_ms=(time.perf_counter() - prefilled) * 1000,
-            drafted=writing.drafted,
-            accepted=writing.accepted,
-            ids=tuple(writing.ids),
-        )
+        return _generation(writing, reused, begun, prefilled)
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether :meth:`generate_many` can be called."""
+        return isinstance(self.backend, Decoder)
+
+    @torch.inference_mode()
+    def generate_many(
+        self,
+        prompt: Sequence[int],
+        samplings: Sequence[Sampling],
+        *,
+        lead: str = "",
+        enough: Sequence[Callable[[str], bool]],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[Generation]:
+        """See :meth:`git_copilot.assistant.candidates.SideBySide.generate_many`.
+
+        Nothing is guessed. What is written is the same for the same ``samplings``, all of them.
+        """
+        assert isinstance(self.backend, Decoder)
+        begun = time.perf_counter()
+        over = _bounded(begun, samplings[0].time_limit_ms, cancelled)
+        writings = [
+            Writing(self.tokenizer, self._spellings, each, lead=lead, enough=own, on_text=_ignore)
+            for each, own in zip(samplings, enough, strict=True)
+        ]
+        slot, reused = self._take(prompt)
+        try:
+            logits = self._read(slot, prompt, over)
+            prefilled = time.perf_counter()
+            if logits is not None:
+                most = sum(each.max_tokens for each in samplings)
+                write_beside(self.backend, slot, logits, writings, over, most)
+        except BaseException:
+            self.slots.drop(slot)
+            raise
+        self.slots.tidy()
+        return [_generation(writing, reused, begun, prefilled) for writing in writings]
+
+    def _take(self, prompt: Sequence[int]) -> tuple[Slot, int]:
+        """A slot for ``prompt``, and how much of it need not be read."""
+        slot = self.slots.take(prompt)
+        # The logits after the last token are needed, and only sometimes known.
+        return slot, min(len(slot.ids), max(len(prompt) - 1, slot.ahead[0]))
 
     def _read(
         self, slot: Slot, prompt: Sequence[int], over: Callable[[], bool]
@@ -274,3 +263,31 @@ class Engine:
             ids = [writing.ids[-1], *guess]
             rows = self.backend.run(slot.cache, ids, len(ids))
             slot.ids += ids
+
+
+def _bounded(begun: float, limit_ms: int, cancelled: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether to end: the time since ``begun`` is over, or the caller has gone."""
+
+    def over() -> bool:
+        late = limit_ms > 0 and (time.perf_counter() - begun) * 1000 >= limit_ms
+        return late or cancelled()
+
+    return over
+
+
+def _generation(writing: Writing, reused: int, begun: float, prefilled: float) -> Generation:
+    return Generation(
+        text=writing.text,
+        finish=writing.finish,
+        tokens=len(writing.ids),
+        cached_tokens=reused,
+        prefill_ms=(prefilled - begun) * 1000,
+        decode_ms=(time.perf_counter() - prefilled) * 1000,
+        drafted=writing.drafted,
+        accepted=writing.accepted,
+        ids=tuple(writing.ids),
+    )
+
+
+def _ignore(text: str) -> None:
+    pass

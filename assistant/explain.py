@@ -20,6 +20,7 @@ from git_copilot.assistant.figures import SECONDS_PER_DAY, fate, reverted_by
 from git_copilot.assistant.models import is_ready, resolve_model
 from git_copilot.assistant.samples import Sample, iso_time, read_sample
 from git_copilot.assistant.split import split_holes
+from git_copilot.index import rules
 from git_copilot.index.classify import is_test
 from git_copilot.index.db import Database
 from git_copilot.index.errors import CopilotError
@@ -121,6 +122,7 @@ def _survival(
 def _rules(repo: GitRepository, db: Database, settings: Settings, sample: Sample) -> Iterator[Rule]:
     hole = sample.hole
     yield _forgotten(db, hole)
+    yield _left_out(repo, hole)
     data = repo.read_blob(hole.blob)
     yield _secret(data, hole)
     says = FOR if sample.weight > 0 else AGAINST
@@ -136,6 +138,13 @@ def _forgotten(db: Database, hole: Hole) -> Rule:
     if is_forgotten(Forgotten.load(db), hole):
         return Rule("forgotten", AGAINST, "its path, commit or author is to be forgotten")
     return Rule("forgotten", FOR, "nobody asked to forget it")
+
+
+def _left_out(repo: GitRepository, hole: Hole) -> Rule:
+    reason = rules.left_out(repo, repo.shown_tree(), [hole.path]).get(hole.path)
+    if reason is not None:
+        return Rule("left out", AGAINST, f"HEAD's rules leave its file out of the index ({reason})")
+    return Rule("left out", FOR, "no rule leaves its file out of the index")
 
 
 def _secret(data: bytes, hole: Hole) -> Rule:

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.corpus import COMMITS, SNAPSHOT, SOURCES, untold
+from git_copilot.assistant.corpus import COMMITS, SNAPSHOT, SOURCES, may_teach, untold
 from git_copilot.assistant.rowfile import Row, write_rows
 from git_copilot.assistant.samples import iso_time, readable
 from git_copilot.index.classify import language_of
@@ -142,7 +142,7 @@ def hole_batches(
     commits = reachable_commits(repo, db, since)
     for begin in range(0, len(commits), COMMIT_BATCH):
         progress("exporting commits", begin, len(commits))
-        yield load_holes(db, commits[begin : begin + COMMIT_BATCH])
+        yield may_teach(repo, load_holes(db, commits[begin : begin + COMMIT_BATCH]))
     progress("exporting commits", len(commits), len(commits))
 
 

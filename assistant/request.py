@@ -22,7 +22,8 @@ from git_copilot.index.git import GitRepository
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for. ``adapter`` is an id, ``"none"``, or ``None`` for the current one."""
+    """What was asked for. ``adapter`` is an id, ``"none"``, or ``None`` for the current one;
+    ``patient``: nobody is typing, so the answer may take longer."""
 
     location: str
     cwd: Path
@@ -33,6 +34,7 @@ class Request:
     model: str | None = None
     at: str | None = None
     count: int = 1
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

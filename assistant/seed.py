@@ -54,7 +54,7 @@ def make_seeded(source: Path, target: Path, adapter: Path | None = None) -> None
     """
     import torch
 
-    from git_copilot.assistant.engine import apply_adapter, load_model
+    from git_copilot.assistant.loading import apply_adapter, load_model
 
     prepare_base(source, target)
     model = apply_adapter(load_model(source, dtype=torch.float32), adapter or adapter_folder())

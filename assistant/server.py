@@ -1,7 +1,8 @@
 """The warm server of one user: answers commands over a private Unix socket.
 
 It loads models when they are first needed, works on one request at a time (two cores), ends
-itself when idle, and stops a completion whose client has gone.
+itself when idle, and stops a completion whose client has gone. A client that asks with ``"stream":
+true`` gets a completion's lines while they are written.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ MAX_REQUEST_BYTES = 128 * 2**20
 POLL_SECONDS = 1.0
 # What was shown a moment ago is recorded by then, or never.
 RECORD_SECONDS = 1.0
+SEND_SECONDS = 1.0
 
 Deferred = list[Callable[[], None]]
 Runner = Callable[[list[str], Terminal, Session], int | None]
@@ -156,6 +158,7 @@ class Server:
             err=err,
             colour=bool(request.get("colour")),
             cancelled=lambda: _hung_up(connection),
+            on_text=_sender(connection) if request.get("stream") else None,
         )
         argv = [str(x) for x in request["argv"]]
         deferred: Deferred = []
@@ -197,6 +200,25 @@ class Server:
         if code != OK:
             return {"error": err.getvalue().strip(), "exit_code": code}
         return {"feedback": json.loads(out.getvalue())}
+
+
+def _sender(connection: socket.socket) -> Callable[[str], None]:
+    """Sends the text so far as ``{"text": …}``, a line of its own before the answer. One who does
+    not read misses some of these lines; one who reads half a line and stops is hung up on."""
+
+    def send(text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            if not select.select([], [connection], [], 0)[1]:
+                return
+            connection.settimeout(SEND_SECONDS)
+            try:
+                connection.sendall(json.dumps({"text": text}).encode() + b"\n")
+            except TimeoutError:
+                connection.shutdown(socket.SHUT_RDWR)
+            finally:
+                connection.settimeout(None)
+
+    return send
 
 
 def _hung_up(connection: socket.socket) -> bool:

@@ -120,6 +120,7 @@ class Workspace:
         for old in known[: max(0, len(known) - MAX_AT_VIEWS + 1)]:
             if old != view:
                 store.drop_view(self.db, old)
+                self._searchers.pop(old, None)
         sync(self.repo, self.db, embedder, view=view, tree=tree)
         return view, tree
 

@@ -6,9 +6,10 @@ import time
 from typing import Any
 
 from git_copilot.assistant import adapters, client
-from git_copilot.assistant.config import load_settings
+from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.jobs import sync_repository
-from git_copilot.assistant.models import is_ready
+from git_copilot.assistant.models import canonical, is_ready
+from git_copilot.assistant.reach import examine_endpoint
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import worker_starting
 from git_copilot.hooks.sources import installed
@@ -58,7 +59,19 @@ def read_status(repo: GitRepository) -> dict[str, Any]:
         "hooks": {"installed": hooks.installed, "via": hooks.via},
         "server": {"running": server is not None, "pid": server["pid"] if server else None},
         "model": {"name": settings.model, "ready": is_ready(settings.model)},
+        "endpoint": _endpoint_facts(repo, settings),
     }
+
+
+def _endpoint_facts(repo: GitRepository, settings: Settings) -> dict[str, Any] | None:
+    """The configured server: its address, whether it can do what it is asked for, and what it
+    says or how that is mended, in words."""
+    model = canonical(settings.model, repo.root or repo.git_dir)
+    found = examine_endpoint(settings, model, adapters.current_adapter(repo.state_dir))
+    if found is None:
+        return None
+    told = f"{found.message}; {found.mend}" if found.mend else found.message
+    return {"url": settings.endpoint, "ready": found.level == "ok", "message": told}
 
 
 def is_fresh(repo: GitRepository, tree: str | None) -> bool:

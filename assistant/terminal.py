@@ -13,7 +13,10 @@ from typing import TextIO
 
 @dataclass(slots=True)
 class Terminal:
-    """The streams and the folder of one command. ``colour``: output goes to a person's eyes."""
+    """The streams and the folder of one command. ``colour``: output goes to a person's eyes.
+
+    ``on_text`` gets a completion's lines while they are written, where somebody wants them.
+    """
 
     cwd: Path
     stdin: Callable[[], bytes]
@@ -21,6 +24,7 @@ class Terminal:
     err: TextIO
     colour: bool = False
     cancelled: Callable[[], bool] = field(default=lambda: False)
+    on_text: Callable[[str], None] | None = None
 
     @classmethod
     def of_process(cls) -> Terminal:

@@ -6,7 +6,7 @@ of milliseconds, or tokens a second:
 
 - ``cold``: to the first token of a prompt that was never read; ``warm``: of the same prompt again;
   ``typed``: of one token more;
-- ``line`` and ``block``: a cold prompt and 16 or 64 tokens;
+- ``line`` and ``block``: a cold prompt and the first 16 or all 64 tokens;
 - ``read`` and ``decode``: tokens a second of a cold prompt, and of the block behind its first.
 
 ``typing`` is what a person waits for: one line, after each of 40 keys behind a prompt of 1,000
@@ -27,6 +27,7 @@ import statistics
 import sys
 import sysconfig
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -43,14 +44,15 @@ import torch
 from engine_bounds import bounds, profile
 from engine_rivals import Endless, Llama, Ours, Rival, Transformers
 
-from git_copilot.assistant.engine import Engine, choose_precision, load_model
+from git_copilot.assistant.engine import Engine, choose_precision
 from git_copilot.assistant.generation import Sampling
+from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.tokens import TextTokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = (250, 500, 1000, 2000)
-LINE, BLOCK = 16, 64
+BLOCK = 64
 KEYS = 40
 Figures = dict[str, dict[str, dict[str, float]]]
 
@@ -61,6 +63,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=8.0, help="start no round after so many")
     parser.add_argument("--threads", type=int, default=0, help="default: torch's own choice")
     parser.add_argument("--llama-python", type=Path)
     parser.add_argument("--gguf", type=Path)
@@ -92,7 +95,8 @@ def measure(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         about["llama_cpp"] = llama.version
     rounds = 1 if options.quick else options.rounds
     lengths = LENGTHS[1:3] if options.quick else LENGTHS
-    figures, equal = compete(rivals, texts(tokenizer), lengths, rounds)
+    end = time.perf_counter() + 60 * options.minutes
+    figures, equal, rounds = compete(rivals, texts(tokenizer), lengths, rounds, end)
     seconds = 0.5 if options.quick else 2.0
     prompt = texts(tokenizer)[0]
     return {
@@ -121,23 +125,29 @@ def texts(tokenizer: TextTokenizer) -> list[list[int]]:
 
 
 def compete(
-    rivals: Sequence[Rival], sources: Sequence[list[int]], lengths: Sequence[int], rounds: int
-) -> tuple[Figures, dict[str, str]]:
-    """Let all take turns; medians by length and rival, and which texts were equal."""
+    rivals: Sequence[Rival],
+    sources: Sequence[list[int]],
+    lengths: Sequence[int],
+    rounds: int,
+    end: float,
+) -> tuple[Figures, dict[str, str], int]:
+    """Let all take turns; medians by length and rival, which texts were equal, and how many rounds
+    began before ``end``, by :func:`time.perf_counter`."""
     raw: dict[str, dict[str, dict[str, list[float]]]] = {}
     rivals, written = list(rivals), defaultdict[str, list[list[int]]](list)
     for rival in rivals:  # kernels are prepared at the first call
         rival.write(sources[0][:64], 4, reset=True)
-    for length in lengths:
-        rows = raw.setdefault(str(length), {r.name: defaultdict(list) for r in rivals})
-        for turn in range(rounds):
-            source = sources[turn % len(sources)]
-            start = 500 + 300 * (turn // len(sources))
-            prompt = source[start : start + length]
-            order = rivals[turn % len(rivals) :] + rivals[: turn % len(rivals)]
+    done = 0
+    while done < rounds and (not done or time.perf_counter() < end):
+        source = sources[done % len(sources)]
+        start = 500 + 300 * (done // len(sources))
+        order = rivals[done % len(rivals) :] + rivals[: done % len(rivals)]
+        for length in lengths:
+            rows = raw.setdefault(str(length), {r.name: defaultdict(list) for r in rivals})
             for rival in order:
-                ids = one_turn(rival, prompt, rows[rival.name])
+                ids = one_turn(rival, source[start : start + length], rows[rival.name])
                 written[rival.name].append(ids)
+        done += 1
     figures = {
         length: {
             name: {key: round(statistics.median(found), 1) for key, found in by_key.items()}
@@ -145,19 +155,19 @@ def compete(
         }
         for length, rows in raw.items()
     }
-    return figures, guesses_change_nothing(written)
+    return figures, guesses_change_nothing(written), done
 
 
 def one_turn(rival: Rival, prompt: list[int], row: dict[str, list[float]]) -> list[int]:
     """One rival's figures for one prompt; what it wrote."""
-    ids, first, total = rival.write(prompt, BLOCK, reset=True)
+    ids, first, line, total = rival.write(prompt, BLOCK, reset=True)
     row["cold"].append(first)
+    row["line"].append(line)
     row["block"].append(total)
     row["read"].append(len(prompt) / first * 1000)
     row["decode"].append((BLOCK - 1) / (total - first) * 1000)
-    row["warm"].append(rival.write(prompt, 1, reset=False)[1])
-    row["typed"].append(rival.write([*prompt, ids[0]], 1, reset=False)[1])
-    row["line"].append(rival.write(prompt, LINE, reset=True)[2])
+    row["warm"].append(rival.write(prompt, 1, reset=False).first)
+    row["typed"].append(rival.write([*prompt, ids[0]], 1, reset=False).first)
     return ids
 
 

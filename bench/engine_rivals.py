@@ -19,11 +19,17 @@ from git_copilot.assistant.tokens import TextTokenizer
 CHILD = Path(__file__).with_name("llama_child.py")
 
 
+# Tokens of a line.
+LINE = 16
+
+
 class Written(NamedTuple):
-    """Ids, and the milliseconds until the first and until the last of them."""
+    """Ids, and the milliseconds until the first, the last of a line and the last of all is there;
+    ``line`` is ``total`` where there are fewer."""
 
     ids: list[int]
     first: float
+    line: float
     total: float
 
 
@@ -51,11 +57,17 @@ class Ours:
         if reset:
             engine.slots = Slots(engine.backend.new_cache)
         engine.speculative = self._guess
+        moments: list[float] = []
+
+        def note(text: str) -> bool:
+            moments.append(time.perf_counter())
+            return False
+
         begun = time.perf_counter()
-        found = engine.generate(prompt, Sampling(max_tokens=tokens))
+        found = engine.generate(prompt, Sampling(max_tokens=tokens), enough=note)
         total = (time.perf_counter() - begun) * 1000
         # The first token is chosen as soon as the prompt is read.
-        return Written(list(found.ids), found.prefill_ms, total)
+        return Written(list(found.ids), found.prefill_ms, _line(moments, begun, total), total)
 
 
 class Transformers:
@@ -88,7 +100,12 @@ class Transformers:
         )[0].tolist()
         total = (time.perf_counter() - begun) * 1000
         self._read = found[: self._cache.get_seq_length()]
-        return Written(found[len(prompt) :], (moments[0] - begun) * 1000, total)
+        first = (moments[0] - begun) * 1000
+        return Written(found[len(prompt) :], first, _line(moments, begun, total), total)
+
+
+def _line(moments: list[float], begun: float, total: float) -> float:
+    return (moments[LINE - 1] - begun) * 1000 if len(moments) >= LINE else total
 
 
 class _Clock:
@@ -150,5 +167,8 @@ class _LlamaForm:
         self.name, self._llama, self._form = f"llama.cpp {form}", llama, form
 
     def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
-        found = self._llama.ask(form=self._form, prompt=prompt, tokens=tokens, reset=reset)
-        return Written(found["ids"], found["first"] * 1000, found["total"] * 1000)
+        found = self._llama.ask(
+            form=self._form, prompt=prompt, tokens=tokens, line=LINE, reset=reset
+        )
+        times = (found[key] * 1000 for key in ("first", "line", "total"))
+        return Written(found["ids"], *times)

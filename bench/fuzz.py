@@ -219,6 +219,9 @@ def prepare(folder: Path, model: Path) -> Path:
     repo = GitRepository.discover(folder)
     repo.set_config("copilot.model", str(model))
     repo.set_config("copilot.feedback", "false")
+    # What is asked must not depend on how busy the machine is.
+    repo.set_config("copilot.latencyMs", "0")
+    repo.set_config("copilot.timeLimitMs", "0")
     repo.state_dir.mkdir(parents=True, exist_ok=True)
     Database(repo.state_dir / DATABASE_NAME, create=True).close()
     return folder

@@ -1,7 +1,8 @@
 """llama.cpp for bench/engine.py, in a process (and an environment) of its own.
 
 One JSON request a line on standard input, ``{"form": "Q4_1", "reset": bool, "prompt": [ids],
-"tokens": n}``; one answer a line: the ids, and the seconds until the first and until the last.
+"tokens": n, "line": n}``; one answer a line: the ids, and the seconds until the first, until that
+many (or all, where they are fewer) and until the last.
 What the prompt has in common with the one before is not read again.
 """
 
@@ -69,12 +70,13 @@ def answer(model: llama_cpp.Llama, request: dict) -> dict:
     known = min(known, len(prompt) - 1)
     model.n_tokens = known
     model.eval(prompt[known:])
-    ids, first = [], 0.0
+    ids, moments = [], []
     while True:
         ids.append(int(np.argmax(last_logits(model))))
-        first = first or time.perf_counter() - begun
+        moments.append(time.perf_counter() - begun)
         if len(ids) == request["tokens"]:
-            return {"ids": ids, "first": first, "total": time.perf_counter() - begun}
+            line = moments[min(request["line"], len(ids)) - 1]
+            return {"ids": ids, "first": moments[0], "line": line, "total": moments[-1]}
         model.eval(ids[-1:])
 
 

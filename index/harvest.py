@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from git_copilot.index.classify import (
@@ -12,7 +12,6 @@ from git_copilot.index.classify import (
     language_of,
     looks_generated,
     skip_content,
-    skip_path,
 )
 from git_copilot.index.cuts import Span
 from git_copilot.index.forget import NOTHING, REASON, Forgotten
@@ -41,15 +40,19 @@ def identity(commit: CommitInfo) -> str:
 def harvest(
     repo: GitRepository,
     commits: Sequence[tuple[CommitInfo, Sequence[FileAdditions]]],
+    out: Mapping[str, str],
     forgotten: Forgotten = NOTHING,
 ) -> list[Crop]:
     """The holes of commits with the lines that they added; none touches a line that looks like a
-    secret. Blobs are read in one stream and only one is held at a time."""
+    secret. Blobs are read in one stream and only one is held at a time.
+
+    :param out: paths that the rules leave out, with the reason (:func:`.rules.left_out`).
+    """
     crops = {commit.oid: Crop(commit.oid) for commit, _ in commits}
     candidates: list[tuple[CommitInfo, FileAdditions]] = []
     for commit, files in commits:
         for file in files:
-            reason = REASON if forgotten.path(file.path) else unminable(file)
+            reason = REASON if forgotten.path(file.path) else unminable(file, out)
             if reason is None:
                 candidates.append((commit, file))
             else:
@@ -92,15 +95,16 @@ def _with_blobs(
     return ((c, f, data) for (c, f), (_, data) in zip(small, blobs, strict=True))
 
 
-def unminable(file: FileAdditions) -> str | None:
-    """Why no hole is taken from a file, as far as its name and mode tell."""
+def unminable(file: FileAdditions, out: Mapping[str, str]) -> str | None:
+    """Why no hole is taken from a file, as far as its name and mode tell, and the rules: ``out``
+    as for :func:`harvest`."""
     if not file.runs:
         return "nothing added"
     if file.mode in (SUBMODULE, SYMLINK):
         return "link"
     if language_of(file.path) == TEXT:
         return "not code"
-    return skip_path(file.path)
+    return out.get(file.path)
 
 
 def skip_blob(data: bytes) -> str | None:

@@ -7,6 +7,7 @@ import sqlite3
 import statistics
 from collections.abc import Mapping, Sequence
 
+from git_copilot.index import rules
 from git_copilot.index.db import Database, stored_path
 from git_copilot.index.errors import GitError
 from git_copilot.index.forget import REASON, Forgotten
@@ -21,7 +22,7 @@ from git_copilot.index.history import (
 )
 from git_copilot.index.prune import prune_lost
 from git_copilot.index.resolve import resolve, settle
-from git_copilot.index.types import Hole, Progress, no_progress
+from git_copilot.index.types import Hole, Progress, TreeEntry, no_progress
 
 # Enough for an adapter (the paper needs 1,000 holes), and a minute's work at most.
 DEFAULT_HISTORY = 5000
@@ -39,7 +40,8 @@ def mine(
     progress: Progress = no_progress,
 ) -> int:
     """Look at up to ``limit`` commits of HEAD's history that were not looked at before, and take
-    out those that history lost.
+    out those that history lost. What HEAD's rules leave out of the index gives no holes, whichever
+    commit wrote it.
 
     :return: how many commits were new.
     """
@@ -50,16 +52,30 @@ def mine(
     seen = {str(oid) for (oid,) in db.query("SELECT oid FROM commits")}
     commits = [c for c in list_commits(repo, tip, limit=limit) if c.oid not in seen]
     shallow = shallow_commits(repo)
+    tree = repo.shown_tree()
+    # Of many batches the first lists the whole tree for all of them.
+    known = _rule_files(repo, tree) if len(commits) > COMMIT_BATCH else None
     for begin in range(0, len(commits), COMMIT_BATCH):
         progress("mining commits", begin, len(commits))
-        _mine_batch(repo, db, commits[begin : begin + COMMIT_BATCH], shallow)
+        _mine_batch(repo, db, commits[begin : begin + COMMIT_BATCH], shallow, (tree, known))
     progress("mining commits", len(commits), len(commits))
     return len(commits)
 
 
+def _rule_files(repo: GitRepository, tree: str) -> list[TreeEntry]:
+    return [entry for entry in repo.ls_tree(tree) if rules.is_rule_file(entry.path)]
+
+
 def _mine_batch(
-    repo: GitRepository, db: Database, commits: Sequence[CommitInfo], shallow: set[str]
+    repo: GitRepository,
+    db: Database,
+    commits: Sequence[CommitInfo],
+    shallow: set[str],
+    ruling: tuple[str, list[TreeEntry] | None],
 ) -> None:
+    """
+    :param ruling: the tree whose rules count, and its rule files if they are known.
+    """
     forgotten = Forgotten.load(db)
     statuses = {c.oid: _rule_out(c, shallow, forgotten) for c in commits}
     read = _additions(repo, [oid for oid, status in statuses.items() if status == "mined"])
@@ -68,14 +84,16 @@ def _mine_batch(
     bound = _mass_bound(db, [len(files) for files in added.values()])
     statuses.update({oid: "mass" for oid, files in added.items() if len(files) > bound})
     mined = [c for c in commits if statuses[c.oid] == "mined"]
-    found = harvest(repo, [(c, added[c.oid]) for c in mined], forgotten)
+    paths = dict.fromkeys(file.path for c in mined for file in added[c.oid])
+    out = rules.left_out(repo, ruling[0], list(paths), ruling[1])
+    found = harvest(repo, [(c, added[c.oid]) for c in mined], out, forgotten)
     answers = resolve(repo, db, commits, {c.oid for c in mined})
     with db.transaction() as connection:
         if Forgotten.load(db) == forgotten:
             _store(connection, commits, statuses, found)
             settle(connection, [case for case in answers if not forgotten.path(case.path)])
             return
-    _mine_batch(repo, db, commits, shallow)  # something was forgotten meanwhile
+    _mine_batch(repo, db, commits, shallow, ruling)  # something was forgotten meanwhile
 
 
 def _store(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from git_copilot.index import feedback
+from git_copilot.index import feedback, rules
 from git_copilot.index.classify import MAX_FILE_BYTES, language_of
 from git_copilot.index.cuts import MAX_BLOCK_TOKENS, Span, telling
 from git_copilot.index.db import Database
@@ -170,7 +170,8 @@ def _look(case: Case, file: _File, commit: CommitInfo) -> None:
 
 
 def _read_text(repo: GitRepository, file: FileAdditions) -> Text | None:
-    if unminable(file) is not None:
+    out = rules.left_out(repo, repo.shown_tree(), [file.path])
+    if unminable(file, out) is not None:
         return None
     if repo.blob_sizes([file.blob]).get(file.blob, MAX_FILE_BYTES + 1) > MAX_FILE_BYTES:
         return None

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from git_copilot.index import rules
 from git_copilot.index.classify import (
     MAX_FILE_BYTES,
     TEXT,
     language_of,
     looks_generated,
     skip_content,
-    skip_path,
 )
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
 from git_copilot.index.harvest import clear_of_secrets
@@ -53,9 +53,12 @@ def snapshot_holes(
 
 
 def snapshot_files(repo: GitRepository, commit: str) -> Iterator[tuple[TreeEntry, bytes]]:
-    """The files of ``commit``'s tree that people wrote as code, with their content, in the order
-    of their paths."""
-    entries = [e for e in repo.ls_tree(commit) if _of_interest(e)]
+    """The files of ``commit``'s tree that people wrote as code and that its rules do not leave
+    out, with their content, in the order of their paths."""
+    listed = repo.ls_tree(commit)
+    entries = [e for e in listed if _of_interest(e)]
+    out = rules.left_out(repo, commit, [e.path for e in entries], listed)
+    entries = [e for e in entries if e.path not in out]
     sizes = repo.blob_sizes({e.oid for e in entries})
     entries = [e for e in entries if 0 < sizes.get(e.oid, 0) <= MAX_FILE_BYTES]
     blobs = repo.blobs(e.oid for e in entries)
@@ -65,11 +68,7 @@ def snapshot_files(repo: GitRepository, commit: str) -> Iterator[tuple[TreeEntry
 
 
 def _of_interest(entry: TreeEntry) -> bool:
-    return (
-        entry.mode not in (SUBMODULE, SYMLINK)
-        and language_of(entry.path) != TEXT
-        and skip_path(entry.path) is None
-    )
+    return entry.mode not in (SUBMODULE, SYMLINK) and language_of(entry.path) != TEXT
 
 
 def code_of_people(data: bytes) -> bool:

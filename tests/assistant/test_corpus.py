@@ -181,6 +181,17 @@ def test_commits_alone_are_the_default_and_newest_first(history):
     assert list(taken(history, "commits")) == load_holes(db, commits[2:])
 
 
+@pytest.mark.parametrize("source", ["commits", "snapshot", "both"])
+def test_rules_that_came_after_mining_hold(history, opened, source):
+    repo, found, db = opened
+    assert "src/two.py" in {hole.path for hole in taken(history, source)}
+    repo.commit({".copilotignore": "two.py\n"})
+    mine(found, db)
+    assert {hole.path for hole in taken(history, source)} == {
+        f"src/{name}.py" for name in ("one", "three", "four")
+    }
+
+
 def test_what_a_held_out_commit_did_is_not_known_yet(history):
     """The first file was rewritten within a week, but only by a commit that judges."""
     _, db, commits = history

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
 import pytest
 from tiny import CODE, save_tiny
 
-from git_copilot.assistant.engine import Engine, load_model
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.loading import load_model
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 
@@ -42,12 +44,14 @@ def test_rivals_write_the_same_and_take_time(bench, folder):
         rivals.Transformers("transformers", model.float()),
     ]
     source = tokenizer.encode(CODE * 90)
-    figures, equal = engine.compete(found, [source], (40, 90), 2)
+    figures, equal, rounds = engine.compete(found, [source], (40, 90), 2, math.inf)
+    assert rounds == 2 == engine.compete(found[:2], [source], (40,), 2, math.inf)[2]
+    assert engine.compete(found[:2], [source], (40,), 2, 0.0)[2] == 1
     assert set(figures) == {"40", "90"}
     for row in figures["90"].values():
         assert set(row) == {"cold", "warm", "typed", "line", "block", "read", "decode"}
         assert all(value > 0 for value in row.values() if value != row["warm"])
-        assert row["block"] > row["cold"]
+        assert row["block"] > row["line"] > row["cold"]
     assert equal == {"ours fp32, plain = with guesses": "4 of 4"}
     prompt = source[500:540]
     texts = [rival.write(prompt, 30, reset=True).ids for rival in found]

@@ -12,7 +12,8 @@ from transformers import (
     Starcoder2Config,
 )
 
-from git_copilot.assistant.decoder import GROWTH, Decoder, KeyValues, supports
+from git_copilot.assistant.decoder import Decoder, supports
+from git_copilot.assistant.keyvalues import GROWTH, KeyValues
 from git_copilot.assistant.linear import (
     NARROW,
     DigitLinear,

@@ -17,9 +17,9 @@ import torch
 from tiny import CODE, save_tiny
 
 from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.engine import load_model
 from git_copilot.assistant.evaluate import evaluate
 from git_copilot.assistant.healing import heal
+from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.prompt import Budget
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.errors import CopilotError

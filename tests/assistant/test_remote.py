@@ -363,7 +363,8 @@ def wait_for(url, process):
 def test_a_real_server_writes_what_the_engine_here_writes(real_server):
     import torch
 
-    from git_copilot.assistant.engine import Engine, load_model
+    from git_copilot.assistant.engine import Engine
+    from git_copilot.assistant.loading import load_model
     from git_copilot.assistant.tokens import TextTokenizer
 
     url, folder = real_server

@@ -281,7 +281,10 @@ def test_every_rule_speaks_of_a_hole_that_is_learnt_from(opened, tmp_path):
     explanation = explain_hole(found, db, Settings(model=str(folder)), last.id)
     rules = says(explanation)
     assert {name: said for name, (said, _) in rules.items()} == dict.fromkeys(
-        ["forgotten", "secret", "weight", "history", "held out", "newest", "duplicate", "size"],
+        [
+            "forgotten", "left out", "secret", "weight", "history", "held out", "newest",
+            "duplicate", "size",
+        ],
         "for",
     )
     assert explanation.taken

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import CODE, save_tiny
 
-from git_copilot.assistant.engine import apply_adapter, load_model
+from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.lora import add_adapter, save_adapter
 from git_copilot.assistant.prompt import Budget, build_prompt
 from git_copilot.assistant.seed import make_seeded, rename_sentinels

@@ -10,8 +10,8 @@ from tiny import CODE, save_tiny
 from git_copilot.assistant import checkpoint, train
 from git_copilot.assistant.batches import Decay, Recipe, pack, plan_steps
 from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.engine import apply_adapter, load_model
 from git_copilot.assistant.evaluate import evaluate
+from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.lora import add_adapter
 from git_copilot.assistant.prompt import Budget
 from git_copilot.assistant.tokens import TextTokenizer

@@ -215,6 +215,18 @@ def test_a_renamed_file_is_followed(repo, opened, together):
     assert load_holes(db, [oid])[0].path == "b ü.py"
 
 
+def test_a_file_that_is_not_indexed_gives_nothing(repo, opened):
+    git, db = opened
+    repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL, ".copilotignore": "a.py\n"})
+    for name in "ab":
+        show(db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name)
+        feedback.report(db, name, "accepted")
+    text = HEAD + "    area = total * 2\n" + TAIL
+    oid = repo.commit({"a.py": text, "b.py": text})
+    mine(git, db)
+    assert [hole.path for hole in load_holes(db, [oid]) if hole.kind == "completion"] == ["b.py"]
+
+
 def test_commits_that_are_not_mined_give_nothing_but_move_files(repo, opened):
     git, db = opened
     bot = {"GIT_AUTHOR_NAME": "mover[bot]"}

@@ -11,6 +11,8 @@ from git_copilot.index.git import GitRepository
 from git_copilot.index.history import additions, list_commits
 from git_copilot.index.holes import choose_spans
 from git_copilot.index.mine import corpus_counts, load_holes, mine
+from git_copilot.index.snapshot import snapshot_holes
+from git_copilot.index.sync import sync
 
 FUNCTION = "def area(width, height):\n    total = width * height + offset\n    return total\n"
 
@@ -89,6 +91,51 @@ def test_nothing_from_binaries_prose_vendored_or_undecodable_files(repo, opened)
     )
     mine(git, db)
     assert corpus_counts(db) == {"commits": 1, "holes": 0, "authors": 0}
+
+
+RULED = {
+    "gen/made.py": FUNCTION,
+    "gen/kept.py": FUNCTION,
+    "private/x.py": FUNCTION,
+    "vendor/ours.py": FUNCTION,
+    "vendor/theirs.py": FUNCTION,
+    "lib/theirs.py": FUNCTION,
+    "lib/said.py": FUNCTION,
+    "free.py": FUNCTION,
+}
+RULES = {
+    ".copilotignore": "private/\n",
+    ".gitattributes": "gen/* linguist-generated\ngen/kept.py -linguist-generated\n"
+    "vendor/ours.py copilot\nlib/theirs.py linguist-vendored\nlib/said.py -copilot\n",
+}
+
+
+@pytest.mark.parametrize("commits", [1, 110], ids=["a new commit", "the whole history"])
+def test_what_is_not_indexed_is_not_mined(repo, opened, commits):
+    """Rules made today hold for what was written before them, in trees as in commits."""
+    git, db = opened
+    repo.commit(RULED)
+    for _ in range(commits):
+        repo.commit({})
+    repo.commit(RULES)
+    mine(git, db)
+    sync(git, db, None)
+    indexed = {p.decode() for (p,) in db.query("SELECT path FROM files")} - RULES.keys()
+    assert indexed == {"gen/kept.py", "vendor/ours.py", "free.py"}
+    assert {hole.path for hole in all_holes(db)} == indexed
+    assert {hole.path for hole in snapshot_holes(git, "HEAD")} == indexed
+    reasons = dict(db.query("SELECT reason, sum(count) FROM left_out GROUP BY 1"))
+    assert reasons == {
+        "generated": 1, "vendored": 2, "ignored": 1, "attribute": 1, "not code": 2,
+    }  # fmt: skip
+
+
+def test_a_tree_is_read_by_its_own_rules(repo, opened):
+    git, _ = opened
+    before = repo.commit(RULED)
+    repo.commit(RULES)
+    paths = {hole.path for hole in snapshot_holes(git, before)}
+    assert "private/x.py" in paths and "vendor/ours.py" not in paths
 
 
 def test_shallow_boundary_is_not_taken_for_new_code(repo, tmp_path):

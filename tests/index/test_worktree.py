@@ -82,6 +82,24 @@ def test_what_the_rules_leave_out_is_left_out(repo, tree):
     assert list(tree.overlay().files) == ["a.py"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_is_read_as_it_would_be_once_committed(repo, tree, tmp_path, encoding, end):
+    data = f"def größe():{end}    return 'é'{end}".encode(encoding)
+    repo.write({"new.py": data})
+    (loose,) = tree.overlay().files["new.py"].chunks
+    repo.commit({})
+    found = GitRepository.discover(repo.path)
+    with Database(tmp_path / DATABASE_NAME) as db:
+        sync(found, db, None)
+        rows = db.query(
+            "SELECT c.text, c.start_byte, c.end_byte, s.name FROM chunks c JOIN symbols s"
+            " ON s.chunk_id = c.id WHERE s.name = 'größe'"
+        )
+    name = loose.symbols[0].name
+    assert rows == [(loose.text, loose.start_byte, loose.end_byte, name)]
+
+
 def test_many_files_are_bounded(repo, tree, monkeypatch):
     monkeypatch.setattr(worktree, "MAX_FILES", 2)
     repo.write({"0.py": "new = 1\n", "b.py": "changed = 1\n", "c.py": "changed = 1\n"})

@@ -1,0 +1,358 @@
+"""Several candidates: as if written alone, all different, in time; and shown while written."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+
+import pytest
+import torch
+from tiny import CODE, save_tiny
+
+from git_copilot.assistant import candidates as candidates_module
+from git_copilot.assistant import client
+from git_copilot.assistant.cli import dispatch_in_server
+from git_copilot.assistant.complete import PATIENCE, complete
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.generation import Sampling
+from git_copilot.assistant.linear import int8_is_exact
+from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.reference import Reference
+from git_copilot.assistant.request import Request, find_place
+from git_copilot.assistant.server import Server
+from git_copilot.assistant.session import Session
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.index.db import DATABASE_NAME, Database
+
+PRECISIONS = ["fp32", "bf16", *(["int8"] if int8_is_exact() else [])]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder):
+    return TextTokenizer.load(folder)
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return load_model(folder, dtype=torch.float32)
+
+
+def sampled(count, tokens=24):
+    return [Sampling(tokens, temperature=0.8, seed=seed) for seed in range(count)]
+
+
+def never(text):
+    return False
+
+
+def many(engine, prompt, samplings, **more):
+    enough = more.pop("enough", [never] * len(samplings))
+    return engine.generate_many(prompt, samplings, enough=enough, **more)
+
+
+@pytest.mark.parametrize("lead", ["", "self"])
+def test_each_is_what_it_would_be_alone(model, tokenizer, lead):
+    engine = Engine(model, tokenizer)
+    for length in (20, 61, 97):
+        prompt = tokenizer.encode(CODE * 3)[:length]
+        alone = [engine.generate(prompt, s, lead=lead) for s in sampled(6)]
+        beside = many(engine, prompt, sampled(6), lead=lead)
+        assert [(g.text, g.finish, g.ids) for g in beside] == [
+            (g.text, g.finish, g.ids) for g in alone
+        ]
+        assert len({g.text for g in alone}) > 3
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_prompts_cache_is_as_it_was(model, tokenizer, precision):
+    engine = Engine(model, tokenizer, precision)
+    prompt = tokenizer.encode(CODE * 2)
+    plain = engine.generate(prompt, Sampling(24))
+    first = many(engine, prompt, sampled(5))
+    assert {g.cached_tokens for g in first} == {len(prompt)}
+    assert engine.slots.take(prompt).ids == prompt
+    again = engine.generate(prompt, Sampling(24))
+    assert again.ids == plain.ids and again.cached_tokens == len(prompt)
+    assert [g.ids for g in many(engine, prompt, sampled(5))] == [g.ids for g in first]
+    assert [g.ids for g in many(Engine(model, tokenizer, precision), prompt, sampled(5))] == [
+        g.ids for g in first
+    ]
+
+
+def test_each_ends_for_itself(model, tokenizer):
+    engine = Engine(model, tokenizer)
+    prompt = tokenizer.encode(CODE)
+    whole = many(engine, prompt, sampled(4))
+    ends = [3, 10**6, 8, 1]
+    enough = [lambda text, end=end: len(text) >= end for end in ends]
+    found = many(engine, prompt, sampled(4), enough=enough)
+    for short, long, end in zip(found, whole, ends, strict=True):
+        assert long.text.startswith(short.text)
+        assert (short.finish == "trimmed") == (len(long.text) >= end)
+    asked = itertools.count()
+    stopped = many(engine, prompt, sampled(4), cancelled=lambda: next(asked) >= 5)
+    assert {g.tokens for g in stopped} <= {4, 5, 6}
+    late = many(engine, prompt * 9, [Sampling(2000, temperature=1.0, time_limit_ms=1)] * 2)
+    assert all(g.tokens < 2000 and g.finish == "length" for g in late)
+
+
+def test_a_failure_leaves_no_cache_behind(model, tokenizer, monkeypatch):
+    engine = Engine(model, tokenizer)
+    prompt = tokenizer.encode(CODE)
+    wanted = engine.generate(prompt, Sampling(20)).text
+
+    def failing(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.backend, "run_beside", failing)
+        with pytest.raises(KeyboardInterrupt):
+            many(engine, prompt, sampled(3))
+    assert len(engine.slots) == 0
+    assert engine.generate(prompt, Sampling(20)).text == wanted
+
+
+@pytest.fixture
+def project(repo, folder):
+    """A repository with a file, known to git-copilot."""
+    repo.commit({"src/a.py": CODE})
+    repo.git("config", "copilot.model", str(folder))
+    repo.git("config", "copilot.maxTokens", "16")
+    repo.git("config", "copilot.latencyMs", "0")
+    repo.git("config", "copilot.feedback", "false")
+    state = repo.git_dir / "copilot"
+    state.mkdir()
+    Database(state / DATABASE_NAME, create=True).close()
+    return repo
+
+
+@pytest.fixture
+def session():
+    opened = Session()
+    yield opened
+    opened.close()
+
+
+def ask(project, session, location="src/a.py:2", **more):
+    shown = more.pop("on_text", None)
+    request = Request(location, project.path, retrieval=False, **more)
+    place = find_place(request)
+    return complete(request, place, session, note=lambda text: None, on_text=shown)
+
+
+def loaded(session):
+    (engine,) = session._engines.values()
+    return engine
+
+
+def test_candidates_differ_and_the_first_is_the_plain_answer(project, session):
+    plain = ask(project, session)
+    assert "candidates" not in plain.fields
+    few, more = ask(project, session, count=4), ask(project, session, count=12)
+    for answer, count in ((few, 4), (more, 12)):
+        texts = answer.fields["candidates"]
+        assert texts[0] == answer.completion == plain.completion
+        assert len(set(texts)) == len(texts) <= count and all(texts[1:])
+        assert ask(project, session, count=count).fields["candidates"] == texts
+    assert len(few.fields["candidates"]) > 1
+    assert len(more.fields["candidates"]) > len(few.fields["candidates"])
+
+
+def replace_engine(session, engine):
+    (key,) = session._engines
+    session._engines[key] = engine
+
+
+def test_an_engine_that_writes_one_at_a_time_says_the_same(project, session, model, tokenizer):
+    ask(project, session)
+    beside, in_turn = Engine(model, tokenizer), Engine(model, tokenizer)
+    in_turn.backend = Reference(model)
+    in_turn.slots._new = in_turn.backend.new_cache
+    assert beside.side_by_side and not in_turn.side_by_side
+    found = []
+    for engine in (beside, in_turn):
+        replace_engine(session, engine)
+        found.append(ask(project, session, count=5).fields["candidates"])
+    assert found[0] == found[1] and len(found[0]) > 2
+
+
+class Recorder:
+    """An engine that notes how long it may take, and lets time pass."""
+
+    def __init__(self, engine, clock):
+        self._engine, self._clock, self.limits = engine, clock, []
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    def generate(self, prompt, sampling, **more):
+        self.limits.append(sampling.time_limit_ms)
+        self._clock.now += 0.3
+        return self._engine.generate(prompt, Sampling(sampling.max_tokens), **more)
+
+    def generate_many(self, prompt, samplings, **more):
+        self.limits.append([s.time_limit_ms for s in samplings])
+        self._clock.now += 0.3
+        free = [Sampling(s.max_tokens, s.temperature, s.top_p, s.seed) for s in samplings]
+        return self._engine.generate_many(prompt, free, **more)
+
+
+class Clock:
+    now = 100.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.fixture
+def clocked(project, session, monkeypatch):
+    """An engine in use that records limits."""
+    ask(project, session)
+    clock = Clock()
+    monkeypatch.setattr(candidates_module, "time", clock)
+    recorder = Recorder(loaded(session), clock)
+    replace_engine(session, recorder)
+    return recorder
+
+
+def test_all_candidates_share_one_limit(project, session, clocked):
+    project.git("config", "copilot.timeLimitMs", "1000")
+    ask(project, session, count=4)
+    assert clocked.limits == [1000, [700] * 3]
+    clocked.limits.clear()
+    project.git("config", "copilot.timeLimitMs", "400")
+    ask(project, session, count=12)
+    assert clocked.limits == [400, [100] * 8]  # the last three come too late
+    clocked.limits.clear()
+    project.git("config", "copilot.timeLimitMs", "300")
+    assert len(ask(project, session, count=4).fields["candidates"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "more", "limit"),
+    [
+        (None, {}, 10_000),
+        ("500", {}, 500),
+        ("500", {"patient": True}, 500 * PATIENCE),
+        ("0", {}, 0),
+        ("500", {"at": "HEAD"}, 0),
+    ],
+)
+def test_the_limit_is_the_settings(project, session, clocked, setting, more, limit):
+    if setting is not None:
+        project.git("config", "copilot.timeLimitMs", setting)
+    ask(project, session, **more)
+    assert clocked.limits == [limit]
+
+
+def test_when_time_runs_out_what_was_written_is_trimmed_and_returned(project, session):
+    """With a millisecond there may be nothing yet, but never an error."""
+    project.git("config", "copilot.maxTokens", "2000")
+    project.git("config", "copilot.timeLimitMs", "1")
+    project.commit({"src/a.py": CODE * 9})
+    answer = ask(project, session, "src/a.py:50")
+    assert answer.fields["completion_tokens"] < 2000
+    assert answer.fields["finish_reason"] in {"length", "trimmed"}
+
+
+def test_one_who_has_gone_gets_no_further_candidates(project, session, clocked):
+    place = find_place(Request("src/a.py:2", project.path, retrieval=False, count=9))
+    request = Request("src/a.py:2", project.path, retrieval=False, count=9)
+    complete(request, place, session, note=lambda text: None, cancelled=lambda: True)
+    assert len(clocked.limits) == 1
+
+
+class Scripted:
+    """An engine that writes a given text, token by token, as the real one does."""
+
+    side_by_side = False
+    prefill_rate = None
+
+    def __init__(self, tokenizer, text):
+        self.tokenizer, self._ids = tokenizer, tokenizer.encode(text)
+
+    def generate(self, prompt, sampling, *, lead, enough, cancelled, on_text):
+        from git_copilot.assistant.generation import Generation
+
+        for count in range(1, len(self._ids) + 1):
+            text = self.tokenizer.decode(self._ids[:count])
+            on_text(text)
+            if enough(text):
+                return Generation(text, "trimmed", count, 0, 0.0, 0.0)
+        return Generation(text, "stop", len(self._ids), 0, 0.0, 0.0)
+
+
+@pytest.fixture
+def fim_tokenizer(tmp_path_factory):
+    return TextTokenizer.load(save_tiny(tmp_path_factory.mktemp("fim"), fim=True))
+
+
+KEY = "AKIA" + "QYLPMN5HFIQR7XYA"  # in the form of a real one
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("w\n    x = 1\n    y = 2", ["w", "w\n    x = 1"]),
+        ("one line", []),
+        (f"w\n    x = 1\n    aws = '{KEY}'\n    y = 2\n", ["w", "w\n    x = 1"]),
+    ],
+)
+def test_whole_lines_are_shown_while_they_are_written(
+    project, session, fim_tokenizer, written, shown
+):
+    ask(project, session)
+    project.commit({"src/b.py": "def area(w):\r\n    return \r\n"})
+    replace_engine(session, Scripted(fim_tokenizer, written))
+    seen = []
+    answer = ask(project, session, "src/b.py:2", on_text=seen.append)
+    assert seen == [text.replace("\n", "\r\n") for text in shown]
+    assert KEY not in answer.completion
+    assert answer.completion.startswith(seen[-1] if seen else "")
+    assert ask(project, session, "src/b.py:2").completion == answer.completion
+
+
+@pytest.fixture
+def serving(project, tmp_path, monkeypatch):
+    """A server in a thread of this process; gives it."""
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    server = Server(dispatch_in_server, 60)
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    assert client.wait_for_server(10)
+    yield server
+    client.exchange(client.connect(), {"op": "stop"})
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def lines_of(request):
+    with client.connect() as connection, connection.makefile("rwb") as stream:
+        stream.write(json.dumps(request).encode() + b"\n")
+        stream.flush()
+        return [json.loads(line) for line in stream]
+
+
+def test_the_server_sends_lines_to_one_who_wants_them(project, serving, fim_tokenizer):
+    written = "w\n    x = 1\n    y = 2"
+    request = {
+        "op": "run", "cwd": str(project.path),
+        "argv": ["complete", "src/a.py:2", "--json", "--no-retrieval"],
+    }  # fmt: skip
+    (plain,) = lines_of(request)  # loads the model
+    assert plain["exit_code"] == 0
+    replace_engine(serving._session, Scripted(fim_tokenizer, written))
+    *parts, answer = lines_of({**request, "stream": True})
+    assert parts == [{"text": "w"}, {"text": "w\n    x = 1"}]
+    completion = json.loads(answer["stdout"])["completion"]
+    assert answer["exit_code"] == 0 and completion.startswith("w\n    x = 1")
+    (silent,) = lines_of(request)
+    assert json.loads(silent["stdout"])["completion"] == completion
