@@ -7,17 +7,20 @@ from typing import Any
 
 import torch
 
+from git_copilot.assistant.memory import keep_freed_memory
 from git_copilot.index.errors import ModelError
 
 
 def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Any:
-    """Load a model's weights (bf16 unless told otherwise) for inference.
+    """Load a model's weights (bf16 unless told otherwise) for inference. From here on this process
+    keeps the memory that it frees: see :mod:`~git_copilot.assistant.memory`.
 
     :raises ModelError: the folder holds no readable model, or memory does not suffice.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging as hf_logging
 
+    keep_freed_memory()
     quiet: Any = hf_logging
     quiet.disable_progress_bar()
     try:

@@ -21,6 +21,9 @@ from the trim rules. ``--heal`` is token healing (:func:`git_copilot.assistant.e
 without it a left-to-right model is far below what it can do, because these holes begin after a
 line end. ``--int8`` rounds the weights as serving does on a CPU that has int8 instructions.
 
+``--repo PATH`` measures holes of a real repository's commits instead, without snippets and with
+them: see commits.py.
+
 As published (StarCoder, arXiv 2305.06161: Python, single lines, exact match; SantaCoder's holes in
 HumanEval, which are others than these, so no more than a scale): InCoder-6B 31, SantaCoder-1.1B 44,
 StarCoder-15.5B 62.
@@ -39,6 +42,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import commits
 from about import machine, output
 from figures import Answer, judge, share, table
 from infilling import FILES, Task, read_tasks, sample, trim_keeps
@@ -106,13 +110,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     bar = ProgressBar(sys.stderr)
     try:
-        result = measure(options.data, run, bar, options.completions)
+        if options.repo:
+            limit = options.limit or (commits.QUICK if options.quick else commits.LIMIT)
+            adapter = options.adapter.resolve() if options.adapter else None
+            result = commits.measure(
+                options.repo, run.model, adapter, run.left_to_right, options.kind, limit, bar
+            )
+        else:
+            result = measure(options.data, run, bar, options.completions)
     except CopilotError as exc:
         bar.finish()
         sys.stderr.write(f"quality: {exc}\n")
         return exc.exit_code
     bar.finish()
-    print(json.dumps(result, indent=1) if options.json else table(result))
+    shown = commits.table if options.repo else table
+    print(json.dumps(result, indent=1) if options.json else shown(result))
     return 0
 
 
@@ -126,6 +138,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--adapter", type=Path, help="folder of a LoRA adapter, merged into the model")
     add("--left-to-right", action="store_true", help="hide the suffix from the model")
     add("--subset", choices=list(FILES), help="only this one")
+    add("--repo", type=Path, nargs="+", help="commits of these repositories instead (commits.py)")
+    add("--kind", nargs="+", default=["line"], help="with --repo: kinds of holes")
     add("--limit", type=at_least_one, help="holes of each subset, a seeded sample")
     add("--seed", type=int, default=0, help="of the sample and the intervals")
     add("--no-trim", action="store_true", help="give the figures without trim rules as well")

@@ -71,6 +71,7 @@ def _forbidden(files: tuple[Path, ...], length: int) -> set[str]:
 @click.option("--part", default="0/1", help="I/N: every N-th repository from the I-th on.")
 def build(sources: Path, work: Path, evaluation: tuple[Path, ...], part: str) -> None:
     """Mine, cut, retrieve and render; one file for each repository, those there are kept."""
+    from git_copilot.assistant.config import Settings
     from git_copilot.assistant.models import resolve_model
     from git_copilot.assistant.tokens import TextTokenizer
     from git_copilot.index.embed import load_embedder
@@ -78,7 +79,8 @@ def build(sources: Path, work: Path, evaluation: tuple[Path, ...], part: str) ->
     recipe = _recipe()
     work.mkdir(parents=True, exist_ok=True)
     tokenizer = TextTokenizer.load(_base(work, recipe))
-    embedder = load_embedder("minilm-static", resolve_model("minilm-static"))
+    name = Settings().embedder
+    embedder = load_embedder(name, resolve_model(name))
     forbidden = _forbidden(evaluation, recipe["data"]["contamination_tokens"])
     first, step = map(int, part.split("/"))
     for facts in recipe["repository"][first::step]:
@@ -112,8 +114,10 @@ def train(work: Path, hours: float | None, decay: int, start: Path | None) -> No
 
     from git_copilot.assistant import checkpoint
     from git_copilot.assistant.batches import Decay, Recipe
+    from git_copilot.assistant.memory import keep_freed_memory
     from git_copilot.assistant.train import train_adapter
 
+    keep_freed_memory()
     recipe = _recipe()
     examples = [e for p in sorted(work.glob("*.npz")) for e in seed_data.load(p)]
     run = work / "run"

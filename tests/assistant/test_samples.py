@@ -282,8 +282,15 @@ def test_every_rule_speaks_of_a_hole_that_is_learnt_from(opened, tmp_path):
     rules = says(explanation)
     assert {name: said for name, (said, _) in rules.items()} == dict.fromkeys(
         [
-            "forgotten", "left out", "secret", "weight", "history", "held out", "newest",
-            "duplicate", "size",
+            "forgotten",
+            "left out",
+            "secret",
+            "weight",
+            "history",
+            "held out",
+            "newest",
+            "duplicate",
+            "size",
         ],
         "for",
     )

@@ -1,0 +1,167 @@
+"""How well the holes of real commits are filled: ``python bench/quality.py --repo PATH…``.
+
+Holes come from the newest commits, few of each commit, as the corpus cuts them (index/cuts.py;
+``line``, the default, is the end of a line from a token on, three tokens at least). Snippets come
+from the tree before each commit, found by the search of serving; nothing newer is seen. Each hole
+is completed without snippets and with them, greedy, with the prompts and trim rules of serving.
+
+``em`` and ``es`` are in %, with 95% intervals from resampled commits; ``bits_per_byte`` is of the
+middles; ``retrieval_minus_plain`` the difference in points. The test for a leak is the recipe's:
+no repository named here may be in bench/seed/recipe.toml.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from about import machine, output
+
+from git_copilot.assistant.arms import Judge
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.dataset import Cut, Example, read_cuts, retrieve
+from git_copilot.assistant.jobs import ready_embedder
+from git_copilot.assistant.metrics import Score, compare
+from git_copilot.assistant.models import resolve_model
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import CopilotError
+from git_copilot.index.git import GitRepository
+from git_copilot.index.history import list_commits
+from git_copilot.index.holes import seeded
+from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.types import Hole, Progress
+
+# Holes of one commit are alike: few of each, so that many commits are seen.
+HOLES_PER_COMMIT = 3
+MINED_COMMITS = 3000
+LIMIT, QUICK = 500, 12
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def choose_holes(repo: GitRepository, db: Database, kinds: Sequence[str], limit: int) -> list[Hole]:
+    """The newest holes of the kinds, newest commit first; Python's alone, as HumanEval's are."""
+    tip = repo.head_commit()
+    commits = [c.oid for c in list_commits(repo, tip, limit=MINED_COMMITS)] if tip else []
+    by_commit: dict[str, list[Hole]] = {oid: [] for oid in commits}
+    for hole in load_holes(db, commits):
+        if hole.kind in kinds and hole.language == "python":
+            by_commit[hole.commit].append(hole)
+    chosen: list[Hole] = []
+    for oid, holes in by_commit.items():
+        seeded("quality", oid).shuffle(holes)
+        chosen += holes[:HOLES_PER_COMMIT]
+    return chosen[:limit]
+
+
+def name_of(path: Path, repo: GitRepository) -> str:
+    """What to call a repository: its own name, or for a bare one in a folder, that folder's."""
+    return path.resolve().parent.name if repo.name in ("repo", "") else repo.name
+
+
+def read_repository(
+    path: Path, kinds: Sequence[str], limit: int, settings: Settings, progress: Progress
+) -> tuple[str, list[Cut], list[list[Any]]]:
+    """Its name, the holes with their texts, and snippets for each."""
+    repo = GitRepository.discover(path)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Database(Path(folder) / DATABASE_NAME, create=True) as db,
+    ):
+        mine(repo, db, limit=MINED_COMMITS, progress=progress)
+        cuts = read_cuts(repo, choose_holes(repo, db, kinds, limit))
+        hits = retrieve(
+            repo, db, cuts, settings,
+            embedder=ready_embedder(settings), vectors=None, progress=progress,
+        )  # fmt: skip
+    return name_of(path, repo), cuts, hits
+
+
+def figures(examples: Sequence[Example], scores: Sequence[Score]) -> dict[str, Any]:
+    """What one arm reached."""
+    size = sum(len(e.middle.encode()) for e in examples)
+    nothing = [replace(s, em=0.0, es=0.0) for s in scores]
+    em = compare(nothing, scores).em
+    return {
+        "em": {k: round(v, 1) for k, v in asdict(em).items()},
+        "es": round(sum(s.es for s in scores) / len(scores), 1),
+        "bits_per_byte": round(sum(s.nll for s in scores) / math.log(2) / size, 4),
+        "prompt_tokens": round(sum(len(e.prompt_ids) for e in examples) / len(examples)),
+    }
+
+
+def measure(
+    paths: Sequence[Path],
+    model: str,
+    adapter: Path | None,
+    left_to_right: bool,
+    kinds: Sequence[str],
+    limit: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """All repositories with one model.
+
+    :raises CopilotError: the model, the adapter or a repository cannot be read.
+    """
+    settings = Settings()
+    folder = resolve_model(model)
+    tokenizer = TextTokenizer.load(folder, model)
+    judge = Judge(folder, settings, tokenizer, progress)
+    found: dict[str, Any] = {}
+    for path in paths:
+        begun = time.perf_counter()
+        name, cuts, hits = read_repository(path, kinds, limit, settings, progress)
+        if not cuts:
+            raise CopilotError(
+                f"{path} has no holes of the kinds {', '.join(kinds)}", "name others"
+            )
+        shown = [replace(cut, suffix="") for cut in cuts] if left_to_right else cuts
+        held = judge.hold(shown, hits, name)
+        arm = judge.arm(held, adapter, name)
+        gain = compare(arm.plain, arm.retrieval)
+        found[name] = {
+            "holes": len(arm.plain),
+            "commits": len({s.commit for s in arm.plain}),
+            "with_snippets": sum(bool(e.prompt.snippets) for e in held.retrieval),
+            "plain": figures(held.plain, arm.plain),
+            "retrieval": figures(held.retrieval, arm.retrieval),
+            "retrieval_minus_plain": {
+                "em": {k: round(v, 1) for k, v in asdict(gain.em).items()},
+                "won": gain.won,
+                "lost": gain.lost,
+            },
+            "seconds": round(time.perf_counter() - begun, 1),
+        }
+    return {
+        "bench": "quality",
+        "commit": output("git", "-C", str(ROOT), "rev-parse", "HEAD"),
+        "machine": machine(),
+        "settings": {
+            "model": model,
+            "adapter": str(adapter) if adapter else None,
+            "left_to_right": left_to_right,
+            "kinds": list(kinds),
+            "limit": limit,
+        },
+        "repositories": found,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures for a person."""
+    lines = [f"{'':<22}{'holes':>6}{'':>3}{'em':>20}{'es':>7}{'bits':>8}"]
+    for name, row in result["repositories"].items():
+        for arm in ("plain", "retrieval"):
+            em, each = row[arm]["em"], row[arm]
+            interval = f"{em['value']:.1f} [{em['low']:.1f}, {em['high']:.1f}]"
+            label = f"{name[:20]} {'+ snippets' if arm == 'retrieval' else ''}"
+            lines.append(
+                f"{label[:32]:<32}{row['holes']:>5}  {interval:>20}{each['es']:>7.1f}"
+                f"{each['bits_per_byte']:>8.3f}"
+            )
+    return "\n".join(lines)
