@@ -18,6 +18,7 @@ from git_copilot.index.classify import language_of
 from git_copilot.index.errors import CopilotError
 
 if TYPE_CHECKING:
+    from git_copilot.assistant.candidates import Candidate
     from git_copilot.assistant.config import Settings
     from git_copilot.assistant.generation import Generator
     from git_copilot.assistant.prompt import Prompt
@@ -74,7 +75,6 @@ def complete(
     )
     sampling = Sampling(request.max_tokens or settings.max_tokens, seed=settings.seed)
     candidates = writer.write(sampling, request.count, on_text)
-    first, rule = candidates[0].generation, candidates[0].rule
     fields: dict[str, Any] = {
         "id": _answer_id(place, tree, model, adapter, prompt.ids),
         "completion": candidates[0].text,
@@ -83,25 +83,21 @@ def complete(
         "column": place.document.column,
         "model": model,
         "adapter": adapter,
-        "finish_reason": "trimmed" if rule is not None else first.finish,
         "index": {"tree": tree, "fresh": fresh},
         "snippets": [_snippet(hit, tokens) for hit, tokens in prompt.snippets],
         "prompt_tokens": len(prompt.ids),
-        "cached_tokens": first.cached_tokens,
-        "completion_tokens": first.tokens,
-        "timings_ms": {
-            "retrieve": round(retrieve_ms, 1),
-            "prefill": round(first.prefill_ms, 1),
-            "decode": round(first.decode_ms, 1),
-            "total": round((time.perf_counter() - begun) * 1000, 1),
-        },
+        **_generated(candidates[0]),
+    }
+    fields["timings_ms"] |= {
+        "retrieve": round(retrieve_ms, 1),
+        "total": round((time.perf_counter() - begun) * 1000, 1),
     }
     if request.count > 1:
         fields["candidates"] = [each.text for each in candidates]
     explanation = {
         "mode": prompt.mode,
         "healed": lead,
-        "trim_rule": rule,
+        "trim_rule": candidates[0].rule,
         "found": len(hits),
         "seed": settings.seed,
         "prompt": engine.tokenizer.spell(list(prompt.ids)),
@@ -110,6 +106,17 @@ def complete(
     if settings.feedback and request.at is None:
         session.defer(lambda: record_answer(answer))
     return answer
+
+
+def _generated(candidate: Candidate) -> dict[str, Any]:
+    """The fields of an answer that say how its completion was written."""
+    made = candidate.generation
+    return {
+        "finish_reason": made.finish if candidate.rule is None else "trimmed",
+        "cached_tokens": made.cached_tokens,
+        "completion_tokens": made.tokens,
+        "timings_ms": {"prefill": round(made.prefill_ms, 1), "decode": round(made.decode_ms, 1)},
+    }
 
 
 def _settings(request: Request, workspace: Workspace) -> Settings:

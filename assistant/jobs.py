@@ -9,7 +9,8 @@ from pathlib import Path
 
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import is_ready, resolve_model
-from git_copilot.index.collect import collect, due
+from git_copilot.index import store
+from git_copilot.index.collect import WORKTREES, collect, due
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.types import Embedder, Progress, SyncReport, no_progress
@@ -58,6 +59,9 @@ def sync_repository(
     from git_copilot.index.sync import sync
 
     with open_database(repo) as db:
+        # The grace period of what only a worktree that is gone showed begins now.
+        for view in {*store.view_names(db, WORKTREES)} - repo.linked_views():
+            store.drop_view(db, view)
         # Names and words first: they need no embedder, and are findable at once.
         first = sync(repo, db, None, progress=progress)
         embedder = ready_embedder(settings)

@@ -15,6 +15,7 @@ LARGE = 2**20
 # The number of rows that packed weights are laid out for; others work too.
 _PACKED_FOR = 256
 _DIGIT = 127.0
+_SHIFT = 128  # makes a signed digit an unsigned one
 _LOW = 254.0  # low digits count in 1/254 of a high one
 
 
@@ -132,8 +133,11 @@ class DigitLinear:
         low = rows / scale
         high = low.round()
         low.sub_(high).mul_(_LOW)
+        # Signed digits have a kernel only where the machine has AMX; elsewhere oneDNN would take its
+        # reference loop, 200 times as long. Shifted to be unsigned they have one everywhere.
+        digits = torch.cat([high, low]).add_(_SHIFT).to(torch.uint8)
         found = torch.ops.onednn.qlinear_pointwise(
-            torch.cat([high, low]).to(torch.int8), 1.0, 0, self._packed, self._scale,
+            digits, 1.0, _SHIFT, self._packed, self._scale,
             self._zero, None, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
         high, low = found.chunk(2)

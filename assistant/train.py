@@ -71,7 +71,7 @@ def train_adapter(
     A run that was stopped continues from its last checkpoint in ``work``, unless that is damaged
     or belongs to other examples.
 
-    :param model: a freshly loaded model; it is changed.
+    :param model: a freshly loaded one; it is changed.
     :param seconds: stop cleanly after so long, at a step's end.
     :param decay: how to end; without it the rate stays and all steps are taken.
     :param start: an adapter of the same base and rank to go on from instead of from nothing.
@@ -80,8 +80,7 @@ def train_adapter(
         cannot be written.
     """
     begun = clock()
-    use_causal_attention(model)
-    state = _State(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
+    state = _prepare(model, recipe, decay, start)
     mark = fingerprint(examples, recipe, model_name)
     steps = plan_steps(examples, recipe)[: decay.begin + decay.steps if decay else None]
     resumed = checkpoint.load(work, mark, state.tensors())
@@ -167,6 +166,11 @@ class _State:
         with torch.no_grad():
             for weight, master in zip(self.weights, self.masters, strict=True):
                 weight.copy_(master)
+
+
+def _prepare(model: Any, recipe: Recipe, decay: Decay | None, start: Path | None) -> _State:
+    use_causal_attention(model)
+    return _State(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
 
 
 def _step(

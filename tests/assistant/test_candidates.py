@@ -308,7 +308,7 @@ def test_whole_lines_are_shown_while_they_are_written(
     project, session, fim_tokenizer, written, shown
 ):
     ask(project, session)
-    project.commit({"src/b.py": "def area(w):\r\n    return \r\n"})
+    project.commit({"src/b.py": "def area(w):\r\n    return \r\n\r\n\r\nLAST = 2\r\n"})
     replace_engine(session, Scripted(fim_tokenizer, written))
     seen = []
     answer = ask(project, session, "src/b.py:2", on_text=seen.append)
