@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from pathlib import Path
+
+from git_copilot.index.git import GitRepository
 
 
 def machine() -> dict[str, object]:
@@ -20,3 +23,8 @@ def machine() -> dict[str, object]:
 
 def output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def name_of(path: Path, repo: GitRepository) -> str:
+    """What to call a repository: its own name, or for a bare one in a folder, that folder's."""
+    return path.resolve().parent.name if repo.name in ("repo", "") else repo.name

@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from about import machine, output
+from about import machine, name_of, output
 
 from git_copilot.assistant.arms import Judge
 from git_copilot.assistant.config import Settings
@@ -57,11 +57,6 @@ def choose_holes(repo: GitRepository, db: Database, kinds: Sequence[str], limit:
         seeded("quality", oid).shuffle(holes)
         chosen += holes[:HOLES_PER_COMMIT]
     return chosen[:limit]
-
-
-def name_of(path: Path, repo: GitRepository) -> str:
-    """What to call a repository: its own name, or for a bare one in a folder, that folder's."""
-    return path.resolve().parent.name if repo.name in ("repo", "") else repo.name
 
 
 def read_repository(

@@ -139,12 +139,7 @@ def measure(
             if len(rows) == limit:
                 break
     _progress("")
-    return _name(path, repo), rows
-
-
-def _name(path: Path, repo: GitRepository) -> str:
-    """What to call a repository: its own name, or for a bare one in a folder, that folder's."""
-    return path.resolve().parent.name if repo.name in ("repo", "") else repo.name
+    return about.name_of(path, repo), rows
 
 
 def _progress(text: str) -> None:

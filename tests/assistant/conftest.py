@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from gitrepo import GitRepo
 
+from git_copilot.assistant.session import Session
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 
@@ -18,3 +19,11 @@ def opened(repo: GitRepo) -> Iterator[tuple[GitRepo, GitRepository, Database]]:
     found.state_dir.mkdir()
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
         yield repo, found, db
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    """What a process keeps between requests."""
+    opened = Session()
+    yield opened
+    opened.close()

@@ -6,13 +6,14 @@ import sqlite3
 
 import pytest
 import torch
+from known import make_known
 from tiny import save_tiny
 
 from git_copilot.assistant import adapters
 from git_copilot.assistant.complete import complete
 from git_copilot.assistant.request import Request, find_place
 from git_copilot.assistant.session import AT_PREFIX, MAX_AT_VIEWS, Session
-from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.db import DATABASE_NAME
 
 APP = "from util import alpha\n\n\ndef beta(name):\n    return alpha(name)\n"
 UTIL = "def alpha(value):\n    return value + {}\n"
@@ -29,20 +30,7 @@ def project(repo, tiny):
     """A repository with two commits of two files, known to git-copilot."""
     repo.commit({"src/util.py": UTIL.format(1)})
     repo.commit({"src/app.py": APP})
-    repo.git("config", "copilot.model", str(tiny))
-    repo.git("config", "copilot.maxTokens", "12")
-    repo.git("config", "copilot.latencyMs", "0")
-    state = repo.git_dir / "copilot"
-    state.mkdir()
-    Database(state / DATABASE_NAME, create=True).close()
-    return repo
-
-
-@pytest.fixture
-def session():
-    opened = Session()
-    yield opened
-    opened.close()
+    return make_known(repo, tiny, maxTokens="12")
 
 
 def ask(project, session, location="src/app.py:5", **more):

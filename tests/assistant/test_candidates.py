@@ -8,6 +8,7 @@ import threading
 
 import pytest
 import torch
+from known import make_known
 from tiny import CODE, save_tiny
 
 from git_copilot.assistant import candidates as candidates_module
@@ -21,9 +22,7 @@ from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.reference import Reference
 from git_copilot.assistant.request import Request, find_place
 from git_copilot.assistant.server import Server
-from git_copilot.assistant.session import Session
 from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.db import DATABASE_NAME, Database
 
 PRECISIONS = ["fp32", "bf16", *(["int8"] if int8_is_exact() else [])]
 
@@ -122,21 +121,7 @@ def test_a_failure_leaves_no_cache_behind(model, tokenizer, monkeypatch):
 def project(repo, folder):
     """A repository with a file, known to git-copilot."""
     repo.commit({"src/a.py": CODE})
-    repo.git("config", "copilot.model", str(folder))
-    repo.git("config", "copilot.maxTokens", "16")
-    repo.git("config", "copilot.latencyMs", "0")
-    repo.git("config", "copilot.feedback", "false")
-    state = repo.git_dir / "copilot"
-    state.mkdir()
-    Database(state / DATABASE_NAME, create=True).close()
-    return repo
-
-
-@pytest.fixture
-def session():
-    opened = Session()
-    yield opened
-    opened.close()
+    return make_known(repo, folder, maxTokens="16", feedback="false")
 
 
 def ask(project, session, location="src/a.py:2", **more):

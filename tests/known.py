@@ -1,0 +1,19 @@
+"""Repositories that git-copilot knows, without the time that `init` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gitrepo import GitRepo
+
+from git_copilot.index.db import DATABASE_NAME, Database
+
+
+def make_known(repo: GitRepo, model: Path, **settings: str) -> GitRepo:
+    """Give a repository an empty database, a model, and ``copilot.*`` settings."""
+    for name, value in {"model": str(model), "latencyMs": "0", **settings}.items():
+        repo.git("config", f"copilot.{name}", value)
+    state = repo.git_dir / "copilot"
+    state.mkdir()
+    Database(state / DATABASE_NAME, create=True).close()
+    return repo
