@@ -1,0 +1,44 @@
+"""bench/quality.py --repo: holes of real commits, measured without snippets and with them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+from tiny import save_tiny
+
+BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(BENCH))
+    quality = importlib.import_module("quality")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("tiny"), fim=True)
+
+
+def test_holes_of_commits_are_measured_in_both_ways(repo, folder, capsys):
+    repo.commit({"util.py": "def combine(first, second):\n    return first + second * 2\n"})
+    for name in ("alpha", "beta", "gamma"):
+        body = f"from util import combine\n\n\ndef {name}(value, other):\n"
+        repo.commit({f"{name}.py": body + "    total = combine(value, other)\n    return total\n"})
+    arguments = ["--repo", str(repo.path), "--model", str(folder), "--limit", "5", "--json"]
+    assert quality.main(arguments) == 0
+    result = json.loads(capsys.readouterr().out)
+    (found,) = result["repositories"].values()
+    assert 0 < found["holes"] <= 5
+    assert 0 < found["commits"] <= found["holes"]
+    assert found["with_snippets"] > 0
+    assert found["retrieval"]["prompt_tokens"] > found["plain"]["prompt_tokens"]
+    assert found["plain"]["bits_per_byte"] > 0
+    assert quality.main([*arguments[:-1]]) == 0
+    assert "+ snippets" in capsys.readouterr().out
+
+
+def test_a_repository_without_holes_is_one_line(repo, folder, capsys):
+    repo.commit({"notes.txt": "nothing\n"})
+    assert quality.main(["--repo", str(repo.path), "--model", str(folder)]) == 1
+    assert "has no holes" in capsys.readouterr().err
