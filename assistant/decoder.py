@@ -121,8 +121,9 @@ class Decoder:
         end = start + len(ids)
         turn = self._rotations(end)[start:end]
         if len(ids) > NARROW:
-            mask = _mask(start, end).to(self._dtype)
-            rows = self._through(cache, ids, turn, partial(self._attend_wide, mask=mask))
+            mask = torch.full((len(ids), len(ids)), -torch.inf, dtype=self._dtype).triu_(1)
+            attend = partial(self._attend_masked, mask=mask, dtype=self._dtype)
+            rows = self._through(cache, ids, turn, attend)
         else:
             rows = self._through(cache, ids, turn, partial(self._attend, start=start))
         if not wanted:
@@ -141,7 +142,8 @@ class Decoder:
         :return: the float32 logits (texts, vocabulary) after each.
         """
         turn = self._rotations(depth + 1)[depth : depth + 1]
-        rows = self._through(cache, ids, turn, partial(self._attend_masked, mask=mask))
+        attend = partial(self._attend_masked, mask=mask, dtype=torch.float32)
+        rows = self._through(cache, ids, turn, attend)
         return self._head(self._normed(rows, self._norm)).float()
 
     def _through(
@@ -205,40 +207,25 @@ class Decoder:
         return found[0] if len(found) == 1 else torch.stack(found)
 
     def _attend_masked(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
-        """The same for queries of several texts, each of which sees its own tokens (``mask``)."""
-        count, each = len(queries), self._heads // self._groups
-        rows = queries.view(count, self._groups, each, self._size).permute(1, 2, 0, 3)
-        scores = torch.baddbmm(
-            mask.repeat(each, 1),
-            rows.reshape(self._groups, each * count, self._size),
-            keys,
-            alpha=1 / math.sqrt(self._size),
-        )
-        found = torch.bmm(torch.softmax(scores, dim=-1), values)
-        return found.view(self._groups, each, count, self._size).permute(2, 0, 1, 3)
-
-    def _attend_wide(
         self,
         queries: torch.Tensor,
         keys: torch.Tensor,
         values: torch.Tensor,
         mask: torch.Tensor,
+        dtype: torch.dtype,
     ) -> torch.Tensor:
-        """The same for many queries at once, in the type of the weights; torch's kernel takes
-        three times as long.
+        """The same for many queries, or for queries of several texts, at once and in ``dtype``;
+        torch's kernel takes three times as long.
 
-        :param mask: what is added to the scores, (queries, keys).
+        :param mask: what is added to the scores of the newest keys, (queries, newest keys); all
+            queries see those before.
         """
         count, each = len(queries), self._heads // self._groups
-        rows = (queries / math.sqrt(self._size)).to(self._dtype)
+        rows = (queries / math.sqrt(self._size)).to(dtype)
         rows = rows.view(count, self._groups, each, self._size).permute(1, 2, 0, 3)
-        scores = torch.bmm(
-            rows.reshape(self._groups, each * count, self._size), keys.to(self._dtype)
-        )
-        scores.view(self._heads, count, -1).add_(mask)
-        found = torch.bmm(torch.softmax(scores, dim=-1), values.to(self._dtype))
+        scores = torch.bmm(rows.reshape(self._groups, each * count, self._size), keys.to(dtype))
+        scores.view(self._heads, count, -1)[:, :, -mask.shape[1] :].add_(mask)
+        found = torch.bmm(torch.softmax(scores, dim=-1), values.to(dtype))
         return found.view(self._groups, each, count, self._size).permute(2, 0, 1, 3)
 
 
@@ -266,8 +253,3 @@ def _head_size(config: Any) -> int:
 def _taken(layer: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Weight and bias of a layer of transformers."""
     return layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
-
-
-def _mask(start: int, end: int) -> torch.Tensor:
-    """What new tokens may not see, as minus infinity: (new tokens, all tokens)."""
-    return torch.full((end - start, end), -torch.inf).triu_(start + 1)
