@@ -59,11 +59,12 @@ def rankings(
     plain = Recipe(import_prior=0, partner_prior=0)
     words = searcher.find(query, None, recipe=plain)["lexical"]
     alone = {"lexical": words, **{s: first[s] for s in first if s not in (DENSE, "lexical")}}
-    alone |= {f"dense {name}": found[DENSE] for name, found in lists.items() if found[DENSE]}
+    named = [name for name in lists if name != "none"]
+    alone |= {f"dense {name}": lists[name][DENSE] for name in named}
     ranked = {arm: searcher.best({arm: spots}, query, count) for arm, spots in alone.items()}
     for name, found in {**lists, "none": rest}.items():
         ranked[f"fused {name}"] = searcher.best(found, query, count)
-        for weight in dense_weights if found[DENSE] else ():
+        for weight in dense_weights if name in named else ():
             recipe = replace(DEFAULT_RECIPE, weights={**DEFAULT_RECIPE.weights, DENSE: weight})
             arm = f"  {name}, dense x {weight:g}"
             ranked[arm] = searcher.best(found, query, count, recipe=recipe)

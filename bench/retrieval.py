@@ -49,7 +49,7 @@ VIEW = "bench"
 HOLES, QUICK_HOLES = 300, 60
 # Holes of one commit are alike: few of each, so that many commits are seen.
 HOLES_PER_COMMIT = 3
-MINED_COMMITS = 1000
+MINED_COMMITS = 5000
 DEFAULT_EMBEDDER = "copilot-embed-v1"
 
 
