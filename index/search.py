@@ -6,7 +6,9 @@ Sources rank places (:class:`~git_copilot.index.fuse.Spot`); texts are read of t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,13 +19,15 @@ from git_copilot.index.fuse import DEFAULT_RECIPE, Fused, Recipe, Sieve, Spot, f
 from git_copilot.index.lexicon import Lexicon
 from git_copilot.index.overlay import NOTHING_LOOSE, LooseChunk, Overlay
 from git_copilot.index.priors import Priors, of_path
-from git_copilot.index.shown import Shown
+from git_copilot.index.shown import Shown, integers
 from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, terms
 from git_copilot.index.types import Embedder, Hit
 from git_copilot.index.vectors import VectorIndex
 
 if TYPE_CHECKING:
     from git_copilot.index.shown import Flags
+
+    Near = tuple[int, float]  # chunk id, inner product
 
 # How many hits each source hands to the fusion.
 CANDIDATES = 40
@@ -77,6 +81,8 @@ class Searcher:
         self._shown = Shown(db, view)
         self._lexicon = Lexicon(db, self._shown)
         self._priors = Priors(self._shown)
+        # Vectors are compared outside Python's lock, while words are looked for.
+        self._beside = ThreadPoolExecutor(1, "dense")
 
     def search(
         self,
@@ -102,11 +108,12 @@ class Searcher:
         hidden = {query.exclude, *overlay.paths}
         allowed = self._shown.allowed(query.language, hidden)
         loose = list(overlay.chunks(query.language, query.exclude))
+        nearest = self._begin_dense(query, embedder)
         return {
             "typed": self._typed(query, allowed, loose),
             "definition": self._defined(query, allowed, loose),
             "lexical": self._lexical(query, allowed, loose, recipe),
-            "dense": self._dense(query, allowed, embedder) if embedder else [],
+            "dense": self._dense(nearest.result(), allowed) if nearest else [],
         }
 
     def best(
@@ -147,16 +154,18 @@ class Searcher:
                 found.append((-score * prior, each.spot))
         return [spot for _, spot in sorted(found)[:CANDIDATES]]
 
-    def _dense(self, query: Query, allowed: Flags, embedder: Embedder) -> list[Spot]:
-        """By cosine of embeddings."""
-        if self._vectors is None or not query.text.strip():
-            return []
+    def _begin_dense(self, query: Query, embedder: Embedder | None) -> Future[list[Near]] | None:
+        """Look for what is nearest by cosine of embeddings; None: there is nothing to compare."""
+        if embedder is None or self._vectors is None or not query.text.strip():
+            return None
         self._vectors.refresh(self._db)
         # Three looks at the same lines: what stands next to the cursor is in all of them.
         lines = query.text.split("\n")
-        looks = ["\n".join(lines[-count:]) for count in DENSE_LINES]
-        vector = np.sum(embedder.encode([x for x in looks if x.strip()]), axis=0)
-        nearest = self._vectors.search(vector, NEAREST, self._shown.all_ids)
+        looks = [x for count in DENSE_LINES if (x := "\n".join(lines[-count:])).strip()]
+        return self._beside.submit(_nearest, self._vectors, embedder, looks, self._shown.all_ids)
+
+    def _dense(self, nearest: Sequence[Near], allowed: Flags) -> list[Spot]:
+        """By cosine of embeddings."""
         spots = self._shown.spots((chunk_id for chunk_id, _ in nearest), allowed)
         ranked = sorted((-score, spots[i]) for i, score in nearest if i in spots)
         return [spot for _, spot in ranked[:CANDIDATES]]
@@ -166,10 +175,11 @@ class Searcher:
         names = [n for n in dict.fromkeys(query.names) if n.lower() not in STOP_WORDS]
         names = names[:MAX_DEFINITION_NAMES]
         rows = self._db.query(
-            "SELECT name, chunk_id FROM symbols WHERE name IN (SELECT value FROM json_each(?))",
+            "SELECT name, json_group_array(chunk_id) FROM symbols"
+            " WHERE name IN (SELECT value FROM json_each(?)) GROUP BY name",
             (json.dumps(names),),
         )
-        by_name = self._by_name(rows, allowed)
+        by_name = self._by_name(rows, allowed, MAX_DEFINITIONS)
         wanted = set(names)
         for each in loose:
             for symbol in each.chunk.symbols:
@@ -186,8 +196,9 @@ class Searcher:
         if len(begun) < MIN_PARTIAL:
             return []
         rows = self._db.query(
-            "SELECT name, chunk_id FROM symbols WHERE name IN (SELECT DISTINCT name FROM symbols"
-            " WHERE name > ? AND name < ? ORDER BY length(name), name LIMIT ?)",
+            "SELECT name, json_group_array(chunk_id) FROM symbols WHERE name IN (SELECT DISTINCT"
+            " name FROM symbols WHERE name > ? AND name < ? ORDER BY length(name), name LIMIT ?)"
+            " GROUP BY name",
             (begun, f"{begun}\U0010ffff", MAX_ALIKE),
         )
         by_name = self._by_name(rows, allowed)
@@ -199,14 +210,19 @@ class Searcher:
         spots = (spot for name in names for spot in sorted(by_name[name]))
         return list(dict.fromkeys(spots))[:MAX_STARTED]
 
-    def _by_name(self, rows: Iterable[tuple[object, ...]], allowed: Flags) -> dict[str, set[Spot]]:
-        """Rows of (name, chunk id) as the places of what is allowed."""
-        pairs = [(str(name), int(str(chunk_id))) for name, chunk_id in rows]
-        spots = self._shown.spots({chunk_id for _, chunk_id in pairs}, allowed)
-        found: dict[str, set[Spot]] = {}
-        for name, chunk_id in pairs:
-            if chunk_id in spots:
-                found.setdefault(name, set()).add(spots[chunk_id])
+    def _by_name(
+        self, rows: Sequence[tuple[object, ...]], allowed: Flags, most: int = sys.maxsize
+    ) -> dict[str, set[Spot]]:
+        """Rows of (name, JSON array of chunk ids) as the places of what is allowed; of a name with
+        more than ``most`` places one more than that, whichever."""
+        ids = [integers(array) for _, array in rows]
+        positions, asked = self._shown.positions(np.concatenate([*ids, integers("[]")]), allowed)
+        # Those of each name lie together.
+        ends = np.searchsorted(asked, np.cumsum([len(each) for each in ids])).tolist()
+        found = {}
+        for (name, _), begin, end in zip(rows, [0, *ends], ends, strict=False):
+            few = positions[begin : min(end, begin + most + 1)].tolist()
+            found[str(name)] = {self._shown.spot(position) for position in few}
         return found
 
     def _read(self, ranked: Sequence[Fused], overlay: Overlay) -> list[Hit]:
@@ -233,6 +249,13 @@ class Searcher:
                     replace(hit, path=each.spot.path, score=each.score, sources=each.sources)
                 )
         return hits
+
+
+def _nearest(
+    vectors: VectorIndex, embedder: Embedder, looks: list[str], ids: list[int]
+) -> list[Near]:
+    """The chunks nearest to the sum of several texts' embeddings."""
+    return vectors.search(np.sum(embedder.encode(looks), axis=0), NEAREST, ids)
 
 
 def _loose_hit(spot: Spot, overlay: Overlay) -> Hit | None:

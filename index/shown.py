@@ -119,6 +119,10 @@ class Shown:
         self.ids, self._unique = np.unique(self.chunk, return_inverse=True)
         # The same object as long as the view shows the same.
         self.all_ids: list[int] = self.ids.tolist()
+        # By chunk id: its index in `ids`, or -1. Ids are handed out one after another, so that the
+        # table is not much longer than the chunks are many; a binary search takes five times as long.
+        self._index_of: Ints = np.full(int(self.ids[-1]) + 1 if len(self.ids) else 0, -1)
+        self._index_of[self.ids] = np.arange(len(self.ids))
         # Positions by chunk id, and where those of each id begin.
         self._by_id: Ints = np.argsort(self._unique, kind="stable")
         self._runs: Ints = np.searchsorted(self._unique[self._by_id], np.arange(len(self.ids) + 1))
@@ -159,13 +163,20 @@ class Shown:
 
     def spots(self, chunk_ids: Iterable[int], allowed: Flags) -> dict[int, Spot]:
         """The places of those chunks that the view shows and that are allowed."""
-        found = {}
-        for index in self.locate(np.asarray(list(chunk_ids), np.int64)):
-            begin, end = self._runs[index], self._runs[index + 1]
-            for position in self._by_id[begin:end]:
-                if allowed[position]:
-                    found[int(self.chunk[position])] = self.spot(int(position))
-        return found
+        ids = np.asarray(list(chunk_ids), np.int64)
+        positions, _ = self.positions(ids, allowed)
+        return {int(self.chunk[position]): self.spot(position) for position in positions.tolist()}
+
+    def positions(self, chunk_ids: Ints, allowed: Flags) -> tuple[Ints, Ints]:
+        """The allowed positions of chunks, and which of ``chunk_ids`` each is of."""
+        indices, asked = self._located(chunk_ids)
+        begins = self._runs[indices]
+        counts = self._runs[indices + 1] - begins
+        # A run of positions for each chunk, laid end to end.
+        starts = np.repeat(begins - (np.cumsum(counts) - counts), counts)
+        found = self._by_id[starts + np.arange(len(starts))]
+        keep = allowed[found]
+        return found[keep], np.repeat(asked, counts)[keep]
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values for :attr:`ids` as values for positions."""
@@ -173,12 +184,14 @@ class Shown:
 
     def locate(self, ids: Ints) -> Ints:
         """Indices into :attr:`ids` of those of ``ids`` that the view shows."""
-        if not len(self.ids) or not len(ids):
-            return np.empty(0, np.int64)
-        places = np.searchsorted(self.ids, ids)
-        places[places == len(self.ids)] = 0
-        here: Ints = places[self.ids[places] == ids]
-        return here
+        return self._located(ids)[0]
+
+    def _located(self, ids: Ints) -> tuple[Ints, Ints]:
+        """The same, and which of ``ids`` each is of."""
+        asked = np.flatnonzero((ids >= 0) & (ids < len(self._index_of)))
+        indices = self._index_of[ids[asked]]
+        here = indices >= 0
+        return indices[here], asked[here]
 
 
 def integers(array: object) -> Ints:
