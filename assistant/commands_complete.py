@@ -129,14 +129,17 @@ def explain_lines(answer: Answer) -> list[str]:
     fields, more = answer.fields, answer.explanation
     times = fields["timings_ms"]
     index = fields["index"]
+    budget, most = more["prompt_budget"]
     lines = [
         f"id        {fields['id']}",
         f"model     {fields['model']}, adapter {fields['adapter'] or 'none'}, {more['mode']}",
         f"index     tree {index['tree'][:12]}, {'fresh' if index['fresh'] else 'not fresh'}",
         f"prompt    {fields['prompt_tokens']} tokens, {fields['cached_tokens']} from the cache"
-        + (f", {more['healed']!r} written anew" if more["healed"] else ""),
+        + (f", {more['healed']!r} written anew" if more["healed"] else "")
+        + (f", of {most} no more than {budget} are read in time" if budget < most else ""),
         f"finish    {fields['finish_reason']}"
-        + (f" by {more['trim_rule']}" if more["trim_rule"] else ""),
+        + (f" by {more['trim_rule']}" if more["trim_rule"] else "")
+        + (" by copilot.timeLimitMs" if more["out_of_time"] else ""),
         f"time      retrieve {times['retrieve']:g}, prefill {times['prefill']:g}, "
         f"decode {times['decode']:g}, total {times['total']:g} ms",
     ]

@@ -20,8 +20,8 @@ from git_copilot.index.errors import CopilotError
 if TYPE_CHECKING:
     from git_copilot.assistant.candidates import Candidate
     from git_copilot.assistant.config import Settings
-    from git_copilot.assistant.generation import Generator
-    from git_copilot.assistant.prompt import Prompt
+    from git_copilot.assistant.generation import Generator, Sampling
+    from git_copilot.assistant.prompt import Budget, Prompt
     from git_copilot.index.types import Hit
 
 # Where nobody types, an answer may take so many times as long.
@@ -65,11 +65,13 @@ def complete(
     settings = _settings(request, workspace)
     model = model_name(request, place, settings)
     hits, tree, fresh = _retrieve(request, place, workspace, settings, session, note)
-    retrieve_ms = (time.perf_counter() - begun) * 1000
+    retrieved = time.perf_counter()
     adapter = _adapter(request, workspace, model, note)
     folder = adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
     engine = session.engine(model, folder, settings)
-    prompt, lead = _healed(engine, _prompt(engine, place, hits, settings), place, settings)
+    budget = _budget(engine, settings)
+    prompt = _prompt(engine, place, hits, budget)
+    prompt, lead = _healed(engine, prompt, place, settings)
     writer = Writer(
         engine, prompt, lead, place, time_limit_ms=settings.time_limit_ms, cancelled=cancelled
     )
@@ -86,36 +88,54 @@ def complete(
         "index": {"tree": tree, "fresh": fresh},
         "snippets": [_snippet(hit, tokens) for hit, tokens in prompt.snippets],
         "prompt_tokens": len(prompt.ids),
-        **_generated(candidates[0]),
-    }
-    fields["timings_ms"] |= {
-        "retrieve": round(retrieve_ms, 1),
-        "total": round((time.perf_counter() - begun) * 1000, 1),
+        **_generated(candidates[0], begun, retrieved),
     }
     if request.count > 1:
         fields["candidates"] = [each.text for each in candidates]
     explanation = {
-        "mode": prompt.mode,
-        "healed": lead,
-        "trim_rule": candidates[0].rule,
         "found": len(hits),
         "seed": settings.seed,
-        "prompt": engine.tokenizer.spell(list(prompt.ids)),
+        # Fewer tokens than copilot.promptTokens: more would not be read within copilot.latencyMs.
+        "prompt_budget": [budget.prompt, settings.prompt_tokens],
+        **_explained(engine, prompt, lead, candidates[0], sampling),
     }
+    if explanation["out_of_time"] and not fields["completion"].strip():
+        note(f"nothing was written within {settings.time_limit_ms} ms (copilot.timeLimitMs)")
     answer = Answer(fields, explanation, place)
     if settings.feedback and request.at is None:
         session.defer(lambda: record_answer(answer))
     return answer
 
 
-def _generated(candidate: Candidate) -> dict[str, Any]:
-    """The fields of an answer that say how its completion was written."""
+def _explained(
+    engine: Generator, prompt: Prompt, lead: str, candidate: Candidate, sampling: Sampling
+) -> dict[str, Any]:
+    """What ``--explain`` says of a prompt and what was written behind it."""
     made = candidate.generation
+    return {
+        "mode": prompt.mode,
+        "healed": lead,
+        "trim_rule": candidate.rule,
+        # The time limit ended it, not the number of tokens.
+        "out_of_time": made.finish == "length" and made.tokens < sampling.max_tokens,
+        "prompt": engine.tokenizer.spell(list(prompt.ids)),
+    }
+
+
+def _generated(candidate: Candidate, begun: float, retrieved: float) -> dict[str, Any]:
+    """The fields of an answer that say how its completion was written, and when."""
+    made = candidate.generation
+    times = {
+        "retrieve": (retrieved - begun) * 1000,
+        "prefill": made.prefill_ms,
+        "decode": made.decode_ms,
+        "total": (time.perf_counter() - begun) * 1000,
+    }
     return {
         "finish_reason": made.finish if candidate.rule is None else "trimmed",
         "cached_tokens": made.cached_tokens,
         "completion_tokens": made.tokens,
-        "timings_ms": {"prefill": round(made.prefill_ms, 1), "decode": round(made.decode_ms, 1)},
+        "timings_ms": {name: round(each, 1) for name, each in times.items()},
     }
 
 
@@ -130,11 +150,18 @@ def _settings(request: Request, workspace: Workspace) -> Settings:
     return replace(settings, time_limit_ms=settings.time_limit_ms * patience)
 
 
-def _prompt(engine: Generator, place: Place, hits: list[Hit], settings: Settings) -> Prompt:
+def _budget(engine: Generator, settings: Settings) -> Budget:
+    """What a prompt may hold to be read in time."""
     from git_copilot.assistant.latency import fit_budget
-    from git_copilot.assistant.prompt import Budget, build_prompt
+    from git_copilot.assistant.prompt import Budget
 
     wanted = Budget(settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens)
+    return fit_budget(wanted, engine.prefill_rate, settings.latency_ms)
+
+
+def _prompt(engine: Generator, place: Place, hits: list[Hit], budget: Budget) -> Prompt:
+    from git_copilot.assistant.prompt import build_prompt
+
     return build_prompt(
         engine.tokenizer,
         path=place.path,
@@ -142,7 +169,7 @@ def _prompt(engine: Generator, place: Place, hits: list[Hit], settings: Settings
         prefix=place.document.prefix,
         suffix=place.document.suffix,
         snippets=hits,
-        budget=fit_budget(wanted, engine.prefill_rate, settings.latency_ms),
+        budget=budget,
         repository=place.repo.name,
     )
 

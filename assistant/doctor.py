@@ -29,6 +29,7 @@ from git_copilot.assistant.config import (
     parse_settings,
 )
 from git_copilot.assistant.models import canonical, resolve_model
+from git_copilot.assistant.pull import damage
 from git_copilot.assistant.reach import examine_endpoint
 from git_copilot.assistant.status import is_fresh
 from git_copilot.hooks.backlog import examine_backlog
@@ -234,7 +235,12 @@ def _snapshot(state: Path, identity: str) -> Finding:
 def _models(settings: Settings) -> Iterator[Finding]:
     for check, name in (("model", settings.model), ("embedder", settings.embedder)):
         try:
-            yield Finding(check, "ok", f"{name} in {resolve_model(name)}")
+            folder = resolve_model(name)
+            if broken := damage(folder):
+                told = f"{folder / broken} is damaged"
+                yield Finding(check, "fail", told, f"git copilot model pull {name}")
+                continue
+            yield Finding(check, "ok", f"{name} in {folder}")
         except ModelError as exc:
             if check == "model" and settings.endpoint:
                 yield Finding(check, "ok", f"{name} is not here; copilot.endpoint computes")

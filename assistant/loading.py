@@ -17,6 +17,7 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None =
 
     :raises ModelError: the folder holds no readable model, or memory does not suffice.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging as hf_logging
 
@@ -30,10 +31,10 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None =
             trust_remote_code=False,
             use_safetensors=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as exc:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as exc:
         raise ModelError(
             f"the model in {folder} cannot be loaded ({str(exc).strip().splitlines()[0][:160]})",
-            "pull it again, or choose another with `git copilot model use`",
+            f"`git copilot model pull {folder.name}` mends it, or take another: `… model use`",
         ) from exc
     return model.to(device).eval()
 

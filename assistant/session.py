@@ -203,7 +203,8 @@ class Session:
         elif held is None:
             folder = resolve_model(model)
             spec = find_spec(model)
-            if not (folder / "config.json").exists() or (spec and spec.kind != "completion"):
+            embedder = spec.kind != "completion" if spec else (folder / "modules.json").exists()
+            if embedder:
                 raise ModelError(f"{model} is not a completion model", "`git copilot model list`")
             from git_copilot.assistant.engine import Engine
 

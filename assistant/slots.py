@@ -12,6 +12,10 @@ MAX_BYTES = 2**29
 # A prompt that differs only in its last tokens is the same text, typed on or taken back; one that
 # would cost more of a prompt in a cache than this is another, and leaves the cache to the first.
 TYPED = 64
+# Two prompts that begin with fewer tokens alike (the sentinel, the path's first words) have nothing
+# to do with each other. Reading so many takes less than 30 ms, and a prompt that is read whole is
+# read in the same parts each time: what is read in other parts may be rounded otherwise.
+WORTH_KEEPING = 64
 
 
 class Cache(Protocol):
@@ -73,6 +77,8 @@ class Slots:
         nothing else."""
         best = max(self._slots, key=lambda slot: shared(slot.ids, prompt), default=None)
         length = shared(best.ids, prompt) if best else 0
+        if best and length < min(WORTH_KEEPING, len(best.ids), len(prompt) - 1):
+            best, length = None, 0
         if best is None or best.lost(length) > TYPED:
             slot = Slot(best.cache.copy(length) if best and length else self._new())
             slot.ids = list(prompt[: slot.cache.length])

@@ -6,12 +6,12 @@ was left to right, or that ran out of tokens, is cut by the place: one line or o
 
 While lines arrive, in this order; the first rule that fires ends the text for good:
 
+- ``secret``: a line that any later rule would keep looks like a secret;
 - ``after_line``, ``after_block`` (left to right only): the place is filled;
 - ``redefines``, ``leaves_block``: the function that the cursor is in begins anew, or is left
   before it has a statement;
 - ``repeats_suffix``: the lines are those that stand behind the cursor anyway;
-- ``loops``: lines repeat themselves;
-- ``secret``: a line looks like a secret.
+- ``loops``: lines repeat themselves.
 
 Once the text has ended, each on what the one before left, until nothing changes:
 
@@ -126,6 +126,14 @@ class Trimmer:
         return self._end
 
     def _stops_here(self) -> tuple[int, str] | None:
+        end = self._ends_here()
+        secret = self._first_secret("\n".join(self._seen))
+        # Whatever else ends the text, what is kept of it has no secret in it.
+        if secret is not None and (end is None or secret < end[0]):
+            return secret, "secret"
+        return end
+
+    def _ends_here(self) -> tuple[int, str] | None:
         lines = self._seen
         if self._left_to_right:
             count = self._extent.end(lines)
@@ -138,10 +146,7 @@ class Trimmer:
         if repeated is not None and (self._left_to_right or self._is_clean(lines, repeated)):
             return repeated, "repeats_suffix"
         kept = is_looping(lines)
-        if kept is not None:
-            return _offset(lines, kept), "loops"
-        secret = self._first_secret("\n".join(lines))
-        return None if secret is None else (secret, "secret")
+        return None if kept is None else (_offset(lines, kept), "loops")
 
     def _is_clean(self, lines: list[str], end: int) -> bool:
         """Whether the text up to ``end`` fits: overloads and tests repeat each other by right."""

@@ -18,6 +18,8 @@ def write_completion(answer: Answer) -> None:
     place = answer.place
     file = place.file.resolve()  # through a link: the link stays
     try:
+        if not os.access(file, os.W_OK):  # replacing it would ask its folder only
+            raise CopilotError(f"{place.path} is read-only", "`chmod u+w` it first")
         if file.read_bytes() != place.data:
             raise CopilotError(f"{place.path} changed meanwhile", "run the command again")
         text = answer.completion.encode(place.document.encoding)
