@@ -16,7 +16,7 @@ from git_copilot.assistant import client
 from git_copilot.assistant.cli import dispatch_in_server
 from git_copilot.assistant.complete import PATIENCE, complete
 from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Sampling
+from git_copilot.assistant.generation import Generation, Sampling
 from git_copilot.assistant.linear import int8_is_exact
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.reference import Reference
@@ -244,6 +244,19 @@ def test_when_time_runs_out_what_was_written_is_trimmed_and_returned(project, se
     answer = ask(project, session, "src/a.py:50")
     assert answer.fields["completion_tokens"] < 2000
     assert answer.fields["finish_reason"] in {"length", "trimmed"}
+    assert answer.explanation["out_of_time"]
+
+
+@pytest.mark.parametrize("written", ["", "\n  ", "x"])
+def test_nothing_written_in_time_is_told(project, session, clocked, written):
+    made = Generation(written, "length", 1, 0, 1.0, 1.0)
+    clocked.generate = lambda *args, **kwargs: made
+    request = Request("src/a.py:2", project.path, retrieval=False)
+    notes = []
+    answer = complete(request, find_place(request), session, note=notes.append)
+    assert answer.explanation["out_of_time"]
+    told = [note for note in notes if "copilot.timeLimitMs" in note]
+    assert len(told) == (not written.strip())
 
 
 def test_one_who_has_gone_gets_no_further_candidates(project, session, clocked):

@@ -17,7 +17,7 @@ from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.linear import int8_is_exact
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.reference import Reference
-from git_copilot.assistant.slots import TYPED
+from git_copilot.assistant.slots import TYPED, WORTH_KEEPING
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.errors import ModelError
 
@@ -215,6 +215,18 @@ def test_a_second_file_copies_what_both_begin_with(ours, own_model, tokenizer):
     assert found.cached_tokens == 100
     assert found.text == Engine(own_model, tokenizer).generate(second, LONG).text
     assert ours.generate(first, LONG).cached_tokens == len(first)
+
+
+@pytest.mark.parametrize("beginning", [1, WORTH_KEEPING - 1])
+def test_texts_that_hardly_begin_alike_share_nothing(ours, own_model, tokenizer, beginning):
+    """A prompt read from the third token on, in other parts, could be rounded otherwise."""
+    ids = tokenizer.encode(CODE * 8)
+    ours.generate(ids[:200], LONG)
+    second = ids[:beginning] + ids[5 + beginning : 205]
+    found = ours.generate(second, LONG)
+    assert found.cached_tokens == 0
+    assert found.text == Engine(own_model, tokenizer).generate(second, LONG).text
+    assert ours.generate(ids[:200], LONG).cached_tokens == 200
 
 
 def test_a_prompt_is_read_in_parts_and_cancelled_between_them(ours, tokenizer):

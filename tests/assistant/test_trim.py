@@ -97,6 +97,23 @@ def test_what_is_provably_wrong_is_taken_off(prefix, suffix, text, wanted, rule)
 
 
 @pytest.mark.parametrize(
+    ("prefix", "text", "wanted"),
+    [
+        ("key = ", f'"{AWS}"', ""),
+        ("key = ", f'"{AWS}"\nx = 1\n', ""),
+        ('key = "', f'{AWS}"\nx = 1\n', ""),
+        (f'key = "{AWS[:8]}', f'{AWS[8:]}"\n', ""),
+        ("def f():\n", f'    a = 1\n    return "{AWS}"\n\n\nf()\n', "    a = 1"),
+    ],
+)
+def test_left_to_right_no_rule_of_the_place_keeps_a_secret(prefix, text, wanted):
+    trimmer = Trimmer(prefix, "\n", path="a.py", left_to_right=True)
+    assert trimmer.finished(text + "\n")
+    trimmed = trimmer.trim(text)
+    assert (trimmed.text, trimmed.rule) == (wanted, "secret")
+
+
+@pytest.mark.parametrize(
     ("prefix", "text", "wanted", "rule"),
     [
         ("x = ", "f(a)\ny = 2\nz = 3 +", "f(a)", "after_line"),

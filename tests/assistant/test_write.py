@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 
 import pytest
@@ -49,6 +50,18 @@ def test_a_file_that_changed_is_refused_and_kept(repo):
     with pytest.raises(CopilotError, match="changed meanwhile"):
         write_completion(answer)
     assert (repo.path / "f.py").read_text() == "a = 2\n"
+
+
+def test_a_read_only_file_is_refused(repo, monkeypatch):
+    file = repo.path / "f.py"
+    file.write_bytes(b"a = \n")
+    file.chmod(0o444)
+    # Whoever runs the tests may be root, to whom every file is writable.
+    asked = lambda path, mode: bool(path.stat().st_mode & 0o200) or mode != os.W_OK
+    monkeypatch.setattr(os, "access", asked)
+    with pytest.raises(CopilotError, match="is read-only"):
+        write_completion(answered(repo, "f.py:1", "1"))
+    assert file.read_bytes() == b"a = \n"
 
 
 def test_what_the_encoding_cannot_hold_is_refused(repo):
