@@ -6,6 +6,7 @@ import importlib
 import sys
 import warnings
 from dataclasses import dataclass, field
+from typing import Any
 
 import click
 
@@ -71,6 +72,12 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"there is no command {args[0]!r}", ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None  # click would write an empty line first
 
 
 @click.group(

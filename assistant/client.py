@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -18,14 +19,35 @@ import tempfile
 import time
 from pathlib import Path
 
+from git_copilot.index.errors import CopilotError
+
 SERVED = frozenset({"complete", "search", "feedback"})
 # Options that the server must not answer for: they are about this process, or open a pager.
 LOCAL_OPTIONS = frozenset({"--no-server", "--help", "-h"})
 CONNECT_SECONDS = 2.0
-# A cold model and a first catch-up take seconds; a server that is silent longer is stuck.
+# The server says every few seconds that it is at work (see wire.py), however long a model takes
+# to load; it may fall silent while one large library is being linked from a slow disk.
+SILENT_SECONDS = 20.0
+# A server that only says that it is at work is left alone after this.
 ANSWER_SECONDS = 600.0
-PROTOCOL = 1
+# What needs no work is answered at once.
+STATUS_SECONDS = 1.0
+PROTOCOL = 2  # 2: the lock names its holder, and "alive" is understood
 MAX_SOCKET_PATH = 100  # sun_path has 104 bytes on some systems, 108 on Linux
+
+
+class ServerSilent(CopilotError):
+    """A server is there and does not answer: stuck, or too busy to answer in time.
+
+    ``pid`` is its process where that is known.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.pid = lock_holder() or None
+        who = f"the server (pid {self.pid})" if self.pid else "the server"
+        super().__init__(
+            f"{who} does not answer within {seconds:g} s", "`git copilot serve --stop` ends it"
+        )
 
 
 def runtime_dir() -> Path:
@@ -51,6 +73,28 @@ def socket_path() -> Path:
     return runtime_dir() / f"{key}.sock"
 
 
+def lock_path() -> Path:
+    """What the server holds a lock on as long as it lives, and writes its pid into."""
+    return socket_path().with_suffix(".lock")
+
+
+def lock_holder() -> int | None:
+    """The pid of the process that is the server, whether or not it answers.
+
+    :return: 0 when it has not said who it is, ``None`` when there is none.
+    """
+    try:
+        with lock_path().open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                written = lock.read(20).strip()
+                return int(written) if written.isdigit() else 0
+    except OSError:
+        pass
+    return None
+
+
 def secure_runtime_dir() -> Path:
     """Make the folder, or check that nobody else owns or may enter it.
 
@@ -64,8 +108,11 @@ def secure_runtime_dir() -> Path:
     return folder
 
 
-def connect() -> socket.socket | None:
-    """A connection to the server, or ``None`` when there is none."""
+def connect(seconds: float = CONNECT_SECONDS) -> socket.socket | None:
+    """A connection to the server, or ``None`` when there is none.
+
+    :raises ServerSilent: it takes nobody in.
+    """
     path = socket_path()
     try:
         facts = path.parent.lstat()
@@ -73,37 +120,75 @@ def connect() -> socket.socket | None:
         return None
     if facts.st_uid != os.getuid() or facts.st_mode & 0o077 or len(str(path)) > MAX_SOCKET_PATH:
         return None
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(CONNECT_SECONDS)
-    try:
-        connection.connect(str(path))
-    except OSError:
-        connection.close()
-        return None
-    connection.settimeout(ANSWER_SECONDS)
-    return connection
+    deadline = time.monotonic() + seconds
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(seconds)
+        try:
+            connection.connect(str(path))
+            return connection
+        except (BlockingIOError, TimeoutError):  # so many wait for it already
+            connection.close()
+        except OSError:
+            connection.close()
+            return None
+        if time.monotonic() > deadline:
+            raise ServerSilent(seconds)
+        time.sleep(0.02)
 
 
-def exchange(connection: socket.socket, request: dict[str, object]) -> dict[str, object] | None:
+def exchange(
+    connection: socket.socket,
+    request: dict[str, object],
+    seconds: float = ANSWER_SECONDS,
+    silent: float | None = None,
+) -> dict[str, object] | None:
     """Send one request and read the answer: one JSON object each way.
 
+    :param seconds: how long to wait for the answer.
+    :param silent: how long to wait for any line; by default as long.
     :return: ``None`` when the server went away without answering.
+    :raises ServerSilent: it took longer.
     """
+    deadline = time.monotonic() + seconds
+    bound = silent or seconds
     with connection:
+        connection.settimeout(bound)
         try:
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as stream:
-                line = stream.readline()
-        except (ConnectionError, TimeoutError):
+                while True:
+                    line = stream.readline()
+                    if not line.endswith(b"\n"):
+                        return None  # it died, perhaps in the middle of its answer
+                    answer = json.loads(line)
+                    if not isinstance(answer, dict):
+                        return None
+                    if "alive" not in answer:
+                        return answer
+                    if time.monotonic() > deadline:
+                        bound = seconds
+                        raise TimeoutError
+        except ConnectionError:
             return None
-    if not line.endswith(b"\n"):
-        return None  # it died in the middle of its answer
-    answer = json.loads(line)
-    return answer if isinstance(answer, dict) else None
+        except TimeoutError:
+            raise ServerSilent(bound) from None
+
+
+def ask(request: dict[str, object], seconds: float) -> dict[str, object] | None:
+    """The answer to what needs no work; ``None`` when no server runs.
+
+    :raises ServerSilent: one runs and does not answer in time.
+    """
+    connection = connect(seconds)
+    return exchange(connection, request, seconds) if connection else None
 
 
 def ask_server(argv: list[str], stdin: bytes | None) -> int | None:
-    """Let a running server answer; ``None`` when there is none or it declines."""
+    """Let a running server answer; ``None`` when there is none or it declines.
+
+    :raises ServerSilent: it does neither.
+    """
     connection = connect()
     if connection is None:
         return None
@@ -116,7 +201,9 @@ def ask_server(argv: list[str], stdin: bytes | None) -> int | None:
             "cwd": str(Path.cwd()),
             "stdin": None if stdin is None else stdin.decode("latin-1"),
             "colour": sys.stdout.isatty() and "NO_COLOR" not in os.environ,
+            "alive": True,
         },
+        silent=SILENT_SECONDS,
     )
     if answer is None or answer.get("declined"):
         return None
@@ -149,16 +236,17 @@ def reads_stdin(argv: list[str]) -> bool:
     return "--stdin" in argv or (argv[:1] == ["feedback"] and ("-" in argv or "--final=-" in argv))
 
 
-def wait_for_server(seconds: float) -> bool:
-    """Whether a server answers within ``seconds``."""
+def wait_for_server(seconds: float) -> int | None:
+    """The pid of the server that answers within ``seconds``: of several that start at the same
+    time only one stays."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        connection = connect()
-        if connection is not None:
-            connection.close()
-            return True
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(ServerSilent):
+            answer = ask({"op": "status"}, left)
+            if answer is not None:
+                return int(str(answer["pid"]))
         time.sleep(0.02)
-    return False
+    return None
 
 
 def calm_threads() -> None:
@@ -180,7 +268,7 @@ def open_standard_streams() -> None:
 
 
 def main() -> int:
-    """Entry point of ``git-copilot``."""
+    """Run the command line of this process; entry.py answers for interruptions."""
     argv = sys.argv[1:]
     stdin: bytes | None = None
     open_standard_streams()
@@ -196,8 +284,9 @@ def main() -> int:
             code = ask_server(argv, stdin)
             if code is not None:
                 return code
-    except KeyboardInterrupt:
-        return 130
+    except ServerSilent as exc:
+        sys.stderr.write(f"git-copilot: {exc}\n")
+        return exc.exit_code
     except OSError as exc:
         sys.stderr.write(f"git-copilot: {exc.strerror}: {exc.filename or 'output'}; check it\n")
         return 1
@@ -205,7 +294,3 @@ def main() -> int:
     from git_copilot.assistant.cli import run
 
     return run(argv, stdin)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

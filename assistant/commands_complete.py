@@ -96,17 +96,19 @@ def _through_server(host: Host, settings: Settings, stdin: bytes | None) -> int 
 
     try:
         client.secure_runtime_dir()
-        pid = start_server()
+        started = start_server()
     except OSError as exc:
         host.terminal.note(f"no server could be started ({exc.strerror}); working without")
         return None
-    if not client.wait_for_server(START_SECONDS):
+    pid = client.wait_for_server(START_SECONDS)
+    if pid is None:
         host.terminal.note("the server did not start; working without")
         return None
-    host.terminal.note(
-        f"started a server (pid {pid}) that keeps the model warm; it stops after "
-        f"{settings.server_idle // 60} idle minutes, or with `git copilot serve --stop`"
-    )
+    if pid == started:  # else one that another call started at the same time was first
+        host.terminal.note(
+            f"started a server (pid {pid}) that keeps the model warm; it stops after "
+            f"{settings.server_idle // 60} idle minutes, or with `git copilot serve --stop`"
+        )
     return client.ask_server(host.argv, stdin)
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import click
 
-from git_copilot.assistant import adapters, client
+from git_copilot.assistant import adapters
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.commands_adapt import adapter_command
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.durable import alone
 from git_copilot.assistant.forgetting import meant, meant_entry
 from git_copilot.assistant.jobs import initialised_repository, sync_repository
+from git_copilot.assistant.stopping import stop_server
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state
@@ -99,20 +100,13 @@ def _forget(repo: GitRepository, db: Database, kind: str, value: str) -> Removed
     folder = adapters.adapters_dir(state)
     with alone(folder / LOCK, "a refresh is running, which may be learning from it"):
         stop_worker(state)
-        _stop_server()
+        stop_server()  # the next completion starts another
         shutil.rmtree(folder / WORK, ignore_errors=True)
         removed = forget.forget(db, kind, value)
         forget.scrub(db, state)
     if queue_state(state).pending:
         start_worker(state)
     return removed
-
-
-def _stop_server() -> None:
-    """The next completion starts another."""
-    connection = client.connect()
-    if connection is not None:
-        client.exchange(connection, {"op": "stop"})
 
 
 def _adapters(repo: GitRepository, kind: str, value: str, removed: Removed) -> Iterator[_Learnt]:
@@ -194,7 +188,7 @@ def _list(host: Host, db: Database, *, as_json: bool) -> int:
 
 def _undo(host: Host, repo: GitRepository, db: Database, entry: Entry, *, as_json: bool) -> int:
     settings = load_settings(repo)
-    _stop_server()  # it holds a view of before
+    stop_server()  # it holds a view of before
     forget.undo(db, entry)
     bar = ProgressBar(host.terminal.err)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import click
 
@@ -11,11 +10,11 @@ from git_copilot.assistant import client
 from git_copilot.assistant.cli import Host, dispatch_in_server
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.status import server_facts
+from git_copilot.assistant.stopping import stop_server
 from git_copilot.index.errors import CopilotError, NotARepository
 from git_copilot.index.git import GitRepository
 
 START_SECONDS = 20.0
-STOP_SECONDS = 10.0
 
 
 @click.command("serve")
@@ -30,10 +29,13 @@ def serve_command(
 ) -> int:
     """Keep the model warm for this user's completions. `complete` starts it by itself."""
     if stop:
-        return _stop(host)
+        host.terminal.note(stop_server() or "no server runs")
+        return 0
     facts = server_facts()
     if status:
         return _status(host, facts, as_json=as_json)
+    if facts is not None and "answers" in facts:
+        raise CopilotError(f"{_named(facts)} does not answer", "`git copilot serve --stop` ends it")
     if facts is not None:
         host.terminal.note(f"the server runs already (pid {facts['pid']})")
         return 0
@@ -44,10 +46,12 @@ def serve_command(
     from git_copilot.assistant.server import start_server
 
     client.secure_runtime_dir()
-    pid = start_server()
-    if not client.wait_for_server(START_SECONDS):
+    started = start_server()
+    pid = client.wait_for_server(START_SECONDS)
+    if pid is None:
         raise CopilotError("the server did not start", "see `git copilot serve --foreground`")
-    host.terminal.note(f"server started (pid {pid})")
+    told = "server started" if pid == started else "the server runs already"
+    host.terminal.note(f"{told} (pid {pid})")
     return 0
 
 
@@ -59,21 +63,8 @@ def _idle_seconds() -> float:
         return load_settings(None).server_idle
 
 
-def _stop(host: Host) -> int:
-    connection = client.connect()
-    answer = client.exchange(connection, {"op": "stop"}) if connection else None
-    if answer is None:
-        host.terminal.note("no server runs")
-        return 0
-    deadline = time.monotonic() + STOP_SECONDS
-    while time.monotonic() < deadline:
-        again = client.connect()
-        if again is None:
-            host.terminal.note(f"server {answer['stopped']} stopped")
-            return 0
-        again.close()
-        time.sleep(0.05)
-    raise CopilotError("the server is still busy", "it stops after the request it works on")
+def _named(facts: dict[str, object]) -> str:
+    return f"server {facts['pid']}" if facts["pid"] else "the server"
 
 
 def _status(host: Host, facts: dict[str, object] | None, *, as_json: bool) -> int:
@@ -82,6 +73,11 @@ def _status(host: Host, facts: dict[str, object] | None, *, as_json: bool) -> in
         host.terminal.echo(json.dumps({**running, **(facts or {})}))
     elif facts is None:
         host.terminal.echo("no server runs")
+    elif "answers" in facts:
+        host.terminal.echo(
+            f"{_named(facts)} does not answer within {client.STATUS_SECONDS:g} s: busy, or stuck; "
+            "`git copilot serve --stop` ends it"
+        )
     else:
         host.terminal.echo(
             f"server {facts['pid']} runs, version {facts['version']}, "

@@ -11,16 +11,15 @@ import click
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.jobs import initialised_repository, sync_repository
+from git_copilot.assistant.rebuild import rebuild as make_anew
 from git_copilot.assistant.status import read_status, wait_until_done
 from git_copilot.assistant.terminal import ProgressBar
-from git_copilot.hooks.launch import start_worker, stop_worker
+from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.spool import Spool
+from git_copilot.hooks.worker import queue_state
 from git_copilot.index.collect import GRACE_DAYS, collect, shrink
-from git_copilot.index.db import DATABASE_NAME, Database, remove_database
-from git_copilot.index.errors import NotInitialised
-from git_copilot.index.forget import read_entries, write_entries
+from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import mine
 
 
 @click.command("status")
@@ -40,6 +39,8 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
     index, corpus, queue = facts["index"], facts["corpus"], facts["queue"]
     adapters, hooks, server = facts["adapters"], facts["hooks"], facts["server"]
     fresh = "fresh" if index["fresh"] else "behind HEAD"
+    if index["fresh"] and index["vectors"] < index["chunks"]:
+        fresh = "HEAD's, but vectors are missing"
     tree = (index["tree"] or "nothing")[:12]
     lines = [
         f"index     {tree}, {fresh}: {index['files']} files, {index['chunks']} chunks, "
@@ -51,7 +52,7 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
         f"queue     {queue['pending']} pending, {queue['running'] or 'nothing'} running",
         f"hooks     {', '.join(hooks['installed']) or 'none'}"
         + (f" ({hooks['via']})" if hooks["via"] else ""),
-        f"server    {'pid ' + str(server['pid']) if server['running'] else 'not running'}",
+        f"server    {_server(server)}",
         f"model     {facts['model']['name']}" + _model_remark(facts),
     ]
     if facts["endpoint"]:
@@ -65,6 +66,13 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
     return 0
 
 
+def _server(state: dict[str, Any]) -> str:
+    if not state["running"]:
+        return "not running"
+    stuck = "" if state.get("answers", True) else ", does not answer: `git copilot serve --stop`"
+    return f"pid {state['pid'] or 'unknown'}{stuck}"
+
+
 def _model_remark(facts: dict[str, Any]) -> str:
     """What is to be said of a model that is not here."""
     if facts["model"]["ready"]:
@@ -73,7 +81,7 @@ def _model_remark(facts: dict[str, Any]) -> str:
 
 
 @click.group("index", invoke_without_command=True)
-@click.option("--rebuild", is_flag=True, help="Start from nothing.")
+@click.option("--rebuild", is_flag=True, help="Make it anew; the old one stays until then.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def index_command(context: click.Context, /, rebuild: bool, as_json: bool) -> int:
@@ -86,23 +94,13 @@ def index_command(context: click.Context, /, rebuild: bool, as_json: bool) -> in
     bar = ProgressBar(host.terminal.err)
     try:
         if rebuild:
-            if not repo.state_dir.is_dir():
-                raise NotInitialised("there is nothing to rebuild yet", "run `git copilot init`")
-            stop_worker(repo.state_dir)
-            kept = read_entries(repo.state_dir / DATABASE_NAME)
-            if kept is None:
-                host.terminal.note(
-                    "what was forgotten cannot be read from the damaged database and is taken in "
-                    "again; `git copilot forget` it anew"
-                )
-            remove_database(repo.state_dir / DATABASE_NAME)
-            with Database(repo.state_dir / DATABASE_NAME, create=True) as db:
-                write_entries(db, kept or [])
-                mine(repo, db, limit=settings.history_commits, progress=bar)
-        report = sync_repository(repo, settings, bar)
+            report = make_anew(repo, settings, host.terminal.note, bar)
+        else:
+            report = sync_repository(repo, settings, bar)
     finally:
         bar.finish()
-    if Spool(repo.state_dir).retry():  # what was given up may work now
+    # What was given up may work now, and what was committed meanwhile waits for a worker.
+    if Spool(repo.state_dir).retry() or (rebuild and queue_state(repo.state_dir).pending):
         start_worker(repo.state_dir)
     fields = dataclasses.asdict(report)
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -132,6 +133,14 @@ def parse_settings(values: dict[str, str]) -> Settings:
     return Settings(**parsed)  # type: ignore[arg-type]
 
 
+def spelt(key: str) -> str:
+    """A setting as the manual writes it, from git's lower-case key (without ``copilot.``) or the
+    field's name."""
+    key = key.replace("_", "").lower()
+    field = next((f.name for f in fields(Settings) if f.name.replace("_", "") == key), key)
+    return "copilot." + re.sub(r"_(\w)", lambda found: found[1].upper(), field)
+
+
 def _convert(key: str, value: str, kind: type) -> object:
     if kind is bool:
         if value.lower() in TRUE | FALSE:
@@ -146,6 +155,5 @@ def _convert(key: str, value: str, kind: type) -> object:
         wanted = f"one of {', '.join(CHOICES[key])}"
     else:
         wanted = "true or false" if kind is bool else f"a whole number from {MINIMA.get(key, 0)}"
-    raise CopilotError(
-        f"copilot.{key} is {value!r}, not {wanted}", f"mend it with `git config copilot.{key} …`"
-    )
+    name = spelt(key)
+    raise CopilotError(f"{name} is {value!r}, not {wanted}", f"mend it with `git config {name} …`")

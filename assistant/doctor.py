@@ -11,9 +11,7 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import stat
-import time
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -27,7 +25,9 @@ from git_copilot.assistant.config import (
     cache_dir,
     load_settings,
     parse_settings,
+    spelt,
 )
+from git_copilot.assistant.integrity import examine_integrity
 from git_copilot.assistant.models import canonical, resolve_model
 from git_copilot.assistant.pull import damage
 from git_copilot.assistant.reach import examine_endpoint
@@ -39,10 +39,6 @@ from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, GitError, ModelError, NotARepository
 from git_copilot.index.git import GitRepository
 
-REBUILD = "git copilot index --rebuild"
-# A quick_check reads every page; what does not end by then is left to --thorough.
-CHECK_SECONDS, BUSY_SECONDS = 0.3, 0.5
-STEPS = 10_000  # of SQLite's machine between two looks at the clock
 SERVER_SECONDS = 0.5
 LOW_MB, FULL_MB = 1000, 50
 # Settings that are not in Settings: here the action of the secrets hook (hooks.check).
@@ -110,10 +106,11 @@ def _settings(repo: GitRepository) -> Iterator[Finding]:
     for scope, record in zip(records[::2], records[1::2], strict=False):
         name, _, value = record.partition("\n")
         key = name.removeprefix("copilot.").lower()
+        name = spelt(key) if key in known else name  # git tells it in lower case
         unset = f"git config --{scope} --unset {name}"
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            guess = f"; {_spelt(known[near[0]])} is meant?" if near else ""
+            guess = f"; {spelt(known[near[0]])} is meant?" if near else ""
             yield Finding("settings", "warn", f"{name} is no setting of ours{guess}", unset)
         elif key in CHOICES and value not in CHOICES[key]:
             told = f"{name} is {value!r}, not {' or '.join(CHOICES[key])}"
@@ -136,10 +133,11 @@ def _committed(repo: GitRepository, known: dict[str, str]) -> Iterator[Finding]:
         told = f"{REPOSITORY_DEFAULTS} is not read: {message.removeprefix('fatal: ')}"
         yield Finding("settings", "warn", told, f"mend and commit {REPOSITORY_DEFAULTS}")
     for key, value in repo.config_of_blob(blob, "copilot").items():
-        mend = f"git config -f {REPOSITORY_DEFAULTS} --unset copilot.{key}"
+        name = spelt(key)
+        mend = f"git config -f {REPOSITORY_DEFAULTS} --unset {name}"
         if key not in HARMLESS:
             why = "counts only in your own configuration" if key in known else "is no setting"
-            told = f"{REPOSITORY_DEFAULTS}: copilot.{key} {why}"
+            told = f"{REPOSITORY_DEFAULTS}: {name} {why}"
             yield Finding("settings", "warn", told, mend)
             continue
         try:
@@ -148,14 +146,9 @@ def _committed(repo: GitRepository, known: dict[str, str]) -> Iterator[Finding]:
             yield Finding("settings", "fail", f"{REPOSITORY_DEFAULTS}: {exc.message}", mend)
 
 
-def _spelt(field: str) -> str:
-    """A setting as the manual writes it."""
-    return "copilot." + re.sub(r"_(\w)", lambda found: found[1].upper(), field)
-
-
 def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterator[Finding]:
     path = repo.state_dir / DATABASE_NAME
-    whole = _integrity(path, thorough)
+    whole = examine_integrity(path, thorough=thorough)
     yield whole
     if whole.level != "ok":
         return
@@ -178,31 +171,6 @@ def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterat
     warning = adapters.current_warning(repo.state_dir)
     if warning is not None:
         yield Finding("adapter", "warn", warning, "git copilot adapter rollback")
-
-
-def _integrity(path: Path, thorough: bool) -> Finding:
-    """Whether SQLite finds the file whole."""
-    size = f"{path.stat().st_size / 2**20:.0f} MB"
-    begun = time.monotonic()
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
-    try:
-        if not thorough:
-            connection.set_progress_handler(lambda: time.monotonic() - begun > CHECK_SECONDS, STEPS)
-        check = "integrity_check" if thorough else "quick_check"
-        (answer,) = connection.execute(f"PRAGMA {check}(1)").fetchone()
-    except sqlite3.Error as exc:
-        if "interrupted" in str(exc):
-            told = f"{size}, not checked to the end; --thorough does that"
-            return Finding("database", "ok", told)
-        if "locked" in str(exc):
-            return Finding("database", "warn", f"{path} is busy", "try again in a moment")
-        return Finding("database", "fail", f"{path} is damaged ({exc})", REBUILD)
-    finally:
-        connection.close()
-    if answer != "ok":
-        first = " ".join(str(answer).split())[:200]
-        return Finding("database", "fail", f"{path} is damaged ({first})", REBUILD)
-    return Finding("database", "ok", f"{size}, whole")
 
 
 def _level(repo: GitRepository, db: Database) -> Finding:
@@ -268,17 +236,14 @@ def _server() -> Iterator[Finding]:
             told = f"{folder} is not a private folder of yours: no server can start"
             yield Finding("server", "warn", told, f"mv '{folder}' elsewhere")
             return
-    connection = client.connect()
-    if connection is None:
-        yield Finding("server", "ok", "none runs; `complete` starts one")
-        return
-    connection.settimeout(SERVER_SECONDS)
-    answer = None
-    with contextlib.suppress(OSError, ValueError):
-        answer = client.exchange(connection, {"op": "status"})
-    if answer is None:
+    try:
+        answer = client.ask({"op": "status"}, SERVER_SECONDS)
+    except (client.ServerSilent, OSError, ValueError):
         told = f"one runs and does not answer within {SERVER_SECONDS:g} s: busy, or stuck"
         yield Finding("server", "warn", told, "git copilot serve --stop")
+        return
+    if answer is None:
+        yield Finding("server", "ok", "none runs; `complete` starts one")
     else:
         yield Finding("server", "ok", f"process {answer.get('pid')} answers")
 

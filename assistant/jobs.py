@@ -56,18 +56,25 @@ def sync_repository(
     repo: GitRepository, settings: Settings, progress: Progress = no_progress
 ) -> SyncReport:
     """Bring the index of this worktree level with HEAD, vectors last."""
+    with open_database(repo) as db:
+        return sync_database(repo, db, settings, progress)
+
+
+def sync_database(
+    repo: GitRepository, db: Database, settings: Settings, progress: Progress = no_progress
+) -> SyncReport:
+    """The same in a database that is open."""
     from git_copilot.index.sync import sync
 
-    with open_database(repo) as db:
-        # The grace period of what only a worktree that is gone showed begins now.
-        for view in {*store.view_names(db, WORKTREES)} - repo.linked_views():
-            store.drop_view(db, view)
-        # Names and words first: they need no embedder, and are findable at once.
-        first = sync(repo, db, None, progress=progress)
-        embedder = ready_embedder(settings)
-        if embedder is None:
-            return first
-        second = sync(repo, db, embedder, progress=progress)
+    # The grace period of what only a worktree that is gone showed begins now.
+    for view in {*store.view_names(db, WORKTREES)} - repo.linked_views():
+        store.drop_view(db, view)
+    # Names and words first: they need no embedder, and are findable at once.
+    first = sync(repo, db, None, progress=progress)
+    embedder = ready_embedder(settings)
+    if embedder is None:
+        return first
+    second = sync(repo, db, embedder, progress=progress)
     return SyncReport(
         tree=second.tree,
         blobs_added=first.blobs_added + second.blobs_added,

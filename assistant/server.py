@@ -2,7 +2,8 @@
 
 It loads models when they are first needed, works on one request at a time (two cores), ends
 itself when idle, and stops a completion whose client has gone. A client that asks with ``"stream":
-true`` gets a completion's lines while they are written.
+true`` gets a completion's lines while they are written, one with ``"alive": true`` hears that it
+is worked for.
 """
 
 from __future__ import annotations
@@ -12,20 +13,19 @@ import fcntl
 import io
 import json
 import os
-import select
 import socket
-import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from git_copilot.assistant.boundary import package_version, run_guarded
-from git_copilot.assistant.client import secure_runtime_dir, socket_path
+from git_copilot.assistant.client import lock_path, secure_runtime_dir, socket_path
 from git_copilot.assistant.session import Session
 from git_copilot.assistant.terminal import Terminal
+from git_copilot.assistant.wire import Wire, same_user
 from git_copilot.index.environment import REPOSITORY_VARIABLES
 from git_copilot.index.errors import OK, USAGE, CopilotError
 
@@ -34,7 +34,7 @@ MAX_REQUEST_BYTES = 128 * 2**20
 POLL_SECONDS = 1.0
 # What was shown a moment ago is recorded by then, or never.
 RECORD_SECONDS = 1.0
-SEND_SECONDS = 1.0
+LOCK_TRIES, LOCK_PAUSE = 4, 0.025
 
 Deferred = list[Callable[[], None]]
 Runner = Callable[[list[str], Terminal, Session], int | None]
@@ -60,10 +60,8 @@ class Server:
         """Listen until stopped; return the exit code. A second server gives way at once."""
         path = socket_path()
         secure_runtime_dir()
-        with path.with_suffix(".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with lock_path().open("a") as lock:
+            if not _take(lock):
                 return 0
             path.unlink(missing_ok=True)
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -96,7 +94,7 @@ class Server:
         self._active += 1
         try:
             with connection, connection.makefile("rwb") as stream:
-                if not _same_user(connection):
+                if not same_user(connection):
                     return
                 line = stream.readline(MAX_REQUEST_BYTES)
                 if not line.endswith(b"\n"):
@@ -134,7 +132,7 @@ class Server:
         op = request.get("op")
         if op == "stop":
             self._stopping.set()
-            return {"stopped": os.getpid()}, []
+            return {"stopped": os.getpid()}, [_wake]
         if op == "status":
             return {
                 "pid": os.getpid(),
@@ -149,7 +147,7 @@ class Server:
     def _run(
         self, request: dict[str, Any], connection: socket.socket
     ) -> tuple[dict[str, Any], Deferred]:
-        stdin = request.get("stdin")
+        stdin, wire = request.get("stdin"), Wire(connection)
         out, err = io.StringIO(), io.StringIO()
         terminal = Terminal(
             cwd=Path(request["cwd"]),
@@ -157,20 +155,23 @@ class Server:
             out=out,
             err=err,
             colour=bool(request.get("colour")),
-            cancelled=lambda: _hung_up(connection),
-            on_text=_sender(connection) if request.get("stream") else None,
+            cancelled=wire.hung_up,
+            on_text=wire.send_text if request.get("stream") else None,
         )
         argv = [str(x) for x in request["argv"]]
         deferred: Deferred = []
-        if argv[:1] == ["feedback"]:
-            code = self._run_feedback(argv, terminal)
-        else:
-            with self._work:
-                if _hung_up(connection):
-                    return {"declined": "cancelled"}, []
-                code = run_guarded(lambda: self._runner(argv, terminal, self._session), terminal)
-                deferred = self._session.take_deferred()
-                self._served += 1
+        with wire.alive(bool(request.get("alive"))):
+            if argv[:1] == ["feedback"]:
+                code = self._run_feedback(argv, terminal)
+            else:
+                with self._work:
+                    if wire.hung_up():
+                        return {"declined": "cancelled"}, []
+                    code = run_guarded(
+                        lambda: self._runner(argv, terminal, self._session), terminal
+                    )
+                    deferred = self._session.take_deferred()
+                    self._served += 1
         answer = {"stdout": out.getvalue(), "stderr": err.getvalue(), "exit_code": code}
         return answer, deferred if code == OK else []
 
@@ -202,43 +203,25 @@ class Server:
         return {"feedback": json.loads(out.getvalue())}
 
 
-def _sender(connection: socket.socket) -> Callable[[str], None]:
-    """Sends the text so far as ``{"text": …}``, a line of its own before the answer. One who does
-    not read misses some of these lines; one who reads half a line and stops is hung up on."""
-
-    def send(text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            if not select.select([], [connection], [], 0)[1]:
-                return
-            connection.settimeout(SEND_SECONDS)
-            try:
-                connection.sendall(json.dumps({"text": text}).encode() + b"\n")
-            except TimeoutError:
-                connection.shutdown(socket.SHUT_RDWR)
-            finally:
-                connection.settimeout(None)
-
-    return send
+def _wake() -> None:
+    """Let the server see at once that it is to stop: somebody connects."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
+        knock.connect(str(socket_path()))
 
 
-def _hung_up(connection: socket.socket) -> bool:
-    """Whether the client closed its end."""
-    with contextlib.suppress(OSError, ValueError):
-        readable, _, _ = select.select([connection], [], [], 0)
-        if not readable:
-            return False
-        return connection.recv(1, socket.MSG_PEEK) == b""
-    return True
-
-
-def _same_user(connection: socket.socket) -> bool:
-    """The folder is private already; where the system tells who connects, check it too."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
-        return True
-    size = struct.calcsize("3i")
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, option, size))
-    return bool(uid == os.getuid())
+def _take(lock: TextIO) -> bool:
+    """Take the lock and write who holds it. A client that looks who does (client.lock_holder)
+    has it for a moment, so one refusal says little."""
+    for attempt in range(LOCK_TRIES):
+        if attempt:
+            time.sleep(LOCK_PAUSE)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+            return True
+    return False
 
 
 def run_server(runner: Runner, idle_seconds: float, *, foreground: bool = False) -> int:
@@ -265,7 +248,7 @@ def start_server() -> int:
 
     environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "git_copilot.assistant.client", "serve", "--background"],
+        [sys.executable, "-P", "-m", "git_copilot.assistant.entry", "serve", "--background"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

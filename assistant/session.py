@@ -16,7 +16,7 @@ from git_copilot.assistant.models import find_spec, is_ready, resolve_model
 from git_copilot.assistant.steady import SteadyContext
 from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import ModelError
+from git_copilot.index.errors import ModelError, NoRoom
 from git_copilot.index.git import GitRepository
 
 if TYPE_CHECKING:
@@ -51,14 +51,16 @@ class Workspace:
 
     def _stamp(self) -> int:
         try:
-            return self.db.path.stat().st_ino
+            facts = self.db.path.stat()
         except FileNotFoundError:
             return 0
+        return facts.st_ino if facts.st_size else 0
 
     @property
     def current(self) -> bool:
-        """False once the database was rebuilt or removed under us."""
-        return self._inode == self._stamp()
+        """False once the database was rebuilt, emptied or removed under us, and while a full disk
+        keeps us from seeing what others write."""
+        return self._inode == self._stamp() and not self.db.read_only
 
     def searcher(self, embedder: Embedder | None, view: str) -> Searcher:
         """The search of a view, with its vectors loaded."""
@@ -104,7 +106,10 @@ class Workspace:
             return tree, True
         if len(plan_sync(self.repo, self.db, view, head).added) > MAX_CATCH_UP:
             return tree, False
-        return sync(self.repo, self.db, embedder).tree, True
+        try:
+            return sync(self.repo, self.db, embedder).tree, True
+        except NoRoom:  # what is known answers as well as it can
+            return tree, False
 
     def view_at(self, commit: str, embedder: Embedder | None) -> tuple[str, str]:
         """A view of an older commit's tree: (view, tree). Only new blobs cost anything."""

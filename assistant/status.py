@@ -57,7 +57,7 @@ def read_status(repo: GitRepository) -> dict[str, Any]:
             ],
         },
         "hooks": {"installed": hooks.installed, "via": hooks.via},
-        "server": {"running": server is not None, "pid": server["pid"] if server else None},
+        "server": _server_state(server),
         "model": {"name": settings.model, "ready": is_ready(settings.model)},
         "endpoint": _endpoint_facts(repo, settings),
     }
@@ -81,9 +81,18 @@ def is_fresh(repo: GitRepository, tree: str | None) -> bool:
 
 
 def server_facts() -> dict[str, Any] | None:
-    """What the running server says of itself, or ``None``."""
-    connection = client.connect()
-    return client.exchange(connection, {"op": "status"}) if connection else None
+    """What the running server says of itself, or ``None``; of one that does not answer, its
+    ``pid`` where that is known, and ``"answers": False``."""
+    try:
+        return client.ask({"op": "status"}, client.STATUS_SECONDS)
+    except client.ServerSilent as exc:
+        return {"pid": exc.pid, "answers": False}
+
+
+def _server_state(facts: dict[str, Any] | None) -> dict[str, Any]:
+    """Whether a server runs, and only if it does not answer, that."""
+    state = {"running": facts is not None, "pid": facts["pid"] if facts else None}
+    return {**state, "answers": False} if facts and "answers" in facts else state
 
 
 def wait_until_done(repo: GitRepository, timeout: float) -> None:

@@ -133,8 +133,12 @@ class WorkerLock:
     def __enter__(self) -> Self:
         os.register_at_fork(after_in_child=self._forked)
         fresh = self._pid_file.with_name(f".{PID_FILE}.{os.getpid()}")
-        fresh.write_text(f"{os.getpid()}\n")
-        fresh.replace(self._pid_file)
+        try:
+            fresh.write_text(f"{os.getpid()}\n")
+            fresh.replace(self._pid_file)
+        except OSError:
+            fresh.unlink(missing_ok=True)  # a full disk
+            raise
         withdraw(self._state_dir)  # in this order: a hook sees the one or the other
         return self
 

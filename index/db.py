@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -12,14 +14,20 @@ from pathlib import Path
 from typing import Self
 
 from git_copilot.index.chunk import CHUNKER_VERSION
-from git_copilot.index.errors import DatabaseError, NotInitialised
+from git_copilot.index.errors import ROOM_HINT, DatabaseError, NoRoom, NotInitialised
 
 DATABASE_NAME = "copilot.db"
 # 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at
 SCHEMA_VERSION = 3
 # A sync of a large tree may hold the write lock for seconds; readers never wait (WAL).
 BUSY_SECONDS = 30.0
+# A file without a byte is one that somebody is just making, or one that was emptied.
+EMPTY_SECONDS, POLL_SECONDS = 1.0, 0.02
 REBUILD_HINT = "`git copilot index --rebuild` makes a new one; adapters and settings are kept"
+# With less room than this an I/O error is taken for a full disk's: the index of the journal
+# alone takes 32 KB.
+ROOM_BYTES = 2**20
+JOURNALS = ("-wal", "-shm", "-journal")
 
 
 class Database:
@@ -28,26 +36,71 @@ class Database:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         """Open the database, creating its tables when ``create``.
 
+        On a full disk, where SQLite cannot even read as it is used to, it is opened for reading
+        only when all of it is in the file.
+
         :raises NotInitialised: it does not exist and ``create`` is false.
+        :raises NoRoom: the disk is full.
         :raises DatabaseError: it is damaged, of another version, or cannot be read.
         """
         self.path = path
+        self.read_only = False
         if not create and not path.exists():
             raise NotInitialised(
                 "git-copilot does not know this repository yet", "run `git copilot init`"
             )
         with self._translated():
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
             try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-                self._connection.execute("PRAGMA foreign_keys = ON")
+                self._connection = self._open(create)
+            except sqlite3.Error as exc:
+                if create or not is_full(exc, path) or not _is_all(path):
+                    raise
+                self.read_only = True
+                self._connection = self._connect(f"{path.absolute().as_uri()}?immutable=1")
+            try:
                 self._prepare()
             except BaseException:
                 self._connection.close()
                 raise
+
+    def _open(self, create: bool) -> sqlite3.Connection:
+        """A connection that can write, whatever may be in the file.
+
+        :raises DatabaseError: it is empty, and not to be created or held by another process.
+        """
+        deadline = time.monotonic() + EMPTY_SECONDS
+        while is_empty(self.path) and not create and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        empty = is_empty(self.path)
+        if empty and not create:
+            raise _emptied(self.path)
+        # Who still has open what was emptied keeps the lock for as long as it runs.
+        connection = self._connect(str(self.path), timeout=EMPTY_SECONDS if empty else BUSY_SECONDS)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            # The first look into the journal, which the settings need not take.
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except BaseException as exc:
+            connection.close()
+            if not (empty and isinstance(exc, sqlite3.Error) and is_busy(exc)):
+                raise
+            if is_empty(self.path):
+                raise _emptied(self.path) from exc
+            return self._open(create)  # another process has begun to make it
+        return connection
+
+    @staticmethod
+    def _connect(name: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+        return sqlite3.connect(
+            name,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=name.startswith("file:"),
+        )
 
     def _prepare(self) -> None:
         connection = self._connection
@@ -79,23 +132,16 @@ class Database:
         try:
             yield
         except sqlite3.Error as exc:
-            raise self._explain(exc) from exc
-
-    def _explain(self, exc: sqlite3.Error) -> DatabaseError:
-        text = str(exc)
-        if "malformed" in text or "not a database" in text or "no such" in text:
-            return DatabaseError(f"{self.path} is damaged ({text})", REBUILD_HINT)
-        if "full" in text:
-            return DatabaseError(f"no room to write {self.path}", "free some disk space")
-        if "locked" in text:
-            return DatabaseError(f"{self.path} is busy", "another process is writing; try again")
-        if "readonly" in text or "unable to open" in text:
-            return DatabaseError(f"cannot write {self.path} ({text})", "check its permissions")
-        return DatabaseError(f"{self.path}: {text}", REBUILD_HINT)
+            raise explain(exc, self.path) from exc
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction: all of it, or nothing."""
+        """One write transaction: all of it, or nothing.
+
+        :raises NoRoom: the disk is full.
+        """
+        if self.read_only:
+            raise _no_room(self.path)
         with self._translated():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -140,7 +186,83 @@ def stored_path(raw: object) -> str:
     return os.fsdecode(bytes(raw))  # type: ignore[call-overload, no-any-return, unused-ignore]
 
 
+def is_empty(path: Path) -> bool:
+    """Whether the file is there and has nothing in it."""
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
+
+
+def _is_all(path: Path) -> bool:
+    """Whether nothing that was committed is in a journal only."""
+    return not any(
+        each.exists() and not is_empty(each)
+        for each in (Path(f"{path}{suffix}") for suffix in ("-wal", "-journal"))
+    )
+
+
+def is_full(exc: sqlite3.Error, path: Path) -> bool:
+    """Whether an error comes from a disk without room. SQLite says so only when it writes to the
+    database itself; of its other files it says that they cannot be read or opened."""
+    code = getattr(exc, "sqlite_errorcode", 0)
+    if code & 0xFF == sqlite3.SQLITE_FULL:
+        return True
+    if code & 0xFF not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        return False
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:
+        return False
+    return free < ROOM_BYTES and os.access(path.parent, os.W_OK)
+
+
+def is_busy(exc: sqlite3.Error) -> bool:
+    """Whether another process was in the way."""
+    return "locked" in str(exc)
+
+
+def is_passing(exc: sqlite3.Error, path: Path) -> bool:
+    """Whether an error says nothing of the database: it may be whole."""
+    return is_full(exc, path) or is_busy(exc)
+
+
+def explain(exc: sqlite3.Error, path: Path) -> DatabaseError:
+    """What an error of SQLite means for the database at ``path``, and how to mend it."""
+    text = str(exc)
+    if is_full(exc, path):
+        return _no_room(path)
+    if "malformed" in text or "not a database" in text or "no such" in text:
+        return DatabaseError(f"{path} is damaged ({text})", REBUILD_HINT)
+    if is_busy(exc):
+        return DatabaseError(f"{path} is busy", "another process is writing; try again")
+    if "readonly" in text or "unable to open" in text:
+        return DatabaseError(f"cannot write {path} ({text})", "check its permissions")
+    return DatabaseError(f"{path}: {text}", REBUILD_HINT)
+
+
+def _no_room(path: Path) -> NoRoom:
+    return NoRoom(f"no room to write {path}", ROOM_HINT)
+
+
+def _emptied(path: Path) -> DatabaseError:
+    return DatabaseError(f"{path} is empty", REBUILD_HINT)
+
+
 def remove_database(path: Path) -> None:
     """Delete the database and its journals; the next :class:`Database` starts from nothing."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
+    for suffix in ("", *JOURNALS):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """Where a database is made that is to take the place of the one at ``path``."""
+    return path.with_name(f"{path.name}.new")
+
+
+def replace_database(path: Path) -> None:
+    """Put the database :func:`beside` ``path``, which nobody has open, in its place."""
+    # First, or the new one would be read with what was still to be written into the old one.
+    for suffix in JOURNALS:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    beside(path).replace(path)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+
 OK = 0
 USER_PROBLEM = 1
 USAGE = 2
 BUG = 3
 NOT_PROMOTED = 4
 INTERRUPTED = 130
+
+# What the system says when a disk, or a user's share of it, is full.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+ROOM_HINT = "free some disk space"
 
 
 class CopilotError(Exception):
@@ -38,6 +44,10 @@ class NotARepository(GitError):
 
 class DatabaseError(CopilotError):
     """``copilot.db`` cannot be opened, read or written."""
+
+
+class NoRoom(DatabaseError):
+    """The disk is full: the database is as it was and can still be read, perhaps."""
 
 
 class NotInitialised(CopilotError):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from git_copilot.index import store
-from git_copilot.index.db import Database
+from git_copilot.index.db import Database, beside, explain, is_empty, is_passing, remove_database
 from git_copilot.index.errors import DatabaseError
 from git_copilot.index.git import GitRepository
 
@@ -201,13 +201,14 @@ def _each(connection: sqlite3.Connection, sql: str, values: Iterable[object]) ->
 
 
 def scrub(db: Database, state_dir: Path) -> None:
-    """Make what was deleted unreadable: the snapshot of vectors goes, the word lists and the
-    database are written anew, its journal is emptied.
+    """Make what was deleted unreadable: the snapshot of vectors and what a killed rebuild left go,
+    the word lists and the database are written anew, its journal is emptied.
 
     :raises DatabaseError: another process keeps the old state open.
     """
     for path in (*state_dir.glob("vectors.*"), *state_dir.glob(".vectors.*")):
         path.unlink(missing_ok=True)
+    remove_database(beside(db.path))
     with db.transaction() as connection:
         # Deleted words stay in the lists until these are merged.
         connection.execute("INSERT INTO chunks_fts (chunks_fts) VALUES ('optimize')")
@@ -237,9 +238,14 @@ def undo(db: Database, entry: Entry) -> None:
 
 def read_entries(database: Path) -> list[Entry] | None:
     """What a database says is forgotten, also one of another version; ``None``: it is damaged.
-    For carrying it over to a new one."""
+    For carrying it over to a new one.
+
+    :raises DatabaseError: it may be whole and cannot be read now: the disk is full, or it is busy.
+    """
     if not database.exists():
         return []
+    if is_empty(database):
+        return None
     try:
         with closing(sqlite3.connect(database)) as connection:
             known = "SELECT 1 FROM sqlite_master WHERE name = 'forgotten'"
@@ -247,7 +253,9 @@ def read_entries(database: Path) -> list[Entry] | None:
                 connection.execute("SELECT * FROM meta").fetchall()  # fails for what is no database
                 return []
             rows = connection.execute("SELECT kind, value, time FROM forgotten").fetchall()
-    except sqlite3.Error:
+    except sqlite3.Error as exc:
+        if is_passing(exc, database):
+            raise explain(exc, database) from exc
         return None
     return [_entry(row) for row in rows]
 

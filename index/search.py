@@ -92,6 +92,8 @@ class Searcher:
         overlay: Overlay = NOTHING_LOOSE,
     ) -> list[Hit]:
         """The ``count`` best distinct chunks, best first; the order is deterministic."""
+        if count < 1:  # `copilot.snippets 0`
+            return []
         return self.best(self.find(query, embedder, overlay), query, count, overlay)
 
     def find(
@@ -126,6 +128,8 @@ class Searcher:
     ) -> list[Hit]:
         """Fuse what :meth:`find` found and read the texts of the ``count`` best that say something
         new."""
+        if count < 1:
+            return []
         ranked = fuse(lists, recipe)
         sieve = Sieve(query.seen)
         hits: list[Hit] = []

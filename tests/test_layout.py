@@ -37,7 +37,13 @@ def test_only_one_module_imports_gitpython(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["git_copilot.hooks.run", "git_copilot.hooks.launch", "git_copilot.assistant.client"]
+    "module",
+    [
+        "git_copilot.hooks.run",
+        "git_copilot.hooks.launch",
+        "git_copilot.assistant.entry",
+        "git_copilot.assistant.client",
+    ],
 )
 def test_what_a_hook_or_the_client_runs_imports_the_standard_library_only(module):
     code = (

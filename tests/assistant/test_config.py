@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.assistant.config import Settings, load_settings, parse_settings
+from git_copilot.assistant.config import Settings, load_settings, parse_settings, spelt
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 
@@ -34,8 +34,16 @@ def test_a_broken_committed_file_is_ignored(repo):
 
 @pytest.mark.parametrize("value", ["ten", "-1", "1.5"])
 def test_wrong_types_say_how_to_mend(value):
-    with pytest.raises(CopilotError, match=r"git config copilot\.maxtokens"):
+    with pytest.raises(CopilotError, match=r"git config copilot\.maxTokens"):
         parse_settings({"maxtokens": value})
+
+
+def test_a_setting_is_named_as_the_manual_spells_it():
+    with pytest.raises(CopilotError) as raised:
+        parse_settings({"timelimitms": "soon"})
+    assert str(raised.value).count("copilot.timeLimitMs") == 2
+    assert spelt("time_limit_ms") == spelt("timelimitms") == "copilot.timeLimitMs"
+    assert spelt("secrets") == "copilot.secrets"
 
 
 def test_booleans_as_git_writes_them():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -104,6 +105,38 @@ def test_a_killed_server_is_replaced(copilot):
     time.sleep(0.2)
     done = copilot.run("complete", "src/app.py:5")
     assert done.returncode == 0 and b"started a server" in done.stderr
+
+
+def test_a_stuck_server_is_told_and_ended(copilot):
+    copilot.ok("complete", "src/app.py:5")
+    pid = copilot.json("serve", "--status")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    assert copilot.json("status")["server"] == {"running": True, "pid": pid, "answers": False}
+    assert f"pid {pid}, does not answer: `git copilot serve --stop`" in copilot.ok("status")
+    assert copilot.json("serve", "--status") == {"running": True, "pid": pid, "answers": False}
+    assert f"server {pid} does not answer within 1 s" in copilot.ok("serve", "--status")
+    one_line(copilot.run("serve"), 1, f"server {pid}", "serve --stop")
+    done = copilot.run("serve", "--stop")
+    assert one_line(done, 0, f"server {pid} did not stop when asked and was ended (SIGTERM)")
+    done = copilot.run("complete", "src/app.py:5")
+    assert done.returncode == 0 and b"started a server" in done.stderr
+    pid = copilot.json("serve", "--status")["pid"]
+    assert one_line(copilot.run("serve", "--stop"), 0, f"server {pid} stopped")
+    assert one_line(copilot.run("serve", "--stop"), 0, "no server runs")
+
+
+def test_of_calls_that_start_servers_at_once_one_says_which_stays(copilot, project):
+    calls = [
+        subprocess.Popen(
+            ["git", "copilot", "complete", "src/app.py:5"],
+            cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    ended = [(call.communicate(timeout=100), call.returncode) for call in calls]
+    assert len({out for (out, _), _ in ended}) == 1 and {code for _, code in ended} == {0}
+    named = re.findall(rb"started a server \(pid (\d+)\)", b"".join(err for (_, err), _ in ended))
+    assert [int(pid) for pid in named] == [copilot.json("serve", "--status")["pid"]]
 
 
 def test_the_server_answers_mistakes_like_the_command(copilot, tmp_path):
@@ -291,6 +324,14 @@ def test_help_and_version(bare_commands):
     assert "FILE:LINE" in bare_commands.ok("complete", "-h")
 
 
+@pytest.mark.parametrize("group", [[], ["model"], ["adapter"]])
+def test_a_group_without_a_command_shows_its_help_as_it_is(bare_commands, group):
+    done = bare_commands.run(*group)
+    shown = (done.stdout + done.stderr).decode()
+    assert shown == bare_commands.ok(*group, "-h") and shown.count("\n") > 5
+    assert done.returncode in (0, 2)  # as click has it: 2 since version 8.2
+
+
 REFRESH_FIELDS = {
     "candidate", "incumbent", "base_model", "commits", "holes", "arms", "delta_em", "ci95",
     "p_value", "regression_guard", "promoted", "reason", "seed", "settings", "seconds",
@@ -390,7 +431,7 @@ def test_a_file_name_that_is_not_utf8_harms_nobody(copilot, project):
 def test_settings_and_repositories_named_on_the_command_line_count(copilot, project, tmp_path):
     git = ["git", "-c", "copilot.maxTokens=nonsense", "copilot", "complete", "src/app.py:5"]
     done = subprocess.run(git, cwd=project.path, capture_output=True, check=False)
-    one_line(done, 1, "copilot.maxtokens")
+    one_line(done, 1, "copilot.maxTokens")
     named = copilot.json("search", "alpha", cwd=tmp_path, GIT_DIR=str(project.git_dir))
     assert named["hits"]
 

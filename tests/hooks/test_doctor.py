@@ -17,7 +17,7 @@ from copilot_commands import BIN, Copilot
 from gitrepo import GitRepo
 from level import know
 
-from git_copilot.assistant import client, doctor
+from git_copilot.assistant import client, doctor, integrity
 from git_copilot.assistant.boundary import package_version
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.jobs import ready_embedder
@@ -300,6 +300,9 @@ TROUBLES = {
         lambda w: (w.state / DATABASE_NAME).write_bytes(b"rubbish" * 1000),
         "database", "fail", "damaged", "git copilot index --rebuild"),
     "database rotten": (rot, "database", "fail", "damaged", "git copilot index --rebuild"),
+    "database emptied": (
+        lambda w: (w.state / DATABASE_NAME).write_bytes(b""),
+        "database", "fail", "is empty", "git copilot index --rebuild"),
     "database of another version": (
         lambda w: w.sql("UPDATE meta SET value = '0' WHERE key = 'schema'"),
         "database", "fail", "another version", "git copilot index --rebuild"),
@@ -451,8 +454,8 @@ def test_a_worker_that_never_gets_going_is_named(ward, monkeypatch):
 
 
 def test_a_database_that_is_busy_or_large_is_not_waited_for(ward, monkeypatch):
-    monkeypatch.setattr(doctor, "CHECK_SECONDS", -1.0)
-    monkeypatch.setattr(doctor, "STEPS", 1)
+    monkeypatch.setattr(integrity, "CHECK_SECONDS", -1.0)
+    monkeypatch.setattr(integrity, "STEPS", 1)
     told = {finding.check: finding for finding in ward.look()}
     assert told["database"].level == "ok" and "--thorough" in told["database"].message
     assert {f.check: f for f in ward.look(thorough=True)}["database"].message.endswith("whole")

@@ -96,7 +96,7 @@ def test_ten_worktrees_commit_at_once(repo, tiny_embedder, interpreter, tmp_path
         for number, tree in enumerate(trees)
     ]  # fmt: skip
     # People ask meanwhile: readers wait for nobody, and a second writer is none either.
-    command = [sys.executable, "-m", "git_copilot.assistant.client"]
+    command = [sys.executable, "-m", "git_copilot.assistant.entry"]
     for words in (["status", "--wait"], ["search", "alpha"], ["index"]):
         while not (state / DATABASE_NAME).exists():
             time.sleep(0.02)

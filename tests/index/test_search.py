@@ -68,6 +68,14 @@ def test_language_and_exclusion(searcher):
     assert set(paths(find.search(gone, 5, embedder))) <= {"src/mail.py"}
 
 
+def test_none_wanted_is_none_found(searcher):
+    """As with `copilot.snippets 0`, for whoever fuses by themselves too."""
+    find, embedder = searcher
+    query = Query("load user profile")
+    assert find.search(query, 1, embedder) and find.search(query, 0, embedder) == []
+    assert find.best(find.find(query, embedder), query, 0) == []
+
+
 def test_a_language_finds_those_it_can_use(indexed):
     find, _ = indexed({"a.h": "int fetch_row(int);\n", "b.cpp": "int n = fetch_row(1);\n"})
     query = Query("fetch_row", language="cpp")

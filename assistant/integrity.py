@@ -1,0 +1,45 @@
+"""Whether the database is whole, in SQLite's own words."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+from git_copilot.hooks.doctor import Finding
+from git_copilot.index.db import explain, is_busy, is_empty, is_full
+from git_copilot.index.errors import ROOM_HINT
+
+REBUILD = "git copilot index --rebuild"
+# A quick_check reads every page; what does not end by then is left to --thorough.
+CHECK_SECONDS, BUSY_SECONDS = 0.3, 0.5
+STEPS = 10_000  # of SQLite's machine between two looks at the clock
+
+
+def examine_integrity(path: Path, *, thorough: bool) -> Finding:
+    """Whether SQLite finds the file whole; ``thorough`` sets no time limit."""
+    if is_empty(path):
+        return Finding("database", "fail", f"{path} is empty", REBUILD)
+    size = f"{path.stat().st_size / 2**20:.0f} MB"
+    begun = time.monotonic()
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+    try:
+        if not thorough:
+            connection.set_progress_handler(lambda: time.monotonic() - begun > CHECK_SECONDS, STEPS)
+        check = "integrity_check" if thorough else "quick_check"
+        (answer,) = connection.execute(f"PRAGMA {check}(1)").fetchone()
+    except sqlite3.Error as exc:
+        if "interrupted" in str(exc):
+            told = f"{size}, not checked to the end; --thorough does that"
+            return Finding("database", "ok", told)
+        if is_busy(exc):
+            return Finding("database", "warn", f"{path} is busy", "try again in a moment")
+        if is_full(exc, path):
+            return Finding("database", "fail", explain(exc, path).message, ROOM_HINT)
+        return Finding("database", "fail", f"{path} is damaged ({exc})", REBUILD)
+    finally:
+        connection.close()
+    if answer != "ok":
+        first = " ".join(str(answer).split())[:200]
+        return Finding("database", "fail", f"{path} is damaged ({first})", REBUILD)
+    return Finding("database", "ok", f"{size}, whole")

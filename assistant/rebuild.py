@@ -1,0 +1,84 @@
+"""``index --rebuild``: a new database that takes the old one's place once it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.jobs import sync_database
+from git_copilot.hooks.launch import stop_worker
+from git_copilot.hooks.lock import WorkerLock
+from git_copilot.index.db import (
+    DATABASE_NAME,
+    Database,
+    beside,
+    remove_database,
+    replace_database,
+)
+from git_copilot.index.errors import (
+    NO_ROOM,
+    ROOM_HINT,
+    CopilotError,
+    DatabaseError,
+    NoRoom,
+    NotInitialised,
+)
+from git_copilot.index.forget import read_entries, write_entries
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import mine
+from git_copilot.index.types import Progress, SyncReport
+
+
+def rebuild(
+    repo: GitRepository, settings: Settings, note: Callable[[str], None], progress: Progress
+) -> SyncReport:
+    """Make the database anew from git. Whatever goes wrong, and whenever this is killed, the old
+    one and what it says is forgotten stay. Events of hooks wait in the spool meanwhile.
+
+    :param note: is told when it cannot be read what was forgotten.
+    :raises NotInitialised: there is no state here.
+    :raises NoRoom: there is none for a second database.
+    :raises CopilotError: the worker does not end, or the old database cannot be read now.
+    """
+    state = repo.state_dir
+    if not state.is_dir():
+        raise NotInitialised("there is nothing to rebuild yet", "run `git copilot init`")
+    stop_worker(state)
+    lock = WorkerLock.acquire(state)
+    if lock is None:
+        raise CopilotError(
+            "the worker does not end, so the index is not made anew", "try again in a moment"
+        )
+    try:
+        # As the worker: none writes into the database that goes, and `forget`, which stops the
+        # worker, stops this too, or the new database would not know of it.
+        with lock:
+            return _make_anew(repo, settings, note, progress)
+    except OSError as exc:
+        if exc.errno in NO_ROOM:
+            raise NoRoom(f"no room for a second {DATABASE_NAME} in {state}", ROOM_HINT) from exc
+        raise
+
+
+def _make_anew(
+    repo: GitRepository, settings: Settings, note: Callable[[str], None], progress: Progress
+) -> SyncReport:
+    path = repo.state_dir / DATABASE_NAME
+    kept = read_entries(path)
+    if kept is None:
+        note(
+            "what was forgotten cannot be read from the damaged database and is taken in "
+            "again; `git copilot forget` it anew"
+        )
+    remove_database(beside(path))  # of one that was killed
+    try:
+        with Database(beside(path), create=True) as db:
+            write_entries(db, kept or [])
+            mine(repo, db, limit=settings.history_commits, progress=progress)
+            report = sync_database(repo, db, settings, progress)
+            if db.scalar("PRAGMA wal_checkpoint(TRUNCATE)"):
+                raise DatabaseError(f"{db.path} is read by another process", "try again")
+        replace_database(path)
+    finally:
+        remove_database(beside(path))
+    return report

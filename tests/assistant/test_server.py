@@ -1,0 +1,206 @@
+"""A server that is stuck is told from one that is at work, and can always be ended."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from git_copilot.assistant import client, stopping, wire
+from git_copilot.assistant.server import Server
+from git_copilot.index.errors import CopilotError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path, monkeypatch):
+    """A runtime folder of the test's own."""
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    client.secure_runtime_dir()
+
+
+@pytest.fixture
+def deaf():
+    """A socket at which nobody answers; the lock is held by this process."""
+    with socket.socket(socket.AF_UNIX) as listener, client.lock_path().open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        listener.bind(str(client.socket_path()))
+        listener.listen(8)
+        yield listener
+
+
+@pytest.fixture
+def serve():
+    """Starts a server in a thread of this process."""
+    threads = []
+
+    def start(runner):
+        threads.append(threading.Thread(target=Server(runner, 60).serve))
+        threads[-1].start()
+        assert client.wait_for_server(10) == os.getpid()
+
+    yield start
+    for thread in threads:
+        stopping.stop_server()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_call_is_not_left_waiting_by_a_stuck_server(deaf, monkeypatch, capsys):
+    monkeypatch.setattr(client, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(sys, "argv", ["git-copilot", "complete", "a.py:1"])
+    assert client.main() == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith(f"git-copilot: the server (pid {os.getpid()}) does not answer")
+    assert "`git copilot serve --stop`" in err
+
+
+def test_a_server_that_takes_nobody_in_is_not_waited_for(deaf):
+    deaf.listen(0)
+    waiting = []
+    with pytest.raises(client.ServerSilent):
+        for _ in range(8):
+            waiting.append(client.connect(0.1))
+    for connection in waiting:
+        connection.close()
+
+
+def test_a_server_at_work_is_waited_for(serve, monkeypatch):
+    monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(client, "SILENT_SECONDS", 0.5)
+
+    def slow(argv, terminal, session):
+        time.sleep(1.5)
+        return 4
+
+    serve(slow)
+    assert client.ask_server(["complete", "a.py:1"], None) == 4
+
+
+def test_a_server_that_is_at_work_for_ever_is_not_waited_for(serve, monkeypatch):
+    monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.05)
+    gate = threading.Event()
+    serve(lambda *_: gate.wait(30) and 0)
+    request = {"op": "run", "argv": ["complete"], "cwd": "/", "alive": True}
+    with pytest.raises(client.ServerSilent, match=r"within 0\.5 s"):
+        client.exchange(client.connect(), request, 0.5, silent=5)
+    gate.set()
+
+
+def test_who_does_not_ask_for_signs_of_life_gets_one_line(serve, monkeypatch):
+    monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.01)
+    serve(lambda *_: time.sleep(0.2))
+    for alive in (False, True):
+        request = {"op": "run", "argv": ["complete"], "cwd": "/", "alive": alive}
+        with client.connect() as connection, connection.makefile("rwb") as stream:
+            stream.write(client.json.dumps(request).encode() + b"\n")
+            stream.flush()
+            lines = stream.readlines()
+        assert (len(lines) > 1) is alive
+        assert all(b'{"alive": ' in line for line in lines[:-1]) and b"exit_code" in lines[-1]
+
+
+def test_no_process_is_ended_that_is_no_server(deaf, monkeypatch):
+    """The pid in the lock is that of these tests."""
+    monkeypatch.setattr(stopping, "ASK_SECONDS", 0.1)
+    with pytest.raises(CopilotError, match="cannot be told"):
+        stopping.stop_server()
+    assert client.lock_holder() == os.getpid()
+
+
+# Takes requests and ignores them, and SIGTERM.
+STUBBORN = """
+import fcntl, os, signal, socket
+from git_copilot.assistant import client
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+lock = client.lock_path().open("w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+lock.write(str(os.getpid()))
+lock.flush()
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(str(client.socket_path()))
+listener.listen()
+signal.pause()
+"""
+
+
+def test_a_server_that_ignores_everything_is_killed(monkeypatch):
+    monkeypatch.setattr(stopping, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(stopping, "SIGNALS", ((signal.SIGTERM, 0.2), (signal.SIGKILL, 10)))
+    with subprocess.Popen([sys.executable, "-c", STUBBORN, "serve"]) as process:
+        while not client.socket_path().exists() or client.connect() is None:
+            time.sleep(0.02)
+        told = stopping.stop_server()
+        assert told == f"server {process.pid} did not stop when asked and was ended (SIGKILL)"
+        assert process.wait(10) == -signal.SIGKILL
+    assert stopping.stop_server() is None
+
+
+def test_looking_who_the_server_is_keeps_none_from_starting(serve):
+    with client.lock_path().open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # as one who looks does, for a moment
+        threading.Timer(0.03, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
+        serve(lambda *_: 0)
+    assert client.lock_holder() == os.getpid()
+
+
+# Presses Ctrl-C while the module argv[1] is looked for.
+PRESS = """
+import os, signal, sys
+class Presser:
+    def find_spec(self, name, path=None, target=None):
+        if name == pressed:
+            os.kill(os.getpid(), signal.SIGINT)
+pressed = sys.argv.pop(1)
+sys.meta_path.insert(0, Presser())
+from git_copilot.assistant.entry import main
+sys.exit(main())
+"""
+INTERRUPTED = b"git-copilot: interrupted; what was finished is kept\n"
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["socket", "git_copilot.assistant.client", "git_copilot.assistant.cli", "click",
+     "git_copilot.assistant.commands_complete"],
+)  # fmt: skip
+def test_an_interruption_while_importing_is_one_line(module, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", PRESS, module, "complete", "a.py:1", "--no-server"],
+        cwd=tmp_path, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", INTERRUPTED)
+
+
+def test_the_installed_command_starts_where_interruptions_are_caught():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    assert scripts == {"git-copilot": "git_copilot.assistant.entry:main"}
+
+
+def test_an_interrupted_call_through_the_server_says_the_same(deaf, tmp_path):
+    deaf.settimeout(30)
+    with subprocess.Popen(
+        [sys.executable, "-m", "git_copilot.assistant.entry", "complete", "a.py:1"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        connection, _ = deaf.accept()
+        with connection:
+            assert connection.recv(10) != b""  # it has asked
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, b"", INTERRUPTED)

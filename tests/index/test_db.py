@@ -1,0 +1,162 @@
+"""Errors of SQLite: each says what is wrong and names the mend that fits."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from git_copilot.index import db as module
+from git_copilot.index.db import (
+    BUSY_SECONDS,
+    DATABASE_NAME,
+    Database,
+    beside,
+    explain,
+    replace_database,
+)
+from git_copilot.index.errors import DatabaseError, NoRoom
+from git_copilot.index.forget import PATH, Entry, read_entries, scrub, write_entries
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "wörk #1?" / DATABASE_NAME
+    path.parent.mkdir()
+    with Database(path, create=True) as db:
+        write_entries(db, [Entry(PATH, "docs", 7)])
+    return path
+
+
+def error(code, text="disk I/O error"):
+    made = sqlite3.OperationalError(text)
+    made.sqlite_errorcode = code
+    return made
+
+
+@pytest.fixture
+def no_room(monkeypatch):
+    """The disk is full: so the system says, and SQLite cannot make its journal's index."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
+
+    class Cramped(sqlite3.Connection):
+        def execute(self, sql, *args):
+            if "journal_mode" in sql:
+                raise error(sqlite3.SQLITE_IOERR_SHMSIZE)
+            return super().execute(sql, *args)
+
+    real = sqlite3.connect
+
+    def connect(name, **how):
+        return real(name, **how, factory=sqlite3.Connection if how.get("uri") else Cramped)
+
+    monkeypatch.setattr(module.sqlite3, "connect", connect)
+
+
+def test_a_database_that_cannot_grow_says_that_there_is_no_room(path):
+    with Database(path) as db:
+        pages = db.scalar("PRAGMA page_count")
+        db.query(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(NoRoom, match=r"no room.*free some disk space"), db.transaction() as c:
+            c.execute("INSERT INTO meta VALUES ('x', ?)", ("y" * 100_000,))
+        db.query("PRAGMA max_page_count = 100000")
+        with db.transaction() as c:
+            c.execute("INSERT INTO meta VALUES ('x', ?)", ("y" * 100_000,))
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_CANTOPEN]
+)
+def test_an_error_of_input_or_output_is_told_by_the_room_there_is(path, monkeypatch, code):
+    assert "no room" not in str(explain(error(code), path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
+    told = explain(error(code), path)
+    assert isinstance(told, NoRoom)
+    assert "--rebuild" not in str(told) and "free some disk space" in str(told)
+    assert "damaged" in str(explain(error(sqlite3.SQLITE_CORRUPT, "malformed"), path))
+
+
+def test_without_room_the_database_is_read_and_writing_says_why(path, no_room):
+    with Database(path) as db:
+        assert db.read_only and db.query("SELECT value FROM forgotten") == [("docs",)]
+        with pytest.raises(NoRoom), db.transaction():
+            raise AssertionError
+    with pytest.raises(NoRoom):
+        Database(path, create=True)
+
+
+def test_without_room_nothing_that_stands_in_the_journal_is_overlooked(path, no_room):
+    path.with_name(f"{path.name}-wal").write_bytes(b"committed")
+    with pytest.raises(NoRoom):
+        Database(path)
+
+
+def test_an_empty_file_is_told_at_once_though_somebody_has_it_open(path):
+    with Database(path) as held:
+        held.query("SELECT * FROM meta")
+        path.write_bytes(b"")
+        for create in (False, True):
+            begun = time.monotonic()
+            with pytest.raises(DatabaseError, match=r"is empty.*--rebuild"):
+                Database(path, create=create)
+            assert time.monotonic() - begun < BUSY_SECONDS / 3
+        assert read_entries(path) is None
+
+
+def test_an_empty_file_is_made_a_database_when_that_is_asked_for(path):
+    for found in path.parent.iterdir():
+        found.unlink()
+    path.touch()
+    with pytest.raises(DatabaseError, match=r"is empty.*--rebuild"):
+        Database(path)
+    with Database(path, create=True) as db:
+        assert db.scalar("PRAGMA busy_timeout") == BUSY_SECONDS * 1000
+        # Never empty from now on, or it would be taken for a file that was emptied.
+        assert path.stat().st_size
+
+
+def test_what_is_forgotten_is_not_taken_for_nothing_while_it_cannot_be_read(path, monkeypatch):
+    assert read_entries(path) == [Entry(PATH, "docs", 7)]
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("CREATE TABLE held (x)")
+        monkeypatch.setattr("sqlite3.connect", _hurried(sqlite3.connect))
+        with pytest.raises(DatabaseError, match="busy"):
+            read_entries(path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
+
+    def connect(*_args, **_how):
+        raise error(sqlite3.SQLITE_IOERR_SHMSIZE)
+
+    monkeypatch.setattr("sqlite3.connect", connect)
+    with pytest.raises(NoRoom):
+        read_entries(path)
+
+
+def _hurried(connect):
+    return lambda name: connect(name, timeout=0)
+
+
+def test_a_database_takes_the_place_of_another_and_of_its_journal(path):
+    with Database(beside(path), create=True) as new:
+        identity = new.identity
+    with Database(path) as old:
+        with old.transaction() as connection:
+            connection.execute("INSERT INTO meta VALUES ('x', 'y')")
+        assert path.with_name(f"{path.name}-wal").stat().st_size
+        replace_database(path)
+        with Database(path) as db:
+            assert db.identity == identity
+            assert not db.query("SELECT 1 FROM meta WHERE key = 'x'")
+    with Database(path) as db:
+        assert db.identity == identity and db.query("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_forgetting_removes_what_a_killed_rebuild_left(path):
+    beside(path).write_bytes(b"secret")
+    with Database(path) as db:
+        scrub(db, path.parent)
+    assert not beside(path).exists()
