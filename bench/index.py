@@ -22,6 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from git_copilot.assistant.client import calm_threads
+
+calm_threads()  # as the server and the worker do, before faiss is imported
+
 import about
 import click
 import index_others
