@@ -53,7 +53,8 @@ class Lexicon:
         self._places: OrderedDict[str, Ints] = OrderedDict()
         self._held = 0
         self._counts: OrderedDict[int, Mapping[str, int]] = OrderedDict()
-        self._norm: NDArray[np.float64] = np.empty(0)
+        # For each position, what a word that occurs once counts for the chunk's length.
+        self._shorter: NDArray[np.float64] = np.empty(0)
         self._mean_size = 1.0
 
     def refresh(self) -> None:
@@ -64,7 +65,8 @@ class Lexicon:
         size = self._shown.size
         self._mean_size = float(size.mean()) if len(size) else 1.0
         share = np.asarray(size / self._mean_size, np.float64)
-        self._norm = np.asarray(SATURATION * (1 - LENGTH_NORM + LENGTH_NORM * share), np.float64)
+        norm = SATURATION * (1 - LENGTH_NORM + LENGTH_NORM * share)
+        self._shorter = np.asarray(1 / (1 + norm), np.float64)
 
     def values(self, words: Mapping[str, float]) -> dict[str, float]:
         """The words that count for a query, with their weights times their rarity.
@@ -96,7 +98,7 @@ class Lexicon:
         scores = np.zeros(len(self._shown.ids))
         for word, value in values.items():
             scores[self._places_of(word)] += value
-        spread = self._shown.spread(scores) * boost / (1 + self._norm)
+        spread = self._shown.spread(scores) * boost * self._shorter
         spread[~allowed] = 0
         best = _best(spread, max(RESCORED, count))
         self._read(self._shown.chunk[best])
