@@ -134,7 +134,8 @@ def model_command() -> None:
 @click.pass_obj
 def model_list(host: Host, /, as_json: bool) -> int:
     """Models by name, with licence and size, and whether they fit this machine."""
-    short = {name: alias for alias, name in models.ALIASES.items()}
+    # The first alias of a model is the one to show.
+    short = {name: alias for alias, name in reversed(models.ALIASES.items())}
     rows = [
         {
             "name": s.name,
