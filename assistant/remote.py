@@ -162,6 +162,11 @@ class Remote:
                 got.finish = "stop" if choice["finish_reason"] == "stop" else "length"
             if cancelled():
                 return
+        if not got.first and not cancelled():
+            raise EndpointError(
+                f"{self._endpoint.url} answered without any choice",
+                "copilot.endpoint must name a server with /v1/completions",
+            )
 
 
 def open_remote(settings: Settings, model: str, adapter: Path | None) -> Remote:

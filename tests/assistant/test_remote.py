@@ -183,6 +183,7 @@ def test_sampling_has_a_seed():
         (events('data: {"error": {"message": "out of memory"}}\n\n'), ("out of memory",)),
         (events('data: {"choices": [{"delta": 1, "text": 5}]}\n\n'), ("without text",)),
         (events(chunk("half")), ("broke off",)),
+        (answer('{"choices": [], "usage": {"prompt_tokens": 3}}'), ("without any choice", "copilot.endpoint")),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line(answered, words):
