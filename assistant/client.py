@@ -32,6 +32,7 @@ SILENT_SECONDS = 20.0
 ANSWER_SECONDS = 600.0
 # What needs no work is answered at once.
 STATUS_SECONDS = 1.0
+POLL_SECONDS = 0.02
 PROTOCOL = 2  # 2: the lock names its holder, and "alive" is understood
 MAX_SOCKET_PATH = 100  # sun_path has 104 bytes on some systems, 108 on Linux
 
@@ -134,7 +135,7 @@ def connect(seconds: float = CONNECT_SECONDS) -> socket.socket | None:
             return None
         if time.monotonic() > deadline:
             raise ServerSilent(seconds)
-        time.sleep(0.02)
+        time.sleep(POLL_SECONDS)
 
 
 def exchange(
@@ -245,7 +246,7 @@ def wait_for_server(seconds: float) -> int | None:
             answer = ask({"op": "status"}, left)
             if answer is not None:
                 return int(str(answer["pid"]))
-        time.sleep(0.02)
+        time.sleep(POLL_SECONDS)
     return None
 
 

@@ -24,6 +24,7 @@ from git_copilot.assistant.prompt import Tokenizer
 
 # OpenAI's limit on stop strings.
 MAX_STOPS = 4
+WANTED = "copilot.endpoint must name a server with /v1/completions"
 # Parts of model names, and the families that they belong to; the first that fits.
 NAMES = (
     ("copilot-135m", "git-copilot"), ("qwen2.5-coder", "qwen2.5-coder"),
@@ -143,10 +144,7 @@ class Remote:
             choice = choices[0] if isinstance(choices, list) else None
             text = choice.get("text") if isinstance(choice, dict) else None
             if choice is None or not isinstance(text or "", str):
-                raise EndpointError(
-                    f"{self._endpoint.url} sent a part without text",
-                    "copilot.endpoint must name a server with /v1/completions",
-                )
+                raise EndpointError(f"{self._endpoint.url} sent a part without text", WANTED)
             got.first = got.first or time.perf_counter()
             if text:
                 got.text += text
@@ -163,10 +161,7 @@ class Remote:
             if cancelled():
                 return
         if not got.first and not cancelled():
-            raise EndpointError(
-                f"{self._endpoint.url} answered without any choice",
-                "copilot.endpoint must name a server with /v1/completions",
-            )
+            raise EndpointError(f"{self._endpoint.url} answered without any choice", WANTED)
 
 
 def open_remote(settings: Settings, model: str, adapter: Path | None) -> Remote:

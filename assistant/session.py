@@ -208,8 +208,8 @@ class Session:
         elif held is None:
             folder = resolve_model(model)
             spec = find_spec(model)
-            embedder = spec.kind != "completion" if spec else (folder / "modules.json").exists()
-            if embedder:
+            embeds = spec.kind != "completion" if spec else (folder / "modules.json").exists()
+            if embeds:
                 raise ModelError(f"{model} is not a completion model", "`git copilot model list`")
             from git_copilot.assistant.engine import Engine
 

@@ -17,7 +17,6 @@ ASK_SECONDS = 2.0
 STOP_SECONDS = 10.0
 # What is sent to a process that does not stop, and how long it may take.
 SIGNALS = ((signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
-POLL_SECONDS = 0.02
 
 
 def stop_server() -> str | None:
@@ -36,7 +35,7 @@ def stop_server() -> str | None:
         if answer is None:
             if client.lock_holder() is None:
                 return None
-            time.sleep(POLL_SECONDS)
+            time.sleep(client.POLL_SECONDS)
     if answer is not None:
         pid = int(str(answer["stopped"]))
         if _gone(pid, STOP_SECONDS):
@@ -87,5 +86,5 @@ def _gone(pid: int, seconds: float) -> bool:
     while client.lock_holder() == pid:
         if time.monotonic() > deadline:
             return False
-        time.sleep(POLL_SECONDS)
+        time.sleep(client.POLL_SECONDS)
     return True

@@ -26,8 +26,7 @@ from git_copilot.index.vectors import VectorIndex
 
 if TYPE_CHECKING:
     from git_copilot.index.shown import Flags
-
-    Near = tuple[int, float]  # chunk id, inner product
+    from git_copilot.index.vectors import Found
 
 # How many hits each source hands to the fusion.
 CANDIDATES = 40
@@ -158,7 +157,7 @@ class Searcher:
                 found.append((-score * prior, each.spot))
         return [spot for _, spot in sorted(found)[:CANDIDATES]]
 
-    def _begin_dense(self, query: Query, embedder: Embedder | None) -> Future[list[Near]] | None:
+    def _begin_dense(self, query: Query, embedder: Embedder | None) -> Future[list[Found]] | None:
         """Look for what is nearest by cosine of embeddings; None: there is nothing to compare."""
         if embedder is None or self._vectors is None or not query.text.strip():
             return None
@@ -168,7 +167,7 @@ class Searcher:
         looks = [x for count in DENSE_LINES if (x := "\n".join(lines[-count:])).strip()]
         return self._beside.submit(_nearest, self._vectors, embedder, looks, self._shown.all_ids)
 
-    def _dense(self, nearest: Sequence[Near], allowed: Flags) -> list[Spot]:
+    def _dense(self, nearest: Sequence[Found], allowed: Flags) -> list[Spot]:
         """By cosine of embeddings."""
         spots = self._shown.spots((chunk_id for chunk_id, _ in nearest), allowed)
         ranked = sorted((-score, spots[i]) for i, score in nearest if i in spots)
@@ -179,7 +178,7 @@ class Searcher:
         names = [n for n in dict.fromkeys(query.names) if n.lower() not in STOP_WORDS]
         names = names[:MAX_DEFINITION_NAMES]
         rows = self._db.query(
-            "SELECT name, json_group_array(chunk_id) FROM symbols"
+            "SELECT name, json_group_array(DISTINCT chunk_id) FROM symbols"
             " WHERE name IN (SELECT value FROM json_each(?)) GROUP BY name",
             (json.dumps(names),),
         )
@@ -200,7 +199,7 @@ class Searcher:
         if len(begun) < MIN_PARTIAL:
             return []
         rows = self._db.query(
-            "SELECT name, json_group_array(chunk_id) FROM symbols WHERE name IN (SELECT DISTINCT"
+            "SELECT name, json_group_array(DISTINCT chunk_id) FROM symbols WHERE name IN (SELECT DISTINCT"
             " name FROM symbols WHERE name > ? AND name < ? ORDER BY length(name), name LIMIT ?)"
             " GROUP BY name",
             (begun, f"{begun}\U0010ffff", MAX_ALIKE),
@@ -217,7 +216,7 @@ class Searcher:
     def _by_name(
         self, rows: Sequence[tuple[object, ...]], allowed: Flags, most: int = sys.maxsize
     ) -> dict[str, set[Spot]]:
-        """Rows of (name, JSON array of chunk ids) as the places of what is allowed; of a name with
+        """Rows of (name, JSON array of distinct chunk ids) as the places of what is allowed; of a name with
         more than ``most`` places one more than that, whichever."""
         ids = [integers(array) for _, array in rows]
         positions, asked = self._shown.positions(np.concatenate([*ids, integers("[]")]), allowed)
@@ -257,7 +256,7 @@ class Searcher:
 
 def _nearest(
     vectors: VectorIndex, embedder: Embedder, looks: list[str], ids: list[int]
-) -> list[Near]:
+) -> list[Found]:
     """The chunks nearest to the sum of several texts' embeddings."""
     return vectors.search(np.sum(embedder.encode(looks), axis=0), NEAREST, ids)
 

@@ -119,8 +119,9 @@ class Shown:
         self.ids, self._unique = np.unique(self.chunk, return_inverse=True)
         # The same object as long as the view shows the same.
         self.all_ids: list[int] = self.ids.tolist()
-        # By chunk id: its index in `ids`, or -1. Ids are handed out one after another, so that the
-        # table is not much longer than the chunks are many; a binary search takes five times as long.
+        # By chunk id: its index in `ids`, or -1. Ids are handed out one after another and
+        # never again, so the table is as long as chunks were ever made; a binary search takes four
+        # to eight times as long.
         self._index_of: Ints = np.full(int(self.ids[-1]) + 1 if len(self.ids) else 0, -1)
         self._index_of[self.ids] = np.arange(len(self.ids))
         # Positions by chunk id, and where those of each id begin.

@@ -10,7 +10,7 @@ from git_copilot.index.fuse import Sieve, Spot, fuse
 from git_copilot.index.git import GitRepository
 from git_copilot.index.overlay import Overlay, loose_file
 from git_copilot.index.priors import module_name
-from git_copilot.index.search import Query, Searcher
+from git_copilot.index.search import MAX_DEFINITIONS, Query, Searcher
 from git_copilot.index.sync import sync
 from git_copilot.index.terms import split_identifier, terms, words_near
 from git_copilot.index.vectors import VectorIndex
@@ -209,6 +209,18 @@ def test_a_blob_under_two_paths_is_one_hit(indexed):
     assert [p for p in paths(hits) if p != "c.py"] == ["a.py"]
     hidden = Query("deliver letter", names=("deliver",), exclude="a.py")
     assert [p for p in paths(find.search(hidden, 5, embedder)) if p != "c.py"] == ["b.py"]
+
+
+def test_a_name_defined_in_many_places_says_nothing_however_often_one_defines_it(indexed):
+    """A chunk that defines it several times is one place of several."""
+    often = "class Beaver:\n" + "    def gnaw(self):\n        pass\n\n" * (MAX_DEFINITIONS + 2)
+    find, _ = indexed({"often.py": often})
+    rows = find._db.query("SELECT chunk_id FROM symbols WHERE name = 'gnaw'")
+    assert len(rows) > MAX_DEFINITIONS and len(set(rows)) == 1
+    assert found(find, "definition", Query("x", names=("gnaw",))) == ["often.py"]
+    others = {f"m{i}.py": f"def gnaw(n):\n    return {i}\n" for i in range(MAX_DEFINITIONS)}
+    find, _ = indexed(others)
+    assert found(find, "definition", Query("x", names=("gnaw",))) == []
 
 
 def test_an_unsaved_file_hides_what_is_committed(searcher):
