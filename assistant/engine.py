@@ -202,6 +202,21 @@ class Engine:
         self.slots.tidy()
         return [_generation(writing, reused, begun, prefilled) for writing in writings]
 
+    @torch.inference_mode()
+    def likelihood(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
+        """The negative log-likelihood, in nats, of each of ``ids`` behind ``prompt``. What was
+        read for the prompt is forgotten: the next one's figures do not depend on it.
+        """
+        slot, _ = self._take(prompt)
+        first = self._read(slot, prompt, lambda: False)
+        assert first is not None
+        rows = [first[None]]
+        if len(ids) > 1:
+            rows.append(self.backend.run(slot.cache, list(ids[:-1]), len(ids) - 1))
+        self.slots.drop(slot)
+        found = torch.log_softmax(torch.cat(rows).float(), dim=-1)
+        return [-value for value in found[torch.arange(len(ids)), list(ids)].tolist()]
+
     def _take(self, prompt: Sequence[int]) -> tuple[Slot, int]:
         """A slot for ``prompt``, and how much of it need not be read."""
         slot = self.slots.take(prompt)

@@ -1,4 +1,4 @@
-"""Runs a model over examples in batches: greedy text, trimmed as when serving, and likelihood."""
+"""Runs a model over examples: greedy text, trimmed as when serving, and likelihood."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from git_copilot.assistant.dataset import Example
-from git_copilot.assistant.generation import REPLACEMENT
+from git_copilot.assistant.decoder import supports
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.generation import REPLACEMENT, Sampling
 from git_copilot.assistant.healing import Leads, heal
 from git_copilot.assistant.metrics import Score, edit_similarity, exact_match
 from git_copilot.assistant.tokens import TextTokenizer
@@ -80,7 +82,7 @@ def evaluate(
     *,
     max_tokens: int,
     generate: bool = True,
-    batch: int = BATCH,
+    batch: int | None = None,
     stop_early: bool = True,
     healing: bool = False,
     collect: Callable[[int, Completion], None] | None = None,
@@ -91,40 +93,99 @@ def evaluate(
 
     :param model: a causal model in evaluation mode; an adapter is merged into it or active.
     :param max_tokens: the length at which a completion is cut, as in serving.
+    :param batch: how many at once; by default one by one on the engine of serving where that has
+        a forward pass of its own for the model (decoder.py), which is twice as fast as batches of
+        transformers there, else :data:`BATCH`.
     :param generate: without it ``em`` and ``es`` stay 0 and only the likelihood is taken.
     :param stop_early: stop a completion as soon as a trim rule cuts it, as serving does. Without
         it the model writes on to its own end; the scores are the same.
     :param healing: token healing, see :func:`~git_copilot.assistant.healing.heal`; the likelihood is then of the moved token as well.
     :param collect: gets the index of each example and its completion, in no order.
     """
-    scores: dict[int, Score] = {}
+    scores: list[Score | None] = [None] * len(examples)
     healed = [heal(tokenizer, e) if healing else (e, "") for e in examples]
-    examples, leads = [example for example, _ in healed], Leads(tokenizer)
+    examples, leads = [example for example, _ in healed], [lead for _, lead in healed]
+    most = max_tokens if generate else 0
+    found = (
+        _singly(model, tokenizer, examples, leads, most, stop_early)
+        if batch is None and supports(model)
+        else _batches(model, tokenizer, examples, leads, most, stop_early, batch or BATCH)
+    )
+    for done, (i, nll, made) in enumerate(found):
+        progress(label, done, len(examples))
+        example = examples[i]
+        if collect and made:
+            collect(i, made)
+        scores[i] = Score(
+            commit=example.hole.commit,
+            em=0.0 if made is None else exact_match(made.text, example.middle),
+            es=0.0 if made is None else edit_similarity(made.text, example.middle),
+            nll=sum(nll[:-1]),
+            end_nll=nll[-1],
+            tokens=len(nll) - 1,
+        )
+    progress(label, len(examples), len(examples))
+    return [score for score in scores if score is not None]
+
+
+# Index of an example, the negative log-likelihoods of its middle, and what was written.
+_Found = tuple[int, list[float], Completion | None]
+
+
+def _trimmer(example: Example) -> Trimmer:
+    return Trimmer(
+        example.prefix,
+        example.suffix,
+        path=example.hole.path,
+        left_to_right=example.prompt.left_to_right,
+    )
+
+
+def _singly(
+    model: Any,
+    tokenizer: TextTokenizer,
+    examples: Sequence[Example],
+    leads: Sequence[str],
+    max_tokens: int,
+    stop_early: bool,
+) -> Iterator[_Found]:
+    """One example after the other as they are served, but for the precision: the model's own."""
+    engine = Engine(model, tokenizer)
+    for i, (example, lead) in enumerate(zip(examples, leads, strict=True)):
+        made = None
+        if max_tokens:
+            trimmer = _trimmer(example)
+            enough = trimmer.finished if stop_early else lambda text: False
+            written = engine.generate(
+                example.prompt_ids, Sampling(max_tokens), lead=lead, enough=enough
+            )
+            kept = trimmer.trim(written.text, written.finish)
+            made = Completion(kept.text, written.text, written.finish, kept.rule, written.tokens)
+        yield i, engine.likelihood(example.prompt_ids, example.middle_ids), made
+
+
+def _batches(
+    model: Any,
+    tokenizer: TextTokenizer,
+    examples: Sequence[Example],
+    leads: Sequence[str],
+    max_tokens: int,
+    stop_early: bool,
+    batch: int,
+) -> Iterator[_Found]:
+    """Several at once, on any device and for every architecture."""
+    kept = Leads(tokenizer)
     for indices in group(examples, batch):
-        progress(label, len(scores), len(examples))
         chosen = [examples[i] for i in indices]
         cache, mask, first = _prefill(model, tokenizer, chosen)
         likelihoods = _score(model, tokenizer, chosen, cache, mask, first)
-        leads.texts = [healed[i][1] for i in indices]
-        completions = (
-            _decode(model, tokenizer, chosen, cache, mask, first, max_tokens, stop_early, leads)
-            if generate
+        kept.texts = [leads[i] for i in indices]
+        completions: Sequence[Completion | None] = (
+            _decode(model, tokenizer, chosen, cache, mask, first, max_tokens, stop_early, kept)
+            if max_tokens
             else [None] * len(chosen)
         )
-        for i, example, nll, made in zip(indices, chosen, likelihoods, completions, strict=True):
-            text = made.text if made else None
-            if collect and made:
-                collect(i, made)
-            scores[i] = Score(
-                commit=example.hole.commit,
-                em=0.0 if text is None else exact_match(text, example.middle),
-                es=0.0 if text is None else edit_similarity(text, example.middle),
-                nll=sum(nll[:-1]),
-                end_nll=nll[-1],
-                tokens=len(nll) - 1,
-            )
-    progress(label, len(examples), len(examples))
-    return [scores[i] for i in range(len(examples))]
+        yield from zip(indices, likelihoods, completions, strict=True)
 
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:
@@ -211,10 +272,7 @@ def _decode(
     leads: Leads,
 ) -> list[Completion]:
     """Greedy completions, ended and trimmed row by row as the engine does one by one."""
-    trimmers = [
-        Trimmer(e.prefix, e.suffix, path=e.hole.path, left_to_right=e.prompt.left_to_right)
-        for e in examples
-    ]
+    trimmers = [_trimmer(example) for example in examples]
     generated: list[list[int]] = [[] for _ in examples]
     texts = [""] * len(examples)
     finish = ["length"] * len(examples)

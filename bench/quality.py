@@ -63,7 +63,6 @@ DATA = ROOT.parent / "shared" / "bench"
 LIMITS = {"single-line": 1033, "multi-line": 500, "random-span": 164}
 QUICK = 24
 QUICK_TOKENS, TOKENS = 64, 128
-BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +238,7 @@ def measure_subset(
     made: dict[int, Completion] = {}
     begun = time.perf_counter()
     scores = evaluate(
-        loaded.model, loaded.tokenizer, examples, max_tokens=run.max_tokens, batch=BATCH,
+        loaded.model, loaded.tokenizer, examples, max_tokens=run.max_tokens,
         stop_early=not run.no_trim, healing=run.heal, collect=made.__setitem__,
         progress=progress, label=name,
     )  # fmt: skip

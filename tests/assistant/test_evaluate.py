@@ -1,4 +1,4 @@
-"""Evaluation in batches equals the engine one by one, and likelihood equals its definition."""
+"""Evaluation, in batches or not, equals the engine, and likelihood equals its definition."""
 
 from __future__ import annotations
 
@@ -58,23 +58,25 @@ def with_middle(example, middle):
     return dataclasses.replace(example, cut=dataclasses.replace(example.cut, middle=middle))
 
 
-def test_a_batch_writes_what_the_engine_writes_one_by_one(tiny):
+@pytest.mark.parametrize("batch", [4, None])
+def test_an_evaluation_writes_what_the_engine_writes(tiny, batch):
     found = examples(tiny[1])
     texts = [one_by_one(tiny, e) for e in found]
     assert len(set(texts)) > 3  # else anything would match
     right = [with_middle(e, text) for e, text in zip(found, texts, strict=True)]
-    scores = evaluate(*tiny, right, max_tokens=MAX_TOKENS, batch=4)
+    scores = evaluate(*tiny, right, max_tokens=MAX_TOKENS, batch=batch)
     assert [s.em for s in scores] == [100.0] * len(found)
     wrong = [with_middle(e, text + "x") for e, text in zip(found, texts, strict=True)]
-    scores = evaluate(*tiny, wrong, max_tokens=MAX_TOKENS, batch=4)
+    scores = evaluate(*tiny, wrong, max_tokens=MAX_TOKENS, batch=batch)
     assert [s.em for s in scores] == [0.0] * len(found)
     assert [s.commit for s in scores] == [e.hole.commit for e in found]
 
 
-def test_the_likelihood_is_that_of_one_plain_forward(tiny):
+@pytest.mark.parametrize("batch", [3, None])
+def test_the_likelihood_is_that_of_one_plain_forward(tiny, batch):
     model, tokenizer = tiny
     found = examples(tokenizer)
-    scores = evaluate(*tiny, found, max_tokens=1, generate=False, batch=3)
+    scores = evaluate(*tiny, found, max_tokens=1, generate=False, batch=batch)
     for example, score in zip(found, scores, strict=True):
         ids = torch.tensor([example.prompt_ids + example.middle_ids])
         with torch.inference_mode():
@@ -87,11 +89,12 @@ def test_the_likelihood_is_that_of_one_plain_forward(tiny):
         assert (score.em, score.es) == (0, 0)
 
 
-def test_the_size_of_a_batch_changes_nothing(tiny):
+def test_how_many_are_read_at_once_changes_nothing(tiny):
     found = examples(tiny[1])
     small = evaluate(*tiny, found, max_tokens=8, batch=1)
     large = evaluate(*tiny, found, max_tokens=8, batch=11)
-    for one, other in zip(small, large, strict=True):
+    singly = evaluate(*tiny, found, max_tokens=8)
+    for one, other in [*zip(small, large, strict=True), *zip(small, singly, strict=True)]:
         assert (one.em, one.es, one.tokens) == (other.em, other.es, other.tokens)
         assert one.nll == pytest.approx(other.nll, abs=1e-3)
 
