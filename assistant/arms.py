@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant.config import Settings
+from git_copilot.assistant.copying import read_weights
 from git_copilot.assistant.dataset import Cut, Example, make_example, serving_budget
-from git_copilot.assistant.engine import choose_device
+from git_copilot.assistant.devices import choose_device
 from git_copilot.assistant.evaluate import evaluate
 from git_copilot.assistant.guard import guard_examples
 from git_copilot.assistant.loading import apply_adapter, load_model
@@ -76,7 +77,9 @@ class Judge:
         budget = serving_budget(self._settings)
         held = Held([], [])
         for cut, found in zip(cuts, hits, strict=True):
-            retrieval = make_example(self._tokenizer, cut, found, budget, repository)
+            retrieval = make_example(
+                self._tokenizer, cut, found, budget, repository, self._settings.snippets
+            )
             plain = make_example(self._tokenizer, cut, (), budget, repository)
             size = max(retrieval.size, plain.size) + self._settings.max_tokens
             if size <= self.longest:
@@ -125,6 +128,7 @@ class Judge:
             self._tokenizer,
             examples,
             max_tokens=self._settings.max_tokens,
+            copying=read_weights(self._folder) if self._settings.copying else None,
             generate=generate,
             progress=self._progress,
             label=label,

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from git_copilot.assistant.generation import Generation, Sampling
+from git_copilot.assistant.generation import Around, Generation, Sampling
 from git_copilot.assistant.trim import Trimmer
 
 if TYPE_CHECKING:
     from git_copilot.assistant.generation import Generator
     from git_copilot.assistant.prompt import Prompt
     from git_copilot.assistant.request import Place
+    from git_copilot.index.types import Hit
 
 # Further candidates are sampled; the first is always the greedy one.
 TEMPERATURE = 0.6
@@ -37,6 +38,7 @@ class SideBySide(Protocol):
         samplings: Sequence[Sampling],
         *,
         lead: str = "",
+        around: Around | None = None,
         enough: Sequence[Callable[[str], bool]],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Generation]:
@@ -64,12 +66,16 @@ class Writer:
         lead: str,
         place: Place,
         *,
+        nearby: Sequence[Hit] = (),
         time_limit_ms: int = 0,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         """:param lead: see :meth:`~git_copilot.assistant.generation.Generator.generate`.
+        :param nearby: snippets to copy from, best first.
         :param time_limit_ms: for all candidates together, from now; 0: none."""
         self._engine, self._prompt, self._lead, self._place = engine, prompt, lead, place
+        document = place.document
+        self._around = Around.of(place.path, document.prefix, document.suffix, nearby)
         self._cancelled = cancelled
         self._end = time.perf_counter() + time_limit_ms / 1000 if time_limit_ms else None
 
@@ -106,6 +112,7 @@ class Writer:
             self._prompt.ids,
             self._limited(sampling),
             lead=self._lead,
+            around=self._around,
             enough=lambda text: trimmer.finished(_plain(text)),
             cancelled=self._cancelled,
             on_text=show,
@@ -120,6 +127,7 @@ class Writer:
                 self._prompt.ids,
                 [self._limited(sampling) for sampling in samplings],
                 lead=self._lead,
+                around=self._around,
                 enough=enough,
                 cancelled=self._cancelled,
             )
@@ -129,6 +137,7 @@ class Writer:
                     self._prompt.ids,
                     self._limited(sampling),
                     lead=self._lead,
+                    around=self._around,
                     enough=own,
                     cancelled=self._cancelled,
                 )

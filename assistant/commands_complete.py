@@ -152,6 +152,8 @@ def explain_lines(answer: Answer) -> list[str]:
         )
     if not fields["snippets"]:
         lines.append(f"snippet   none ({more['found']} found, none fitted or none was new)")
+    for path, count in more["copied"].items():
+        lines.append(f"copied    {count} tokens that the model would not have written, of {path}")
     return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].splitlines())]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -70,11 +71,12 @@ def complete(
     folder = adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
     engine = session.engine(model, folder, settings)
     budget = _budget(engine, settings)
-    prompt = _prompt(engine, place, hits, budget)
+    prompt = _prompt(engine, place, _shown(hits, place, tree, request, settings, session), budget)
     prompt, lead = _healed(engine, prompt, place, settings)
     writer = Writer(
-        engine, prompt, lead, place, time_limit_ms=settings.time_limit_ms, cancelled=cancelled
-    )
+        engine, prompt, lead, place, nearby=hits, time_limit_ms=settings.time_limit_ms,
+        cancelled=cancelled,
+    )  # fmt: skip
     sampling = Sampling(request.max_tokens or settings.max_tokens, seed=settings.seed)
     candidates = writer.write(sampling, request.count, on_text)
     fields: dict[str, Any] = {
@@ -94,6 +96,8 @@ def complete(
         fields["candidates"] = [each.text for each in candidates]
     explanation = {
         "found": len(hits),
+        # Of the completion, tokens that the model alone would not have written, by their source.
+        "copied": dict(Counter(candidates[0].generation.copied)),
         "seed": settings.seed,
         # Fewer tokens than copilot.promptTokens: more would not be read within copilot.latencyMs.
         "prompt_budget": [budget.prompt, settings.prompt_tokens],
@@ -218,11 +222,23 @@ def _retrieve(
     )
     searcher = workspace.searcher(embedder, view)
     overlay = workspace.overlay() if request.at is None else NOTHING_LOOSE
-    hits = searcher.search(query, settings.snippets, embedder, overlay)
-    if request.at is None:
-        state = (tree, settings.snippets)
-        hits = session.steady.settle(str(place.file), document.prefix, state, hits)
-    return hits, tree, fresh
+    return searcher.search(query, settings.found, embedder, overlay), tree, fresh
+
+
+def _shown(
+    hits: list[Hit],
+    place: Place,
+    tree: str,
+    request: Request,
+    settings: Settings,
+    session: Session,
+) -> list[Hit]:
+    """Of what was found, the snippets for the prompt; while one types they stay in place."""
+    hits = hits[: settings.snippets]
+    if request.at is not None or not request.retrieval:
+        return hits
+    state = (tree, settings.snippets)
+    return session.steady.settle(str(place.file), place.document.prefix, state, hits)
 
 
 def _adapter(
@@ -278,6 +294,10 @@ def _answer_id(
 ) -> str:
     """Equal for equal inputs: the same question to the same state has the same id."""
     digest = hashlib.sha256()
-    for part in (place.path, tree, model, adapter or "", ",".join(map(str, ids))):
+    document = place.document
+    for part in (
+        place.path, tree, model, adapter or "", ",".join(map(str, ids)),
+        document.prefix, document.suffix,
+    ):  # fmt: skip
         digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
     return f"cmpl-{digest.hexdigest()[:16]}"

@@ -13,6 +13,9 @@ from git_copilot.assistant.fim import FORMATS
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 
+# Snippets that are copied from (copying.py). Of 300 holes of the repositories that its weights
+# come from a token took 1.190 nats with 6, 1.175 with 24 and 1.169 with 40; 1.373 without copying.
+NEARBY = 24
 APP = "git-copilot"
 REPOSITORY_DEFAULTS = ".gitcopilot"
 # A clone must not choose which model file is loaded or whether a process starts: from the
@@ -68,6 +71,9 @@ class Settings:
     time_limit_ms: int = 10_000
     # Let the model write the token before the cursor anew, together with what follows it.
     healing: bool = True
+    # Let a model that was measured for it copy from the rest of the file and from other files:
+    # see copying.py.
+    copying: bool = True
     # A server that speaks OpenAI's /v1/completions and computes instead of this machine: its
     # address, the model's name there, and the environment variable that holds its key.
     endpoint: str = ""
@@ -94,6 +100,13 @@ class Settings:
     refresh_minutes: int = 20
     adapter_rank: int = 16
     seed: int = 0
+
+    @property
+    def found(self) -> int:
+        """How many snippets to look for: more than a prompt has room for where they are copied
+        from."""
+        copies = self.copying and self.snippets and not self.endpoint
+        return max(self.snippets, NEARBY) if copies else self.snippets
 
 
 def cache_dir() -> Path:

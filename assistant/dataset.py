@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.context import cursor_query
+from git_copilot.assistant.generation import Around
 from git_copilot.assistant.location import WINDOW_BYTES
 from git_copilot.assistant.prompt import Budget, Prompt, build_prompt
 from git_copilot.assistant.tokens import TextTokenizer
@@ -45,13 +46,14 @@ class Cut:
 @dataclass(frozen=True, slots=True)
 class Example:
     """A prompt and what should follow: ``middle_ids`` ends with the end token. ``weight`` scales
-    its loss in training."""
+    its loss in training; ``around`` is what a completion may copy from."""
 
     prompt_ids: tuple[int, ...]
     middle_ids: tuple[int, ...]
     cut: Cut
     prompt: Prompt
     weight: float = 1.0
+    around: Around | None = None
 
     @property
     def hole(self) -> Hole:
@@ -182,12 +184,16 @@ def retrieve(
     *,
     embedder: Embedder | None,
     vectors: VectorIndex | None,
+    judged: int = 0,
     progress: Progress = no_progress,
 ) -> list[list[Hit]]:
     """Snippets for each cut, best first, from the tree before its commit.
 
     One view moves along the commits, oldest first when ``cuts`` are newest first, so that each
     step is the difference of two neighbouring trees.
+
+    :param judged: how many cuts, the first ones, get as many as serving looks for; the others
+        get those that a prompt has room for.
     """
     by_commit: dict[str, list[int]] = {}
     for i, cut in enumerate(cuts):
@@ -208,7 +214,8 @@ def retrieve(
                 query = cursor_query(
                     cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners
                 )
-                found[i] = searcher.search(query, settings.snippets, embedder)
+                count = settings.found if i < judged else settings.snippets
+                found[i] = searcher.search(query, count, embedder)
         progress("retrieving", len(by_commit), len(by_commit))
     return found
 
@@ -219,20 +226,25 @@ def make_example(
     hits: Sequence[Hit],
     budget: Budget,
     repository: str = "",
+    snippets: int | None = None,
 ) -> Example:
-    """Render a cut with the prompt builder of serving."""
+    """Render a cut with the prompt builder of serving.
+
+    :param snippets: how many of the hits may enter the prompt; the others can only be copied from.
+    """
     prompt = build_prompt(
         tokenizer,
         path=cut.hole.path,
         language=cut.hole.language,
         prefix=cut.prefix,
         suffix=cut.suffix,
-        snippets=hits,
+        snippets=hits[:snippets],
         budget=budget,
         repository=repository,
     )
+    around = Around.of(cut.hole.path, cut.prefix, cut.suffix, hits)
     middle = (*tokenizer.encode(cut.middle), tokenizer.end_id)
-    return Example(prompt.ids, middle, cut, prompt)
+    return Example(prompt.ids, middle, cut, prompt, around=around)
 
 
 def with_retrieval(cut: Cut, seed: int) -> bool:

@@ -10,18 +10,17 @@ from typing import Any, Protocol
 import torch
 
 from git_copilot.assistant.beside import write_beside
+from git_copilot.assistant.copying import Copier, Source, Weights, read_weights
 from git_copilot.assistant.decoder import Decoder, supports
-from git_copilot.assistant.generation import Generation, Sampling
-from git_copilot.assistant.linear import int8_is_exact
+from git_copilot.assistant.devices import choose_device, choose_precision
+from git_copilot.assistant.generation import Around, Generation, Sampling
 from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.reference import Reference
 from git_copilot.assistant.slots import Cache, Slot, Slots
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.writing import Writing
-from git_copilot.index.errors import ModelError
 
-PRECISIONS = ("auto", "int8", "bf16", "fp32")
 # A prompt is read in parts of these sizes, so that a caller who has gone is noticed, and so that
 # oneDNN, which keeps what it prepared for each shape, meets few of them.
 PARTS = (256, 128, 64, 32)
@@ -43,33 +42,19 @@ class Backend(Protocol):
     def run(self, cache: Any, ids: list[int], wanted: int) -> torch.Tensor: ...
 
 
-def choose_device() -> str:
-    """CUDA or Apple's GPU where there is one."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def choose_precision(wanted: str = "auto") -> str:
-    """The precision in which this machine's CPU decodes: int8 weights where they are exact to
-    compute with, else what its instructions are made for."""
-    if wanted not in PRECISIONS:
-        raise ModelError(f"there is no precision {wanted!r}", f"take one of {PRECISIONS}")
-    if wanted == "int8" and not int8_is_exact():
-        raise ModelError("this machine lacks int8 instructions", "set copilot.precision to auto")
-    if wanted != "auto":
-        return wanted
-    if int8_is_exact():
-        return "int8"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
-
-
 class Engine:
     """A loaded model. Not safe for several threads at once."""
 
-    def __init__(self, model: Any, tokenizer: TextTokenizer, precision: str = "") -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: TextTokenizer,
+        precision: str = "",
+        copying: Weights | None = None,
+    ) -> None:
         """:param model: a causal model of transformers.
         :param precision: as for :func:`choose_precision`; empty: the type of the model's weights.
+        :param copying: how far to trust what stands around; by default nothing is copied.
         """
         self.tokenizer = tokenizer
         self.backend: Backend
@@ -85,6 +70,7 @@ class Engine:
         # Guess tokens by look-up; what is written is the same without, only later.
         self.speculative = self.backend.croppable
         self._spellings = Spellings(tokenizer)
+        self._copier = Copier(tokenizer, copying) if copying else None
         self._mean = 0.0  # tokens a second, as measured last and before
         self._rate: float | None = None  # as said
 
@@ -97,9 +83,11 @@ class Engine:
         name: str = "",
         fim: str = "auto",
         precision: str = "auto",
+        copying: bool = True,
     ) -> Engine:
         """Load a model with an optional adapter onto the best device, ready to answer.
 
+        :param copying: let it copy, if its folder has weights for that.
         :raises ModelError: the model or the adapter cannot be loaded, or not in ``precision``.
         """
         tokenizer = TextTokenizer.load(folder, name, fim)
@@ -108,7 +96,8 @@ class Engine:
         model = load_model(folder, dtype=torch.float32 if fp32 else None)
         if adapter is not None:
             model = apply_adapter(model, adapter)
-        engine = cls(model.to(device), tokenizer, precision if device == "cpu" else "")
+        weights = read_weights(folder) if copying else None
+        engine = cls(model.to(device), tokenizer, precision if device == "cpu" else "", weights)
         engine.warm_up()
         return engine
 
@@ -135,6 +124,7 @@ class Engine:
         sampling: Sampling,
         *,
         lead: str = "",
+        around: Around | None = None,
         draft: Sequence[int] = (),
         enough: Callable[[str], bool] = lambda text: False,
         cancelled: Callable[[], bool] = lambda: False,
@@ -143,12 +133,13 @@ class Engine:
         """See :meth:`git_copilot.assistant.generation.Generator.generate`.
 
         Of the caches of earlier calls the one that agrees most is used.
+
+        :param draft: ids in which to look up guesses of what comes next; the prompt when empty.
+            What is written does not depend on it.
         """
         begun = time.perf_counter()
         over = _bounded(begun, sampling.time_limit_ms, cancelled)
-        writing = Writing(
-            self.tokenizer, self._spellings, sampling, lead=lead, enough=enough, on_text=on_text
-        )
+        writing = self._writing(sampling, lead, enough, self._source(around, lead), on_text)
         slot, reused = self._take(prompt)
         try:
             logits = self._read(slot, prompt, over)
@@ -161,7 +152,7 @@ class Engine:
             self.slots.drop(slot)  # what its cache holds is unknown now
             raise
         self.slots.tidy()
-        return _generation(writing, reused, begun, prefilled)
+        return writing.generation(reused, begun, prefilled)
 
     @property
     def side_by_side(self) -> bool:
@@ -175,6 +166,7 @@ class Engine:
         samplings: Sequence[Sampling],
         *,
         lead: str = "",
+        around: Around | None = None,
         enough: Sequence[Callable[[str], bool]],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Generation]:
@@ -185,8 +177,9 @@ class Engine:
         assert isinstance(self.backend, Decoder)
         begun = time.perf_counter()
         over = _bounded(begun, samplings[0].time_limit_ms, cancelled)
+        source = self._source(around, lead)
         writings = [
-            Writing(self.tokenizer, self._spellings, each, lead=lead, enough=own, on_text=_ignore)
+            self._writing(each, lead, own, source)
             for each, own in zip(samplings, enough, strict=True)
         ]
         slot, reused = self._take(prompt)
@@ -200,13 +193,13 @@ class Engine:
             self.slots.drop(slot)
             raise
         self.slots.tidy()
-        return [_generation(writing, reused, begun, prefilled) for writing in writings]
+        return [writing.generation(reused, begun, prefilled) for writing in writings]
 
     @torch.inference_mode()
-    def likelihood(self, prompt: Sequence[int], ids: Sequence[int]) -> list[float]:
-        """The negative log-likelihood, in nats, of each of ``ids`` behind ``prompt``. What was
-        read for the prompt is forgotten: the next one's figures do not depend on it.
-        """
+    def logits(self, prompt: Sequence[int], ids: Sequence[int]) -> torch.Tensor:
+        """The float32 logits (ids, vocabulary) before each of ``ids`` behind ``prompt``, without
+        what is copied. What was read for the prompt is forgotten: the next one's figures do not
+        depend on it."""
         slot, _ = self._take(prompt)
         first = self._read(slot, prompt, lambda: False)
         assert first is not None
@@ -214,8 +207,40 @@ class Engine:
         if len(ids) > 1:
             rows.append(self.backend.run(slot.cache, list(ids[:-1]), len(ids) - 1))
         self.slots.drop(slot)
-        found = torch.log_softmax(torch.cat(rows).float(), dim=-1)
+        return torch.cat(rows).float()
+
+    @torch.inference_mode()
+    def likelihood(
+        self,
+        prompt: Sequence[int],
+        ids: Sequence[int],
+        *,
+        lead: str = "",
+        around: Around | None = None,
+    ) -> list[float]:
+        """The negative log-likelihood, in nats, of each of ``ids`` behind ``prompt``."""
+        rows, source = self.logits(prompt, ids), self._source(around, lead)
+        if source is not None:
+            written = [self.tokenizer.decode(list(ids[:i])) for i in range(len(ids))]
+            rows = torch.stack([source.mix(*pair) for pair in zip(rows, written, strict=True)])
+        found = torch.log_softmax(rows, dim=-1)
         return [-value for value in found[torch.arange(len(ids)), list(ids)].tolist()]
+
+    def _writing(
+        self,
+        sampling: Sampling,
+        lead: str,
+        enough: Callable[[str], bool],
+        source: Source | None,
+        on_text: Callable[[str], None] = lambda text: None,
+    ) -> Writing:
+        return Writing(
+            self.tokenizer, self._spellings, sampling, lead=lead, enough=enough, on_text=on_text,
+            source=source,
+        )  # fmt: skip
+
+    def _source(self, around: Around | None, lead: str) -> Source | None:
+        return Source(self._copier, around, lead) if self._copier and around else None
 
     def _take(self, prompt: Sequence[int]) -> tuple[Slot, int]:
         """A slot for ``prompt``, and how much of it need not be read."""
@@ -288,21 +313,3 @@ def _bounded(begun: float, limit_ms: int, cancelled: Callable[[], bool]) -> Call
         return late or cancelled()
 
     return over
-
-
-def _generation(writing: Writing, reused: int, begun: float, prefilled: float) -> Generation:
-    return Generation(
-        text=writing.text,
-        finish=writing.finish,
-        tokens=len(writing.ids),
-        cached_tokens=reused,
-        prefill_ms=(prefilled - begun) * 1000,
-        decode_ms=(time.perf_counter() - prefilled) * 1000,
-        drafted=writing.drafted,
-        accepted=writing.accepted,
-        ids=tuple(writing.ids),
-    )
-
-
-def _ignore(text: str) -> None:
-    pass

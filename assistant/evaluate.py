@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from git_copilot.assistant.copying import Weights
 from git_copilot.assistant.dataset import Example
 from git_copilot.assistant.decoder import supports
 from git_copilot.assistant.engine import Engine
@@ -83,6 +84,7 @@ def evaluate(
     max_tokens: int,
     generate: bool = True,
     batch: int | None = None,
+    copying: Weights | None = None,
     stop_early: bool = True,
     healing: bool = False,
     collect: Callable[[int, Completion], None] | None = None,
@@ -95,7 +97,8 @@ def evaluate(
     :param max_tokens: the length at which a completion is cut, as in serving.
     :param batch: how many at once; by default one by one on the engine of serving where that has
         a forward pass of its own for the model (decoder.py), which is twice as fast as batches of
-        transformers there, else :data:`BATCH`.
+        transformers there, and for a model that copies, else :data:`BATCH`.
+    :param copying: of a model that copies, see copying.py; not in batches.
     :param generate: without it ``em`` and ``es`` stay 0 and only the likelihood is taken.
     :param stop_early: stop a completion as soon as a trim rule cuts it, as serving does. Without
         it the model writes on to its own end; the scores are the same.
@@ -107,8 +110,8 @@ def evaluate(
     examples, leads = [example for example, _ in healed], [lead for _, lead in healed]
     most = max_tokens if generate else 0
     found = (
-        _singly(model, tokenizer, examples, leads, most, stop_early)
-        if batch is None and supports(model)
+        _singly(Engine(model, tokenizer, copying=copying), examples, leads, most, stop_early)
+        if batch is None and (copying or supports(model))
         else _batches(model, tokenizer, examples, leads, most, stop_early, batch or BATCH)
     )
     for done, (i, nll, made) in enumerate(found):
@@ -142,26 +145,28 @@ def _trimmer(example: Example) -> Trimmer:
 
 
 def _singly(
-    model: Any,
-    tokenizer: TextTokenizer,
+    engine: Engine,
     examples: Sequence[Example],
     leads: Sequence[str],
     max_tokens: int,
     stop_early: bool,
 ) -> Iterator[_Found]:
     """One example after the other as they are served, but for the precision: the model's own."""
-    engine = Engine(model, tokenizer)
     for i, (example, lead) in enumerate(zip(examples, leads, strict=True)):
         made = None
         if max_tokens:
             trimmer = _trimmer(example)
             enough = trimmer.finished if stop_early else lambda text: False
             written = engine.generate(
-                example.prompt_ids, Sampling(max_tokens), lead=lead, enough=enough
-            )
+                example.prompt_ids, Sampling(max_tokens), lead=lead, around=example.around,
+                enough=enough,
+            )  # fmt: skip
             kept = trimmer.trim(written.text, written.finish)
             made = Completion(kept.text, written.text, written.finish, kept.rule, written.tokens)
-        yield i, engine.likelihood(example.prompt_ids, example.middle_ids), made
+        nll = engine.likelihood(
+            example.prompt_ids, example.middle_ids, lead=lead, around=example.around
+        )
+        yield i, nll, made
 
 
 def _batches(

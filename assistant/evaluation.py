@@ -65,7 +65,10 @@ def run_eval(
     judge = Judge(folder, settings, TextTokenizer.load(folder, settings.model), progress)
     learnt = _learnt(repo, db, list(paths), on_note)
     cuts, copies = drop_known(read_cuts(repo, holes), learnt, _reach(settings))
-    hits = retrieve(repo, db, cuts, settings, embedder=embedder, vectors=vectors, progress=progress)
+    hits = retrieve(
+        repo, db, cuts, settings, embedder=embedder, vectors=vectors, judged=len(cuts),
+        progress=progress,
+    )  # fmt: skip
     held = judge.hold(cuts, hits, repo.name)
     if not held.plain:
         wanted = "is new to the adapter" if copies else "can be read"

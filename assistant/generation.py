@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from git_copilot.assistant.prompt import Tokenizer
+from git_copilot.index.types import Hit
 
 REPLACEMENT = "\ufffd"  # what an unfinished UTF-8 character decodes to
 
@@ -26,13 +27,31 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """All text that may be copied from, see copying.py: the file before and behind the cursor and
+    snippets of other files with their paths, best first. Much of it is in no prompt."""
+
+    path: str
+    prefix: str
+    suffix: str
+    nearby: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, path: str, prefix: str, suffix: str, hits: Sequence[Hit]) -> Around:
+        """A file cut at the cursor, and what the search found for it."""
+        nearby = ((hit.path, hit.text.replace("\r\n", "\n")) for hit in hits)
+        return cls(path, prefix, suffix, tuple(nearby))
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """Generated text and what it took; times are in milliseconds.
 
     ``finish`` is ``"stop"`` (the model ended), ``"trimmed"`` (the caller had enough) or
     ``"length"`` (the tokens or the time ran out, or the caller cancelled). ``drafted`` tokens were
     guessed by prompt look-up, and ``accepted`` of them were right. ``ids`` are what was written,
-    the lead's included, where the engine knows them.
+    the lead's included, where the engine knows them. ``copied`` are the paths from which tokens
+    came that the model alone would not have written, one for each.
     """
 
     text: str
@@ -44,6 +63,7 @@ class Generation:
     drafted: int = 0
     accepted: int = 0
     ids: tuple[int, ...] = ()
+    copied: tuple[str, ...] = ()
 
 
 class Generator(Protocol):
@@ -62,7 +82,7 @@ class Generator(Protocol):
         sampling: Sampling,
         *,
         lead: str = "",
-        draft: Sequence[int] = (),
+        around: Around | None = None,
         enough: Callable[[str], bool] = lambda text: False,
         cancelled: Callable[[], bool] = lambda: False,
         on_text: Callable[[str], None] = lambda text: None,
@@ -75,8 +95,7 @@ class Generator(Protocol):
         :param lead: text with which the generated text must begin (the prompt was cut short by
             the tokens that write it: token healing). It is in no text that the caller sees, its
             tokens count.
-        :param draft: ids in which to look up guesses of what comes next; the prompt when empty.
-            What is written does not depend on it.
+        :param around: what to copy from, where the engine's model is one that copies.
         :param enough: gets the text so far after every token.
         :param cancelled: asked before every token and every part of the prompt; a true answer
             ends with what there is.

@@ -19,7 +19,7 @@ class Lookup:
     reference drafting of Yang et al. 2023, "Inference with Reference").
 
     Of all places where the last tokens stood before, the one that agrees with most of them counts,
-    of equals the last. How much is guessed follows from how good the guesses were.
+    of equals the last. How much is guessed (``limit``) follows from how good the guesses were.
     """
 
     def __init__(self, source: Sequence[int], prompt: Sequence[int] = ()) -> None:
@@ -28,7 +28,7 @@ class Lookup:
         """
         self._ids: list[int] = []
         self._places: dict[tuple[int, ...], list[int]] = {}
-        self._limit = FIRST_GUESS
+        self.limit = FIRST_GUESS
         self.extend([*source, _BREAK, *prompt[-LONGEST_MATCH:]] if prompt else source)
 
     def extend(self, ids: Sequence[int]) -> None:
@@ -54,12 +54,12 @@ class Lookup:
                 best, longest = place, length
         if not longest:
             return []
-        found = ids[best : best + min(most, self._limit, 2 * longest)]
+        found = ids[best : best + min(most, self.limit, 2 * longest)]
         return found[: found.index(_BREAK)] if _BREAK in found else found
 
     def learn(self, guessed: int, right: int) -> None:
         """Be told how many of ``guessed`` tokens were right."""
         if right == guessed:
-            self._limit = min(MAX_GUESS, self._limit * 2)
+            self.limit = min(MAX_GUESS, self.limit * 2)
         elif not right:
-            self._limit = max(2, self._limit // 2)
+            self.limit = max(2, self.limit // 2)

@@ -163,6 +163,7 @@ def _prepare(tools: _Tools, split: Split, weights: Mapping[Hole, float]) -> _Run
         settings,
         embedder=tools.embedder,
         vectors=tools.vectors,
+        judged=len(held_cuts),
         progress=tools.progress,
     )
     examples = training_examples(

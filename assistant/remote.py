@@ -17,7 +17,7 @@ from typing import Any
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.endpoint import Endpoint, EndpointError
 from git_copilot.assistant.fim import FORMATS, FimFormat
-from git_copilot.assistant.generation import REPLACEMENT, Generation, Sampling
+from git_copilot.assistant.generation import REPLACEMENT, Around, Generation, Sampling
 from git_copilot.assistant.models import is_ready, model_folder
 from git_copilot.assistant.pieces import PieceTokenizer
 from git_copilot.assistant.prompt import Tokenizer
@@ -75,15 +75,15 @@ class Remote:
         sampling: Sampling,
         *,
         lead: str = "",
-        draft: Sequence[int] = (),
+        around: Around | None = None,
         enough: Callable[[str], bool] = lambda text: False,
         cancelled: Callable[[], bool] = lambda: False,
         on_text: Callable[[str], None] = lambda text: None,
     ) -> Generation:
         """See :meth:`~git_copilot.assistant.generation.Generator.generate`.
 
-        A server cannot be held to a ``lead``: it is put back at the prompt's end. ``draft`` is not
-        used. ``cancelled`` is asked between the parts that the server sends.
+        A server cannot be held to a ``lead``: it is put back at the prompt's end. Nothing is
+        copied from ``around``. ``cancelled`` is asked between the parts that the server sends.
 
         :raises EndpointError: the server cannot be reached or refuses.
         """

@@ -44,7 +44,8 @@ def prepare_base(source: Path, target: Path) -> None:
 
 
 def make_seeded(source: Path, target: Path, adapter: Path | None = None) -> None:
-    """Write SmolLM2 with the seed adapter merged into it to ``target``.
+    """Write SmolLM2 with the seed adapter merged into it to ``target``, and the weights of
+    copying that belong to it.
 
     The low-rank product is added in float32 and rounded to bf16 once.
 
@@ -54,11 +55,15 @@ def make_seeded(source: Path, target: Path, adapter: Path | None = None) -> None
     """
     import torch
 
+    from git_copilot.assistant.copying import NAME
     from git_copilot.assistant.loading import apply_adapter, load_model
 
     prepare_base(source, target)
-    model = apply_adapter(load_model(source, dtype=torch.float32), adapter or adapter_folder())
+    folder = adapter or adapter_folder()
+    model = apply_adapter(load_model(source, dtype=torch.float32), folder)
     model.to(torch.bfloat16).save_pretrained(target)
+    if (folder / NAME).exists():
+        shutil.copyfile(folder / NAME, target / NAME)
 
 
 def adapter_folder() -> Path:

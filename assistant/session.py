@@ -198,6 +198,7 @@ class Session:
             str(adapter or ""),
             settings.fim,
             settings.precision,
+            settings.copying,
             *_endpoint_settings(settings),
         )
         held = self._engines.pop(key, None)
@@ -214,8 +215,9 @@ class Session:
             from git_copilot.assistant.engine import Engine
 
             held = Engine.load(
-                folder, adapter, name=model, fim=settings.fim, precision=settings.precision
-            )
+                folder, adapter, name=model, fim=settings.fim, precision=settings.precision,
+                copying=settings.copying,
+            )  # fmt: skip
         self._engines[key] = held
         while len(self._engines) > MAX_ENGINES:
             self._engines.popitem(last=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import torch
 
-from git_copilot.assistant.generation import REPLACEMENT, Sampling
+from git_copilot.assistant.copying import Source
+from git_copilot.assistant.generation import REPLACEMENT, Generation, Sampling
 from git_copilot.assistant.lookup import MAX_GUESS, Lookup
 from git_copilot.assistant.picking import Spellings, pick_among, picker
 from git_copilot.assistant.tokens import TextTokenizer
@@ -28,15 +30,18 @@ class Writing:
         lead: str,
         enough: Callable[[str], bool],
         on_text: Callable[[str], None],
+        source: Source | None = None,
     ) -> None:
         """See :meth:`git_copilot.assistant.generation.Generator.generate`."""
         self.ids: list[int] = []
         self.text, self.finish = "", "length"
         self.done = sampling.max_tokens <= 0
         self.drafted = self.accepted = 0
+        self.copied: list[str] = []
         self._tokenizer, self._spellings, self._ends = tokenizer, spellings, tokenizer.end_ids
         self._pick, self._most = picker(sampling), sampling.max_tokens
         self._lead, self._enough, self._on_text = lead, enough, on_text
+        self._source = source
         self._written = ""
         self._forced: list[int] = []  # the rest of a character that is written byte by byte
         self._lookup: Lookup | None = None
@@ -68,6 +73,20 @@ class Writing:
         is missing."""
         if self._forced:
             return self._forced.pop(0)
+        if self._source is not None:
+            return self._chosen_beside(logits, self._source)
+        return self._chosen(logits)
+
+    def _chosen_beside(self, logits: torch.Tensor, source: Source) -> int:
+        """The same where there is something to copy; notes what the model would not have written."""
+        token = self._chosen(source.mix(logits, self._written))
+        origin = source.origin(token)
+        shown = len(self._written) >= len(self._lead)
+        if origin and shown and token != int(logits.argmax()):
+            self.copied.append(origin)
+        return token
+
+    def _chosen(self, logits: torch.Tensor) -> int:
         wanted = self._lead[len(self._written) :]
         if not wanted:
             return self._pick(logits)
@@ -80,7 +99,12 @@ class Writing:
     def guess(self) -> list[int]:
         """Tokens that may come next, as many as are still of use."""
         most = min(MAX_GUESS, self._most - len(self.ids) - 1)
-        return self._lookup.guess(most) if self._lookup is not None and most > 0 else []
+        if self._lookup is None or most <= 0:
+            return []
+        copied = []
+        if self._source is not None:
+            copied = self._source.follow(self._written, min(most, self._lookup.limit))
+        return copied or self._lookup.guess(most)
 
     def judged(self, guess: Sequence[int], right: int, new: int) -> None:
         """Note how many tokens of a guess were right, and that ``new`` tokens were written."""
@@ -91,3 +115,23 @@ class Writing:
             self.accepted += right
             self._lookup.learn(len(guess), right)
         self._lookup.extend(self.ids[len(self.ids) - new :])
+
+    def generation(self, reused: int, begun: float, prefilled: float) -> Generation:
+        """What was written.
+
+        :param reused: tokens of the prompt that were not read anew.
+        :param begun: when reading began, and ``prefilled`` when it ended, by the performance
+            counter.
+        """
+        return Generation(
+            text=self.text,
+            finish=self.finish,
+            tokens=len(self.ids),
+            cached_tokens=reused,
+            prefill_ms=(prefilled - begun) * 1000,
+            decode_ms=(time.perf_counter() - prefilled) * 1000,
+            drafted=self.drafted,
+            accepted=self.accepted,
+            ids=tuple(self.ids),
+            copied=tuple(self.copied),
+        )

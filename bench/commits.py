@@ -72,7 +72,7 @@ def read_repository(
         cuts = read_cuts(repo, choose_holes(repo, db, kinds, limit))
         hits = retrieve(
             repo, db, cuts, settings,
-            embedder=ready_embedder(settings), vectors=None, progress=progress,
+            embedder=ready_embedder(settings), vectors=None, judged=len(cuts), progress=progress,
         )  # fmt: skip
     return name_of(path, repo), cuts, hits
 
@@ -97,13 +97,13 @@ def measure(
     left_to_right: bool,
     kinds: Sequence[str],
     limit: int,
+    settings: Settings,
     progress: Progress,
 ) -> dict[str, Any]:
     """All repositories with one model.
 
     :raises CopilotError: the model, the adapter or a repository cannot be read.
     """
-    settings = Settings()
     folder = resolve_model(model)
     tokenizer = TextTokenizer.load(folder, model)
     judge = Judge(folder, settings, tokenizer, progress)
@@ -140,6 +140,7 @@ def measure(
             "model": model,
             "adapter": str(adapter) if adapter else None,
             "left_to_right": left_to_right,
+            "copying": settings.copying,
             "kinds": list(kinds),
             "limit": limit,
         },

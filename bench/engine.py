@@ -44,7 +44,8 @@ import torch
 from engine_bounds import bounds, profile
 from engine_rivals import Endless, Llama, Ours, Rival, Transformers
 
-from git_copilot.assistant.engine import Engine, choose_precision
+from git_copilot.assistant.devices import choose_precision
+from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.models import resolve_model

@@ -50,6 +50,7 @@ from sandbox import Limits
 
 from git_copilot.assistant.client import calm_threads
 from git_copilot.assistant.config import Settings
+from git_copilot.assistant.copying import Weights, read_weights
 from git_copilot.assistant.dataset import Cut, Example, make_example, serving_budget
 from git_copilot.assistant.models import canonical, resolve_model
 from git_copilot.assistant.terminal import ProgressBar
@@ -78,6 +79,7 @@ class Run:
     seed: int
     limits: dict[str, int]
     int8: bool = False
+    copying: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Loaded:
     model: Any
     tokenizer: TextTokenizer
     longest: int
+    copying: Weights | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.seed,
         {name: limits[name] for name in chosen},
         options.int8,
+        not options.no_copying,
     )
     bar = ProgressBar(sys.stderr)
     try:
@@ -113,8 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             limit = options.limit or (commits.QUICK if options.quick else commits.LIMIT)
             adapter = options.adapter.resolve() if options.adapter else None
             result = commits.measure(
-                options.repo, run.model, adapter, run.left_to_right, options.kind, limit, bar
-            )
+                options.repo, run.model, adapter, run.left_to_right, options.kind, limit,
+                replace(Settings(), copying=run.copying), bar,
+            )  # fmt: skip
         else:
             result = measure(options.data, run, bar, options.completions)
     except CopilotError as exc:
@@ -144,6 +149,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--no-trim", action="store_true", help="give the figures without trim rules as well")
     add("--heal", action="store_true", help="leave the prompt's last token to the model")
     add("--int8", action="store_true", help="give the model the weights that int8 leaves of it")
+    add("--no-copying", action="store_true", help="leave the model alone (see copying.py)")
     add("--max-tokens", type=at_least_one, help=f"of a completion ({TOKENS}; serving has 64)")
     add("--completions", type=Path, metavar="FILE", help="write every completion, as JSON lines")
     return parser.parse_args(arguments)
@@ -192,7 +198,7 @@ def load(run: Run) -> Loaded:
     model = judge.load(adapter)
     if run.int8:
         round_layers(model)
-    return Loaded(model, tokenizer, judge.longest)
+    return Loaded(model, tokenizer, judge.longest, read_weights(folder) if run.copying else None)
 
 
 def round_layers(model: Any) -> None:
@@ -239,7 +245,7 @@ def measure_subset(
     begun = time.perf_counter()
     scores = evaluate(
         loaded.model, loaded.tokenizer, examples, max_tokens=run.max_tokens,
-        stop_early=not run.no_trim, healing=run.heal, collect=made.__setitem__,
+        copying=loaded.copying, stop_early=not run.no_trim, healing=run.heal, collect=made.__setitem__,
         progress=progress, label=name,
     )  # fmt: skip
     seconds = time.perf_counter() - begun

@@ -275,7 +275,7 @@ class Scripted:
     def __init__(self, tokenizer, text):
         self.tokenizer, self._ids = tokenizer, tokenizer.encode(text)
 
-    def generate(self, prompt, sampling, *, lead, enough, cancelled, on_text):
+    def generate(self, prompt, sampling, *, lead, around, enough, cancelled, on_text):
         from git_copilot.assistant.generation import Generation
 
         for count in range(1, len(self._ids) + 1):

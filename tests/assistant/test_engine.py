@@ -12,7 +12,8 @@ from tiny import CODE, save_tiny
 from transformers import AutoModelForCausalLM, GraniteMoeHybridConfig, Starcoder2Config
 
 from git_copilot.assistant.decoder import Decoder
-from git_copilot.assistant.engine import Engine, choose_precision
+from git_copilot.assistant.devices import choose_precision
+from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.linear import int8_is_exact
 from git_copilot.assistant.loading import load_model

@@ -1,0 +1,232 @@
+"""Copies from what stands around: the model's next token mixed with what followed the last tokens
+elsewhere, in the rest of the file and in other files' snippets, most of which no prompt has room
+for.
+
+A cache language model (Kuhn & De Mori 1990, "A cache-based natural language model"; for source
+code Hellendoorn & Devanbu 2017, "Are deep neural networks the best choice for modeling source
+code?"), with matches as long as there are, as in infini-gram (Liu et al. 2024, arXiv 2401.17377).
+How far it is trusted follows from a few weights that bench/seed/copying.py fits for one model; a
+model whose folder has none is left as it is.
+
+Where a completion ends is left to the model: its end token keeps the probability that it had.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from git_copilot.assistant.lookup import SHORTEST_MATCH
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.index.errors import ModelError
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.generation import Around
+
+NAME = "copying.json"
+# A match longer than this says no more; a shorter text than this is looked through.
+LONGEST = 16
+BEFORE_CHARACTERS, AFTER_CHARACTERS = 64 * 1024, 32 * 1024
+# Enough text before the cursor for LONGEST tokens.
+_CONTEXT = 2048
+_MAX_KEPT = 100_000
+# A line with the line ends before it: as a tokenizer of code cuts text, so that a line has the
+# same tokens wherever it stands, and is encoded once.
+_UNIT = re.compile(r"\n+[^\n]*|[^\n]+")
+_BREAK = -1  # no token: nothing goes on from one text into the next
+_LEAST = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of the logistic function that says how much of the probability is what was copied.
+
+    ``share`` weighs the logarithm of the share that the most frequent continuation has, ``sure``
+    and ``log_sure`` the model's probability of its own first choice and its logarithm, ``agreed``
+    the logarithm of the probability that the model gives to what would be copied; ``lengths`` is
+    added for a match of 1, 2, … :data:`LONGEST` tokens.
+    """
+
+    share: float
+    sure: float
+    log_sure: float
+    agreed: float
+    lengths: tuple[float, ...]
+
+    def trust(self, length: int, share: float, sure: float, agreed: float) -> float:
+        """The part of the probability that is copied, between 0 and 1."""
+        value = (
+            self.lengths[length - 1]
+            + self.share * math.log(share)
+            + self.sure * sure
+            + self.log_sure * math.log(max(sure, _LEAST))
+            + self.agreed * math.log(agreed + _LEAST)
+        )
+        return 1 / (1 + math.exp(-max(-50.0, min(50.0, value))))
+
+
+def read_weights(folder: Path) -> Weights | None:
+    """The weights in a model's folder, or ``None``: it is to be left as it is.
+
+    :raises ModelError: the file is damaged.
+    """
+    try:
+        facts = json.loads((folder / NAME).read_text("utf-8"))
+        found = Weights(**{**facts, "lengths": tuple(map(float, facts["lengths"]))})
+        if len(found.lengths) != LONGEST:
+            raise ValueError(f"{len(found.lengths)} lengths instead of {LONGEST}")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as exc:
+        raise ModelError(
+            f"{folder / NAME} cannot be read ({str(exc)[:160]})", "pull the model again"
+        ) from exc
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What followed the last ``length`` tokens elsewhere: distinct tokens, their shares, and for
+    each a place where it stood."""
+
+    length: int
+    tokens: list[int]
+    shares: list[float]
+    places: list[int]
+
+
+class Copier:
+    """Encodes text, every line of it once, and mixes for one model."""
+
+    def __init__(self, tokenizer: TextTokenizer, weights: Weights) -> None:
+        self.tokenizer, self.weights = tokenizer, weights
+        self.ends = sorted(tokenizer.end_ids)
+        self._lines: dict[str, bytes] = {}
+        self._begins: dict[int, bool] = {}
+
+    def encode(self, text: str) -> bytes:
+        """The tokens of ``text`` as int32."""
+        if len(self._lines) > _MAX_KEPT:
+            self._lines.clear()
+        found = []
+        for unit in _UNIT.findall(text):
+            ids = self._lines.get(unit)
+            if ids is None:
+                ids = np.array(self.tokenizer.encode(unit), np.int32).tobytes()
+                self._lines[unit] = ids
+            found.append(ids)
+        return b"".join(found)
+
+    def begins_line(self, token: int) -> bool:
+        """Whether the token ends the line before it."""
+        if token not in self._begins:
+            self._begins[token] = self.tokenizer.decode([token]).startswith("\n")
+        return self._begins[token]
+
+
+class Source:
+    """The text around one cursor."""
+
+    def __init__(self, copier: Copier, around: Around, lead: str = "") -> None:
+        """:param lead: text before the cursor that is written anew (token healing)."""
+        self._copier = copier
+        prefix = around.prefix[-BEFORE_CHARACTERS:]
+        if len(prefix) < len(around.prefix):
+            prefix = prefix[prefix.find("\n") + 1 :]
+        # The nearest text comes last: of several places with the same token it is the one named.
+        texts = [(path, f"\n{text}") for path, text in reversed(around.nearby)]
+        texts += [(around.path, around.suffix[:AFTER_CHARACTERS]), (around.path, prefix)]
+        stop = np.array([_BREAK], np.int32).tobytes()
+        parts = [copier.encode(text) + stop for _, text in texts]
+        self._ids = np.frombuffer(b"".join([*parts, stop]), np.int32)
+        self._ends = np.cumsum([len(part) // 4 for part in parts])
+        self._paths = [path for path, _ in texts]
+        self._closed = around.suffix.startswith("\n")
+        *whole, self._line = _UNIT.findall(around.prefix[-_CONTEXT:].removesuffix(lead)) or [""]
+        before = np.frombuffer(copier.encode("".join(whole)), np.int32).tolist()
+        self._before: list[int] = before[-LONGEST:]
+        self._last: Match | None = None
+        self._asked: str | None = None
+
+    def mix(self, logits: torch.Tensor, written: str) -> torch.Tensor:
+        """Logits (vocabulary,) of what comes behind ``written``: the model's own where nothing can
+        be copied."""
+        match = self.match(written)
+        if match is None:
+            return logits
+        chances = torch.softmax(logits.float(), dim=-1)
+        ends, tokens = self._copier.ends, match.tokens
+        sure, ending = float(chances.max()), chances[ends]
+        shares = torch.tensor(match.shares, device=chances.device)
+        agreed = float((shares * chances[tokens]).sum())
+        trust = self._copier.weights.trust(match.length, max(match.shares), sure, agreed)
+        mixed = chances * (1 - trust)
+        mixed[tokens] += trust * (1 - ending.sum()) * shares
+        mixed[ends] = ending
+        return mixed.log_()
+
+    def match(self, written: str) -> Match | None:
+        """The longest run of the last tokens that stands elsewhere, and what followed it."""
+        if written != self._asked:
+            self._asked, self._last = written, self._find(written)
+        return self._last
+
+    def follow(self, written: str, most: int) -> list[int]:
+        """Up to ``most`` tokens that may come behind ``written``: what followed most often."""
+        match = self.match(written)
+        if match is None or match.length < SHORTEST_MATCH:
+            return []
+        place = match.places[max(range(len(match.shares)), key=match.shares.__getitem__)]
+        found: list[int] = self._ids[place : place + min(most, 2 * match.length)].tolist()
+        for end, token in enumerate(found):
+            if token == _BREAK or (self._closed and self._copier.begins_line(token)):
+                return found[:end]
+        return found
+
+    def _find(self, written: str) -> Match | None:
+        ids = self._ids
+        history = self._history(written)
+        if not history:
+            return None
+        places = np.flatnonzero(ids == history[-1]) + 1
+        places = places[ids[places] != _BREAK]
+        length = min(len(places), 1)
+        while length and length < min(LONGEST, len(history)):
+            more = places[places > length]
+            more = more[ids[more - 1 - length] == history[-1 - length]]
+            if not len(more):
+                break
+            places, length = more, length + 1
+        tokens, first, counts = np.unique(ids[places[::-1]], return_index=True, return_counts=True)
+        places = places[::-1][first]
+        if self._closed:
+            # The model decides where to end: no line end is copied where one follows the cursor.
+            inside = [not self._copier.begins_line(token) for token in tokens.tolist()]
+            tokens, places, counts = tokens[inside], places[inside], counts[inside]
+        if not len(tokens):
+            return None
+        shares = counts / counts.sum()
+        return Match(length, tokens.tolist(), shares.tolist(), places.tolist())
+
+    def _history(self, written: str) -> list[int]:
+        """The last tokens, cut as those that they are compared with: a word that is half written
+        has other tokens than the whole word."""
+        found = list[int]()
+        for unit in _UNIT.findall(self._line + written):
+            found += self._copier.tokenizer.encode(unit)
+        return (self._before + found)[-LONGEST:]
+
+    def origin(self, token: int) -> str:
+        """Where the token that was written last could be copied from: a path, or nothing."""
+        match = self._last
+        if match is None or token not in match.tokens:
+            return ""
+        place = match.places[match.tokens.index(token)]
+        return self._paths[int(np.searchsorted(self._ends, place, side="right"))]

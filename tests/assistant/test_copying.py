@@ -1,0 +1,221 @@
+"""What stands around a cursor is found, mixed into the model's probabilities, and named."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+from tiny import CODE, save_tiny
+
+from git_copilot.assistant.copying import (
+    AFTER_CHARACTERS,
+    BEFORE_CHARACTERS,
+    LONGEST,
+    NAME,
+    Copier,
+    Source,
+    Weights,
+    read_weights,
+)
+from git_copilot.assistant.dataset import cut_blob, make_example
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.evaluate import evaluate
+from git_copilot.assistant.generation import Around, Sampling
+from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.prompt import Budget
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.index.errors import ModelError
+from git_copilot.index.types import Hole
+
+ALWAYS = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
+NEVER = Weights(0, 0, 0, 0, (-50.0,) * LONGEST)
+HALF = Weights(0, 0, 0, 0, (0.0,) * LONGEST)
+OTHER = "class Cart:\n    def total(self, basket):\n        return basket.subtotal + self.duty\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("tiny"), fim=True)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder):
+    return TextTokenizer.load(folder)
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return load_model(folder, dtype=torch.float32)
+
+
+def source(tokenizer, prefix, suffix="", nearby=(), weights=HALF, lead=""):
+    around = Around("own.py", prefix, suffix, tuple(nearby))
+    return Source(Copier(tokenizer, weights), around, lead)
+
+
+def spelt(tokenizer, match):
+    return {tokenizer.decode([t]): s for t, s in zip(match.tokens, match.shares, strict=True)}
+
+
+def test_what_followed_the_longest_run_of_tokens_counts(tokenizer):
+    text = "a = f(one, 1)\nb = f(one, 1)\nc = g(one, 2)\n"
+    found = source(tokenizer, text + "d = f(one, ").match("")
+    assert spelt(tokenizer, found) == {"1": 1.0}
+    assert found.length >= 4
+    short = source(tokenizer, text + "d = h(one, ").match("")
+    assert spelt(tokenizer, short) == {"1": pytest.approx(2 / 3), "2": pytest.approx(1 / 3)}
+    assert 0 < short.length < found.length
+
+
+def test_what_is_written_goes_on_from_the_cursor(tokenizer):
+    here = source(tokenizer, "x", "\n", [("cart.py", OTHER)])
+    assert here.match("") is None
+    follows = here.match("basket")
+    assert spelt(tokenizer, follows) == {".": 0.5, "):": 0.5}
+    longer = here.match("\n        return basket.")
+    assert longer.length > follows.length
+    assert spelt(tokenizer, longer) == {"s": 1.0}
+
+
+def test_a_word_that_is_half_written_is_compared_as_a_whole_word(tokenizer):
+    text = "def subtotal(basket):\n    return basket\n"
+    halves = source(tokenizer, text + "x = subto", "\n")
+    whole = source(tokenizer, text + "x = subtotal", "\n")
+    assert halves.match("tal") == dataclasses.replace(whole.match(""))
+
+
+def test_nothing_goes_on_from_one_text_into_the_next(tokenizer):
+    nearby = [("one.py", "bcdz"), ("two.py", "first")]
+    assert source(tokenizer, "y = bcdz", "", nearby).match("") is None
+    assert source(tokenizer, "y = bcd", "", nearby).match("") is not None
+
+
+def test_a_line_end_is_not_copied_where_one_follows(tokenizer):
+    text = "total(basket)\nmore()\n"
+    closed = source(tokenizer, text + "total(basket)", "\nnext()\n")
+    assert closed.match("") is None
+    open_ = source(tokenizer, text + "total(basket)", "")
+    assert all(name.startswith("\n") for name in spelt(tokenizer, open_.match("")))
+
+
+def test_probabilities_are_mixed_and_the_end_keeps_its_own(tokenizer):
+    here = source(tokenizer, OTHER + "return basket.subtotal", "\n")
+    torch.manual_seed(0)
+    logits = torch.randn(len(tokenizer._vocabulary)) * 3
+    before, after = torch.softmax(logits, 0), here.mix(logits, "").exp()
+    assert float(after.sum()) == pytest.approx(1, abs=1e-5)
+    end = tokenizer.end_id
+    assert float(after[end]) == pytest.approx(float(before[end]), rel=1e-4)
+    match = here.match("")
+    assert match.length == LONGEST or match.length > 3
+    for token, share in zip(match.tokens, match.shares, strict=True):
+        going_on = 1 - float(before[sorted(tokenizer.end_ids)].sum())
+        wanted = float(before[token]) / 2 + share * going_on / 2
+        assert float(after[token]) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_where_nothing_can_be_copied_the_model_is_left_alone(tokenizer):
+    logits = torch.randn(len(tokenizer._vocabulary))
+    assert source(tokenizer, "", "").mix(logits, "") is logits
+    assert source(tokenizer, "unseen_name", "\n").mix(logits, "") is logits
+
+
+def test_trust_follows_the_weights():
+    weights = Weights(1.0, -2.0, 0.5, 0.25, tuple(range(LONGEST)))
+    value = 3 + math.log(0.5) - 2 * 0.7 + 0.5 * math.log(0.7) + 0.25 * math.log(0.2)
+    assert weights.trust(4, 0.5, 0.7, 0.2) == pytest.approx(1 / (1 + math.exp(-value)), abs=1e-5)
+    assert 0 < weights.trust(1, 1e-3, 0.0, 0.0) < 1
+
+
+def test_of_a_huge_file_the_near_part_is_looked_through(tokenizer):
+    far = "far_away(1)\n" + "pass\n" * BEFORE_CHARACTERS
+    assert source(tokenizer, far + "far_away(").match("") is None
+    behind = "\n" + "pass\n" * AFTER_CHARACTERS + "far_away(1)\n"
+    assert source(tokenizer, "far_away(", behind).match("") is None
+
+
+def written(engine, tokenizer, around, **more):
+    prompt = tokenizer.encode("# own.py\n" + around.prefix)
+    return engine.generate(prompt, Sampling(max_tokens=24), around=around, **more)
+
+
+def test_a_trusted_text_is_written_and_named(model, tokenizer):
+    around = Around("own.py", "def f(basket):\n        return basket.sub", "\n", (("c.py", OTHER),))
+    alone = written(Engine(model, tokenizer), tokenizer, around)
+    assert alone.copied == () and "self.duty" not in alone.text
+    found = written(Engine(model, tokenizer, copying=ALWAYS), tokenizer, around)
+    assert found.text.startswith("total + self.duty")
+    assert set(found.copied[:8]) == {"c.py"}
+    never = written(Engine(model, tokenizer, copying=NEVER), tokenizer, around)
+    assert (never.text, never.copied) == (alone.text, ())
+
+
+@pytest.mark.parametrize("weights", [HALF, ALWAYS])
+def test_guesses_change_nothing_that_is_copied(model, tokenizer, weights):
+    around = Around("own.py", CODE[: len(CODE) // 2], CODE[len(CODE) // 2 :], (("c.py", OTHER),))
+    quick, slow = (Engine(model, tokenizer, copying=weights) for _ in range(2))
+    slow.speculative = False
+    first, second = (written(e, tokenizer, around) for e in (quick, slow))
+    assert (first.ids, first.copied) == (second.ids, second.copied)
+
+
+def test_candidates_side_by_side_copy_too(model, tokenizer):
+    engine = Engine(model, tokenizer, copying=ALWAYS)
+    around = Around("own.py", "x = basket.subtotal", "\n", (("c.py", OTHER),))
+    prompt = tokenizer.encode(around.prefix)
+    many = engine.generate_many(
+        prompt, [Sampling(max_tokens=6), Sampling(max_tokens=6)], around=around,
+        enough=[lambda text: False] * 2,
+    )  # fmt: skip
+    one = engine.generate(prompt, Sampling(max_tokens=6), around=around)
+    assert [m.ids for m in many] == [one.ids, one.ids]
+    assert set(many[0].copied) == {"c.py"}
+
+
+def test_what_is_written_anew_goes_before_what_is_copied(model, tokenizer):
+    around = Around("own.py", "x = basket.subt", "\n", (("c.py", OTHER),))
+    engine = Engine(model, tokenizer, copying=ALWAYS)
+    prompt = tokenizer.encode("x = basket.")
+    found = engine.generate(prompt, Sampling(max_tokens=16), lead="subt", around=around)
+    assert found.text.startswith("otal + self")
+    assert set(found.copied) == {"c.py"}
+
+
+def test_an_evaluation_counts_what_is_copied(model, tokenizer):
+    text = OTHER + "def more(self, basket):\n    return basket.subtotal + self.duty\n"
+    start = text.rindex(" + self.duty")
+    hole = Hole("c", "b", "m.py", start, start + len(" + self.duty"), "line", "", 0, "python")
+    example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(300, 100, 60))
+    plain, copied = (
+        evaluate(model, tokenizer, [example], max_tokens=16, copying=weights)[0]
+        for weights in (None, ALWAYS)
+    )
+    assert copied.nll < plain.nll / 10
+    assert copied.end_nll == pytest.approx(plain.end_nll, abs=1e-3)
+    assert copied.es > plain.es
+
+
+def test_the_folder_of_a_model_says_whether_it_copies(folder, tokenizer, tmp_path):
+    assert read_weights(folder) is None
+    facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
+    (tmp_path / NAME).write_text(json.dumps(facts))
+    assert read_weights(tmp_path) == Weights(1, 2, 3, 4, (0.5,) * LONGEST)
+    for broken in ("{", "[]", "{}", json.dumps({**facts, "lengths": [1.0]})):
+        (tmp_path / NAME).write_text(broken)
+        with pytest.raises(ModelError, match="cannot be read"):
+            read_weights(tmp_path)
+
+
+def test_it_can_be_switched_off(folder, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(folder, tmp_path / "model")
+    facts = dataclasses.asdict(ALWAYS)
+    (copy / NAME).write_text(json.dumps(facts))
+    around = Around("own.py", "x = basket.subtotal", "\n", (("c.py", OTHER),))
+    on, off = (Engine.load(copy, copying=copying) for copying in (True, False))
+    assert written(on, on.tokenizer, around).copied
+    assert not written(off, off.tokenizer, around).copied
