@@ -8,6 +8,8 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 END = "<|endoftext|>"
+# Those of SmolLM2 that the seeded model turns into sentinels, and two others.
+SPARE = ("<repo_name>", "<file_sep>", "<jupyter_start>", "<jupyter_text>")
 FIM_TOKENS = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<reponame>", "<filename>")
 CODE = (
     "def area(width, height):\n    return width * height\n\n\n"
@@ -64,4 +66,19 @@ def save_tiny(
     folder.mkdir(parents=True, exist_ok=True)
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def adapter_of(base: Path, folder: Path, seed: int = 0) -> Path:
+    """Write an adapter (rank 4) of a tiny model that changes what it says."""
+    import torch
+
+    from git_copilot.assistant.loading import load_model
+    from git_copilot.assistant.lora import add_adapter, save_adapter
+
+    model = add_adapter(load_model(base, dtype=torch.float32), 4, seed=seed)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.05)
+    save_adapter(model, folder, "base")
     return folder

@@ -157,7 +157,7 @@ def main(sources: Path, model: Path, out: Path | None) -> None:
         tokens += observe(engine, copier, cuts, hits, name)
         click.echo(f"{name}: {len(cuts)} holes, {len(tokens)} tokens so far")
     names = list(dict.fromkeys(t.repository for t in tokens))
-    for name in names:
+    for name in names if len(names) > 1 else []:
         own = [t for t in tokens if t.repository == name]
         mixture = fit([t for t in tokens if t.repository != name])
         alone = -torch.tensor([t.model for t in own]).clamp(min=1e-9).log().mean()

@@ -14,7 +14,9 @@ from tiny import CODE, save_tiny
 from git_copilot.assistant import candidates as candidates_module
 from git_copilot.assistant import client
 from git_copilot.assistant.cli import dispatch_in_server
+from git_copilot.assistant.commands_complete import explain_lines
 from git_copilot.assistant.complete import PATIENCE, complete
+from git_copilot.assistant.copying import LONGEST, Weights
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Generation, Sampling
 from git_copilot.assistant.linear import int8_is_exact
@@ -314,6 +316,22 @@ def test_whole_lines_are_shown_while_they_are_written(
     assert KEY not in answer.completion
     assert answer.completion.startswith(seen[-1] if seen else "")
     assert ask(project, session, "src/b.py:2").completion == answer.completion
+
+
+def test_what_is_copied_is_named_and_a_secret_is_not_copied(project, session, model, tokenizer):
+    ask(project, session)
+    always = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
+    replace_engine(session, Engine(model, tokenizer, copying=always))
+    text = "def area(w, h):\n    return w.scaled(h) * 2\n\n\ndef volume(w, h):\n    return w.\n"
+    project.commit({"src/b.py": text})
+    answer = ask(project, session, "src/b.py:6")
+    assert answer.completion.startswith("scaled(h) * 2")
+    assert answer.explanation["copied"].keys() == {"src/b.py"}
+    assert any(line.startswith("copied ") for line in explain_lines(answer))
+    project.commit({"src/b.py": f"AWS = '{KEY}'\n\n\nOTHER = 1\nAWS = \n"})
+    answer = ask(project, session, "src/b.py:5", max_tokens=40)
+    assert sum(answer.explanation["copied"].values()) > len(KEY)  # it was written, and cut off
+    assert KEY[:8] not in answer.completion
 
 
 @pytest.fixture

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import CODE, save_tiny
+from tiny import CODE, SPARE, adapter_of, save_tiny
 
 from git_copilot.assistant.loading import apply_adapter, load_model
-from git_copilot.assistant.lora import add_adapter, save_adapter
 from git_copilot.assistant.prompt import Budget, build_prompt
 from git_copilot.assistant.seed import make_seeded, rename_sentinels
 from git_copilot.assistant.tokens import TextTokenizer
-
-SPARE = ("<repo_name>", "<file_sep>", "<jupyter_start>", "<jupyter_text>")
 
 
 @pytest.fixture
 def base(tmp_path):
     return save_tiny(tmp_path / "base", specials=SPARE)
-
-
-def adapter_of(base, folder):
-    model = add_adapter(load_model(base, dtype=torch.float32), 4, seed=0)
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.05)
-    save_adapter(model, folder, "base")
-    return folder
 
 
 def test_the_merged_model_is_the_base_with_the_adapter(base, tmp_path):

@@ -1,0 +1,132 @@
+"""The weights of copying are fitted to what helps, and adapters are averaged exactly."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from tiny import SPARE, adapter_of, save_tiny
+
+from git_copilot.assistant.copying import LONGEST, NAME, read_weights
+from git_copilot.assistant.loading import apply_adapter, load_model
+from git_copilot.assistant.seed import make_seeded
+from git_copilot.index.errors import CopilotError
+
+BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(BENCH))
+    patch.syspath_prepend(str(BENCH / "seed"))
+    copy_weights = importlib.import_module("copy_weights")
+    average = importlib.import_module("average")
+
+
+def tokens(count=4000):
+    """Where three or more tokens match, what followed is right in nine of ten cases; the model is
+    right in four of ten."""
+    chance = random.Random(0)
+    found = []
+    for _ in range(count):
+        length = chance.randint(0, 6)
+        right = chance.random() < (0.9 if length >= 3 else 0.1)
+        model = 0.4 if length else 0.3
+        found.append(copy_weights.Token("r", length, (0.0, 0.5, -0.7, -1.0), model, float(right)))
+    return found
+
+
+def test_long_matches_are_trusted_where_they_are_right():
+    mixture = copy_weights.fit(tokens())
+    weights = mixture.weights()
+    trust = [weights.trust(length, 1.0, 0.5, math.exp(-1)) for length in range(1, 7)]
+    assert max(trust[:2]) < 0.1 and min(trust[2:]) > 0.7
+    alone = -sum(math.log(t.model) for t in tokens()) / len(tokens())
+    assert float(mixture.nats(tokens())) < alone - 0.2
+
+
+def test_a_token_without_a_match_costs_what_the_model_says():
+    lone = [copy_weights.Token("r", 0, (0.0,) * 4, 0.25, 0.0)]
+    assert float(copy_weights.Mixture().nats(lone)) == pytest.approx(math.log(4))
+
+
+@pytest.fixture
+def recipe(repo, tmp_path, monkeypatch):
+    """A recipe of one small repository, and where it lies."""
+    repo.commit({"util.py": "def combine(first, second):\n    return first + second * 2\n"})
+    for name in ("alpha", "beta", "gamma"):
+        body = f"from util import combine\n\n\ndef {name}(value, other):\n"
+        repo.commit({f"{name}.py": body + "    total = combine(value, other)\n    return total\n"})
+    head = repo.git("rev-parse", "HEAD").strip()
+    path = tmp_path / "recipe.toml"
+    path.write_text(
+        '[copying]\nholes = 6\nkinds = ["line", "chars", "lines"]\n'
+        f'[[copying.repository]]\nname = "own/work"\ncommit = "{head}"\n'
+    )
+    monkeypatch.setattr(copy_weights, "RECIPE", path)
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "own+work").symlink_to(repo.path)
+    return tmp_path
+
+
+def test_the_whole_way_from_commits_to_weights(recipe, tmp_path):
+    model = save_tiny(tmp_path / "tiny", fim=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    options = ["--sources", str(recipe / "sources"), "--model", str(model), "--out", str(out)]
+    done = CliRunner().invoke(copy_weights.main, options, catch_exceptions=False)
+    assert done.exit_code == 0 and "holes" in done.output
+    weights = read_weights(out)
+    assert weights is not None and len(set(weights.lengths)) > 1
+    # A random model is worth less than any copy.
+    assert weights.trust(LONGEST, 1.0, 0.1, 0.01) > 0.2
+
+
+def test_another_commit_than_the_recipes_is_refused(recipe, repo, tmp_path):
+    repo.commit({"more.py": "x = 1\n"})
+    model = save_tiny(tmp_path / "tiny")
+    options = ["--sources", str(recipe / "sources"), "--model", str(model)]
+    with pytest.raises(CopilotError, match="not at"):
+        CliRunner().invoke(copy_weights.main, options, catch_exceptions=False)
+
+
+def test_the_weights_go_with_the_seeded_model(tmp_path):
+    base = save_tiny(tmp_path / "base", specials=SPARE)
+    adapter = adapter_of(base, tmp_path / "adapter")
+    make_seeded(base, tmp_path / "without", adapter)
+    assert read_weights(tmp_path / "without") is None
+    facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
+    (adapter / NAME).write_text(json.dumps(facts))
+    make_seeded(base, tmp_path / "with", adapter)
+    assert read_weights(tmp_path / "with") == read_weights(adapter)
+
+
+def test_the_mean_of_adapters_is_the_mean_of_what_they_add(tmp_path):
+    base = save_tiny(tmp_path / "base")
+    folders = [adapter_of(base, tmp_path / f"adapter{seed}", seed) for seed in range(2)]
+    out = tmp_path / "mean"
+    options = [*(x for f in folders for x in ("--adapter", str(f))), "--rank", "8"]
+    done = CliRunner().invoke(average.main, [*options, "--out", str(out)], catch_exceptions=False)
+    assert "leaves out 0.00%" in done.output  # two of rank 4 fit into rank 8
+
+    def weights(folder):
+        model = apply_adapter(load_model(base, dtype=torch.float32), folder)
+        return {n: p.detach() for n, p in model.named_parameters()}
+
+    first, second, mean = (weights(f) for f in (*folders, out))
+    assert any((first[n] - second[n]).abs().max() > 0.01 for n in first)
+    for name, weight in mean.items():
+        wanted = (first[name] + second[name]) / 2
+        assert (weight - wanted).abs().max() < 0.01 * wanted.abs().max() + 1e-6
+    _, lost = average.average(folders, 4, 2.0)
+    assert 0 < lost < 1
+
+
+def test_adapters_of_other_layers_are_refused(tmp_path):
+    small = adapter_of(save_tiny(tmp_path / "one", layers=1), tmp_path / "a")
+    large = adapter_of(save_tiny(tmp_path / "two", layers=2), tmp_path / "b")
+    with pytest.raises(ValueError, match="not of the same layers"):
+        average.average([small, large], 4, 2.0)
