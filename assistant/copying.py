@@ -18,12 +18,14 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from git_copilot.assistant.lookup import SHORTEST_MATCH
+from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.errors import ModelError
 
@@ -31,15 +33,19 @@ if TYPE_CHECKING:
     from git_copilot.assistant.generation import Around
 
 NAME = "copying.json"
+Places = npt.NDArray[Any]
 # A match longer than this says no more; a shorter text than this is looked through.
 LONGEST = 16
 BEFORE_CHARACTERS, AFTER_CHARACTERS = 64 * 1024, 32 * 1024
 # Enough text before the cursor for LONGEST tokens.
 _CONTEXT = 2048
-_MAX_KEPT = 100_000
+_MAX_KEPT, _MAX_WORDS = 100_000, 1000
 # A line with the line ends before it: as a tokenizer of code cuts text, so that a line has the
 # same tokens wherever it stands, and is encoded once.
 _UNIT = re.compile(r"\n+[^\n]*|[^\n]+")
+# A word that is begun, the space before it included, and the most tokens that it may have by then.
+_WORD = re.compile(r" ?\w+")
+_PARTS = 3
 _BREAK = -1  # no token: nothing goes on from one text into the next
 _LEAST = 1e-7
 
@@ -94,22 +100,24 @@ def read_weights(folder: Path) -> Weights | None:
 @dataclass(frozen=True, slots=True)
 class Match:
     """What followed the last ``length`` tokens elsewhere: distinct tokens, their shares, and for
-    each a place where it stood."""
+    each the tokens that it begins (itself, or the rest of a word) and the place behind them."""
 
     length: int
     tokens: list[int]
     shares: list[float]
+    runs: list[list[int]]
     places: list[int]
 
 
 class Copier:
     """Encodes text, every line of it once, and mixes for one model."""
 
-    def __init__(self, tokenizer: TextTokenizer, weights: Weights) -> None:
-        self.tokenizer, self.weights = tokenizer, weights
+    def __init__(self, tokenizer: TextTokenizer, weights: Weights, spellings: Spellings) -> None:
+        self.tokenizer, self.weights, self.spellings = tokenizer, weights, spellings
         self.ends = sorted(tokenizer.end_ids)
         self._lines: dict[str, bytes] = {}
         self._begins: dict[int, bool] = {}
+        self._longer: dict[str, Places] = {}
 
     def encode(self, text: str) -> bytes:
         """The tokens of ``text`` as int32."""
@@ -123,6 +131,14 @@ class Copier:
                 self._lines[unit] = ids
             found.append(ids)
         return b"".join(found)
+
+    def longer(self, begun: str) -> Places:
+        """The tokens that begin with ``begun`` and go on."""
+        if begun not in self._longer:
+            if len(self._longer) > _MAX_WORDS:
+                self._longer.clear()
+            self._longer[begun] = np.array(self.spellings.longer(begun), np.int32)
+        return self._longer[begun]
 
     def begins_line(self, token: int) -> bool:
         """Whether the token ends the line before it."""
@@ -183,19 +199,41 @@ class Source:
         match = self.match(written)
         if match is None or match.length < SHORTEST_MATCH:
             return []
-        place = match.places[max(range(len(match.shares)), key=match.shares.__getitem__)]
-        found: list[int] = self._ids[place : place + min(most, 2 * match.length)].tolist()
+        best = max(range(len(match.shares)), key=match.shares.__getitem__)
+        place = match.places[best]
+        length = min(most, 2 * match.length)
+        found = [*match.runs[best], *self._ids[place : place + length].tolist()][:length]
         for end, token in enumerate(found):
             if token == _BREAK or (self._closed and self._copier.begins_line(token)):
                 return found[:end]
         return found
 
     def _find(self, written: str) -> Match | None:
-        ids = self._ids
         history = self._history(written)
         if not history:
             return None
-        places = np.flatnonzero(ids == history[-1]) + 1
+        places, length = self._longest(history, np.flatnonzero(self._ids == history[-1]) + 1)
+        begun = self._begun(history, length)
+        if begun is not None:
+            return begun
+        tokens, first, counts = np.unique(
+            self._ids[places[::-1]], return_index=True, return_counts=True
+        )
+        places = places[::-1][first] + 1
+        if self._closed:
+            # The model decides where to end: no line end is copied where one follows the cursor.
+            inside = [not self._copier.begins_line(token) for token in tokens.tolist()]
+            tokens, places, counts = tokens[inside], places[inside], counts[inside]
+        if not len(tokens):
+            return None
+        found: list[int] = tokens.tolist()
+        shares = (counts / counts.sum()).tolist()
+        return Match(length, found, shares, [[token] for token in found], places.tolist())
+
+    def _longest(self, history: list[int], places: Places) -> tuple[Places, int]:
+        """Of places behind the last token, those where most of ``history`` stands before, and how
+        many tokens do."""
+        ids = self._ids
         places = places[ids[places] != _BREAK]
         length = min(len(places), 1)
         while length and length < min(LONGEST, len(history)):
@@ -204,16 +242,40 @@ class Source:
             if not len(more):
                 break
             places, length = more, length + 1
-        tokens, first, counts = np.unique(ids[places[::-1]], return_index=True, return_counts=True)
-        places = places[::-1][first]
-        if self._closed:
-            # The model decides where to end: no line end is copied where one follows the cursor.
-            inside = [not self._copier.begins_line(token) for token in tokens.tolist()]
-            tokens, places, counts = tokens[inside], places[inside], counts[inside]
-        if not len(tokens):
-            return None
-        shares = counts / counts.sum()
-        return Match(length, tokens.tolist(), shares.tolist(), places.tolist())
+        return places, length
+
+    def _begun(self, history: list[int], known: int) -> Match | None:
+        """The same for a word that is only begun at the cursor and stands elsewhere as one token,
+        where more than ``known`` tokens match in that way."""
+        best: tuple[int, int, Places] | None = None
+        for count in range(1, min(_PARTS, len(history) - 1) + 1):
+            if not _WORD.fullmatch(self._copier.tokenizer.decode(history[-count:])):
+                break
+            before = history[:-count]
+            places = np.flatnonzero(self._ids == before[-1]) + 1
+            longer = self._copier.longer(self._copier.tokenizer.decode(history[-count:]))
+            places, length = self._longest(before, places[np.isin(self._ids[places], longer)])
+            if length and length + count > known:
+                best, known = (count, length, places), length + count
+        return self._rests(history[-best[0] :], known, best[2]) if best else None
+
+    def _rests(self, begun: list[int], length: int, places: Places) -> Match:
+        """A match of words that go on from ``begun``."""
+        size = len(self._copier.tokenizer.decode(begun))
+        runs: dict[int, tuple[int, list[int], int]] = {}
+        for place in places[::-1].tolist():
+            word = self._copier.tokenizer.decode([int(self._ids[place])])
+            run = self._copier.tokenizer.encode(word[size:])
+            count, first, behind = runs.get(run[0], (0, run, place + 1))
+            runs[run[0]] = (count + 1, first, behind)
+        total = sum(count for count, _, _ in runs.values())
+        return Match(
+            length,
+            list(runs),
+            [count / total for count, _, _ in runs.values()],
+            [run for _, run, _ in runs.values()],
+            [place for _, _, place in runs.values()],
+        )
 
     def _history(self, written: str) -> list[int]:
         """The last tokens, cut as those that they are compared with: a word that is half written
@@ -228,5 +290,5 @@ class Source:
         match = self._last
         if match is None or token not in match.tokens:
             return ""
-        place = match.places[match.tokens.index(token)]
+        place = match.places[match.tokens.index(token)] - 1
         return self._paths[int(np.searchsorted(self._ends, place, side="right"))]

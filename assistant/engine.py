@@ -70,7 +70,7 @@ class Engine:
         # Guess tokens by look-up; what is written is the same without, only later.
         self.speculative = self.backend.croppable
         self._spellings = Spellings(tokenizer)
-        self._copier = Copier(tokenizer, copying) if copying else None
+        self._copier = Copier(tokenizer, copying, self._spellings) if copying else None
         self._mean = 0.0  # tokens a second, as measured last and before
         self._rate: float | None = None  # as said
 

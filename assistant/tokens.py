@@ -102,6 +102,11 @@ class TextTokenizer:
         return self._vocabulary[token]
 
     @property
+    def size(self) -> int:
+        """How many tokens the vocabulary has."""
+        return len(self._vocabulary)
+
+    @property
     def end_id(self) -> int:
         """The token that ends a completion; training appends it to every middle."""
         if self.fim:

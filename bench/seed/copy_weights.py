@@ -31,6 +31,7 @@ from git_copilot.assistant.copying import LONGEST, NAME, Copier, Source, Weights
 from git_copilot.assistant.dataset import Cut, make_example, serving_budget
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.types import Hit, no_progress
@@ -150,7 +151,7 @@ def main(sources: Path, model: Path, out: Path | None) -> None:
     recipe = tomllib.loads(RECIPE.read_text("utf-8"))["copying"]
     tokenizer = TextTokenizer.load(model)
     engine = Engine(load_model(model), tokenizer)
-    copier = Copier(tokenizer, Weights(0, 0, 0, 0, (0.0,) * LONGEST))
+    copier = Copier(tokenizer, Weights(0, 0, 0, 0, (0.0,) * LONGEST), Spellings(tokenizer))
     tokens: list[Token] = []
     for facts in recipe["repository"]:
         name, cuts, hits = read(sources / facts["name"].replace("/", "+"), facts, recipe)

@@ -25,6 +25,7 @@ from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.evaluate import evaluate
 from git_copilot.assistant.generation import Around, Sampling
 from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.prompt import Budget
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.errors import ModelError
@@ -53,7 +54,7 @@ def model(folder):
 
 def source(tokenizer, prefix, suffix="", nearby=(), weights=HALF, lead=""):
     around = Around("own.py", prefix, suffix, tuple(nearby))
-    return Source(Copier(tokenizer, weights), around, lead)
+    return Source(Copier(tokenizer, weights, Spellings(tokenizer)), around, lead)
 
 
 def spelt(tokenizer, match):
@@ -85,6 +86,18 @@ def test_a_word_that_is_half_written_is_compared_as_a_whole_word(tokenizer):
     halves = source(tokenizer, text + "x = subto", "\n")
     whole = source(tokenizer, text + "x = subtotal", "\n")
     assert halves.match("tal") == dataclasses.replace(whole.match(""))
+
+
+@pytest.mark.parametrize("begun", ["w", "wi", "wid", "widt"])
+def test_a_word_that_is_begun_goes_on_as_elsewhere(tokenizer, begun):
+    text = "a = shape.width_all\nb = shape.height\n"
+    here = source(tokenizer, f"{text}c = shape.{begun}", "\n")
+    assert len(tokenizer.encode("width")) == 1
+    assert tokenizer.decode(here.follow("", 12)).startswith("width"[len(begun) :] + "_all")
+    found = here.match("")
+    assert sum(found.shares) == pytest.approx(1)
+    assert here.origin(found.tokens[0]) == "own.py"
+    assert source(tokenizer, f"{text}c = shape.{begun}x", "\n").match("") is None
 
 
 def test_nothing_goes_on_from_one_text_into_the_next(tokenizer):
