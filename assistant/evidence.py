@@ -10,7 +10,8 @@ from git_copilot.assistant.arms import Arm
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.metrics import Comparison
 
-_SHOWN = ("prompt_tokens", "context_tokens", "suffix_tokens", "snippets", "max_tokens", "embedder")
+_SHOWN = ("prompt_tokens", "context_tokens", "suffix_tokens", "snippets", "max_tokens", "copying",
+          "embedder")  # fmt: skip
 
 
 def arms(base: Arm, incumbent: Arm | None, candidate: Arm | None) -> dict[str, Any]:

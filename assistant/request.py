@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.location import (
+    HINT,
     Document,
     Location,
     check_text,
@@ -16,7 +19,7 @@ from git_copilot.assistant.location import (
     read_file,
 )
 from git_copilot.assistant.models import canonical
-from git_copilot.index.errors import GitError, LocationError
+from git_copilot.index.errors import CopilotError, GitError, LocationError
 from git_copilot.index.git import GitRepository
 
 
@@ -61,17 +64,14 @@ def find_place(request: Request) -> Place:
     location = parse_location(request.location)
     file = request.cwd / location.file
     if request.text is None and request.at is None and not file.exists():
-        raise LocationError(f"{location.file} does not exist", "check the name, or use --stdin")
+        raise _missing(location, file)
     parent = file.parent.resolve()
     known = next(p for p in (parent, *parent.parents) if p.is_dir())
     if known != parent and request.at is None:
         raise LocationError(f"{parent} does not exist", "check the name")
     repo = GitRepository.discover(known)  # an older commit may have folders that are gone
     if repo.root is None:
-        raise GitError(
-            f"{repo.name} is a bare repository, it has no files to complete",
-            "run the command in a clone or a worktree of it",
-        )
+        raise _bare(repo)
     path = os.path.relpath(parent / file.name, repo.root)
     if path.startswith(".." + os.sep):
         raise LocationError(f"{location.file} is outside {repo.root}", "name a file in it")
@@ -83,6 +83,24 @@ def find_place(request: Request) -> Place:
     else:
         data = read_file(file)
     return Place(repo, location, file, path, data, cut_document(data, location))
+
+
+def _missing(location: Location, file: Path) -> CopilotError:
+    """What is wrong when there is no such file."""
+    if location.column is not None and re.search(r":[0-9]+\Z", location.file):
+        return LocationError(f"{location.file} does not exist", HINT)
+    with suppress(GitError):
+        repo = GitRepository.discover(next(p for p in file.parents if p.is_dir()))
+        if repo.root is None:
+            return _bare(repo)
+    return LocationError(f"{location.file} does not exist", "check the name, or use --stdin")
+
+
+def _bare(repo: GitRepository) -> CopilotError:
+    return GitError(
+        f"{repo.name} is a bare repository, it has no files to complete",
+        "run the command in a clone or a worktree of it",
+    )
 
 
 def _read_at(repo: GitRepository, commit: str, path: str) -> bytes:
