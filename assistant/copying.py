@@ -8,7 +8,8 @@ code?"), with matches as long as there are, as in infini-gram (Liu et al. 2024, 
 How far it is trusted follows from a few weights that bench/seed/copying.py fits for one model; a
 model whose folder has none is left as it is.
 
-Where a completion ends is left to the model: its end token keeps the probability that it had.
+Where a completion ends is never copied. The same weights say by how much the model ends too seldom
+or too often behind prompts as they are served, which are longer than those that it learnt from.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Weights:
     ``share`` weighs the logarithm of the share that the most frequent continuation has, ``sure``
     and ``log_sure`` the model's probability of its own first choice and its logarithm, ``agreed``
     the logarithm of the probability that the model gives to what would be copied; ``lengths`` is
-    added for a match of 1, 2, … :data:`LONGEST` tokens.
+    added for a match of 1, 2, … :data:`LONGEST` tokens. ``ending`` is added to the logits of the
+    end tokens, whatever is copied.
     """
 
     share: float
@@ -65,6 +67,7 @@ class Weights:
     log_sure: float
     agreed: float
     lengths: tuple[float, ...]
+    ending: float = 0.0
 
     def trust(self, length: int, share: float, sure: float, agreed: float) -> float:
         """The part of the probability that is copied, between 0 and 1."""
@@ -172,13 +175,16 @@ class Source:
         self._asked: str | None = None
 
     def mix(self, logits: torch.Tensor, written: str) -> torch.Tensor:
-        """Logits (vocabulary,) of what comes behind ``written``: the model's own where nothing can
-        be copied."""
-        match = self.match(written)
+        """Logits (vocabulary,) of what comes behind ``written``: the model's own but for the end
+        tokens where nothing can be copied."""
+        match, ends = self.match(written), self._copier.ends
+        if self._copier.weights.ending:
+            logits = logits.clone()
+            logits[ends] += self._copier.weights.ending
         if match is None:
             return logits
         chances = torch.softmax(logits.float(), dim=-1)
-        ends, tokens = self._copier.ends, match.tokens
+        tokens = match.tokens
         sure, ending = float(chances.max()), chances[ends]
         shares = torch.tensor(match.shares, device=chances.device)
         agreed = float((shares * chances[tokens]).sum())

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,24 +44,29 @@ _LEAST = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token of a middle where something could be copied, or nothing (``length`` 0).
+    """One token of a middle, its end included.
 
-    ``features`` are those of :class:`~git_copilot.assistant.copying.Weights` but for the length;
-    ``model`` and ``copied`` are the probabilities that either gives to the right token, ``copied``
-    within what the model leaves to tokens that do not end.
+    :ivar length: tokens that match elsewhere, 0 where nothing can be copied.
+    :ivar share: the largest share of a continuation; ``copied`` is that of the right token.
+    :ivar model: the model's probability of the right token, ``ending`` that of an end, ``sure``
+        of its first choice among tokens that do not end, ``agreed`` of what would be copied.
     """
 
     repository: str
-    length: int
-    features: tuple[float, float, float, float]
+    ends: bool
     model: float
-    copied: float
+    ending: float
+    sure: float
+    length: int = 0
+    share: float = 1.0
+    copied: float = 0.0
+    agreed: float = 0.0
 
 
 def observe(
     engine: Engine, copier: Copier, cuts: Sequence[Cut], hits: Sequence[list[Hit]], name: str
 ) -> Iterator[Token]:
-    """The tokens of all middles, without their ends, which are never copied."""
+    """The tokens of all middles."""
     settings = Settings()
     for cut, found in zip(cuts, hits, strict=True):
         example = make_example(
@@ -70,20 +75,22 @@ def observe(
         assert example.around is not None
         source = Source(copier, example.around)
         rows = engine.logits(example.prompt_ids, example.middle_ids)
-        for i, right in enumerate(example.middle_ids[:-1]):
+        for i, right in enumerate(example.middle_ids):
             chances = torch.softmax(rows[i], dim=-1)
-            sure, model = chances.max(), float(chances[right])
+            ends, model = right in copier.ends, float(chances[right])
+            ending = float(chances[copier.ends].sum())
+            chances[copier.ends] = 0
+            sure = float(chances.max())
             match = source.match(engine.tokenizer.decode(list(example.middle_ids[:i])))
-            if match is None:
-                yield Token(name, 0, (0.0, 0.0, 0.0, 0.0), model, 0.0)
+            if match is None or ends:
+                yield Token(name, ends, model, ending, sure)
                 continue
             shares = torch.tensor(match.shares)
-            agreed = (shares * chances[match.tokens]).sum()
-            copied = shares[match.tokens.index(right)] if right in match.tokens else 0.0
-            going_on = 1 - float(chances[copier.ends].sum())
-            logs = torch.stack([shares.max(), sure, agreed + _LEAST]).log()
-            features = (float(logs[0]), float(sure), float(logs[1]), float(logs[2]))
-            yield Token(name, match.length, features, model, float(copied) * going_on)
+            agreed = float((shares * chances[match.tokens]).sum())
+            copied = match.shares[match.tokens.index(right)] if right in match.tokens else 0.0
+            yield Token(
+                name, ends, model, ending, sure, match.length, max(match.shares), copied, agreed
+            )
 
 
 class Mixture(torch.nn.Module):
@@ -93,20 +100,33 @@ class Mixture(torch.nn.Module):
         super().__init__()
         self.figures = torch.nn.Parameter(torch.zeros(FIGURES))
         self.lengths = torch.nn.Parameter(torch.full((LONGEST,), -1.0))
+        self.ending = torch.nn.Parameter(torch.zeros(()))
 
     def nats(self, tokens: Sequence[Token]) -> torch.Tensor:
-        """The mean cost of a token."""
+        """The mean cost of a token, ends included."""
+
+        def column(values: Iterable[float]) -> torch.Tensor:
+            return torch.tensor(list(values), dtype=torch.float32)
+
+        ends = torch.tensor([t.ends for t in tokens])
         lengths = torch.tensor([t.length for t in tokens])
-        features = torch.tensor([t.features for t in tokens])
-        model = torch.tensor([t.model for t in tokens])
-        copied = torch.tensor([t.copied for t in tokens])
+        ending = column(t.ending for t in tokens).clamp(1e-7, 1 - 1e-6)
+        ended = torch.sigmoid(torch.logit(ending) + self.ending)
+        scale = (1 - ended) / (1 - ending)  # of all that does not end
+        sure = torch.maximum(column(t.sure for t in tokens) * scale, ended)
+        agreed = column(t.agreed for t in tokens) * scale + _LEAST
+        share = column(t.share for t in tokens)
+        features = torch.stack([share.log(), sure, sure.log(), agreed.log()], dim=-1)
         bias = self.lengths[(lengths - 1).clamp(min=0)]
         trust = torch.sigmoid(features @ self.figures + bias) * (lengths > 0)
-        return -((1 - trust) * model + trust * copied).clamp(min=1e-9).log().mean()
+        copied = column(t.copied for t in tokens) * (1 - ended)
+        going_on = (1 - trust) * column(t.model for t in tokens) * scale + trust * copied
+        return -torch.where(ends, ended, going_on).clamp(min=1e-9).log().mean()
 
     def weights(self) -> Weights:
         share, sure, log_sure, agreed = self.figures.tolist()
-        return Weights(share, sure, log_sure, agreed, tuple(self.lengths.tolist()))
+        lengths = tuple(self.lengths.tolist())
+        return Weights(share, sure, log_sure, agreed, lengths, float(self.ending))
 
 
 def fit(tokens: Sequence[Token]) -> Mixture:
@@ -166,7 +186,7 @@ def main(sources: Path, model: Path, out: Path | None) -> None:
     found = fit(tokens).weights()
     facts = {
         "share": found.share, "sure": found.sure, "log_sure": found.log_sure,
-        "agreed": found.agreed, "lengths": list(found.lengths),
+        "agreed": found.agreed, "lengths": list(found.lengths), "ending": found.ending,
     }  # fmt: skip
     text = json.dumps({k: _rounded(v) for k, v in facts.items()}, indent=1)
     click.echo(text)

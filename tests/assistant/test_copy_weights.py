@@ -28,29 +28,38 @@ with pytest.MonkeyPatch.context() as patch:
 
 def tokens(count=4000):
     """Where three or more tokens match, what followed is right in nine of ten cases; the model is
-    right in four of ten."""
+    right in four of ten. Of ten tokens one ends, of which the model knows half."""
     chance = random.Random(0)
     found = []
     for _ in range(count):
+        if chance.random() < 0.1:
+            found.append(copy_weights.Token("r", True, 0.05, 0.05, 0.5))
+            continue
         length = chance.randint(0, 6)
         right = chance.random() < (0.9 if length >= 3 else 0.1)
         model = 0.4 if length else 0.3
-        found.append(copy_weights.Token("r", length, (0.0, 0.5, -0.7, -1.0), model, float(right)))
+        found.append(
+            copy_weights.Token("r", False, model, 0.05, 0.5, length, 1.0, float(right), 0.37)
+        )
     return found
 
 
-def test_long_matches_are_trusted_where_they_are_right():
+def test_long_matches_are_trusted_where_they_are_right_and_ends_come_as_often_as_they_do():
     mixture = copy_weights.fit(tokens())
     weights = mixture.weights()
-    trust = [weights.trust(length, 1.0, 0.5, math.exp(-1)) for length in range(1, 7)]
+    trust = [weights.trust(length, 1.0, 0.5, 0.37) for length in range(1, 7)]
     assert max(trust[:2]) < 0.1 and min(trust[2:]) > 0.7
+    ended = 1 / (1 + math.exp(-math.log(0.05 / 0.95) - weights.ending))
+    assert ended == pytest.approx(sum(t.ends for t in tokens()) / len(tokens()), abs=0.01)
     alone = -sum(math.log(t.model) for t in tokens()) / len(tokens())
     assert float(mixture.nats(tokens())) < alone - 0.2
 
 
 def test_a_token_without_a_match_costs_what_the_model_says():
-    lone = [copy_weights.Token("r", 0, (0.0,) * 4, 0.25, 0.0)]
-    assert float(copy_weights.Mixture().nats(lone)) == pytest.approx(math.log(4))
+    lone = [copy_weights.Token("r", False, 0.25, 0.1, 0.3)]
+    assert float(copy_weights.Mixture().nats(lone)) == pytest.approx(math.log(4), abs=1e-5)
+    end = [copy_weights.Token("r", True, 0.1, 0.1, 0.3)]
+    assert float(copy_weights.Mixture().nats(end)) == pytest.approx(math.log(10), abs=1e-5)
 
 
 @pytest.fixture

@@ -136,6 +136,20 @@ def test_where_nothing_can_be_copied_the_model_is_left_alone(tokenizer):
     assert source(tokenizer, "unseen_name", "\n").mix(logits, "") is logits
 
 
+@pytest.mark.parametrize("prefix", ["unseen_name", OTHER + "return basket.subtotal"])
+def test_ends_can_be_made_as_likely_as_they_are(tokenizer, prefix):
+    weights = dataclasses.replace(HALF, ending=1.0)
+    torch.manual_seed(0)
+    logits = torch.randn(len(tokenizer._vocabulary))
+    kept = logits.clone()
+    after = torch.softmax(source(tokenizer, prefix, "\n", weights=weights).mix(logits, ""), 0)
+    wanted = logits.clone()
+    wanted[sorted(tokenizer.end_ids)] += 1
+    end = tokenizer.end_id
+    assert float(after[end]) == pytest.approx(float(torch.softmax(wanted, 0)[end]), rel=1e-4)
+    assert torch.equal(logits, kept)
+
+
 def test_trust_follows_the_weights():
     weights = Weights(1.0, -2.0, 0.5, 0.25, tuple(range(LONGEST)))
     value = 3 + math.log(0.5) - 2 * 0.7 + 0.5 * math.log(0.7) + 0.25 * math.log(0.2)
