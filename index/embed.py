@@ -96,6 +96,8 @@ class TransformerEmbedder:
         return int(self._model.get_embedding_dimension() or 0)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
+        if not texts:  # sentence-transformers gives one dimension then
+            return np.zeros((0, self.dimensions), dtype=np.float32)
         clipped = [text[:MAX_CHARACTERS] for text in texts]
         vectors = self._model.encode(clipped, batch_size=32, show_progress_bar=False)
         return _unit(vectors)
