@@ -182,7 +182,9 @@ def main(sources: Path, model: Path, out: Path | None) -> None:
         own = [t for t in tokens if t.repository == name]
         mixture = fit([t for t in tokens if t.repository != name])
         alone = -torch.tensor([t.model for t in own]).clamp(min=1e-9).log().mean()
-        click.echo(f"{name}: {float(alone):.3f} -> {float(mixture.nats(own)):.3f} nats a token")
+        click.echo(
+            f"{name}: {float(alone):.3f} -> {float(mixture.nats(own).detach()):.3f} nats a token"
+        )
     found = fit(tokens).weights()
     facts = {
         "share": found.share, "sure": found.sure, "log_sure": found.log_sure,
