@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import copilot_commands  # noqa: F401 - remembers the real home before it is sealed off
@@ -12,6 +13,8 @@ from gitrepo import GitRepo
 from git_copilot.assistant.client import calm_threads
 
 calm_threads()  # before any test imports torch
+# A shell starts what runs in the background with Ctrl-C ignored, and so would be what tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
