@@ -75,7 +75,7 @@ class Writer:
         :param time_limit_ms: for all candidates together, from now; 0: none."""
         self._engine, self._prompt, self._lead, self._place = engine, prompt, lead, place
         document = place.document
-        self._around = Around.of(place.path, document.prefix, document.suffix, nearby)
+        self._around = Around.of(place.path, document.prefix, document.suffix, nearby, prompt)
         self._cancelled = cancelled
         self._end = time.perf_counter() + time_limit_ms / 1000 if time_limit_ms else None
 

@@ -1,6 +1,5 @@
 """Copies from what stands around: the model's next token mixed with what followed the last tokens
-elsewhere, in the rest of the file and in other files' snippets, most of which no prompt has room
-for.
+elsewhere, in the rest of the file and in other files' snippets for which the prompt has no room.
 
 A cache language model (Kuhn & De Mori 1990, "A cache-based natural language model"; for source
 code Hellendoorn & Devanbu 2017, "Are deep neural networks the best choice for modeling source
@@ -156,12 +155,16 @@ class Source:
     def __init__(self, copier: Copier, around: Around, lead: str = "") -> None:
         """:param lead: text before the cursor that is written anew (token healing)."""
         self._copier = copier
-        prefix = around.prefix[-BEFORE_CHARACTERS:]
-        if len(prefix) < len(around.prefix):
+        # What the prompt shows the model copies by itself, and better: what stands right behind
+        # the cursor, say, is what it need not write.
+        before, behind = around.shown
+        far = around.prefix[: len(around.prefix) - before]
+        prefix, suffix = far[-BEFORE_CHARACTERS:], around.suffix[behind:][:AFTER_CHARACTERS]
+        if len(prefix) < len(far):
             prefix = prefix[prefix.find("\n") + 1 :]
         # The nearest text comes last: of several places with the same token it is the one named.
         texts = [(path, f"\n{text}") for path, text in reversed(around.nearby)]
-        texts += [(around.path, around.suffix[:AFTER_CHARACTERS]), (around.path, prefix)]
+        texts += [(around.path, suffix), (around.path, prefix)]
         stop = np.array([_BREAK], np.int32).tobytes()
         parts = [copier.encode(text) + stop for _, text in texts]
         self._ids = np.frombuffer(b"".join([*parts, stop]), np.int32)
@@ -169,8 +172,8 @@ class Source:
         self._paths = [path for path, _ in texts]
         self._closed = around.suffix.startswith("\n")
         *whole, self._line = _UNIT.findall(around.prefix[-_CONTEXT:].removesuffix(lead)) or [""]
-        before = np.frombuffer(copier.encode("".join(whole)), np.int32).tolist()
-        self._before: list[int] = before[-LONGEST:]
+        near = np.frombuffer(copier.encode("".join(whole)), np.int32).tolist()
+        self._before: list[int] = near[-LONGEST:]
         self._last: Match | None = None
         self._asked: str | None = None
 

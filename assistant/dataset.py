@@ -242,7 +242,7 @@ def make_example(
         budget=budget,
         repository=repository,
     )
-    around = Around.of(cut.hole.path, cut.prefix, cut.suffix, hits)
+    around = Around.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
     middle = (*tokenizer.encode(cut.middle), tokenizer.end_id)
     return Example(prompt.ids, middle, cut, prompt, around=around)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from git_copilot.assistant.prompt import Tokenizer
+from git_copilot.assistant.prompt import Prompt, Tokenizer
 from git_copilot.index.types import Hit
 
 REPLACEMENT = "\ufffd"  # what an unfinished UTF-8 character decodes to
@@ -28,19 +28,26 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """All text that may be copied from, see copying.py: the file before and behind the cursor and
-    snippets of other files with their paths, best first. Much of it is in no prompt."""
+    """Text that may be copied from, see copying.py: the file before and behind the cursor but for
+    the ``shown`` characters of each that the prompt has, and snippets of other files that it has
+    not, with their paths, best first."""
 
     path: str
     prefix: str
     suffix: str
     nearby: tuple[tuple[str, str], ...] = ()
+    shown: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of(cls, path: str, prefix: str, suffix: str, hits: Sequence[Hit]) -> Around:
-        """A file cut at the cursor, and what the search found for it."""
-        nearby = ((hit.path, hit.text.replace("\r\n", "\n")) for hit in hits)
-        return cls(path, prefix, suffix, tuple(nearby))
+    def of(cls, path: str, prefix: str, suffix: str, hits: Sequence[Hit], prompt: Prompt) -> Around:
+        """A file cut at the cursor, what the search found for it, and the prompt made of both."""
+        used = {(hit.path, hit.blob, hit.start_line) for hit, _ in prompt.snippets}
+        nearby = (
+            (hit.path, hit.text.replace("\r\n", "\n"))
+            for hit in hits
+            if (hit.path, hit.blob, hit.start_line) not in used
+        )
+        return cls(path, prefix, suffix, tuple(nearby), prompt.shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,12 +55,14 @@ class Budget:
 class Prompt:
     """Token ids, the snippets that found room (best first) with their sizes, and the mode:
     ``"psm"``, ``"spm"`` or ``"left-to-right"``. The last ``open_tokens`` ids are the text before
-    the cursor where nothing stands between it and the completion, else 0."""
+    the cursor where nothing stands between it and the completion, else 0. ``shown`` counts the
+    characters before and behind the cursor that found room."""
 
     ids: tuple[int, ...]
     snippets: tuple[tuple[Hit, int], ...]
     mode: str
     open_tokens: int = 0
+    shown: tuple[int, int] = (0, 0)
 
     @property
     def left_to_right(self) -> bool:
@@ -102,9 +104,10 @@ def build_prompt(
         context, used = [], ()
         tail = tail[: max(0, budget.prompt - fixed - line)]
     start = _last_lines(tokenizer, prefix, budget.prompt - fixed - len(context) - len(tail))
+    shown = len(tokenizer.decode(start)), len(tokenizer.decode(tail))
     if fim is None:
         ids = [*begin, *named, *context, *head, *start]
-        return Prompt(tuple(ids), used, LEFT_TO_RIGHT, len(start))
+        return Prompt(tuple(ids), used, LEFT_TO_RIGHT, len(start), shown)
     pre, suf = tokenizer.control(fim.prefix), tokenizer.control(fim.suffix)
     mid = [tokenizer.control(fim.middle)] if fim.middle else []
     # What heads the text: behind the prefix token where the family has it there.
@@ -115,7 +118,7 @@ def build_prompt(
     else:
         ids += [pre, *inside, *start, suf, *tail, *mid]
     joined = fim.order == "spm" and not mid
-    return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0)
+    return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0, shown)
 
 
 def _sides(

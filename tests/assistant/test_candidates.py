@@ -322,14 +322,16 @@ def test_what_is_copied_is_named_and_a_secret_is_not_copied(project, session, mo
     ask(project, session)
     always = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
     replace_engine(session, Engine(model, tokenizer, copying=always))
-    text = "def area(w, h):\n    return w.scaled(h) * 2\n\n\ndef volume(w, h):\n    return w.\n"
+    project.git("config", "copilot.promptTokens", "128")
+    gap = "".join(f"LIMIT_{i} = {i}\n" for i in range(40))  # no prompt reaches beyond it
+    text = f"def area(w, h):\n    return w.scaled(h) * 2\n{gap}def volume(w, h):\n    return w.\n"
     project.commit({"src/b.py": text})
-    answer = ask(project, session, "src/b.py:6")
+    answer = ask(project, session, "src/b.py:44")
     assert answer.completion.startswith("scaled(h) * 2")
     assert answer.explanation["copied"].keys() == {"src/b.py"}
     assert any(line.startswith("copied ") for line in explain_lines(answer))
-    project.commit({"src/b.py": f"AWS = '{KEY}'\n\n\nOTHER = 1\nAWS = \n"})
-    answer = ask(project, session, "src/b.py:5", max_tokens=40)
+    project.commit({"src/b.py": f"AWS = '{KEY}'\n{gap}AWS = \n"})
+    answer = ask(project, session, "src/b.py:42", max_tokens=40)
     assert sum(answer.explanation["copied"].values()) > len(KEY)  # it was written, and cut off
     assert KEY[:8] not in answer.completion
 

@@ -68,6 +68,7 @@ def recipe(repo, tmp_path, monkeypatch):
     repo.commit({"util.py": "def combine(first, second):\n    return first + second * 2\n"})
     for name in ("alpha", "beta", "gamma"):
         body = f"from util import combine\n\n\ndef {name}(value, other):\n"
+        body = "".join(f"LIMIT_{i} = {i}\n" for i in range(400)) + body  # no prompt shows all
         repo.commit({f"{name}.py": body + "    total = combine(value, other)\n    return total\n"})
     head = repo.git("rev-parse", "HEAD").strip()
     path = tmp_path / "recipe.toml"

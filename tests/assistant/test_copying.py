@@ -212,10 +212,11 @@ def test_what_is_written_anew_goes_before_what_is_copied(model, tokenizer):
 
 
 def test_an_evaluation_counts_what_is_copied(model, tokenizer):
-    text = OTHER + "def more(self, basket):\n    return basket.subtotal + self.duty\n"
+    gap = "".join(f"LIMIT_{i} = {i}\n" for i in range(40))  # no prompt reaches beyond it
+    text = f"{OTHER}{gap}def more(self, basket):\n    return basket.subtotal + self.duty\n"
     start = text.rindex(" + self.duty")
     hole = Hole("c", "b", "m.py", start, start + len(" + self.duty"), "line", "", 0, "python")
-    example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(300, 100, 60))
+    example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(120, 0, 40))
     plain, copied = (
         evaluate(model, tokenizer, [example], max_tokens=16, copying=weights)[0]
         for weights in (None, ALWAYS)
@@ -223,6 +224,29 @@ def test_an_evaluation_counts_what_is_copied(model, tokenizer):
     assert copied.nll < plain.nll / 10
     assert copied.end_nll == pytest.approx(plain.end_nll, abs=1e-3)
     assert copied.es > plain.es
+
+
+def test_what_the_prompt_shows_is_not_copied(tokenizer):
+    text = OTHER + "x = basket.subtotal"
+    shown = Around("own.py", text, "\nduty = 1\n", (("c.py", OTHER),), (len(text), 10))
+    weights = Copier(tokenizer, HALF, Spellings(tokenizer))
+    assert Source(weights, dataclasses.replace(shown, nearby=())).match("") is None
+    assert Source(weights, shown).match("").length > 4  # a snippet that the prompt has not
+    half = dataclasses.replace(shown, nearby=(), shown=(len("x = basket.subtotal"), 0))
+    assert Source(weights, half).match("").length > 4
+
+
+def test_a_prompt_says_how_much_of_the_file_it_shows(tokenizer):
+    text = "".join(f"LIMIT_{i} = {i}\n" for i in range(40))
+    start = text.index("LIMIT_20")
+    hole = Hole("c", "b", "m.py", start, start + 8, "line", "", 0, "python")
+    example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(120, 0, 40))
+    around = example.around
+    before, behind = around.shown
+    assert 0 < before < len(around.prefix) and 0 < behind < len(around.suffix)
+    prompt = tokenizer.decode(list(example.prompt_ids))
+    assert around.prefix[-before:] in prompt and around.suffix[:behind] in prompt
+    assert around.prefix[-before - 12 :] not in prompt
 
 
 def test_the_folder_of_a_model_says_whether_it_copies(folder, tokenizer, tmp_path):

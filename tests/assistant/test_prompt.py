@@ -24,6 +24,9 @@ class ByteTokenizer:
     def encode(self, text):
         return list(text.encode())
 
+    def decode(self, ids):
+        return bytes(ids).decode(errors="replace")
+
     def control(self, token):
         return self.names.setdefault(token, FIRST_CONTROL + len(self.names))
 
