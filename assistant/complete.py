@@ -96,8 +96,6 @@ def complete(
         fields["candidates"] = [each.text for each in candidates]
     explanation = {
         "found": len(hits),
-        # Of the completion, tokens that the model alone would not have written, by their source.
-        "copied": dict(Counter(candidates[0].generation.copied)),
         "seed": settings.seed,
         # Fewer tokens than copilot.promptTokens: more would not be read within copilot.latencyMs.
         "prompt_budget": [budget.prompt, settings.prompt_tokens],
@@ -122,6 +120,8 @@ def _explained(
         "trim_rule": candidate.rule,
         # The time limit ended it, not the number of tokens.
         "out_of_time": made.finish == "length" and made.tokens < sampling.max_tokens,
+        # Tokens that the model alone would not have written, by their source.
+        "copied": dict(Counter(made.copied)),
         "prompt": engine.tokenizer.spell(list(prompt.ids)),
     }
 
