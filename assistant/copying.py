@@ -4,7 +4,7 @@ elsewhere, in the rest of the file and in other files' snippets for which the pr
 A cache language model (Kuhn & De Mori 1990, "A cache-based natural language model"; for source
 code Hellendoorn & Devanbu 2017, "Are deep neural networks the best choice for modeling source
 code?"), with matches as long as there are, as in infini-gram (Liu et al. 2024, arXiv 2401.17377).
-How far it is trusted follows from a few weights that bench/seed/copying.py fits for one model; a
+How far it is trusted follows from a few weights that bench/seed/copy_weights.py fits for one model; a
 model whose folder has none is left as it is.
 
 Where a completion ends is never copied. The same weights say by how much the model ends too seldom
@@ -47,7 +47,7 @@ _UNIT = re.compile(r"\n+[^\n]*|[^\n]+")
 _WORD = re.compile(r" ?\w+")
 _PARTS = 3
 _BREAK = -1  # no token: nothing goes on from one text into the next
-_LEAST = 1e-7
+LEAST = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class Weights:
             self.lengths[length - 1]
             + self.share * math.log(share)
             + self.sure * sure
-            + self.log_sure * math.log(max(sure, _LEAST))
-            + self.agreed * math.log(agreed + _LEAST)
+            + self.log_sure * math.log(max(sure, LEAST))
+            + self.agreed * math.log(agreed + LEAST)
         )
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, value))))
 

@@ -104,6 +104,7 @@ def measure(
 
     :raises CopilotError: the model, the adapter or a repository cannot be read.
     """
+    commit = output("git", "-C", str(ROOT), "rev-parse", "HEAD")  # it may move before the end
     folder = resolve_model(model)
     tokenizer = TextTokenizer.load(folder, model)
     judge = Judge(folder, settings, tokenizer, progress)
@@ -134,7 +135,7 @@ def measure(
         }
     return {
         "bench": "quality",
-        "commit": output("git", "-C", str(ROOT), "rev-parse", "HEAD"),
+        "commit": commit,
         "machine": machine(),
         "settings": {
             "model": model,

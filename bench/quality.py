@@ -167,6 +167,7 @@ def measure(data: Path, run: Run, progress: Progress, record: Path | None) -> di
 
     :raises CopilotError: a file of the benchmark, the model or the adapter cannot be read.
     """
+    commit = output("git", "-C", str(ROOT), "rev-parse", "HEAD")  # it may move before the end
     tasks = {name: read_tasks(data, name) for name in run.limits}
     loaded = load(run)
     subsets: dict[str, Any] = {}
@@ -180,7 +181,7 @@ def measure(data: Path, run: Run, progress: Progress, record: Path | None) -> di
         record.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return {
         "bench": "quality",
-        "commit": output("git", "-C", str(ROOT), "rev-parse", "HEAD"),
+        "commit": commit,
         "machine": machine(),
         "settings": {**asdict(run), "device": str(loaded.model.device), "tests": asdict(Limits())},
         "subsets": subsets,

@@ -16,7 +16,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ import commits
 import torch
 
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.copying import LONGEST, NAME, Copier, Source, Weights
+from git_copilot.assistant.copying import LEAST, LONGEST, NAME, Copier, Source, Weights
 from git_copilot.assistant.dataset import Cut, make_example, serving_budget
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.loading import load_model
@@ -39,7 +39,6 @@ from git_copilot.index.types import Hit, no_progress
 RECIPE = Path(__file__).parent / "recipe.toml"
 RIDGE = 1e-3
 FIGURES = 4  # of a match, besides its length
-_LEAST = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class Mixture(torch.nn.Module):
         ended = torch.sigmoid(torch.logit(ending) + self.ending)
         scale = (1 - ended) / (1 - ending)  # of all that does not end
         sure = torch.maximum(column(t.sure for t in tokens) * scale, ended)
-        agreed = column(t.agreed for t in tokens) * scale + _LEAST
+        agreed = column(t.agreed for t in tokens) * scale + LEAST
         share = column(t.share for t in tokens)
         features = torch.stack([share.log(), sure, sure.log(), agreed.log()], dim=-1)
         bias = self.lengths[(lengths - 1).clamp(min=0)]
@@ -185,19 +184,15 @@ def main(sources: Path, model: Path, out: Path | None) -> None:
         click.echo(
             f"{name}: {float(alone):.3f} -> {float(mixture.nats(own).detach()):.3f} nats a token"
         )
-    found = fit(tokens).weights()
-    facts = {
-        "share": found.share, "sure": found.sure, "log_sure": found.log_sure,
-        "agreed": found.agreed, "lengths": list(found.lengths), "ending": found.ending,
-    }  # fmt: skip
-    text = json.dumps({k: _rounded(v) for k, v in facts.items()}, indent=1)
+    found = asdict(fit(tokens).weights())
+    text = json.dumps({name: _rounded(value) for name, value in found.items()}, indent=1)
     click.echo(text)
     if out is not None:
         (out / NAME).write_text(f"{text}\n", "utf-8")
 
 
-def _rounded(value: float | list[float]) -> Any:
-    return [round(v, 4) for v in value] if isinstance(value, list) else round(value, 4)
+def _rounded(value: float | tuple[float, ...]) -> Any:
+    return [round(v, 4) for v in value] if isinstance(value, tuple) else round(value, 4)
 
 
 if __name__ == "__main__":
