@@ -5,7 +5,11 @@ Holes come from the newest commits, few of each commit, as the corpus cuts them 
 from the tree before each commit, found by the search of serving; nothing newer is seen. Each hole
 is completed without snippets and with them, greedy, with the prompts and trim rules of serving.
 
-``em`` and ``es`` are in %, with 95% intervals from resampled commits; ``bits_per_byte`` is of the
+``--tree`` takes holes anywhere in the files of the last commit instead (index/snapshot.py): code
+as it stands, which is easier to fill than what is new. Other files are searched in the tree before
+that commit; the hole's own file is never searched.
+
+``em`` and ``es`` are in %, with 95% intervals from resampled commits, with ``--tree`` files; ``bits_per_byte`` is of the
 middles; ``retrieval_minus_plain`` the difference in points. The test for a leak is the recipe's:
 no repository named here may be in bench/seed/recipe.toml.
 """
@@ -22,7 +26,7 @@ from typing import Any
 
 from about import machine, name_of, output
 
-from git_copilot.assistant.arms import Judge
+from git_copilot.assistant.arms import Held, Judge
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import Cut, Example, read_cuts, retrieve
 from git_copilot.assistant.jobs import ready_embedder
@@ -35,10 +39,12 @@ from git_copilot.index.git import GitRepository
 from git_copilot.index.history import list_commits
 from git_copilot.index.holes import seeded
 from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.snapshot import snapshot_holes
 from git_copilot.index.types import Hole, Progress
 
 # Holes of one commit are alike: few of each, so that many commits are seen.
 HOLES_PER_COMMIT = 3
+HOLES_PER_TREE_FILE = 24
 MINED_COMMITS = 3000
 LIMIT, QUICK = 500, 12
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,8 +65,25 @@ def choose_holes(repo: GitRepository, db: Database, kinds: Sequence[str], limit:
     return chosen[:limit]
 
 
+def choose_tree_holes(repo: GitRepository, kinds: Sequence[str], limit: int) -> list[Hole]:
+    """A seeded sample of the holes of the last commit's files; Python's alone."""
+    tip = repo.head_commit()
+    found = [
+        hole
+        for hole in (snapshot_holes(repo, tip, per_file=HOLES_PER_TREE_FILE) if tip else ())
+        if hole.kind in kinds and hole.language == "python"
+    ]
+    seeded("quality", tip or "").shuffle(found)
+    return sorted(found[:limit], key=lambda hole: (hole.path, hole.start))
+
+
 def read_repository(
-    path: Path, kinds: Sequence[str], limit: int, settings: Settings, progress: Progress
+    path: Path,
+    kinds: Sequence[str],
+    limit: int,
+    settings: Settings,
+    progress: Progress,
+    tree: bool = False,
 ) -> tuple[str, list[Cut], list[list[Any]]]:
     """Its name, the holes with their texts, and snippets for each."""
     repo = GitRepository.discover(path)
@@ -68,8 +91,12 @@ def read_repository(
         tempfile.TemporaryDirectory() as folder,
         Database(Path(folder) / DATABASE_NAME, create=True) as db,
     ):
-        mine(repo, db, limit=MINED_COMMITS, progress=progress)
-        cuts = read_cuts(repo, choose_holes(repo, db, kinds, limit))
+        if tree:
+            holes = choose_tree_holes(repo, kinds, limit)
+        else:
+            mine(repo, db, limit=MINED_COMMITS, progress=progress)
+            holes = choose_holes(repo, db, kinds, limit)
+        cuts = read_cuts(repo, holes)
         hits = retrieve(
             repo, db, cuts, settings,
             embedder=ready_embedder(settings), vectors=None, judged=len(cuts), progress=progress,
@@ -90,6 +117,11 @@ def figures(examples: Sequence[Example], scores: Sequence[Score]) -> dict[str, A
     }
 
 
+def by_file(held: Held, scores: Sequence[Score]) -> list[Score]:
+    """Scores that name the file of their hole, as those that are alike, instead of its commit."""
+    return [replace(s, commit=e.hole.path) for s, e in zip(scores, held.plain, strict=True)]
+
+
 def measure(
     paths: Sequence[Path],
     model: str,
@@ -99,6 +131,7 @@ def measure(
     limit: int,
     settings: Settings,
     progress: Progress,
+    tree: bool = False,
 ) -> dict[str, Any]:
     """All repositories with one model.
 
@@ -111,7 +144,7 @@ def measure(
     found: dict[str, Any] = {}
     for path in paths:
         begun = time.perf_counter()
-        name, cuts, hits = read_repository(path, kinds, limit, settings, progress)
+        name, cuts, hits = read_repository(path, kinds, limit, settings, progress, tree)
         if not cuts:
             raise CopilotError(
                 f"{path} has no holes of the kinds {', '.join(kinds)}", "name others"
@@ -119,13 +152,16 @@ def measure(
         shown = [replace(cut, suffix="") for cut in cuts] if left_to_right else cuts
         held = judge.hold(shown, hits, name)
         arm = judge.arm(held, adapter, name)
-        gain = compare(arm.plain, arm.retrieval)
+        plain, retrieval = arm.plain, arm.retrieval
+        if tree:
+            plain, retrieval = by_file(held, plain), by_file(held, retrieval)
+        gain = compare(plain, retrieval)
         found[name] = {
-            "holes": len(arm.plain),
-            "commits": len({s.commit for s in arm.plain}),
+            "holes": len(plain),
+            "files" if tree else "commits": len({s.commit for s in plain}),
             "with_snippets": sum(bool(e.prompt.snippets) for e in held.retrieval),
-            "plain": figures(held.plain, arm.plain),
-            "retrieval": figures(held.retrieval, arm.retrieval),
+            "plain": figures(held.plain, plain),
+            "retrieval": figures(held.retrieval, retrieval),
             "retrieval_minus_plain": {
                 "em": {k: round(v, 1) for k, v in asdict(gain.em).items()},
                 "won": gain.won,
@@ -142,6 +178,7 @@ def measure(
             "adapter": str(adapter) if adapter else None,
             "left_to_right": left_to_right,
             "copying": settings.copying,
+            "tree": tree,
             "kinds": list(kinds),
             "limit": limit,
         },

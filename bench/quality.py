@@ -22,7 +22,7 @@ without it a left-to-right model is far below what it can do, because these hole
 line end. ``--int8`` rounds the weights as serving does on a CPU that has int8 instructions.
 
 ``--repo PATH`` measures holes of a real repository's commits instead, without snippets and with
-them: see commits.py.
+them, or of its files as they stand (``--tree``): see commits.py.
 
 As published (StarCoder, arXiv 2305.06161: Python, single lines, exact match; SantaCoder's holes in
 HumanEval, which are others than these, so no more than a scale): InCoder-6B 31, SantaCoder-1.1B 44,
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             adapter = options.adapter.resolve() if options.adapter else None
             result = commits.measure(
                 options.repo, run.model, adapter, run.left_to_right, options.kind, limit,
-                replace(Settings(), copying=run.copying), bar,
+                replace(Settings(), copying=run.copying), bar, tree=options.tree,
             )  # fmt: skip
         else:
             result = measure(options.data, run, bar, options.completions)
@@ -143,6 +143,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--left-to-right", action="store_true", help="hide the suffix from the model")
     add("--subset", choices=list(FILES), help="only this one")
     add("--repo", type=Path, nargs="+", help="commits of these repositories instead (commits.py)")
+    add("--tree", action="store_true", help="with --repo: holes of the files as they stand")
     add("--kind", nargs="+", default=["line"], help="with --repo: kinds of holes")
     add("--limit", type=at_least_one, help="holes of each subset, a seeded sample")
     add("--seed", type=int, default=0, help="of the sample and the intervals")

@@ -1,6 +1,6 @@
 """Makes the seed adapter: ``build`` examples, ``train`` (resumes), ``export`` the adapter.
 
-    python bench/seed/seed.py build --sources DIR --work WORK
+    python bench/seed/seed.py [--recipe FILE] build --sources DIR --work WORK [--part I/N]
     python bench/seed/seed.py train --work WORK [--hours H] [--decay STEPS] [--start ADAPTER]
     python bench/seed/seed.py export --work WORK --out assistant/seed_adapter
 
@@ -29,13 +29,12 @@ RECIPE = Path(__file__).parent / "recipe.toml"
 FINAL = "final"
 
 
-def _recipe() -> dict[str, Any]:
-    return tomllib.loads(RECIPE.read_text("utf-8"))
-
-
 @click.group()
-def main() -> None:
+@click.option("--recipe", type=click.Path(path_type=Path, exists=True), default=RECIPE)
+@click.pass_context
+def main(context: click.Context, recipe: Path) -> None:
     """Make the seed adapter."""
+    context.obj = tomllib.loads(recipe.read_text("utf-8"))
 
 
 def _base(work: Path, recipe: dict[str, Any]) -> Path:
@@ -69,14 +68,16 @@ def _forbidden(files: tuple[Path, ...], length: int) -> set[str]:
 @click.option("--evaluation", type=click.Path(path_type=Path), multiple=True,
               help="HumanEval.jsonl.gz: what must not be in the data.")  # fmt: skip
 @click.option("--part", default="0/1", help="I/N: every N-th repository from the I-th on.")
-def build(sources: Path, work: Path, evaluation: tuple[Path, ...], part: str) -> None:
+@click.pass_obj
+def build(
+    recipe: dict[str, Any], sources: Path, work: Path, evaluation: tuple[Path, ...], part: str
+) -> None:
     """Mine, cut, retrieve and render; one file for each repository, those there are kept."""
     from git_copilot.assistant.config import Settings
     from git_copilot.assistant.models import resolve_model
     from git_copilot.assistant.tokens import TextTokenizer
     from git_copilot.index.embed import load_embedder
 
-    recipe = _recipe()
     work.mkdir(parents=True, exist_ok=True)
     tokenizer = TextTokenizer.load(_base(work, recipe))
     name = Settings().embedder
@@ -106,7 +107,10 @@ def build(sources: Path, work: Path, evaluation: tuple[Path, ...], part: str) ->
 @click.option("--decay", type=int, default=0, help="End: let the rate fall in so many steps.")
 @click.option("--start", type=click.Path(path_type=Path, exists=True), default=None,
               help="An adapter to go on from.")  # fmt: skip
-def train(work: Path, hours: float | None, decay: int, start: Path | None) -> None:
+@click.pass_obj
+def train(
+    recipe: dict[str, Any], work: Path, hours: float | None, decay: int, start: Path | None
+) -> None:
     """Train from the last checkpoint on. A decay starts from a copy of the checkpoint."""
     import torch
     from safetensors import safe_open
@@ -118,7 +122,6 @@ def train(work: Path, hours: float | None, decay: int, start: Path | None) -> No
     from git_copilot.assistant.train import train_adapter
 
     keep_freed_memory()
-    recipe = _recipe()
     examples = [e for p in sorted(work.glob("*.npz")) for e in seed_data.load(p)]
     run = work / "run"
     ending = None
