@@ -8,6 +8,7 @@ from git_copilot.assistant.config import Settings
 from git_copilot.assistant.jobs import sync_database
 from git_copilot.hooks.launch import stop_worker
 from git_copilot.hooks.lock import WorkerLock
+from git_copilot.index import carry
 from git_copilot.index.db import (
     DATABASE_NAME,
     Database,
@@ -23,7 +24,6 @@ from git_copilot.index.errors import (
     NoRoom,
     NotInitialised,
 )
-from git_copilot.index.forget import read_entries, write_entries
 from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import mine
 from git_copilot.index.types import Progress, SyncReport
@@ -33,9 +33,9 @@ def rebuild(
     repo: GitRepository, settings: Settings, note: Callable[[str], None], progress: Progress
 ) -> SyncReport:
     """Make the database anew from git. Whatever goes wrong, and whenever this is killed, the old
-    one and what it says is forgotten stay. Events of hooks wait in the spool meanwhile.
+    one stays; what it says is forgotten and what editors reported is handed on. Events of hooks wait in the spool meanwhile.
 
-    :param note: is told when it cannot be read what was forgotten.
+    :param note: is told when that cannot be read.
     :raises NotInitialised: there is no state here.
     :raises NoRoom: there is none for a second database.
     :raises CopilotError: the worker does not end, or the old database cannot be read now.
@@ -64,17 +64,19 @@ def _make_anew(
     repo: GitRepository, settings: Settings, note: Callable[[str], None], progress: Progress
 ) -> SyncReport:
     path = repo.state_dir / DATABASE_NAME
-    kept = read_entries(path)
-    if kept is None:
+    old = carry.read_old(path)
+    if old is None:
         note(
             "what was forgotten cannot be read from the damaged database and is taken in "
-            "again; `git copilot forget` it anew"
+            "again; `git copilot forget` it anew (feedback of editors is lost as well)"
         )
+        old = carry.Carried()
     remove_database(beside(path))  # of one that was killed
     try:
         with Database(beside(path), create=True) as db:
-            write_entries(db, kept or [])
+            carry.write_before_mining(db, old)
             mine(repo, db, limit=settings.history_commits, progress=progress)
+            carry.write_after_mining(db, old)
             report = sync_database(repo, db, settings, progress)
             if db.scalar("PRAGMA wal_checkpoint(TRUNCATE)"):
                 raise DatabaseError(f"{db.path} is read by another process", "try again")

@@ -10,14 +10,13 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
 from git_copilot.index import store
-from git_copilot.index.db import Database, beside, explain, is_empty, is_passing, remove_database
+from git_copilot.index.db import Database, beside, remove_database
 from git_copilot.index.errors import DatabaseError
 from git_copilot.index.git import GitRepository
 
@@ -236,28 +235,9 @@ def undo(db: Database, entry: Entry) -> None:
             connection.execute("UPDATE views SET tree = ''")
 
 
-def read_entries(database: Path) -> list[Entry] | None:
-    """What a database says is forgotten, also one of another version; ``None``: it is damaged.
-    For carrying it over to a new one.
-
-    :raises DatabaseError: it may be whole and cannot be read now: the disk is full, or it is busy.
-    """
-    if not database.exists():
-        return []
-    if is_empty(database):
-        return None
-    try:
-        with closing(sqlite3.connect(database)) as connection:
-            known = "SELECT 1 FROM sqlite_master WHERE name = 'forgotten'"
-            if connection.execute(known).fetchone() is None:
-                connection.execute("SELECT * FROM meta").fetchall()  # fails for what is no database
-                return []
-            rows = connection.execute("SELECT kind, value, time FROM forgotten").fetchall()
-    except sqlite3.Error as exc:
-        if is_passing(exc, database):
-            raise explain(exc, database) from exc
-        return None
-    return [_entry(row) for row in rows]
+def read_entries(connection: sqlite3.Connection) -> list[Entry]:
+    """What a database, also one of another version, says is forgotten."""
+    return [_entry(r) for r in connection.execute("SELECT kind, value, time FROM forgotten")]
 
 
 def write_entries(db: Database, kept: Iterable[Entry]) -> None:

@@ -221,6 +221,11 @@ def test_what_became_of_a_completion_is_learnt_from_its_commit(copilot, project)
         assert [feedback_weights(db, [hole.id]) for hole in holes] == [{holes[0].id: 1.5}]
     blob = project.git("show", f"{oid}:src/app.py").encode()
     assert blob[holes[0].start : holes[0].end] == b"alpha(2)"
+    copilot.ok("index", "--rebuild")
+    assert copilot.json("feedback")["rejected"] == 1
+    with Database(project.git_dir / "copilot" / DATABASE_NAME) as db:
+        again = [hole for hole in load_holes(db, [oid]) if hole.kind == "completion"]
+        assert [feedback_weights(db, [hole.id]) for hole in again] == [{again[0].id: 1.5}]
     one_line(copilot.run("feedback", "cmpl-none", "accepted"), 1, "cmpl-none", "complete --json")
 
 

@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from git_copilot.index import db as module
+from git_copilot.index.carry import read_old
 from git_copilot.index.db import (
     BUSY_SECONDS,
     DATABASE_NAME,
@@ -19,7 +20,7 @@ from git_copilot.index.db import (
     replace_database,
 )
 from git_copilot.index.errors import DatabaseError, NoRoom
-from git_copilot.index.forget import PATH, Entry, read_entries, scrub, write_entries
+from git_copilot.index.forget import PATH, Entry, scrub, write_entries
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_an_empty_file_is_told_at_once_though_somebody_has_it_open(path):
             with pytest.raises(DatabaseError, match=r"is empty.*--rebuild"):
                 Database(path, create=create)
             assert time.monotonic() - begun < BUSY_SECONDS / 3
-        assert read_entries(path) is None
+        assert read_old(path) is None
 
 
 def test_an_empty_file_is_made_a_database_when_that_is_asked_for(path):
@@ -119,13 +120,13 @@ def test_an_empty_file_is_made_a_database_when_that_is_asked_for(path):
 
 
 def test_what_is_forgotten_is_not_taken_for_nothing_while_it_cannot_be_read(path, monkeypatch):
-    assert read_entries(path) == [Entry(PATH, "docs", 7)]
+    assert read_old(path).forgotten == [Entry(PATH, "docs", 7)]
     with closing(sqlite3.connect(path, isolation_level=None)) as holder:
         holder.execute("PRAGMA locking_mode = EXCLUSIVE")
         holder.execute("CREATE TABLE held (x)")
         monkeypatch.setattr("sqlite3.connect", _hurried(sqlite3.connect))
         with pytest.raises(DatabaseError, match="busy"):
-            read_entries(path)
+            read_old(path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
 
     def connect(*_args, **_how):
@@ -133,7 +134,7 @@ def test_what_is_forgotten_is_not_taken_for_nothing_while_it_cannot_be_read(path
 
     monkeypatch.setattr("sqlite3.connect", connect)
     with pytest.raises(NoRoom):
-        read_entries(path)
+        read_old(path)
 
 
 def _hurried(connect):

@@ -251,26 +251,6 @@ def test_a_name_that_is_no_utf8_can_be_forgotten(repo, tmp_path):
         assert sorted(store.view_paths(db, "")) == sorted([os.fsdecode(ODD), "keep.py"])
 
 
-def test_the_list_goes_over_to_a_new_database(known):
-    known.forget(PATH, "old")
-    known.forget(AUTHOR, "Bob Builder")
-    kept = forget.read_entries(known.db.path)
-    assert kept == forget.entries(known.db)
-    with Database(known.folder.parent / "new.db", create=True) as fresh:
-        forget.write_entries(fresh, kept)
-        forget.write_entries(fresh, kept)
-        assert forget.entries(fresh) == kept
-
-
-def test_databases_of_other_versions_and_damaged_ones(tmp_path):
-    assert forget.read_entries(tmp_path / "none.db") == []
-    with sqlite3.connect(tmp_path / "old.db") as old:
-        old.execute("CREATE TABLE meta (key, value)")
-    assert forget.read_entries(tmp_path / "old.db") == []
-    (tmp_path / "torn.db").write_bytes(b"no database at all" * 100)
-    assert forget.read_entries(tmp_path / "torn.db") is None
-
-
 def test_commits_are_told_from_all_of_history(known):
     assert forget.commits_of(known.git, COMMIT, known.first) == {known.first}
     side = known.repo.git("rev-parse", "side")

@@ -1,0 +1,133 @@
+"""What a new database takes over from the one before."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+import pytest
+
+from git_copilot.index import feedback, forget
+from git_copilot.index.carry import Carried, read_old, write_after_mining, write_before_mining
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.feedback import Shown, counts, figures, record_shown
+from git_copilot.index.forget import AUTHOR, PATH
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.outcome import Spot
+
+NOW = int(time.time())
+BASE = "def area(width, height):\n    total = 0\n"
+
+
+def show(db, name, line, completion, outcome="accepted", when=NOW):
+    spot = Spot(line, "    total = ", "", ("def area(width, height):",), "")
+    record_shown(db, Shown(name, when, "a.py", spot, completion, "m"))
+    feedback.report(db, name, outcome)
+
+
+@pytest.fixture
+def git(repo):
+    repo._clock = NOW - 3600
+    repo.commit({"a.py": BASE})
+    repo._clock = NOW + 60
+    return GitRepository.discover(repo.path)
+
+
+@pytest.fixture
+def old(git, tmp_path):
+    with Database(tmp_path / DATABASE_NAME, create=True) as db:
+        mine(git, db)
+        yield db
+
+
+def hand_on(git, old, tmp_path):
+    """A new database beside the old one, made as a rebuild makes it."""
+    kept = read_old(old.path)
+    new = Database(tmp_path / "new.db", create=True)
+    write_before_mining(new, kept)
+    mine(git, new)
+    write_after_mining(new, kept)
+    return new
+
+
+def rows(db, columns="id, outcome, final"):
+    return db.query(f"SELECT {columns} FROM feedback ORDER BY id")
+
+
+def completions(db):
+    oids = [str(oid) for (oid,) in db.query("SELECT oid FROM commits")]
+    return [
+        (h.commit, h.path, h.start, h.end) for h in load_holes(db, oids) if h.kind == "completion"
+    ]
+
+
+def test_all_of_it_is_handed_on(git, old, repo, tmp_path):
+    show(old, "kept", 2, "width * height")
+    show(old, "refused", 2, "None", "rejected")
+    repo.commit({"a.py": BASE.replace("0", "width * height + 1")})
+    mine(git, old)
+    show(old, "waits", 3, "width - height")
+    forget.forget(old, AUTHOR, "Bob Builder")
+    forget.forget(old, PATH, "docs")
+    assert len(completions(old)) == 1
+    with hand_on(git, old, tmp_path) as new:
+        assert rows(new) == rows(old) and len(rows(new)) == 3
+        assert completions(new) == completions(old)
+        assert (counts(new), figures(new)) == (counts(old), figures(old))
+        assert forget.entries(new) == forget.entries(old) and len(forget.entries(new)) == 2
+        (weight,) = feedback.feedback_weights(
+            new, [int(str(n)) for (n,) in new.query("SELECT hole_id FROM feedback WHERE hole_id")]
+        ).values()
+        assert weight == feedback.KEPT_WEIGHT
+        # Twice changes nothing.
+        kept = read_old(old.path)
+        write_before_mining(new, kept)
+        write_after_mining(new, kept)
+        assert (rows(new), counts(new)) == (rows(old), counts(old))
+
+
+def test_what_waits_finds_the_commit_that_the_old_database_has_not_seen(git, old, repo, tmp_path):
+    show(old, "waits", 2, "width * height")
+    repo.commit({"a.py": BASE + "# another line that has nothing to do with it\n"})
+    mine(git, old)
+    assert rows(old, "tries, hole_id") == [(1, None)]
+    oid = repo.commit({"a.py": BASE.replace("0", "width * height")})
+    with hand_on(git, old, tmp_path) as new:
+        assert [commit for commit, *_ in completions(new)] == [oid]
+        # Counted anew, not twice.
+        assert rows(new, "tries") == [(1,)]
+
+
+def test_what_was_resolved_in_a_commit_that_is_gone_waits_again(git, old, repo, tmp_path):
+    show(old, "kept", 2, "width * height")
+    repo.commit({"a.py": BASE.replace("0", "width * height")})
+    mine(git, old)
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    with hand_on(git, old, tmp_path) as new:
+        assert rows(new, "id, hole_id, tries") == [("kept", None, 0)]
+        oid = repo.commit({"a.py": BASE.replace("0", "width * height + 2")})
+        mine(git, new)
+        assert [commit for commit, *_ in completions(new)] == [oid]
+
+
+def test_databases_of_other_versions_and_damaged_ones(tmp_path):
+    nothing = Carried()
+    assert read_old(tmp_path / "none.db") == nothing
+    with sqlite3.connect(tmp_path / "old.db") as connection:
+        connection.execute("CREATE TABLE meta (key, value)")
+    assert read_old(tmp_path / "old.db") == nothing
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        connection.executescript(
+            "CREATE TABLE meta (key, value);"
+            "CREATE TABLE feedback_days (day, model, adapter, shown, more);"
+            "INSERT INTO feedback_days VALUES (20000, 'm', '', 7, 'what a later version notes');"
+        )
+    with Database(tmp_path / "new.db", create=True) as new:
+        write_before_mining(new, read_old(tmp_path / "other.db"))
+        assert new.query("SELECT day, shown, accepted FROM feedback_days") == [(20000, 7, 0)]
+    (tmp_path / "torn.db").write_bytes(b"no database at all" * 100)
+    assert read_old(tmp_path / "torn.db") is None
+    with sqlite3.connect(tmp_path / "no-meta.db") as connection:
+        connection.execute("CREATE TABLE other (x)")
+    assert read_old(tmp_path / "no-meta.db") is None
