@@ -38,6 +38,31 @@ def test_holes_of_commits_are_measured_in_both_ways(repo, folder, capsys):
     assert "+ snippets" in capsys.readouterr().out
 
 
+def test_holes_of_the_tree_are_anywhere_and_their_own_file_is_not_shown(repo, folder, monkeypatch):
+    rows = "".join(f"    total_{i} = combine(value, {i}) + other\n" for i in range(40))
+    body = "from util import combine\n\n\ndef run(value, other):\n"
+    repo.commit({"old.py": body + rows, "util.py": "def combine(first, second):\n    return 1\n"})
+    repo.commit({"new.txt": "nothing that is cut\n"})
+    commits = importlib.import_module("commits")
+    name, cuts, hits = commits.read_repository(
+        repo.path, ["line"], 8, commits.Settings(), lambda *_: None, tree=True
+    )
+    assert len(cuts) == 8 and {cut.hole.path for cut in cuts} == {"old.py", "util.py"}
+    again = commits.read_repository(
+        repo.path, ["line"], 8, commits.Settings(), lambda *_: None, tree=True
+    )
+    assert again == (name, cuts, hits)
+    for cut, found in zip(cuts, hits, strict=True):
+        assert cut.hole.path not in {hit.path for hit in found}
+    assert any(hits)
+    arguments = ["--repo", str(repo.path), "--model", str(folder), "--limit", "4", "--tree"]
+    shown = []
+    monkeypatch.setattr("builtins.print", shown.append)
+    assert quality.main([*arguments, "--json"]) == 0
+    (found,) = json.loads(shown[0])["repositories"].values()
+    assert (found["holes"], found["files"]) == (4, 2)
+
+
 def test_a_repository_without_holes_is_one_line(repo, folder, capsys):
     repo.commit({"notes.txt": "nothing\n"})
     assert quality.main(["--repo", str(repo.path), "--model", str(folder)]) == 1
