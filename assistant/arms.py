@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.copying import read_weights
+from git_copilot.assistant.copying import Weights, read_weights
 from git_copilot.assistant.dataset import Cut, Example, make_example, serving_budget
 from git_copilot.assistant.devices import choose_device
-from git_copilot.assistant.evaluate import evaluate
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.evaluate import evaluate, serving_engine
 from git_copilot.assistant.guard import guard_examples
 from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.metrics import Score, summary
@@ -104,22 +105,37 @@ class Judge:
         :param guard: also take the likelihood of code outside the repository.
         """
         model = self.load(adapter)
-        retrieval = self._evaluate(model, held.retrieval, f"evaluating the {name}")
+        engine = serving_engine(model, self._tokenizer, self._copying)
+        retrieval = self._evaluate(model, engine, held.retrieval, f"evaluating the {name}")
         # Without a snippet found, both prompts are one.
         other = [
             i for i, e in enumerate(held.plain) if e.prompt_ids != held.retrieval[i].prompt_ids
         ]
         plain = list(retrieval)
         scores = self._evaluate(
-            model, [held.plain[i] for i in other], f"evaluating the {name} without retrieval"
+            model,
+            engine,
+            [held.plain[i] for i in other],
+            f"evaluating the {name} without retrieval",
         )
         for i, score in zip(other, scores, strict=True):
             plain[i] = score
         guarded = guard_examples(self._tokenizer) if guard else []
-        return Arm(retrieval, plain, self._evaluate(model, guarded, "guarding", generate=False))
+        guarding = self._evaluate(model, engine, guarded, "guarding", generate=False)
+        return Arm(retrieval, plain, guarding)
+
+    @property
+    def _copying(self) -> Weights | None:
+        return read_weights(self._folder) if self._settings.copying else None
 
     def _evaluate(
-        self, model: Any, examples: Sequence[Example], label: str, *, generate: bool = True
+        self,
+        model: Any,
+        engine: Engine | None,
+        examples: Sequence[Example],
+        label: str,
+        *,
+        generate: bool = True,
     ) -> list[Score]:
         if not examples:
             return []
@@ -128,7 +144,7 @@ class Judge:
             self._tokenizer,
             examples,
             max_tokens=self._settings.max_tokens,
-            copying=read_weights(self._folder) if self._settings.copying else None,
+            engine=engine,
             generate=generate,
             progress=self._progress,
             label=label,

@@ -75,6 +75,16 @@ def group(examples: Sequence[Example], batch: int = BATCH) -> list[list[int]]:
     return [order[i : i + batch] for i in range(0, len(order), batch)]
 
 
+def serving_engine(
+    model: Any, tokenizer: TextTokenizer, copying: Weights | None = None
+) -> Engine | None:
+    """The engine that completes where it has a forward pass of its own for the model (decoder.py),
+    which is twice as fast as batches of transformers there, or where the model copies."""
+    if copying or supports(model):
+        return Engine(model, tokenizer, copying=copying)
+    return None
+
+
 @torch.inference_mode()
 def evaluate(
     model: Any,
@@ -85,6 +95,7 @@ def evaluate(
     generate: bool = True,
     batch: int | None = None,
     copying: Weights | None = None,
+    engine: Engine | None = None,
     stop_early: bool = True,
     healing: bool = False,
     collect: Callable[[int, Completion], None] | None = None,
@@ -95,10 +106,10 @@ def evaluate(
 
     :param model: a causal model in evaluation mode; an adapter is merged into it or active.
     :param max_tokens: the length at which a completion is cut, as in serving.
-    :param batch: how many at once; by default one by one on the engine of serving where that has
-        a forward pass of its own for the model (decoder.py), which is twice as fast as batches of
-        transformers there, and for a model that copies, else :data:`BATCH`.
+    :param batch: how many at once; by default one by one where there is a :func:`serving_engine`, else
+        :data:`BATCH`.
     :param copying: of a model that copies, see copying.py; not in batches.
+    :param engine: of :func:`serving_engine`, where there is one already.
     :param generate: without it ``em`` and ``es`` stay 0 and only the likelihood is taken.
     :param stop_early: stop a completion as soon as a trim rule cuts it, as serving does. Without
         it the model writes on to its own end; the scores are the same.
@@ -109,9 +120,11 @@ def evaluate(
     healed = [heal(tokenizer, e) if healing else (e, "") for e in examples]
     examples, leads = [example for example, _ in healed], [lead for _, lead in healed]
     most = max_tokens if generate else 0
+    if batch is None and engine is None:
+        engine = serving_engine(model, tokenizer, copying)
     found = (
-        _singly(Engine(model, tokenizer, copying=copying), examples, leads, most, stop_early)
-        if batch is None and (copying or supports(model))
+        _singly(engine, examples, leads, most, stop_early)
+        if engine is not None
         else _batches(model, tokenizer, examples, leads, most, stop_early, batch or BATCH)
     )
     for done, (i, nll, made) in enumerate(found):

@@ -7,7 +7,8 @@ is completed without snippets and with them, greedy, with the prompts and trim r
 
 ``--tree`` takes holes anywhere in the files of the last commit instead (index/snapshot.py): code
 as it stands, which is easier to fill than what is new. Other files are searched in the tree before
-that commit; the hole's own file is never searched.
+that commit; the hole's own file is never searched. ``--language`` chooses holes of another
+language than Python.
 
 ``em`` and ``es`` are in %, with 95% intervals from resampled commits, with ``--tree`` files; ``bits_per_byte`` is of the
 middles; ``retrieval_minus_plain`` the difference in points. The test for a leak is the recipe's:
@@ -20,7 +21,7 @@ import math
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,40 +51,46 @@ LIMIT, QUICK = 500, 12
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def choose_holes(repo: GitRepository, db: Database, kinds: Sequence[str], limit: int) -> list[Hole]:
-    """The newest holes of the kinds, newest commit first; Python's alone, as HumanEval's are."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which holes are measured: at most ``limit`` of the kinds in one language, as tree-sitter
+    names it; ``tree``: of the last commit's files as they stand, not of commits."""
+
+    kinds: Sequence[str] = ("line",)
+    limit: int = LIMIT
+    tree: bool = False
+    language: str = "python"
+
+    def has(self, hole: Hole) -> bool:
+        return hole.kind in self.kinds and hole.language == self.language
+
+
+def choose_holes(repo: GitRepository, db: Database, wanted: Wanted) -> list[Hole]:
+    """The newest holes, newest commit first."""
     tip = repo.head_commit()
     commits = [c.oid for c in list_commits(repo, tip, limit=MINED_COMMITS)] if tip else []
     by_commit: dict[str, list[Hole]] = {oid: [] for oid in commits}
     for hole in load_holes(db, commits):
-        if hole.kind in kinds and hole.language == "python":
+        if wanted.has(hole):
             by_commit[hole.commit].append(hole)
     chosen: list[Hole] = []
     for oid, holes in by_commit.items():
         seeded("quality", oid).shuffle(holes)
         chosen += holes[:HOLES_PER_COMMIT]
-    return chosen[:limit]
+    return chosen[: wanted.limit]
 
 
-def choose_tree_holes(repo: GitRepository, kinds: Sequence[str], limit: int) -> list[Hole]:
-    """A seeded sample of the holes of the last commit's files; Python's alone."""
+def choose_tree_holes(repo: GitRepository, wanted: Wanted) -> list[Hole]:
+    """A seeded sample of the holes of the last commit's files."""
     tip = repo.head_commit()
-    found = [
-        hole
-        for hole in (snapshot_holes(repo, tip, per_file=HOLES_PER_TREE_FILE) if tip else ())
-        if hole.kind in kinds and hole.language == "python"
-    ]
+    holes = snapshot_holes(repo, tip, per_file=HOLES_PER_TREE_FILE) if tip else ()
+    found = [hole for hole in holes if wanted.has(hole)]
     seeded("quality", tip or "").shuffle(found)
-    return sorted(found[:limit], key=lambda hole: (hole.path, hole.start))
+    return sorted(found[: wanted.limit], key=lambda hole: (hole.path, hole.start))
 
 
 def read_repository(
-    path: Path,
-    kinds: Sequence[str],
-    limit: int,
-    settings: Settings,
-    progress: Progress,
-    tree: bool = False,
+    path: Path, wanted: Wanted, settings: Settings, progress: Progress
 ) -> tuple[str, list[Cut], list[list[Any]]]:
     """Its name, the holes with their texts, and snippets for each."""
     repo = GitRepository.discover(path)
@@ -91,11 +98,11 @@ def read_repository(
         tempfile.TemporaryDirectory() as folder,
         Database(Path(folder) / DATABASE_NAME, create=True) as db,
     ):
-        if tree:
-            holes = choose_tree_holes(repo, kinds, limit)
+        if wanted.tree:
+            holes = choose_tree_holes(repo, wanted)
         else:
             mine(repo, db, limit=MINED_COMMITS, progress=progress)
-            holes = choose_holes(repo, db, kinds, limit)
+            holes = choose_holes(repo, db, wanted)
         cuts = read_cuts(repo, holes)
         hits = retrieve(
             repo, db, cuts, settings,
@@ -127,11 +134,9 @@ def measure(
     model: str,
     adapter: Path | None,
     left_to_right: bool,
-    kinds: Sequence[str],
-    limit: int,
+    wanted: Wanted,
     settings: Settings,
     progress: Progress,
-    tree: bool = False,
 ) -> dict[str, Any]:
     """All repositories with one model.
 
@@ -144,21 +149,22 @@ def measure(
     found: dict[str, Any] = {}
     for path in paths:
         begun = time.perf_counter()
-        name, cuts, hits = read_repository(path, kinds, limit, settings, progress, tree)
+        name, cuts, hits = read_repository(path, wanted, settings, progress)
         if not cuts:
             raise CopilotError(
-                f"{path} has no holes of the kinds {', '.join(kinds)}", "name others"
+                f"{path} has no {wanted.language} holes of the kinds {', '.join(wanted.kinds)}",
+                "name others",
             )
         shown = [replace(cut, suffix="") for cut in cuts] if left_to_right else cuts
         held = judge.hold(shown, hits, name)
         arm = judge.arm(held, adapter, name)
         plain, retrieval = arm.plain, arm.retrieval
-        if tree:
+        if wanted.tree:
             plain, retrieval = by_file(held, plain), by_file(held, retrieval)
         gain = compare(plain, retrieval)
         found[name] = {
             "holes": len(plain),
-            "files" if tree else "commits": len({s.commit for s in plain}),
+            "files" if wanted.tree else "commits": len({s.commit for s in plain}),
             "with_snippets": sum(bool(e.prompt.snippets) for e in held.retrieval),
             "plain": figures(held.plain, plain),
             "retrieval": figures(held.retrieval, retrieval),
@@ -178,9 +184,7 @@ def measure(
             "adapter": str(adapter) if adapter else None,
             "left_to_right": left_to_right,
             "copying": settings.copying,
-            "tree": tree,
-            "kinds": list(kinds),
-            "limit": limit,
+            **asdict(wanted),
         },
         "repositories": found,
     }

@@ -117,8 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             limit = options.limit or (commits.QUICK if options.quick else commits.LIMIT)
             adapter = options.adapter.resolve() if options.adapter else None
             result = commits.measure(
-                options.repo, run.model, adapter, run.left_to_right, options.kind, limit,
-                replace(Settings(), copying=run.copying), bar, tree=options.tree,
+                options.repo, run.model, adapter, run.left_to_right,
+                commits.Wanted(options.kind, limit, options.tree, options.language),
+                replace(Settings(), copying=run.copying), bar,
             )  # fmt: skip
         else:
             result = measure(options.data, run, bar, options.completions)
@@ -144,6 +145,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--subset", choices=list(FILES), help="only this one")
     add("--repo", type=Path, nargs="+", help="commits of these repositories instead (commits.py)")
     add("--tree", action="store_true", help="with --repo: holes of the files as they stand")
+    add("--language", default="python", help="with --repo: of the holes, as tree-sitter names it")
     add("--kind", nargs="+", default=["line"], help="with --repo: kinds of holes")
     add("--limit", type=at_least_one, help="holes of each subset, a seeded sample")
     add("--seed", type=int, default=0, help="of the sample and the intervals")

@@ -156,9 +156,8 @@ def read(source: Path, facts: dict[str, Any], recipe: dict[str, Any]) -> Any:
     head = GitRepository.discover(source).head_commit()
     if head != facts["commit"]:
         raise CopilotError(f"{source} is at {head}, not at {facts['commit']}", "check it out")
-    return commits.read_repository(
-        source, recipe["kinds"], recipe["holes"], Settings(), no_progress
-    )
+    wanted = commits.Wanted(recipe["kinds"], recipe["holes"])
+    return commits.read_repository(source, wanted, Settings(), no_progress)
 
 
 @click.command()

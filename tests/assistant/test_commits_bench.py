@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tiny import save_tiny
 
+from git_copilot.index.types import no_progress
+
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(BENCH))
@@ -44,13 +46,10 @@ def test_holes_of_the_tree_are_anywhere_and_their_own_file_is_not_shown(repo, fo
     repo.commit({"old.py": body + rows, "util.py": "def combine(first, second):\n    return 1\n"})
     repo.commit({"new.txt": "nothing that is cut\n"})
     commits = importlib.import_module("commits")
-    name, cuts, hits = commits.read_repository(
-        repo.path, ["line"], 8, commits.Settings(), lambda *_: None, tree=True
-    )
+    wanted = commits.Wanted(limit=8, tree=True)
+    name, cuts, hits = commits.read_repository(repo.path, wanted, commits.Settings(), no_progress)
     assert len(cuts) == 8 and {cut.hole.path for cut in cuts} == {"old.py", "util.py"}
-    again = commits.read_repository(
-        repo.path, ["line"], 8, commits.Settings(), lambda *_: None, tree=True
-    )
+    again = commits.read_repository(repo.path, wanted, commits.Settings(), no_progress)
     assert again == (name, cuts, hits)
     for cut, found in zip(cuts, hits, strict=True):
         assert cut.hole.path not in {hit.path for hit in found}
@@ -66,4 +65,4 @@ def test_holes_of_the_tree_are_anywhere_and_their_own_file_is_not_shown(repo, fo
 def test_a_repository_without_holes_is_one_line(repo, folder, capsys):
     repo.commit({"notes.txt": "nothing\n"})
     assert quality.main(["--repo", str(repo.path), "--model", str(folder)]) == 1
-    assert "has no holes" in capsys.readouterr().err
+    assert "has no python holes" in capsys.readouterr().err
