@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from git_copilot.assistant.decoder import supports
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import REPLACEMENT, Sampling
 from git_copilot.assistant.healing import Leads, heal
+from git_copilot.assistant.loss import only_positions
 from git_copilot.assistant.metrics import Score, edit_similarity, exact_match
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trim import Trimmer
@@ -44,29 +44,6 @@ class Completion:
 def round_up(length: int, step: int = ROUND_TO) -> int:
     """The next multiple of ``step``."""
     return -(-length // step) * step
-
-
-@contextmanager
-def only_positions(model: Any) -> Iterator[Callable[[torch.Tensor | None], None]]:
-    """Let the output layer see chosen positions only; logits then have shape (chosen, vocabulary).
-
-    The layer is the largest of a small model; at 49,152 words it costs more than all others when
-    every position passes it. Yields a function that takes a mask (batch, length), or ``None``.
-    """
-    chosen: list[torch.Tensor | None] = [None]
-
-    def pick(module: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
-        mask = chosen[0]
-        return None if mask is None else (inputs[0][mask], *inputs[1:])
-
-    def choose(mask: torch.Tensor | None) -> None:
-        chosen[0] = mask
-
-    handle = model.get_output_embeddings().register_forward_pre_hook(pick)
-    try:
-        yield choose
-    finally:
-        handle.remove()
 
 
 def group(examples: Sequence[Example], batch: int = BATCH) -> list[list[int]]:
@@ -132,16 +109,20 @@ def evaluate(
         example = examples[i]
         if collect and made:
             collect(i, made)
-        scores[i] = Score(
-            commit=example.hole.commit,
-            em=0.0 if made is None else exact_match(made.text, example.middle),
-            es=0.0 if made is None else edit_similarity(made.text, example.middle),
-            nll=sum(nll[:-1]),
-            end_nll=nll[-1],
-            tokens=len(nll) - 1,
-        )
+        scores[i] = _scored(example, nll, made)
     progress(label, len(examples), len(examples))
     return [score for score in scores if score is not None]
+
+
+def _scored(example: Example, nll: Sequence[float], made: Completion | None) -> Score:
+    return Score(
+        commit=example.hole.commit,
+        em=0.0 if made is None else exact_match(made.text, example.middle),
+        es=0.0 if made is None else edit_similarity(made.text, example.middle),
+        nll=sum(nll[:-1]),
+        end_nll=nll[-1],
+        tokens=len(nll) - 1,
+    )
 
 
 # Index of an example, the negative log-likelihoods of its middle, and what was written.

@@ -8,6 +8,8 @@ arXiv 2410.10989), for a frozen output layer.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -73,3 +75,26 @@ def weighted_loss(
         hidden, head.weight, head.bias, targets[chosen], weights[chosen]
     )
     return loss
+
+
+@contextmanager
+def only_positions(model: Any) -> Iterator[Callable[[torch.Tensor | None], None]]:
+    """Let the output layer see chosen positions only; logits then have shape (chosen, vocabulary).
+
+    The layer is the largest of a small model; at 49,152 words it costs more than all others when
+    every position passes it. Yields a function that takes a mask (batch, length), or ``None``.
+    """
+    chosen: list[torch.Tensor | None] = [None]
+
+    def pick(module: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        mask = chosen[0]
+        return None if mask is None else (inputs[0][mask], *inputs[1:])
+
+    def choose(mask: torch.Tensor | None) -> None:
+        chosen[0] = mask
+
+    handle = model.get_output_embeddings().register_forward_pre_hook(pick)
+    try:
+        yield choose
+    finally:
+        handle.remove()

@@ -27,9 +27,9 @@ from git_copilot.assistant.batches import (
     pack,
     plan_steps,
 )
-from git_copilot.assistant.evaluate import only_positions, round_up
+from git_copilot.assistant.evaluate import round_up
 from git_copilot.assistant.lora import add_adapter, save_adapter
-from git_copilot.assistant.loss import has_plain_head, weighted_loss
+from git_copilot.assistant.loss import has_plain_head, only_positions, weighted_loss
 from git_copilot.index.errors import ModelError
 from git_copilot.index.types import Progress, no_progress
 

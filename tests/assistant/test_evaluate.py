@@ -11,10 +11,11 @@ from tiny import CODE, save_tiny
 
 from git_copilot.assistant.dataset import cut_blob, make_example
 from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.evaluate import evaluate, group, only_positions
+from git_copilot.assistant.evaluate import evaluate, group
 from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.guard import guard_examples, verdict
 from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.loss import only_positions
 from git_copilot.assistant.metrics import Score
 from git_copilot.assistant.prompt import Budget
 from git_copilot.assistant.tokens import TextTokenizer
