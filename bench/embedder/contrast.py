@@ -10,6 +10,7 @@ repositories at 0.2 find more.
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -68,15 +69,30 @@ class Tokens:
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
-    """Byte pair encoding over the parts of identifiers."""
+    """Byte pair encoding over the parts of identifiers; the same texts give the same tokenizer.
+
+    The trainer numbers the characters that go on within a word in the order of a hash map, which
+    is another in each process, and pairs that come equally often are merged by number. Named as
+    special tokens, the characters have their numbers beforehand.
+    """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, continuing_subword_prefix=CONTINUES))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PARTS), "removed", invert=True)
+    counts = Counter(
+        char
+        for text in texts
+        for part, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)
+        for char in part
+    )
+    alphabet = sorted(sorted(counts, key=lambda char: (-counts[char], char))[:ALPHABET])
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, min_frequency=3, special_tokens=[PADDING, UNKNOWN],
-        limit_alphabet=ALPHABET, continuing_subword_prefix=CONTINUES, show_progress=False,
+        vocab_size=vocabulary, min_frequency=3, initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet), continuing_subword_prefix=CONTINUES, show_progress=False,
+        special_tokens=[PADDING, UNKNOWN, *(CONTINUES + char for char in alphabet)],
     )  # fmt: skip
     tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    made = json.loads(tokenizer.to_str())
+    made["added_tokens"] = made["added_tokens"][:SPECIALS]
+    return Tokenizer.from_str(json.dumps(made))
 
 
 def count_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray[Any, Any]:
