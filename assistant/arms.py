@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.copying import Weights, read_weights
 from git_copilot.assistant.dataset import Cut, Example, make_example, serving_budget
 from git_copilot.assistant.devices import choose_device
 from git_copilot.assistant.engine import Engine
@@ -19,6 +18,7 @@ from git_copilot.assistant.guard import guard_examples
 from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.metrics import Score, summary
 from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trust import Weights, read_weights
 from git_copilot.index.types import Hit, Progress, no_progress
 
 

@@ -8,34 +8,32 @@ How far it is trusted follows from a few weights that bench/seed/copy_weights.py
 model whose folder has none is left as it is.
 
 Where a completion ends is never copied. The same weights say by how much the model ends too seldom
-or too often behind prompts as they are served, which are longer than those that it learnt from.
+or too often behind prompts as they are served, which are longer than those that it learnt from, and
+when the rest of a line is enough: the most likely next token is not the way to the most likely whole
+answer, since many ways go on behind a line end and one ends there.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from git_copilot.assistant.extent import Extent
 from git_copilot.assistant.lookup import SHORTEST_MATCH
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.errors import ModelError
+from git_copilot.assistant.trust import LONGEST, Weights
 
 if TYPE_CHECKING:
     from git_copilot.assistant.generation import Around
 
-NAME = "copying.json"
 Places = npt.NDArray[Any]
-# A match longer than this says no more; a shorter text than this is looked through.
-LONGEST = 16
+# A shorter text than this is looked through.
 BEFORE_CHARACTERS, AFTER_CHARACTERS = 64 * 1024, 32 * 1024
 # Enough text before the cursor for LONGEST tokens.
 _CONTEXT = 2048
@@ -47,56 +45,6 @@ _UNIT = re.compile(r"\n+[^\n]*|[^\n]+")
 _WORD = re.compile(r" ?\w+")
 _PARTS = 3
 _BREAK = -1  # no token: nothing goes on from one text into the next
-LEAST = 1e-7
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Of the logistic function that says how much of the probability is what was copied.
-
-    ``share`` weighs the logarithm of the share that the most frequent continuation has, ``sure``
-    and ``log_sure`` the model's probability of its own first choice and its logarithm, ``agreed``
-    the logarithm of the probability that the model gives to what would be copied; ``lengths`` is
-    added for a match of 1, 2, … :data:`LONGEST` tokens. ``ending`` is added to the logits of the
-    end tokens, whatever is copied.
-    """
-
-    share: float
-    sure: float
-    log_sure: float
-    agreed: float
-    lengths: tuple[float, ...]
-    ending: float = 0.0
-
-    def trust(self, length: int, share: float, sure: float, agreed: float) -> float:
-        """The part of the probability that is copied, between 0 and 1."""
-        value = (
-            self.lengths[length - 1]
-            + self.share * math.log(share)
-            + self.sure * sure
-            + self.log_sure * math.log(max(sure, LEAST))
-            + self.agreed * math.log(agreed + LEAST)
-        )
-        return 1 / (1 + math.exp(-max(-50.0, min(50.0, value))))
-
-
-def read_weights(folder: Path) -> Weights | None:
-    """The weights in a model's folder, or ``None``: it is to be left as it is.
-
-    :raises ModelError: the file is damaged.
-    """
-    try:
-        facts = json.loads((folder / NAME).read_text("utf-8"))
-        found = Weights(**{**facts, "lengths": tuple(map(float, facts["lengths"]))})
-        if len(found.lengths) != LONGEST:
-            raise ValueError(f"{len(found.lengths)} lengths instead of {LONGEST}")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError) as exc:
-        raise ModelError(
-            f"{folder / NAME} cannot be read ({str(exc)[:160]})", "pull the model again"
-        ) from exc
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +65,7 @@ class Copier:
     def __init__(self, tokenizer: TextTokenizer, weights: Weights, spellings: Spellings) -> None:
         self.tokenizer, self.weights, self.spellings = tokenizer, weights, spellings
         self.ends = sorted(tokenizer.end_ids)
+        self._line_ends: list[int] | None = None
         self._lines: dict[str, bytes] = {}
         self._begins: dict[int, bool] = {}
         self._longer: dict[str, Places] = {}
@@ -141,6 +90,13 @@ class Copier:
                 self._longer.clear()
             self._longer[begun] = np.array(self.spellings.longer(begun), np.int32)
         return self._longer[begun]
+
+    @property
+    def line_ends(self) -> list[int]:
+        """The tokens that end the line before them."""
+        if self._line_ends is None:
+            self._line_ends = self.spellings.beginning("\n")
+        return self._line_ends
 
     def begins_line(self, token: int) -> bool:
         """Whether the token ends the line before it."""
@@ -171,6 +127,8 @@ class Source:
         self._ends = np.cumsum([len(part) // 4 for part in parts])
         self._paths = [path for path, _ in texts]
         self._closed = around.suffix.startswith("\n")
+        self._asks_block = Extent(around.prefix, around.suffix.partition("\n")[0]).block
+        self._lead = len(lead)
         *whole, self._line = _UNIT.findall(around.prefix[-_CONTEXT:].removesuffix(lead)) or [""]
         near = np.frombuffer(copier.encode("".join(whole)), np.int32).tolist()
         self._before: list[int] = near[-LONGEST:]
@@ -196,6 +154,28 @@ class Source:
         mixed[tokens] += trust * (1 - ending.sum()) * shares
         mixed[ends] = ending
         return mixed.log_()
+
+    def ends_line(self, token: int, logits: torch.Tensor, written: str) -> bool:
+        """Whether the answer should end where ``token``, chosen from mixed ``logits`` behind
+        ``written``, would begin another line: see ``line_end`` of the weights."""
+        margin = self._copier.weights.line_end
+        return margin is not None and self.asks_end(token, written) and self.margin(logits) < margin
+
+    def asks_end(self, token: int, written: str) -> bool:
+        """Whether ``written`` is the rest of a line, which was asked for, and ``token`` begins
+        another."""
+        new = written[self._lead :]
+        if self._asks_block or "\n" in new or not new.strip():
+            return False
+        return self._copier.begins_line(token)
+
+    def margin(self, logits: torch.Tensor) -> float:
+        """By how many nats mixed ``logits`` make another line more likely than the end."""
+        going_on, end = (
+            float(torch.logsumexp(logits[ids].float(), dim=0))
+            for ids in (self._copier.line_ends, self._copier.ends)
+        )
+        return going_on - end
 
     def match(self, written: str) -> Match | None:
         """The longest run of the last tokens that stands elsewhere, and what followed it."""

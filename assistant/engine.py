@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from git_copilot.assistant.beside import write_beside
-from git_copilot.assistant.copying import Copier, Source, Weights, read_weights
+from git_copilot.assistant.copying import Copier, Source
 from git_copilot.assistant.decoder import Decoder, supports
 from git_copilot.assistant.devices import choose_device, choose_precision
 from git_copilot.assistant.generation import Around, Generation, Sampling
@@ -19,6 +19,7 @@ from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.reference import Reference
 from git_copilot.assistant.slots import Cache, Slot, Slots
 from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trust import Weights, read_weights
 from git_copilot.assistant.writing import Writing
 
 # A prompt is read in parts of these sizes, so that a caller who has gone is noticed, and so that

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from git_copilot.assistant.copying import Weights
 from git_copilot.assistant.dataset import Example
 from git_copilot.assistant.decoder import supports
 from git_copilot.assistant.engine import Engine
@@ -18,6 +17,7 @@ from git_copilot.assistant.loss import only_positions
 from git_copilot.assistant.metrics import Score, edit_similarity, exact_match
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trim import Trimmer
+from git_copilot.assistant.trust import Weights
 from git_copilot.index.types import Progress, no_progress
 
 BATCH = 8

@@ -40,6 +40,11 @@ class Spellings:
             found += self._between(wanted[:length], wanted[:length] + FIRST_CHARACTER)
         return torch.tensor(sorted(found), dtype=torch.long)
 
+    def beginning(self, text: str) -> list[int]:
+        """Ids of the tokens that begin with ``text``."""
+        self.prepare(self._tokenizer.size)
+        return self._between(text, text + LAST_CHARACTER)
+
     def longer(self, begun: str) -> list[int]:
         """Ids of the tokens that begin with ``begun`` and go on."""
         self.prepare(self._tokenizer.size)

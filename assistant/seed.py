@@ -55,8 +55,8 @@ def make_seeded(source: Path, target: Path, adapter: Path | None = None) -> None
     """
     import torch
 
-    from git_copilot.assistant.copying import NAME
     from git_copilot.assistant.loading import apply_adapter, load_model
+    from git_copilot.assistant.trust import NAME
 
     prepare_base(source, target)
     folder = adapter or adapter_folder()

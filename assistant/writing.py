@@ -79,7 +79,10 @@ class Writing:
 
     def _chosen_beside(self, logits: torch.Tensor, source: Source) -> int:
         """The same where there is something to copy; notes what the model would not have written."""
-        token = self._chosen(source.mix(logits, self._written))
+        mixed = source.mix(logits, self._written)
+        token = self._chosen(mixed)
+        if source.ends_line(token, mixed, self._written):
+            return next(iter(self._ends))
         origin = source.origin(token)
         shown = len(self._written) >= len(self._lead)
         if origin and shown and token != int(logits.argmax()):

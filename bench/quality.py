@@ -50,11 +50,11 @@ from sandbox import Limits
 
 from git_copilot.assistant.client import calm_threads
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.copying import Weights, read_weights
 from git_copilot.assistant.dataset import Cut, Example, make_example, serving_budget
 from git_copilot.assistant.models import canonical, resolve_model
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trust import Weights, read_weights
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.types import Hole, Progress
 

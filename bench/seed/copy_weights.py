@@ -7,7 +7,7 @@ its HEAD at the commit given there. ``--model`` is the seeded model, whose train
 them. For every token of the middles of their newest holes, each with what was around it when its
 commit was made, the model's probabilities are mixed with what would be copied; the weights make
 these tokens most likely. Printed is what a token costs without and with copying, each repository
-by weights that come from the others.
+by weights that come from the others. ``line_end`` is not fitted here, see line_end.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,13 @@ import commits
 import torch
 
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.copying import LEAST, LONGEST, NAME, Copier, Source, Weights
+from git_copilot.assistant.copying import Copier, Source
 from git_copilot.assistant.dataset import Cut, make_example, serving_budget
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trust import LEAST, LONGEST, NAME, Weights
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.types import Hit, no_progress
 
@@ -93,7 +94,7 @@ def observe(
 
 
 class Mixture(torch.nn.Module):
-    """The weights as they are fitted; :class:`~git_copilot.assistant.copying.Weights` as used."""
+    """The weights as they are fitted; :class:`~git_copilot.assistant.trust.Weights` as used."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,15 +184,17 @@ def main(sources: Path, model: Path, out: Path | None) -> None:
         click.echo(
             f"{name}: {float(alone):.3f} -> {float(mixture.nats(own).detach()):.3f} nats a token"
         )
-    found = asdict(fit(tokens).weights())
+    found = asdict(replace(fit(tokens).weights(), line_end=recipe.get("line_end")))
     text = json.dumps({name: _rounded(value) for name, value in found.items()}, indent=1)
     click.echo(text)
     if out is not None:
         (out / NAME).write_text(f"{text}\n", "utf-8")
 
 
-def _rounded(value: float | tuple[float, ...]) -> Any:
-    return [round(v, 4) for v in value] if isinstance(value, tuple) else round(value, 4)
+def _rounded(value: float | tuple[float, ...] | None) -> Any:
+    if isinstance(value, tuple):
+        return [round(v, 4) for v in value]
+    return None if value is None else round(value, 4)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from git_copilot.assistant import client
 from git_copilot.assistant.cli import dispatch_in_server
 from git_copilot.assistant.commands_complete import explain_lines
 from git_copilot.assistant.complete import PATIENCE, complete
-from git_copilot.assistant.copying import LONGEST, Weights
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Generation, Sampling
 from git_copilot.assistant.linear import int8_is_exact
@@ -25,6 +24,7 @@ from git_copilot.assistant.reference import Reference
 from git_copilot.assistant.request import Request, find_place
 from git_copilot.assistant.server import Server
 from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trust import LONGEST, Weights
 
 PRECISIONS = ["fp32", "bf16", *(["int8"] if int8_is_exact() else [])]
 

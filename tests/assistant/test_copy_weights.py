@@ -13,9 +13,9 @@ import torch
 from click.testing import CliRunner
 from tiny import SPARE, adapter_of, save_tiny
 
-from git_copilot.assistant.copying import LONGEST, NAME, read_weights
 from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.seed import make_seeded
+from git_copilot.assistant.trust import LONGEST, NAME, read_weights
 from git_copilot.index.errors import CopilotError
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"

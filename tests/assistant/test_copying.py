@@ -13,12 +13,8 @@ from tiny import CODE, save_tiny
 from git_copilot.assistant.copying import (
     AFTER_CHARACTERS,
     BEFORE_CHARACTERS,
-    LONGEST,
-    NAME,
     Copier,
     Source,
-    Weights,
-    read_weights,
 )
 from git_copilot.assistant.dataset import cut_blob, make_example
 from git_copilot.assistant.engine import Engine
@@ -28,6 +24,7 @@ from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.prompt import Budget
 from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trust import LONGEST, NAME, Weights, read_weights
 from git_copilot.index.errors import ModelError
 from git_copilot.index.types import Hole
 

@@ -1,0 +1,142 @@
+"""Chooses ``line_end`` (assistant/trust.py): when the rest of a line is enough for an answer.
+
+    python bench/seed/line_end.py --sources DIR --model FOLDER
+
+On the newest holes of the repositories that copying is fitted on (recipe.toml's ``[copying]``, as
+copy_weights.py takes them) the model writes until it ends by itself, and the likelihoods of an end
+and of another line are noted behind its first line, where the rest of a line is asked for. For each
+margin, in nats: exact matches and edit similarity (%) of holes within a line and of longer ones; the
+lines that are right among those that are shown; the tokens that are written. An answer ends there
+unless another line is more likely than the end by the margin; ``-`` ends nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+import click
+import torch
+from copy_weights import RECIPE, read
+
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.copying import Copier, Source
+from git_copilot.assistant.dataset import Example, make_example, serving_budget
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.generation import Sampling
+from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.metrics import edit_similarity, exact_match
+from git_copilot.assistant.picking import Spellings
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trim import Trimmer
+from git_copilot.assistant.trust import read_weights
+
+NEVER, ALWAYS = float("-inf"), float("inf")
+MARGINS = (NEVER, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, ALWAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One completion, and the same ended behind its first line.
+
+    :ivar margin: nats by which another line was more likely than the end there; ``ALWAYS`` where
+        nothing ends it early: it has one line, or a block was asked for.
+    :ivar tokens: written for all of it, and for its first line.
+    """
+
+    middle: str
+    text: str
+    line: str
+    margin: float
+    tokens: tuple[int, int]
+
+    def ended(self, margin: float) -> str:
+        """The text with this ``margin``."""
+        return self.line if self.margin < margin else self.text
+
+    def written(self, margin: float) -> int:
+        """The tokens it takes with this ``margin``."""
+        return self.tokens[self.margin < margin]
+
+
+@torch.inference_mode()
+def answer(engine: Engine, copier: Copier, example: Example) -> Answer:
+    """Complete one hole."""
+    assert example.around is not None
+    trimmer = Trimmer(example.prefix, example.suffix, path=example.hole.path)
+    source = Source(copier, example.around)
+    sampling = Sampling(Settings().max_tokens)
+    made = engine.generate(example.prompt_ids, sampling, around=example.around)
+    text, size = trimmer.trim(made.text, made.finish).text, len(made.ids)
+    for i, token in enumerate(made.ids):
+        line = engine.tokenizer.decode(list(made.ids[:i]))
+        if source.asks_end(token, line):
+            rows = engine.logits(example.prompt_ids, made.ids[: i + 1])
+            margin = source.margin(source.mix(rows[i], line))
+            return Answer(example.middle, text, trimmer.trim(line).text, margin, (size, i))
+    return Answer(example.middle, text, text, ALWAYS, (size, size))
+
+
+def lines_of(text: str) -> list[str]:
+    """Its lines that are not blank."""
+    return [line.rstrip() for line in text.split("\n") if line.strip()]
+
+
+def right_lines(text: str, middle: str) -> int:
+    """How many lines of ``text``, from the first on, are those of the middle."""
+    pairs = list(zip(lines_of(text), lines_of(middle), strict=False))
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+
+
+def table(answers: Sequence[Answer]) -> Iterator[str]:
+    """A line for each margin."""
+    groups = {
+        "within a line": [a for a in answers if "\n" not in a.middle.strip("\n")],
+        "longer": [a for a in answers if "\n" in a.middle.strip("\n")],
+    }
+    head = [f"{f'{len(group)} {name}: em':>23} {'es':>5}" for name, group in groups.items()]
+    yield f"{'margin':>7}{''.join(head)}{'lines right':>15}{'tokens':>8}"
+    for margin in MARGINS:
+        cells = f"{'-' if margin == NEVER else format(margin, '.1f'):>7}"
+        for group in groups.values():
+            size = max(len(group), 1)
+            em = sum(exact_match(a.ended(margin), a.middle) for a in group) / size
+            es = sum(edit_similarity(a.ended(margin), a.middle) for a in group) / size
+            cells += f"{em:>23.1f} {es:>5.1f}"
+        right = sum(right_lines(a.ended(margin), a.middle) for a in answers)
+        shown = sum(len(lines_of(a.ended(margin))) for a in answers)
+        yield f"{cells}{f'{right} of {shown}':>15}{sum(a.written(margin) for a in answers):>8}"
+
+
+@click.command()
+@click.option("--sources", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--model", type=click.Path(path_type=Path, exists=True), required=True)
+def main(sources: Path, model: Path) -> None:
+    """Compare margins."""
+    recipe = tomllib.loads(RECIPE.read_text("utf-8"))["copying"]
+    tokenizer, weights = TextTokenizer.load(model), read_weights(model)
+    if weights is None:
+        raise click.ClickException(f"{model} does not copy: run copy_weights.py first")
+    weights = replace(weights, line_end=None)
+    engine = Engine(load_model(model), tokenizer, copying=weights)
+    copier = Copier(tokenizer, weights, Spellings(tokenizer))
+    settings, answers = Settings(), list[Answer]()
+    for facts in recipe["repository"]:
+        name, cuts, hits = read(sources / facts["name"].replace("/", "+"), facts, recipe)
+        for cut, found in zip(cuts, hits, strict=True):
+            example = make_example(
+                tokenizer, cut, found, serving_budget(settings), name, settings.snippets
+            )
+            answers.append(answer(engine, copier, example))
+        click.echo(f"{name}: {len(answers)} holes so far")
+    for line in table(answers):
+        click.echo(line)
+
+
+if __name__ == "__main__":
+    main()
