@@ -55,12 +55,17 @@ def read_weights(folder: Path) -> Weights | None:
     """
     try:
         facts = json.loads((folder / NAME).read_text("utf-8"))
-        found = Weights(**{**facts, "lengths": tuple(map(float, facts["lengths"]))})
+        lengths, line_end = tuple(map(float, facts.pop("lengths"))), facts.pop("line_end", None)
+        found = Weights(
+            **{name: float(value) for name, value in facts.items()},
+            lengths=lengths,
+            line_end=None if line_end is None else float(line_end),
+        )
         if len(found.lengths) != LONGEST:
             raise ValueError(f"{len(found.lengths)} lengths instead of {LONGEST}")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as exc:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise ModelError(
             f"{folder / NAME} cannot be read ({str(exc)[:160]})", "pull the model again"
         ) from exc

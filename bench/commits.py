@@ -7,7 +7,8 @@ is completed without snippets and with them, greedy, with the prompts and trim r
 
 ``--tree`` takes holes anywhere in the files of the last commit instead (index/snapshot.py): code
 as it stands, which is easier to fill than what is new. Other files are searched in the tree before
-that commit; the hole's own file is never searched. ``--language`` chooses holes of another
+that commit; the hole's own file is never searched. ``--kind rest`` takes rests of any lines there
+(rests.py). ``--language`` chooses holes of another
 language than Python.
 
 ``em`` and ``es`` are in %, with 95% intervals from resampled commits, with ``--tree`` files; ``bits_per_byte`` is of the
@@ -20,12 +21,14 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from about import machine, name_of, output
+from rests import KIND as REST
+from rests import rest_holes
 
 from git_copilot.assistant.arms import Held, Judge
 from git_copilot.assistant.config import Settings
@@ -80,17 +83,21 @@ def choose_holes(repo: GitRepository, db: Database, wanted: Wanted) -> list[Hole
     return chosen[: wanted.limit]
 
 
-def choose_tree_holes(repo: GitRepository, wanted: Wanted) -> list[Hole]:
+def choose_tree_holes(repo: GitRepository, wanted: Wanted, tokenizer: TextTokenizer) -> list[Hole]:
     """A seeded sample of the holes of the last commit's files."""
     tip = repo.head_commit()
-    holes = snapshot_holes(repo, tip, per_file=HOLES_PER_TREE_FILE) if tip else ()
+    holes: Iterable[Hole] = ()
+    if tip and REST in wanted.kinds:
+        holes = rest_holes(repo, tip, tokenizer, HOLES_PER_TREE_FILE)
+    elif tip:
+        holes = snapshot_holes(repo, tip, per_file=HOLES_PER_TREE_FILE)
     found = [hole for hole in holes if wanted.has(hole)]
     seeded("quality", tip or "").shuffle(found)
     return sorted(found[: wanted.limit], key=lambda hole: (hole.path, hole.start))
 
 
 def read_repository(
-    path: Path, wanted: Wanted, settings: Settings, progress: Progress
+    path: Path, wanted: Wanted, settings: Settings, tokenizer: TextTokenizer, progress: Progress
 ) -> tuple[str, list[Cut], list[list[Any]]]:
     """Its name, the holes with their texts, and snippets for each."""
     repo = GitRepository.discover(path)
@@ -99,7 +106,7 @@ def read_repository(
         Database(Path(folder) / DATABASE_NAME, create=True) as db,
     ):
         if wanted.tree:
-            holes = choose_tree_holes(repo, wanted)
+            holes = choose_tree_holes(repo, wanted, tokenizer)
         else:
             mine(repo, db, limit=MINED_COMMITS, progress=progress)
             holes = choose_holes(repo, db, wanted)
@@ -149,7 +156,7 @@ def measure(
     found: dict[str, Any] = {}
     for path in paths:
         begun = time.perf_counter()
-        name, cuts, hits = read_repository(path, wanted, settings, progress)
+        name, cuts, hits = read_repository(path, wanted, settings, tokenizer, progress)
         if not cuts:
             raise CopilotError(
                 f"{path} has no {wanted.language} holes of the kinds {', '.join(wanted.kinds)}",

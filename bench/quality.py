@@ -46,6 +46,7 @@ import commits
 from about import machine, output
 from figures import Answer, judge, share, table
 from infilling import FILES, Task, read_tasks, sample, trim_keeps
+from rests import KIND as REST
 from sandbox import Limits
 
 from git_copilot.assistant.client import calm_threads
@@ -118,7 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             adapter = options.adapter.resolve() if options.adapter else None
             result = commits.measure(
                 options.repo, run.model, adapter, run.left_to_right,
-                commits.Wanted(options.kind, limit, options.tree, options.language),
+                commits.Wanted(
+                    options.kind, limit, options.tree or REST in options.kind, options.language
+                ),
                 replace(Settings(), copying=run.copying), bar,
             )  # fmt: skip
         else:
@@ -146,7 +149,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--repo", type=Path, nargs="+", help="commits of these repositories instead (commits.py)")
     add("--tree", action="store_true", help="with --repo: holes of the files as they stand")
     add("--language", default="python", help="with --repo: of the holes, as tree-sitter names it")
-    add("--kind", nargs="+", default=["line"], help="with --repo: kinds of holes")
+    add(
+        "--kind",
+        nargs="+",
+        default=["line"],
+        help=f"with --repo: kinds of holes; {REST}: see rests.py",
+    )
     add("--limit", type=at_least_one, help="holes of each subset, a seeded sample")
     add("--seed", type=int, default=0, help="of the sample and the intervals")
     add("--no-trim", action="store_true", help="give the figures without trim rules as well")
@@ -155,7 +163,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--no-copying", action="store_true", help="leave the model alone (see copying.py)")
     add("--max-tokens", type=at_least_one, help=f"of a completion ({TOKENS}; serving has 64)")
     add("--completions", type=Path, metavar="FILE", help="write every completion, as JSON lines")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if REST in options.kind and len(options.kind) > 1:
+        parser.error(f"--kind {REST} stands alone")
+    return options
 
 
 def at_least_one(text: str) -> int:

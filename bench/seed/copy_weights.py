@@ -28,14 +28,15 @@ import torch
 
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.copying import Copier, Source
-from git_copilot.assistant.dataset import Cut, make_example, serving_budget
+from git_copilot.assistant.dataset import Example, make_example, serving_budget
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trust import LEAST, LONGEST, NAME, Weights
 from git_copilot.index.errors import CopilotError
-from git_copilot.index.types import Hit, no_progress
+from git_copilot.index.git import GitRepository
+from git_copilot.index.types import no_progress
 
 RECIPE = Path(__file__).parent / "recipe.toml"
 RIDGE = 1e-3
@@ -64,14 +65,10 @@ class Token:
 
 
 def observe(
-    engine: Engine, copier: Copier, cuts: Sequence[Cut], hits: Sequence[list[Hit]], name: str
+    engine: Engine, copier: Copier, examples: Sequence[Example], name: str
 ) -> Iterator[Token]:
     """The tokens of all middles."""
-    settings = Settings()
-    for cut, found in zip(cuts, hits, strict=True):
-        example = make_example(
-            engine.tokenizer, cut, found, serving_budget(settings), name, settings.snippets
-        )
+    for example in examples:
         assert example.around is not None
         source = Source(copier, example.around)
         rows = engine.logits(example.prompt_ids, example.middle_ids)
@@ -146,19 +143,35 @@ def fit(tokens: Sequence[Token]) -> Mixture:
     return mixture
 
 
-def read(source: Path, facts: dict[str, Any], recipe: dict[str, Any]) -> Any:
-    """A repository's cuts and what is found for each.
+def read_recipe() -> dict[str, Any]:
+    """What the recipe says of copying."""
+    found: dict[str, Any] = tomllib.loads(RECIPE.read_text("utf-8"))["copying"]
+    return found
 
-    :raises CopilotError: it is not at the recipe's commit.
+
+def read_examples(
+    sources: Path, recipe: dict[str, Any], tokenizer: TextTokenizer
+) -> Iterator[tuple[str, list[Example]]]:
+    """The name of each repository of the recipe and its holes, as they are served.
+
+    :raises CopilotError: one is not at the recipe's commit.
     """
-    from git_copilot.index.git import GitRepository
-
-    source = source / "repo" if (source / "repo").is_dir() else source
-    head = GitRepository.discover(source).head_commit()
-    if head != facts["commit"]:
-        raise CopilotError(f"{source} is at {head}, not at {facts['commit']}", "check it out")
-    wanted = commits.Wanted(recipe["kinds"], recipe["holes"])
-    return commits.read_repository(source, wanted, Settings(), no_progress)
+    settings, wanted = Settings(), commits.Wanted(recipe["kinds"], recipe["holes"])
+    for facts in recipe["repository"]:
+        source = sources / facts["name"].replace("/", "+")
+        source = source / "repo" if (source / "repo").is_dir() else source
+        head = GitRepository.discover(source).head_commit()
+        if head != facts["commit"]:
+            raise CopilotError(f"{source} is at {head}, not at {facts['commit']}", "check it out")
+        name, cuts, hits = commits.read_repository(source, wanted, settings, tokenizer, no_progress)
+        budget = serving_budget(settings)
+        yield (
+            name,
+            [
+                make_example(tokenizer, cut, found, budget, name, settings.snippets)
+                for cut, found in zip(cuts, hits, strict=True)
+            ],
+        )
 
 
 @click.command()
@@ -167,15 +180,13 @@ def read(source: Path, facts: dict[str, Any], recipe: dict[str, Any]) -> Any:
 @click.option("--out", type=click.Path(path_type=Path, exists=True), help="Write the weights here.")
 def main(sources: Path, model: Path, out: Path | None) -> None:
     """Fit the weights of copying."""
-    recipe = tomllib.loads(RECIPE.read_text("utf-8"))["copying"]
-    tokenizer = TextTokenizer.load(model)
+    recipe, tokenizer = read_recipe(), TextTokenizer.load(model)
     engine = Engine(load_model(model), tokenizer)
     copier = Copier(tokenizer, Weights(0, 0, 0, 0, (0.0,) * LONGEST), Spellings(tokenizer))
     tokens: list[Token] = []
-    for facts in recipe["repository"]:
-        name, cuts, hits = read(sources / facts["name"].replace("/", "+"), facts, recipe)
-        tokens += observe(engine, copier, cuts, hits, name)
-        click.echo(f"{name}: {len(cuts)} holes, {len(tokens)} tokens so far")
+    for name, examples in read_examples(sources, recipe, tokenizer):
+        tokens += observe(engine, copier, examples, name)
+        click.echo(f"{name}: {len(examples)} holes, {len(tokens)} tokens so far")
     names = list(dict.fromkeys(t.repository for t in tokens))
     for name in names if len(names) > 1 else []:
         own = [t for t in tokens if t.repository == name]

@@ -13,7 +13,6 @@ unless another line is more likely than the end by the margin; ``-`` ends nothin
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +21,11 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import click
 import torch
-from copy_weights import RECIPE, read
+from copy_weights import read_examples, read_recipe
 
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.copying import Copier, Source
-from git_copilot.assistant.dataset import Example, make_example, serving_budget
+from git_copilot.assistant.dataset import Example
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.loading import load_model
@@ -118,21 +117,14 @@ def table(answers: Sequence[Answer]) -> Iterator[str]:
 @click.option("--model", type=click.Path(path_type=Path, exists=True), required=True)
 def main(sources: Path, model: Path) -> None:
     """Compare margins."""
-    recipe = tomllib.loads(RECIPE.read_text("utf-8"))["copying"]
     tokenizer, weights = TextTokenizer.load(model), read_weights(model)
     if weights is None:
         raise click.ClickException(f"{model} does not copy: run copy_weights.py first")
     weights = replace(weights, line_end=None)
     engine = Engine(load_model(model), tokenizer, copying=weights)
-    copier = Copier(tokenizer, weights, Spellings(tokenizer))
-    settings, answers = Settings(), list[Answer]()
-    for facts in recipe["repository"]:
-        name, cuts, hits = read(sources / facts["name"].replace("/", "+"), facts, recipe)
-        for cut, found in zip(cuts, hits, strict=True):
-            example = make_example(
-                tokenizer, cut, found, serving_budget(settings), name, settings.snippets
-            )
-            answers.append(answer(engine, copier, example))
+    copier, answers = Copier(tokenizer, weights, Spellings(tokenizer)), list[Answer]()
+    for name, examples in read_examples(sources, read_recipe(), tokenizer):
+        answers += [answer(engine, copier, example) for example in examples]
         click.echo(f"{name}: {len(answers)} holes so far")
     for line in table(answers):
         click.echo(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tiny import save_tiny
 
+from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.types import no_progress
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
@@ -40,6 +41,32 @@ def test_holes_of_commits_are_measured_in_both_ways(repo, folder, capsys):
     assert "+ snippets" in capsys.readouterr().out
 
 
+def test_rests_are_of_any_line_and_begin_with_a_token(repo, folder, capsys):
+    rows = "".join(f"    total_{i} = combine(wért, {i}) + other\n" for i in range(40))
+    repo.commit({"run.py": f"def run(wért, other):\n{rows}\n\n    return\n", "a.txt": "word " * 9})
+    commits = importlib.import_module("commits")
+    tokenizer = TextTokenizer.load(folder)
+    wanted = commits.Wanted(kinds=["rest"], limit=100, tree=True)
+    _, cuts, _ = commits.read_repository(
+        repo.path, wanted, commits.Settings(), tokenizer, no_progress
+    )
+    assert len(cuts) == 24 and {cut.hole.path for cut in cuts} == {"run.py"}
+    lines = [cut.prefix.rpartition("\n")[2] for cut in cuts]
+    assert len({cut.prefix.count("\n") for cut in cuts}) == len(cuts)
+    for line, cut in zip(lines, cuts, strict=True):
+        assert cut.middle.strip() and "\n" not in cut.middle and cut.suffix[:1] in ("\n", "")
+        whole = tokenizer.encode(line + cut.middle)
+        assert line in {tokenizer.decode(whole[:n]) for n in range(1, len(whole))}
+    assert len({len(tokenizer.encode(cut.middle)) for cut in cuts}) > 5
+    arguments = ["--repo", str(repo.path), "--model", str(folder), "--limit", "3"]
+    assert quality.main([*arguments, "--kind", "rest", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["settings"]["tree"] and result["settings"]["kinds"] == ["rest"]
+    with pytest.raises(SystemExit):
+        quality.main([*arguments, "--kind", "rest", "line"])
+    assert "stands alone" in capsys.readouterr().err
+
+
 def test_holes_of_the_tree_are_anywhere_and_their_own_file_is_not_shown(repo, folder, monkeypatch):
     rows = "".join(f"    total_{i} = combine(value, {i}) + other\n" for i in range(40))
     body = "from util import combine\n\n\ndef run(value, other):\n"
@@ -47,9 +74,10 @@ def test_holes_of_the_tree_are_anywhere_and_their_own_file_is_not_shown(repo, fo
     repo.commit({"new.txt": "nothing that is cut\n"})
     commits = importlib.import_module("commits")
     wanted = commits.Wanted(limit=8, tree=True)
-    name, cuts, hits = commits.read_repository(repo.path, wanted, commits.Settings(), no_progress)
+    known = (repo.path, wanted, commits.Settings(), TextTokenizer.load(folder), no_progress)
+    name, cuts, hits = commits.read_repository(*known)
     assert len(cuts) == 8 and {cut.hole.path for cut in cuts} == {"old.py", "util.py"}
-    again = commits.read_repository(repo.path, wanted, commits.Settings(), no_progress)
+    again = commits.read_repository(*known)
     assert again == (name, cuts, hits)
     for cut, found in zip(cuts, hits, strict=True):
         assert cut.hole.path not in {hit.path for hit in found}

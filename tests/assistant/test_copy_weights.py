@@ -24,6 +24,7 @@ with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(BENCH / "seed"))
     copy_weights = importlib.import_module("copy_weights")
     average = importlib.import_module("average")
+    line_end = importlib.import_module("line_end")
 
 
 def tokens(count=4000):
@@ -93,6 +94,37 @@ def test_the_whole_way_from_commits_to_weights(recipe, tmp_path):
     assert weights is not None and len(set(weights.lengths)) > 1
     # A random model is worth less than any copy.
     assert weights.trust(LONGEST, 1.0, 0.1, 0.01) > 0.2
+
+
+def test_margins_are_compared_on_what_was_written_once(recipe, tmp_path):
+    model = save_tiny(tmp_path / "tiny", fim=True)
+    options = ["--sources", str(recipe / "sources"), "--model", str(model)]
+    refused = CliRunner().invoke(line_end.main, options)
+    assert refused.exit_code == 1 and "copy_weights.py first" in refused.output
+    facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
+    (model / NAME).write_text(json.dumps(facts))
+    done = CliRunner().invoke(line_end.main, options, catch_exceptions=False)
+    *_, last = done.output.splitlines()
+    assert len(done.output.splitlines()) == 2 + len(line_end.MARGINS)
+    assert last.split()[0] == "inf" and int(last.split()[-1]) > 0
+
+
+def test_an_answer_is_ended_where_another_line_is_not_likelier_by_the_margin():
+    def answer(middle, text, margin):
+        line = text.partition("\n")[0]
+        return line_end.Answer(middle, text, line, margin, (len(text), len(line)))
+
+    early, late = answer("one", "one\ntwo", 1.2), answer("one\ntwo", "one\ntwo", 2.2)
+    block = answer("a\nb", "a\nb", line_end.ALWAYS)
+    assert [early.ended(m) for m in (1.0, 1.5)] == ["one\ntwo", "one"]
+    assert [block.written(m) for m in (2.0, line_end.ALWAYS)] == [3, 3]
+    none, *_, some, every = [r.split() for r in line_end.table([early, late, block])][1:]
+    # Exact matches within a line, of longer ones; lines right, shown; tokens.
+    assert (none[1], none[3], none[5:8], none[8]) == ("0.0", "100.0", ["5", "of", "6"], "17")
+    assert (some[0], some[1], some[3]) == ("3.0", "100.0", "50.0")
+    assert every[8] == "9"
+    two = [r.split() for r in line_end.table([early, late, block])][1 + line_end.MARGINS.index(2.0)]
+    assert (two[1], two[3], two[5:8]) == ("100.0", "100.0", ["5", "of", "5"])
 
 
 def test_another_commit_than_the_recipes_is_refused(recipe, repo, tmp_path):

@@ -147,6 +147,43 @@ def test_ends_can_be_made_as_likely_as_they_are(tokenizer, prefix):
     assert torch.equal(logits, kept)
 
 
+def likely(tokenizer, **chances):
+    """Logits (vocabulary,) of the texts of single tokens, or of the end."""
+    logits = torch.full((len(tokenizer._vocabulary),), -30.0)
+    for text, chance in chances.items():
+        token = tokenizer.end_id if text == "end" else tokenizer.encode(NAMED[text])[0]
+        logits[token] = math.log(chance)
+    return logits
+
+
+NAMED = {"newline": "\n", "indented": "\n    ", "word": "x"}
+
+
+@pytest.mark.parametrize(
+    ("margin", "end", "ends"), [(None, 0.4, False), (2.0, 0.08, False), (2.0, 0.12, True)]
+)
+def test_a_line_ends_unless_another_is_far_more_likely(tokenizer, margin, end, ends):
+    weights = dataclasses.replace(NEVER, line_end=margin)
+    here = source(tokenizer, "x = bas", "\n", weights=weights)
+    # What begins another line is taken together, whichever token it is.
+    assert len({tokenizer.encode(t)[0] for t in NAMED.values()}) == 3
+    rest = 1 - end - 0.05
+    logits = likely(tokenizer, end=end, newline=rest / 2, indented=rest / 2, word=0.05)
+    new, word = (tokenizer.encode(NAMED[name])[0] for name in ("newline", "word"))
+    assert here.ends_line(new, logits, "ket") is ends
+    assert not here.ends_line(word, logits, "ket")  # the line goes on
+    assert not here.ends_line(new, logits, "")  # it was complete already
+    assert not here.ends_line(new, logits, "ket(\n    1,")  # more lines were asked for
+
+
+@pytest.mark.parametrize("prefix", ["def f():", "def f():\n    "])
+def test_a_block_does_not_end_with_its_first_line(tokenizer, prefix):
+    weights = dataclasses.replace(NEVER, line_end=math.inf)
+    here = source(tokenizer, prefix, "\n", weights=weights)
+    logits = likely(tokenizer, end=0.4, newline=0.6)
+    assert not here.ends_line(tokenizer.encode("\n")[0], logits, "return 1")
+
+
 def test_trust_follows_the_weights():
     weights = Weights(1.0, -2.0, 0.5, 0.25, tuple(range(LONGEST)))
     value = 3 + math.log(0.5) - 2 * 0.7 + 0.5 * math.log(0.7) + 0.25 * math.log(0.2)
@@ -175,6 +212,24 @@ def test_a_trusted_text_is_written_and_named(model, tokenizer):
     assert set(found.copied[:8]) == {"c.py"}
     never = written(Engine(model, tokenizer, copying=NEVER), tokenizer, around)
     assert (never.text, never.copied) == (alone.text, ())
+
+
+def test_an_answer_to_the_rest_of_a_line_is_one_line(model, tokenizer):
+    around = Around("own.py", "x = basket.subt", "", (("c.py", f"{OTHER}{OTHER}"),))
+    longer = written(Engine(model, tokenizer, copying=ALWAYS), tokenizer, around)
+    assert longer.text.startswith("otal + self.duty\nclass")
+    weights = dataclasses.replace(ALWAYS, line_end=math.inf)
+    line = written(Engine(model, tokenizer, copying=weights), tokenizer, around)
+    assert (line.text, line.finish) == ("otal + self.duty", "stop")
+    assert line.ids == longer.ids[: len(line.ids)]
+    prompt = tokenizer.encode("# own.py\nx = basket.")
+    engine = Engine(model, tokenizer, copying=weights)
+    healed = engine.generate(prompt, Sampling(24), around=around, lead="subt")
+    assert healed.text == "otal + self.duty"
+    (beside,) = engine.generate_many(
+        prompt, [Sampling(24)], around=around, lead="subt", enough=[lambda text: False]
+    )
+    assert beside.text == "otal + self.duty"
 
 
 @pytest.mark.parametrize("weights", [HALF, ALWAYS])
@@ -251,7 +306,10 @@ def test_the_folder_of_a_model_says_whether_it_copies(folder, tokenizer, tmp_pat
     facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
     (tmp_path / NAME).write_text(json.dumps(facts))
     assert read_weights(tmp_path) == Weights(1, 2, 3, 4, (0.5,) * LONGEST)
-    for broken in ("{", "[]", "{}", json.dumps({**facts, "lengths": [1.0]})):
+    (tmp_path / NAME).write_text(json.dumps({**facts, "line_end": 2}))
+    assert read_weights(tmp_path).line_end == 2.0
+    wrong = ({"lengths": [1.0]}, {"share": "x"}, {"line_end": []}, {"ending": None}, {"new": 1})
+    for broken in ("{", "[]", "{}", "3", *(json.dumps({**facts, **each}) for each in wrong)):
         (tmp_path / NAME).write_text(broken)
         with pytest.raises(ModelError, match="cannot be read"):
             read_weights(tmp_path)
