@@ -65,9 +65,9 @@ class Copier:
     def __init__(self, tokenizer: TextTokenizer, weights: Weights, spellings: Spellings) -> None:
         self.tokenizer, self.weights, self.spellings = tokenizer, weights, spellings
         self.ends = sorted(tokenizer.end_ids)
-        self._line_ends: list[int] | None = None
+        self._line_ends: list[int] = []
+        self._begin_line: frozenset[int] = frozenset()
         self._lines: dict[str, bytes] = {}
-        self._begins: dict[int, bool] = {}
         self._longer: dict[str, Places] = {}
 
     def encode(self, text: str) -> bytes:
@@ -94,15 +94,14 @@ class Copier:
     @property
     def line_ends(self) -> list[int]:
         """The tokens that end the line before them."""
-        if self._line_ends is None:
+        if not self._line_ends:
             self._line_ends = self.spellings.beginning("\n")
+            self._begin_line = frozenset(self._line_ends)
         return self._line_ends
 
     def begins_line(self, token: int) -> bool:
         """Whether the token ends the line before it."""
-        if token not in self._begins:
-            self._begins[token] = self.tokenizer.decode([token]).startswith("\n")
-        return self._begins[token]
+        return bool(self.line_ends) and token in self._begin_line
 
 
 class Source:
