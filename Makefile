@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Much of the tests is waiting, for processes that load PyTorch: one worker for each core.
+PYTEST = -m pytest -n auto --dist worksteal $(ARGS)
 # Stamps, so that a second call installs nothing.
 INSTALLED = $(VENV)/.installed-local
 TOOLS = $(VENV)/.installed-tools
@@ -12,7 +14,7 @@ demo: $(INSTALLED)  ## the main job on a real repository: this checkout's own hi
 	@PATH="$(abspath $(BIN)):$$PATH" docs/demo.sh
 
 test: $(TOOLS)  ## the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python $(PYTEST)
 
 lint: $(TOOLS)
 	$(BIN)/ruff check .
@@ -29,7 +31,7 @@ wheel-test: $(TOOLS)  ## the tests against the built wheel, in an environment of
 	$(VENV)-wheel/bin/python -m pip install --quiet -c constraints.txt torch
 	$(VENV)-wheel/bin/python -m pip install --quiet -c constraints.txt --group tests \
 	    "git-copilot[local] @ file://$$(ls $(abspath dist)/*.whl)"
-	$(VENV)-wheel/bin/python -m pytest $(ARGS)
+	$(VENV)-wheel/bin/python $(PYTEST)
 
 check: lint types test
 

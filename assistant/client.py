@@ -34,7 +34,8 @@ ANSWER_SECONDS = 600.0
 STATUS_SECONDS = 1.0
 POLL_SECONDS = 0.02
 PROTOCOL = 2  # 2: the lock names its holder, and "alive" is understood
-MAX_SOCKET_PATH = 100  # sun_path has 104 bytes on some systems, 108 on Linux
+# Bytes of the socket's folder: its path has 104 on some systems, 108 on Linux.
+MAX_FOLDER = 80
 
 
 class ServerSilent(CopilotError):
@@ -52,11 +53,13 @@ class ServerSilent(CopilotError):
 
 
 def runtime_dir() -> Path:
-    """A folder that only this user can enter, for the socket."""
-    base = os.environ.get("XDG_RUNTIME_DIR")
+    """A folder that only this user can enter, for the socket: the first whose name is not too long
+    for one."""
+    base, own = os.environ.get("XDG_RUNTIME_DIR"), f"git-copilot-{os.getuid()}"
+    folders = [Path(tempfile.gettempdir()) / own, Path("/tmp") / own]
     if base and Path(base).is_dir():
-        return Path(base) / "git-copilot"
-    return Path(tempfile.gettempdir()) / f"git-copilot-{os.getuid()}"
+        folders.insert(0, Path(base) / "git-copilot")
+    return next((f for f in folders if len(os.fsencode(f)) <= MAX_FOLDER), folders[-1])
 
 
 def socket_path() -> Path:
@@ -119,7 +122,7 @@ def connect(seconds: float = CONNECT_SECONDS) -> socket.socket | None:
         facts = path.parent.lstat()
     except OSError:
         return None
-    if facts.st_uid != os.getuid() or facts.st_mode & 0o077 or len(str(path)) > MAX_SOCKET_PATH:
+    if facts.st_uid != os.getuid() or facts.st_mode & 0o077:
         return None
     deadline = time.monotonic() + seconds
     while True:

@@ -90,7 +90,8 @@ def evaluate(
     :param generate: without it ``em`` and ``es`` stay 0 and only the likelihood is taken.
     :param stop_early: stop a completion as soon as a trim rule cuts it, as serving does. Without
         it the model writes on to its own end; the scores are the same.
-    :param healing: token healing, see :func:`~git_copilot.assistant.healing.heal`; the likelihood is then of the moved token as well.
+    :param healing: token healing, see :func:`~git_copilot.assistant.healing.heal`; the likelihood
+        is then of the moved token as well.
     :param collect: gets the index of each example and its completion, in no order.
     """
     scores: list[Score | None] = [None] * len(examples)

@@ -16,8 +16,8 @@ class FimFormat:
     head a repository and a file where the family has a repository-level format, ``file_mark`` is
     the plain text that heads a file in families that use text for it. ``begin`` starts every
     prompt. With ``inside`` what heads the file stands behind the prefix token, as part of the
-    text, else before all; families without a file token always have it inside. ``separates`` says that ``file`` stands
-    between files and not before the first.
+    text, else before all; families without a file token always have it inside. ``separates`` says
+    that ``file`` stands between files and not before the first.
     """
 
     family: str

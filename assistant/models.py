@@ -108,8 +108,13 @@ SPECS: tuple[ModelSpec, ...] = (
     MINILM_STATIC,
     MINILM,
 )  # fmt: skip
-ALIASES = {"tiny": "copilot-135m-v5", "copilot-135m": "copilot-135m-v5", "small": "qwen2.5-coder-0.5b", "medium": "qwen2.5-coder-1.5b",
-           "large": "qwen2.5-coder-7b"}  # fmt: skip
+ALIASES = {
+    "tiny": "copilot-135m-v5",
+    "copilot-135m": "copilot-135m-v5",
+    "small": "qwen2.5-coder-0.5b",
+    "medium": "qwen2.5-coder-1.5b",
+    "large": "qwen2.5-coder-7b",
+}
 
 
 def find_spec(name: str) -> ModelSpec | None:

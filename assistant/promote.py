@@ -36,8 +36,8 @@ def decide(
     The opponent is the incumbent where there is one, else the base; all are stopped by the same
     rules, so learning to stop wins nothing (the trap of arXiv 2503.14201). The candidate wins
     when its exact match is better beyond doubt, or not worse (nor the edit similarity beyond
-    doubt) while the likelihood of the middle *without* its end token is better beyond doubt. "Beyond doubt": the 95% interval, drawn by
-    commit, leaves out zero.
+    doubt) while the likelihood of the middle *without* its end token is better beyond doubt.
+    "Beyond doubt": the 95% interval, drawn by commit, leaves out zero.
 
     :param base: scores with retrieval, over the same holes in the same order as the others.
     """

@@ -33,7 +33,8 @@ def rebuild(
     repo: GitRepository, settings: Settings, note: Callable[[str], None], progress: Progress
 ) -> SyncReport:
     """Make the database anew from git. Whatever goes wrong, and whenever this is killed, the old
-    one stays; what it says is forgotten and what editors reported is handed on. Events of hooks wait in the spool meanwhile.
+    one stays; what it says is forgotten and what editors reported is handed on. Events of hooks
+    wait in the spool meanwhile.
 
     :param note: is told when that cannot be read.
     :raises NotInitialised: there is no state here.

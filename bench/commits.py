@@ -8,12 +8,11 @@ is completed without snippets and with them, greedy, with the prompts and trim r
 ``--tree`` takes holes anywhere in the files of the last commit instead (index/snapshot.py): code
 as it stands, which is easier to fill than what is new. Other files are searched in the tree before
 that commit; the hole's own file is never searched. ``--kind rest`` takes rests of any lines there
-(rests.py). ``--language`` chooses holes of another
-language than Python.
+(rests.py). ``--language`` chooses holes of another language than Python.
 
-``em`` and ``es`` are in %, with 95% intervals from resampled commits, with ``--tree`` files; ``bits_per_byte`` is of the
-middles; ``retrieval_minus_plain`` the difference in points. The test for a leak is the recipe's:
-no repository named here may be in bench/seed/recipe.toml.
+``em`` and ``es`` are in %, with 95% intervals from resampled commits, with ``--tree`` files;
+``bits_per_byte`` is of the middles; ``retrieval_minus_plain`` the difference in points. The test
+for a leak is the recipe's: no repository named here may be in bench/seed/recipe.toml.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def run_worker(
     """Work until the spool is empty; the process's exit status.
 
     A job whose handler raises is tried ``max_attempts`` times in all, between the other jobs,
-    and then set aside; so is one that has killed `MAX_DEATHS` workers. ``detached=False`` leaves this process's session, files, priority,
-    signals and folder alone.
+    and then set aside; so is one that has killed `MAX_DEATHS` workers. ``detached=False`` leaves
+    this process's session, files, priority, signals and folder alone.
     """
     state_dir = state_dir.absolute()
     if detached:

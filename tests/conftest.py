@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import copilot_commands  # noqa: F401 - remembers the real home before it is sealed off
@@ -38,6 +39,14 @@ def hermetic(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     (home / ".gitconfig").write_text("[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n")
     return home
+
+
+@pytest.fixture
+def runtime(hermetic, monkeypatch):
+    """A runtime folder of the test's own; pytest's folders may have names too long for a socket."""
+    with tempfile.TemporaryDirectory("", "copilot-", "/tmp", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
 
 
 @pytest.fixture

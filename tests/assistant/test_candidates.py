@@ -337,11 +337,8 @@ def test_what_is_copied_is_named_and_a_secret_is_not_copied(project, session, mo
 
 
 @pytest.fixture
-def serving(project, tmp_path, monkeypatch):
+def serving(project, runtime):
     """A server in a thread of this process; gives it."""
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     server = Server(dispatch_in_server, 60)
     thread = threading.Thread(target=server.serve)
     thread.start()

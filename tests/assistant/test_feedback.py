@@ -257,10 +257,7 @@ class Running:
 
 
 @pytest.fixture
-def serve(tmp_path, monkeypatch):
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+def serve(runtime):
     started = []
 
     def start(runner):

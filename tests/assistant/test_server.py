@@ -23,12 +23,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
-def runtime(tmp_path, monkeypatch):
-    """A runtime folder of the test's own."""
-    folder = tmp_path / "run"
-    folder.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+def private(runtime):
+    """The folder for the socket."""
     client.secure_runtime_dir()
+
+
+def test_a_folder_with_too_long_a_name_for_a_socket_is_passed_over(runtime, monkeypatch):
+    own = f"git-copilot-{os.getuid()}"
+    long = runtime / ("x" * client.MAX_FOLDER)
+    longest = runtime / ("x" * (client.MAX_FOLDER - len(f"{runtime}//git-copilot")))
+    for folder in (long, longest):
+        folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(longest))
+    assert client.runtime_dir() == longest / "git-copilot"
+    client.secure_runtime_dir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(client.socket_path()))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
+    monkeypatch.setattr("tempfile.tempdir", str(runtime))
+    assert client.runtime_dir() == runtime / own
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert client.runtime_dir() == Path("/tmp") / own
 
 
 @pytest.fixture

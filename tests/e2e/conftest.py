@@ -42,11 +42,8 @@ def tiny_folders(tmp_path_factory):
 
 
 @pytest.fixture
-def environment(tiny_folders, tmp_path, monkeypatch, hermetic):
-    """PATH with the installed scripts, a runtime folder, and the tiny models as the user's."""
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+def environment(tiny_folders, tmp_path, monkeypatch, hermetic, runtime):
+    """PATH with the installed scripts, and the tiny models as the user's."""
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     monkeypatch.setenv("GIT_COPILOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

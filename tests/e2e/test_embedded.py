@@ -28,11 +28,8 @@ def report_job(name: str, started: float) -> str:
 
 
 @pytest.fixture
-def copilot(repo, tmp_path, monkeypatch):
+def copilot(repo, runtime, monkeypatch):
     """Commands with the user's real model cache, so that models are pulled once per machine."""
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     monkeypatch.setenv("GIT_COPILOT_CACHE", REAL_CACHE)
     # pip's own configuration may lie in the real home.

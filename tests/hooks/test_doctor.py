@@ -79,15 +79,12 @@ class Ward:
 
 
 @pytest.fixture
-def ward(repo, tiny_embedder, hermetic, tmp_path, monkeypatch):
+def ward(repo, tiny_embedder, hermetic, runtime, tmp_path, monkeypatch):
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
     config = hermetic / ".gitconfig"
     config.write_text(f"{config.read_text()}\tmodel = {model}\n")
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))  # whatever git is here
     monkeypatch.setattr(doctor, "LOW_MB", 0)
     monkeypatch.setattr(doctor, "FULL_MB", 0)
