@@ -144,6 +144,7 @@ class Judge:
             self._tokenizer,
             examples,
             max_tokens=self._settings.max_tokens,
+            alternatives=self._settings.alternatives,
             engine=engine,
             generate=generate,
             progress=self._progress,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from git_copilot.assistant.request import Place
     from git_copilot.index.types import Hit
 
-# Further candidates are sampled; the first is always the greedy one.
+# Further candidates are sampled; the first never is.
 TEMPERATURE = 0.6
 # Texts that are written side by side; more are written in turns.
 MOST_AT_ONCE = 8

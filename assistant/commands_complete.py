@@ -154,6 +154,10 @@ def explain_lines(answer: Answer) -> list[str]:
         lines.append(f"snippet   none ({more['found']} found, none fitted or none was new)")
     for path, count in more["copied"].items():
         lines.append(f"copied    {count} tokens that the model would not have written, of {path}")
+    if more["instead_of"] is not None:
+        lines.append(f"instead   of the greedy line {more['instead_of']!r}")
+    if more["tried"]:
+        lines.append(f"tried     {more['tried']} forward passes for a likelier line")
     return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].splitlines())]
 
 

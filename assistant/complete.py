@@ -77,7 +77,11 @@ def complete(
         engine, prompt, lead, place, nearby=hits, time_limit_ms=settings.time_limit_ms,
         cancelled=cancelled,
     )  # fmt: skip
-    sampling = Sampling(request.max_tokens or settings.max_tokens, seed=settings.seed)
+    sampling = Sampling(
+        request.max_tokens or settings.max_tokens,
+        seed=settings.seed,
+        alternatives=settings.alternatives,
+    )
     candidates = writer.write(sampling, request.count, on_text)
     fields: dict[str, Any] = {
         "id": _answer_id(place, tree, model, adapter, prompt.ids),
@@ -122,6 +126,9 @@ def _explained(
         "out_of_time": made.finish == "length" and made.tokens < sampling.max_tokens,
         # Tokens that the model alone would not have written, by their source.
         "copied": dict(Counter(made.copied)),
+        # Forward passes spent on likelier lines, and the greedy line where one was found.
+        "tried": made.tried,
+        "instead_of": made.instead_of,
         "prompt": engine.tokenizer.spell(list(prompt.ids)),
     }
 

@@ -126,7 +126,8 @@ class Source:
         self._ends = np.cumsum([len(part) // 4 for part in parts])
         self._paths = [path for path, _ in texts]
         self._closed = around.suffix.startswith("\n")
-        self._asks_block = Extent(around.prefix, around.suffix.partition("\n")[0]).block
+        extent = Extent(around.prefix, around.suffix.partition("\n")[0])
+        self._asks_block, self._inside = extent.block, extent.inside
         self._lead = len(lead)
         *whole, self._line = _UNIT.findall(around.prefix[-_CONTEXT:].removesuffix(lead)) or [""]
         near = np.frombuffer(copier.encode("".join(whole)), np.int32).tolist()
@@ -167,6 +168,22 @@ class Source:
         if self._asks_block or "\n" in new or not new.strip():
             return False
         return self._copier.begins_line(token)
+
+    @property
+    def reward(self) -> float | None:
+        """The reward of each token of the rest of a line, where that is asked for and begins at
+        the cursor: see likeliest.py."""
+        return None if self._asks_block or self._lead else self._copier.weights.token_reward
+
+    @property
+    def leaving(self) -> list[int]:
+        """The tokens behind which nothing more stands on this line."""
+        return [*self._copier.line_ends, *self._copier.ends]
+
+    @property
+    def finishing(self) -> list[int]:
+        """Those of them behind which the rest of the line is whole."""
+        return self._copier.ends if self._inside else self.leaving
 
     def margin(self, logits: torch.Tensor) -> float:
         """By how many nats mixed ``logits`` make another line more likely than the end."""

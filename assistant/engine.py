@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ from git_copilot.assistant.generation import Around, Generation, Sampling
 from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.reference import Reference
-from git_copilot.assistant.slots import Cache, Slot, Slots
+from git_copilot.assistant.slots import Backend, Slot, Slots, shared
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trust import Weights, read_weights
 from git_copilot.assistant.writing import Writing
@@ -30,17 +31,6 @@ MEASURED = 64
 _WEIGHT = 0.3  # of the newest measurement in the mean
 # A rate stays as it was said until it is wrong by this: prompts are cut by it, and should stay too.
 _STEADY = 0.25
-
-
-class Backend(Protocol):
-    """A forward pass with caches."""
-
-    @property
-    def croppable(self) -> bool: ...
-    @property
-    def bytes(self) -> int: ...
-    def new_cache(self) -> Cache: ...
-    def run(self, cache: Any, ids: list[int], wanted: int) -> torch.Tensor: ...
 
 
 class Engine:
@@ -149,6 +139,8 @@ class Engine:
                 if self.speculative:
                     writing.look_up(prompt, draft)
                 self._write(slot, logits, writing, over)
+                if self.backend.croppable:
+                    writing.improve(partial(self._follow, slot, len(prompt)), over)
         except BaseException:
             self.slots.drop(slot)  # what its cache holds is unknown now
             raise
@@ -304,6 +296,14 @@ class Engine:
             ids = [writing.ids[-1], *guess]
             rows = self.backend.run(slot.cache, ids, len(ids))
             slot.ids += ids
+
+    def _follow(self, slot: Slot, start: int, ids: Sequence[int]) -> torch.Tensor:
+        """The logits (vocabulary,) behind ``ids``, which follow the first ``start`` in the slot."""
+        known = shared(slot.ids[start:], ids[:-1])
+        slot.keep(start + known)
+        logits = self.backend.run(slot.cache, list(ids[known:]), 1)[0]
+        slot.ids += ids[known:]
+        return logits
 
 
 def _bounded(begun: float, limit_ms: int, cancelled: Callable[[], bool]) -> Callable[[], bool]:

@@ -70,6 +70,7 @@ def evaluate(
     *,
     max_tokens: int,
     generate: bool = True,
+    alternatives: int = 0,
     batch: int | None = None,
     copying: Weights | None = None,
     engine: Engine | None = None,
@@ -88,6 +89,7 @@ def evaluate(
     :param copying: of a model that copies, see copying.py; not in batches.
     :param engine: of :func:`serving_engine`, where there is one already.
     :param generate: without it ``em`` and ``es`` stay 0 and only the likelihood is taken.
+    :param alternatives: see :class:`~git_copilot.assistant.generation.Sampling`; not in batches.
     :param stop_early: stop a completion as soon as a trim rule cuts it, as serving does. Without
         it the model writes on to its own end; the scores are the same.
     :param healing: token healing, see :func:`~git_copilot.assistant.healing.heal`; the likelihood
@@ -101,7 +103,7 @@ def evaluate(
     if batch is None and engine is None:
         engine = serving_engine(model, tokenizer, copying)
     found = (
-        _singly(engine, examples, leads, most, stop_early)
+        _singly(engine, examples, leads, Sampling(most, alternatives=alternatives), stop_early)
         if engine is not None
         else _batches(model, tokenizer, examples, leads, most, stop_early, batch or BATCH)
     )
@@ -143,18 +145,17 @@ def _singly(
     engine: Engine,
     examples: Sequence[Example],
     leads: Sequence[str],
-    max_tokens: int,
+    sampling: Sampling,
     stop_early: bool,
 ) -> Iterator[_Found]:
     """One example after the other as they are served, but for the precision: the model's own."""
     for i, (example, lead) in enumerate(zip(examples, leads, strict=True)):
         made = None
-        if max_tokens:
+        if sampling.max_tokens:
             trimmer = _trimmer(example)
             enough = trimmer.finished if stop_early else lambda text: False
             written = engine.generate(
-                example.prompt_ids, Sampling(max_tokens), lead=lead, around=example.around,
-                enough=enough,
+                example.prompt_ids, sampling, lead=lead, around=example.around, enough=enough
             )  # fmt: skip
             kept = trimmer.trim(written.text, written.finish)
             made = Completion(kept.text, written.text, written.finish, kept.rule, written.tokens)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_SLOTS = 4
 MAX_BYTES = 2**29
@@ -30,6 +33,17 @@ class Cache(Protocol):
 
     def copy(self, length: int) -> Self:
         """A cache of its own that holds the first ``length`` tokens, or nothing."""
+
+
+class Backend(Protocol):
+    """A forward pass with caches."""
+
+    @property
+    def croppable(self) -> bool: ...
+    @property
+    def bytes(self) -> int: ...
+    def new_cache(self) -> Cache: ...
+    def run(self, cache: Any, ids: list[int], wanted: int) -> torch.Tensor: ...
 
 
 @dataclass(eq=False, slots=True)

@@ -25,7 +25,9 @@ class Weights:
     added for a match of 1, 2, … :data:`LONGEST` tokens. ``ending`` is added to the logits of the
     end tokens, whatever is copied. ``line_end``: where the rest of a line is asked for, and has been
     written, the answer ends unless another line is more likely than the end by so many nats
-    (``None``: unless the model's choice is to end).
+    (``None``: unless the model's choice is to end). ``token_reward``: in nats, makes up for what
+    a longer line has less of probability when likelier ones than the greedy one are looked for, see
+    likeliest.py (``None``: they are not).
     """
 
     share: float
@@ -35,6 +37,7 @@ class Weights:
     lengths: tuple[float, ...]
     ending: float = 0.0
     line_end: float | None = None
+    token_reward: float | None = None
 
     def trust(self, length: int, share: float, sure: float, agreed: float) -> float:
         """The part of the probability that is copied, between 0 and 1."""
@@ -55,11 +58,13 @@ def read_weights(folder: Path) -> Weights | None:
     """
     try:
         facts = json.loads((folder / NAME).read_text("utf-8"))
-        lengths, line_end = tuple(map(float, facts.pop("lengths"))), facts.pop("line_end", None)
+        lengths = tuple(map(float, facts.pop("lengths")))
+        line_end, reward = facts.pop("line_end", None), facts.pop("token_reward", None)
         found = Weights(
             **{name: float(value) for name, value in facts.items()},
             lengths=lengths,
             line_end=None if line_end is None else float(line_end),
+            token_reward=None if reward is None else float(reward),
         )
         if len(found.lengths) != LONGEST:
             raise ValueError(f"{len(found.lengths)} lengths instead of {LONGEST}")

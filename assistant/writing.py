@@ -9,6 +9,7 @@ import torch
 
 from git_copilot.assistant.copying import Source
 from git_copilot.assistant.generation import REPLACEMENT, Generation, Sampling
+from git_copilot.assistant.likeliest import Likeliest, Line
 from git_copilot.assistant.lookup import MAX_GUESS, Lookup
 from git_copilot.assistant.picking import Spellings, pick_among, picker
 from git_copilot.assistant.tokens import TextTokenizer
@@ -45,6 +46,13 @@ class Writing:
         self._written = ""
         self._forced: list[int] = []  # the rest of a character that is written byte by byte
         self._lookup: Lookup | None = None
+        self._lines: Likeliest | None = None
+        self._line = Line()
+        self._effort, self._tried = sampling.alternatives, 0
+        self._instead_of: str | None = None
+        reward = source.reward if source else None
+        if source and reward is not None and self._effort > 0 and sampling.temperature <= 0:
+            self._lines = Likeliest(source, reward)
 
     def look_up(self, prompt: Sequence[int], draft: Sequence[int]) -> None:
         """Guess from ``draft``, or from ``prompt`` when that is empty."""
@@ -81,6 +89,7 @@ class Writing:
         """The same where there is something to copy; notes what the model would not have written."""
         mixed = source.mix(logits, self._written)
         token = self._chosen(mixed)
+        self._note(token, logits, mixed)
         if source.ends_line(token, mixed, self._written):
             return next(iter(self._ends))
         origin = source.origin(token)
@@ -88,6 +97,31 @@ class Writing:
         if origin and shown and token != int(logits.argmax()):
             self.copied.append(origin)
         return token
+
+    def _note(self, token: int, logits: torch.Tensor, mixed: torch.Tensor) -> None:
+        """Note what else could have come than ``token``, as long as the first line is written."""
+        if self._lines is None or tuple(self.ids) != self._line.ids:
+            return
+        self._line = self._lines.note(self._line, logits, mixed, self._written)
+        if token != self._line.ids[-1]:
+            self._lines.leave(self._line)
+
+    def improve(
+        self, follow: Callable[[tuple[int, ...]], torch.Tensor], over: Callable[[], bool]
+    ) -> None:
+        """Put the likeliest line that is found in the place of a greedy one.
+
+        :param follow: gives the logits (vocabulary,) behind tokens of a line.
+        """
+        if self._lines is None or self.finish != "stop" or "\n" in self.text or not self.text:
+            return
+        decode = self._tokenizer.decode
+        self._tried = self._lines.search(follow, decode, self._effort, over, self._most)
+        best = self._lines.best
+        text = decode(list(best.ids))
+        if best.ids and text != self.text and REPLACEMENT not in text:
+            self._instead_of, self.text = self.text, text
+            self.ids, self.copied = list(best.ids), list(best.copied)
 
     def _chosen(self, logits: torch.Tensor) -> int:
         wanted = self._lead[len(self._written) :]
@@ -137,4 +171,6 @@ class Writing:
             accepted=self.accepted,
             ids=tuple(self.ids),
             copied=tuple(self.copied),
+            tried=self._tried,
+            instead_of=self._instead_of,
         )

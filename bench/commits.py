@@ -3,7 +3,7 @@
 Holes come from the newest commits, few of each commit, as the corpus cuts them (index/cuts.py;
 ``line``, the default, is the end of a line from a token on, three tokens at least). Snippets come
 from the tree before each commit, found by the search of serving; nothing newer is seen. Each hole
-is completed without snippets and with them, greedy, with the prompts and trim rules of serving.
+is completed without snippets and with them, with the prompts, decoding and trim rules of serving.
 
 ``--tree`` takes holes anywhere in the files of the last commit instead (index/snapshot.py): code
 as it stands, which is easier to fill than what is new. Other files are searched in the tree before
@@ -190,6 +190,7 @@ def measure(
             "adapter": str(adapter) if adapter else None,
             "left_to_right": left_to_right,
             "copying": settings.copying,
+            "alternatives": settings.alternatives,
             **asdict(wanted),
         },
         "repositories": found,

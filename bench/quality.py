@@ -1,7 +1,8 @@
 """How good completions are: ``python bench/quality.py [--quick] [--json] [--model NAME]``.
 
-HumanEval-Infilling (Bavarian et al., arXiv 2207.14255), greedy, with the prompt builder and the
-trim rules of serving, without retrieval. Figures are in %, with 95% intervals from resampled
+HumanEval-Infilling (Bavarian et al., arXiv 2207.14255) with the prompt builder, the decoding and
+the trim rules of serving, without retrieval: greedy but for rests of lines (likeliest.py), and
+there too with ``--greedy``. Figures are in %, with 95% intervals from resampled
 HumanEval problems (holes of one problem are alike):
 
 - ``em``: exact match but for white space at the end; ``es``: edit similarity; ``pass_at_1``: the
@@ -81,6 +82,7 @@ class Run:
     limits: dict[str, int]
     int8: bool = False
     copying: bool = True
+    alternatives: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {name: limits[name] for name in chosen},
         options.int8,
         not options.no_copying,
+        0 if options.greedy else Settings().alternatives,
     )
     bar = ProgressBar(sys.stderr)
     try:
@@ -122,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 commits.Wanted(
                     options.kind, limit, options.tree or REST in options.kind, options.language
                 ),
-                replace(Settings(), copying=run.copying), bar,
+                replace(Settings(), copying=run.copying, alternatives=run.alternatives), bar,
             )  # fmt: skip
         else:
             result = measure(options.data, run, bar, options.completions)
@@ -161,6 +164,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--heal", action="store_true", help="leave the prompt's last token to the model")
     add("--int8", action="store_true", help="give the model the weights that int8 leaves of it")
     add("--no-copying", action="store_true", help="leave the model alone (see copying.py)")
+    add("--greedy", action="store_true", help="look for no likelier line (see likeliest.py)")
     add("--max-tokens", type=at_least_one, help=f"of a completion ({TOKENS}; serving has 64)")
     add("--completions", type=Path, metavar="FILE", help="write every completion, as JSON lines")
     options = parser.parse_args(arguments)
@@ -260,8 +264,8 @@ def measure_subset(
     begun = time.perf_counter()
     scores = evaluate(
         loaded.model, loaded.tokenizer, examples, max_tokens=run.max_tokens,
-        copying=loaded.copying, stop_early=not run.no_trim, healing=run.heal, collect=made.__setitem__,
-        progress=progress, label=name,
+        alternatives=run.alternatives, copying=loaded.copying, stop_early=not run.no_trim,
+        healing=run.heal, collect=made.__setitem__, progress=progress, label=name,
     )  # fmt: skip
     seconds = time.perf_counter() - begun
     fits = [len(e.middle_ids) <= run.max_tokens for e in examples]

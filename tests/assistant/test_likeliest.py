@@ -1,0 +1,209 @@
+"""A line that is likelier as a whole than the greedy one is found, and costs no more than allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from tiny import CODE, save_tiny
+
+from git_copilot.assistant.copying import Copier, Source
+from git_copilot.assistant.dataset import cut_blob, make_example
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.evaluate import evaluate
+from git_copilot.assistant.generation import Around, Sampling
+from git_copilot.assistant.likeliest import Likeliest, Line
+from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.picking import Spellings
+from git_copilot.assistant.prompt import Budget
+from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.trust import LONGEST, Weights
+from git_copilot.index.types import Hole
+
+PLAIN = Weights(0, 0, 0, 0, (-50.0,) * LONGEST, line_end=math.inf, token_reward=0.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("tiny"), fim=True)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder):
+    return TextTokenizer.load(folder)
+
+
+class Table:
+    """A model whose chances are written down: text so far → {next text or "" for the end}."""
+
+    def __init__(self, tokenizer, chances):
+        self.tokenizer, self.chances, self.asked = tokenizer, chances, []
+
+    def logits(self, ids):
+        text = self.tokenizer.decode(list(ids))
+        self.asked.append(text)
+        found = torch.full((self.tokenizer.size,), -30.0)
+        for spelt, chance in self.chances[text].items():
+            token = self.tokenizer.encode(spelt)[0] if spelt else self.tokenizer.end_id
+            found[token] = math.log(chance)
+        return found
+
+
+def search(tokenizer, chances, *, reward=0.0, most=50, suffix="\n", over=lambda: False):
+    """Write greedily, then look for better; gives the text, the forward passes and the table."""
+    table = Table(tokenizer, chances)
+    copier = Copier(tokenizer, PLAIN, Spellings(tokenizer))
+    lines = Likeliest(Source(copier, Around("own.py", "x = ", suffix)), reward)
+    line, text = Line(), ""
+    while True:
+        logits = table.logits(line.ids)
+        token = int(logits.argmax())
+        line = lines.note(line, logits, logits, text)
+        if token != line.ids[-1]:
+            lines.leave(line)
+            break
+        text = tokenizer.decode(list(line.ids))
+    table.asked.clear()
+    made = lines.search(table.logits, tokenizer.decode, most, over, 20)
+    return tokenizer.decode(list(lines.best.ids)), made, table
+
+
+# The first step prefers a, after which nothing is sure; b is followed by its end alone.
+MISLED = {
+    "": {"a": 0.6, "b": 0.4},
+    "a": {"c": 0.4, "d": 0.3, "e": 0.3},
+    "b": {"": 1.0},
+    **{f"a{x}": {"": 1.0} for x in "cde"},
+}
+
+
+def test_a_likelier_line_is_found(tokenizer):
+    text, made, _ = search(tokenizer, MISLED)
+    assert (text, made) == ("b", 1)
+
+
+def test_a_line_that_the_model_is_sure_of_costs_nothing(tokenizer):
+    sure = {"": {"a": 0.97, "b": 0.03}, "a": {"": 0.99, "c": 0.01}}
+    text, made, table = search(tokenizer, sure)
+    assert (text, made, table.asked) == ("a", 0, [])
+
+
+@pytest.mark.parametrize(("reward", "best"), [(0.0, "b"), (0.4, "b"), (0.6, "ac")])
+def test_a_reward_makes_up_for_length(tokenizer, reward, best):
+    # ac has 0.24 in two tokens, b 0.4 in one: 0.51 nats between them.
+    assert search(tokenizer, MISLED, reward=reward)[0] == best
+
+
+@pytest.mark.parametrize(("most", "best"), [(0, "ac"), (1, "b")])
+def test_no_more_is_tried_than_allowed(tokenizer, most, best):
+    text, made, table = search(tokenizer, MISLED, most=most)
+    assert (text, made, len(table.asked)) == (best, most, most)
+
+
+def test_when_time_is_up_the_best_so_far_counts(tokenizer):
+    assert search(tokenizer, MISLED, over=lambda: True)[:2] == ("ac", 0)
+
+
+def test_another_line_is_as_good_as_an_end_but_for_within_a_line(tokenizer):
+    chances = {
+        "": {"a": 0.5, "b": 0.5},
+        "a": {"": 0.6, "\n": 0.1, "c": 0.3},
+        "b": {"": 0.1, "\n": 0.8, "c": 0.1},
+        "ac": {"": 1.0},
+        "bc": {"": 1.0},
+    }
+    first = "a" if tokenizer.encode("a")[0] < tokenizer.encode("b")[0] else "b"
+    if first != "a":
+        chances = {k.translate(str.maketrans("ab", "ba")): v for k, v in chances.items()}
+    other = "b" if first == "a" else "a"
+    assert search(tokenizer, chances)[0] == other
+    assert search(tokenizer, chances, suffix=" + 1\n")[0] == first
+
+
+def test_white_space_is_no_line(tokenizer):
+    blank = {"": {" ": 0.6, "b": 0.4}, " ": {"": 1.0}, "b": {"": 1.0}, " a": {"": 1.0}}
+    assert search(tokenizer, blank)[0] == "b"
+
+
+PREFIX = CODE + "duty = "
+
+
+@pytest.fixture(scope="module")
+def misled(folder, tokenizer):
+    """A real model that has learnt MISLED behind PREFIX."""
+    model = load_model(folder, dtype=torch.float32)
+    prompt, end = tokenizer.encode(PREFIX), tokenizer.end_id
+    lines = [*(f"a{x}" for x in "cde" * 2), *"bbbb"]
+    seen = [[*tokenizer.encode(line), end] for line in lines]
+    ids = torch.tensor([[*prompt, *line, *[end] * (3 - len(line))] for line in seen])
+    labels = ids.clone()
+    labels[:, : len(prompt)] = -100
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        model(ids, labels=labels).loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+def written(model, tokenizer, prefix=PREFIX, *, weights=PLAIN, lead="", engine=None, **more):
+    engine = engine or Engine(model, tokenizer, copying=weights)
+    around = Around("own.py", prefix + lead, "\n")
+    sampling = Sampling(8, **{"alternatives": 20, **more})
+    return engine.generate(tokenizer.encode(prefix), sampling, lead=lead, around=around)
+
+
+def test_a_real_model_answers_with_the_likelier_line_and_says_so(misled, tokenizer):
+    greedy = written(misled, tokenizer, alternatives=0)
+    assert greedy.text in ("ac", "ad", "ae")
+    assert (greedy.tried, greedy.instead_of) == (0, None)
+    better = written(misled, tokenizer)
+    assert (better.text, better.finish, better.instead_of) == ("b", "stop", greedy.text)
+    assert (list(better.ids), better.tokens) == (tokenizer.encode("b"), 1)
+    assert 0 < better.tried <= 20
+    assert written(misled, tokenizer, alternatives=better.tried).text == "b"
+    rewarded = dataclasses.replace(PLAIN, token_reward=1.0)
+    longer = written(misled, tokenizer, weights=rewarded)
+    assert (longer.text, longer.instead_of) == (greedy.text, None)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"weights": dataclasses.replace(PLAIN, token_reward=None)},
+        {"temperature": 1e-6},
+        {"prefix": f"{CODE}def duty(self):\n    "},
+        {"prefix": PREFIX.removesuffix(" "), "lead": " "},
+    ],
+    ids=["model not measured with it", "sampled", "a block is asked for", "healed"],
+)
+def test_elsewhere_nothing_is_tried(misled, tokenizer, how):
+    assert written(misled, tokenizer, **how).tried == 0
+
+
+def test_what_was_tried_is_forgotten(misled, tokenizer):
+    engine = Engine(misled, tokenizer, copying=PLAIN)
+    assert written(misled, tokenizer, engine=engine).tried
+    for more in ("", "a", "b", "x"):
+        warm, cold = (
+            written(misled, tokenizer, PREFIX + more, engine=own, alternatives=0)
+            for own in (engine, None)
+        )
+        assert (warm.text, warm.ids) == (cold.text, cold.ids)
+        assert warm.cached_tokens > 0 == cold.cached_tokens
+
+
+def test_an_evaluation_counts_what_is_served(misled, tokenizer):
+    data = f"{PREFIX}b\n".encode()
+    hole = Hole("c" * 40, "0" * 40, "own.py", len(PREFIX), len(data) - 1, "line", "", 0, "python")
+    example = dataclasses.replace(
+        make_example(tokenizer, cut_blob(data, hole), (), Budget(400, 0, 100)),
+        prompt_ids=tuple(tokenizer.encode(PREFIX)),
+    )
+    for alternatives, em in ((0, 0.0), (20, 100.0)):
+        scores = evaluate(
+            misled, tokenizer, [example], max_tokens=8, copying=PLAIN, alternatives=alternatives
+        )
+        assert [score.em for score in scores] == [em]
