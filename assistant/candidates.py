@@ -82,7 +82,7 @@ class Writer:
     def write(
         self, sampling: Sampling, count: int, on_text: OnText | None = None
     ) -> list[Candidate]:
-        """The greedy candidate, and behind it up to ``count - 1`` others that say something
+        """The candidate that one alone would be, and behind it up to ``count - 1`` others that say something
         and differ from it and from each other once they are trimmed.
 
         When time runs out there may be fewer, and the last may be short; one there always is.
@@ -90,7 +90,7 @@ class Writer:
         :param sampling: of the first candidate; the others have its limit and later seeds.
         :param on_text: gets what of the first candidate can be shown while it is written.
         """
-        found = [self._greedy(sampling, on_text)]
+        found = [self._first(sampling, on_text)]
         others = [
             replace(sampling, temperature=TEMPERATURE, seed=sampling.seed + number)
             for number in range(1, count)
@@ -105,7 +105,7 @@ class Writer:
                 different.setdefault(candidate.text, candidate)
         return list(different.values())
 
-    def _greedy(self, sampling: Sampling, on_text: OnText | None) -> Candidate:
+    def _first(self, sampling: Sampling, on_text: OnText | None) -> Candidate:
         trimmer = self._trimmer()
         show = _shower(trimmer, self._place.document.newline, on_text) if on_text else _ignore
         generation = self._engine.generate(

@@ -1,4 +1,4 @@
-"""Runs a model over examples: greedy text, trimmed as when serving, and likelihood."""
+"""Runs a model over examples: text as it is served, and likelihood."""
 
 from __future__ import annotations
 

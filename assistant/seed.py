@@ -66,6 +66,14 @@ def make_seeded(source: Path, target: Path, adapter: Path | None = None) -> None
         shutil.copyfile(folder / NAME, target / NAME)
 
 
+def is_outdated(folder: Path) -> bool:
+    """Whether the seeded model in ``folder`` copies by other weights than the package carries."""
+    from git_copilot.assistant.trust import NAME
+
+    pulled = folder / NAME
+    return not pulled.exists() or pulled.read_bytes() != (adapter_folder() / NAME).read_bytes()
+
+
 def adapter_folder() -> Path:
     """Where the package carries the seed adapter: a folder that peft loads."""
     return Path(__file__).parent / ADAPTER

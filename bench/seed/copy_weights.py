@@ -7,7 +7,8 @@ its HEAD at the commit given there. ``--model`` is the seeded model, whose train
 them. For every token of the middles of their newest holes, each with what was around it when its
 commit was made, the model's probabilities are mixed with what would be copied; the weights make
 these tokens most likely. Printed is what a token costs without and with copying, each repository
-by weights that come from the others. ``line_end`` is not fitted here, see line_end.py.
+by weights that come from the others. ``line_end`` and ``token_reward`` are not fitted here, see
+line_end.py and reward.py.
 """
 
 from __future__ import annotations
@@ -195,7 +196,8 @@ def main(sources: Path, model: Path, out: Path | None) -> None:
         click.echo(
             f"{name}: {float(alone):.3f} -> {float(mixture.nats(own).detach()):.3f} nats a token"
         )
-    found = asdict(replace(fit(tokens).weights(), line_end=recipe.get("line_end")))
+    chosen = {name: recipe.get(name) for name in ("line_end", "token_reward")}
+    found = asdict(replace(fit(tokens).weights(), **chosen))
     text = json.dumps({name: _rounded(value) for name, value in found.items()}, indent=1)
     click.echo(text)
     if out is not None:

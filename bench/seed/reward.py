@@ -32,7 +32,6 @@ from git_copilot.assistant.metrics import edit_similarity, exact_match
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trim import Trimmer
 from git_copilot.assistant.trust import read_weights
-from git_copilot.index.errors import ModelError
 
 REWARDS = (None, 0.0, 0.2, 0.3, 0.4, 0.6)
 
@@ -89,7 +88,7 @@ def main(sources: Path, model: Path, int8: bool) -> None:
     """Compare rewards."""
     tokenizer, weights = TextTokenizer.load(model), read_weights(model)
     if weights is None:
-        raise ModelError(f"{model} does not copy", "run copy_weights.py first")
+        raise click.ClickException(f"{model} does not copy: run copy_weights.py first")
     loaded, precision = load_model(model), "int8" if int8 else ""
     engines = {
         reward: Engine(loaded, tokenizer, precision, replace(weights, token_reward=reward))

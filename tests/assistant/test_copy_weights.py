@@ -25,6 +25,7 @@ with pytest.MonkeyPatch.context() as patch:
     copy_weights = importlib.import_module("copy_weights")
     average = importlib.import_module("average")
     line_end = importlib.import_module("line_end")
+    reward = importlib.import_module("reward")
 
 
 def tokens(count=4000):
@@ -107,6 +108,26 @@ def test_margins_are_compared_on_what_was_written_once(recipe, tmp_path):
     *_, last = done.output.splitlines()
     assert len(done.output.splitlines()) == 2 + len(line_end.MARGINS)
     assert last.split()[0] == "inf" and int(last.split()[-1]) > 0
+
+
+def test_rewards_are_compared_with_the_greedy_line(recipe, tmp_path):
+    model = save_tiny(tmp_path / "tiny", fim=True)
+    options = ["--sources", str(recipe / "sources"), "--model", str(model)]
+    refused = CliRunner().invoke(reward.main, options)
+    assert refused.exit_code == 1 and "copy_weights.py first" in refused.output
+    facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
+    (model / NAME).write_text(json.dumps({**facts, "line_end": 2.0}))
+    done = CliRunner().invoke(reward.main, options, catch_exceptions=False)
+    name, head, greedy, *rows = [line.split() for line in done.output.splitlines()]
+    assert head[:3] == ["reward", "em", "es"] and int(name[-4]) > 0
+    assert (greedy[0], greedy[3:7]) == ("greedy", ["+0", "-0", "0.0", "0"])
+    assert [row[0] for row in rows] == [format(r, ".1f") for r in reward.REWARDS[1:]]
+
+
+def test_what_a_reward_won_and_lost_is_counted():
+    right, wrong = reward.Answer(100.0, 100.0, 4, 10.0), reward.Answer(0.0, 50.0, 0, 20.0)
+    found = reward.row(0.3, [right, right, wrong, wrong], [right, wrong, right, wrong])
+    assert found.split() == ["0.3", "50.0", "75.0", "+1", "-1", "2.0", "4", "15"]
 
 
 def test_an_answer_is_ended_where_another_line_is_not_likelier_by_the_margin():

@@ -306,9 +306,17 @@ def test_the_folder_of_a_model_says_whether_it_copies(folder, tokenizer, tmp_pat
     facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
     (tmp_path / NAME).write_text(json.dumps(facts))
     assert read_weights(tmp_path) == Weights(1, 2, 3, 4, (0.5,) * LONGEST)
-    (tmp_path / NAME).write_text(json.dumps({**facts, "line_end": 2}))
-    assert read_weights(tmp_path).line_end == 2.0
-    wrong = ({"lengths": [1.0]}, {"share": "x"}, {"line_end": []}, {"ending": None}, {"new": 1})
+    (tmp_path / NAME).write_text(json.dumps({**facts, "line_end": 2, "token_reward": 1}))
+    found = read_weights(tmp_path)
+    assert (found.line_end, found.token_reward) == (2.0, 1.0)
+    wrong = (
+        {"lengths": [1.0]},
+        {"share": "x"},
+        {"line_end": []},
+        {"token_reward": ""},
+        {"ending": None},
+        {"new": 1},
+    )
     for broken in ("{", "[]", "{}", "3", *(json.dumps({**facts, **each}) for each in wrong)):
         (tmp_path / NAME).write_text(broken)
         with pytest.raises(ModelError, match="cannot be read"):

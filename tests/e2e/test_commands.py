@@ -177,10 +177,10 @@ def test_an_older_commit_answers_as_it_would_have(copilot, project):
         assert then[key] == before[key], key
 
 
-def test_candidates_are_reproducible_and_the_first_is_greedy(copilot):
-    greedy = copilot.json("complete", "src/app.py:5")["completion"]
+def test_candidates_are_reproducible_and_the_first_is_the_only_one(copilot):
+    only = copilot.json("complete", "src/app.py:5")["completion"]
     first = copilot.json("complete", "src/app.py:5", "-n", "3")
-    assert first["candidates"][0] == first["completion"] == greedy
+    assert first["candidates"][0] == first["completion"] == only
     assert copilot.json("complete", "src/app.py:5", "-n", "3")["candidates"] == first["candidates"]
 
 
