@@ -19,6 +19,8 @@ from git_copilot.index.classify import language_of
 from git_copilot.index.errors import CopilotError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from git_copilot.assistant.candidates import Candidate
     from git_copilot.assistant.config import Settings
     from git_copilot.assistant.generation import Generator, Sampling
@@ -68,20 +70,16 @@ def complete(
     hits, tree, fresh = _retrieve(request, place, workspace, settings, session, note)
     retrieved = time.perf_counter()
     adapter = _adapter(request, workspace, model, note)
-    folder = adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
-    engine = session.engine(model, folder, settings)
+    engine = session.engine(model, _folder(place, adapter), settings)
     budget = _budget(engine, settings)
     prompt = _prompt(engine, place, _shown(hits, place, tree, request, settings, session), budget)
     prompt, lead = _healed(engine, prompt, place, settings)
     writer = Writer(
-        engine, prompt, lead, place, nearby=hits, time_limit_ms=settings.time_limit_ms,
-        cancelled=cancelled,
+        engine, prompt, lead, place,
+        nearby=hits, time_limit_ms=settings.time_limit_ms, cancelled=cancelled,
     )  # fmt: skip
-    sampling = Sampling(
-        request.max_tokens or settings.max_tokens,
-        seed=settings.seed,
-        alternatives=settings.alternatives,
-    )
+    most = request.max_tokens or settings.max_tokens
+    sampling = Sampling(most, seed=settings.seed, alternatives=settings.alternatives)
     candidates = writer.write(sampling, request.count, on_text)
     fields: dict[str, Any] = {
         "id": _answer_id(place, tree, model, adapter, prompt.ids),
@@ -183,6 +181,11 @@ def _prompt(engine: Generator, place: Place, hits: list[Hit], budget: Budget) ->
         budget=budget,
         repository=place.repo.name,
     )
+
+
+def _folder(place: Place, adapter: str | None) -> Path | None:
+    """Where an adapter of the place's repository lies."""
+    return adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
 
 
 def _healed(
