@@ -11,7 +11,7 @@ from git_copilot.assistant.config import Settings
 from git_copilot.assistant.metrics import Comparison
 
 _SHOWN = ("prompt_tokens", "context_tokens", "suffix_tokens", "snippets", "max_tokens", "copying",
-          "embedder")  # fmt: skip
+          "alternatives", "embedder")  # fmt: skip
 
 
 def arms(base: Arm, incumbent: Arm | None, candidate: Arm | None) -> dict[str, Any]:
