@@ -82,8 +82,8 @@ class Writer:
     def write(
         self, sampling: Sampling, count: int, on_text: OnText | None = None
     ) -> list[Candidate]:
-        """The candidate that one alone would be, and behind it up to ``count - 1`` others that say something
-        and differ from it and from each other once they are trimmed.
+        """The candidate that one alone would be, and behind it up to ``count - 1`` others that
+        say something and differ from it and from each other once they are trimmed.
 
         When time runs out there may be fewer, and the last may be short; one there always is.
 

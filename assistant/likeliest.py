@@ -30,14 +30,15 @@ WIDTH = 3
 SURE_TOKENS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Line:
     """Tokens and their cost: the nats that they take, with an end behind them once the line is
     whole, less the reward. ``copied`` are the paths that tokens came from which the model alone
-    would not have written."""
+    would not have written. In order of cost; of equal ones the tokens decide, so that the order of
+    finding is no matter."""
 
-    ids: tuple[int, ...] = ()
     cost: float = 0.0
+    ids: tuple[int, ...] = ()
     copied: tuple[str, ...] = ()
 
 
@@ -50,8 +51,7 @@ class Likeliest:
         self._source, self._reward, self._slack = source, reward, SURE_TOKENS * reward
         self._finishing = torch.tensor(source.finishing)
         self._leaving = torch.tensor(source.leaving)
-        # By cost; of equal ones the tokens decide, so that the order of finding is no matter.
-        self._open: list[tuple[float, tuple[int, ...], tuple[str, ...]]] = []
+        self._open: list[Line] = []
 
     def note(self, begun: Line, logits: torch.Tensor, mixed: torch.Tensor, written: str) -> Line:
         """Take what may follow ``begun``, the text ``written``: an end, or more of the same line.
@@ -63,7 +63,7 @@ class Likeliest:
         if written.strip():
             cost = begun.cost - float(torch.logsumexp(-nats[self._finishing], dim=0))
             if cost < self.best.cost:
-                self.best = Line(begun.ids, cost, begun.copied)
+                self.best = Line(cost, begun.ids, begun.copied)
         nats[self._leaving] = torch.inf
         costs, tokens = (found.tolist() for found in nats.topk(WIDTH, largest=False))
         own = logits.topk(WIDTH).indices.tolist()
@@ -71,7 +71,7 @@ class Likeliest:
         for i, (cost, token) in enumerate(zip(costs, tokens, strict=True)):
             origin = "" if token in own[: 1 if i == 0 else WIDTH] else self._source.origin(token)
             copied = (*begun.copied, origin) if origin else begun.copied
-            ways.append(Line((*begun.ids, token), begun.cost + cost - self._reward, copied))
+            ways.append(Line(begun.cost + cost - self._reward, (*begun.ids, token), copied))
         for way in ways[1:]:
             self.leave(way)
         return ways[0]
@@ -83,7 +83,7 @@ class Likeliest:
     def leave(self, begun: Line) -> None:
         """Keep a beginning that is not gone on with now."""
         if self.can_win(begun):
-            heapq.heappush(self._open, (begun.cost, begun.ids, begun.copied))
+            heapq.heappush(self._open, begun)
 
     def search(
         self,
@@ -103,8 +103,7 @@ class Likeliest:
         """
         made = 0
         while self._open:
-            cost, ids, copied = heapq.heappop(self._open)
-            way = Line(ids, cost, copied)
+            way = heapq.heappop(self._open)
             if not self.can_win(way):
                 break
             while self.can_win(way) and len(way.ids) <= longest:

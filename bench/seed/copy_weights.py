@@ -34,7 +34,7 @@ from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.trust import LEAST, LONGEST, NAME, Weights
+from git_copilot.assistant.trust import LEAST, LONGEST, NAME, Weights, read_weights
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.types import no_progress
@@ -148,6 +148,17 @@ def read_recipe() -> dict[str, Any]:
     """What the recipe says of copying."""
     found: dict[str, Any] = tomllib.loads(RECIPE.read_text("utf-8"))["copying"]
     return found
+
+
+def read_fitted(model: Path) -> Weights:
+    """The weights in a model's folder.
+
+    :raises click.ClickException: it has none.
+    """
+    weights = read_weights(model)
+    if weights is None:
+        raise click.ClickException(f"{model} does not copy: run copy_weights.py first")
+    return weights
 
 
 def read_examples(

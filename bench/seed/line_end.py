@@ -21,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import click
 import torch
-from copy_weights import read_examples, read_recipe
+from copy_weights import read_examples, read_fitted, read_recipe
 
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.copying import Copier, Source
@@ -33,7 +33,6 @@ from git_copilot.assistant.metrics import edit_similarity, exact_match
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trim import Trimmer
-from git_copilot.assistant.trust import read_weights
 
 NEVER, ALWAYS = float("-inf"), float("inf")
 MARGINS = (NEVER, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, ALWAYS)
@@ -117,9 +116,7 @@ def table(answers: Sequence[Answer]) -> Iterator[str]:
 @click.option("--model", type=click.Path(path_type=Path, exists=True), required=True)
 def main(sources: Path, model: Path) -> None:
     """Compare margins."""
-    tokenizer, weights = TextTokenizer.load(model), read_weights(model)
-    if weights is None:
-        raise click.ClickException(f"{model} does not copy: run copy_weights.py first")
+    tokenizer, weights = TextTokenizer.load(model), read_fitted(model)
     weights = replace(weights, line_end=None)
     engine = Engine(load_model(model), tokenizer, copying=weights)
     copier, answers = Copier(tokenizer, weights, Spellings(tokenizer)), list[Answer]()

@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import click
 import numpy as np
-from copy_weights import read_examples, read_recipe
+from copy_weights import read_examples, read_fitted, read_recipe
 
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import Example
@@ -31,7 +31,6 @@ from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.metrics import edit_similarity, exact_match
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trim import Trimmer
-from git_copilot.assistant.trust import read_weights
 
 REWARDS = (None, 0.0, 0.2, 0.3, 0.4, 0.6)
 
@@ -86,9 +85,7 @@ def row(reward: float | None, answers: Sequence[Answer], greedy: Sequence[Answer
 @click.option("--int8", is_flag=True, help="Decode in int8, as on a CPU that has instructions.")
 def main(sources: Path, model: Path, int8: bool) -> None:
     """Compare rewards."""
-    tokenizer, weights = TextTokenizer.load(model), read_weights(model)
-    if weights is None:
-        raise click.ClickException(f"{model} does not copy: run copy_weights.py first")
+    tokenizer, weights = TextTokenizer.load(model), read_fitted(model)
     loaded, precision = load_model(model), "int8" if int8 else ""
     engines = {
         reward: Engine(loaded, tokenizer, precision, replace(weights, token_reward=reward))

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from gitrepo import GitRepo
+from tiny import save_tiny
 
 from git_copilot.assistant.session import Session
+from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that fills in the middle, to be read only; some modules have another."""
+    return save_tiny(tmp_path_factory.mktemp("tiny"), fim=True)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(folder: Path) -> TextTokenizer:
+    """That model's."""
+    return TextTokenizer.load(folder)
 
 
 @pytest.fixture

@@ -97,28 +97,26 @@ def test_the_whole_way_from_commits_to_weights(recipe, tmp_path):
     assert weights.trust(LONGEST, 1.0, 0.1, 0.01) > 0.2
 
 
-def test_margins_are_compared_on_what_was_written_once(recipe, tmp_path):
-    model = save_tiny(tmp_path / "tiny", fim=True)
+def compared(command, recipe):
+    """The lines that a command prints of a tiny model with weights; without them it refuses."""
+    model = save_tiny(recipe / "tiny", fim=True)
     options = ["--sources", str(recipe / "sources"), "--model", str(model)]
-    refused = CliRunner().invoke(line_end.main, options)
-    assert refused.exit_code == 1 and "copy_weights.py first" in refused.output
-    facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
-    (model / NAME).write_text(json.dumps(facts))
-    done = CliRunner().invoke(line_end.main, options, catch_exceptions=False)
-    *_, last = done.output.splitlines()
-    assert len(done.output.splitlines()) == 2 + len(line_end.MARGINS)
-    assert last.split()[0] == "inf" and int(last.split()[-1]) > 0
-
-
-def test_rewards_are_compared_with_the_greedy_line(recipe, tmp_path):
-    model = save_tiny(tmp_path / "tiny", fim=True)
-    options = ["--sources", str(recipe / "sources"), "--model", str(model)]
-    refused = CliRunner().invoke(reward.main, options)
+    refused = CliRunner().invoke(command, options)
     assert refused.exit_code == 1 and "copy_weights.py first" in refused.output
     facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
     (model / NAME).write_text(json.dumps({**facts, "line_end": 2.0}))
-    done = CliRunner().invoke(reward.main, options, catch_exceptions=False)
-    name, head, greedy, *rows = [line.split() for line in done.output.splitlines()]
+    return CliRunner().invoke(command, options, catch_exceptions=False).output.splitlines()
+
+
+def test_margins_are_compared_on_what_was_written_once(recipe):
+    lines = compared(line_end.main, recipe)
+    *_, last = lines
+    assert len(lines) == 2 + len(line_end.MARGINS)
+    assert last.split()[0] == "inf" and int(last.split()[-1]) > 0
+
+
+def test_rewards_are_compared_with_the_greedy_line(recipe):
+    name, head, greedy, *rows = [line.split() for line in compared(reward.main, recipe)]
     assert head[:3] == ["reward", "em", "es"] and int(name[-4]) > 0
     assert (greedy[0], greedy[3:7]) == ("greedy", ["+0", "-0", "0.0", "0"])
     assert [row[0] for row in rows] == [format(r, ".1f") for r in reward.REWARDS[1:]]

@@ -8,7 +8,7 @@ import math
 
 import pytest
 import torch
-from tiny import CODE, save_tiny
+from tiny import CODE
 
 from git_copilot.assistant.copying import (
     AFTER_CHARACTERS,
@@ -23,7 +23,6 @@ from git_copilot.assistant.generation import Around, Sampling
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trust import LONGEST, NAME, Weights, read_weights
 from git_copilot.index.errors import ModelError
 from git_copilot.index.types import Hole
@@ -32,16 +31,6 @@ ALWAYS = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
 NEVER = Weights(0, 0, 0, 0, (-50.0,) * LONGEST)
 HALF = Weights(0, 0, 0, 0, (0.0,) * LONGEST)
 OTHER = "class Cart:\n    def total(self, basket):\n        return basket.subtotal + self.duty\n"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("tiny"), fim=True)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(folder):
-    return TextTokenizer.load(folder)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from tiny import CODE, save_tiny
+from tiny import CODE
 
 from git_copilot.assistant.copying import Copier, Source
 from git_copilot.assistant.dataset import cut_blob, make_example
@@ -18,21 +18,10 @@ from git_copilot.assistant.likeliest import Likeliest, Line
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trust import LONGEST, Weights
 from git_copilot.index.types import Hole
 
 PLAIN = Weights(0, 0, 0, 0, (-50.0,) * LONGEST, line_end=math.inf, token_reward=0.0)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("tiny"), fim=True)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(folder):
-    return TextTokenizer.load(folder)
 
 
 class Table:
