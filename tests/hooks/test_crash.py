@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import signal
-import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -110,33 +109,53 @@ def test_a_worker_killed_again_and_again_through_100_commits_loses_nothing(
     assert_level(found)
 
 
-def test_a_worker_killed_while_it_writes_leaves_a_whole_database(repo, tiny_embedder):
-    """The kill comes in the middle of a transaction, which another connection watches for."""
-    repo.commit({f"m{n}.py": f"def alpha_{n}(value):\n    return {n}\n" * 30 for n in range(80)})
+WRITER = """
+import contextlib, os, signal, sys
+from pathlib import Path
+from git_copilot.assistant import background
+from git_copilot.index.db import Database
+
+strike, whole, done = Path(sys.argv[1]) / "strike", Database.transaction, 0
+
+@contextlib.contextmanager
+def transaction(self):
+    global done
+    with whole(self) as connection:
+        yield connection
+        done += 1
+        if strike.exists() and int(strike.read_text()) == done:
+            strike.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+Database.transaction = transaction
+sys.exit(background.main())
+"""
+
+
+def test_a_worker_killed_in_each_of_its_transactions_leaves_a_whole_database(
+    repo, tiny_embedder, tmp_path
+):
+    """It dies with everything written and nothing committed, one transaction later each time."""
+    repo.commit({f"m{n}.py": f"def alpha_{n}(value):\n    return {n}\n" * 30 for n in range(40)})
     found = GitRepository.discover(repo.path)
-    install(found, sys.executable)
-    Database(found.state_dir.joinpath(DATABASE_NAME), create=True).close()
-    watcher = sqlite3.connect(found.state_dir / DATABASE_NAME, timeout=0, isolation_level=None)
-    repo.git("commit", "-q", "--allow-empty", "-m", "go")
-    hits = 0
-    deadline = time.monotonic() + 20
-    while hits < 3 and time.monotonic() < deadline:
-        try:
-            watcher.execute("BEGIN IMMEDIATE")
-            watcher.execute("ROLLBACK")
-        except sqlite3.OperationalError:  # locked: the worker is writing
-            pid = read_pid(found.state_dir)
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            hits += 1
-            while worker_alive(found.state_dir):
-                time.sleep(0.005)
-            # A new event each time, or three deaths would set the job aside.
-            repo.git("commit", "-q", "--allow-empty", "-m", "on")
-        if Spool(found.state_dir).pending() == 0:
+    script, interpreter = tmp_path / "writer.py", tmp_path / "python"
+    script.write_text(WRITER)
+    interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P "{script}" "$4"\n')
+    interpreter.chmod(0o755)
+    install(found, str(interpreter))
+    strike = found.state_dir / "strike"
+    struck = 0
+    while True:
+        strike.write_text(str(struck + 1))
+        # A new event each time, or three deaths would set the job aside.
+        repo.commit({f"m{struck}.py": f"def beta_{struck}(value):\n    return value\n" * 30})
+        while worker_alive(found.state_dir) or worker_starting(found.state_dir):
+            time.sleep(0.02)
+        if strike.exists():
             break
-    watcher.close()
-    assert hits
+        struck += 1
+    assert struck > 3
+    strike.unlink()
     finish(found.state_dir)
     assert Spool(found.state_dir).set_aside() == []
     assert_level(found)
