@@ -48,7 +48,7 @@ class Decoder:
     def __init__(self, model: Any, precision: str) -> None:
         """Take the weights of a transformers model over.
 
-        :param model: one that :func:`supports` accepts, on the CPU.
+        :param model: one that :func:`supports` accepts, on the CPU, or what direct.py reads of one.
         :param precision: ``"int8"``, ``"bf16"`` or ``"fp32"``.
         """
         config, body = model.config, model.model
@@ -60,7 +60,7 @@ class Decoder:
         self._eps_row = torch.full((1, 1), self._eps)
         self._none = torch.zeros(1)
         dtype = torch.float32 if precision == "fp32" else torch.bfloat16
-        weights = sum(p.numel() for p in body.layers.parameters())
+        weights = sum(part.weight.numel() for x in body.layers for part in _linears(x))
         self._precision = precision
         self._wide = weights * 2 <= MAX_WIDE_BYTES
         self._dtype = dtype
@@ -248,6 +248,13 @@ def supports(model: Any) -> bool:
 def _head_size(config: Any) -> int:
     given = getattr(config, "head_dim", None)
     return int(given or config.hidden_size // config.num_attention_heads)
+
+
+def _linears(layer: Any) -> list[Any]:
+    """The linear layers of one layer of transformers."""
+    attention, mlp = layer.self_attn, layer.mlp
+    own = [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
+    return [*own, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
 
 
 def _taken(layer: Any) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -14,6 +14,7 @@ from git_copilot.assistant.beside import write_beside
 from git_copilot.assistant.copying import Copier, Source
 from git_copilot.assistant.decoder import Decoder, supports
 from git_copilot.assistant.devices import choose_device, choose_precision
+from git_copilot.assistant.direct import read_model
 from git_copilot.assistant.generation import Around, Generation, Sampling
 from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.picking import Spellings
@@ -84,11 +85,13 @@ class Engine:
         tokenizer = TextTokenizer.load(folder, name, fim)
         device = choose_device()
         fp32 = device == "cpu" and choose_precision(precision) == "fp32"
-        model = load_model(folder, dtype=torch.float32 if fp32 else None)
-        if adapter is not None:
-            model = apply_adapter(model, adapter)
+        dtype = torch.float32 if fp32 else torch.bfloat16
+        model = read_model(folder, dtype, adapter) if device == "cpu" else None
+        if model is None:
+            model = load_model(folder, dtype=dtype)
+            model = (apply_adapter(model, adapter) if adapter else model).to(device)
         weights = read_weights(folder) if copying else None
-        engine = cls(model.to(device), tokenizer, precision if device == "cpu" else "", weights)
+        engine = cls(model, tokenizer, precision if device == "cpu" else "", weights)
         engine.warm_up()
         return engine
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from git_copilot.assistant.fim import FimFormat, detect_fim, family_of
@@ -11,6 +13,15 @@ from git_copilot.index.errors import ModelError
 AUTO, NONE = "auto", "none"
 # What encode_infilling() puts before a text: a character that no other is likely to be merged with.
 ANCHOR = "\u263a"
+# transformers' classes that add nothing to tokenizer.json, and what their configuration may say that
+# changes nothing of what is encoded.
+PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
+PLAIN_KEYS = frozenset(
+    {
+        "backend", "bos_token", "clean_up_tokenization_spaces", "eos_token", "is_local",
+        "local_files_only", "model_max_length", "pad_token", "tokenizer_class", "unk_token",
+    }
+)  # fmt: skip
 
 
 class TextTokenizer:
@@ -66,10 +77,13 @@ class TextTokenizer:
 
         :raises ModelError: it is missing or damaged, or has no tokens of the family ``fim``.
         """
-        from transformers import AutoTokenizer
-
         try:
-            return cls(AutoTokenizer.from_pretrained(folder), model_name or folder.name, fim)
+            tokenizer = _read_plain(folder)
+            if tokenizer is None:
+                from transformers import AutoTokenizer
+
+                tokenizer = AutoTokenizer.from_pretrained(folder)
+            return cls(tokenizer, model_name or folder.name, fim)
         except (OSError, ValueError, AttributeError) as exc:
             raise ModelError(
                 f"the tokenizer in {folder} cannot be read ({str(exc).splitlines()[0]})",
@@ -127,3 +141,24 @@ class TextTokenizer:
         extra = {self._vocabulary[n] for n in names if n in self._vocabulary}
         eos = set() if self._eos is None else {self._eos}
         return frozenset({self.end_id} | extra | eos)
+
+
+def _read_plain(folder: Path) -> Any | None:
+    """What :class:`TextTokenizer` takes of a fast tokenizer of transformers, under the same names,
+    without its imports (see direct.py); ``None``: it is for transformers to load."""
+    from tokenizers import Tokenizer
+
+    try:
+        facts = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+        if facts.get("tokenizer_class") not in PLAIN_TOKENIZERS or set(facts) - PLAIN_KEYS:
+            return None
+        backend = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
+        names = {end: facts.get(f"{end}_token") for end in ("bos", "eos")}
+        ids = {end: name and backend.token_to_id(name) for end, name in names.items()}
+    except Exception:  # noqa: BLE001 - tokenizers raises nothing narrower for a damaged file
+        return None
+    if any(names[end] and ids[end] is None for end in names):
+        return None
+    return SimpleNamespace(
+        backend_tokenizer=backend, bos_token_id=ids["bos"], eos_token_id=ids["eos"]
+    )

@@ -1,0 +1,238 @@
+"""What is read without transformers is what transformers and peft read, or is left to them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from families import FAMILIES, save_family
+from safetensors.torch import load_file, save_file
+from tiny import CODE, adapter_of, save_tiny
+from transformers import AutoTokenizer
+
+from git_copilot.assistant.decoder import Decoder
+from git_copilot.assistant.direct import read_model
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.generation import Sampling
+from git_copilot.assistant.loading import apply_adapter, load_model
+from git_copilot.assistant.tokens import TextTokenizer, _read_plain
+from git_copilot.index.errors import ModelError
+
+IDS = list(range(1, 41))
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@pytest.fixture
+def own(folder, tmp_path):
+    """A copy of the tiny model, to be changed."""
+    return shutil.copytree(folder, tmp_path / "own")
+
+
+@pytest.fixture(scope="module")
+def adapter(folder, tmp_path_factory):
+    return adapter_of(folder, tmp_path_factory.mktemp("adapter"))
+
+
+def edit(path, **changes):
+    """Change a JSON file; a key with ``...`` is taken out."""
+    facts = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({k: v for k, v in facts.items() if v is not ...}))
+
+
+def logits(model, precision):
+    decoder = Decoder(model, precision)
+    return decoder.run(decoder.new_cache(), IDS, len(IDS))
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
+def test_logits_are_those_of_the_model_that_transformers_loads(family, precision, tmp_path):
+    saved = save_family(family, tmp_path)
+    read = read_model(saved, DTYPES[precision])
+    if family.config not in ("LlamaConfig", "Qwen2Config"):
+        assert read is None
+        return
+    loaded = load_model(saved, dtype=DTYPES[precision])
+    assert torch.equal(logits(read, precision), logits(loaded, precision))
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_an_adapter_is_merged_as_peft_merges_it(folder, adapter, precision):
+    dtype = DTYPES[precision]
+    plain, read = read_model(folder, dtype), read_model(folder, dtype, adapter)
+    merged = apply_adapter(load_model(folder, dtype=dtype), adapter)
+    assert not torch.equal(logits(plain, precision), logits(read, precision))
+    assert torch.equal(logits(read, precision), logits(merged, precision))
+
+
+def test_a_configuration_of_an_older_transformers_is_read(own):
+    expected = logits(read_model(own, torch.float32), "fp32")
+    edit(own / "config.json", rope_parameters=..., rope_theta=10000.0, rope_scaling=None)
+    assert torch.equal(logits(read_model(own, torch.float32), "fp32"), expected)
+    edit(own / "config.json", rope_theta=500.0)
+    assert not torch.equal(logits(read_model(own, torch.float32), "fp32"), expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_type": "mistral"},
+        {"hidden_act": "gelu"},
+        {"attention_bias": True},
+        {"mlp_bias": True},
+        {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}},
+        {"rope_parameters": ..., "rope_theta": 1e4, "rope_scaling": {"type": "linear", "factor": 2.0}},
+        {"rope_parameters": ...},
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}},
+        {"partial_rotary_factor": 0.5},
+        {"layer_types": ["full_attention", "sliding_attention"]},
+        {"use_sliding_window": True},
+        {"quantization_config": {"quant_method": "gptq"}},
+        {"auto_map": {"AutoModelForCausalLM": "code.Model"}},
+        {"num_key_value_heads": ...},
+        {"num_hidden_layers": 1},
+        {"tie_word_embeddings": False},
+        {"head_dim": 16},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_unusual_model_is_left_to_transformers(own, change):
+    assert read_model(own, torch.float32) is not None
+    edit(own / "config.json", **change)
+    assert read_model(own, torch.float32) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"use_dora": True},
+        {"use_rslora": True},
+        {"rank_pattern": {"q_proj": 2}},
+        {"alpha_pattern": {"q_proj": 2}},
+        {"modules_to_save": ["embed_tokens"]},
+        {"bias": "all"},
+        {"init_lora_weights": "pissa"},
+        {"peft_type": "IA3"},
+        {"r": 8},
+        {"r": ...},
+        {"what_is_to_come": 1},
+    ],
+    ids=str,
+)
+def test_an_unusual_adapter_is_left_to_peft(folder, adapter, tmp_path, change):
+    changed = shutil.copytree(adapter, tmp_path / "changed")
+    assert read_model(folder, torch.float32, changed) is not None
+    edit(changed / "adapter_config.json", **change)
+    assert read_model(folder, torch.float32, changed) is None
+
+
+def test_an_adapter_with_other_layers_or_half_a_layer_is_left_to_peft(folder, adapter, tmp_path):
+    changed = shutil.copytree(adapter, tmp_path / "changed")
+    path = changed / "adapter_model.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if "lora_A" in name)
+    half = {k: v for k, v in tensors.items() if k != name}
+    other = {k.replace("layers.1.", "layers.7."): v for k, v in tensors.items()}
+    wide = {k: torch.cat([v, v], dim=1) if k == name else v for k, v in tensors.items()}
+    for each in (half, other, wide, {**tensors, "extra": tensors[name]}):
+        save_file({k: v.clone() for k, v in each.items()}, path)
+        assert read_model(folder, torch.float32, changed) is None
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "empty"])
+def test_damage_is_named_by_transformers(own, name, damage):
+    path = own / name
+    data = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(data[: len(data) // 2] if damage == "truncated" else b"")
+    assert read_model(own, torch.float32) is None
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        Engine.load(own)
+
+
+def test_a_truncated_adapter_is_named_by_peft(folder, adapter, tmp_path):
+    changed = shutil.copytree(adapter, tmp_path / "changed")
+    path = changed / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="adapter changed cannot be loaded"):
+        Engine.load(folder, changed)
+
+
+def test_a_plain_tokenizer_encodes_as_that_of_transformers(folder):
+    read, loaded = (
+        TextTokenizer(_read_plain(folder)),
+        TextTokenizer(AutoTokenizer.from_pretrained(folder)),
+    )
+    for text in (CODE, " x", "é, ☺ <|endoftext|>\n\t", ""):
+        assert read.encode(text) == loaded.encode(text)
+        assert read.decode(read.encode(text)) == text
+    assert (read.end_ids, read.begin_ids, read.fim) == (
+        loaded.end_ids,
+        loaded.begin_ids,
+        loaded.fim,
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tokenizer_class": "LlamaTokenizer"},
+        {"tokenizer_class": ...},
+        {"add_bos_token": True},
+        {"additional_special_tokens": ["<new>"]},
+        {"eos_token": "<no token>"},
+        {"eos_token": {"content": "<|endoftext|>"}},
+    ],
+    ids=str,
+)
+def test_an_unusual_tokenizer_is_left_to_transformers(own, change):
+    assert _read_plain(own) is not None
+    edit(own / "tokenizer_config.json", **change)
+    assert _read_plain(own) is None
+
+
+def test_a_damaged_tokenizer_is_named_by_transformers(own):
+    path = own / "tokenizer.json"
+    path.write_text(path.read_text()[:500])
+    assert _read_plain(own) is None
+    with pytest.raises(ModelError, match="tokenizer"):
+        TextTokenizer.load(own)
+
+
+def test_a_model_with_an_adapter_writes_without_transformers_and_peft(folder, adapter):
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from git_copilot.assistant.engine import Engine\n"
+        "from git_copilot.assistant.generation import Sampling\n"
+        "engine = Engine.load(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "text = engine.generate(engine.tokenizer.encode('def area('), Sampling(8)).text\n"
+        "heavy = sorted({'transformers', 'peft', 'scipy', 'torch._dynamo'} & set(sys.modules))\n"
+        "print(repr((text, heavy)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, folder, adapter],
+        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    engine = Engine.load(folder, adapter)
+    text = engine.generate(engine.tokenizer.encode("def area("), Sampling(8)).text
+    assert done.stdout.strip() == repr((text, []))
+
+
+def test_a_model_is_read_again_when_files_are_replaced_under_a_running_one(own):
+    """A pull that renames new files into place must not change what runs."""
+    engine = Engine.load(own)
+    prompt = engine.tokenizer.encode("def area(")
+    before = engine.generate(prompt, Sampling(8)).text
+    other = save_tiny(own.parent / "other", fim=True, seed=9)
+    (other / "model.safetensors").replace(own / "model.safetensors")
+    engine.slots.drop(engine.slots.take(prompt))
+    assert engine.generate(prompt, Sampling(8)).text == before
+    assert Engine.load(own).generate(prompt, Sampling(8)).text != before
