@@ -38,7 +38,33 @@ def write_beside(
         before = cache.length
         mask[numbers, range(before, before + len(live))] = 0
         seen = mask[numbers, : before + len(live)]
-        rows = decoder.run_beside(cache, [each.ids[-1] for _, each in live], depth, seen)
+        depths = [depth] * len(live)
+        rows = decoder.run_beside(cache, [each.ids[-1] for _, each in live], depths, seen)
         depth += 1
         live = [pair for pair, row in zip(live, rows, strict=True) if pair[1].add(row)]
     cache.crop(start)
+
+
+class Branches:
+    """Texts that branch off each other behind one prompt, each of whose tokens is read once."""
+
+    def __init__(self, decoder: Decoder, slot: Slot, start: int) -> None:
+        """:param slot: holds the prompt, its first ``start`` tokens, and one text."""
+        self._decoder, self._slot, self._start = decoder, slot, start
+        text = tuple(slot.ids[start:])
+        self._places = {text[: i + 1]: i for i in range(len(text))}
+
+    def follow(self, texts: Sequence[tuple[int, ...]]) -> torch.Tensor:
+        """The logits (texts, vocabulary) behind texts of which all but the last token were read."""
+        known = self._slot.cache.length - self._start
+        mask = torch.full((len(texts), known + len(texts)), -torch.inf)
+        for row, ids in enumerate(texts):
+            mask[row, [self._places[ids[:i]] for i in range(1, len(ids))]] = 0
+            mask[row, known + row] = 0
+            self._places[ids] = known + row
+        depths = [self._start + len(ids) - 1 for ids in texts]
+        return self._decoder.run_beside(self._slot.cache, [ids[-1] for ids in texts], depths, mask)
+
+    def forget(self) -> None:
+        """Leave to the slot what it held."""
+        self._slot.cache.crop(len(self._slot.ids))

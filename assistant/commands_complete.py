@@ -157,7 +157,7 @@ def explain_lines(answer: Answer) -> list[str]:
     if more["instead_of"] is not None:
         lines.append(f"instead   of the greedy line {more['instead_of']!r}")
     if more["tried"]:
-        lines.append(f"tried     {more['tried']} forward passes for a likelier line")
+        lines.append(f"tried     {more['tried']} tokens for a likelier line")
     return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].splitlines())]
 
 

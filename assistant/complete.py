@@ -124,7 +124,7 @@ def _explained(
         "out_of_time": made.finish == "length" and made.tokens < sampling.max_tokens,
         # Tokens that the model alone would not have written, by their source.
         "copied": dict(Counter(made.copied)),
-        # Forward passes spent on likelier lines, and the greedy line where one was found.
+        # Tokens read for likelier lines, and the greedy line where one was found.
         "tried": made.tried,
         "instead_of": made.instead_of,
         "prompt": engine.tokenizer.spell(list(prompt.ids)),

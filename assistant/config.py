@@ -74,8 +74,8 @@ class Settings:
     # Let a model that was measured for it copy from the rest of the file and from other files:
     # see copying.py.
     copying: bool = True
-    # Forward passes that may be spent on finding a likelier line than the greedy one, by such a
-    # model: see likeliest.py. 0 answers greedily.
+    # Tokens that such a model may read to find a likelier line than the greedy one (0: it stays
+    # greedy): see likeliest.py.
     alternatives: int = 16
     # A server that speaks OpenAI's /v1/completions and computes instead of this machine: its
     # address, the model's name there, and the environment variable that holds its key.

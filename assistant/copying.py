@@ -137,9 +137,10 @@ class Source:
 
     def mix(self, logits: torch.Tensor, written: str) -> torch.Tensor:
         """Logits (vocabulary,) of what comes behind ``written``: the model's own but for the end
-        tokens where nothing can be copied."""
+        tokens where nothing can be copied. These are made likelier only where something is written:
+        nothing that was measured speaks for an empty answer."""
         match, ends = self.match(written), self._copier.ends
-        if self._copier.weights.ending:
+        if self._copier.weights.ending and written[self._lead :].strip():
             logits = logits.clone()
             logits[ends] += self._copier.weights.ending
         if match is None:

@@ -131,17 +131,17 @@ class Decoder:
         return self._head(self._normed(rows[len(ids) - wanted :], self._norm)).float()
 
     def run_beside(
-        self, cache: KeyValues, ids: list[int], depth: int, mask: torch.Tensor
+        self, cache: KeyValues, ids: list[int], depths: list[int], mask: torch.Tensor
     ) -> torch.Tensor:
         """Read one more token of each of several texts that have their beginning in common; the
         cache, which holds the tokens of all, grows by them.
 
-        :param depth: how many tokens stand before each in its own text.
-        :param mask: (texts, tokens of all), 0 for those that a text sees, its newest among them,
-            minus infinity for the others'.
+        :param depths: how many tokens stand before each in its own text.
+        :param mask: (texts, newest tokens of all), 0 for those that a text sees, the one that is
+            read among them, minus infinity for the others'; all see what stands before these.
         :return: the float32 logits (texts, vocabulary) after each.
         """
-        turn = self._rotations(depth + 1)[depth : depth + 1]
+        turn = self._rotations(max(depths) + 1)[depths]
         attend = partial(self._attend_masked, mask=mask, dtype=torch.float32)
         rows = self._through(cache, ids, turn, attend)
         return self._head(self._normed(rows, self._norm)).float()

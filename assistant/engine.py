@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from git_copilot.assistant.beside import write_beside
+from git_copilot.assistant.beside import Branches, write_beside
 from git_copilot.assistant.copying import Copier, Source
 from git_copilot.assistant.decoder import Decoder, supports
 from git_copilot.assistant.devices import choose_device, choose_precision
@@ -142,8 +142,7 @@ class Engine:
                 if self.speculative:
                     writing.look_up(prompt, draft)
                 self._write(slot, logits, writing, over)
-                if self.backend.croppable:
-                    writing.improve(partial(self._follow, slot, len(prompt)), over)
+                self._improve(slot, len(prompt), writing, over)
         except BaseException:
             self.slots.drop(slot)  # what its cache holds is unknown now
             raise
@@ -300,13 +299,25 @@ class Engine:
             rows = self.backend.run(slot.cache, ids, len(ids))
             slot.ids += ids
 
-    def _follow(self, slot: Slot, start: int, ids: Sequence[int]) -> torch.Tensor:
-        """The logits (vocabulary,) behind ``ids``, which follow the first ``start`` in the slot."""
-        known = shared(slot.ids[start:], ids[:-1])
-        slot.keep(start + known)
-        logits = self.backend.run(slot.cache, list(ids[known:]), 1)[0]
-        slot.ids += ids[known:]
-        return logits
+    def _improve(self, slot: Slot, start: int, writing: Writing, over: Callable[[], bool]) -> None:
+        """Look for a likelier line, behind the first ``start`` tokens in the slot."""
+        if isinstance(self.backend, Decoder):
+            branches = Branches(self.backend, slot, start)
+            writing.improve(branches.follow, over)
+            branches.forget()
+        elif self.backend.croppable:
+            writing.improve(partial(self._follow, slot, start), over)
+
+    def _follow(self, slot: Slot, start: int, texts: Sequence[Sequence[int]]) -> torch.Tensor:
+        """The logits (texts, vocabulary) behind each text, which follows the first ``start``
+        tokens in the slot."""
+        rows = []
+        for ids in texts:
+            known = shared(slot.ids[start:], ids[:-1])
+            slot.keep(start + known)
+            rows.append(self.backend.run(slot.cache, list(ids[known:]), 1))
+            slot.ids += ids[known:]
+        return torch.cat(rows)
 
 
 def _bounded(begun: float, limit_ms: int, cancelled: Callable[[], bool]) -> Callable[[], bool]:

@@ -17,8 +17,8 @@ class Sampling:
     """Greedy at ``temperature`` 0, else nucleus sampling with a fixed ``seed``.
 
     ``time_limit_ms`` bounds the whole of reading the prompt and writing (0: no bound).
-    ``alternatives`` are forward passes that may be spent on a likelier line once one was written
-    greedily (0: none), see likeliest.py.
+    ``alternatives`` are tokens that may be read for a likelier line once one was written greedily
+    (0: none), see likeliest.py.
     """
 
     max_tokens: int = 64
@@ -61,8 +61,8 @@ class Generation:
     ``"length"`` (the tokens or the time ran out, or the caller cancelled). ``drafted`` tokens were
     guessed by prompt look-up, and ``accepted`` of them were right. ``ids`` are what was written,
     the lead's included, where the engine knows them. ``copied`` are the paths from which tokens
-    came that the model alone would not have written, one for each. ``tried`` forward passes were
-    spent on likelier lines; ``instead_of`` is the greedy text where one was found.
+    came that the model alone would not have written, one for each. ``tried`` tokens were read
+    for likelier lines; ``instead_of`` is the greedy text where one was found.
     """
 
     text: str

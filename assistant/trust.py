@@ -23,7 +23,7 @@ class Weights:
     and ``log_sure`` the model's probability of its own first choice and its logarithm, ``agreed``
     the logarithm of the probability that the model gives to what would be copied; ``lengths`` is
     added for a match of 1, 2, … :data:`LONGEST` tokens. ``ending`` is added to the logits of the
-    end tokens, whatever is copied. ``line_end``: where the rest of a line is asked for, and has been
+    end tokens once something is written, whatever is copied. ``line_end``: where the rest of a line is asked for, and has been
     written, the answer ends unless another line is more likely than the end by so many nats
     (``None``: unless the model's choice is to end). ``token_reward``: in nats, makes up for what
     a longer line has less of probability when likelier ones than the greedy one are looked for, see

@@ -107,11 +107,11 @@ class Writing:
             self._lines.leave(self._line)
 
     def improve(
-        self, follow: Callable[[tuple[int, ...]], torch.Tensor], over: Callable[[], bool]
+        self, follow: Callable[[list[tuple[int, ...]]], torch.Tensor], over: Callable[[], bool]
     ) -> None:
         """Put the likeliest line that is found in the place of a greedy one.
 
-        :param follow: gives the logits (vocabulary,) behind tokens of a line.
+        :param follow: gives the logits (texts, vocabulary) behind the tokens of some lines.
         """
         if self._lines is None or self.finish != "stop" or "\n" in self.text or not self.text:
             return

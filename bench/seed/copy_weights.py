@@ -52,6 +52,7 @@ class Token:
     :ivar share: the largest share of a continuation; ``copied`` is that of the right token.
     :ivar model: the model's probability of the right token, ``ending`` that of an end, ``sure``
         of its first choice among tokens that do not end, ``agreed`` of what would be copied.
+    :ivar begun: whether something but white space stands before it.
     """
 
     repository: str
@@ -63,6 +64,7 @@ class Token:
     share: float = 1.0
     copied: float = 0.0
     agreed: float = 0.0
+    begun: bool = True
 
 
 def observe(
@@ -79,16 +81,18 @@ def observe(
             ending = float(chances[copier.ends].sum())
             chances[copier.ends] = 0
             sure = float(chances.max())
-            match = source.match(engine.tokenizer.decode(list(example.middle_ids[:i])))
+            written = engine.tokenizer.decode(list(example.middle_ids[:i]))
+            begun, match = bool(written.strip()), source.match(written)
             if match is None or ends:
-                yield Token(name, ends, model, ending, sure)
+                yield Token(name, ends, model, ending, sure, begun=begun)
                 continue
             shares = torch.tensor(match.shares)
             agreed = float((shares * chances[match.tokens]).sum())
             copied = match.shares[match.tokens.index(right)] if right in match.tokens else 0.0
             yield Token(
-                name, ends, model, ending, sure, match.length, max(match.shares), copied, agreed
-            )
+                name, ends, model, ending, sure,
+                match.length, max(match.shares), copied, agreed, begun,
+            )  # fmt: skip
 
 
 class Mixture(torch.nn.Module):
@@ -109,7 +113,8 @@ class Mixture(torch.nn.Module):
         ends = torch.tensor([t.ends for t in tokens])
         lengths = torch.tensor([t.length for t in tokens])
         ending = column(t.ending for t in tokens).clamp(1e-7, 1 - 1e-6)
-        ended = torch.sigmoid(torch.logit(ending) + self.ending)
+        begun = torch.tensor([t.begun for t in tokens])
+        ended = torch.sigmoid(torch.logit(ending) + self.ending * begun)
         scale = (1 - ended) / (1 - ending)  # of all that does not end
         sure = torch.maximum(column(t.sure for t in tokens) * scale, ended)
         agreed = column(t.agreed for t in tokens) * scale + LEAST

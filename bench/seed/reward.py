@@ -5,7 +5,7 @@
 On the newest holes of the repositories that copying is fitted on (recipe.toml's ``[copying]``, as
 copy_weights.py takes them) each rest of a line is written greedily and with each reward. For each,
 of the holes within a line where the rest of one is asked for: exact matches and edit similarity
-(%), the holes that became and ceased to be exact, the forward passes spent on likelier lines in
+(%), the holes that became and ceased to be exact, the tokens read for likelier lines in
 the mean and in the slowest tenth, and the milliseconds of writing in the mean.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import math
@@ -62,6 +63,14 @@ def test_a_token_without_a_match_costs_what_the_model_says():
     assert copy_weights.Mixture().nats(lone).item() == pytest.approx(math.log(4), abs=1e-5)
     end = [copy_weights.Token("r", True, 0.1, 0.1, 0.3)]
     assert copy_weights.Mixture().nats(end).item() == pytest.approx(math.log(10), abs=1e-5)
+
+
+def test_that_nothing_ends_before_it_is_begun_makes_no_end_rarer():
+    first = [copy_weights.Token("r", False, 0.25, 0.1, 0.3, begun=False)] * 4000
+    with_first, without = (copy_weights.fit(x).weights() for x in (tokens() + first, tokens()))
+    assert with_first.ending == pytest.approx(without.ending, abs=0.02)
+    begun = [dataclasses.replace(t, begun=True) for t in first]
+    assert copy_weights.fit(tokens() + begun).weights().ending < without.ending - 0.2
 
 
 @pytest.fixture

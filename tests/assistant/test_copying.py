@@ -127,12 +127,16 @@ def test_ends_can_be_made_as_likely_as_they_are(tokenizer, prefix):
     weights = dataclasses.replace(HALF, ending=1.0)
     torch.manual_seed(0)
     logits = torch.randn(len(tokenizer._vocabulary))
-    kept = logits.clone()
-    after = torch.softmax(source(tokenizer, prefix, "\n", weights=weights).mix(logits, ""), 0)
+    kept, end = logits.clone(), tokenizer.end_id
     wanted = logits.clone()
     wanted[sorted(tokenizer.end_ids)] += 1
-    end = tokenizer.end_id
-    assert float(after[end]) == pytest.approx(float(torch.softmax(wanted, 0)[end]), rel=1e-4)
+    # Not before anything is written: an empty answer is of no use.
+    for written, expected in (("", logits), (" ", logits), ("x", wanted), (" x", wanted)):
+        mixed = source(tokenizer, prefix, "\n", weights=weights).mix(logits, written)
+        after = float(torch.softmax(mixed, 0)[end])
+        assert after == pytest.approx(float(torch.softmax(expected, 0)[end]), rel=1e-4)
+    healed = source(tokenizer, prefix, "\n", weights=weights, lead="turn")
+    assert healed.mix(logits, "turn")[end] < healed.mix(logits, "turn x")[end]
     assert torch.equal(logits, kept)
 
 

@@ -9,15 +9,18 @@ import pytest
 import torch
 from tiny import CODE
 
+from git_copilot.assistant.beside import Branches
 from git_copilot.assistant.copying import Copier, Source
 from git_copilot.assistant.dataset import cut_blob, make_example
+from git_copilot.assistant.decoder import Decoder
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.evaluate import evaluate
 from git_copilot.assistant.generation import Around, Sampling
-from git_copilot.assistant.likeliest import Likeliest, Line
+from git_copilot.assistant.likeliest import ABREAST, Likeliest, Line
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.prompt import Budget
+from git_copilot.assistant.slots import Slot
 from git_copilot.assistant.trust import LONGEST, Weights
 from git_copilot.index.types import Hole
 
@@ -29,6 +32,7 @@ class Table:
 
     def __init__(self, tokenizer, chances):
         self.tokenizer, self.chances, self.asked = tokenizer, chances, []
+        self.abreast: list[int] = []
 
     def logits(self, ids):
         text = self.tokenizer.decode(list(ids))
@@ -39,9 +43,13 @@ class Table:
             found[token] = math.log(chance)
         return found
 
+    def rows(self, texts):
+        self.abreast.append(len(texts))
+        return torch.stack([self.logits(ids) for ids in texts])
+
 
 def search(tokenizer, chances, *, reward=0.0, most=50, suffix="\n", over=lambda: False):
-    """Write greedily, then look for better; gives the text, the forward passes and the table."""
+    """Write greedily, then look for better; gives the text, the tokens read and the table."""
     table = Table(tokenizer, chances)
     copier = Copier(tokenizer, PLAIN, Spellings(tokenizer))
     lines = Likeliest(Source(copier, Around("own.py", "x = ", suffix)), reward)
@@ -55,7 +63,7 @@ def search(tokenizer, chances, *, reward=0.0, most=50, suffix="\n", over=lambda:
             break
         text = tokenizer.decode(list(line.ids))
     table.asked.clear()
-    made = lines.search(table.logits, tokenizer.decode, most, over, 20)
+    made = lines.search(table.rows, tokenizer.decode, most, over, 20)
     return tokenizer.decode(list(lines.best.ids)), made, table
 
 
@@ -89,6 +97,20 @@ def test_a_reward_makes_up_for_length(tokenizer, reward, best):
 def test_no_more_is_tried_than_allowed(tokenizer, most, best):
     text, made, table = search(tokenizer, MISLED, most=most)
     assert (text, made, len(table.asked)) == (best, most, most)
+
+
+def test_beginnings_are_gone_on_with_abreast_and_no_more_than_allowed(tokenizer):
+    # Behind the greedy token two others are looked at, and behind what they begin two more each.
+    first = {x: 1 / 6 for x in "abcdef"}
+    chances = {"": first, **{x: dict.fromkeys("ghi", 1 / 3) for x in first}}
+    chances |= {x + y: {"": 1.0} for x in first for y in "ghi"}
+    seen = []
+    for most in (1, 2, 50):
+        _, made, table = search(tokenizer, chances, most=most)
+        assert made == sum(table.abreast) <= most
+        seen.append(table.abreast)
+    assert seen[:2] == [[1], [2]]
+    assert max(seen[2]) == ABREAST and len(seen[2]) < sum(seen[2]) / 2
 
 
 def test_when_time_is_up_the_best_so_far_counts(tokenizer):
@@ -182,6 +204,26 @@ def test_what_was_tried_is_forgotten(misled, tokenizer):
         )
         assert (warm.text, warm.ids) == (cold.text, cold.ids)
         assert warm.cached_tokens > 0 == cold.cached_tokens
+
+
+def test_a_token_of_a_branch_is_read_as_it_would_be_alone(misled, tokenizer):
+    """Branches of branches, of the text in the cache and of each other, at several depths at once."""
+    decoder, prompt = Decoder(misled, "fp32"), tokenizer.encode(PREFIX)
+    text = tokenizer.encode("acb")
+    slot = Slot(decoder.new_cache(), [*prompt, *text])
+    decoder.run(slot.cache, slot.ids, 1)
+    branches = Branches(decoder, slot, len(prompt))
+    a, b, c, d = (tokenizer.encode(x)[0] for x in "abcd")
+    for texts in ([(b,), (a, d), (a, c, d)], [(b, a), (a, d, c), (a, c, b, d)], [(b, a, c)]):
+        for ids, row in zip(texts, branches.follow(texts), strict=True):
+            whole = [*prompt, *ids]
+            alone = decoder.run(decoder.new_cache(), whole, 1)[0]
+            assert torch.allclose(row, alone, atol=1e-4)
+    branches.forget()
+    assert slot.cache.length == len(slot.ids)
+    more = decoder.run(slot.cache, [d], 1)[0]
+    fresh = decoder.run(decoder.new_cache(), [*prompt, *text, d], 1)[0]
+    assert torch.allclose(more, fresh, atol=1e-4)
 
 
 def test_an_evaluation_counts_what_is_served(misled, tokenizer):
