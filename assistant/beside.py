@@ -1,14 +1,15 @@
-"""Several texts behind one prompt, written side by side: each forward reads the weights once for
-the next token of all."""
+"""Several texts behind one prompt, side by side: each forward reads the weights once for a token of
+each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
 from git_copilot.assistant.decoder import Decoder
-from git_copilot.assistant.slots import Slot
+from git_copilot.assistant.slots import Backend, Slot, shared
 from git_copilot.assistant.writing import Writing
 
 
@@ -43,6 +44,32 @@ def write_beside(
         depth += 1
         live = [pair for pair, row in zip(live, rows, strict=True) if pair[1].add(row)]
     cache.crop(start)
+
+
+def improve(
+    backend: Backend, slot: Slot, start: int, writing: Writing, over: Callable[[], bool]
+) -> None:
+    """Look for a likelier line than the one in the slot, behind its first ``start`` tokens."""
+    if isinstance(backend, Decoder):
+        branches = Branches(backend, slot, start)
+        writing.improve(branches.follow, over)
+        branches.forget()
+    else:
+        writing.improve(partial(_one_by_one, backend, slot, start), over)
+
+
+def _one_by_one(
+    backend: Backend, slot: Slot, start: int, texts: Sequence[Sequence[int]]
+) -> torch.Tensor:
+    """The logits (texts, vocabulary) behind each of texts that follow the first ``start`` tokens in
+    the slot, which holds the last of them then."""
+    rows = []
+    for ids in texts:
+        known = shared(slot.ids[start:], ids[:-1])
+        slot.keep(start + known)
+        rows.append(backend.run(slot.cache, list(ids[known:]), 1))
+        slot.ids += ids[known:]
+    return torch.cat(rows)
 
 
 class Branches:

@@ -1,7 +1,7 @@
 """Reads the usual kind of model from its files alone, for the forward pass of decoder.py.
 
-Loading through transformers takes 5 s of processor time here, nearly all of it for modules that decoding
-has no use for; reading the files takes 0.2 s. Whatever is unusual about a folder (a rotary embedding
+Loading through transformers and its imports takes 5 s of processor time, for modules that decoding has
+no use for. Whatever is unusual about a folder (a rotary embedding
 that is scaled, quantised weights, a file that is damaged) is left to transformers, which knows all
 kinds and names what is wrong. tokens.py does the same for tokenizers.
 """
@@ -51,9 +51,10 @@ def read_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) ->
     """What :class:`~git_copilot.assistant.decoder.Decoder` takes of a model of transformers, under
     the same names, its weights in ``dtype``; ``None``: it is for transformers to load, and for peft.
 
-    :param adapter: is merged into the weights.
+    From here on this process keeps the memory that it frees: see memory.py.
 
-    From here on this process keeps the memory that it frees: see memory.py."""
+    :param adapter: is merged into the weights.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -66,9 +67,8 @@ def read_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) ->
         deltas = _deltas(adapter) if adapter else {}
     except (OSError, ValueError, TypeError, LookupError, AttributeError, SafetensorError):
         return None
-    if deltas is None or {name: tuple(each.shape) for name, each in weights.items()} != _shapes(
-        config
-    ):
+    shapes = {name: tuple(each.shape) for name, each in weights.items()}
+    if deltas is None or shapes != _shapes(config):
         return None
     weights = {name: each.to(dtype) for name, each in weights.items()}
     for name, delta in deltas.items():
@@ -146,10 +146,8 @@ def _shapes(config: Any) -> dict[str, tuple[int, ...]]:
             if FAMILIES[config.model_type]:
                 found[f"{layer}.self_attn.{name}_proj.bias"] = (size,)
         found[f"{layer}.self_attn.o_proj.weight"] = (hidden, queries)
-        found[f"{layer}.mlp.gate_proj.weight"] = found[f"{layer}.mlp.up_proj.weight"] = (
-            inner,
-            hidden,
-        )
+        found[f"{layer}.mlp.gate_proj.weight"] = (inner, hidden)
+        found[f"{layer}.mlp.up_proj.weight"] = (inner, hidden)
         found[f"{layer}.mlp.down_proj.weight"] = (hidden, inner)
     return found
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from git_copilot.assistant.beside import Branches, write_beside
+from git_copilot.assistant.beside import improve, write_beside
 from git_copilot.assistant.copying import Copier, Source
 from git_copilot.assistant.decoder import Decoder, supports
 from git_copilot.assistant.devices import choose_device, choose_precision
@@ -19,7 +18,7 @@ from git_copilot.assistant.generation import Around, Generation, Sampling
 from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.reference import Reference
-from git_copilot.assistant.slots import Backend, Slot, Slots, shared
+from git_copilot.assistant.slots import Backend, Slot, Slots
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trust import Weights, read_weights
 from git_copilot.assistant.writing import Writing
@@ -142,7 +141,8 @@ class Engine:
                 if self.speculative:
                     writing.look_up(prompt, draft)
                 self._write(slot, logits, writing, over)
-                self._improve(slot, len(prompt), writing, over)
+                if self.backend.croppable:
+                    improve(self.backend, slot, len(prompt), writing, over)
         except BaseException:
             self.slots.drop(slot)  # what its cache holds is unknown now
             raise
@@ -298,26 +298,6 @@ class Engine:
             ids = [writing.ids[-1], *guess]
             rows = self.backend.run(slot.cache, ids, len(ids))
             slot.ids += ids
-
-    def _improve(self, slot: Slot, start: int, writing: Writing, over: Callable[[], bool]) -> None:
-        """Look for a likelier line, behind the first ``start`` tokens in the slot."""
-        if isinstance(self.backend, Decoder):
-            branches = Branches(self.backend, slot, start)
-            writing.improve(branches.follow, over)
-            branches.forget()
-        elif self.backend.croppable:
-            writing.improve(partial(self._follow, slot, start), over)
-
-    def _follow(self, slot: Slot, start: int, texts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """The logits (texts, vocabulary) behind each text, which follows the first ``start``
-        tokens in the slot."""
-        rows = []
-        for ids in texts:
-            known = shared(slot.ids[start:], ids[:-1])
-            slot.keep(start + known)
-            rows.append(self.backend.run(slot.cache, list(ids[known:]), 1))
-            slot.ids += ids[known:]
-        return torch.cat(rows)
 
 
 def _bounded(begun: float, limit_ms: int, cancelled: Callable[[], bool]) -> Callable[[], bool]:
