@@ -8,8 +8,9 @@ How far it is trusted follows from a few weights that bench/seed/copy_weights.py
 model whose folder has none is left as it is.
 
 Where a completion ends is never copied. The same weights say by how much the model ends too seldom
-or too often behind prompts as they are served, and when the rest of a line is enough: the most likely next token is not the way to the most likely whole
-answer, since many ways go on behind a line end and one ends there.
+or too often behind prompts as they are served, and when the rest of a line is enough: the most
+likely next token is not the way to the most likely whole answer, since many ways go on behind a line
+end and one ends there.
 """
 
 from __future__ import annotations
