@@ -154,7 +154,7 @@ def _read_plain(folder: Path) -> Any | None:
             return None
         backend = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
         names = {end: facts.get(f"{end}_token") for end in ("bos", "eos")}
-        ids = {end: name and backend.token_to_id(name) for end, name in names.items()}
+        ids = {end: backend.token_to_id(x) if x else None for end, x in names.items()}
     except Exception:  # noqa: BLE001 - tokenizers raises nothing narrower for a damaged file
         return None
     if any(names[end] and ids[end] is None for end in names):

@@ -20,7 +20,8 @@ from git_copilot.assistant.likeliest import ABREAST, Likeliest, Line
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.slots import Slot
+from git_copilot.assistant.reference import Reference
+from git_copilot.assistant.slots import Slot, Slots
 from git_copilot.assistant.trust import LONGEST, Weights
 from git_copilot.index.types import Hole
 
@@ -178,6 +179,16 @@ def test_a_real_model_answers_with_the_likelier_line_and_says_so(misled, tokeniz
     rewarded = dataclasses.replace(PLAIN, token_reward=1.0)
     longer = written(misled, tokenizer, weights=rewarded)
     assert (longer.text, longer.instead_of) == (greedy.text, None)
+
+
+def test_a_model_of_another_family_finds_the_same_one_text_at_a_time(misled, tokenizer):
+    engine = Engine(misled, tokenizer, copying=PLAIN)
+    engine.backend = Reference(misled)
+    engine.slots = Slots(engine.backend.new_cache)
+    found = [written(misled, tokenizer, engine=own) for own in (engine, engine, None)]
+    assert [(x.text, x.tried, x.instead_of) for x in found[:2]] == [
+        (found[2].text, found[2].tried, found[2].instead_of)
+    ] * 2
 
 
 @pytest.mark.parametrize(
