@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 
+from git_copilot.assistant.decoder import supports
 from git_copilot.assistant.memory import keep_freed_memory
 
 # Settings of a model that change what it computes, with the only value that is read here.
 USUAL: Mapping[str, object] = {
     "attention_bias": False,
     "auto_map": None,
-    "hidden_act": "silu",
     "mlp_bias": False,
     "partial_rotary_factor": 1.0,
     "quantization_config": None,
@@ -44,7 +44,7 @@ TRAINING = frozenset(
 PREFIX = "base_model.model."
 UNUSED: tuple[object, ...] = (None, False, "none", {}, [])
 # Whether queries, keys and values have biases.
-FAMILIES = {"llama": False, "qwen2": True}
+BIASED = {"llama": False, "qwen2": True}
 
 
 def read_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> Any | None:
@@ -82,7 +82,7 @@ def read_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) ->
     root.model.layers = [layers[str(i)] for i in range(config.num_hidden_layers)]
     root.model.rotary_emb = Rotary(config.rope_parameters["rope_theta"], config.head_dim)
     root.config, root.dtype, root.device = config, dtype, torch.device("cpu")
-    return root
+    return root if supports(root) else None
 
 
 class Rotary:
@@ -107,11 +107,9 @@ class Rotary:
 def _config(facts: dict[str, Any]) -> Any | None:
     """A model's configuration with what :mod:`~git_copilot.assistant.decoder` asks for, where all
     of it is usual."""
-    if facts["model_type"] not in FAMILIES or not all(facts.get(name) for name in NEEDED):
+    if facts["model_type"] not in BIASED or not all(facts.get(name) for name in NEEDED):
         return None
     if any(facts.get(name, usual) != usual for name, usual in USUAL.items()):
-        return None
-    if set(facts.get("layer_types") or ["full_attention"]) != {"full_attention"}:
         return None
     rope = facts.get("rope_parameters") or {"rope_theta": facts.get("rope_theta")}
     if set(rope) - {"rope_type"} != {"rope_theta"} or rope.get("rope_type", "default") != "default":
@@ -119,7 +117,8 @@ def _config(facts: dict[str, Any]) -> Any | None:
     head_dim = facts.get("head_dim") or facts["hidden_size"] // facts["num_attention_heads"]
     return SimpleNamespace(
         **{name: facts[name] for name in NEEDED},
-        hidden_act="silu",
+        hidden_act=facts.get("hidden_act", "silu"),
+        layer_types=facts.get("layer_types"),
         head_dim=int(head_dim),
         rope_parameters={"rope_type": "default", "rope_theta": float(rope["rope_theta"])},
         tie_word_embeddings=bool(facts.get("tie_word_embeddings", False)),
@@ -143,7 +142,7 @@ def _shapes(config: Any) -> dict[str, tuple[int, ...]]:
         found[f"{layer}.post_attention_layernorm.weight"] = (hidden,)
         for name, size in (("q", queries), ("k", shared), ("v", shared)):
             found[f"{layer}.self_attn.{name}_proj.weight"] = (size, hidden)
-            if FAMILIES[config.model_type]:
+            if BIASED[config.model_type]:
                 found[f"{layer}.self_attn.{name}_proj.bias"] = (size,)
         found[f"{layer}.self_attn.o_proj.weight"] = (hidden, queries)
         found[f"{layer}.mlp.gate_proj.weight"] = (inner, hidden)

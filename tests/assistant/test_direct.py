@@ -107,6 +107,11 @@ def test_an_unusual_model_is_left_to_transformers(own, change):
     assert read_model(own, torch.float32) is None
 
 
+def test_what_the_decoder_cannot_compute_is_not_read_for_it(own, monkeypatch):
+    monkeypatch.setattr("git_copilot.assistant.direct.supports", lambda model: False)
+    assert read_model(own, torch.float32) is None
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -149,7 +149,9 @@ def test_a_worker_killed_in_each_of_its_transactions_leaves_a_whole_database(
         strike.write_text(str(struck + 1))
         # A new event each time, or three deaths would set the job aside.
         repo.commit({f"m{struck}.py": f"def beta_{struck}(value):\n    return value\n" * 30})
+        deadline = time.monotonic() + 60
         while worker_alive(found.state_dir) or worker_starting(found.state_dir):
+            assert time.monotonic() < deadline
             time.sleep(0.02)
         if strike.exists():
             break
