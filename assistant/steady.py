@@ -1,7 +1,10 @@
 """Keeps the snippets of a prompt in place while one types, so that the cache behind them stays.
 
 Every key changes the query a little, and with it the ranks; a new order of the same snippets says
-nothing new to the model but makes it read everything again.
+nothing new to the model but makes it read everything again. Snippets stand before all else in a
+prompt, so that one new snippet does too: where each key may bring one, every eighth key does.
+Hence a line keeps its snippets; what is found meanwhile can still be copied from (copying.py), and
+comes into the prompt with the next line.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ def _depth(line: str) -> int:
 
 
 def settle(before: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:
-    """The snippets for a prompt in a scope that has not changed, best first.
+    """The snippets for a prompt on another line of a scope that has not changed, best first.
 
     They stay as they were before as long as the best one found now is among them. Else it comes
     first (in the prompt: last, next to the cursor), and the others stay in their order, so that
@@ -64,9 +67,16 @@ def _place(hit: Hit) -> tuple[str, str, int, int]:
     return hit.path, hit.blob, hit.start_line, hit.end_line
 
 
+def _typed_on(before: tuple[int, str], now: tuple[int, str]) -> bool:
+    """Whether one line becomes the other by typing at its end or deleting there."""
+    number, text = now
+    return number == before[0] and (text.startswith(before[1]) or before[1].startswith(text))
+
+
 @dataclass(frozen=True, slots=True)
 class _Last:
     scope: tuple[object, ...]
+    line: tuple[int, str]  # its number, and its text before the cursor
     hits: tuple[Hit, ...]
 
 
@@ -87,10 +97,14 @@ class SteadyContext:
             starts anew.
         """
         scope = (state, scope_of(prefix))
+        line = (prefix.count("\n"), prefix.rpartition("\n")[2])
         last = self._files.pop(file, None)
-        same = last is not None and last.scope == scope
-        hits = settle(last.hits, found) if last is not None and same else list(found)
-        self._files[file] = _Last(scope, tuple(hits))
+        hits = list(found)
+        if last is not None and last.scope == scope:
+            hits = settle(last.hits, found)
+            if last.hits and _typed_on(last.line, line):
+                hits = list(last.hits)
+        self._files[file] = _Last(scope, line, tuple(hits))
         if len(self._files) > MAX_FILES:
             self._files.popitem(last=False)
         return hits

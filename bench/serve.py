@@ -1,10 +1,10 @@
 """What a user waits for: ``python bench/serve.py [--quick] [--json] [--repo PATH]``.
 
 In a temporary clone of a repository: `init`, warm and cold completions at places in real files,
-typing at the end of a line, searches, and commits until they are searchable. Every figure is the
-wall-clock time of the installed command, process start included; a typed completion keeps the
-file's text and adds characters, as an editor does. Cold (`--no-server`) is the alternative that
-takes turns with warm.
+typing there, searches, and commits until they are searchable. Every figure is the wall-clock time
+of the installed command, process start included; below completions stands where the time went.
+Whoever types has the cursor at the end of a line whose rest is not there yet: each key is the one
+that stands there in the file. Cold (`--no-server`) is the alternative that takes turns with warm.
 """
 
 from __future__ import annotations
@@ -18,13 +18,28 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from about import machine, output
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 1
+KEYS = 3  # typed at each place
+FEW = 64  # tokens; a prompt of which more are new is read anew
 QUERIES = ("parse the configuration", "read file lines", "raise error message", "format output")
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A completion: wall-clock milliseconds, and those of its parts as the server tells them;
+    ``read`` are the tokens of the prompt that it did not know."""
+
+    ms: float
+    server: dict[str, float]
+    read: int
 
 
 def main() -> int:
@@ -76,34 +91,35 @@ def places(project: Path, count: int) -> list[tuple[str, int, int]]:
     return found
 
 
-def measure(project: Path, source: Path, rounds: int) -> dict[str, dict[str, object]]:
+def type_at(project: Path, place: tuple[str, int, int], *options: str) -> Iterator[Timed]:
+    """Complete at a place, and again after each of the next keys."""
+    name, number, column = place
+    lines = (project / name).read_text("utf-8").split("\n")
+    line = lines[number - 1]
+    for end in range(column, min(column + KEYS, len(line)) + 1):
+        text = "\n".join([*lines[: number - 1], line[: end - 1], *lines[number:]])
+        where = f"{name}:{number}:{end}"
+        ms, printed = copilot(project, "complete", where, "--json", "--stdin", *options, stdin=text)
+        answer = json.loads(printed)
+        read = answer["prompt_tokens"] - answer["cached_tokens"]
+        yield Timed(ms, answer["timings_ms"], read)
+
+
+def measure(project: Path, source: Path, rounds: int) -> dict[str, Any]:
     """All figures of one run."""
     subprocess.run(["git", "clone", "-q", str(source), str(project)], check=True)
     init_ms, printed = copilot(project, "init")
     again_ms, _ = copilot(project, "init")
-    warm: list[float] = []
-    typed: list[float] = []
-    cold: list[float] = []
+    warm, typed, cold = list[Timed](), list[Timed](), list[Timed]()
     try:
         spots = places(project, rounds)
         copilot(project, "complete", f"{spots[0][0]}:{spots[0][1]}")  # loads the model
-        for turn, (name, line, column) in enumerate(spots):
-            place = f"{name}:{line}:{column}"
-            warm.append(copilot(project, "complete", place, "--json")[0])
-            text = (project / name).read_text("utf-8")
-            # One more character at the same place: everything before it is cached.
-            typed.append(
-                copilot(
-                    project,
-                    "complete",
-                    f"{name}:{line}:{column + 1}",
-                    "--json",
-                    "--stdin",
-                    stdin=text,
-                )[0]
-            )
+        for turn, place in enumerate(spots):
+            first, *others = type_at(project, place)
+            warm.append(first)
+            typed += others
             if turn < rounds // 5:
-                cold.append(copilot(project, "complete", place, "--json", "--no-server")[0])
+                cold.append(next(type_at(project, place, "--no-server")))
         search = [copilot(project, "search", QUERIES[i % 4], "--json")[0] for i in range(rounds)]
         searchable = [commit_until_searchable(project, i) for i in range(max(5, rounds // 5))]
     finally:
@@ -113,13 +129,27 @@ def measure(project: Path, source: Path, rounds: int) -> dict[str, dict[str, obj
                   "machine": machine(), "repository": source.name, "init": printed.splitlines()},
         "figures": {
             "init (models here), ms": {"once": round(init_ms), "again": round(again_ms)},
-            "complete, new place, ms": spread(warm),
-            "complete, one more key, ms": spread(typed),
-            "complete --no-server, ms": spread(cold),
+            "complete, new place, ms": spread([each.ms for each in warm]),
+            "of these, new place": parts(warm),
+            "complete, one more key, ms": spread([each.ms for each in typed]),
+            "of these, one more key": parts(typed),
+            "complete --no-server, ms": spread([each.ms for each in cold]),
             "search, ms": spread(search),
             "commit → searchable, ms": spread(searchable),
         },
     }  # fmt: skip
+
+
+def parts(found: Sequence[Timed]) -> dict[str, float]:
+    """The medians of what the server says of its time, and of what is left: the command's own
+    process and the way to the server and back. And how many prompts were read anew, in %."""
+    names = ("retrieve", "prefill", "decode")
+    outside = [each.ms - each.server["total"] for each in found]
+    return {
+        **{name: round(statistics.median(each.server[name] for each in found)) for name in names},
+        "outside": round(statistics.median(outside)),
+        "read anew": round(100 * statistics.mean(each.read > FEW for each in found), 1),
+    }
 
 
 def commit_until_searchable(project: Path, number: int) -> float:

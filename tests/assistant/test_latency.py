@@ -93,7 +93,23 @@ def test_a_file_keeps_its_snippets_while_the_scope_and_the_index_stay():
     assert ask(B, A, prefix=PREFIX + "\n\n\nx = 1") == [B, A]
     assert ask(A, B, tree="t2") == [A, B]
     changed = replace(A, blob="other")
-    assert ask(changed, B, tree="t2") == [changed, A]
+    assert ask(changed, B, tree="t2", prefix=PREFIX + "ght = 2\n        ") == [changed, A]
+
+
+def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
+    steady = SteadyContext()
+
+    def ask(line, *found, above=PREFIX.rpartition("\n")[0]):
+        return steady.settle("x.py", f"{above}\n{line}", (), found)
+
+    assert ask("        ") == []
+    assert ask("        h", A, B) == [A, B]  # there was nothing to keep
+    assert ask("        height = ar", D, A) == [A, B]
+    assert ask("        height", C, D) == [A, B]
+    assert ask("        width = ", D, A) == [D, A]  # another line in its place
+    above = PREFIX.rpartition("\n")[0] + "\n        width = 1"
+    assert ask("        ", C, D, above=above) == [C, D]
+    assert ask("        area = ", B, C, above=above) == [C, D]
 
 
 def test_only_the_last_files_are_remembered():
