@@ -11,6 +11,12 @@ MAX_REPEATS = 3
 MAX_PERIOD = 4
 # Lines behind the cursor that a completion is compared with.
 MAX_LINES = 64
+# Within a line, text of up to MAX_PIECE characters is a loop when it stands there so many times in a
+# row and takes so many characters: five names in a call and forty zeros may be meant.
+PIECE_REPEATS, LOOP_CHARACTERS = 5, 48
+MAX_PIECE = 40
+# It is looked for at every so many characters, not after each.
+LOOK_EACH = 8
 
 
 class Repeats:
@@ -73,3 +79,29 @@ def is_looping(lines: Sequence[str]) -> int | None:
         if len(tail) == size and tail == group * MAX_REPEATS and wordy(group) >= MIN_WORDY:
             return len(lines) - size + period
     return None
+
+
+def loop_in_line(line: str, known: int = 0) -> int | None:
+    """How many characters to keep of a line that goes on with the same piece over and over: those up
+    to the first piece's end, or to the end of the word there. ``None`` when it does not.
+
+    :param known: characters of the line that were looked at before, without finding a loop.
+    """
+    first = max(LOOP_CHARACTERS, known // LOOK_EACH * LOOK_EACH + LOOK_EACH)
+    for end in range(first, len(line) + 1, LOOK_EACH):
+        for size in range(1, MAX_PIECE + 1):
+            count = max(PIECE_REPEATS, -(-LOOP_CHARACTERS // size))
+            start = end - count * size
+            if start < 0 or line[end - 1] != line[end - 1 - size]:
+                continue
+            piece = line[end - size : end]
+            if line[start:end] == piece * count and wordy([piece]):
+                while start and line[start - 1] == line[start - 1 + size]:
+                    start -= 1
+                behind = range(start + size, start + 2 * size)
+                return next((i for i in behind if not _within_word(line, i)), behind[0])
+    return None
+
+
+def _within_word(line: str, place: int) -> bool:
+    return line[place - 1].isalnum() and line[place].isalnum()

@@ -11,7 +11,7 @@ While lines arrive, in this order; the first rule that fires ends the text for g
 - ``redefines``, ``leaves_block``: the function that the cursor is in begins anew, or is left
   before it has a statement;
 - ``repeats_suffix``: the lines are those that stand behind the cursor anyway;
-- ``loops``: lines repeat themselves.
+- ``loops``: lines, or pieces of one, repeat themselves.
 
 Once the text has ended, each on what the one before left, until nothing changes:
 
@@ -21,8 +21,8 @@ Once the text has ended, each on what the one before left, until nothing changes
 - ``leaves_block``: its last lines are indented less than the text that follows can be;
 - ``breaks_syntax``: with its last line or brackets it has more syntax errors than without.
 
-The first group looks at whole lines only and never back, so a text is the same whether its
-tokens come one by one or at once.
+The first group never looks back, and but for pieces that repeat themselves at whole lines only, so
+a text is the same whether its tokens come one by one or at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 from git_copilot.assistant.enclosing import Enclosing
 from git_copilot.assistant.extent import Extent, open_brackets
-from git_copilot.assistant.repeats import MIN_WORDY, Repeats, is_looping, wordy
+from git_copilot.assistant.repeats import MIN_WORDY, Repeats, is_looping, loop_in_line, wordy
 from git_copilot.assistant.syntax import INDENTED, Surroundings
 from git_copilot.index.classify import language_of
 from git_copilot.index.secrets import find_secrets, lines_above
@@ -77,10 +77,16 @@ class Trimmer:
         # Whole lines looked at so far, and the end that they showed.
         self._seen: list[str] = []
         self._end: tuple[int, str] | None = None
+        self._begun = ""  # the last line, looked at for loops while it was written
 
     def finished(self, text: str) -> bool:
         """Whether more text cannot change what :meth:`trim` returns."""
-        return self._stop(text.split("\n")[:-1]) is not None
+        *whole, line = text.split("\n")
+        if self._stop(whole) is not None:
+            return True
+        known = len(self._begun) if line.startswith(self._begun) else 0
+        self._begun = line
+        return loop_in_line(line, known) is not None
 
     def trim(self, text: str, finish: str = STOP) -> Trimmed:
         """Apply all rules to a completion.
@@ -134,6 +140,15 @@ class Trimmer:
         return end
 
     def _ends_here(self) -> tuple[int, str] | None:
+        end, line = self._ends_lines(), self._seen[-1]
+        piece = loop_in_line(line)
+        if piece is not None:
+            piece += len("\n".join(self._seen)) - len(line)
+            if end is None or piece < end[0]:
+                return piece, "loops"
+        return end
+
+    def _ends_lines(self) -> tuple[int, str] | None:
         lines = self._seen
         if self._left_to_right:
             count = self._extent.end(lines)

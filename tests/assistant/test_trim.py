@@ -53,6 +53,9 @@ def test_left_to_right_the_place_says_where_it_ends(prefix, suffix, text, wanted
         ('def f():\n    """', 'Does.\n\nIt\n    """', "\n    return d\n"),
         ("", "", "\n"),
         ("x = {", '"a": 1,\n    "b": f(2),\n', "}\n"),
+        ("x = ", "[" + "f(item_of_list), " * 4 + "]", "\n"),
+        ("NONE = ", '"' + "0" * 40 + '"', "\n"),
+        ("# ", "=" * 77, "\n"),
     ],
 )  # fmt: skip
 def test_what_a_model_that_saw_the_suffix_ended_itself_is_kept(prefix, text, suffix):
@@ -80,6 +83,10 @@ def test_what_a_model_that_saw_the_suffix_ended_itself_is_kept(prefix, text, suf
         ("x = 1\n", "\ny = 2\n", "def f(:\n", "def f(:", None),
         ("if x:\n    ", "\n", "run()\n    run()\n    run()\n    run()\n", "run()", "loops"),
         ("", "\n", "a = b\nc = d\n" * 3, "a = b\nc = d", "loops"),
+        ("args = ", "\n", '"run' + " --file a.json" * 9, '"run --file a.json', "loops"),
+        ("x = a", "\n", ".f(b)" * 12 + "\ny = 1", ".f(b)", "loops"),
+        ("x = ", "\n", "1" + "0" * 60, "10", "loops"),
+        ("x = [\n", "\n]\n", "    1,\n" + "    2, 3," + " 4, 5," * 20, "    1,\n    2, 3, 4, 5", "loops"),
         ("key = ", "\n", f'"{AWS}"\nx = 1\n', "", "secret"),
         ('key = "', '"\n', AWS, "", "secret"),
         ('password = "', '")\n', "Tr0ub4dor3", "", "secret"),
@@ -189,6 +196,7 @@ LINES = st.lists(
             "def f(",
             "}",
             "x" * 9,
+            "x = a" + ", bc" * 13,
             "'(",
             '"""',
         ]
