@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import socket
 import stat
 import sys
-import tempfile
 import time
+import zlib
 from pathlib import Path
 
 from git_copilot.index.errors import CopilotError
@@ -56,10 +55,16 @@ def runtime_dir() -> Path:
     """A folder that only this user can enter, for the socket: the first whose name is not too long
     for one."""
     base, own = os.environ.get("XDG_RUNTIME_DIR"), f"git-copilot-{os.getuid()}"
-    folders = [Path(tempfile.gettempdir()) / own, Path("/tmp") / own]
-    if base and Path(base).is_dir():
-        folders.insert(0, Path(base) / "git-copilot")
-    return next((f for f in folders if len(os.fsencode(f)) <= MAX_FOLDER), folders[-1])
+    if base and Path(base).is_dir() and _fits(folder := Path(base) / "git-copilot"):
+        return folder
+    import tempfile  # takes milliseconds that a desktop need not wait
+
+    folder = Path(tempfile.gettempdir()) / own
+    return folder if _fits(folder) else Path("/tmp") / own
+
+
+def _fits(folder: Path) -> bool:
+    return len(os.fsencode(folder)) <= MAX_FOLDER
 
 
 def socket_path() -> Path:
@@ -73,8 +78,9 @@ def socket_path() -> Path:
         os.environ.get("XDG_CACHE_HOME", ""),
         os.environ.get("GIT_CONFIG_GLOBAL", ""),
     )
-    key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return runtime_dir() / f"{key}.sock"
+    # A checksum: hashlib takes as long to import as all of this.
+    key = zlib.crc32("\0".join(parts).encode("utf-8", "surrogateescape"))
+    return runtime_dir() / f"{key:08x}.sock"
 
 
 def lock_path() -> Path:
