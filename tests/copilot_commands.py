@@ -11,6 +11,8 @@ from pathlib import Path
 import platformdirs
 
 BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "hooks/git-copilot-hook"  # what pre-commit calls
 # Read before a test seals itself off: models are pulled once per machine, not once per test.
 REAL_HOME = os.environ.get("HOME", "")
 REAL_CACHE = os.environ.get("GIT_COPILOT_CACHE") or str(platformdirs.user_cache_path("git-copilot"))
@@ -39,3 +41,14 @@ class Copilot:
 
     def json(self, *args, **more):
         return json.loads(self.ok(*args, "--json", **more))
+
+
+def one_line(done, code, *words):
+    """The command failed as promised: exit code, one line, nothing on stdout."""
+    text = done.stderr.decode()
+    assert done.returncode == code, text
+    assert text.count("\n") == 1 and text.startswith("git-copilot: "), text
+    assert "Traceback" not in text and done.stdout == b""
+    for word in words:
+        assert word in text
+    return text

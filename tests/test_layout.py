@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {"index": set(), "hooks": {"index"}, "assistant": {"index", "hooks"}}
 MODULES = [path for room in ROOMS for path in sorted((ROOT / room).glob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def imported_modules(path):
@@ -72,7 +73,7 @@ def test_the_base_install_is_light():
     assert names == {"click", "GitPython", "platformdirs"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: f"{p.parent.name}/{p.name}")
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_modules_and_functions_stay_small(path):
     source = path.read_text("utf-8")
     assert source.count("\n") <= 320

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from gitrepo import GitRepo
+from histories import function
+from running import Running
 from tiny import save_tiny
 
 from git_copilot.assistant.session import Session
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import mine
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +45,28 @@ def session() -> Iterator[Session]:
     opened = Session()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def serve(runtime):
+    """Starts servers with a runner of the test's own; they stop with the test."""
+    started = []
+
+    def start(runner):
+        started.append(Running(runner))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
+
+
+@pytest.fixture
+def filled(opened):
+    """A repository with a corpus: three files, and one with a mark, CRLF and an umlaut."""
+    repo, found, db = opened
+    for name in ("alpha", "beta", "gamma"):
+        repo.commit({f"src/{name}.py": function(name), f"docs/{name}.md": "# hi\n"})
+    repo.commit({"src/é.py": "\ufeff# ü\r\n" + "value = combine(first, 'ä', third)\r\n" * 3})
+    mine(found, db)
+    return repo, found, db

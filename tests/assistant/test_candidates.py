@@ -1,14 +1,13 @@
-"""Several candidates: as if written alone, all different, in time; and shown while written."""
+"""Several candidates: all different, in time; and shown while written."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 
 import pytest
-import torch
 from known import make_known
+from plain import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
 from tiny import CODE, save_tiny
 
 from git_copilot.assistant import candidates as candidates_module
@@ -18,105 +17,11 @@ from git_copilot.assistant.commands_complete import explain_lines
 from git_copilot.assistant.complete import PATIENCE, complete
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Generation, Sampling
-from git_copilot.assistant.linear import int8_is_exact
-from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.reference import Reference
 from git_copilot.assistant.request import Request, find_place
 from git_copilot.assistant.server import Server
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trust import LONGEST, Weights
-
-PRECISIONS = ["fp32", "bf16", *(["int8"] if int8_is_exact() else [])]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def tokenizer(folder):
-    return TextTokenizer.load(folder)
-
-
-@pytest.fixture(scope="module")
-def model(folder):
-    return load_model(folder, dtype=torch.float32)
-
-
-def sampled(count, tokens=24):
-    return [Sampling(tokens, temperature=0.8, seed=seed) for seed in range(count)]
-
-
-def never(text):
-    return False
-
-
-def many(engine, prompt, samplings, **more):
-    enough = more.pop("enough", [never] * len(samplings))
-    return engine.generate_many(prompt, samplings, enough=enough, **more)
-
-
-@pytest.mark.parametrize("lead", ["", "self"])
-def test_each_is_what_it_would_be_alone(model, tokenizer, lead):
-    engine = Engine(model, tokenizer)
-    for length in (20, 61, 97):
-        prompt = tokenizer.encode(CODE * 3)[:length]
-        alone = [engine.generate(prompt, s, lead=lead) for s in sampled(6)]
-        beside = many(engine, prompt, sampled(6), lead=lead)
-        assert [(g.text, g.finish, g.ids) for g in beside] == [
-            (g.text, g.finish, g.ids) for g in alone
-        ]
-        assert len({g.text for g in alone}) > 3
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_prompts_cache_is_as_it_was(model, tokenizer, precision):
-    engine = Engine(model, tokenizer, precision)
-    prompt = tokenizer.encode(CODE * 2)
-    plain = engine.generate(prompt, Sampling(24))
-    first = many(engine, prompt, sampled(5))
-    assert {g.cached_tokens for g in first} == {len(prompt)}
-    assert engine.slots.take(prompt).ids == prompt
-    again = engine.generate(prompt, Sampling(24))
-    assert again.ids == plain.ids and again.cached_tokens == len(prompt)
-    assert [g.ids for g in many(engine, prompt, sampled(5))] == [g.ids for g in first]
-    assert [g.ids for g in many(Engine(model, tokenizer, precision), prompt, sampled(5))] == [
-        g.ids for g in first
-    ]
-
-
-def test_each_ends_for_itself(model, tokenizer):
-    engine = Engine(model, tokenizer)
-    prompt = tokenizer.encode(CODE)
-    whole = many(engine, prompt, sampled(4))
-    ends = [3, 10**6, 8, 1]
-    enough = [lambda text, end=end: len(text) >= end for end in ends]
-    found = many(engine, prompt, sampled(4), enough=enough)
-    for short, long, end in zip(found, whole, ends, strict=True):
-        assert long.text.startswith(short.text)
-        assert (short.finish == "trimmed") == (len(long.text) >= end)
-    asked = itertools.count()
-    stopped = many(engine, prompt, sampled(4), cancelled=lambda: next(asked) >= 5)
-    assert {g.tokens for g in stopped} <= {4, 5, 6}
-    late = many(engine, prompt * 9, [Sampling(2000, temperature=1.0, time_limit_ms=1)] * 2)
-    assert all(g.tokens < 2000 and g.finish == "length" for g in late)
-
-
-def test_a_failure_leaves_no_cache_behind(model, tokenizer, monkeypatch):
-    engine = Engine(model, tokenizer)
-    prompt = tokenizer.encode(CODE)
-    wanted = engine.generate(prompt, Sampling(20)).text
-
-    def failing(*args):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(engine.backend, "run_beside", failing)
-        with pytest.raises(KeyboardInterrupt):
-            many(engine, prompt, sampled(3))
-    assert len(engine.slots) == 0
-    assert engine.generate(prompt, Sampling(20)).text == wanted
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""The corpus in figures, and the holes that training takes: weighed, time-honest, balanced."""
+"""The holes that training takes: weighed, time-honest, balanced."""
 
 from __future__ import annotations
 
 import pytest
-from gitrepo import EPOCH
+from histories import dated, function, newest_first
 
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.corpus import (
@@ -12,135 +12,15 @@ from git_copilot.assistant.corpus import (
     balanced,
     before_held_out,
     choose_source,
-    find_holes,
     is_forgotten,
     is_snapshot,
     training_holes,
 )
 from git_copilot.assistant.dataset import read_cuts
-from git_copilot.assistant.figures import corpus_figures, fate, reverted_by
 from git_copilot.index.forget import Forgotten, forget
 from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.survive import Survival, update_survival
+from git_copilot.index.survive import update_survival
 from git_copilot.index.types import Hole
-
-DAY = 86_400
-
-
-def function(name, lines=6):
-    body = "".join(f"    {name}_{i} = combine(value, {name!r}, {i})\n" for i in range(lines))
-    return f"def {name}(value):\n{body}    return value\n"
-
-
-def dated(days):
-    when = f"{EPOCH + days * DAY} +0000"
-    return {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
-
-
-def by(name):
-    return {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": f"{name.lower()}@example.org"}
-
-
-def newest_first(repo):
-    return repo.git("rev-list", "--topo-order", "HEAD").split()
-
-
-@pytest.fixture
-def lived_in(opened):
-    """Code that stands, code rewritten after 100 days, code reverted after one, and tests."""
-    repo, found, db = opened
-    repo.commit({"src/stands.py": function("stands"), "notes.md": "x\n"}, **dated(0))
-    repo.commit({"src/old.js": "let oldest = compute(first, second);\n" * 3}, **dated(0))
-    repo.commit({"tests/test_it.py": function("test_it")}, **dated(40), **by("Bob"))
-    bad = repo.commit({"src/bad.py": function("bad")}, **dated(50), **by("Bob"))
-    repo.git("revert", "--no-edit", bad, **dated(51))
-    new = "const rewritten = another(thing, entirely);\n" * 3
-    repo.commit({"src/old.js": new, "vendor/x.py": function("x")}, **dated(100))
-    mine(found, db)
-    return repo, found, db
-
-
-def test_figures_add_up(lived_in):
-    _, found, db = lived_in
-    update_survival(found, db)
-    figures = corpus_figures(found, db)
-    holes = figures["holes"]
-    assert holes >= 10 and figures["commits"] == 6 and figures["authors"] == 2
-    for name in ("kind", "language", "author", "month", "tests"):
-        assert sum(figures[name].values()) == holes, name
-    assert sum(each["holes"] for each in figures["survival"].values()) == holes
-    assert figures["status"] == {"mined": 6}
-    assert figures["left_out"] == {"nothing added": 1, "not code": 1, "vendored": 1}
-    assert set(figures["language"]) == {"python", "javascript"}
-    assert list(figures["month"]) == ["2024-02", "2024-01", "2023-12", "2023-11"]
-    assert figures["tests"]["tests"] == db.scalar(
-        "SELECT count(*) FROM holes WHERE path = CAST('tests/test_it.py' AS BLOB)"
-    )
-    assert {name.split()[0] for name in figures["author"]} == {"Ada", "Bob"}
-
-
-def test_what_became_of_holes_is_told_from_history(lived_in):
-    _, found, db = lived_in
-    unknown = corpus_figures(found, db)["survival"]
-    assert unknown["unknown"]["share"] == 1.0 and unknown["stands"]["holes"] == 0
-    update_survival(found, db)
-    survival = corpus_figures(found, db)["survival"]
-    assert list(survival) == ["stands", "rewritten", "reverted", "unknown"]
-    assert survival["unknown"]["holes"] == 0
-    assert survival["reverted"]["holes"] == db.scalar(
-        "SELECT count(*) FROM holes WHERE path = CAST('src/bad.py' AS BLOB)"
-    )
-    assert survival["reverted"]["median_days"] == 1.0
-    assert survival["rewritten"]["median_days"] == 100.0
-    assert survival["rewritten"]["holes"] > 0 and survival["stands"]["median_days"] is None
-    assert sum(each["share"] for each in survival.values()) == pytest.approx(1, abs=1e-3)
-
-
-def test_figures_read_no_blob(lived_in):
-    repo, found, db = lived_in
-    update_survival(found, db)
-    before = corpus_figures(found, db)
-    for (blob,) in db.query("SELECT DISTINCT blob FROM holes"):
-        (repo.git_dir / "objects" / str(blob)[:2] / str(blob)[2:]).unlink()
-    assert corpus_figures(found, db) == before
-
-
-def test_an_empty_corpus_is_all_zeros(opened):
-    _, found, db = opened
-    figures = corpus_figures(found, db)
-    assert (figures["holes"], figures["commits"], figures["kind"]) == (0, 0, {})
-    assert figures["survival"]["unknown"] == {"holes": 0, "share": 0.0, "median_days": None}
-
-
-@pytest.mark.parametrize(
-    ("survival", "expected"),
-    [
-        (None, "unknown"),
-        (Survival(1.0, None, None), "stands"),
-        (Survival(1.0, "other", 5), "stands"),
-        (Survival(0.5, None, None), "unknown"),
-        (Survival(0.5, "other", 5), "rewritten"),
-        (Survival(0.0, "back", 5), "reverted"),
-    ],
-)
-def test_a_fate_is_one_of_four(survival, expected):
-    assert fate("abcdef123456", survival, {"back": ["abcdef1"], "other": ["9999999"]}) == expected
-
-
-def test_who_reverts_is_read_from_messages_of_commits_that_exist(opened):
-    repo, found, _ = opened
-    first = repo.commit({"a.py": "a = 1\n"})
-    repo.git("revert", "--no-edit", first)
-    back = repo.git("rev-parse", "HEAD")
-    assert reverted_by(found, [back, first, "1" * 40]) == {back: [first]}
-    assert reverted_by(found, []) == {}
-
-
-def test_holes_are_found_by_id_in_the_order_asked(lived_in):
-    repo, _, db = lived_in
-    holes = load_holes(db, newest_first(repo))
-    ids = [hole.id for hole in holes][::-1]
-    assert find_holes(db, [*ids[:3], 10**30, 0, *ids[3:]]) == holes[::-1]
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,13 @@ def test_a_file_keeps_its_snippets_while_the_scope_and_the_index_stay():
     assert ask(changed, B, tree="t2", prefix=PREFIX + "ght = 2\n        ") == [changed, A]
 
 
+ABOVE = PREFIX.rpartition("\n")[0]
+
+
 def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
     steady = SteadyContext()
 
-    def ask(line, *found, above=PREFIX.rpartition("\n")[0]):
+    def ask(line, *found, above=ABOVE):
         return steady.settle("x.py", f"{above}\n{line}", (), found)
 
     assert ask("        ") == []
@@ -107,7 +110,7 @@ def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
     assert ask("        height = ar", D, A) == [A, B]
     assert ask("        height", C, D) == [A, B]
     assert ask("        width = ", D, A) == [D, A]  # another line in its place
-    above = PREFIX.rpartition("\n")[0] + "\n        width = 1"
+    above = f"{ABOVE}\n        width = 1"
     assert ask("        ", C, D, above=above) == [C, D]
     assert ask("        area = ", B, C, above=above) == [C, D]
 

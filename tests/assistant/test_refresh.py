@@ -7,83 +7,26 @@ import fcntl
 import json
 
 import pytest
-from tiny import save_tiny
+from refreshing import (  # noqa: F401 - fixtures
+    another_model,
+    evaluate,
+    opened_history,
+    quick_recipe,
+    run,
+    tiny_model,
+    write_history,
+)
 
-from git_copilot.assistant import adapters, arms, guard, refresh
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.due import record_refresh
-from git_copilot.assistant.refresh import refresh_due, run_eval, run_refresh
-from git_copilot.assistant.split import split_holes
+from git_copilot.assistant import adapters, arms, refresh
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, GitError, ModelError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import mine
-from git_copilot.index.types import Hole
 
 CONTRACT = {
     "candidate", "incumbent", "base_model", "commits", "holes", "arms", "delta_em", "ci95",
     "p_value", "regression_guard", "promoted", "reason", "seed", "settings", "seconds",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("models") / "tiny", layers=1)
-
-
-@pytest.fixture(scope="module")
-def other_model(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("models") / "other", layers=1, seed=5)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """A random model learns nothing in a few steps of the usual size; eight guards are enough."""
-    monkeypatch.setattr(guard, "MODULES", guard.MODULES[:8])
-    recipe = refresh.Recipe
-    monkeypatch.setattr(
-        refresh,
-        "Recipe",
-        lambda **given: recipe(learning_rate=5e-3, warmup_steps=1, epochs=3, **given),
-    )
-
-
-def settings(model, **more):
-    return Settings(
-        model=str(model), prompt_tokens=320, context_tokens=200, suffix_tokens=32, max_tokens=6,
-        adapter_rank=4, **more,
-    )  # fmt: skip
-
-
-def write_history(repo, commits):
-    """Each commit writes two functions of their own numbers, in two new files."""
-    for i in range(commits):
-        files = {}
-        for k in range(2):
-            number = 100 * i + 50 * k
-            lines = "".join(f"    v{j} = mix(v, {number + j}) + off[{j}]\n" for j in range(5))
-            files[f"part{i}{k}.py"] = f"def step_{i}{k}(v, off):\n{lines}    return v\n"
-        repo.commit(files)
-
-
-@pytest.fixture
-def opened(repo):
-    write_history(repo, 24)
-    found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
-    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
-        yield repo, found, db
-
-
-def run(found, db, model, **more):
-    given = {"embedder": None, "vectors": None, "max_holes": 40, "held_out_holes": 24} | more
-    chosen = given.pop("settings", None) or settings(model)
-    return run_refresh(found, db, chosen, **given)
-
-
-def evaluate(found, db, model, **more):
-    given = {"embedder": None, "vectors": None, "commits_range": None, "adapter": None} | more
-    return run_eval(found, db, settings(model), **given)
 
 
 def test_a_candidate_that_wins_is_promoted_with_its_evidence(opened, tiny):
@@ -271,73 +214,6 @@ def test_an_empty_range_and_another_models_adapter(opened, tiny, other_model):
     first = run(found, db, tiny)
     with pytest.raises(CopilotError, match="was trained for"):
         evaluate(found, db, other_model, adapter=first["candidate"])
-
-
-def test_a_refresh_is_due_after_so_many_commits(opened, tiny):
-    repo, found, db = opened
-    assert refresh_due(found, db, settings(tiny, refresh_commits=24)) is None  # nothing mined
-    mine(found, db)
-    assert refresh_due(found, db, settings(tiny, refresh_commits=24)) == "24 commits"
-    assert refresh_due(found, db, settings(tiny, refresh_commits=25)) is None
-    assert refresh_due(found, db, settings(tiny, refresh_commits=0)) is None
-    record_refresh(found)
-    assert refresh_due(found, db, settings(tiny, refresh_commits=1)) is None
-    repo.commit({"new.py": "a = 1\n"})
-    due = refresh_due(found, db, settings(tiny, refresh_commits=1))
-    assert due == "1 new commits since the last refresh"
-
-
-def test_only_the_mainline_counts_and_merges_do_not(opened, tiny):
-    repo, found, db = opened
-    mine(found, db)
-    record_refresh(found)
-    repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
-    repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
-    repo.git("checkout", "-q", "-b", "feature")
-    repo.commit({"new.py": "a = 1\n"})
-    one = settings(tiny, refresh_commits=1)
-    assert refresh_due(found, db, one) is None
-    repo.git("checkout", "-q", "main")
-    repo.git("merge", "-q", "--no-ff", "-m", "merge", "feature")
-    repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
-    assert refresh_due(found, db, settings(tiny, refresh_commits=2)) is None
-    assert refresh_due(found, db, one) is not None
-    # A remote that HEAD does not contain says nothing about this worktree.
-    repo.git("checkout", "-q", "-b", "old", "HEAD~3")
-    assert refresh_due(found, db, one) is None
-
-
-def holes(*sizes):
-    """So many holes of each commit, newest first."""
-    return [
-        Hole(f"c{c}", "b", f"{i}.py", 0, 1, "line", "", 0)
-        for c, size in enumerate(sizes)
-        for i in range(size)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("sizes", "given", "train", "held"),
-    [
-        ([4] * 100, {}, 320, 80),
-        ([4] * 100, {"max_train": 100}, 100, 60),
-        ([12] * 200, {}, 1000, 200),
-        ([4] * 12, {}, 28, 20),
-        ([4] * 100, {"max_held_out": 24, "exact": True}, 376, 24),
-    ],
-)
-def test_the_newest_holes_are_held_out(sizes, given, train, held):
-    found = holes(*sizes)
-    split = split_holes(found, commits=1, **({"max_train": 1000, "max_held_out": 200} | given))
-    assert (len(split.train), len(split.held_out)) == (train, held)
-    newest_train = found.index(split.train[0])
-    assert all(found.index(h) < newest_train for h in split.held_out)
-    assert not {h.commit for h in split.train} & {h.commit for h in split.held_out}
-
-
-def test_a_large_commit_does_not_crowd_out_the_others():
-    split = split_holes(holes(12, *[3] * 40), commits=1, max_train=100, max_held_out=20, exact=True)
-    assert len({h.commit for h in split.held_out}) >= 5
 
 
 def test_equal_prompts_are_not_measured_twice(opened, tiny, monkeypatch):

@@ -13,10 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from copilot_commands import BIN
 from gitrepo import GitRepo
+from level import know
+from ward import Ward
 
+from git_copilot.assistant import doctor
+from git_copilot.hooks import sources as sources_module
 from git_copilot.hooks.install import InstallReport, install
-from git_copilot.hooks.launch import WORKER_MODULE
+from git_copilot.hooks.launch import WORKER_MODULE, stop_worker
 from git_copilot.hooks.lock import read_pid, worker_alive
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git import GitRepository
@@ -154,3 +159,40 @@ def tiny_embedder(embedder_folder, hermetic, tmp_path, monkeypatch):
     config.write_text(
         f"{config.read_text()}[copilot]\n\tembedder = {embedder_folder}\n\trefreshCommits = 0\n"
     )
+
+
+@pytest.fixture
+def found(repo):
+    """The repository, as our code sees it."""
+    return GitRepository.discover(repo.path)
+
+
+@pytest.fixture
+def site(repo, tiny_embedder, monkeypatch):
+    """A repository with an index and the real worker; what still works there ends with it."""
+    monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
+    repo.commit({"src/util.py": "def alpha(value):\n    return value\n"})
+    found = GitRepository.discover(repo.path)
+    install(found, sys.executable)
+    know(found)
+    yield repo
+    stop_worker(found.state_dir)
+
+
+@pytest.fixture
+def ward(repo, tiny_embedder, hermetic, runtime, tmp_path, monkeypatch):
+    """The ward; its git has no hooks in the configuration, whatever git is here."""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    config = hermetic / ".gitconfig"
+    config.write_text(f"{config.read_text()}\tmodel = {model}\n")
+    monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))  # whatever git is here
+    monkeypatch.setattr(doctor, "LOW_MB", 0)
+    monkeypatch.setattr(doctor, "FULL_MB", 0)
+    repo.commit({"src/util.py": "def alpha(value):\n    return value\n"})
+    monkeypatch.chdir(repo.path)
+    made = Ward(repo)
+    install(made.found, sys.executable)
+    know(made.found)
+    return made

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from buffers import NOW
 from gitrepo import GitRepo
 from tracking import Field
 
 from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
 
 
 @pytest.fixture
@@ -17,3 +19,12 @@ def field(repo: GitRepo, tmp_path: Path) -> Iterator[Field]:
     """Holes that are sown into a repository and followed through its history."""
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         yield Field(repo, db)
+
+
+@pytest.fixture
+def opened(repo, tmp_path):
+    """A repository that begins just before ``NOW``, as the index sees it, and an empty database."""
+    repo._clock = NOW - 61  # the first commit is older than what is shown now, others are not
+    db = Database(tmp_path / DATABASE_NAME, create=True)
+    yield GitRepository.discover(repo.path), db
+    db.close()

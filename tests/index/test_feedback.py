@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from buffers import HEAD, TAIL, examples, reported, show
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_copilot.index import feedback, harvest
 from git_copilot.index.cuts import Span
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.feedback import Shown, counts, feedback_weights, figures, record_shown
-from git_copilot.index.git import GitRepository
+from git_copilot.index.feedback import counts, feedback_weights
 from git_copilot.index.mine import load_holes, mine
 from git_copilot.index.outcome import Text, spot_of, what_became
-from git_copilot.index.resolve import MAX_TRIES
-
-HEAD = "import math\n\n\ndef area(width, height):\n    total = width * height\n"
-TAIL = "    return total\n\n\ndef unrelated(value):\n    return math.floor(value)\n"
-NOW = int(time.time())
-
-
-@pytest.fixture
-def opened(repo, tmp_path):
-    repo._clock = NOW - 61  # the first commit is older than what is shown now, others are not
-    db = Database(tmp_path / DATABASE_NAME, create=True)
-    yield GitRepository.discover(repo.path), db
-    db.close()
-
-
-def show(db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None):
-    """Record a completion shown at the mark ``|`` of a buffer."""
-    prefix, _, suffix = buffer.replace("\r\n", "\n").partition("|")
-    spot = spot_of(prefix, suffix, prefix.count("\n") + 1)
-    record_shown(db, Shown(name, when, path, spot, completion, model, adapter))
-
-
-def examples(git, db):
-    """The middles of the holes that feedback made, by commit, each with its weight. Checks that
-    prefix, middle and suffix are the blob."""
-    found = {}
-    oids = [str(oid) for (oid,) in db.query("SELECT oid FROM commits")]
-    for hole in load_holes(db, oids):
-        if hole.kind != "completion":
-            continue
-        data = git.read_blob(hole.blob)
-        prefix, middle, suffix = data[: hole.start], data[hole.start : hole.end], data[hole.end :]
-        assert prefix + middle + suffix == data
-        weight = feedback_weights(db, [hole.id])[hole.id]
-        found.setdefault(hole.commit, []).append(
-            (middle.decode(), weight, prefix.decode().rpartition("\n")[2])
-        )
-    return found
-
-
-def reported(db):
-    return [str(name) for (name,) in db.query("SELECT id FROM feedback ORDER BY id")]
-
 
 ACCEPTED = [
     # buffer with the cursor, completion, what is committed, the middle, its weight
@@ -198,86 +151,6 @@ def test_characters_of_several_bytes_before_the_cursor(repo, opened):
     }
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["one commit", "renamed first"])
-def test_a_renamed_file_is_followed(repo, opened, together):
-    git, db = opened
-    repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    |\n" + TAIL, "return total, width")
-    feedback.report(db, "c1", "rejected")
-    repo.git("mv", "a.py", "b ü.py")
-    if not together:
-        repo.commit({}, "rename")
-        mine(git, db)
-        assert examples(git, db) == {}
-    oid = repo.commit({"b ü.py": HEAD + "    return width, height\n" + TAIL})
-    mine(git, db)
-    assert examples(git, db) == {oid: [("return width, height", 1.5, "    ")]}
-    assert load_holes(db, [oid])[0].path == "b ü.py"
-
-
-def test_a_file_that_is_not_indexed_gives_nothing(repo, opened):
-    git, db = opened
-    repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL, ".copilotignore": "a.py\n"})
-    for name in "ab":
-        show(db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name)
-        feedback.report(db, name, "accepted")
-    text = HEAD + "    area = total * 2\n" + TAIL
-    oid = repo.commit({"a.py": text, "b.py": text})
-    mine(git, db)
-    assert [hole.path for hole in load_holes(db, [oid]) if hole.kind == "completion"] == ["b.py"]
-
-
-def test_commits_that_are_not_mined_give_nothing_but_move_files(repo, opened):
-    git, db = opened
-    bot = {"GIT_AUTHOR_NAME": "mover[bot]"}
-    repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL})
-    for name in "ab":
-        show(db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name)
-        feedback.report(db, name, "accepted")
-    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL}, **bot)
-    repo.git("mv", "b.py", "c.py")
-    repo.commit({}, **bot)
-    mine(git, db)
-    assert examples(git, db) == {} and db.scalar("SELECT max(tries) FROM feedback") == 0
-    oid = repo.commit({"c.py": HEAD + "    area = total * 2\n" + TAIL})
-    mine(git, db)
-    assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
-
-
-@pytest.mark.parametrize("collected", [False, True], ids=["kept", "collected"])
-def test_an_amended_commit_has_the_last_word(repo, opened, collected):
-    git, db = opened
-    repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback.report(db, "c1", "accepted")
-    first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
-    mine(git, db)
-    assert examples(git, db) == {first: [("total * 2", 1.0, "    area = ")]}
-    repo.write({"a.py": HEAD + "    area = total ** 2\n" + TAIL})
-    repo.git("commit", "-q", "-a", "--amend", "-m", "amended")
-    if collected:
-        repo.git("reflog", "expire", "--expire=now", "--all")
-        repo.git("gc", "-q", "--prune=now")
-        assert not git.has_object(first)
-    mine(git, db)
-    second = repo.git("rev-parse", "HEAD")
-    assert examples(git, db) == {second: [("total ** 2", 1.5, "    area = ")]}
-
-
-def test_a_commit_that_is_forgotten_gives_its_feedback_back(repo, opened):
-    git, db = opened
-    repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback.report(db, "c1", "accepted")
-    first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
-    mine(git, db)
-    with db.transaction() as connection:
-        connection.execute("DELETE FROM commits WHERE oid = ?", (first,))
-    assert counts(db)["examples"] == 0 and counts(db)["pending"] == 1
-    mine(git, db)
-    assert list(examples(git, db)) == [first]
-
-
 def test_two_at_one_place_share_what_was_written(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
@@ -334,81 +207,6 @@ def test_what_was_rejected_is_not_looked_for_where_it_stands_already(repo, opene
     assert examples(git, db) == {oid: [("dump(kind)", 1.5, "    x = ")]}
 
 
-def test_what_is_never_committed_leaves_nothing(repo, opened):
-    git, db = opened
-    repo.commit({"a.py": HEAD + TAIL, "b.py": TAIL})
-    mine(git, db)
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback.report(db, "c1", "accepted")
-    repo.commit({"b.py": HEAD + "    area = total * 2\n" + TAIL})  # another file
-    mine(git, db)
-    assert db.scalar("SELECT tries FROM feedback") == 0
-    for number in range(MAX_TRIES):
-        assert reported(db) == ["c1"]
-        repo.commit({"a.py": HEAD + TAIL + f"\n\ndef number_{number}(x):\n    return x + total\n"})
-        mine(git, db)
-    assert reported(db) == [] and examples(git, db) == {}
-    assert figures(db)["accepted"] == 1, "people see what was taken all the same"
-
-
-def test_commits_made_before_tell_nothing(repo, opened):
-    git, db = opened
-    repo.commit({"a.py": HEAD + TAIL})
-    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2", when=NOW + 7200)
-    show(db, HEAD + "    area = |\n" + TAIL, "total", path="b.py", name="c2")
-    feedback.report(db, "c1", "accepted")
-    feedback.report(db, "c2", "accepted")
-    mine(git, db)
-    assert examples(git, db) == {} and db.scalar("SELECT max(tries) FROM feedback") == 0
-
-
-def test_text_that_the_commit_did_not_add_is_not_taken(repo, opened):
-    git, db = opened
-    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
-    show(db, HEAD + "    area = |total * 2\n" + TAIL, "width")
-    feedback.report(db, "c1", "rejected")
-    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL + "print(area)\n"})
-    mine(git, db)
-    assert examples(git, db) == {} and reported(db) == ["c1"]
-
-
-@pytest.mark.parametrize(
-    ("path", "line", "completion"),
-    [
-        ("a.py", "    # @generated\n    area = |\n", "total * 2"),
-        ("a.py", "    key = |\n", "'AKIAIOSFODNN7REALKEY'"),
-        ("notes.txt", "    area = |\n", "total * 2"),
-        ("vendor/a.py", "    area = |\n", "total * 2"),
-        ("a.py", "    area = (total|\n", ")"),
-        ("a.py", "    area = |\n", "x" * 80),
-    ],
-    ids=["generated", "secret", "prose", "vendored", "no letter", "a hash"],
-)
-def test_what_the_corpus_does_not_take_is_not_taken_from_feedback(
-    repo, opened, path, line, completion
-):
-    git, db = opened
-    repo.commit({path: HEAD + TAIL})
-    show(db, HEAD + line + TAIL, completion, path=path)
-    feedback.report(db, "c1", "accepted")
-    repo.commit({path: HEAD + line.replace("|", completion) + TAIL})
-    mine(git, db)
-    assert examples(git, db) == {}
-
-
-def test_a_line_that_nobody_wrote_is_not_made_up(repo, opened):
-    """In a file that is new as a whole, what stood below the cursor is no answer either."""
-    git, db = opened
-    for number, line in enumerate(["    |\n", "|\n", "    area = total|\n"]):
-        show(db, HEAD + line + TAIL, "return width, height", name=f"c{number}")
-        feedback.report(db, f"c{number}", "rejected")
-    repo.commit({})
-    repo.commit({"a.py": HEAD + TAIL})
-    mine(git, db)
-    assert examples(git, db) == {}
-
-
 def test_a_hole_cut_at_the_same_place_by_chance_becomes_this_one(repo, opened, monkeypatch):
     git, db = opened
     start = len((HEAD + "    area = ").encode())
@@ -422,121 +220,6 @@ def test_a_hole_cut_at_the_same_place_by_chance_becomes_this_one(repo, opened, m
     (hole,) = load_holes(db, [oid])
     assert (hole.start, hole.end, hole.kind) == (span.start, span.end, "completion")
     assert feedback_weights(db, [hole.id]) == {hole.id: 1.0}
-
-
-def test_the_last_word_wins_and_saying_it_twice_changes_nothing(opened):
-    _, db = opened
-    show(db, HEAD + "    area = |\n", "total * 2")
-    show(db, HEAD + "    area = |\n", "total * 2")
-    said = [("accepted", None), ("accepted", None), ("edited", "x + 1"), ("edited", None)]
-    for outcome, final in said:
-        feedback.report(db, "c1", outcome, final)
-    assert db.query("SELECT outcome, final FROM feedback") == [("edited", "x + 1")]
-    assert figures(db)["shown"] == figures(db)["edited"] == 1
-    assert figures(db)["accepted"] == figures(db)["rejected"] == 0
-    feedback.report(db, "c1", "rejected")
-    assert db.query("SELECT outcome, final FROM feedback") == [("rejected", None)]
-    assert figures(db)["rejected"] == 1 and figures(db)["edited"] == 0
-
-
-def test_the_commit_has_the_last_word_on_what_stands_there(repo, opened):
-    git, db = opened
-    repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback.report(db, "c1", "edited", "total * 2\r\n")
-    assert db.query("SELECT final FROM feedback") == [(None,)], "that is the completion"
-    oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
-    mine(git, db)
-    feedback.report(db, "c1", "rejected", "width")
-    assert db.query("SELECT outcome, final FROM feedback") == [("rejected", None)]
-    assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
-
-
-def test_an_unknown_completion_is_one_line(opened):
-    _, db = opened
-    with pytest.raises(CopilotError, match="no completion 'c9' is kept here"):
-        feedback.report(db, "c9", "accepted")
-    with pytest.raises(CopilotError, match="is kept here"):
-        feedback.report(db, "\udcff", "accepted")
-
-
-def test_any_text_can_be_kept(opened):
-    _, db = opened
-    show(db, "\udcff = |", "a\ud800\r\nb", path="\udcff.py", model="/m\udcff")
-    feedback.report(db, "c1", "edited", "\udfff\r\n")
-    (known,) = feedback.reported_since(db, 0)
-    assert known.shown.path == "\udcff.py"
-    assert (known.shown.completion, known.final) == ("a?\nb", "?\n")
-
-
-def test_rows_are_bounded_and_the_figures_do_not_suffer(opened, monkeypatch):
-    _, db = opened
-    monkeypatch.setattr(feedback, "MOST", {"shown": 5, "accepted": 4, "edited": 3, "rejected": 2})
-    for number in range(40):
-        show(db, "x = |", "y", name=f"c{number:02}", when=NOW - 40 + number)
-        outcome = ("shown", *feedback.OUTCOMES)[number % 4]
-        if outcome != "shown":
-            feedback.report(db, f"c{number:02}", outcome)
-    kept = dict(db.query("SELECT outcome, count(*) FROM feedback GROUP BY 1"))
-    # The last one shown had pushed out a fifth, and was then accepted.
-    assert kept == {"shown": 4, "accepted": 4, "edited": 3, "rejected": 2}
-    newest = "SELECT id FROM feedback WHERE outcome = 'rejected' ORDER BY 1"
-    assert db.query(newest) == [("c35",), ("c39",)]
-    assert counts(db) == {
-        "shown": 40, "accepted": 10, "edited": 10, "rejected": 10, "pending": 9, "examples": 0,
-    }  # fmt: skip
-
-
-def test_at_most_two_thousand_wait():
-    assert sum(feedback.MOST.values()) <= 2000
-    assert set(feedback.MOST) == {"shown", *feedback.OUTCOMES}
-
-
-def test_old_rows_go(opened):
-    _, db = opened
-    old = NOW - feedback.KEEP_SECONDS - 10
-    show(db, "x = |", "y", name="old", when=old)
-    show(db, "x = |", "y", name="older", when=old)
-    feedback.report(db, "older", "accepted")
-    show(db, "x = |", "y", name="new")
-    assert reported(db) == ["new"]
-
-
-def test_examples_stay_when_the_rows_are_bounded(repo, opened, monkeypatch):
-    git, db = opened
-    repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback.report(db, "c1", "accepted")
-    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
-    mine(git, db)
-    monkeypatch.setattr(feedback, "MOST", dict.fromkeys(feedback.MOST, 0))
-    show(db, "x = |", "y", name="c2", when=NOW + feedback.KEEP_SECONDS * 2)
-    assert reported(db) == ["c1"]
-
-
-def test_figures_are_by_day_and_by_model(opened):
-    _, db = opened
-    day = feedback.DAY_SECONDS
-    for name, when, adapter, outcome in [
-        ("a", NOW, None, "accepted"), ("b", NOW, "lora-1", "edited"), ("c", NOW, "lora-1", None),
-        ("d", NOW - day, "lora-1", "rejected"), ("e", NOW - 30 * day, None, "accepted"),
-    ]:  # fmt: skip
-        show(db, "x = |", "y", name=name, when=when, adapter=adapter)
-        if outcome is not None and name != "e":
-            feedback.report(db, name, outcome)
-    found = figures(db, NOW)
-    assert {k: v for k, v in found.items() if not k.startswith("by_")} == {
-        "days": 30, "shown": 4, "accepted": 1, "edited": 1, "rejected": 1, "acceptance_rate": 0.5,
-    }  # fmt: skip
-    days = [(d["day"], d["shown"], d["acceptance_rate"]) for d in found["by_day"]]
-    assert days == [
-        (time.strftime("%F", time.gmtime(NOW)), 3, 0.6667),
-        (time.strftime("%F", time.gmtime(NOW - day)), 1, 0.0),
-    ]
-    models = [(m["model"], m["adapter"], m["shown"]) for m in found["by_model"]]
-    assert models == [("m", "lora-1", 3), ("m", None, 1)]
-    assert figures(db, NOW - 300 * day)["by_day"][-1]["shown"] == 1
-    assert figures(db, NOW + 300 * day)["acceptance_rate"] is None
 
 
 LINES = st.sampled_from(

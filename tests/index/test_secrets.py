@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
 import socket
-import string
 import subprocess
 import sys
-from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from detect_secrets.core import scan
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.settings import get_settings, transient_settings
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
+from leaks import AWS, BASE64, BEGIN, GITHUB, HEX, JWT, KEY, MANY, PATHS, STRIPE, documents
 
-from git_copilot.index import secret_detectors, secret_triggers, secrets
-from git_copilot.index.classify import language_of
-from git_copilot.index.secret_detectors import ENTROPIES, LEFT_OUT, detectors, styles
-from git_copilot.index.secrets import (
-    find_secrets,
-    redact,
-    redact_bytes,
-    secret_lines,
-    touches_secret,
-)
-
-ROOT = Path(__file__).resolve().parents[2]
-# Put together here, so that no scanner takes this file for a leak.
-AWS, GITHUB = "AKIA" + "Q7ZL2M4N8P3R5T6V", "ghp_" + "a1B2c3D4e" * 4
-STRIPE = "sk_live_" + "a1B2c3D4" * 3
-HEX = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"
-BASE64 = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzT9kQ2v8sL"
-JWT = "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiI0MiJ9." + "4Adcj3UFYzPUVaVF43FmMab6RlaQD8A9V8wFzzht"
-BEGIN, END = "-----BEGIN RSA PRIVATE " + "KEY-----", "-----END RSA PRIVATE " + "KEY-----"
-KEY = [BEGIN, "MIIEpAIBAAKCAQEA1c7+9z5Pad7OejecsQ0buozX", "WLlwCPGeYpRNM4DSMIF=", END]
-CONFIGURATION = {"git_copilot.index.secret_filters." + name for name in (
-    "is_mask", "is_words", "is_placeholder", "is_digest", "is_named_id", "is_no_password",
-)} | {"detect_secrets.filters.allowlist.is_line_allowlisted"} | {
-    "detect_secrets.filters.heuristic." + name for name in (
-        "is_sequential_string", "is_potential_uuid", "is_templated_secret",
-        "is_prefixed_with_dollar_sign", "is_not_alphanumeric_string",
-    )
-}  # fmt: skip
+from git_copilot.index import secret_triggers, secrets
+from git_copilot.index.secret_detectors import LEFT_OUT, detectors
+from git_copilot.index.secrets import find_secrets, redact, redact_bytes, secret_lines
 
 
 @pytest.mark.parametrize(
@@ -158,126 +127,6 @@ def test_every_detector_that_is_installed_has_a_trigger_or_is_left_out_on_purpos
     installed = {c.__name__ for c in get_mapping_from_secret_type_to_class().values()}
     assert installed - LEFT_OUT <= secret_triggers.TRIGGERED
     assert set(detectors()) == secret_triggers.TRIGGERED
-
-
-# --- the prefilter loses nothing -------------------------------------------------------------
-
-NAMES = ("password", "db_pass", "API_KEY", "clientSecret", "pwd", "auth_key2", "contraseña", "note",
-         "my_token", "aws_secret_access_key", "cl_key", "softlayer_api_key", "privateKey", "key")  # fmt: skip
-TEMPLATES = ("{n} = \"{v}\"", "{n}='{v}'", "{n}: {v}", '"{n}": "{v}",', "export {n}={v}", "{n} := {v}",
-             'if ("{v}" == {n}) {{', "char {n}[9] = \"{v}\";", "{n} => '{v}';", "// {v}", "f(`{v}`, {n})",
-             "https://{n}:{v}@example.org/", '{n}("{v}");', "//r.org/:_authToken={v}", "- {v} # {n}", "{v}")  # fmt: skip
-
-
-def values_like_secrets():
-    """Strings that some pattern of a detector matches, random text, and words."""
-    patterns = [
-        pattern
-        for detector in detectors().values()
-        for pattern in getattr(detector.plugin, "denylist", ())
-    ] + [re.compile(pattern) for _, pattern in secret_detectors.OWN.values()]
-    base64 = string.ascii_letters + string.digits + "+/=-_"
-    part = st.builds(
-        lambda key, value: (
-            urlsafe_b64encode(json.dumps({key: value}).encode()).rstrip(b"=").decode()
-        ),
-        st.text(string.ascii_letters, min_size=1),
-        st.text(max_size=9),
-    )
-    return st.one_of(
-        st.builds(lambda *parts: ".".join(parts), part, part, st.just("c2lnbmF0dXJl")),
-        *(st.from_regex(pattern, alphabet=string.printable[:95]) for pattern in patterns),
-        st.text(base64, min_size=20, max_size=60),
-        st.text("0123456789abcdef", min_size=8, max_size=70),
-        st.text(string.printable[:95] + "éıſKİ", max_size=20),
-        st.sampled_from(["hunter2", "secret", JWT, HEX, BASE64, AWS, GITHUB, "{x}", "$X", *KEY]),
-    )
-
-
-@st.composite
-def documents(draw):
-    lines = []
-    for _ in range(draw(st.integers(1, 4))):
-        name = draw(st.sampled_from(NAMES))
-        name = draw(st.sampled_from([name, name.upper(), name.title(), name.replace("s", "ſ")]))
-        value = draw(values_like_secrets()).replace("\n", " ")
-        lines.append(draw(st.sampled_from(TEMPLATES)).format(n=name, v=value))
-    return "\n".join(lines)
-
-
-PATHS = st.sampled_from(["a.py", "a.go", "a.c", "a.cpp", "a.cs", "a.ts", "a.yaml", "a.sh", ""])
-MANY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)  # fmt: skip
-
-
-def found_without_prefilter(text, path):
-    """Every line shown to every detector."""
-    found = set()
-    for number, line in enumerate(text.split("\n"), 1):
-        previous = text.split("\n")[number - 2] if number > 1 else ""
-        if not secret_detectors.is_allowed(line.rstrip(), previous):
-            spans = secrets._examine(
-                line.rstrip(), styles(language_of(path) if path else None), set(detectors())
-            )
-            found |= {(number, kind) for _, _, kind in spans}
-    return found
-
-
-@MANY
-@given(documents(), PATHS)
-def test_the_prefilter_loses_nothing(text, path):
-    found = {(f.line, f.kind) for f in find_secrets(text, path)}
-    assert found_without_prefilter(text, path) <= found
-
-
-def found_by_detect_secrets(text, path):
-    """Lines that its own scanner reports with our configuration."""
-    plugins = [
-        {"name": c.__name__, **({"limit": ENTROPIES[c.__name__]} if c.__name__ in ENTROPIES else {})}
-        for c in get_mapping_from_secret_type_to_class().values()
-        if c.__name__ not in LEFT_OUT
-    ]  # fmt: skip
-    used = {"plugins_used": plugins, "filters_used": [{"path": p} for p in CONFIGURATION]}
-    lines = list(enumerate(text.split("\n"), 1))
-    with transient_settings(used):
-        return {
-            (secret.line_number, secret.type)
-            for way in styles(language_of(path) if path else None)
-            for secret in scan._process_line_based_plugins(lines, filename=way)
-        }
-
-
-@MANY
-@given(documents(), PATHS)
-def test_all_that_detect_secrets_reports_with_this_configuration_is_found(text, path):
-    found = {(f.line, f.kind) for f in find_secrets(text, path)}
-    reported = found_by_detect_secrets(text, path)
-    assert reported <= found
-    ours = {"Private Key", "Access Token"} | {d.kind for d in map(detectors().get, ENTROPIES)}
-    assert {kind for _, kind in found - reported} <= ours
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.glob("[aiht]*/**/*.py")), ids=lambda p: p.name)
-def test_real_files_lose_nothing_to_the_prefilter(path):
-    text = path.read_text("utf-8")
-    found = {(f.line, f.kind) for f in find_secrets(text, path.name)}
-    assert found_without_prefilter(text, path.name) <= found
-
-
-@MANY
-@given(documents(), st.booleans(), st.sampled_from(["python", "text", "go"]), st.data())
-def test_a_span_is_judged_as_in_the_whole(text, key, language, draw):
-    text = "\n".join(
-        ["# pragma: allowlist nextline secret", text, *KEY[:-1] * key, "x = 1\n", text]
-    )
-    data = text.encode()
-    places = st.integers(0, len(data))
-    start, end = sorted((draw.draw(places), draw.draw(places)))
-    first = data.count(b"\n", 0, start) + 1
-    lines = range(first, first + data.count(b"\n", start, end) + 1)
-    wanted = not secret_lines(text, language=language).isdisjoint(lines)
-    assert touches_secret(data, start, end, language) == wanted
 
 
 # --- masking ---------------------------------------------------------------------------------

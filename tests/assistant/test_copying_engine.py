@@ -1,0 +1,118 @@
+"""What stands around a cursor is written by the engine where it is trusted, and named."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+from copied import ALWAYS, HALF, NEVER, OTHER
+from tiny import CODE
+
+from git_copilot.assistant.dataset import cut_blob, make_example
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.evaluate import evaluate
+from git_copilot.assistant.generation import Around, Sampling
+from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.prompt import Budget
+from git_copilot.assistant.trust import NAME
+from git_copilot.index.types import Hole
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return load_model(folder, dtype=torch.float32)
+
+
+def written(engine, tokenizer, around, **more):
+    prompt = tokenizer.encode("# own.py\n" + around.prefix)
+    return engine.generate(prompt, Sampling(max_tokens=24), around=around, **more)
+
+
+def test_a_trusted_text_is_written_and_named(model, tokenizer):
+    around = Around("own.py", "def f(basket):\n        return basket.sub", "\n", (("c.py", OTHER),))
+    alone = written(Engine(model, tokenizer), tokenizer, around)
+    assert alone.copied == () and "self.duty" not in alone.text
+    found = written(Engine(model, tokenizer, copying=ALWAYS), tokenizer, around)
+    assert found.text.startswith("total + self.duty")
+    assert set(found.copied[:8]) == {"c.py"}
+    never = written(Engine(model, tokenizer, copying=NEVER), tokenizer, around)
+    assert (never.text, never.copied) == (alone.text, ())
+
+
+def test_an_answer_to_the_rest_of_a_line_is_one_line(model, tokenizer):
+    around = Around("own.py", "x = basket.subt", "", (("c.py", f"{OTHER}{OTHER}"),))
+    longer = written(Engine(model, tokenizer, copying=ALWAYS), tokenizer, around)
+    assert longer.text.startswith("otal + self.duty\nclass")
+    weights = dataclasses.replace(ALWAYS, line_end=math.inf)
+    line = written(Engine(model, tokenizer, copying=weights), tokenizer, around)
+    assert (line.text, line.finish) == ("otal + self.duty", "stop")
+    assert line.ids == longer.ids[: len(line.ids)]
+    prompt = tokenizer.encode("# own.py\nx = basket.")
+    engine = Engine(model, tokenizer, copying=weights)
+    healed = engine.generate(prompt, Sampling(24), around=around, lead="subt")
+    assert healed.text == "otal + self.duty"
+    (beside,) = engine.generate_many(
+        prompt, [Sampling(24)], around=around, lead="subt", enough=[lambda text: False]
+    )
+    assert beside.text == "otal + self.duty"
+
+
+@pytest.mark.parametrize("weights", [HALF, ALWAYS])
+def test_guesses_change_nothing_that_is_copied(model, tokenizer, weights):
+    around = Around("own.py", CODE[: len(CODE) // 2], CODE[len(CODE) // 2 :], (("c.py", OTHER),))
+    quick, slow = (Engine(model, tokenizer, copying=weights) for _ in range(2))
+    slow.speculative = False
+    first, second = (written(e, tokenizer, around) for e in (quick, slow))
+    assert (first.ids, first.copied) == (second.ids, second.copied)
+
+
+def test_candidates_side_by_side_copy_too(model, tokenizer):
+    engine = Engine(model, tokenizer, copying=ALWAYS)
+    around = Around("own.py", "x = basket.subtotal", "\n", (("c.py", OTHER),))
+    prompt = tokenizer.encode(around.prefix)
+    many = engine.generate_many(
+        prompt, [Sampling(max_tokens=6), Sampling(max_tokens=6)], around=around,
+        enough=[lambda text: False] * 2,
+    )  # fmt: skip
+    one = engine.generate(prompt, Sampling(max_tokens=6), around=around)
+    assert [m.ids for m in many] == [one.ids, one.ids]
+    assert set(many[0].copied) == {"c.py"}
+
+
+def test_what_is_written_anew_goes_before_what_is_copied(model, tokenizer):
+    around = Around("own.py", "x = basket.subt", "\n", (("c.py", OTHER),))
+    engine = Engine(model, tokenizer, copying=ALWAYS)
+    prompt = tokenizer.encode("x = basket.")
+    found = engine.generate(prompt, Sampling(max_tokens=16), lead="subt", around=around)
+    assert found.text.startswith("otal + self")
+    assert set(found.copied) == {"c.py"}
+
+
+def test_an_evaluation_counts_what_is_copied(model, tokenizer):
+    gap = "".join(f"LIMIT_{i} = {i}\n" for i in range(40))  # no prompt reaches beyond it
+    text = f"{OTHER}{gap}def more(self, basket):\n    return basket.subtotal + self.duty\n"
+    start = text.rindex(" + self.duty")
+    hole = Hole("c", "b", "m.py", start, start + len(" + self.duty"), "line", "", 0, "python")
+    example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(120, 0, 40))
+    plain, copied = (
+        evaluate(model, tokenizer, [example], max_tokens=16, copying=weights)[0]
+        for weights in (None, ALWAYS)
+    )
+    assert copied.nll < plain.nll / 10
+    assert copied.end_nll == pytest.approx(plain.end_nll, abs=1e-3)
+    assert copied.es > plain.es
+
+
+def test_it_can_be_switched_off(folder, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(folder, tmp_path / "model")
+    facts = dataclasses.asdict(ALWAYS)
+    (copy / NAME).write_text(json.dumps(facts))
+    around = Around("own.py", "x = basket.subtotal", "\n", (("c.py", OTHER),))
+    on, off = (Engine.load(copy, copying=copying) for copying in (True, False))
+    assert written(on, on.tokenizer, around).copied
+    assert not written(off, off.tokenizer, around).copied

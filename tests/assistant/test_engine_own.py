@@ -1,0 +1,219 @@
+"""Our own decoder in the engine: guesses, parts and slots only make it fast, and are bounded."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from plain import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
+from tiny import CODE
+
+from git_copilot.assistant.decoder import Decoder
+from git_copilot.assistant.devices import choose_precision
+from git_copilot.assistant.engine import Engine
+from git_copilot.assistant.generation import Sampling
+from git_copilot.assistant.linear import int8_is_exact
+from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.slots import TYPED, WORTH_KEEPING
+from git_copilot.index.errors import ModelError
+
+
+@pytest.fixture(scope="module")
+def own_model(folder):
+    return load_model(folder, dtype=torch.float32)
+
+
+@pytest.fixture
+def ours(own_model, tokenizer):
+    return Engine(own_model, tokenizer)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_whatever_is_guessed_is_judged_right(ours, data):
+    """Drafts that are right for a while, then wrong."""
+    prompt = ours.tokenizer.encode(CODE)
+    truth, ids = write_plainly(ours, prompt)
+    cuts = data.draw(st.lists(st.integers(0, len(ids)), min_size=1, max_size=6))
+    noise = data.draw(st.lists(st.integers(0, 250), max_size=8))
+    draft = [
+        token for cut in cuts for token in (*prompt[-3:], *ids[:cut], *noise, *ids[cut : cut + 4])
+    ]
+    found = ours.generate(prompt, LONG, draft=draft)
+    assert (found.text, found.finish, found.tokens) == (truth.text, truth.finish, truth.tokens)
+    assert found.accepted <= found.drafted
+
+
+def write_plainly(engine, prompt):
+    """What is written without guesses, and its ids but for the last."""
+    engine.speculative = False
+    truth = engine.generate(prompt, LONG)
+    engine.speculative = True
+    return truth, engine.slots._slots[-1].ids[len(prompt) :]
+
+
+def test_a_right_draft_saves_forwards(ours, monkeypatch):
+    prompt = ours.tokenizer.encode(CODE)
+    truth, ids = write_plainly(ours, prompt)
+    read = []
+    run = ours.backend.run
+
+    def counting(cache, ids, wanted):
+        read.append(len(ids))
+        return run(cache, ids, wanted)
+
+    monkeypatch.setattr(ours.backend, "run", counting)
+    found = ours.generate(prompt, LONG, draft=[*prompt, *ids])
+    assert found.text == truth.text
+    assert found.accepted > found.tokens / 2
+    assert len(read) < found.tokens / 2
+
+
+def test_another_candidate_reads_nothing(ours, own_model, tokenizer):
+    prompt = ours.tokenizer.encode(CODE)
+    samplings = [Sampling(30, temperature=0.9 if i else 0.0, seed=i) for i in range(4)]
+    cold = [Engine(own_model, tokenizer).generate(prompt, s).text for s in samplings[1:]]
+    ours.generate(prompt, samplings[0])
+    found = [ours.generate(prompt, s) for s in samplings[1:]]
+    assert [f.text for f in found] == cold
+    assert {f.cached_tokens for f in found} == {len(prompt)}
+    assert len(set(cold)) == 3
+
+
+def test_two_files_in_turn_keep_their_caches(ours, own_model, tokenizer):
+    ids = tokenizer.encode(CODE * 6)
+    common = ids[:40]
+    texts = [common + ids[50 : 60 + TYPED], common + ids[65 : 75 + TYPED]]
+    for text in texts:
+        ours.generate(text, LONG)
+    assert len(ours.slots) == 2
+    for length, text in itertools.product((1, 2, 3), texts):
+        typed = text + ids[:length]
+        found = ours.generate(typed, LONG)
+        assert found.cached_tokens == len(typed) - 1
+        assert found.text == Engine(own_model, tokenizer).generate(typed, LONG).text
+
+
+def test_a_second_file_copies_what_both_begin_with(ours, own_model, tokenizer):
+    ids = tokenizer.encode(CODE * 8)
+    first, second = ids[: 101 + TYPED], ids[:100] + ids[5 : 60 + TYPED]
+    ours.generate(first, LONG)
+    found = ours.generate(second, LONG)
+    assert found.cached_tokens == 100
+    assert found.text == Engine(own_model, tokenizer).generate(second, LONG).text
+    assert ours.generate(first, LONG).cached_tokens == len(first)
+
+
+@pytest.mark.parametrize("beginning", [1, WORTH_KEEPING - 1])
+def test_texts_that_hardly_begin_alike_share_nothing(ours, own_model, tokenizer, beginning):
+    """A prompt read from the third token on, in other parts, could be rounded otherwise."""
+    ids = tokenizer.encode(CODE * 8)
+    ours.generate(ids[:200], LONG)
+    second = ids[:beginning] + ids[5 + beginning : 205]
+    found = ours.generate(second, LONG)
+    assert found.cached_tokens == 0
+    assert found.text == Engine(own_model, tokenizer).generate(second, LONG).text
+    assert ours.generate(ids[:200], LONG).cached_tokens == 200
+
+
+def test_a_prompt_is_read_in_parts_and_cancelled_between_them(ours, tokenizer):
+    prompt = tokenizer.encode(CODE * 20)[:600]
+    asked = itertools.count()
+    found = ours.generate(prompt, LONG, cancelled=lambda: next(asked) >= 2)
+    assert (found.text, found.tokens, found.finish) == ("", 0, "length")
+    # What was read until then is not lost.
+    assert 0 < ours.generate(prompt, LONG).cached_tokens < len(prompt)
+
+
+def test_cancelling_and_time_end_with_what_there_is(ours, tokenizer):
+    prompt = tokenizer.encode(CODE)
+    whole = ours.generate(prompt, LONG)
+    ours.speculative = False
+    asked = itertools.count()
+    found = ours.generate(prompt, LONG, cancelled=lambda: next(asked) >= 5)
+    assert (found.tokens, found.finish) == (5, "length")
+    assert whole.text.startswith(found.text)
+    late = ours.generate(prompt + prompt, Sampling(max_tokens=2000, time_limit_ms=1))
+    assert late.tokens < 2000
+    assert late.finish == "length"
+
+
+def test_a_failed_forward_leaves_no_cache_behind(ours, tokenizer, monkeypatch):
+    prompt = tokenizer.encode(CODE)
+    wanted = ours.generate(prompt, LONG).text
+    run = ours.backend.run
+
+    def failing(cache, ids, count):
+        run(cache, ids, count)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ours.backend, "run", failing)
+        with pytest.raises(KeyboardInterrupt):
+            ours.generate(prompt + prompt[:9], LONG)
+    assert ours.generate(prompt, LONG).text == wanted
+
+
+def test_the_lead_is_written_by_the_best_tokens_that_can(ours, tokenizer):
+    """The first token of a lead may write more than the lead."""
+    ids = tokenizer.encode(CODE)
+    size = len(tokenizer._vocabulary)
+    for cut in range(20, 60, 7):
+        with torch.inference_mode():
+            logits = ours.backend.run(ours.backend.new_cache(), ids[:cut], 1)[0]
+        fitting = [i for i in range(size) if tokenizer.decode([i]).startswith("s")]
+        best = max(fitting, key=lambda i: float(logits[i]))
+        found = ours.generate(ids[:cut], Sampling(1), lead="s")
+        assert found.text == tokenizer.decode([best])[1:]
+
+
+def test_enough_is_asked_after_every_token_whatever_was_guessed(ours, tokenizer):
+    prompt = tokenizer.encode(CODE)
+    draft = [*prompt, *write_plainly(ours, prompt)[1]]
+    for length in range(1, 12):
+        found = ours.generate(
+            prompt, LONG, draft=draft, enough=lambda text, n=length: len(text) >= n
+        )
+        ours.speculative = False
+        plain = ours.generate(prompt, LONG, enough=lambda text, n=length: len(text) >= n)
+        ours.speculative = True
+        assert (found.text, found.finish, found.tokens) == (plain.text, "trimmed", plain.tokens)
+
+
+def test_memory_is_bounded(ours, tokenizer):
+    ids = tokenizer.encode(CODE * 30)
+    for start in range(0, 70, 7):
+        ours.generate(ids[start : start + 300], Sampling(2))
+    assert len(ours.slots) == 4
+    ours.slots._max_bytes = ours.slots.bytes - 1
+    ours.generate(ids[3:400], Sampling(2))
+    assert len(ours.slots) == 3
+
+
+def test_the_speed_of_reading_is_known_after_loading(folder):
+    engine = Engine.load(folder)
+    assert engine.prefill_rate is not None
+    assert engine.prefill_rate > 0
+    assert engine.precision == choose_precision()
+    assert isinstance(engine.backend, Decoder)
+
+
+def test_the_speed_stays_as_it_was_said_until_it_is_wrong(ours):
+    for rate in (1000.0, 1100.0, 900.0, 1200.0):
+        ours._note_rate(rate)
+        assert ours.prefill_rate == 1000.0
+    for _ in range(9):
+        ours._note_rate(400.0)
+    assert 390 < ours.prefill_rate < 600
+
+
+def test_precisions_are_named_and_refused(folder):
+    with pytest.raises(ModelError, match="int3"):
+        Engine.load(folder, precision="int3")
+    for precision in ("bf16", "fp32", *(["int8"] if int8_is_exact() else [])):
+        assert Engine.load(folder, precision=precision).precision == precision

@@ -1,0 +1,101 @@
+"""bench/quality.py: holes are what they should be, what overruns is seen, figures add up."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+from humaneval import HEAD, ROWS, TEST, row
+
+BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(BENCH))
+    figures, infilling = (importlib.import_module(name) for name in ("figures", "infilling"))
+
+
+def test_line_ends_go_behind_the_cursor_and_the_program_stays_the_same():
+    task = infilling.make_task(ROWS[0])
+    assert (task.middle, task.suffix) == ("    y = x * 2", "\n    return y\n")
+    assert task.problem == "HumanEval/0"
+    whole = "".join(ROWS[0][k] for k in ("prompt", "canonical_solution", "suffix"))
+    assert task.program(task.middle) == f"{whole}\n{TEST}\ncheck(double)\n"
+    assert infilling.make_task({**ROWS[0], "canonical_solution": "\n"}).middle == "\n"
+
+
+def test_a_sample_is_seeded_and_has_its_share_of_each_problem():
+    tasks = [infilling.make_task(row(i // 10 % 3, HEAD, f"    {i}\n", "")) for i in range(30)]
+    tasks += [infilling.make_task(row(7, HEAD, f"    {i}\n", "")) for i in range(30)]
+    found = infilling.sample(tasks, 20, 1)
+    assert found == infilling.sample(tasks, 20, 1) != infilling.sample(tasks, 20, 2)
+    assert len({t.middle + t.problem for t in found}) == 20
+    assert sum(t.problem == "HumanEval/7" for t in found) == 10
+    assert infilling.sample(tasks, 60, 1) == tasks
+
+
+def hole(prefix, middle, suffix):
+    return infilling.Task("t", "p", "f", prefix, middle, suffix, "")
+
+
+LINE = hole("def f(x):\n", "    y = x", "\n    return y\n")
+LAST = hole("def f(x):\n    y = x\n", "    return y", "\n")
+REST = hole("print(", "a, b", ", sep='')\n")
+
+
+@pytest.mark.parametrize(
+    ("task", "completion", "expected"),
+    [
+        (LINE, "    y = x", None),
+        (LINE, "    y = x  \n\n", None),
+        (LINE, "    y = x + 1", None),  # wrong, but it ends where the hole ends
+        (LINE, "    z = x\n    y = z", None),  # longer, but at its place
+        (LINE, "", None),
+        (LINE, "    y = x\n    y += 1", "goes_on"),
+        (LINE, "    y = 2\n    return y", "repeats_suffix"),
+        (LINE, "    y = 2\n\ndef g():", "leaves_block"),
+        (LAST, "    return 1\n\n\nprint(f(1))", "leaves_block"),
+        (LAST, "    if y:\n        return y", None),
+        (REST, "a", None),
+        (REST, "a, b, c", "goes_on"),
+        (REST, "b, sep='')", "repeats_suffix"),
+        (REST, "b\n)", "leaves_block"),
+    ],
+)
+def test_what_overruns(task, completion, expected):
+    assert infilling.overrun(task, completion, endless=False) == expected
+    endless = "endless" if expected is None and completion.rstrip() != task.middle else expected
+    assert infilling.overrun(task, completion, endless=True) == endless
+
+
+def test_a_line_that_the_middle_has_as_well_is_not_repeated_from_the_suffix():
+    task = hole("def f(x):\n", "    go()\n    go()", "\n    go()\n")
+    assert infilling.overrun(task, "    x = 1\n    go()", endless=False) is None
+
+
+def test_the_ceiling_of_the_trim_rules_is_seen():
+    assert infilling.trim_keeps(LINE)
+    assert infilling.trim_keeps(hole("def f(x):\n", "    a = 1\n\n    return 2", "\n"))
+    repeated = hole("def f(x):\n", "    a = 1\n    return 2", "\n    return 2\n")
+    assert not infilling.trim_keeps(repeated)
+
+
+def test_a_first_line_is_what_left_to_right_models_are_measured_by():
+    assert infilling.first_line("    y = x\n    more\n") == "    y = x"
+
+
+def test_the_endless_are_those_that_no_rule_cut_and_that_had_room():
+    def answer(**changed):
+        facts = {"finish": "length", "rule": None, "fits": True, **changed}
+        return figures.Answer(LINE, "    y = 0", "    y = 0", **facts).overrun
+
+    assert answer() == "endless"
+    assert answer(finish="stop") is answer(rule="after_line") is answer(fits=False) is None
+
+
+def test_an_interval_holds_the_mean_and_resamples_problems():
+    values, problems = [100.0, 100.0, 0.0, 0.0] * 5, [f"p{i // 2}" for i in range(20)]
+    found = figures.interval(values, problems, 0)
+    assert found["value"] == 50 and 0 < found["low"] < 50 < found["high"] < 100
+    apart = figures.interval(values, [f"p{i}" for i in range(20)], 0)
+    assert found["high"] - found["low"] > apart["high"] - apart["low"]
+    assert figures.interval([100.0], ["p"], 0) == {"value": 100, "low": None, "high": None}

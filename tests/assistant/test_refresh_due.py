@@ -1,0 +1,79 @@
+"""When a refresh is due, and which holes it holds out."""
+
+from __future__ import annotations
+
+import pytest
+from refreshing import opened_history, settings, tiny_model  # noqa: F401 - fixtures
+
+from git_copilot.assistant.due import record_refresh
+from git_copilot.assistant.refresh import refresh_due
+from git_copilot.assistant.split import split_holes
+from git_copilot.index.mine import mine
+from git_copilot.index.types import Hole
+
+
+def test_a_refresh_is_due_after_so_many_commits(opened, tiny):
+    repo, found, db = opened
+    assert refresh_due(found, db, settings(tiny, refresh_commits=24)) is None  # nothing mined
+    mine(found, db)
+    assert refresh_due(found, db, settings(tiny, refresh_commits=24)) == "24 commits"
+    assert refresh_due(found, db, settings(tiny, refresh_commits=25)) is None
+    assert refresh_due(found, db, settings(tiny, refresh_commits=0)) is None
+    record_refresh(found)
+    assert refresh_due(found, db, settings(tiny, refresh_commits=1)) is None
+    repo.commit({"new.py": "a = 1\n"})
+    due = refresh_due(found, db, settings(tiny, refresh_commits=1))
+    assert due == "1 new commits since the last refresh"
+
+
+def test_only_the_mainline_counts_and_merges_do_not(opened, tiny):
+    repo, found, db = opened
+    mine(found, db)
+    record_refresh(found)
+    repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    repo.git("checkout", "-q", "-b", "feature")
+    repo.commit({"new.py": "a = 1\n"})
+    one = settings(tiny, refresh_commits=1)
+    assert refresh_due(found, db, one) is None
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-ff", "-m", "merge", "feature")
+    repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    assert refresh_due(found, db, settings(tiny, refresh_commits=2)) is None
+    assert refresh_due(found, db, one) is not None
+    # A remote that HEAD does not contain says nothing about this worktree.
+    repo.git("checkout", "-q", "-b", "old", "HEAD~3")
+    assert refresh_due(found, db, one) is None
+
+
+def holes(*sizes):
+    """So many holes of each commit, newest first."""
+    return [
+        Hole(f"c{c}", "b", f"{i}.py", 0, 1, "line", "", 0)
+        for c, size in enumerate(sizes)
+        for i in range(size)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "given", "train", "held"),
+    [
+        ([4] * 100, {}, 320, 80),
+        ([4] * 100, {"max_train": 100}, 100, 60),
+        ([12] * 200, {}, 1000, 200),
+        ([4] * 12, {}, 28, 20),
+        ([4] * 100, {"max_held_out": 24, "exact": True}, 376, 24),
+    ],
+)
+def test_the_newest_holes_are_held_out(sizes, given, train, held):
+    found = holes(*sizes)
+    split = split_holes(found, commits=1, **({"max_train": 1000, "max_held_out": 200} | given))
+    assert (len(split.train), len(split.held_out)) == (train, held)
+    newest_train = found.index(split.train[0])
+    assert all(found.index(h) < newest_train for h in split.held_out)
+    assert not {h.commit for h in split.train} & {h.commit for h in split.held_out}
+
+
+def test_a_large_commit_does_not_crowd_out_the_others():
+    split = split_holes(holes(12, *[3] * 40), commits=1, max_train=100, max_held_out=20, exact=True)
+    assert len({h.commit for h in split.held_out}) >= 5

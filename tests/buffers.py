@@ -1,0 +1,42 @@
+"""Completions that were shown in a buffer, and the examples that commits made of them."""
+
+from __future__ import annotations
+
+import time
+
+from git_copilot.index.feedback import Shown, feedback_weights, record_shown
+from git_copilot.index.mine import load_holes
+from git_copilot.index.outcome import spot_of
+
+HEAD = "import math\n\n\ndef area(width, height):\n    total = width * height\n"
+TAIL = "    return total\n\n\ndef unrelated(value):\n    return math.floor(value)\n"
+NOW = int(time.time())
+
+
+def show(db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None):
+    """Record a completion shown at the mark ``|`` of a buffer."""
+    prefix, _, suffix = buffer.replace("\r\n", "\n").partition("|")
+    spot = spot_of(prefix, suffix, prefix.count("\n") + 1)
+    record_shown(db, Shown(name, when, path, spot, completion, model, adapter))
+
+
+def examples(git, db):
+    """The middles of the holes that feedback made, by commit, each with its weight. Checks that
+    prefix, middle and suffix are the blob."""
+    found = {}
+    oids = [str(oid) for (oid,) in db.query("SELECT oid FROM commits")]
+    for hole in load_holes(db, oids):
+        if hole.kind != "completion":
+            continue
+        data = git.read_blob(hole.blob)
+        prefix, middle, suffix = data[: hole.start], data[hole.start : hole.end], data[hole.end :]
+        assert prefix + middle + suffix == data
+        weight = feedback_weights(db, [hole.id])[hole.id]
+        found.setdefault(hole.commit, []).append(
+            (middle.decode(), weight, prefix.decode().rpartition("\n")[2])
+        )
+    return found
+
+
+def reported(db):
+    return [str(name) for (name,) in db.query("SELECT id FROM feedback ORDER BY id")]

@@ -1,0 +1,10 @@
+"""Weights that copy always, never, or by half; and a text to copy from."""
+
+from __future__ import annotations
+
+from git_copilot.assistant.trust import LONGEST, Weights
+
+ALWAYS = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
+NEVER = Weights(0, 0, 0, 0, (-50.0,) * LONGEST)
+HALF = Weights(0, 0, 0, 0, (0.0,) * LONGEST)
+OTHER = "class Cart:\n    def total(self, basket):\n        return basket.subtotal + self.duty\n"

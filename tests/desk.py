@@ -1,0 +1,82 @@
+"""A repository on which git's operations are done, with hooks and an index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gitrepo import GitRepo
+from level import assert_level, work
+
+from git_copilot.assistant.status import read_status, wait_until_done
+from git_copilot.index.git import GitRepository
+
+UTIL = "def alpha(value):\n    return value + 1\n\n\ndef gamma(name):\n    return name\n"
+APP = "from util import alpha\n\n\nclass App:\n    def helper(self):\n        return alpha(2)\n"
+SIDE = "import util\n\n\ndef side(name):\n    return util.gamma(name)\n"
+COMMIT, MERGE, CHECKOUT, REWRITE = "post-commit", "post-merge", "post-checkout", "post-rewrite"
+
+
+@dataclass
+class Desk:
+    """A repository with two branches, hooks, an index, and everything an operation needs."""
+
+    repo: GitRepo
+    folder: Path
+    made: list[GitRepo] = field(default_factory=list)
+
+    def git(self, *args: str, **more: str) -> str:
+        return self.repo.git(*args, **more)
+
+    def commit(self, files: dict[str, str | bytes], message: str = "change") -> str:
+        return self.repo.commit(files, message)
+
+    def edit(self, name: str, text: str) -> None:
+        """Change a file without committing it."""
+        self.repo.write({name: text})
+
+    def conflict(self, *command: str) -> None:
+        """Run what stops with a conflict in src/util.py, and resolve it."""
+        assert self.repo.git(*command, check=False) is not None
+        assert self.git("ls-files", "--unmerged")
+        self.edit("src/util.py", UTIL + "\n\nRESOLVED = alpha\n")
+        self.git("add", "src/util.py")
+
+    def rival(self) -> None:
+        """Both branches change the same line."""
+        self.commit({"src/util.py": UTIL.replace("+ 1", "+ 2")}, "two")
+        self.git("switch", "-q", "side")
+        self.commit({"src/util.py": UTIL.replace("+ 1", "+ 3")}, "three")
+        self.git("switch", "-q", "main")
+
+    def upstream(self) -> GitRepo:
+        """A clone that this repository can pull from, with a commit more."""
+        path = self.folder / "upstream"
+        self.git("clone", "-q", "--no-local", ".", str(path))
+        self.git("remote", "add", "origin", str(path))
+        self.git("fetch", "-q", "origin")
+        self.git("branch", "-q", "--set-upstream-to=origin/main", "main")
+        other = GitRepo(path)
+        other.commit({"src/theirs.py": "def theirs(value):\n    return value\n"}, "theirs")
+        return other
+
+    def worktree(self, *args: str, name: str = "second trée") -> GitRepo:
+        tree = GitRepo(self.folder / name)
+        self.git("worktree", "add", "-q", *args[:-1], str(tree.path), args[-1])
+        self.made.append(tree)
+        return tree
+
+
+def check(desk: Desk) -> None:
+    """Once the worker is done: fresh in every worktree, by the words of `status --wait`, and
+    level."""
+    work(GitRepository.discover(desk.repo.path))
+    for tree in (desk.repo, *desk.made):
+        if tree.path.exists():
+            repo = GitRepository.discover(tree.path)
+            wait_until_done(repo, 30)
+            status = read_status(repo)
+            assert status["index"]["fresh"] is True
+            assert status["queue"] == {"pending": 0, "running": None, "set_aside": []}
+            assert status["index"]["chunks"] == status["index"]["vectors"]
+    assert_level(GitRepository.discover(desk.repo.path))

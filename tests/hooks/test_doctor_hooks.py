@@ -1,0 +1,99 @@
+"""The doctor knows every way in which hooks lead to us, and what else they run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from git_copilot.hooks import sources as sources_module
+from git_copilot.hooks.events import HOOKS
+from git_copilot.hooks.install import MANAGER_LINE, install
+from git_copilot.index.git import GitRepository
+
+
+def test_switched_off_hooks_are_said_once_and_no_command_contradicts_the_user(ward):
+    ward.repo.git("config", "core.hooksPath", "/dev/null")
+    found = ward.ill()
+    assert [finding.check for finding in found] == ["hooks"] * 5
+    assert "switched off" in found[0].message and "local configuration" in found[0].message
+    assert {finding.mend for finding in found} == {""}
+
+
+def test_husky_with_our_line_is_healthy(ward):
+    for hook in HOOKS:
+        ward.put(ward.repo.path / ".husky/_" / hook, "#!/bin/sh\n")
+        ward.put(ward.repo.path / ".husky" / hook, f"{MANAGER_LINE}\nnpm test\n", 0o644)
+    ward.repo.git("config", "core.hooksPath", ".husky/_")
+    assert ward.ill() == []
+    told = [finding.message for finding in ward.look() if finding.check == "hooks"]
+    assert "husky's" in told[0]
+    assert told[1] == "post-commit: manager (.husky/post-commit), beside husky"
+    (ward.state / "hook.sh").unlink()
+    assert [(f.check, f.level) for f in ward.ill()] == [("shims", "fail")]
+
+
+def test_hooks_in_the_configuration(ward, monkeypatch):
+    ward.repo.git("config", "core.hooksPath", ".husky/_")
+    monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (2, 0))
+    assert {f.mend for f in ward.ill()} == {"git copilot install"}
+    install(ward.found, sys.executable)
+    assert ward.ill() == []
+    told = [finding.message for finding in ward.look() if finding.check == "hooks"]
+    assert told[1] == "post-commit: config (hook.git-copilot-post-commit)"
+    ward.repo.git("config", "hook.git-copilot-post-merge.enabled", "false")
+    (found,) = ward.ill()
+    assert "post-merge: nothing leads to us" in found.message
+    monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))
+    assert len([f for f in ward.ill() if "nothing leads to us" in f.message]) == len(HOOKS)
+
+
+def test_what_else_fires_is_said(ward):
+    ward.put(ward.hooks / "post-commit", "#!/bin/sh\necho mine\n")
+    (ward.hooks / "post-merge").unlink()
+    ward.put(ward.hooks / "post-merge", "#!/usr/bin/env python3\n")
+    install(ward.found, sys.executable)
+    told = {f.message.partition(":")[0]: f.message for f in ward.look() if f.check == "hooks"}
+    assert told["post-commit"].endswith("beside your own lines there")
+    assert told["post-merge"].endswith("beside post-merge.copilot-original")
+    assert "beside" not in told["post-rewrite"]
+
+
+def test_pre_commit_that_was_installed_is_healthy(ward, hermetic, monkeypatch):
+    pytest.importorskip("pre_commit")
+    monkeypatch.setenv("PRE_COMMIT_HOME", str(hermetic / "pre-commit"))
+    shutil.rmtree(ward.hooks)
+    ward.put(
+        ward.repo.path / ".pre-commit-config.yaml",
+        "repos:\n- repo: local\n  hooks:\n  - id: copilot-sync\n    name: x\n    entry: true\n"
+        f"    language: system\n    stages: [{', '.join(HOOKS)}]\n",
+        0o644,
+    )
+    (found,) = [finding for finding in ward.ill() if finding.check == "pre-commit"]
+    words = found.mend.split()
+    subprocess.run(
+        [sys.executable, "-m", "pre_commit", *words[1:]], check=True, capture_output=True
+    )
+    assert ward.ill() == []
+    told = [finding.message for finding in ward.look() if finding.check == "hooks"]
+    assert told[1] == "post-commit: pre-commit (.pre-commit-config.yaml)"
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    [
+        "hooks: [{id: copilot-sync}, {id: copilot-refresh}, {id: copilot-secrets}]\n",
+        "hooks:\n  - id: 'copilot-refresh'  # id: other\n  - id: copilot-sync\n",
+    ],
+)
+def test_every_id_in_pre_commits_configuration_counts(ward, hooks):
+    text = f"repos:\n- repo: https://example.org/x\n  rev: v1\n  {hooks}"
+    ward.put(ward.repo.path / ".pre-commit-config.yaml", text, 0o644)
+    assert sources_module.configured_stages(GitRepository.discover(ward.repo.path)) == set(HOOKS)
+
+
+def test_a_comment_configures_nothing(ward):
+    ward.put(ward.repo.path / ".pre-commit-config.yaml", "repos: []  # id: copilot-sync\n", 0o644)
+    assert sources_module.configured_stages(GitRepository.discover(ward.repo.path)) == set()

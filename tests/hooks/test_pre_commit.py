@@ -1,0 +1,118 @@
+"""The pre-commit framework runs our hooks where it is told to, and is left as it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from copilot_commands import ROOT, SCRIPT
+
+from git_copilot.hooks.install import install, uninstall
+from git_copilot.hooks.sources import installed
+from git_copilot.index.git import GitRepository
+
+PYTHON = f"{sys.executable} -m git_copilot.hooks.run"
+STAGES = ("post-commit", "post-merge", "post-checkout", "post-rewrite")
+CONFIG = """\
+repos:
+- repo: local
+  hooks:
+  - id: {id}
+    name: git-copilot sync
+    entry: {entry}
+    language: system
+    always_run: true
+    pass_filenames: false
+    require_serial: true
+    stages: [post-commit, post-merge, post-checkout, post-rewrite]
+"""
+
+
+@pytest.fixture(params=[PYTHON, str(SCRIPT)], ids=["python", "script"])
+def framework(request, lab, hermetic, monkeypatch):
+    """A repository where pre-commit runs `copilot-sync` in every stage."""
+    pytest.importorskip("pre_commit")
+    monkeypatch.setenv("PRE_COMMIT_HOME", str(hermetic / "pre-commit"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / ".dev"))
+    lab.repo.commit(
+        {".pre-commit-config.yaml": CONFIG.format(id="copilot-sync", entry=request.param)}
+    )
+    stages = [flag for stage in STAGES for flag in ("-t", stage)]
+    subprocess.run(
+        [sys.executable, "-m", "pre_commit", "install", *stages],
+        cwd=lab.repo.path, check=True, capture_output=True,
+    )  # fmt: skip
+    return lab
+
+
+def test_hooks_that_pre_commit_runs_for_us_are_left_to_it(framework):
+    lab, found = framework, GitRepository.discover(framework.repo.path)
+    before = {p.name: p.read_bytes() for p in (lab.repo.git_dir / "hooks").iterdir()}
+    report = lab.install()
+    assert "left to pre-commit" in report.notes[0]
+    assert {p.name: p.read_bytes() for p in (lab.repo.git_dir / "hooks").iterdir()} == before
+    status = installed(found)
+    assert (status.installed, status.via) == (list(STAGES), "pre-commit")
+    lab.repo.commit({"b": "b"})
+    lab.settle()
+    assert lab.did(kind="sync")[-1]["head"] == lab.repo.git("rev-parse", "HEAD")
+    count = len(lab.did(kind="sync"))
+    lab.repo.git("switch", "-q", "-c", "topic")
+    lab.settle()
+    assert len(lab.did(kind="sync")) == count + 1
+    assert ".pre-commit-config.yaml" in uninstall(found).notes[-1]
+
+
+def test_pre_commit_without_our_ids_gets_the_block_and_still_runs(framework):
+    lab, found = framework, GitRepository.discover(framework.repo.path)
+    config = CONFIG.format(id="other", entry="touch ran  # no id: copilot-sync here")
+    lab.repo.commit({".pre-commit-config.yaml": config})
+    hook = lab.repo.git_dir / "hooks/post-commit"
+    before = hook.read_bytes()
+    assert lab.install().notes == ()
+    assert (installed(found).via, hook.read_bytes() != before) == ("native", True)
+    lab.repo.commit({"b": "b"})
+    lab.settle()
+    assert len(lab.did(kind="sync")) == 1
+    assert (lab.repo.path / "ran").exists()
+    uninstall(found)
+    assert hook.read_bytes() == before
+
+
+def test_pre_commit_installed_after_us_keeps_our_hook(framework, tmp_path):
+    lab = framework
+    repo = type(lab.repo).init(tmp_path / "later")
+    repo.commit({".pre-commit-config.yaml": "repos: []\n"})
+    found = GitRepository.discover(repo.path)
+    install(found, str(lab.interpreter))
+    command = [sys.executable, "-m", "pre_commit", "install", "-t", "post-commit"]
+    subprocess.run(command, cwd=repo.path, check=True, capture_output=True)
+    hooks = repo.git_dir / "hooks"
+    assert (hooks / "post-commit.legacy").exists()
+    after = (hooks / "post-commit").read_bytes()
+    assert "post-commit" in installed(found).installed
+    assert not install(found, str(lab.interpreter)).changed
+    (found.state_dir / "behave.json").write_text("{}")
+    lab.interpreter.write_text("#!/bin/sh\nexit 0\n")
+    repo.commit({"b": "b"})
+    assert (found.state_dir / "spool/events").read_text() == "post-commit\t-\t.\t\n"
+    uninstall(found)
+    assert (hooks / "post-commit").read_bytes() == after
+    assert not (hooks / "post-commit.legacy").exists()
+
+
+def test_the_manifest_is_valid_and_names_the_console_script():
+    clientlib = pytest.importorskip("pre_commit.clientlib")
+    manifest = {
+        hook["id"]: hook for hook in clientlib.load_manifest(ROOT / ".pre-commit-hooks.yaml")
+    }
+    recording = ("copilot-refresh", "copilot-sync")
+    assert set(recording) <= set(manifest)
+    assert sorted(manifest["copilot-sync"]["stages"]) == sorted(STAGES)
+    assert manifest["copilot-refresh"]["stages"] == ["post-merge"]
+    for hook in (manifest[name] for name in recording):
+        assert hook["entry"].split()[0] == "git-copilot-hook"
+        assert (hook["always_run"], hook["pass_filenames"]) == (True, False)
+    assert os.access(ROOT / "hooks/shim.sh", os.R_OK)

@@ -1,0 +1,166 @@
+"""Which commit tells what became of a completion, and of which nothing is learnt."""
+
+from __future__ import annotations
+
+import pytest
+from buffers import HEAD, NOW, TAIL, examples, reported, show
+
+from git_copilot.index import feedback
+from git_copilot.index.feedback import counts, figures
+from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.resolve import MAX_TRIES
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one commit", "renamed first"])
+def test_a_renamed_file_is_followed(repo, opened, together):
+    git, db = opened
+    repo.commit({"a.py": HEAD + TAIL})
+    show(db, HEAD + "    |\n" + TAIL, "return total, width")
+    feedback.report(db, "c1", "rejected")
+    repo.git("mv", "a.py", "b ü.py")
+    if not together:
+        repo.commit({}, "rename")
+        mine(git, db)
+        assert examples(git, db) == {}
+    oid = repo.commit({"b ü.py": HEAD + "    return width, height\n" + TAIL})
+    mine(git, db)
+    assert examples(git, db) == {oid: [("return width, height", 1.5, "    ")]}
+    assert load_holes(db, [oid])[0].path == "b ü.py"
+
+
+def test_a_file_that_is_not_indexed_gives_nothing(repo, opened):
+    git, db = opened
+    repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL, ".copilotignore": "a.py\n"})
+    for name in "ab":
+        show(db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name)
+        feedback.report(db, name, "accepted")
+    text = HEAD + "    area = total * 2\n" + TAIL
+    oid = repo.commit({"a.py": text, "b.py": text})
+    mine(git, db)
+    assert [hole.path for hole in load_holes(db, [oid]) if hole.kind == "completion"] == ["b.py"]
+
+
+def test_commits_that_are_not_mined_give_nothing_but_move_files(repo, opened):
+    git, db = opened
+    bot = {"GIT_AUTHOR_NAME": "mover[bot]"}
+    repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL})
+    for name in "ab":
+        show(db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name)
+        feedback.report(db, name, "accepted")
+    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL}, **bot)
+    repo.git("mv", "b.py", "c.py")
+    repo.commit({}, **bot)
+    mine(git, db)
+    assert examples(git, db) == {} and db.scalar("SELECT max(tries) FROM feedback") == 0
+    oid = repo.commit({"c.py": HEAD + "    area = total * 2\n" + TAIL})
+    mine(git, db)
+    assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
+
+
+@pytest.mark.parametrize("collected", [False, True], ids=["kept", "collected"])
+def test_an_amended_commit_has_the_last_word(repo, opened, collected):
+    git, db = opened
+    repo.commit({"a.py": HEAD + TAIL})
+    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    feedback.report(db, "c1", "accepted")
+    first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
+    mine(git, db)
+    assert examples(git, db) == {first: [("total * 2", 1.0, "    area = ")]}
+    repo.write({"a.py": HEAD + "    area = total ** 2\n" + TAIL})
+    repo.git("commit", "-q", "-a", "--amend", "-m", "amended")
+    if collected:
+        repo.git("reflog", "expire", "--expire=now", "--all")
+        repo.git("gc", "-q", "--prune=now")
+        assert not git.has_object(first)
+    mine(git, db)
+    second = repo.git("rev-parse", "HEAD")
+    assert examples(git, db) == {second: [("total ** 2", 1.5, "    area = ")]}
+
+
+def test_a_commit_that_is_forgotten_gives_its_feedback_back(repo, opened):
+    git, db = opened
+    repo.commit({"a.py": HEAD + TAIL})
+    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    feedback.report(db, "c1", "accepted")
+    first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
+    mine(git, db)
+    with db.transaction() as connection:
+        connection.execute("DELETE FROM commits WHERE oid = ?", (first,))
+    assert counts(db)["examples"] == 0 and counts(db)["pending"] == 1
+    mine(git, db)
+    assert list(examples(git, db)) == [first]
+
+
+def test_what_is_never_committed_leaves_nothing(repo, opened):
+    git, db = opened
+    repo.commit({"a.py": HEAD + TAIL, "b.py": TAIL})
+    mine(git, db)
+    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    feedback.report(db, "c1", "accepted")
+    repo.commit({"b.py": HEAD + "    area = total * 2\n" + TAIL})  # another file
+    mine(git, db)
+    assert db.scalar("SELECT tries FROM feedback") == 0
+    for number in range(MAX_TRIES):
+        assert reported(db) == ["c1"]
+        repo.commit({"a.py": HEAD + TAIL + f"\n\ndef number_{number}(x):\n    return x + total\n"})
+        mine(git, db)
+    assert reported(db) == [] and examples(git, db) == {}
+    assert figures(db)["accepted"] == 1, "people see what was taken all the same"
+
+
+def test_commits_made_before_tell_nothing(repo, opened):
+    git, db = opened
+    repo.commit({"a.py": HEAD + TAIL})
+    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
+    show(db, HEAD + "    area = |\n" + TAIL, "total * 2", when=NOW + 7200)
+    show(db, HEAD + "    area = |\n" + TAIL, "total", path="b.py", name="c2")
+    feedback.report(db, "c1", "accepted")
+    feedback.report(db, "c2", "accepted")
+    mine(git, db)
+    assert examples(git, db) == {} and db.scalar("SELECT max(tries) FROM feedback") == 0
+
+
+def test_text_that_the_commit_did_not_add_is_not_taken(repo, opened):
+    git, db = opened
+    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
+    show(db, HEAD + "    area = |total * 2\n" + TAIL, "width")
+    feedback.report(db, "c1", "rejected")
+    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL + "print(area)\n"})
+    mine(git, db)
+    assert examples(git, db) == {} and reported(db) == ["c1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "completion"),
+    [
+        ("a.py", "    # @generated\n    area = |\n", "total * 2"),
+        ("a.py", "    key = |\n", "'AKIAIOSFODNN7REALKEY'"),
+        ("notes.txt", "    area = |\n", "total * 2"),
+        ("vendor/a.py", "    area = |\n", "total * 2"),
+        ("a.py", "    area = (total|\n", ")"),
+        ("a.py", "    area = |\n", "x" * 80),
+    ],
+    ids=["generated", "secret", "prose", "vendored", "no letter", "a hash"],
+)
+def test_what_the_corpus_does_not_take_is_not_taken_from_feedback(
+    repo, opened, path, line, completion
+):
+    git, db = opened
+    repo.commit({path: HEAD + TAIL})
+    show(db, HEAD + line + TAIL, completion, path=path)
+    feedback.report(db, "c1", "accepted")
+    repo.commit({path: HEAD + line.replace("|", completion) + TAIL})
+    mine(git, db)
+    assert examples(git, db) == {}
+
+
+def test_a_line_that_nobody_wrote_is_not_made_up(repo, opened):
+    """In a file that is new as a whole, what stood below the cursor is no answer either."""
+    git, db = opened
+    for number, line in enumerate(["    |\n", "|\n", "    area = total|\n"]):
+        show(db, HEAD + line + TAIL, "return width, height", name=f"c{number}")
+        feedback.report(db, f"c{number}", "rejected")
+    repo.commit({})
+    repo.commit({"a.py": HEAD + TAIL})
+    mine(git, db)
+    assert examples(git, db) == {}

@@ -1,0 +1,72 @@
+"""A refresh of a repository with a history, by tiny models: fixtures, for modules to import."""
+
+from __future__ import annotations
+
+import pytest
+from tiny import save_tiny
+
+from git_copilot.assistant import guard, refresh
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.refresh import run_eval, run_refresh
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
+
+
+@pytest.fixture(scope="module", name="tiny")
+def tiny_model(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny", layers=1)
+
+
+@pytest.fixture(scope="module", name="other_model")
+def another_model(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("models") / "other", layers=1, seed=5)
+
+
+@pytest.fixture(autouse=True, name="quick")
+def quick_recipe(monkeypatch):
+    """A random model learns nothing in a few steps of the usual size; eight guards are enough."""
+    monkeypatch.setattr(guard, "MODULES", guard.MODULES[:8])
+    recipe = refresh.Recipe
+    monkeypatch.setattr(
+        refresh,
+        "Recipe",
+        lambda **given: recipe(learning_rate=5e-3, warmup_steps=1, epochs=3, **given),
+    )
+
+
+def settings(model, **more):
+    return Settings(
+        model=str(model), prompt_tokens=320, context_tokens=200, suffix_tokens=32, max_tokens=6,
+        adapter_rank=4, **more,
+    )  # fmt: skip
+
+
+def write_history(repo, commits):
+    """Each commit writes two functions of their own numbers, in two new files."""
+    for i in range(commits):
+        files = {}
+        for k in range(2):
+            number = 100 * i + 50 * k
+            lines = "".join(f"    v{j} = mix(v, {number + j}) + off[{j}]\n" for j in range(5))
+            files[f"part{i}{k}.py"] = f"def step_{i}{k}(v, off):\n{lines}    return v\n"
+        repo.commit(files)
+
+
+@pytest.fixture(name="opened")
+def opened_history(repo):
+    write_history(repo, 24)
+    found = GitRepository.discover(repo.path)
+    found.state_dir.mkdir()
+    with Database(found.state_dir / DATABASE_NAME, create=True) as db:
+        yield repo, found, db
+
+
+def run(found, db, model, **more):
+    given = {"embedder": None, "vectors": None, "max_holes": 40, "held_out_holes": 24} | more
+    chosen = given.pop("settings", None) or settings(model)
+    return run_refresh(found, db, chosen, **given)
+
+
+def evaluate(found, db, model, **more):
+    given = {"embedder": None, "vectors": None, "commits_range": None, "adapter": None} | more
+    return run_eval(found, db, settings(model), **given)

@@ -1,0 +1,57 @@
+"""What tests of trouble do: break the worker, commit all the same, and see that all is mended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from gitrepo import GitRepo
+from level import assert_level
+
+from git_copilot.hooks.install import install
+from git_copilot.hooks.lock import worker_alive, worker_starting
+from git_copilot.hooks.spool import Spool
+from git_copilot.index.git import GitRepository
+
+
+def settle(state: Path, seconds: float = 60) -> None:
+    """Wait until no worker is left: also not one that looked at the spool again while leaving."""
+    deadline = time.monotonic() + seconds
+    idle = 0
+    while idle < 3:
+        idle = 0 if worker_alive(state) or worker_starting(state) else idle + 1
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def interpreter(repo: GitRepo, line: str) -> None:
+    """Run the worker by a script of this one line."""
+    state = GitRepository.discover(repo.path).state_dir
+    script = repo.path.parent / "strange python"
+    script.write_text(f"#!/bin/sh\n{line}\n")
+    script.chmod(0o755)
+    (state / "python").write_text(f"{script}\n")
+
+
+def commits(silent, repo: GitRepo, word: str = "fresh") -> None:
+    """Two operations, each silent, successful and quick."""
+    repo.write({f"src/{word}.py": f"def {word}(value):\n    return alpha(value)\n"})
+    silent(repo, "add", "-A")
+    silent(repo, "commit", "-q", "-m", "x")
+    silent(repo, "switch", "-q", "-c", f"{word}-branch")
+
+
+def mended(repo: GitRepo) -> None:
+    """The next event brings everything level, and nothing is left to report. A starter of the
+    broken kind may still be about to fail on a busy machine: then it is the event after that."""
+    found = GitRepository.discover(repo.path)
+    install(found, sys.executable)
+    spool = Spool(found.state_dir)
+    for _ in range(3):
+        repo.git("commit", "-q", "--allow-empty", "-m", "mended")
+        settle(found.state_dir)
+        if not spool.pending():
+            break
+    assert (spool.pending(), spool.set_aside()) == (0, [])
+    assert_level(found)

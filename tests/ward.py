@@ -1,0 +1,60 @@
+"""A repository whose health the doctor looks at."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+from gitrepo import GitRepo
+
+from git_copilot.assistant import doctor
+from git_copilot.hooks.events import Event
+from git_copilot.hooks.spool import Spool
+from git_copilot.index.db import DATABASE_NAME
+from git_copilot.index.git import GitRepository
+
+
+class Ward:
+    """A repository in full health, to be made ill."""
+
+    def __init__(self, repo: GitRepo) -> None:
+        self.repo = repo
+        self.found = GitRepository.discover(repo.path)
+        self.state = self.found.state_dir
+        self.hooks = self.found.common_dir / "hooks"
+        self.spool = Spool(self.state)
+
+    def put(self, path: Path, text: str, mode: int = 0o755) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def interpreter(self, line: str) -> None:
+        """Record an interpreter that is this one line of sh."""
+        script = self.put(self.repo.path.parent / "odd python", f"#!/bin/sh\n{line}\n")
+        (self.state / "python").write_text(f"{script}\n")
+
+    def sql(self, statement: str) -> None:
+        connection = sqlite3.connect(self.state / DATABASE_NAME, isolation_level=None)
+        connection.execute(statement)
+        connection.close()
+
+    def queue(self, **more: object) -> None:
+        """A queued job with this history."""
+        self.spool.append(Event("post-commit", str(self.found.git_dir)))
+        self.spool.collect()
+        path = self.state / "spool/jobs.json"
+        data = json.loads(path.read_text())
+        data["jobs"][0].update(more)
+        path.write_text(json.dumps(data))
+
+    def look(self, **how: bool) -> list[doctor.Finding]:
+        findings = doctor.examine(**how)
+        assert all(finding.check and finding.message for finding in findings)
+        assert not any("\n" in f"{finding.message}{finding.mend}" for finding in findings)
+        return findings
+
+    def ill(self, **how: bool) -> list[doctor.Finding]:
+        return [finding for finding in self.look(**how) if finding.level != "ok"]
