@@ -15,6 +15,7 @@ from git_copilot.assistant.feedback import record_answer
 from git_copilot.assistant.models import canonical
 from git_copilot.assistant.request import Place, Request, model_name
 from git_copilot.assistant.session import Session, Workspace
+from git_copilot.assistant.steady import Seen
 from git_copilot.index.classify import language_of
 from git_copilot.index.errors import CopilotError
 
@@ -67,12 +68,12 @@ def complete(
     workspace = session.workspace(place.repo)
     settings = _settings(request, workspace)
     model = model_name(request, place, settings)
-    hits, tree, fresh = _retrieve(request, place, workspace, settings, session, note)
+    hits, seen, fresh = _retrieve(request, place, workspace, settings, session, note)
     retrieved = time.perf_counter()
     adapter = _adapter(request, workspace, model, note)
     engine = session.engine(model, _folder(place, adapter), settings)
     budget = _budget(engine, settings)
-    prompt = _prompt(engine, place, _shown(hits, place, tree, request, settings, session), budget)
+    prompt = _prompt(engine, place, _shown(hits, place, seen, request, settings, session), budget)
     prompt, lead = _healed(engine, prompt, place, settings)
     writer = Writer(
         engine, prompt, lead, place,
@@ -82,14 +83,14 @@ def complete(
     sampling = Sampling(most, seed=settings.seed, alternatives=settings.alternatives)
     candidates = writer.write(sampling, request.count, on_text)
     fields: dict[str, Any] = {
-        "id": _answer_id(place, tree, model, adapter, prompt.ids),
+        "id": _answer_id(place, seen.tree, model, adapter, prompt.ids),
         "completion": candidates[0].text,
         "file": place.path,
         "line": place.document.line,
         "column": place.document.column,
         "model": model,
         "adapter": adapter,
-        "index": {"tree": tree, "fresh": fresh},
+        "index": {"tree": seen.tree, "fresh": fresh},
         "snippets": [_snippet(hit, tokens) for hit, tokens in prompt.snippets],
         "prompt_tokens": len(prompt.ids),
         **_generated(candidates[0], begun, retrieved),
@@ -208,8 +209,8 @@ def _retrieve(
     settings: Settings,
     session: Session,
     note: Callable[[str], None],
-) -> tuple[list[Hit], str, bool]:
-    """Snippets for the cursor, the tree they come from, and whether it is the one asked for."""
+) -> tuple[list[Hit], Seen, bool]:
+    """Snippets for the cursor, what they come from, and whether that is what was asked for."""
     from git_copilot.assistant.context import cursor_query
     from git_copilot.index.overlay import NOTHING_LOOSE
 
@@ -221,7 +222,7 @@ def _retrieve(
         view = place.repo.view_name
         tree, fresh = workspace.catch_up(embedder)
     if not request.retrieval:
-        return [], tree, fresh
+        return [], Seen(tree), fresh
     document = place.document
     query = cursor_query(
         place.path,
@@ -232,13 +233,14 @@ def _retrieve(
     )
     searcher = workspace.searcher(embedder, view)
     overlay = workspace.overlay() if request.at is None else NOTHING_LOOSE
-    return searcher.search(query, settings.found, embedder, overlay), tree, fresh
+    hits = searcher.search(query, settings.found, embedder, overlay)
+    return hits, Seen(tree, overlay.state(place.path)), fresh
 
 
 def _shown(
     hits: list[Hit],
     place: Place,
-    tree: str,
+    seen: Seen,
     request: Request,
     settings: Settings,
     session: Session,
@@ -247,7 +249,7 @@ def _shown(
     hits = hits[: settings.snippets]
     if request.at is not None or not request.retrieval:
         return hits
-    state = (tree, settings.snippets)
+    state = (seen, settings.snippets)
     return session.steady.settle(str(place.file), place.document.prefix, state, hits)
 
 

@@ -20,6 +20,14 @@ MAX_FILES = 16
 MAX_HEADERS = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What snippets were looked for in: a tree, and what lies over it but for the own file."""
+
+    tree: str
+    loose: frozenset[tuple[str, str]] = frozenset()
+
+
 def scope_of(prefix: str) -> tuple[str, ...]:
     """What encloses the cursor: the lines before it that are indented less and less, innermost
     first. Typing on keeps it; leaving the function changes it."""
@@ -93,8 +101,8 @@ class SteadyContext:
 
         :param file: the file's full path.
         :param prefix: the text before the cursor.
-        :param state: what the snippets were found in (the index's tree, settings): another state
-            starts anew.
+        :param state: what the snippets were found in (the index's tree, what is not committed,
+            settings): another state starts anew.
         """
         scope = (state, scope_of(prefix))
         line = (prefix.count("\n"), prefix.rpartition("\n")[2])

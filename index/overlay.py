@@ -71,6 +71,15 @@ class Overlay:
     def paths(self) -> Iterable[str]:
         return self.files.keys()
 
+    def state(self, exclude: str) -> frozenset[tuple[str, str]]:
+        """What tells two overlays apart as far as other files than one path go: paths, and the
+        object ids of their texts."""
+        return frozenset(
+            (path, file.blob if file else "")
+            for path, file in self.files.items()
+            if path != exclude
+        )
+
     def chunks(self, language: str, exclude: str) -> Iterator[LooseChunk]:
         """The chunks of the family of ``language`` (empty: all) but those of one path, in order.
 
