@@ -55,7 +55,9 @@ def runtime_dir() -> Path:
     """A folder that only this user can enter, for the socket: the first whose name is not too long
     for one."""
     base, own = os.environ.get("XDG_RUNTIME_DIR"), f"git-copilot-{os.getuid()}"
-    if base and Path(base).is_dir() and _fits(folder := Path(base) / "git-copilot"):
+    folder = Path(base or "") / "git-copilot"
+    # A relative one is to be ignored, by the specification of these folders.
+    if folder.is_absolute() and _fits(folder) and folder.parent.is_dir():
         return folder
     import tempfile  # takes milliseconds that a desktop need not wait
 

@@ -12,8 +12,8 @@ MAX_PERIOD = 4
 # Lines behind the cursor that a completion is compared with.
 MAX_LINES = 64
 # Within a line, text of up to MAX_PIECE characters is a loop when it stands there so many times in a
-# row and takes so many characters: five names in a call and forty zeros may be meant.
-PIECE_REPEATS, LOOP_CHARACTERS = 5, 48
+# row and takes so many characters: ten names in a call and forty zeros may be meant.
+PIECE_REPEATS, LOOP_CHARACTERS = 4, 96
 MAX_PIECE = 40
 # It is looked for at every so many characters, not after each.
 LOOK_EACH = 8
@@ -81,11 +81,12 @@ def is_looping(lines: Sequence[str]) -> int | None:
     return None
 
 
-def loop_in_line(line: str, known: int = 0) -> int | None:
+def loop_in_line(line: str, known: int = 0, nearby: str = "") -> int | None:
     """How many characters to keep of a line that goes on with the same piece over and over: those up
     to the first piece's end, or to the end of the word there. ``None`` when it does not.
 
     :param known: characters of the line that were looked at before, without finding a loop.
+    :param nearby: other text, in which the piece repeats itself as well if that is meant.
     """
     first = max(LOOP_CHARACTERS, known // LOOK_EACH * LOOK_EACH + LOOK_EACH)
     for end in range(first, len(line) + 1, LOOK_EACH):
@@ -96,6 +97,8 @@ def loop_in_line(line: str, known: int = 0) -> int | None:
                 continue
             piece = line[end - size : end]
             if line[start:end] == piece * count and wordy([piece]):
+                if piece * PIECE_REPEATS in nearby:
+                    return None
                 while start and line[start - 1] == line[start - 1 + size]:
                     start -= 1
                 behind = range(start + size, start + 2 * size)

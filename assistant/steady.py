@@ -76,9 +76,11 @@ def _place(hit: Hit) -> tuple[str, str, int, int]:
 
 
 def _typed_on(before: tuple[int, str], now: tuple[int, str]) -> bool:
-    """Whether one line becomes the other by typing at its end or deleting there."""
+    """Whether one line becomes the other by typing at its end or deleting there, and not all."""
     number, text = now
-    return number == before[0] and (text.startswith(before[1]) or before[1].startswith(text))
+    if number != before[0] or (before[1].strip() and not text.strip()):
+        return False
+    return text.startswith(before[1]) or before[1].startswith(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ SURE_LINES = 2
 TELLING = 12
 # Line ends at which a text with syntax errors is tried without what follows.
 MAX_TRIES = 12
+# Characters on each side of the cursor in which a line may have its like, though it repeats itself.
+NEARBY = 4096
 # What may be one too many at an end.
 ENDINGS = ")]};,"
 
@@ -78,6 +80,7 @@ class Trimmer:
         self._seen: list[str] = []
         self._end: tuple[int, str] | None = None
         self._begun = ""  # the last line, looked at for loops while it was written
+        self._nearby = prefix[-NEARBY:] + suffix[:NEARBY]
 
     def finished(self, text: str) -> bool:
         """Whether more text cannot change what :meth:`trim` returns."""
@@ -86,7 +89,7 @@ class Trimmer:
             return True
         known = len(self._begun) if line.startswith(self._begun) else 0
         self._begun = line
-        return loop_in_line(line, known) is not None
+        return loop_in_line(line, known, self._nearby) is not None
 
     def trim(self, text: str, finish: str = STOP) -> Trimmed:
         """Apply all rules to a completion.
@@ -141,7 +144,7 @@ class Trimmer:
 
     def _ends_here(self) -> tuple[int, str] | None:
         end, line = self._ends_lines(), self._seen[-1]
-        piece = loop_in_line(line)
+        piece = loop_in_line(line, 0, self._nearby)
         if piece is not None:
             piece += len("\n".join(self._seen)) - len(line)
             if end is None or piece < end[0]:

@@ -109,10 +109,12 @@ def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
     assert ask("        h", A, B) == [A, B]  # there was nothing to keep
     assert ask("        height = ar", D, A) == [A, B]
     assert ask("        height", C, D) == [A, B]
-    assert ask("        width = ", D, A) == [D, A]  # another line in its place
+    assert ask("        ", C, D) == [C, A]  # the line was taken back
+    assert ask("        width = ", D, A) == [C, A]
+    assert ask("        area = ", D, A) == [D, C]  # another line in its place
     above = f"{ABOVE}\n        width = 1"
-    assert ask("        ", C, D, above=above) == [C, D]
-    assert ask("        area = ", B, C, above=above) == [C, D]
+    assert ask("        ", B, A, above=above) == [B, D]
+    assert ask("        area = ", A, B, above=above) == [B, D]
 
 
 def test_only_the_last_files_are_remembered():

@@ -46,6 +46,14 @@ def test_a_folder_with_too_long_a_name_for_a_socket_is_passed_over(runtime, monk
     assert client.runtime_dir() == Path("/tmp") / own
 
 
+def test_a_relative_folder_is_ignored_and_a_name_of_any_length_is_none(runtime, monkeypatch):
+    monkeypatch.chdir(runtime)
+    monkeypatch.setattr("tempfile.tempdir", str(runtime))
+    for name in (".", "x" * 300, str(runtime / ("x" * 300)), str(runtime / "none")):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", name)
+        assert client.runtime_dir() == runtime / f"git-copilot-{os.getuid()}"
+
+
 @pytest.fixture
 def deaf():
     """A socket at which nobody answers; the lock is held by this process."""
