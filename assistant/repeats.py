@@ -96,13 +96,14 @@ def loop_in_line(line: str, known: int = 0, nearby: str = "") -> int | None:
             if start < 0 or line[end - 1] != line[end - 1 - size]:
                 continue
             piece = line[end - size : end]
-            if line[start:end] == piece * count and wordy([piece]):
-                if piece * PIECE_REPEATS in nearby:
-                    return None
-                while start and line[start - 1] == line[start - 1 + size]:
-                    start -= 1
-                behind = range(start + size, start + 2 * size)
-                return next((i for i in behind if not _within_word(line, i)), behind[0])
+            if line[start:end] != piece * count or not wordy([piece]):
+                continue
+            if piece * PIECE_REPEATS in nearby:
+                continue
+            while start and line[start - 1] == line[start - 1 + size]:
+                start -= 1
+            behind = range(start + size, start + 2 * size)
+            return next((i for i in behind if not _within_word(line, i)), behind[0])
     return None
 
 

@@ -109,11 +109,12 @@ class SteadyContext:
         scope = (state, scope_of(prefix))
         line = (prefix.count("\n"), prefix.rpartition("\n")[2])
         last = self._files.pop(file, None)
-        hits = list(found)
-        if last is not None and last.scope == scope:
+        if last is None or last.scope != scope:
+            hits = list(found)
+        elif last.hits and _typed_on(last.line, line):
+            hits = list(last.hits)
+        else:
             hits = settle(last.hits, found)
-            if last.hits and _typed_on(last.line, line):
-                hits = list(last.hits)
         self._files[file] = _Last(scope, line, tuple(hits))
         if len(self._files) > MAX_FILES:
             self._files.popitem(last=False)
