@@ -35,6 +35,9 @@ POLL_SECONDS = 0.02
 PROTOCOL = 2  # 2: the lock names its holder, and "alive" is understood
 # Bytes of the socket's folder: its path has 104 on some systems, 108 on Linux.
 MAX_FOLDER = 80
+UNSAFE = (
+    "is not a private folder of yours (`chmod 700` makes it one, XDG_RUNTIME_DIR names another)"
+)
 
 
 class ServerSilent(CopilotError):
@@ -116,7 +119,7 @@ def secure_runtime_dir() -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-        raise PermissionError(errno.EPERM, "is not a private folder of yours", str(folder))
+        raise PermissionError(errno.EPERM, UNSAFE, str(folder))
     return folder
 
 

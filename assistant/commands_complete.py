@@ -98,10 +98,8 @@ def _through_server(host: Host, settings: Settings, stdin: bytes | None) -> int 
         client.secure_runtime_dir()
         started = start_server()
     except OSError as exc:
-        host.terminal.note(
-            f"no server could be started: {exc.filename or 'its folder'}: {exc.strerror}; working "
-            "without (XDG_RUNTIME_DIR names the folder above; `chmod 700` makes one private)"
-        )
+        why = f"{exc.filename} {exc.strerror}" if exc.filename else exc.strerror
+        host.terminal.note(f"no server could be started: {why}; working without")
         return None
     pid = client.wait_for_server(START_SECONDS)
     if pid is None:

@@ -81,15 +81,13 @@ def is_looping(lines: Sequence[str]) -> int | None:
     return None
 
 
-def loop_in_line(line: str, known: int = 0, nearby: str = "") -> int | None:
+def loop_in_line(line: str, nearby: str) -> int | None:
     """How many characters to keep of a line that goes on with the same piece over and over: those up
     to the first piece's end, or to the end of the word there. ``None`` when it does not.
 
-    :param known: characters of the line that were looked at before, without finding a loop.
     :param nearby: other text, in which the piece repeats itself as well if that is meant.
     """
-    first = max(LOOP_CHARACTERS, known // LOOK_EACH * LOOK_EACH + LOOK_EACH)
-    for end in range(first, len(line) + 1, LOOK_EACH):
+    for end in range(LOOP_CHARACTERS, len(line) + 1, LOOK_EACH):
         for size in range(1, MAX_PIECE + 1):
             count = max(PIECE_REPEATS, -(-LOOP_CHARACTERS // size))
             start = end - count * size

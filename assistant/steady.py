@@ -2,7 +2,7 @@
 
 Every key changes the query a little, and with it the ranks; a new order of the same snippets says
 nothing new to the model but makes it read everything again. Snippets stand before all else in a
-prompt, so that one new snippet does too: where each key may bring one, every eighth key does.
+prompt, so that one new snippet does too: where each key may bring one, every ninth key does.
 Hence a line keeps its snippets; what is found meanwhile can still be copied from (copying.py), and
 comes into the prompt with the next line.
 """

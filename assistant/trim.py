@@ -79,17 +79,12 @@ class Trimmer:
         # Whole lines looked at so far, and the end that they showed.
         self._seen: list[str] = []
         self._end: tuple[int, str] | None = None
-        self._begun = ""  # the last line, looked at for loops while it was written
         self._nearby = prefix[-NEARBY:] + suffix[:NEARBY]
 
     def finished(self, text: str) -> bool:
         """Whether more text cannot change what :meth:`trim` returns."""
         *whole, line = text.split("\n")
-        if self._stop(whole) is not None:
-            return True
-        known = len(self._begun) if line.startswith(self._begun) else 0
-        self._begun = line
-        return loop_in_line(line, known, self._nearby) is not None
+        return self._stop(whole) is not None or loop_in_line(line, self._nearby) is not None
 
     def trim(self, text: str, finish: str = STOP) -> Trimmed:
         """Apply all rules to a completion.
@@ -144,9 +139,9 @@ class Trimmer:
 
     def _ends_here(self) -> tuple[int, str] | None:
         end, line = self._ends_lines(), self._seen[-1]
-        piece = loop_in_line(line, 0, self._nearby)
+        piece = loop_in_line(line, self._nearby)
         if piece is not None:
-            piece += len("\n".join(self._seen)) - len(line)
+            piece += _offset(self._seen, len(self._seen)) - len(line)
             if end is None or piece < end[0]:
                 return piece, "loops"
         return end

@@ -29,15 +29,14 @@ def newest_first(repo):
 def fill(repo, found, db, commits=14):
     """A function a commit, two days apart; the language and the author change by turns."""
     for i in range(commits):
-        when = f"{EPOCH + 2 * i * DAY} +0000"
         name = "Bob" if i % 2 else "Ada"
         repo.commit(
             {f"src/m{i}.py": function(f"step_{i}"), f"src/m{i}.js": f"let a{i} = go({i}, a);\n"},
-            GIT_AUTHOR_NAME=name, GIT_AUTHOR_DATE=when, GIT_COMMITTER_DATE=when,
+            GIT_AUTHOR_NAME=name, **dated(2 * i),
         )  # fmt: skip
     mine(found, db)
     update_survival(found, db)
 
 
 def all_holes(repo, db):
-    return load_holes(db, repo.git("rev-list", "--topo-order", "HEAD").split())
+    return load_holes(db, newest_first(repo))

@@ -85,15 +85,21 @@ def add_hole(db, commit, blob, path, start, end):
         ).lastrowid
 
 
+def copy_hole(db, commit, hole):
+    """The id of the one hole that a commit has from now on: a copy of another commit's, in
+    src/first.py."""
+    with db.transaction() as connection:
+        connection.execute("DELETE FROM holes WHERE commit_oid = ?", (commit,))
+    return add_hole(db, commit, hole.blob, "src/first.py", hole.start, hole.end)
+
+
 def test_a_copy_of_newer_code_names_it(opened):
     repo, found, db = opened
     oid = repo.commit({"src/first.py": function("same")})
     repo.commit({"src/second.py": function("same")})
     fill(repo, found, db, commits=20)
     newer = next(h for h in all_holes(repo, db) if h.path == "src/second.py")
-    with db.transaction() as connection:
-        connection.execute("DELETE FROM holes WHERE commit_oid = ?", (oid,))
-    older = add_hole(db, oid, newer.blob, "src/first.py", newer.start, newer.end)
+    older = copy_hole(db, oid, newer)
     assert says(explain_hole(found, db, NO_MODEL, newer.id))["duplicate"][0] == "for"
     said, because = says(explain_hole(found, db, NO_MODEL, older))["duplicate"]
     assert (said, because) == ("against", f"a near duplicate of hole {newer.id}, which is newer")
@@ -104,9 +110,7 @@ def test_a_copy_of_what_judges_names_it(opened):
     oid = repo.commit({"src/first.py": function("step_19")})
     fill(repo, found, db, commits=20)
     judge = next(h for h in all_holes(repo, db) if h.path == "src/m19.py")
-    with db.transaction() as connection:
-        connection.execute("DELETE FROM holes WHERE commit_oid = ?", (oid,))
-    older = add_hole(db, oid, judge.blob, "src/first.py", judge.start, judge.end)
+    older = copy_hole(db, oid, judge)
     assert says(explain_hole(found, db, NO_MODEL, judge.id))["held out"][0] == "against"
     said, because = says(explain_hole(found, db, NO_MODEL, older))["copy"]
     assert said == "against" and because.startswith(f"like hole {judge.id},")
