@@ -43,7 +43,7 @@ def _opened(host: Host) -> Iterator[_Opened]:
     from git_copilot.index.vectors import load_vectors
 
     repo = initialised_repository()
-    settings = load_settings(repo)
+    settings = load_settings(repo, warn=host.terminal.note)
     resolve_model(settings.model)
     bar = ProgressBar(host.terminal.err)
     try:

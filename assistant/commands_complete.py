@@ -173,7 +173,7 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
 
     # In this process GIT_DIR counts; the server has the client's folder only.
     repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
-    workspace = host.session.workspace(repo)
+    workspace = host.session.workspace(repo, host.terminal.note)
     embedder = host.session.embedder(workspace.settings, host.terminal.note)
     _, fresh = workspace.catch_up(embedder)
     if not fresh:

@@ -32,7 +32,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 def _opened(host: Host, *, update: bool) -> Iterator[tuple[GitRepository, Database]]:
     """The repository and its database, with survival level with HEAD if wanted."""
     repo = initialised_repository()
-    settings = load_settings(repo)
+    settings = load_settings(repo, warn=host.terminal.note)
     with Database(repo.state_dir / DATABASE_NAME) as db:
         if update:
             bar = ProgressBar(host.terminal.err)

@@ -33,7 +33,7 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None) -> int:
     repo = GitRepository.discover()
     if model is not None:
         _use(repo, model)
-    settings = load_settings(repo)
+    settings = load_settings(repo, warn=host.terminal.note)
     bar = ProgressBar(host.terminal.err)
     try:
         _pull_for_init(host, (settings.model, settings.embedder), bar)

@@ -90,7 +90,7 @@ def index_command(context: click.Context, /, rebuild: bool, as_json: bool) -> in
         return 0
     host: Host = context.obj
     repo = GitRepository.discover() if rebuild else initialised_repository()
-    settings = load_settings(repo)
+    settings = load_settings(repo, warn=host.terminal.note)
     bar = ProgressBar(host.terminal.err)
     try:
         if rebuild:

@@ -65,7 +65,7 @@ def complete(
     from git_copilot.assistant.generation import Sampling
 
     begun = time.perf_counter()
-    workspace = session.workspace(place.repo)
+    workspace = session.workspace(place.repo, note)
     settings = _settings(request, workspace)
     model = model_name(request, place, settings)
     hits, seen, fresh = _retrieve(request, place, workspace, settings, session, note)

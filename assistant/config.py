@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -18,14 +19,24 @@ from git_copilot.index.git import GitRepository
 NEARBY = 24
 APP = "git-copilot"
 REPOSITORY_DEFAULTS = ".gitcopilot"
+# A larger file of defaults is not one that a person wrote, and is not parsed.
+MAX_DEFAULTS_BYTES = 64 * 1024
 # A clone must not choose which model file is loaded or whether a process starts: from the
-# committed file only keys that change numbers are honoured.
-HARMLESS = frozenset(
-    {
-        "maxtokens", "prompttokens", "contexttokens", "suffixtokens", "snippets",
-        "historycommits", "latencyms", "timelimitms",
-    }
-)  # fmt: skip
+# committed file only keys that change numbers are honoured, within bounds that keep the work of a
+# completion (see UNBOUNDED) and of `init` to what the user's own defaults would cost, or a little
+# more.
+HARMLESS = {
+    "maxtokens": (1, 256),
+    "prompttokens": (128, 4096),
+    "contexttokens": (0, 2048),
+    "suffixtokens": (0, 2048),
+    "snippets": (0, NEARBY),
+    "historycommits": (0, 20_000),
+    "latencyms": (100, 5_000),
+    "timelimitms": (500, 15_000),
+}
+# 0 sets no bound here: a committed file may only ask for the largest one.
+UNBOUNDED = frozenset({"latencyms", "timelimitms"})
 # Below these a setting makes no sense; a prompt must hold a line and what heads it.
 MINIMA = {
     "maxtokens": 1,
@@ -41,6 +52,9 @@ CHOICES = {
     "endpointprompt": ("auto", "tokens", "text"),
     "endpointadapters": ("none", "name", "load"),
 }
+MAX_DIGITS = 15
+_WHOLE = re.compile(r"([0-9]+)([kmg]?)")
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 TRUE = {"true", "yes", "on", "1", ""}
 FALSE = {"false", "no", "off", "0"}
 
@@ -123,20 +137,67 @@ def log_dir() -> Path:
     return platformdirs.user_log_path(APP)
 
 
-def load_settings(repo: GitRepository | None, commit: str = "HEAD") -> Settings:
+def load_settings(
+    repo: GitRepository | None,
+    commit: str = "HEAD",
+    warn: Callable[[str], None] | None = None,
+) -> Settings:
     """Read the settings that hold in ``repo`` (the user's own where there is no repository).
 
     :param commit: whose ``.gitcopilot`` counts.
-    :raises CopilotError: a value has the wrong type.
+    :param warn: told, in one line, what of ``.gitcopilot`` is skipped or limited.
+    :raises CopilotError: a value of the user's own has the wrong type.
     """
     if repo is None:
         return Settings()
-    committed = {
-        key: value
-        for key, value in repo.config_of_blob(f"{commit}:{REPOSITORY_DEFAULTS}", "copilot").items()
-        if key in HARMLESS
-    }
+    committed, problems = repository_defaults(repo, commit)
+    if problems and warn is not None:
+        more = f" (and {len(problems) - 1} more: `git copilot doctor`)" if problems[1:] else ""
+        warn(f"{problems[0]}{more}")
     return parse_settings({**committed, **repo.config("copilot")})
+
+
+def repository_defaults(
+    repo: GitRepository, commit: str = "HEAD"
+) -> tuple[dict[str, str], list[str]]:
+    """The committed ``.gitcopilot``: what of it is honoured, lower-case key to value within its
+    bounds, and a line for each thing that is not. It never stops a command: its author is not
+    the user."""
+    data = repo.read_start(f"{commit}:{REPOSITORY_DEFAULTS}", MAX_DEFAULTS_BYTES + 1)
+    if data is None:
+        return {}, []
+    if len(data) > MAX_DEFAULTS_BYTES:
+        limit = MAX_DEFAULTS_BYTES // 1024
+        return {}, [f"{REPOSITORY_DEFAULTS} is larger than {limit} KiB and is skipped"]
+    given = repo.parse_config(data, "copilot")
+    if given is None:
+        return {}, [f"{REPOSITORY_DEFAULTS} is not in git-config syntax and is skipped"]
+    return judge_defaults(given)
+
+
+def judge_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Split committed values, by lower-case key, into those that are honoured, each within its
+    bounds, and a line for each that is skipped or limited. Pure."""
+    honoured, problems = {}, []
+    for key, value in given.items():
+        name = spelt(key)
+        if key not in HARMLESS:
+            known = any(key == f.name.replace("_", "") for f in fields(Settings))
+            why = "counts only in your own configuration" if known else "is no setting"
+            problems.append(f"{REPOSITORY_DEFAULTS}: {name} {why}")
+            continue
+        low, high = HARMLESS[key]
+        number = _whole(value)
+        if number is None:
+            problems.append(
+                f"{REPOSITORY_DEFAULTS}: {name} is skipped: {value[:40]!r} is not a whole number"
+            )
+            continue
+        held = high if key in UNBOUNDED and number == 0 else min(max(number, low), high)
+        if held != number:
+            problems.append(f"{REPOSITORY_DEFAULTS}: {name} is limited to {held}")
+        honoured[key] = str(held)
+    return honoured, problems
 
 
 def parse_settings(values: dict[str, str]) -> Settings:
@@ -157,13 +218,25 @@ def spelt(key: str) -> str:
     return "copilot." + re.sub(r"_(\w)", lambda found: found[1].upper(), field)
 
 
+def _whole(value: str) -> int | None:
+    """A whole number from 0, as git's configuration has it (``k``, ``m`` and ``g`` included);
+    larger ones than :data:`MAX_DIGITS` digits tell are cut to that."""
+    found = _WHOLE.fullmatch(value.lower())
+    if found is None:
+        return None
+    digits, unit = found.groups()
+    if len(digits) > MAX_DIGITS:
+        return int(10**MAX_DIGITS)
+    return int(digits) * _UNITS[unit]
+
+
 def _convert(key: str, value: str, kind: type) -> object:
     if kind is bool:
         if value.lower() in TRUE | FALSE:
             return value.lower() in TRUE
     elif kind is int:
-        number = int(value) if value.isascii() and value.isdecimal() and len(value) < 16 else -1
-        if number >= MINIMA.get(key, 0):
+        number = _whole(value)
+        if number is not None and MINIMA.get(key, 0) <= number < 10**MAX_DIGITS:
             return number
     elif value in CHOICES.get(key, (value,)):
         return value

@@ -19,12 +19,12 @@ from pathlib import Path
 from git_copilot.assistant import adapters, client
 from git_copilot.assistant.boundary import package_version
 from git_copilot.assistant.config import (
-    HARMLESS,
     REPOSITORY_DEFAULTS,
     Settings,
     cache_dir,
     load_settings,
     parse_settings,
+    repository_defaults,
     spelt,
 )
 from git_copilot.assistant.integrity import examine_integrity
@@ -120,30 +120,13 @@ def _settings(repo: GitRepository) -> Iterator[Finding]:
                 parse_settings({key: value})
             except CopilotError as exc:
                 yield Finding("settings", "fail", exc.message, unset)
-    yield from _committed(repo, known)
+    yield from _committed(repo)
 
 
-def _committed(repo: GitRepository, known: dict[str, str]) -> Iterator[Finding]:
-    """What a committed `.gitcopilot` says in vain."""
-    blob = f"HEAD:{REPOSITORY_DEFAULTS}"
-    if repo.resolve(blob) is None:
-        return
-    code, _, message = repo.try_run("config", "-z", f"--blob={blob}", "--list")
-    if code:
-        told = f"{REPOSITORY_DEFAULTS} is not read: {message.removeprefix('fatal: ')}"
-        yield Finding("settings", "warn", told, f"mend and commit {REPOSITORY_DEFAULTS}")
-    for key, value in repo.config_of_blob(blob, "copilot").items():
-        name = spelt(key)
-        mend = f"git config -f {REPOSITORY_DEFAULTS} --unset {name}"
-        if key not in HARMLESS:
-            why = "counts only in your own configuration" if key in known else "is no setting"
-            told = f"{REPOSITORY_DEFAULTS}: {name} {why}"
-            yield Finding("settings", "warn", told, mend)
-            continue
-        try:
-            parse_settings({key: value})
-        except CopilotError as exc:
-            yield Finding("settings", "fail", f"{REPOSITORY_DEFAULTS}: {exc.message}", mend)
+def _committed(repo: GitRepository) -> Iterator[Finding]:
+    """What of a committed `.gitcopilot` is skipped or limited."""
+    for problem in repository_defaults(repo)[1]:
+        yield Finding("settings", "warn", problem, f"edit and commit {REPOSITORY_DEFAULTS}")
 
 
 def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterator[Finding]:

@@ -47,7 +47,16 @@ class Workspace:
         self._worktree: Worktree | None = None
         self._together: CoChange | None = None
         self._tip = ("", "")  # a tree, and the commit that was HEAD when it was shown
-        self.settings = load_settings(repo)
+        self._told = ""
+        self.settings = Settings()
+
+    def read_settings(self, note: Callable[[str], None] | None) -> None:
+        """Read the settings again; ``note`` hears once what of ``.gitcopilot`` does not count."""
+        told = []
+        self.settings = load_settings(self.repo, warn=told.append)
+        if note is not None and told and told[0] != self._told:
+            self._told = told[0]
+            note(told[0])
 
     def _stamp(self) -> int:
         try:
@@ -156,8 +165,11 @@ class Session:
         self._deferred.clear()
         return taken
 
-    def workspace(self, repo: GitRepository) -> Workspace:
-        """The open repository, with its settings read anew.
+    def workspace(
+        self, repo: GitRepository, note: Callable[[str], None] | None = None
+    ) -> Workspace:
+        """The open repository, with its settings read again; ``note`` hears of what is wrong in
+        its committed ones.
 
         :raises NotInitialised: ``init`` was never run there.
         """
@@ -167,8 +179,7 @@ class Session:
             held = None
         if held is None:
             held = Workspace(repo)
-        else:
-            held.settings = load_settings(repo)
+        held.read_settings(note)
         self._workspaces[repo.git_dir] = held
         if len(self._workspaces) > MAX_REPOSITORIES:
             self._workspaces.popitem(last=False)[1].close()

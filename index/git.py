@@ -10,7 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -248,12 +248,20 @@ class GitRepository(ObjectReader):
         _, out, _ = self.try_run("config", "-z", "--get-regexp", f"^{prefix}\\.", env=given)
         return self._parse_config(out, prefix)
 
-    def config_of_blob(self, blob: str, prefix: str) -> dict[str, str]:
-        """Like :meth:`config`, but read from a blob in git-config syntax; empty when malformed."""
-        code, out, _ = self.try_run(
-            "config", "-z", f"--blob={blob}", "--get-regexp", f"^{prefix}\\."
-        )
-        return self._parse_config(out, prefix) if code == 0 else {}
+    def parse_config(self, text: bytes, prefix: str) -> dict[str, str] | None:
+        """Like :meth:`config`, but of a text in git-config syntax, whose includes are not
+        followed; ``None`` when it is malformed."""
+        command = ("config", "-z", "--no-includes", "--file=-", "--get-regexp", f"^{prefix}\\.")
+        code, out, _ = self.try_run(*command, stdin=text)
+        # 1: no such key
+        return self._parse_config(out, prefix) if code in (0, 1) else None
+
+    def read_start(self, name: str, limit: int) -> bytes | None:
+        """The first ``limit`` bytes of the blob that ``name`` (an id, or ``COMMIT:PATH``) names;
+        ``None`` where it names none that is here."""
+        with suppress(GitError), self.stream("cat-file", "blob", name) as out:
+            return out.read(limit)
+        return None
 
     def set_config(self, key: str, value: str) -> None:
         """Set a value in the repository's own configuration."""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.assistant.config import Settings, load_settings, parse_settings, spelt
+from git_copilot.assistant.config import (
+    HARMLESS,
+    MAX_DEFAULTS_BYTES,
+    Settings,
+    load_settings,
+    parse_settings,
+    repository_defaults,
+    spelt,
+)
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 
@@ -32,7 +40,85 @@ def test_a_broken_committed_file_is_ignored(repo):
     assert load_settings(GitRepository.discover(repo.path)) == Settings()
 
 
-@pytest.mark.parametrize("value", ["ten", "-1", "1.5"])
+def committed(repo, text):
+    """The settings of a repository whose only settings are committed, and what was told of them."""
+    told = []
+    repo.commit({".gitcopilot": text})
+    settings = load_settings(GitRepository.discover(repo.path), warn=told.append)
+    return settings, told
+
+
+def test_a_wrong_committed_value_is_skipped_with_one_warning(repo):
+    settings, told = committed(
+        repo, "[copilot]\n\tmaxTokens = \"\\t]0;x\"\n\tsnippets = 3\n\tseed = 7\n\tfoo = 1\n"
+    )
+    assert settings == Settings(snippets=3)
+    assert len(told) == 1
+    assert "copilot.maxTokens" in told[0] and "2 more" in told[0] and "\n" not in told[0]
+
+
+def test_what_is_right_in_the_committed_file_brings_no_warning(repo):
+    settings, told = committed(repo, "[copilot]\n\tmaxTokens = 32\n\tpromptTokens = 2k\n")
+    assert (settings.max_tokens, settings.prompt_tokens, told) == (32, 2048, [])
+
+
+@pytest.mark.parametrize("huge", ["999999999999999", "9" * 40, "4000g"])
+def test_committed_numbers_cannot_exceed_their_bounds(repo, huge):
+    text = "[copilot]\n" + "".join(f"\t{key} = {huge}\n" for key in HARMLESS)
+    settings, told = committed(repo, text)
+    for key, (_, high) in HARMLESS.items():
+        name = next(n for n in Settings.__slots__ if n.replace("_", "") == key)
+        assert getattr(settings, name) == high, key
+    assert len(told) == 1
+
+
+def test_a_committed_zero_cannot_lift_the_bounds_of_time(repo):
+    settings, told = committed(repo, "[copilot]\n\tlatencyMs = 0\n\ttimeLimitMs = 0\n")
+    assert settings.latency_ms == HARMLESS["latencyms"][1]
+    assert settings.time_limit_ms == HARMLESS["timelimitms"][1]
+    assert told
+
+
+def test_the_users_own_values_are_not_bounded(repo):
+    repo.commit({".gitcopilot": "[copilot]\n\tmaxTokens = 99999\n\ttimeLimitMs = no\n"})
+    repo.git("config", "copilot.maxTokens", "2000")
+    repo.git("config", "copilot.timeLimitMs", "0")
+    settings = load_settings(GitRepository.discover(repo.path))
+    assert (settings.max_tokens, settings.time_limit_ms) == (2000, 0)
+
+
+def test_includes_of_the_committed_file_are_not_followed(repo, tmp_path):
+    other = tmp_path / "included"
+    other.write_text("[copilot]\n\tsnippets = 1\n")
+    settings, _ = committed(
+        repo, f"[include]\n\tpath = {other}\n[includeIf \"gitdir:/**\"]\n\tpath = {other}\n"
+    )
+    assert settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 300_000, "larger"),
+        ("[" * 1000, "syntax"),
+        ("[copilot]\n\tsnippets = 3\n" + "#" * MAX_DEFAULTS_BYTES, "larger"),
+        ("\0\1\2", "syntax"),
+    ],
+)
+def test_a_committed_file_that_is_no_configuration_is_skipped_with_a_reason(repo, text, reason):
+    settings, told = committed(repo, text)
+    assert settings == Settings()
+    assert len(told) == 1 and reason in told[0]
+
+
+def test_committed_defaults_are_a_blob_and_nothing_else(repo):
+    repo.commit({".gitcopilot/x": "[copilot]\n\tsnippets = 1\n"})
+    found = GitRepository.discover(repo.path)
+    assert repository_defaults(found) == ({}, [])
+    assert repository_defaults(found, "no-such-branch") == ({}, [])
+
+
+@pytest.mark.parametrize("value", ["ten", "-1", "1.5", "9" * 40])
 def test_wrong_types_say_how_to_mend(value):
     with pytest.raises(CopilotError, match=r"git config copilot\.maxTokens"):
         parse_settings({"maxtokens": value})
