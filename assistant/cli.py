@@ -33,6 +33,7 @@ COMMANDS = {
     "model": "commands_setup",
     "serve": "commands_serve",
     "doctor": "commands_doctor",
+    "config": "commands_config",
 }
 
 

@@ -153,51 +153,57 @@ def load_settings(
     committed, problems = repository_defaults(repo, commit)
     if problems and warn is not None:
         more = f" (and {len(problems) - 1} more: `git copilot doctor`)" if problems[1:] else ""
-        warn(f"{problems[0]}{more}")
+        warn(f"{problems[0].reason}{more}")
     return parse_settings({**committed, **repo.config("copilot")})
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something of a committed ``.gitcopilot`` that is skipped or limited, and the remedy."""
+
+    reason: str
+    remedy: str = f"edit and commit {REPOSITORY_DEFAULTS}"
 
 
 def repository_defaults(
     repo: GitRepository, commit: str = "HEAD"
-) -> tuple[dict[str, str], list[str]]:
+) -> tuple[dict[str, str], list[Ignored]]:
     """The committed ``.gitcopilot``: what of it is honoured, lower-case key to value within its
-    bounds, and a line for each thing that is not. It never stops a command: its author is not
-    the user."""
+    bounds, and what is not. It never stops a command: its author is not the user."""
     data = repo.read_start(f"{commit}:{REPOSITORY_DEFAULTS}", MAX_DEFAULTS_BYTES + 1)
     if data is None:
         return {}, []
     if len(data) > MAX_DEFAULTS_BYTES:
         limit = MAX_DEFAULTS_BYTES // 1024
-        return {}, [f"{REPOSITORY_DEFAULTS} is larger than {limit} KiB and is skipped"]
+        return {}, [Ignored(f"{REPOSITORY_DEFAULTS} is larger than {limit} KiB and is skipped")]
     given = repo.parse_config(data, "copilot")
     if given is None:
-        return {}, [f"{REPOSITORY_DEFAULTS} is not in git-config syntax and is skipped"]
+        return {}, [Ignored(f"{REPOSITORY_DEFAULTS} is not in git-config syntax and is skipped")]
     return judge_defaults(given)
 
 
-def judge_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+def judge_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[Ignored]]:
     """Split committed values, by lower-case key, into those that are honoured, each within its
-    bounds, and a line for each that is skipped or limited. Pure."""
-    honoured, problems = {}, []
+    bounds, and what is skipped or limited. Pure."""
+    honoured, ignored = {}, []
     for key, value in given.items():
-        name = spelt(key)
+        number = _whole(value)
         if key not in HARMLESS:
             known = any(key == f.name.replace("_", "") for f in fields(Settings))
             why = "counts only in your own configuration" if known else "is no setting"
-            problems.append(f"{REPOSITORY_DEFAULTS}: {name} {why}")
-            continue
-        low, high = HARMLESS[key]
-        number = _whole(value)
-        if number is None:
-            problems.append(
-                f"{REPOSITORY_DEFAULTS}: {name} is skipped: {value[:40]!r} is not a whole number"
-            )
-            continue
-        held = high if key in UNBOUNDED and number == 0 else min(max(number, low), high)
-        if held != number:
-            problems.append(f"{REPOSITORY_DEFAULTS}: {name} is limited to {held}")
-        honoured[key] = str(held)
-    return honoured, problems
+        elif number is None:
+            why = f"is skipped: {value[:40]!r} is not a whole number"
+        else:
+            low, high = HARMLESS[key]
+            held = high if key in UNBOUNDED and number == 0 else min(max(number, low), high)
+            honoured[key] = str(held)
+            if held == number:
+                continue
+            why = f"is limited to {held}"
+        name = spelt(key)
+        remedy = f"git config -f {REPOSITORY_DEFAULTS} --unset {name}"
+        ignored.append(Ignored(f"{REPOSITORY_DEFAULTS}: {name} {why}", remedy))
+    return honoured, ignored
 
 
 def parse_settings(values: dict[str, str]) -> Settings:

@@ -19,7 +19,6 @@ from pathlib import Path
 from git_copilot.assistant import adapters, client
 from git_copilot.assistant.boundary import package_version
 from git_copilot.assistant.config import (
-    REPOSITORY_DEFAULTS,
     Settings,
     cache_dir,
     load_settings,
@@ -101,13 +100,10 @@ def _settings(repo: GitRepository) -> Iterator[Finding]:
     known = {
         name.replace("_", ""): name for name in (*CHOICES, *(f.name for f in fields(Settings)))
     }
-    _, out, _ = repo.try_run("config", "-z", "--show-scope", "--get-regexp", r"^copilot\.")
-    records = os.fsdecode(out).split("\0")
-    for scope, record in zip(records[::2], records[1::2], strict=False):
-        name, _, value = record.partition("\n")
-        key = name.removeprefix("copilot.").lower()
-        name = spelt(key) if key in known else name  # git tells it in lower case
-        unset = f"git config --{scope} --unset {name}"
+    for entry in repo.config_entries("copilot"):
+        key, value = entry.key, entry.value
+        name = spelt(key) if key in known else f"copilot.{key}"
+        unset = f"git config --{entry.scope} --unset {name}"
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             guess = f"; {spelt(known[near[0]])} is meant?" if near else ""
@@ -126,7 +122,7 @@ def _settings(repo: GitRepository) -> Iterator[Finding]:
 def _committed(repo: GitRepository) -> Iterator[Finding]:
     """What of a committed `.gitcopilot` is skipped or limited."""
     for problem in repository_defaults(repo)[1]:
-        yield Finding("settings", "warn", problem, f"edit and commit {REPOSITORY_DEFAULTS}")
+        yield Finding("settings", "warn", problem.reason, problem.remedy)
 
 
 def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterator[Finding]:

@@ -52,7 +52,7 @@ class Workspace:
 
     def read_settings(self, note: Callable[[str], None] | None) -> None:
         """Read the settings again; ``note`` hears once what of ``.gitcopilot`` does not count."""
-        told = []
+        told: list[str] = []
         self.settings = load_settings(self.repo, warn=told.append)
         if note is not None and told and told[0] != self._told:
             self._told = told[0]

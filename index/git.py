@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -55,6 +56,17 @@ def _cannot_start(cwd: Path, exc: FileNotFoundError) -> GitError:
     if not cwd.exists():
         return GitError(f"{cwd} is gone", "was the repository moved or deleted?")
     return GitError("git is not installed or not on PATH", str(exc))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigEntry:
+    """One value of git's configuration. ``scope`` is ``system``, ``global``, ``local``,
+    ``worktree`` or ``command``; ``key`` is lower-case, without the prefix that was asked for."""
+
+    scope: str
+    origin: str
+    key: str
+    value: str
 
 
 class GitRepository(ObjectReader):
@@ -240,6 +252,22 @@ class GitRepository(ObjectReader):
     def has_object(self, oid: str) -> bool:
         """Whether the object database still has ``oid``."""
         return self.try_run("cat-file", "-e", oid)[0] == 0
+
+    def config_entries(self, prefix: str) -> list[ConfigEntry]:
+        """Every value under ``prefix.`` with the scope and file that set it, in git's order: the
+        last one for a key holds."""
+        given = {k: v for k, v in os.environ.items() if k in COMMAND_LINE_CONFIG}
+        _, out, _ = self.try_run(
+            "config", "-z", "--show-scope", "--show-origin", "--get-regexp", f"^{prefix}\\.",
+            env=given,
+        )  # fmt: skip
+        parts = os.fsdecode(out).split("\0")
+        found = []
+        for scope, origin, record in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
+            key, _, value = record.partition("\n")
+            name = key.lower().removeprefix(f"{prefix}.")
+            found.append(ConfigEntry(scope, origin.removeprefix("file:"), name, value))
+        return found
 
     def config(self, prefix: str) -> dict[str, str]:
         """All settings under ``prefix.``, lower-case key to last value, as git resolves them:

@@ -50,7 +50,7 @@ def committed(repo, text):
 
 def test_a_wrong_committed_value_is_skipped_with_one_warning(repo):
     settings, told = committed(
-        repo, "[copilot]\n\tmaxTokens = \"\\t]0;x\"\n\tsnippets = 3\n\tseed = 7\n\tfoo = 1\n"
+        repo, '[copilot]\n\tmaxTokens = "\\t]0;x"\n\tsnippets = 3\n\tseed = 7\n\tfoo = 1\n'
     )
     assert settings == Settings(snippets=3)
     assert len(told) == 1
@@ -91,7 +91,7 @@ def test_includes_of_the_committed_file_are_not_followed(repo, tmp_path):
     other = tmp_path / "included"
     other.write_text("[copilot]\n\tsnippets = 1\n")
     settings, _ = committed(
-        repo, f"[include]\n\tpath = {other}\n[includeIf \"gitdir:/**\"]\n\tpath = {other}\n"
+        repo, f'[include]\n\tpath = {other}\n[includeIf "gitdir:/**"]\n\tpath = {other}\n'
     )
     assert settings == Settings()
 

@@ -188,9 +188,9 @@ TROUBLES = {
         "settings", "warn", "only in your own configuration", "--unset copilot.model"),
     "default of the wrong kind": (
         lambda w: bad_default(w, "[copilot]\n\tsnippets = many\n"),
-        "settings", "fail", ".gitcopilot", "--unset copilot.snippets"),
+        "settings", "warn", ".gitcopilot", "--unset copilot.snippets"),
     "defaults malformed": (
-        lambda w: bad_default(w, "[copilot\n"), "settings", "warn", "is not read", ".gitcopilot"),
+        lambda w: bad_default(w, "[copilot\n"), "settings", "warn", "is skipped", ".gitcopilot"),
     "adapter gone": (
         lambda w: w.put(w.state / "adapters/current", "20260101-000000-abcd\n"),
         "adapter", "warn", "20260101-000000-abcd", "git copilot adapter rollback"),
