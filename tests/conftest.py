@@ -13,6 +13,7 @@ from gitrepo import GitRepo
 
 from git_copilot.assistant.client import calm_threads
 
+pytest_plugins = ["user_environment"]
 calm_threads()  # before any test imports torch
 # A shell starts what runs in the background with Ctrl-C ignored, and so would be what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
