@@ -132,7 +132,7 @@ def _attributes(place: Place) -> None:
     """Attributes that ask for work: encodings, filters, an endless macro."""
     place.repo.commit(
         {
-            ".gitattributes": "*.py working-tree-encoding=UTF-16 ident eol=crlf\n"
+            ".gitattributes": "*.txt working-tree-encoding=UTF-16 ident eol=crlf\n"
             "[attr]a a b\n[attr]b a\n* a\n" + "*.py x=" + "y" * 3000 + "\n",
             "src/.gitattributes": "[attr]binary -binary\n* merge=union !filter\n",
         }

@@ -14,13 +14,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostile.driver import MARKER
 
 DRIVER = Path(__file__).with_name("driver.py")
-_CALLS = (
+CALLS = (
     "execve,connect,openat,creat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,"
     "symlink,symlinkat,link,linkat,truncate,chmod,fchmodat"
 )
@@ -60,28 +61,73 @@ def strace() -> str | None:
     return found if done.returncode == 0 else None
 
 
-def run_commands(
-    commands: list[list[str]], cwd: Path, work: Path, seconds: float = 240
-) -> tuple[list[Said], list[Deeds]]:
-    """Run command lines in ``cwd``, supervised; ``work`` is an empty folder for our own files.
+class Supervisor:
+    """A driver under watch, for many repositories one after the other."""
 
-    :return: for each command what it said and what it did. Where there is no strace the deeds
-        hold only the programs that git started, all with the first command.
-    """
-    plan, out, trace = work / "plan.json", work / "said.json", work / "trace"
-    plan.write_text(json.dumps(commands), "utf-8")
-    argv = [sys.executable, "-P", str(DRIVER), str(plan), str(out)]
-    environment = {**os.environ, "GIT_COPILOT_SERVER": "0", "TMPDIR": str(work)}
-    if (program := strace()) is not None:
-        watch = ["-f", "-qq", "--seccomp-bpf", "-y", "-s", "4096", "-e", "signal=none"]
-        argv = [program, *watch, "-e", f"trace={_CALLS}", "-o", str(trace), *argv]
-    else:
-        environment["GIT_TRACE2_EVENT"] = str(trace)
-    done = subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, timeout=seconds)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    said = [Said(**each) for each in json.loads(out.read_text("utf-8"))]
-    text = trace.read_text("utf-8", "replace") if trace.exists() else ""
-    return said, read_trace(text, len(commands)) if program else read_git_trace(text, len(commands))
+    def __init__(self, folder: Path, *, cold: bool = False) -> None:
+        """
+        :param cold: let each repository's process import everything itself, in its own folder.
+        """
+        self._trace = folder / "trace"
+        argv = [sys.executable, "-P", str(DRIVER), *(["--cold"] if cold else [])]
+        environment = dict(os.environ)
+        self._whole = strace() is not None
+        if (program := strace()) is not None:
+            watch = ["-f", "-qq", "--seccomp-bpf", "-y", "-s", "4096", "-e", "signal=none"]
+            argv = [program, *watch, "-e", f"trace={CALLS}", "-o", str(self._trace), *argv]
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=folder,
+            env=environment,
+            text=True,
+        )
+        self._read = 0
+
+    def run(
+        self, commands: list[list[str]], cwd: Path, work: Path
+    ) -> tuple[list[Said], list[Deeds]]:
+        """Run command lines in ``cwd`` with this process's environment; ``work`` is an empty
+        folder for our own files.
+
+        :return: for each command what it said and what it did. Where there is no strace the deeds
+            hold only the programs that git started, all with the first command.
+        """
+        environment = {**os.environ, "GIT_COPILOT_SERVER": "0", "TMPDIR": str(work)}
+        if not self._whole:
+            environment["GIT_TRACE2_EVENT"] = str(work / "trace")
+        task = {"commands": commands, "cwd": str(cwd), "work": str(work), "env": environment}
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(task) + "\n")
+        self._process.stdin.flush()
+        status = self._process.stdout.readline()
+        error = work / "error"
+        assert status == "0\n", error.read_text() if error.exists() else status
+        said = [Said(**each) for each in json.loads((work / "said.json").read_text("utf-8"))]
+        if not self._whole:
+            trace = work / "trace"
+            text = trace.read_text("utf-8", "replace") if trace.exists() else ""
+            return said, read_git_trace(text, len(commands))
+        return said, read_trace(self._new_lines(f"{MARKER}{len(commands)}"), len(commands))
+
+    def _new_lines(self, end: str) -> str:
+        """What was traced since the last call; strace may write the end a moment later."""
+        deadline = time.monotonic() + 10
+        while True:
+            with self._trace.open("rb") as trace:
+                trace.seek(self._read)
+                data = trace.read()
+            if f'/{end}"'.encode() in data:
+                self._read += len(data)
+                return data.decode("utf-8", "replace")
+            assert time.monotonic() < deadline, "the trace has no end"
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
 
 
 def read_trace(text: str, count: int) -> list[Deeds]:
@@ -100,6 +146,8 @@ def read_trace(text: str, count: int) -> list[Deeds]:
             names.append(str(Path(_plain(base or folders.get(pid, "/"))) / _plain(name)))
         if call == "openat" and names and Path(names[0]).name.startswith(MARKER):
             current = int(Path(names[0]).name.removeprefix(MARKER))
+            if current == count:  # the end
+                break
         if current < 0:
             continue
         if call == "execve" and not found[4].startswith("-1"):

@@ -35,7 +35,7 @@ def test_programs_connections_and_writes_are_seen_with_the_command_that_did_them
         port = str(server.getsockname()[1])
         watch = ["-f", "-qq", "--seccomp-bpf", "-y", "-s", "4096", "-e", "signal=none"]
         subprocess.run(
-            [strace(), *watch, "-e", f"trace={supervise._CALLS}", "-o", work / "trace",
+            [strace(), *watch, "-e", f"trace={supervise.CALLS}", "-o", work / "trace",
              sys.executable, "-c", DEEDS, work, port],
             cwd=place, check=True,
         )  # fmt: skip
