@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import platformdirs
 from git_copilot.assistant.fim import FORMATS
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import is_known
 
 # Snippets that are copied from (copying.py). Of 300 holes of the repositories that its weights
 # come from a token took 1.190 nats with 6, 1.175 with 24 and 1.169 with 40; 1.373 without copying.
@@ -26,6 +28,8 @@ HARMLESS = frozenset(
         "historycommits", "latencyms", "timelimitms",
     }
 )  # fmt: skip
+# Where the user, or the machine's administrator, speaks.
+USERS_SCOPES = frozenset({"system", "global", "command"})
 # Below these a setting makes no sense; a prompt must hold a line and what heads it.
 MINIMA = {
     "maxtokens": 1,
@@ -136,7 +140,26 @@ def load_settings(repo: GitRepository | None, commit: str = "HEAD") -> Settings:
         for key, value in repo.config_of_blob(f"{commit}:{REPOSITORY_DEFAULTS}", "copilot").items()
         if key in HARMLESS
     }
-    return parse_settings({**committed, **repo.config("copilot")})
+    return parse_settings({**committed, **own_settings(repo)})
+
+
+def own_settings(repo: GitRepository) -> dict[str, str]:
+    """What the configuration says, lower-case key to value. The repository's own part of it counts
+    in full only where the user has made the repository known; elsewhere like ``.gitcopilot``."""
+    skipped = set(skipped_settings(repo, records := repo.scoped_config("copilot")))
+    return {key: value for scope, key, value in records if (scope, key) not in skipped}
+
+
+def skipped_settings(
+    repo: GitRepository, records: Iterable[tuple[str, str, str]] | None = None
+) -> list[tuple[str, str]]:
+    """(scope, key) of what the configuration of a repository that is not known says in vain: it
+    may come from whoever packed the repository."""
+    if is_known(repo.state_dir):
+        return []
+    records = repo.scoped_config("copilot") if records is None else records
+    near = ((scope, key) for scope, key, _ in records if scope not in USERS_SCOPES)
+    return [(scope, key) for scope, key in near if key not in HARMLESS]
 
 
 def parse_settings(values: dict[str, str]) -> Settings:

@@ -25,6 +25,7 @@ from git_copilot.assistant.config import (
     cache_dir,
     load_settings,
     parse_settings,
+    skipped_settings,
     spelt,
 )
 from git_copilot.assistant.integrity import examine_integrity
@@ -38,6 +39,7 @@ from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, GitError, ModelError, NotARepository
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import ADOPT_HINT, is_known
 
 SERVER_SECONDS = 0.5
 LOW_MB, FULL_MB = 1000, 50
@@ -61,13 +63,17 @@ def examine(*, thorough: bool = False) -> list[Finding]:
 
 def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[Finding]:
     place = repo.root or repo.git_dir
-    known = (repo.state_dir / DATABASE_NAME).exists()
+    ours = is_known(repo.state_dir)
+    known = ours and (repo.state_dir / DATABASE_NAME).exists()
     if known:
         yield Finding("repository", "ok", f"{place}, known in {repo.state_dir}")
-    else:
+    elif ours or not os.path.lexists(repo.state_dir):
         told = f"git-copilot does not know {place} yet"
         yield Finding("repository", "warn", told, "git copilot init")
-    if repo.state_dir.is_dir():
+    else:
+        told = f"{repo.state_dir} is not known to be yours, so it is not used"
+        yield Finding("repository", "warn", told, ADOPT_HINT)
+    if ours:  # else nothing of it is run or read: its interpreter may be anything
         yield from examine_hooks(repo, package_version())
         yield from examine_backlog(repo)
     else:
@@ -91,9 +97,7 @@ def _vetoed(exc: GitError) -> Finding:
     if place is None:
         return Finding("repository", "fail", exc.message, exc.hint)
     told = f"{place[1]} belongs to another user, so git refuses to work there"
-    return Finding(
-        "repository", "fail", told, f"git config --global --add safe.directory '{place[1]}'"
-    )
+    return Finding("repository", "fail", told, _command(exc.hint))
 
 
 def _settings(repo: GitRepository) -> Iterator[Finding]:
@@ -101,6 +105,9 @@ def _settings(repo: GitRepository) -> Iterator[Finding]:
     known = {
         name.replace("_", ""): name for name in (*CHOICES, *(f.name for f in fields(Settings)))
     }
+    for _, key in dict.fromkeys(skipped_settings(repo)):
+        told = f"{spelt(key)} of this repository's own configuration is skipped until `init`"
+        yield Finding("settings", "warn", told, "git copilot init")
     _, out, _ = repo.try_run("config", "-z", "--show-scope", "--get-regexp", r"^copilot\.")
     records = os.fsdecode(out).split("\0")
     for scope, record in zip(records[::2], records[1::2], strict=False):
