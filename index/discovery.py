@@ -43,7 +43,7 @@ class Found:
 def run_git(
     command: list[str], cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
 ) -> tuple[int, bytes, str]:
-    """Run git in ``cwd`` and return (exit code, stdout, first line of stderr).
+    """Run git in ``cwd`` and return (exit code, stdout, the line of stderr that says why).
 
     :raises GitError: it cannot be started.
     """
@@ -58,8 +58,9 @@ def run_git(
         )
     except OSError as exc:
         raise cannot_start(cwd, exc) from exc
-    message = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return done.returncode, done.stdout, message[0] if message else ""
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    fatal = (line for line in lines if line.startswith("fatal: "))  # warnings may stand before it
+    return done.returncode, done.stdout, next(fatal, lines[0] if lines else "")
 
 
 def cannot_start(cwd: Path, exc: OSError) -> GitError:
@@ -82,23 +83,21 @@ def find_repository(start: Path, said: Mapping[str, str] | None = None) -> Found
         raise NotARepository(f"{start} is not in a Git repository", "check the name")
     try:
         found = _ask(start, "explicit", said or {})
-    except _BareError:
-        found = _ask(start, "all", {})
+    except _BareError:  # before it is asked anything: its configuration may be broken
+        return _around(start.resolve()) or _ask(start, "all", {})
     named = "GIT_DIR" in (said or {})
     if named or not start.resolve().is_relative_to(found.git_dir):
         return found
-    return _around(found) or found
+    return _around(found.git_dir) or found
 
 
-def _around(found: Found) -> Found | None:
-    """The repository in whose working tree (or for whose working tree) ``found`` lies."""
+def _around(folder: Path) -> Found | None:
+    """The repository in whose working tree a folder of a bare one (or a ``.git``) lies."""
     try:
-        outer = find_repository(found.git_dir.parent)
+        outer = find_repository(folder.parent)
     except GitError:
         return None
-    if outer.root is None or not found.git_dir.is_relative_to(outer.root):
-        return None
-    return outer
+    return outer if outer.root is not None and folder.is_relative_to(outer.root) else None
 
 
 class _BareError(GitError):

@@ -98,7 +98,7 @@ class GitRepository(ObjectReader):
         :raises GitError: git refuses to work there.
         """
         said = {} if path is not None else named_by_environment()
-        start = Path.cwd() if path is None else path if path.is_dir() else path.parent
+        start = Path.cwd() if path is None else path.parent if path.is_file() else path
         found = find_repository(start, said)
         return cls(found.git_dir, found.common_dir, found.root)
 
