@@ -95,7 +95,7 @@ def main() -> int:
             return train_in_background(Path(sys.argv[2]))
         state_dir = Path(sys.argv[1]).absolute()  # not resolved: it may be a link elsewhere
         if not is_known(state_dir):
-            return 0  # moved, or somebody else's: `doctor` and every command say so
+            return 0  # somebody else's, or a copy: `doctor` and every command say so
         log = worker_log(state_dir, "worker")
     except OSError:
         return 0  # read-only or vanished: nothing can be kept up to date here

@@ -2,18 +2,17 @@
 
 A clone brings no ``.git``, but an archive or a folder that looks like a repository does, with a
 configuration and a ready-made ``copilot/`` of its author's choice. So ``init`` writes a random
-token on both sides: into the state folder, and into the user's data folder under the real path of
-the repository. Only where both agree the state folder is opened, and the repository's own
-configuration may name servers, models and the like. A repository that was moved or copied, or
-whose state an older version made, is not known: `git copilot init --adopt` takes its state in.
-Standard library only: hooks import this.
+token on both sides: into the state folder, and into the user's data folder together with the real
+path of the repository. Only where both agree the state folder is opened, and the repository's own
+configuration may name servers, models and the like. A repository that was moved stays known; a
+copy of one that is still there, and one whose state an older version or another user made, is not:
+`git copilot init --adopt` takes its state in. Standard library only: hooks import this.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import hmac
 import os
 import re
 import secrets
@@ -30,8 +29,8 @@ ASIDE = "copilot.aside"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 INIT_HINT = "run `git copilot init`"
 ADOPT_HINT = (
-    "`git copilot init --adopt` takes it in if it is yours (the repository was moved or copied, or "
-    "an older version made it), `git copilot init` starts a new one"
+    "`git copilot init --adopt` takes it in if it is yours (a copy, or made by an older version), "
+    "`git copilot init` starts a new one"
 )
 
 
@@ -46,9 +45,20 @@ def data_dir() -> Path:
 
 
 def is_known(state_dir: Path) -> bool:
-    """Whether this user's git-copilot made the state folder, at this place. Takes two small reads."""
-    ours = _read(_record(state_dir))
-    return ours is not None and hmac.compare_digest(ours, _read(state_dir / TOKEN_FILE) or "")
+    """Whether this user's git-copilot made the state folder, at this place or at one from which it
+    was moved. Takes two small reads."""
+    token = _read_token(state_dir)
+    places = _places(token) if token else []
+    if not token or not places:
+        return False
+    here = _place(state_dir)
+    if here in places:
+        return True
+    if any(_read_token(Path(place) / state_dir.name) == token for place in places):
+        return False  # this is a copy
+    with suppress(CopilotError):  # moved; where nothing can be written it is found out again
+        _record(token, [here])
+    return True
 
 
 def require_known(state_dir: Path) -> None:
@@ -99,48 +109,76 @@ def claim_new(state_dir: Path) -> bool:
 
 def forget_known(state_dir: Path) -> None:
     """Take the record back, for ``uninstall --purge``."""
-    with suppress(OSError):
-        _record(state_dir).unlink(missing_ok=True)
+    token = _read_token(state_dir)
+    if token:
+        left = [place for place in _places(token) if place != _place(state_dir)]
+        with suppress(OSError, CopilotError):
+            if left:
+                _record(token, left)
+            else:
+                _record_file(token).unlink(missing_ok=True)
 
 
-def _record(state_dir: Path) -> Path:
+def _place(state_dir: Path) -> str:
     # The state folder itself may be a link to another disk: what counts is where it is expected.
-    place = os.path.realpath(os.path.dirname(os.path.abspath(state_dir)))  # noqa: PTH100, PTH120
-    name = hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
-    return data_dir() / "known" / name
+    return os.path.realpath(os.path.dirname(os.path.abspath(state_dir)))  # noqa: PTH100, PTH120
 
 
-def _read(path: Path) -> str | None:
-    """The token in a file, if it holds one."""
+def _record_file(token: str) -> Path:
+    return data_dir() / "known" / hashlib.sha256(token.encode()).hexdigest()[:32]
+
+
+def _places(token: str) -> list[str]:
+    """Where the state folder with this token was made known."""
+    return os.fsdecode(_read(_record_file(token), 1 << 16)).split("\0")[:-1]
+
+
+def _record(token: str, places: list[str]) -> None:
+    """:raises CopilotError: the data folder cannot be written."""
+    _write(_record_file(token), b"".join(os.fsencode(place) + b"\0" for place in places))
+
+
+def _read_token(state_dir: Path) -> str | None:
+    text = _read(state_dir / TOKEN_FILE, 64).decode("ascii", "replace").strip()
+    return text if _TOKEN.fullmatch(text) else None
+
+
+def _read(path: Path, most: int) -> bytes:
+    """The first bytes of a regular file; nothing where there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return None
+        return b""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        text = os.read(descriptor, 64).decode("ascii", "replace").strip()
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.read(descriptor, most) if regular else b""
     except OSError:
-        return None
+        return b""
     finally:
         os.close(descriptor)
-    return text if _TOKEN.fullmatch(text) else None
+
+
+def _write(path: Path, data: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
+            file.write(data)
+        fresh.replace(path)
+    except OSError as exc:
+        raise _cannot_write(exc, path) from exc
 
 
 def _write_both(state_dir: Path) -> None:
     """The token of an adopted folder stays: it may be known elsewhere as well (a container)."""
+    token = _read_token(state_dir) or secrets.token_hex(16)
     try:
         state_dir.mkdir(exist_ok=True)
-        token = _read(state_dir / TOKEN_FILE) or secrets.token_hex(16)
-        for path in (state_dir / TOKEN_FILE, _record(state_dir)):
-            fresh = path.with_name(f".{path.name}.{os.getpid()}")
-            fresh.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(fresh, flags, 0o600), "w") as file:
-                file.write(f"{token}\n")
-            fresh.replace(path)
     except OSError as exc:
         raise _cannot_write(exc, state_dir) from exc
+    _write(state_dir / TOKEN_FILE, f"{token}\n".encode())
+    _record(token, list(dict.fromkeys([*_places(token), _place(state_dir)])))
 
 
 @contextmanager
