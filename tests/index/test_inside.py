@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from git_copilot.index.inside import NotRegular, follow, open_inside
+from git_copilot.index.worktree import Worktree
 
 
 @pytest.fixture
@@ -94,3 +96,16 @@ def test_following_a_name_as_the_system_does(root):
     (root / "loop").symlink_to("loop")
     with pytest.raises(OSError, match="symbolic links"):
         follow(root / "loop" / "x")
+
+
+def test_a_tracked_folder_that_became_a_link_shows_nothing_of_where_it_leads(opened, repo):
+    found, db = opened
+    repo.commit({"real/o.py": "def inside(): pass\n"})
+    outside = repo.path.parent / "outside"
+    outside.mkdir()
+    (outside / "o.py").write_text("def outside(): pass\n")
+    (repo.path / "real" / "o.py").unlink()
+    (repo.path / "real").rmdir()
+    (repo.path / "real").symlink_to(outside)
+    with closing(Worktree(found, db)) as tree:
+        assert tree.overlay().files["real/o.py"] is None
