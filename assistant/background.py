@@ -12,7 +12,8 @@ from pathlib import Path
 from git_copilot.assistant.client import calm_threads
 from git_copilot.hooks.plan import Job
 from git_copilot.hooks.worker import run_worker
-from git_copilot.index.errors import BUG, CopilotError
+from git_copilot.index.errors import BUG, USER_PROBLEM, CopilotError
+from git_copilot.index.known import is_known
 
 LOG_BYTES, LOG_FILES = 512 * 1024, 2
 # Kept off the cores that the user works on; the worker is niced besides.
@@ -67,7 +68,10 @@ def train_in_background(git_dir: Path) -> int:
     from git_copilot.assistant.jobs import open_repository, train
 
     os.nice(NICENESS)
-    log = worker_log(open_repository(git_dir).state_dir, "refresh")
+    state_dir = open_repository(git_dir).state_dir
+    if not is_known(state_dir):
+        return USER_PROBLEM
+    log = worker_log(state_dir, "refresh")
     try:
         log.info("refresh: %s", train(git_dir))
     except CopilotError as exc:
@@ -90,6 +94,8 @@ def main() -> int:
         if sys.argv[1] == "--refresh":
             return train_in_background(Path(sys.argv[2]))
         state_dir = Path(sys.argv[1]).absolute()  # not resolved: it may be a link elsewhere
+        if not is_known(state_dir):
+            return 0  # somebody else's, or a copy: `doctor` and every command say so
         log = worker_log(state_dir, "worker")
     except OSError:
         return 0  # read-only or vanished: nothing can be kept up to date here

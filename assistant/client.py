@@ -82,6 +82,9 @@ def socket_path() -> Path:
         os.environ.get("GIT_COPILOT_CACHE", ""),
         os.environ.get("XDG_CACHE_HOME", ""),
         os.environ.get("GIT_CONFIG_GLOBAL", ""),
+        # Which repositories are known, and how far up one is looked for.
+        os.environ.get("XDG_DATA_HOME", ""),
+        os.environ.get("GIT_CEILING_DIRECTORIES", ""),
     )
     # A checksum: hashlib takes as long to import as all of this.
     key = zlib.crc32("\0".join(parts).encode("utf-8", "surrogateescape"))
@@ -239,6 +242,7 @@ def can_be_served(argv: list[str]) -> bool:
         and not {
             "GIT_DIR",
             "GIT_WORK_TREE",
+            "GIT_COMMON_DIR",
             "GIT_CONFIG_PARAMETERS",
             "GIT_CONFIG_COUNT",
         }.intersection(os.environ)

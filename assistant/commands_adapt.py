@@ -14,7 +14,12 @@ import click
 from git_copilot.assistant import adapters
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import Settings, load_settings
-from git_copilot.assistant.jobs import initialised_repository, ready_embedder, sync_repository
+from git_copilot.assistant.jobs import (
+    initialised_repository,
+    known_repository,
+    ready_embedder,
+    sync_repository,
+)
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.index.db import DATABASE_NAME, Database
@@ -209,4 +214,4 @@ def adapter_rollback(host: Host, /) -> int:
 
 
 def _state() -> Path:
-    return GitRepository.discover().state_dir
+    return known_repository().state_dir

@@ -16,6 +16,7 @@ from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.request import Place, Request, find_place, model_name
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import require_known
 
 SEPARATOR = "----"
 START_SECONDS = 20.0
@@ -79,6 +80,7 @@ def complete_command(host: Host, /, **options: Any) -> int:
 
 def _check_ready(place: Place, request: Request) -> Settings:
     """Fail for what the user can mend before anything is started."""
+    require_known(place.repo.state_dir)
     Database(place.repo.state_dir / DATABASE_NAME).close()
     settings = load_settings(place.repo)
     if not settings.endpoint:

@@ -13,7 +13,9 @@ from git_copilot.assistant.config import (
     REPOSITORY_DEFAULTS,
     parse_settings,
     repository_defaults,
+    skipped_settings,
 )
+from git_copilot.assistant.jobs import known_repository
 from git_copilot.assistant.setting_help import SettingHelp, all_settings
 from git_copilot.assistant.terminal import Terminal
 from git_copilot.index.errors import CopilotError
@@ -64,7 +66,9 @@ def config_command(
         raise click.UsageError("--unset needs KEY and no VALUE")
     if everywhere and value is None and not unset:
         raise click.UsageError("--global needs a VALUE, or --unset")
-    repo = GitRepository.discover()
+    # The repository's own configuration counts only once the repository is known.
+    changes_it = (value is not None or unset) and not everywhere
+    repo = known_repository() if changes_it else GitRepository.discover()
     if key is None:
         _print_all(host.terminal, _rows(repo), as_json=as_json)
         return 0
@@ -126,7 +130,10 @@ def _rows(repo: GitRepository) -> list[_Row]:
     """Every setting; the last entry that git names for a key is the one that holds."""
     committed, _ = repository_defaults(repo)
     held = {key: (value, "committed", REPOSITORY_DEFAULTS) for key, value in committed.items()}
+    skipped = skipped_settings(repo)
     for entry in repo.config_entries("copilot"):
+        if entry in skipped:
+            continue
         held[entry.key] = (entry.value, entry.scope, entry.origin)
     rows = []
     for setting in all_settings():

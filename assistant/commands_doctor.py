@@ -9,10 +9,10 @@ import click
 
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.doctor import examine
+from git_copilot.assistant.jobs import known_repository
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.errors import OK, USER_PROBLEM
-from git_copilot.index.git import GitRepository
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -46,7 +46,7 @@ def doctor_command(host: Host, /, as_json: bool, retry: bool, thorough: bool) ->
 
 def _retry() -> str:
     """Queue again what was given up and start a worker; what there was to do, in words."""
-    state = GitRepository.discover().state_dir
+    state = known_repository().state_dir
     count = Spool(state).retry()
     if count == 0:
         return "nothing was given up"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,34 +11,36 @@ import click
 
 from git_copilot.assistant import models
 from git_copilot.assistant.cli import Host
-from git_copilot.assistant.config import load_settings
+from git_copilot.assistant.config import load_settings, skipped_settings, spelt
 from git_copilot.assistant.due import record_baseline
 from git_copilot.assistant.jobs import sync_repository
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.hooks.install import InstallReport, install, prepare, uninstall
 from git_copilot.hooks.launch import stop_worker
 from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import CopilotError, ModelError
+from git_copilot.index.errors import CopilotError, ModelError, NotInitialised
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import forget_known, is_known, make_known
 
 
 @click.command("init")
 @click.option("--no-hooks", is_flag=True, help="Do not install hooks.")
 @click.option("--model", metavar="NAME", help="Use this model in this repository.")
+@click.option("--adopt", is_flag=True, help="Keep an index that is here and not known to be yours.")
 @click.pass_obj
-def init_command(host: Host, /, no_hooks: bool, model: str | None) -> int:
+def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) -> int:
     """Make this repository known: get the models, index HEAD, mine the history, install hooks.
 
     Safe to run again: it does what is missing.
     """
     repo = GitRepository.discover()
+    _make_known(host, repo, adopt=adopt)
     if model is not None:
         _use(repo, model)
     settings = load_settings(repo, warn=host.terminal.note)
     bar = ProgressBar(host.terminal.err)
     try:
         _pull_for_init(host, (settings.model, settings.embedder), bar)
-        repo.state_dir.mkdir(exist_ok=True)
         Database(repo.state_dir / DATABASE_NAME, create=True).close()
         report = sync_repository(repo, settings, bar)
         with Database(repo.state_dir / DATABASE_NAME) as db:
@@ -76,6 +79,23 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None) -> int:
         advice = f"`git copilot model use {better} --pull`" if better else "a configured server"
         host.terminal.echo(f"          better completions: {advice}")
     return 0
+
+
+def _make_known(host: Host, repo: GitRepository, *, adopt: bool) -> None:
+    """From here on the repository's own configuration counts, so what it says is told."""
+    said = [entry.key for entry in skipped_settings(repo)]
+    aside = make_known(repo.state_dir, adopt=adopt)
+    if aside is not None:
+        host.terminal.echo(
+            f"state     a new one: what was in {repo.state_dir} is not known to be yours and lies "
+            f"in {aside}"
+        )
+    values = repo.config("copilot")
+    for key in dict.fromkeys(said):
+        host.terminal.echo(
+            f"settings  this repository's configuration counts now: "
+            f"{spelt(key)} is {values.get(key, '')!r}"
+        )
 
 
 def _pull_for_init(host: Host, names: tuple[str, ...], bar: ProgressBar) -> None:
@@ -117,11 +137,25 @@ def uninstall_command(host: Host, /, purge: bool) -> int:
     host.terminal.echo(f"removed   {', '.join(report.hooks) or 'no hooks were ours'}")
     for note in report.notes:
         host.terminal.echo(f"          {note}")
-    if purge and repo.state_dir.exists():
-        stop_worker(repo.state_dir)
-        shutil.rmtree(repo.state_dir)
+    if purge and os.path.lexists(repo.state_dir):
+        _purge(repo.state_dir)
         host.terminal.echo(f"deleted   {repo.state_dir}")
     return 0
+
+
+def _purge(state_dir: Path) -> None:
+    """Delete the state folder; where it is a link to one of ours, that one too."""
+    known = is_known(state_dir)
+    if known:
+        stop_worker(state_dir)
+    forget_known(state_dir)
+    if state_dir.is_symlink():
+        target = state_dir.resolve()
+        state_dir.unlink()
+        if known:
+            shutil.rmtree(target)
+    else:
+        shutil.rmtree(state_dir)  # follows no link
 
 
 @click.group("model")
@@ -204,6 +238,11 @@ def model_use(host: Host, /, name: str, fetch: bool) -> int:
     from git_copilot.assistant.pull import pull
 
     repo = GitRepository.discover()
+    if not is_known(repo.state_dir):
+        raise NotInitialised(
+            "git-copilot does not know this repository yet",
+            f"run `git copilot init --model {name}`",
+        )
     if fetch and not models.is_ready(name):
         bar = ProgressBar(host.terminal.err)
         try:

@@ -10,7 +10,7 @@ import click
 
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
-from git_copilot.assistant.jobs import initialised_repository, sync_repository
+from git_copilot.assistant.jobs import initialised_repository, known_repository, sync_repository
 from git_copilot.assistant.rebuild import rebuild as make_anew
 from git_copilot.assistant.status import read_status, wait_until_done
 from git_copilot.assistant.terminal import ProgressBar
@@ -19,7 +19,6 @@ from git_copilot.hooks.spool import Spool
 from git_copilot.hooks.worker import queue_state
 from git_copilot.index.collect import GRACE_DAYS, collect, shrink
 from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
 
 
 @click.command("status")
@@ -89,7 +88,7 @@ def index_command(context: click.Context, /, rebuild: bool, as_json: bool) -> in
     if context.invoked_subcommand is not None:
         return 0
     host: Host = context.obj
-    repo = GitRepository.discover() if rebuild else initialised_repository()
+    repo = known_repository() if rebuild else initialised_repository()
     settings = load_settings(repo, warn=host.terminal.note)
     bar = ProgressBar(host.terminal.err)
     try:

@@ -12,7 +12,8 @@ import platformdirs
 
 from git_copilot.assistant.fim import FORMATS
 from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git import ConfigEntry, GitRepository
+from git_copilot.index.known import is_known
 
 # Snippets that are copied from (copying.py). Of 300 holes of the repositories that its weights
 # come from a token took 1.190 nats with 6, 1.175 with 24 and 1.169 with 40; 1.373 without copying.
@@ -37,6 +38,8 @@ HARMLESS = {
 }
 # 0 sets no bound here: a committed file may only ask for the largest one.
 UNBOUNDED = frozenset({"latencyms", "timelimitms"})
+# Where the user, or the machine's administrator, speaks.
+USERS_SCOPES = frozenset({"system", "global", "command"})
 # Below these a setting makes no sense; a prompt must hold a line and what heads it.
 MINIMA = {
     "maxtokens": 1,
@@ -154,7 +157,29 @@ def load_settings(
     if problems and warn is not None:
         more = f" (and {len(problems) - 1} more: `git copilot doctor`)" if problems[1:] else ""
         warn(f"{problems[0].reason}{more}")
-    return parse_settings({**committed, **repo.config("copilot")})
+    return parse_settings({**committed, **own_settings(repo)})
+
+
+def own_settings(repo: GitRepository) -> dict[str, str]:
+    """What the configuration says, lower-case key to value. The repository's own part of it counts
+    in full only where the user has made the repository known; elsewhere like ``.gitcopilot``: it
+    may come from whoever packed the repository."""
+    known = is_known(repo.state_dir)
+    values = {}
+    for entry in repo.config_entries("copilot"):
+        if known or entry.scope in USERS_SCOPES:
+            values[entry.key] = entry.value
+        else:
+            values.update(judge_defaults({entry.key: entry.value})[0])
+    return values
+
+
+def skipped_settings(repo: GitRepository) -> list[ConfigEntry]:
+    """What the configuration of a repository that is not known says in vain."""
+    if is_known(repo.state_dir):
+        return []
+    near = (e for e in repo.config_entries("copilot") if e.scope not in USERS_SCOPES)
+    return [entry for entry in near if entry.key not in HARMLESS]
 
 
 @dataclass(frozen=True, slots=True)

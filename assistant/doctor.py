@@ -24,6 +24,7 @@ from git_copilot.assistant.config import (
     load_settings,
     parse_settings,
     repository_defaults,
+    skipped_settings,
     spelt,
 )
 from git_copilot.assistant.integrity import examine_integrity
@@ -37,6 +38,7 @@ from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, GitError, ModelError, NotARepository
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import ADOPT_HINT, is_known
 
 SERVER_SECONDS = 0.5
 LOW_MB, FULL_MB = 1000, 50
@@ -60,13 +62,17 @@ def examine(*, thorough: bool = False) -> list[Finding]:
 
 def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[Finding]:
     place = repo.root or repo.git_dir
-    known = (repo.state_dir / DATABASE_NAME).exists()
+    ours = is_known(repo.state_dir)
+    known = ours and (repo.state_dir / DATABASE_NAME).exists()
     if known:
         yield Finding("repository", "ok", f"{place}, known in {repo.state_dir}")
-    else:
+    elif ours or not os.path.lexists(repo.state_dir):
         told = f"git-copilot does not know {place} yet"
         yield Finding("repository", "warn", told, "git copilot init")
-    if repo.state_dir.is_dir():
+    else:
+        told = f"{repo.state_dir} is not known to be yours, so it is not used"
+        yield Finding("repository", "warn", told, ADOPT_HINT)
+    if ours:  # else nothing of it is run or read: its interpreter may be anything
         yield from examine_hooks(repo, package_version())
         yield from examine_backlog(repo)
     else:
@@ -90,9 +96,7 @@ def _vetoed(exc: GitError) -> Finding:
     if place is None:
         return Finding("repository", "fail", exc.message, exc.hint)
     told = f"{place[1]} belongs to another user, so git refuses to work there"
-    return Finding(
-        "repository", "fail", told, f"git config --global --add safe.directory '{place[1]}'"
-    )
+    return Finding("repository", "fail", told, _command(exc.hint))
 
 
 def _settings(repo: GitRepository) -> Iterator[Finding]:
@@ -100,6 +104,9 @@ def _settings(repo: GitRepository) -> Iterator[Finding]:
     known = {
         name.replace("_", ""): name for name in (*CHOICES, *(f.name for f in fields(Settings)))
     }
+    for key in dict.fromkeys(entry.key for entry in skipped_settings(repo)):
+        told = f"{spelt(key)} of this repository's own configuration is skipped until `init`"
+        yield Finding("settings", "warn", told, "git copilot init")
     for entry in repo.config_entries("copilot"):
         key, value = entry.key, entry.value
         name = spelt(key) if key in known else f"copilot.{key}"

@@ -11,6 +11,7 @@ from git_copilot.index import feedback
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.forget import Forgotten
+from git_copilot.index.known import require_known
 from git_copilot.index.outcome import spot_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def report(
         raise CopilotError(
             f"{outcome!r} is no outcome of a completion", f"say {', '.join(feedback.OUTCOMES)}"
         )
+    require_known(repo.state_dir)
     with Database(repo.state_dir / DATABASE_NAME) as db:
         return feedback.report(db, completion_id, outcome, final)
 

@@ -13,6 +13,7 @@ from git_copilot.index import store
 from git_copilot.index.collect import WORKTREES, collect, due
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import require_known
 from git_copilot.index.types import Embedder, Progress, SyncReport, no_progress
 
 
@@ -25,12 +26,22 @@ def open_repository(git_dir: Path) -> GitRepository:
     return GitRepository(git_dir, common, None)
 
 
+def known_repository() -> GitRepository:
+    """The repository of the current folder, whose database may be damaged.
+
+    :raises NotInitialised: the user has not made it known.
+    """
+    repo = GitRepository.discover()
+    require_known(repo.state_dir)
+    return repo
+
+
 def initialised_repository() -> GitRepository:
     """The repository of the current folder.
 
     :raises NotInitialised: ``init`` was never run there.
     """
-    repo = GitRepository.discover()
+    repo = known_repository()
     Database(repo.state_dir / DATABASE_NAME).close()
     return repo
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from git_copilot.index.classify import SNIFF_BYTES
 from git_copilot.index.errors import LocationError
+from git_copilot.index.inside import NotRegular, open_inside
 
 _LOCATION = re.compile(
     r"^(?P<file>.+?):(?P<line>[0-9]{1,9})(?::(?P<column>[0-9]{1,9}))?$", re.DOTALL
@@ -59,28 +59,30 @@ def parse_location(text: str) -> Location:
     return Location(match["file"], line, int(column) if column else None)
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a text file.
+def read_file(root: Path, path: str, name: str) -> bytes:
+    """The bytes of a text file of a working tree. Nothing is read through a link.
 
+    :param path: below ``root``, parted by ``/``, without links.
+    :param name: how the person called it.
     :raises LocationError: it is missing, a folder, binary, or may not be read.
     """
     try:
-        facts = path.stat()
-        # A pipe would block, and a device never ends.
-        if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
-            raise LocationError(f"{path} is no regular file", "only text can be completed")
-        if facts.st_size > MAX_FILE_BYTES:
-            raise LocationError(
-                f"{path} is larger than {MAX_FILE_BYTES >> 20} MB", "only text can be completed"
-            )
-        data = path.read_bytes()
+        # A pipe would block, and a device never ends: it opens regular files only.
+        with open_inside(root, path) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as exc:
-        raise LocationError(f"{path} does not exist", "check the name, or use --stdin") from exc
+        raise LocationError(f"{name} does not exist", "check the name, or use --stdin") from exc
     except IsADirectoryError as exc:
-        raise LocationError(f"{path} is a folder", "name a file in it") from exc
+        raise LocationError(f"{name} is a folder", "name a file in it") from exc
+    except NotRegular as exc:
+        raise LocationError(f"{name} is {exc.strerror}", "only text can be completed") from exc
     except OSError as exc:
-        raise LocationError(f"{path} cannot be read ({exc.strerror})", "check it") from exc
-    check_text(data, str(path))
+        raise LocationError(f"{name} cannot be read ({exc.strerror})", "check it") from exc
+    if len(data) > MAX_FILE_BYTES:
+        raise LocationError(
+            f"{name} is larger than {MAX_FILE_BYTES >> 20} MB", "only text can be completed"
+        )
+    check_text(data, name)
     return data
 
 

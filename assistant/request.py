@@ -20,7 +20,8 @@ from git_copilot.assistant.location import (
 )
 from git_copilot.assistant.models import canonical
 from git_copilot.index.errors import CopilotError, GitError, LocationError
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git import GitRepository, named_by_environment
+from git_copilot.index.inside import Way, follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Place:
 
     repo: GitRepository
     location: Location
-    file: Path
+    file: Path  # without links
     path: str
     data: bytes
     document: Document
@@ -58,31 +59,85 @@ class Place:
 def find_place(request: Request) -> Place:
     """Resolve the location and read the text, without loading anything.
 
-    :raises LocationError: the file or the position does not exist.
+    Links count as long as they stay in their working tree; the place is then the file that they
+    lead to.
+
+    :raises LocationError: the file or the position does not exist, or a link of the working tree
+        leads out of it.
     :raises NotARepository: the file lies in no repository.
     """
     location = parse_location(request.location)
-    file = request.cwd / location.file
-    if request.text is None and request.at is None and not file.exists():
-        raise _missing(location, file)
-    parent = file.parent.resolve()
-    known = next(p for p in (parent, *parent.parents) if p.is_dir())
-    if known != parent and request.at is None:
-        raise LocationError(f"{parent} does not exist", "check the name")
-    repo = GitRepository.discover(known)  # an older commit may have folders that are gone
+    named = request.cwd / location.file
+    way = _follow(named, location)
+    reads = request.text is None and request.at is None
+    if reads and not os.path.lexists(way.target):
+        raise _missing(location, named)
+    # What is not read may be a link that leads anywhere, and an older commit had other links.
+    target = way.target if reads else _follow(named.parent, location).target / named.name
+    known = next(p for p in target.parents if p.is_dir())
+    if known != target.parent and request.at is None:
+        raise LocationError(f"{target.parent} does not exist", "check the name")
+    if reads:
+        _check_links(location, way)
+    repo = _repository(known)  # an older commit may have folders that are gone
     if repo.root is None:
         raise _bare(repo)
-    path = os.path.relpath(parent / file.name, repo.root)
-    if path.startswith(".." + os.sep):
-        raise LocationError(f"{location.file} is outside {repo.root}", "name a file in it")
-    path = path.replace(os.sep, "/")
+    if request.text is not None and way.target.is_relative_to(repo.root):
+        target = way.target
+    if not target.is_relative_to(repo.root):
+        why = "GIT_DIR names that one: unset it, or " if named_by_environment() else ""
+        raise LocationError(f"{location.file} is outside {repo.root}", f"{why}name a file in it")
+    path = target.relative_to(repo.root).as_posix()
     if request.text is not None:
         data = request.text
     elif request.at is not None:
         data = _read_at(repo, request.at, path)
     else:
-        data = read_file(file)
-    return Place(repo, location, file, path, data, cut_document(data, location))
+        data = read_file(repo.root, path, location.file)
+    return Place(repo, location, target, path, data, cut_document(data, location))
+
+
+def _follow(path: Path, location: Location) -> Way:
+    try:
+        return follow(path)
+    except OSError as exc:
+        raise LocationError(
+            f"{location.file} cannot be followed ({exc.strerror})", "name the file itself"
+        ) from exc
+
+
+def _repository(folder: Path) -> GitRepository:
+    """The repository that a person, or git in a hook, has named; else the one of ``folder``."""
+    return GitRepository.discover(None if named_by_environment() else folder)
+
+
+def _check_links(location: Location, way: Way) -> None:
+    """:raises LocationError: a link of a working tree leads out of it, or into its ``.git``."""
+    for link in way.links:
+        tree = _tree_of(link, way.target)
+        if tree is None:
+            continue
+        inside = tree.root is not None and way.target.is_relative_to(tree.root)
+        private = (tree.git_dir, tree.common_dir)
+        if not inside or any(way.target.is_relative_to(folder) for folder in private):
+            raise LocationError(
+                f"{location.file} leads through the link {link} to {way.target}, outside the "
+                f"working tree of {tree.root}",
+                "name the target itself if you mean it",
+            )
+
+
+def _tree_of(link: Path, target: Path) -> GitRepository | None:
+    """The repository whose working tree has ``link``, if that can matter for ``target``."""
+    if target.is_relative_to(link.parent) and ".git" not in target.parts:
+        return None  # whatever has the link has what stands beside it as well
+    with suppress(GitError):
+        repo = _repository(link.parent)
+        if repo.root is not None and link.is_relative_to(repo.root):
+            return repo
+        repo = GitRepository.discover(link.parent)
+        return repo if repo.root is not None else None
+    return None
 
 
 def _missing(location: Location, file: Path) -> CopilotError:

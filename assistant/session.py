@@ -18,6 +18,7 @@ from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import ModelError, NoRoom
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import is_known, require_known
 
 if TYPE_CHECKING:
     from git_copilot.assistant.generation import Generator
@@ -40,6 +41,7 @@ class Workspace:
     """One worktree with its database and search, kept open."""
 
     def __init__(self, repo: GitRepository) -> None:
+        require_known(repo.state_dir)
         self.repo = repo
         self.db = Database(repo.state_dir / DATABASE_NAME)
         self._inode = self._stamp()
@@ -174,7 +176,7 @@ class Session:
         :raises NotInitialised: ``init`` was never run there.
         """
         held = self._workspaces.pop(repo.git_dir, None)
-        if held is not None and not held.current:
+        if held is not None and not (held.current and is_known(repo.state_dir)):
             held.close()
             held = None
         if held is None:

@@ -35,6 +35,7 @@ from git_copilot.assistant.session import Session
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES, QUICK = 10_000, 600
@@ -222,7 +223,7 @@ def prepare(folder: Path, model: Path) -> Path:
     # What is asked must not depend on how busy the machine is.
     repo.set_config("copilot.latencyMs", "0")
     repo.set_config("copilot.timeLimitMs", "0")
-    repo.state_dir.mkdir(parents=True, exist_ok=True)
+    make_known(repo.state_dir)
     Database(repo.state_dir / DATABASE_NAME, create=True).close()
     return folder
 

@@ -17,6 +17,7 @@ from git_copilot.hooks.launch import recorded_interpreter
 from git_copilot.index.classify import GENERATED_NAMES, SNIFF_BYTES
 from git_copilot.index.errors import CopilotError, GitError
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.known import is_known
 from git_copilot.index.secret_detectors import PRIVATE_KEY
 from git_copilot.index.secrets import PRAGMA, Finding, find_secrets
 
@@ -79,7 +80,8 @@ def _configured(repo: GitRepository) -> str:
 
 def _hand_over(repo: GitRepository, *, refuse: bool, handed: bool) -> int:
     """Let the interpreter look that ``init`` wrote down; where there is none, nobody does."""
-    python = None if handed else recorded_interpreter(repo.state_dir)
+    ours = not handed and is_known(repo.state_dir)
+    python = recorded_interpreter(repo.state_dir) if ours else None
     if python is not None:
         unset = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
         done = subprocess.run(

@@ -26,8 +26,10 @@ def put(path: Path, content: bytes, mode: int) -> bool:
     if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
         return False
     fresh = path.with_name(f".{path.name}.copilot-new")
-    fresh.write_bytes(content)
-    fresh.chmod(mode)
+    fresh.unlink(missing_ok=True)  # of a killed process; or a link, which may lead anywhere
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
     fresh.replace(path)
     return True
 
@@ -81,6 +83,9 @@ def _wrap(path: Path, hook: str) -> bool:
     original = aside.name
     if path.is_symlink():
         original = f"{block.ORIGINAL_FOLDER}/{hook}"
+        if path.with_name(block.ORIGINAL_FOLDER).is_symlink():
+            place = path.with_name(block.ORIGINAL_FOLDER)
+            raise CopilotError(f"{place} is a link, which leads elsewhere", "remove it")
         path.with_name(block.ORIGINAL_FOLDER).mkdir(exist_ok=True)
         link = path.parent / original
         link.unlink(missing_ok=True)

@@ -32,6 +32,7 @@ from git_copilot.hooks.sources import (
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import claim_new, is_known, require_known
 
 SOURCED_FILE = "hook.sh"
 
@@ -55,8 +56,11 @@ def prepare(repo: GitRepository, interpreter: str = sys.executable) -> bool:
     hooks that others install (pre-commit, or a line in a hook manager's file).
 
     :raises CopilotError: the interpreter cannot be run or the state folder cannot be written.
+    :raises NotInitialised: there is a state folder that is not known to be this user's.
     """
     python = _runnable(interpreter)
+    if not claim_new(repo.state_dir):
+        require_known(repo.state_dir)
     with _writing(repo.state_dir):
         Spool(repo.state_dir).prepare()
         changed = record_interpreter(repo.state_dir, python)
@@ -110,10 +114,11 @@ def uninstall(repo: GitRepository) -> InstallReport:
                 hooks.append(hook)
                 notes.extend(change.notes)
                 changed = True
-    with _writing(repo.state_dir):
-        for name in (SOURCED_FILE, INTERPRETER_FILE):
-            changed |= (repo.state_dir / name).exists()
-            (repo.state_dir / name).unlink(missing_ok=True)
+    if is_known(repo.state_dir):
+        with _writing(repo.state_dir):
+            for name in (SOURCED_FILE, INTERPRETER_FILE):
+                changed |= (repo.state_dir / name).exists()
+                (repo.state_dir / name).unlink(missing_ok=True)
     left = installed(repo)
     if left.installed:
         where = PRE_COMMIT_CONFIG if left.via == "pre-commit" else str(manager_folder(folder))

@@ -19,6 +19,8 @@ from pathlib import Path
 from git_copilot.hooks.events import HOOKS, Event
 from git_copilot.hooks.launch import record_interpreter, recorded_interpreter, start_worker
 from git_copilot.hooks.spool import Spool
+from git_copilot.index.environment import git_command
+from git_copilot.index.known import claim_new
 
 SECRETS = "--secrets"
 STATE_FOLDER = "copilot"  # as in index.git, which would cost the import of GitPython
@@ -45,6 +47,8 @@ def _record(argv: Sequence[str], env: Mapping[str, str]) -> None:
     kind, args = found
     git_dir, common_dir = _git_dirs()
     state_dir = common_dir / STATE_FOLDER
+    if not claim_new(state_dir):  # somebody else's: nothing of it is read, written or run
+        return
     spool = Spool(state_dir)
     spool.prepare()
     spool.append(Event(kind, str(git_dir), args, time.time()))
@@ -91,7 +95,7 @@ def _stage(env: Mapping[str, str]) -> str:
 def _git_dirs() -> tuple[Path, Path]:
     """The worktree's own git folder and the common one."""
     done = subprocess.run(
-        ["git", "rev-parse", "--absolute-git-dir"],
+        git_command(("rev-parse", "--absolute-git-dir")),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from git_copilot.hooks import block
 from git_copilot.hooks.events import HOOKS
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git import GitRepository, installed_version
 
 CONFIG_HOOKS_SINCE = (2, 54)
 PRE_COMMIT_CONFIG = ".pre-commit-config.yaml"
@@ -136,8 +136,7 @@ def is_generated(path: Path) -> bool:
 
 def git_version(repo: GitRepository) -> tuple[int, int]:
     """Major and minor version of the git that runs here."""
-    found = re.search(rb"(\d+)\.(\d+)", repo.run("version"))
-    return (int(found[1]), int(found[2])) if found is not None else (0, 0)
+    return installed_version()
 
 
 def config_hooks_work(repo: GitRepository) -> bool:

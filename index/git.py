@@ -1,7 +1,8 @@
 """The only module that runs git.
 
-GitPython finds the repository; everything is read by plumbing with ``-z``, never from the
-working tree. Nothing here writes to the repository's index, working tree or refs.
+Everything is read by plumbing with ``-z``, never from the working tree. Nothing here writes to the
+repository's index, working tree or refs, and no command of a repository's configuration is run
+(environment.py). discovery.py finds the repository; GitPython says which git this is.
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import git as gitpython
-
-from git_copilot.index.environment import git_environment
-from git_copilot.index.errors import GitError, NotARepository
+from git_copilot.index.discovery import NAMES_REPOSITORY, cannot_start, find_repository, run_git
+from git_copilot.index.environment import git_command, git_environment
+from git_copilot.index.errors import GitError
 from git_copilot.index.objects import SUBMODULE, SYMLINK, Borrowed, ObjectReader
 
 __all__ = ["SUBMODULE", "SYMLINK", "GitRepository"]
@@ -28,34 +28,41 @@ COMMAND_LINE_CONFIG = ("GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT")
 _PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 
 
+# Compare files of the working tree, which passes them through filters.
+_COMPARE = frozenset({"status", "diff", "diff-files", "diff-index"})
+
+
+def _reads_files(args: tuple[str, ...]) -> bool:
+    name = next((word for word in args if not word.startswith("-")), "")
+    if name == "ls-files":
+        return not {"-m", "--modified"}.isdisjoint(args)
+    return name in _COMPARE and not {"--cached", "--staged"}.intersection(args)
+
+
+def named_by_environment() -> dict[str, str]:
+    """The variables with which a person, or git in a hook, says which repository is meant."""
+    return {name: os.environ[name] for name in NAMES_REPOSITORY if name in os.environ}
+
+
+def installed_version() -> tuple[int, int]:
+    """Major and minor version of the git that runs here.
+
+    :raises GitError: there is none.
+    """
+    # GitPython knows the forms in which distributions write it. It is asked nothing about a
+    # repository: its discovery takes a folder of a clone for one. Importing it takes 50 ms.
+    import git as gitpython
+
+    try:
+        found = gitpython.Git().version_info
+    except (gitpython.GitCommandError, gitpython.GitCommandNotFound, ValueError) as exc:
+        raise GitError("git does not say which version it is", "is it on PATH?") from exc
+    return (found[0], found[1]) if len(found) > 1 else (0, 0)
+
+
 def _as_text(name: str) -> str:
     """A file's name for where only UTF-8 goes; different names stay different."""
     return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
-
-
-def _capture(
-    command: list[str], cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
-) -> tuple[int, bytes, str]:
-    """Run git in ``cwd`` and return (exit code, stdout, first line of stderr)."""
-    try:
-        done = subprocess.run(
-            command,
-            input=stdin,
-            capture_output=True,
-            cwd=cwd,
-            env={**git_environment(), **(env or {})},
-            check=False,
-        )
-    except FileNotFoundError as exc:
-        raise _cannot_start(cwd, exc) from exc
-    message = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return done.returncode, done.stdout, message[0] if message else ""
-
-
-def _cannot_start(cwd: Path, exc: FileNotFoundError) -> GitError:
-    if not cwd.exists():
-        return GitError(f"{cwd} is gone", "was the repository moved or deleted?")
-    return GitError("git is not installed or not on PATH", str(exc))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class ConfigEntry:
 
 
 class GitRepository(ObjectReader):
-    """A repository found by GitPython and read by plumbing.
+    """A repository, read by plumbing.
 
     ``root`` is the working tree of this worktree (``None`` in a bare repository), ``git_dir``
     its own folder and ``common_dir`` the one that all worktrees share.
@@ -95,36 +102,17 @@ class GitRepository(ObjectReader):
 
     @classmethod
     def discover(cls, path: Path | None = None) -> GitRepository:
-        """Find the repository that ``path`` (default: the current folder) lies in.
+        """Find the repository that ``path`` (default: the current folder) lies in, as git does.
 
         ``GIT_DIR`` and ``GIT_WORK_TREE`` count only when ``path`` is not given.
 
         :raises NotARepository: there is none.
+        :raises GitError: git refuses to work there.
         """
-        start = path if path is not None else Path.cwd()
-        from_environment = path is None and "GIT_DIR" in os.environ
-        try:
-            repo = gitpython.Repo(
-                None if from_environment else start, search_parent_directories=True
-            )
-        except (gitpython.InvalidGitRepositoryError, gitpython.NoSuchPathError) as exc:
-            raise NotARepository(
-                f"{start} is not in a Git repository", "run the command inside one, or `git init`"
-            ) from exc
-        with repo:
-            root = repo.working_tree_dir
-            found = cls(
-                Path(repo.git_dir).resolve(),
-                Path(repo.common_dir).resolve(),
-                Path(root).resolve() if root is not None and not repo.bare else None,
-            )
-        # Git's own veto: format version, and, where it finds the repository itself, its owner.
-        ask = ["rev-parse", "--git-dir"]
-        command = found._command(ask) if from_environment else ["git", *ask]
-        code, _, message = _capture(command, start if start.is_dir() else start.parent)
-        if code:
-            raise GitError(f"git rev-parse failed: {message.removeprefix('fatal: ')}")
-        return found
+        said = {} if path is not None else named_by_environment()
+        start = Path.cwd() if path is None else path.parent if path.is_file() else path
+        found = find_repository(start, said)
+        return cls(found.git_dir, found.common_dir, found.root)
 
     @property
     def state_dir(self) -> Path:
@@ -149,8 +137,27 @@ class GitRepository(ObjectReader):
         base = self.common_dir.parent if self.common_dir.name == ".git" else self.common_dir
         return base.name.removesuffix(".git")
 
-    def _command(self, args: Iterable[str]) -> list[str]:
-        return ["git", f"--git-dir={self.git_dir}", "-c", "core.quotePath=true", *args]
+    def _command(self, args: tuple[str, ...]) -> list[str]:
+        places = [f"--git-dir={self.git_dir}"]
+        if self.root is not None:
+            places.append(f"--work-tree={self.root}")
+        settings = self._without_filters() if _reads_files(args) else ()
+        return git_command(args, places, settings)
+
+    def _without_filters(self) -> Iterator[str]:
+        """Settings with which no file passes through a command of the configuration when git
+        compares it. What passes through one usually (large files, say) counts as changed when its
+        times are."""
+        _, out, _ = self.try_run("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
+        for name in sorted(
+            {os.fsdecode(key).rpartition(".")[0] for key in out.split(b"\0") if key}
+        ):
+            if "=" in name:  # cannot be said on a command line
+                raise GitError(
+                    f"the configuration has a filter {name.removeprefix('filter.')!r}",
+                    "give it a name without `=`",
+                )
+            yield from (f"{name}.clean=", f"{name}.process=", f"{name}.required=false")
 
     def _cwd(self) -> Path:
         return self.root or self.git_dir
@@ -159,7 +166,7 @@ class GitRepository(ObjectReader):
         self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
     ) -> tuple[int, bytes, str]:
         """Run git and return (exit code, stdout, first line of stderr)."""
-        return _capture(
+        return run_git(
             self._command(args), self._cwd(), stdin, {**self._environment, **(env or {})}
         )
 
@@ -191,8 +198,8 @@ class GitRepository(ObjectReader):
                     cwd=self._cwd(),
                     env={**git_environment(), **self._environment},
                 )
-            except FileNotFoundError as exc:
-                raise _cannot_start(self._cwd(), exc) from exc
+            except OSError as exc:
+                raise cannot_start(self._cwd(), exc) from exc
             assert process.stdout is not None
             with process:
                 try:

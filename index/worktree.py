@@ -18,6 +18,7 @@ from git_copilot.index.db import Database
 from git_copilot.index.errors import GitError
 from git_copilot.index.forget import Forgotten
 from git_copilot.index.git import GitRepository
+from git_copilot.index.inside import open_inside
 from git_copilot.index.overlay import NOTHING_LOOSE, LooseFile, Overlay, loose_file
 from git_copilot.index.rules import left_out
 
@@ -135,7 +136,7 @@ class Worktree:
 
     def _cut(self, path: str, stamp: _Stamp) -> LooseFile | None:
         try:
-            with (self._root / path).open("rb") as file:
+            with open_inside(self._root, path) as file:  # a folder may have become a link
                 data = file.read(MAX_FILE_BYTES)
         except OSError:
             return None

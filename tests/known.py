@@ -7,6 +7,7 @@ from pathlib import Path
 from gitrepo import GitRepo
 
 from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.known import make_known as adopt
 
 
 def make_known(repo: GitRepo, model: Path, **settings: str) -> GitRepo:
@@ -14,6 +15,6 @@ def make_known(repo: GitRepo, model: Path, **settings: str) -> GitRepo:
     for name, value in {"model": str(model), "latencyMs": "0", **settings}.items():
         repo.git("config", f"copilot.{name}", value)
     state = repo.git_dir / "copilot"
-    state.mkdir()
+    adopt(state)
     Database(state / DATABASE_NAME, create=True).close()
     return repo

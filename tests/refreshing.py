@@ -10,6 +10,7 @@ from git_copilot.assistant.config import Settings
 from git_copilot.assistant.refresh import run_eval, run_refresh
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 
 
 @pytest.fixture(scope="module", name="tiny")
@@ -56,7 +57,7 @@ def write_history(repo, commits):
 def opened_history(repo):
     write_history(repo, 24)
     found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
+    make_known(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
         yield repo, found, db
 

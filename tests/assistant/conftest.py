@@ -15,6 +15,7 @@ from git_copilot.assistant.session import Session
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 from git_copilot.index.mine import mine
 
 
@@ -34,7 +35,7 @@ def tokenizer(folder: Path) -> TextTokenizer:
 def opened(repo: GitRepo) -> Iterator[tuple[GitRepo, GitRepository, Database]]:
     """A repository, how the index sees it, and its empty database."""
     found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
+    make_known(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
         yield repo, found, db
 

@@ -23,6 +23,7 @@ from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.feedback import reported_since
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 from git_copilot.index.mine import load_holes, mine
 
 TEXT = "def area(width):\n    größe = 'ü😀' + str(width)\n    return größe\n"
@@ -41,7 +42,7 @@ def project(repo, tiny):
     repo.git("config", "copilot.model", str(tiny))
     repo.git("config", "copilot.maxTokens", "6")
     state = repo.git_dir / "copilot"
-    state.mkdir()
+    make_known(state)
     Database(state / DATABASE_NAME, create=True).close()
     return repo
 

@@ -83,12 +83,12 @@ def test_huge_file_keeps_a_window_of_whole_lines():
 
 def test_unreadable_files(tmp_path):
     with pytest.raises(LocationError, match="does not exist"):
-        read_file(tmp_path / "none.py")
+        read_file(tmp_path, "none.py", "none.py")
     with pytest.raises(LocationError, match="folder"):
-        read_file(tmp_path)
+        read_file(tmp_path.parent, tmp_path.name, "it")
     (tmp_path / "b").write_bytes(b"\x7fELF\0\0")
     with pytest.raises(LocationError, match="binary"):
-        read_file(tmp_path / "b")
+        read_file(tmp_path, "b", "b")
 
 
 @given(

@@ -18,6 +18,7 @@ from git_copilot.assistant.reach import examine_endpoint
 from git_copilot.assistant.session import Session
 from git_copilot.assistant.terminal import Terminal
 from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.known import make_known
 
 MODEL, ADAPTER = "qwen2.5-coder-7b", "20260101-000000-abcd"
 
@@ -139,7 +140,7 @@ def served(repo, monkeypatch):
     """A repository that git-copilot knows, whose model is not on this machine."""
     repo.commit({"a.py": "def area(w):\n    return w\n"})
     state = repo.git_dir / "copilot"
-    state.mkdir()
+    make_known(state)
     Database(state / DATABASE_NAME, create=True).close()
     repo.git("config", "copilot.model", MODEL)
     monkeypatch.chdir(repo.path)

@@ -21,6 +21,7 @@ from git_copilot.assistant import adapters, arms, refresh
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, GitError, ModelError
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 from git_copilot.index.mine import mine
 
 CONTRACT = {
@@ -160,7 +161,7 @@ def test_a_full_disk_is_the_users_problem_and_changes_nothing(opened, tiny, monk
 def test_too_small_a_history_says_how_much_is_needed(repo, tiny):
     write_history(repo, 2)
     found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
+    make_known(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
         with pytest.raises(CopilotError, match=r"2 commits give only \d+ holes; at least 25"):
             run(found, db, tiny)
@@ -170,7 +171,7 @@ def test_too_small_a_history_says_how_much_is_needed(repo, tiny):
 
 def test_an_unborn_branch_and_a_missing_model_are_the_users_problem(repo, tiny):
     found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
+    make_known(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
         with pytest.raises(CopilotError, match="no commit"):
             run(found, db, tiny)

@@ -27,6 +27,7 @@ from git_copilot.assistant.request import Request, find_place
 from git_copilot.assistant.session import Session
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 
 
 def test_a_committed_file_cannot_send_code_elsewhere(repo):
@@ -145,7 +146,7 @@ def served(repo):
     """A repository that git-copilot knows, with a cursor in a.py."""
     repo.commit({"a.py": "def area(w):\r\n    return w\r\n"})
     state = repo.git_dir / "copilot"
-    state.mkdir()
+    make_known(state)
     Database(state / DATABASE_NAME, create=True).close()
     repo.git("config", "copilot.model", "qwen2.5-coder-7b")  # whose weights are not here
     repo.git("config", "copilot.feedback", "false")

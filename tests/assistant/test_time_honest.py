@@ -20,6 +20,7 @@ from git_copilot.assistant.location import WINDOW_BYTES
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.holes import choose_spans
+from git_copilot.index.known import make_known
 from git_copilot.index.mine import load_holes, mine
 from git_copilot.index.types import Hole
 from git_copilot.index.vectors import VectorIndex
@@ -116,7 +117,7 @@ def test_an_exported_row_is_its_blob_byte_for_byte(files):
         for number, text in enumerate(files):
             repo.commit({f"{number}.py": text.encode()})
         found = GitRepository.discover(repo.path)
-        found.state_dir.mkdir()
+        make_known(found.state_dir)
         with Database(found.state_dir / DATABASE_NAME, create=True) as db:
             mine(found, db)
             holes = load_holes(db, repo.git("rev-list", "HEAD").split())
@@ -207,7 +208,7 @@ def test_no_snippet_is_newer_than_the_parent_of_its_commit():
         with tempfile.TemporaryDirectory() as folder:
             repo, oids = build(Path(folder) / "r", history)
             found = GitRepository.discover(repo.path)
-            found.state_dir.mkdir()
+            make_known(found.state_dir)
             with Database(found.state_dir / DATABASE_NAME, create=True) as db:
                 mine(found, db)
                 cuts = read_cuts(found, load_holes(db, repo.git("rev-list", "HEAD").split()))

@@ -57,7 +57,7 @@ def test_a_read_only_file_is_refused(repo, monkeypatch):
     file.write_bytes(b"a = \n")
     file.chmod(0o444)
     # Whoever runs the tests may be root, to whom every file is writable.
-    asked = lambda path, mode: bool(path.stat().st_mode & 0o200) or mode != os.W_OK
+    asked = lambda path, mode, **_: bool(file.stat().st_mode & 0o200) or mode != os.W_OK
     monkeypatch.setattr(os, "access", asked)
     with pytest.raises(CopilotError, match="is read-only"):
         write_completion(answered(repo, "f.py:1", "1"))

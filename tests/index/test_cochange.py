@@ -7,6 +7,7 @@ import pytest
 from git_copilot.index import cochange
 from git_copilot.index.cochange import FILE_NAME, CoChange
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def history(repo):
         repo.commit({"a.py": "3\n"}),
     ]
     found = GitRepository.discover(repo.path)
-    found.state_dir.mkdir()
+    make_known(found.state_dir)
     return found, oids
 
 
