@@ -12,6 +12,7 @@ from gitrepo import GitRepo
 
 from git_copilot.hooks import check, run
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import forget_known, make_known
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "ghp_" + "a1B2c3D4e" * 4
@@ -223,7 +224,7 @@ def look_blindly(repo, *args):
 
 def record(repo, text):
     state = GitRepository.discover(repo.path).state_dir
-    state.mkdir(exist_ok=True)
+    make_known(state)
     script = state / "interpreter"
     script.write_text(text)
     script.chmod(0o755)
@@ -237,6 +238,14 @@ def test_the_recorded_interpreter_looks_instead(repo):
     assert look_blindly(repo, "--refuse") == (1, lines)
     repo.git("config", "copilot.secrets", "always")
     assert sum("copilot.secrets is" in line for line in look_blindly(repo)[1]) == 1
+
+
+def test_an_interpreter_that_somebody_else_recorded_is_not_run(repo, tmp_path):
+    record(repo, f'#!/bin/sh\ntouch "{tmp_path}/ran"\n')
+    forget_known(GitRepository.discover(repo.path).state_dir)
+    code, (line,) = look_blindly(repo)
+    assert code == 0 and "detect-secrets is not installed" in line
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
