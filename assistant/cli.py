@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO, cast
 
 import click
 
@@ -118,8 +119,13 @@ def run(argv: list[str], stdin: bytes | None = None) -> int:
         warnings.simplefilter("ignore")  # the libraries' remarks are for us, not for users
     terminal = Terminal.of_process()
     session = Session()
-    code = run_guarded(lambda: _run_all(argv, terminal, session, stdin), terminal)
-    session.close()
+    # Whatever else is printed (click's help, a library's warning) goes the same way.
+    with (
+        contextlib.redirect_stdout(cast(TextIO, terminal.out)),
+        contextlib.redirect_stderr(cast(TextIO, terminal.err)),
+    ):
+        code = run_guarded(lambda: _run_all(argv, terminal, session, stdin), terminal, argv)
+        session.close()
     return code
 
 

@@ -16,7 +16,7 @@ from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.jobs import initialised_repository, ready_embedder, sync_repository
 from git_copilot.assistant.models import resolve_model
-from git_copilot.assistant.terminal import ProgressBar
+from git_copilot.assistant.progress import ProgressBar
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import NOT_PROMOTED
 from git_copilot.index.git import GitRepository
@@ -184,7 +184,7 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
 @click.pass_obj
 def adapter_show(host: Host, /, adapter_id: str) -> int:
     """Print an adapter's evidence."""
-    host.terminal.echo(json.dumps(adapters.evidence(_state(), adapter_id), indent=2))
+    host.terminal.echo_block(json.dumps(adapters.evidence(_state(), adapter_id), indent=2))
     return 0
 
 

@@ -9,6 +9,7 @@ import click
 
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.doctor import examine
+from git_copilot.assistant.terminal import style
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.errors import OK, USER_PROBLEM
@@ -36,8 +37,7 @@ def doctor_command(host: Host, /, as_json: bool, retry: bool, thorough: bool) ->
     else:
         for finding in findings:
             level = f"{finding.level:<6}"
-            if terminal.colour:
-                level = click.style(level, fg=COLOURS[finding.level])
+            level = style(level, fg=COLOURS[finding.level])
             mend = f"; mend: {finding.mend}" if finding.mend else ""
             terminal.echo(f"{level}{finding.check:<13}{finding.message}{mend}")
     failed = any(finding.level == "fail" for finding in findings)

@@ -13,7 +13,7 @@ from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.due import record_baseline
 from git_copilot.assistant.jobs import sync_repository
-from git_copilot.assistant.terminal import ProgressBar
+from git_copilot.assistant.progress import ProgressBar
 from git_copilot.hooks.install import InstallReport, install, prepare, uninstall
 from git_copilot.hooks.launch import stop_worker
 from git_copilot.index.db import DATABASE_NAME, Database

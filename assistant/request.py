@@ -61,7 +61,7 @@ def find_place(request: Request) -> Place:
     :raises LocationError: the file or the position does not exist.
     :raises NotARepository: the file lies in no repository.
     """
-    location = parse_location(request.location)
+    location = _read_as(parse_location(request.location), request.cwd)
     file = request.cwd / location.file
     if request.text is None and request.at is None and not file.exists():
         raise _missing(location, file)
@@ -83,6 +83,14 @@ def find_place(request: Request) -> Place:
     else:
         data = read_file(file)
     return Place(repo, location, file, path, data, cut_document(data, location))
+
+
+def _read_as(location: Location, cwd: Path) -> Location:
+    """``x.py:12:3`` is line 3 of the file ``x.py:12`` where that is there and ``x.py`` is not."""
+    longer = f"{location.file}:{location.line}"
+    if location.column is None or (cwd / location.file).exists() or not (cwd / longer).is_file():
+        return location
+    return Location(longer, location.column)
 
 
 def _missing(location: Location, file: Path) -> CopilotError:
