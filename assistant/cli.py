@@ -19,8 +19,9 @@ from git_copilot.assistant.terminal import Terminal
 # Command to module: one import per call, so that `status` never waits for torch.
 COMMANDS = {
     "init": "commands_setup",
-    "install": "commands_setup",
-    "uninstall": "commands_setup",
+    "install": "commands_hooks",
+    "uninstall": "commands_hooks",
+    "hooks": "commands_hooks",
     "complete": "commands_complete",
     "search": "commands_complete",
     "feedback": "commands_feedback",
@@ -34,6 +35,7 @@ COMMANDS = {
     "model": "commands_setup",
     "serve": "commands_serve",
     "doctor": "commands_doctor",
+    "completion": "commands_completion",
 }
 
 

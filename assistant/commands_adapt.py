@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from git_copilot.assistant import adapters
+from git_copilot.assistant import adapters, completing
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.jobs import initialised_repository, ready_embedder, sync_repository
@@ -122,7 +122,8 @@ def _print_evidence(host: Host, evidence: dict[str, Any]) -> None:
 @click.command("eval")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--commits", "commits_range", metavar="RANGE", help="Commits, as git names ranges.")
-@click.option("--adapter", metavar="ID", help="Evaluate this adapter (default: the current one).")
+@click.option("--adapter", metavar="ID", help="Evaluate this adapter (default: the current one).",
+              shell_complete=completing.adapters)  # fmt: skip
 @click.option("--holes", type=click.IntRange(1), help="Evaluate on at most so many holes.")
 @click.pass_obj
 def eval_command(
@@ -180,7 +181,7 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
 
 
 @adapter_command.command("show")
-@click.argument("adapter_id", metavar="ID")
+@click.argument("adapter_id", metavar="ID", shell_complete=completing.adapters)
 @click.pass_obj
 def adapter_show(host: Host, /, adapter_id: str) -> int:
     """Print an adapter's evidence."""
@@ -189,7 +190,7 @@ def adapter_show(host: Host, /, adapter_id: str) -> int:
 
 
 @adapter_command.command("use")
-@click.argument("adapter_id", metavar="ID|none")
+@click.argument("adapter_id", metavar="ID|none", shell_complete=completing.adapters_or_none)
 @click.pass_obj
 def adapter_use(host: Host, /, adapter_id: str) -> int:
     """Complete with this adapter, or with none."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from git_copilot.assistant import adapters, client
+from git_copilot.assistant import adapters, client, completing
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.complete import Answer, complete
 from git_copilot.assistant.config import Settings, load_settings
@@ -20,19 +20,24 @@ from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.neutral import quoted
 
+if TYPE_CHECKING:
+    from git_copilot.index.types import Embedder
+
 SEPARATOR = "----"
 START_SECONDS = 20.0
 
 
 @click.command("complete")
-@click.argument("location", metavar="FILE:LINE[:COL]")
+@click.argument("location", metavar="FILE:LINE[:COL]", shell_complete=completing.files)
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the unsaved buffer from stdin.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @click.option("--explain", is_flag=True, help="Say where the completion came from.")
 @click.option("--max-tokens", type=click.IntRange(1, 2048), help="Longest completion, in tokens.")
 @click.option("--no-retrieval", is_flag=True, help="Use no snippets of other files.")
-@click.option("--adapter", metavar="ID|none", help="Use this adapter instead of the current one.")
-@click.option("--model", metavar="NAME", help="Use this model instead of the configured one.")
+@click.option("--adapter", metavar="ID|none", help="Use this adapter instead of the current one.",
+              shell_complete=completing.adapters_or_none)  # fmt: skip
+@click.option("--model", metavar="NAME", help="Use this model instead of the configured one.",
+              shell_complete=completing.completion_models)  # fmt: skip
 @click.option("--at", metavar="COMMIT", help="Answer as at an older commit.")
 @click.option("-n", "count", type=click.IntRange(1, 16), default=1, help="So many candidates.")
 @click.option("--write", is_flag=True, help="Put the completion into the file.")
@@ -184,6 +189,16 @@ def explain_lines(answer: Answer, name: Callable[[str], str] = str) -> list[str]
     return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].split("\n"))]
 
 
+def _means_something(embedder: Embedder | None, text: str) -> bool:
+    """Whether what is nearest to ``text`` is worth showing though none of its words occurs: the
+    embedder knows one of them. An embedder that does not say is trusted."""
+    from git_copilot.index.terms import terms
+
+    knows = getattr(embedder, "knows", None)
+    words = [word for word in terms(text) if len(word) > 2]
+    return bool(words) and (knows is None or bool(knows(words)))
+
+
 @click.command("search")
 @click.argument("query", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the hits as one JSON object.")
@@ -206,6 +221,8 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
     searcher = workspace.searcher(embedder, repo.view_name)
     wanted = Query(text, names=tuple(names_in(text)))
     hits = searcher.search(wanted, count, embedder, workspace.overlay())
+    if all(hit.sources == ("dense",) for hit in hits) and not _means_something(embedder, text):
+        hits = []
     if as_json:
         rows = [
             {

