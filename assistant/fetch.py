@@ -202,7 +202,7 @@ def _transfer(
     while failed < TRIES:
         before = _size(part)
         try:
-            _receive(url, part, index, lambda done, total: progress(label, done // MB, total // MB))
+            _receive(url, part, index, lambda done, total: progress(label, round(done / MB), round(total / MB)))
             return True
         except (OSError, http.client.HTTPException, _Stopped) as exc:
             if isinstance(exc, OSError) and exc.errno in NO_ROOM:
