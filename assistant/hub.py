@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import shutil
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from git_copilot.assistant.fetch import MB, downloads
+from git_copilot.assistant.fetch import MB, Index, downloads, transfer
 from git_copilot.assistant.models import ModelSpec, model_folder
 from git_copilot.index.errors import ModelError
 from git_copilot.index.types import Progress
@@ -25,8 +27,11 @@ def from_hub(spec: ModelSpec, made: Path, progress: Progress) -> None:
     disable_progress_bars()  # ours says how far it is
     folder = downloads() / model_folder(spec.name).name
     try:
+        _fetch_weights(spec, folder, progress)
         with _watching(folder, spec, progress):
             snapshot_download(spec.hub, local_dir=folder, allow_patterns=PATTERNS)
+    except ModelError:
+        raise
     except Exception as exc:  # the library raises its own, httpx's and OSError alike
         raise ModelError(
             f"{spec.hub} could not be downloaded ({str(exc).splitlines()[0][:120]})",
@@ -37,6 +42,31 @@ def from_hub(spec: ModelSpec, made: Path, progress: Progress) -> None:
         raise ModelError(f"{spec.hub} has no safetensors weights", "choose another model")
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     folder.rename(made)
+
+
+def _fetch_weights(spec: ModelSpec, folder: Path, progress: Progress) -> None:
+    """Fetch the large files by ranges, which the library throws away when it is interrupted. It
+    checks what lies there by its hash, and fetches what is not there.
+
+    :raises ModelError: one stopped in the middle, again and again.
+    """
+    from huggingface_hub import HfApi, get_token, hf_hub_url
+
+    try:
+        info = HfApi().model_info(spec.hub, files_metadata=True)
+    except Exception:  # noqa: BLE001 - the library says better what is wrong
+        return
+    source = Index((), urllib.request.build_opener(), get_token() or "")
+    for file in info.siblings or ():
+        target = folder / file.rfilename
+        wanted = any(fnmatch.fnmatch(file.rfilename, pattern) for pattern in PATTERNS)
+        if not file.lfs or not wanted or ".." in target.parts or target.exists():
+            continue
+        part = downloads() / f"{folder.name}-{file.lfs.sha256[:12]}.part"
+        url = hf_hub_url(spec.hub, file.rfilename, revision=info.sha)
+        if transfer(url, part, source, f"downloading {file.rfilename} of {spec.hub}, MB", progress):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(target)
 
 
 @contextlib.contextmanager
