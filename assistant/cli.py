@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO, cast
 
 import click
 
@@ -18,8 +19,9 @@ from git_copilot.assistant.terminal import Terminal
 # Command to module: one import per call, so that `status` never waits for torch.
 COMMANDS = {
     "init": "commands_setup",
-    "install": "commands_setup",
-    "uninstall": "commands_setup",
+    "install": "commands_hooks",
+    "uninstall": "commands_hooks",
+    "hooks": "commands_hooks",
     "complete": "commands_complete",
     "search": "commands_complete",
     "feedback": "commands_feedback",
@@ -34,6 +36,7 @@ COMMANDS = {
     "serve": "commands_serve",
     "doctor": "commands_doctor",
     "config": "commands_config",
+    "completion": "commands_completion",
 }
 
 
@@ -119,8 +122,13 @@ def run(argv: list[str], stdin: bytes | None = None) -> int:
         warnings.simplefilter("ignore")  # the libraries' remarks are for us, not for users
     terminal = Terminal.of_process()
     session = Session()
-    code = run_guarded(lambda: _run_all(argv, terminal, session, stdin), terminal)
-    session.close()
+    # Whatever else is printed (click's help, a library's warning) goes the same way.
+    with (
+        contextlib.redirect_stdout(cast(TextIO, terminal.out)),
+        contextlib.redirect_stderr(cast(TextIO, terminal.err)),
+    ):
+        code = run_guarded(lambda: _run_all(argv, terminal, session, stdin), terminal, argv)
+        session.close()
     return code
 
 

@@ -18,7 +18,12 @@ import time
 import zlib
 from pathlib import Path
 
-from git_copilot.index.errors import CopilotError
+from git_copilot.assistant.entry import open_standard_streams, tell_failure
+from git_copilot.index.errors import USER_PROBLEM, CopilotError
+
+TYPE_CHECKING = False  # typing takes long to import
+if TYPE_CHECKING:
+    from typing import TextIO
 
 SERVED = frozenset({"complete", "search", "feedback"})
 # Options that the server must not answer for: they are about this process, or open a pager.
@@ -32,7 +37,8 @@ ANSWER_SECONDS = 600.0
 # What needs no work is answered at once.
 STATUS_SECONDS = 1.0
 POLL_SECONDS = 0.02
-PROTOCOL = 2  # 2: the lock names its holder, and "alive" is understood
+# 2: the lock names its holder, and "alive" is understood; 3: so are "screens"
+PROTOCOL = 3
 # Bytes of the socket's folder: its path has 104 on some systems, 108 on Linux.
 MAX_FOLDER = 80
 UNSAFE = (
@@ -218,7 +224,9 @@ def ask_server(argv: list[str], stdin: bytes | None) -> int | None:
             "argv": argv,
             "cwd": str(Path.cwd()),
             "stdin": None if stdin is None else stdin.decode("latin-1"),
-            "colour": sys.stdout.isatty() and "NO_COLOR" not in os.environ,
+            # What a terminal would obey is spelt out by the server, for each stream.
+            "screens": [sys.stdout.isatty(), sys.stderr.isatty()],
+            "colour": "NO_COLOR" not in os.environ,
             "alive": True,
         },
         silent=SILENT_SECONDS,
@@ -226,10 +234,21 @@ def ask_server(argv: list[str], stdin: bytes | None) -> int | None:
     if answer is None or answer.get("declined"):
         return None
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(str(answer.get("stderr", "")))
-        sys.stdout.buffer.write(str(answer.get("stdout", "")).encode("utf-8", "surrogateescape"))
-        sys.stdout.flush()
+        for stream, name in ((sys.stderr, "stderr"), (sys.stdout, "stdout")):
+            _write(stream, str(answer.get(name, "")))
     return int(str(answer.get("exit_code", 3)))
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write what the server composed: to a terminal in its encoding, else the bytes that names and
+    code have. What a terminal would obey is spelt out already."""
+    stream = getattr(stream, "below", stream)
+    if stream.isatty():
+        data = text.encode(stream.encoding, "backslashreplace")
+    else:
+        data = text.encode("utf-8", "surrogateescape")
+    stream.buffer.write(data)
+    stream.flush()
 
 
 def can_be_served(argv: list[str]) -> bool:
@@ -277,15 +296,6 @@ def calm_threads() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-def open_standard_streams() -> None:
-    """Put /dev/null where the caller closed a standard stream (``<&-``)."""
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        if getattr(sys, name) is None:
-            null = os.open(os.devnull, os.O_RDWR)
-            os.dup2(null, number)
-            setattr(sys, name, os.fdopen(number, mode, closefd=False))
-
-
 def main() -> int:
     """Run the command line of this process; entry.py answers for interruptions."""
     argv = sys.argv[1:]
@@ -294,8 +304,7 @@ def main() -> int:
     try:
         Path.cwd()
     except FileNotFoundError:
-        sys.stderr.write("git-copilot: the current folder is gone; change to another\n")
-        return 1
+        return tell_failure(argv, "the current folder is gone", "change to another", USER_PROBLEM)
     try:
         if can_be_served(argv):
             if reads_stdin(argv):
@@ -304,11 +313,10 @@ def main() -> int:
             if code is not None:
                 return code
     except ServerSilent as exc:
-        sys.stderr.write(f"git-copilot: {exc}\n")
-        return exc.exit_code
+        return tell_failure(argv, exc.message, exc.hint, exc.exit_code)
     except OSError as exc:
-        sys.stderr.write(f"git-copilot: {exc.strerror}: {exc.filename or 'output'}; check it\n")
-        return 1
+        problem = f"{exc.strerror}: {exc.filename or 'output'}"
+        return tell_failure(argv, problem, "check it", USER_PROBLEM)
     calm_threads()
     from git_copilot.assistant.cli import run
 

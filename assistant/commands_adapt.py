@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from git_copilot.assistant import adapters
+from git_copilot.assistant import adapters, completing
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.jobs import (
@@ -21,7 +21,7 @@ from git_copilot.assistant.jobs import (
     sync_repository,
 )
 from git_copilot.assistant.models import resolve_model
-from git_copilot.assistant.terminal import ProgressBar
+from git_copilot.assistant.progress import ProgressBar
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import NOT_PROMOTED
 from git_copilot.index.git import GitRepository
@@ -127,7 +127,8 @@ def _print_evidence(host: Host, evidence: dict[str, Any]) -> None:
 @click.command("eval")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--commits", "commits_range", metavar="RANGE", help="Commits, as git names ranges.")
-@click.option("--adapter", metavar="ID", help="Evaluate this adapter (default: the current one).")
+@click.option("--adapter", metavar="ID", help="Evaluate this adapter (default: the current one).",
+              shell_complete=completing.adapters)  # fmt: skip
 @click.option("--holes", type=click.IntRange(1), help="Evaluate on at most so many holes.")
 @click.pass_obj
 def eval_command(
@@ -185,16 +186,16 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
 
 
 @adapter_command.command("show")
-@click.argument("adapter_id", metavar="ID")
+@click.argument("adapter_id", metavar="ID", shell_complete=completing.adapters)
 @click.pass_obj
 def adapter_show(host: Host, /, adapter_id: str) -> int:
     """Print an adapter's evidence."""
-    host.terminal.echo(json.dumps(adapters.evidence(_state(), adapter_id), indent=2))
+    host.terminal.echo_block(json.dumps(adapters.evidence(_state(), adapter_id), indent=2))
     return 0
 
 
 @adapter_command.command("use")
-@click.argument("adapter_id", metavar="ID|none")
+@click.argument("adapter_id", metavar="ID|none", shell_complete=completing.adapters_or_none)
 @click.pass_obj
 def adapter_use(host: Host, /, adapter_id: str) -> int:
     """Complete with this adapter, or with none."""

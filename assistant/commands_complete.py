@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from git_copilot.assistant import adapters, client
+from git_copilot.assistant import adapters, client, completing
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.complete import Answer, complete
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.request import Place, Request, find_place, model_name
+from git_copilot.assistant.terminal import style
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.known import require_known
+from git_copilot.index.neutral import quoted
+
+if TYPE_CHECKING:
+    from git_copilot.index.types import Embedder
 
 SEPARATOR = "----"
 START_SECONDS = 20.0
 
 
 @click.command("complete")
-@click.argument("location", metavar="FILE:LINE[:COL]")
+@click.argument("location", metavar="FILE:LINE[:COL]", shell_complete=completing.files)
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the unsaved buffer from stdin.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @click.option("--explain", is_flag=True, help="Say where the completion came from.")
 @click.option("--max-tokens", type=click.IntRange(1, 2048), help="Longest completion, in tokens.")
 @click.option("--no-retrieval", is_flag=True, help="Use no snippets of other files.")
-@click.option("--adapter", metavar="ID|none", help="Use this adapter instead of the current one.")
-@click.option("--model", metavar="NAME", help="Use this model instead of the configured one.")
+@click.option("--adapter", metavar="ID|none", help="Use this adapter instead of the current one.",
+              shell_complete=completing.adapters_or_none)  # fmt: skip
+@click.option("--model", metavar="NAME", help="Use this model instead of the configured one.",
+              shell_complete=completing.completion_models)  # fmt: skip
 @click.option("--at", metavar="COMMIT", help="Answer as at an older commit.")
 @click.option("-n", "count", type=click.IntRange(1, 16), default=1, help="So many candidates.")
 @click.option("--write", is_flag=True, help="Put the completion into the file.")
@@ -123,14 +131,31 @@ def _print_answer(host: Host, answer: Answer, *, as_json: bool, explain: bool) -
             fields = {**fields, "explain": answer.explanation}
         terminal.echo(json.dumps(fields))
         return
-    terminal.echo(f"\n{SEPARATOR}\n".join(answer.fields.get("candidates", [answer.completion])))
+    text = f"\n{SEPARATOR}\n".join(answer.fields.get("candidates", [answer.completion]))
+    if text.strip() or not terminal.out.screen:
+        terminal.echo_block(text)
+    elif not answer.explanation["out_of_time"]:  # which was told
+        terminal.note(f"no completion: {_why_empty(answer)}")
     if explain:
-        for line in explain_lines(answer):
-            terminal.err.write(f"{line}\n")
+        for line in explain_lines(answer, quoted if terminal.err.screen else str):
+            terminal.tell(line)
 
 
-def explain_lines(answer: Answer) -> list[str]:
-    """The explanation for a person."""
+def _why_empty(answer: Answer) -> str:
+    if answer.completion:
+        return "the model wrote white space only"
+    rule = answer.explanation["trim_rule"]
+    if rule:
+        return f"the rule {rule} cut all that the model wrote"
+    reason = answer.fields["finish_reason"]
+    return "the model had nothing to add" if reason == "stop" else f"finish_reason is {reason}"
+
+
+def explain_lines(answer: Answer, name: Callable[[str], str] = str) -> list[str]:
+    """The explanation for a person.
+
+    :param name: how to write a file's name.
+    """
     fields, more = answer.fields, answer.explanation
     times = fields["timings_ms"]
     index = fields["index"]
@@ -150,18 +175,30 @@ def explain_lines(answer: Answer) -> list[str]:
     ]
     for snippet in fields["snippets"]:
         lines.append(
-            f"snippet   {snippet['path']}:{snippet['start_line']}-{snippet['end_line']}  "
+            f"snippet   {name(snippet['path'])}:{snippet['start_line']}-{snippet['end_line']}  "
             f"{snippet['tokens']} tokens, {'+'.join(snippet['sources'])}, {snippet['score']:.4f}"
         )
     if not fields["snippets"]:
         lines.append(f"snippet   none ({more['found']} found, none fitted or none was new)")
     for path, count in more["copied"].items():
-        lines.append(f"copied    {count} tokens that the model would not have written, of {path}")
+        lines.append(
+            f"copied    {count} tokens that the model would not have written, of {name(path)}"
+        )
     if more["instead_of"] is not None:
         lines.append(f"instead   of the greedy line {more['instead_of']!r}")
     if more["tried"]:
         lines.append(f"tried     {more['tried']} tokens for a likelier line")
-    return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].splitlines())]
+    return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].split("\n"))]
+
+
+def _means_something(embedder: Embedder | None, text: str) -> bool:
+    """Whether what is nearest to ``text`` is worth showing though none of its words occurs: the
+    embedder knows one of them. An embedder that does not say is trusted."""
+    from git_copilot.index.terms import terms
+
+    knows = getattr(embedder, "knows", None)
+    words = [word for word in terms(text) if len(word) > 2]
+    return bool(words) and (knows is None or bool(knows(words)))
 
 
 @click.command("search")
@@ -173,6 +210,9 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
     """Find code of this repository by words, by meaning and by defined name."""
     from git_copilot.index.search import Query, names_in
 
+    text = " ".join(query).encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+    if not text:
+        raise click.UsageError("the query is empty")
     # In this process GIT_DIR counts; the server has the client's folder only.
     repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
     workspace = host.session.workspace(repo, host.terminal.note)
@@ -180,10 +220,11 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
     _, fresh = workspace.catch_up(embedder)
     if not fresh:
         host.terminal.note("the index is still catching up; see `git copilot status --wait`")
-    text = " ".join(query).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     searcher = workspace.searcher(embedder, repo.view_name)
     wanted = Query(text, names=tuple(names_in(text)))
     hits = searcher.search(wanted, count, embedder, workspace.overlay())
+    if all(hit.sources == ("dense",) for hit in hits) and not _means_something(embedder, text):
+        hits = []
     if as_json:
         rows = [
             {
@@ -198,18 +239,16 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
         ]
         host.terminal.echo(json.dumps({"hits": rows}))
         return 0
+    if not hits:
+        host.terminal.note(f"nothing found for {text!r}")
     prefix = Path()
     if repo.root is not None and host.terminal.cwd.resolve().is_relative_to(repo.root):
         depth = len(host.terminal.cwd.resolve().relative_to(repo.root).parts)
         prefix = Path(*[".."] * depth)
     for hit in hits:
-        where = f"{prefix / hit.path}:{hit.start_line}"
-        host.terminal.echo(_bold(where, host.terminal.colour))
+        where = f"{host.terminal.name(str(prefix / hit.path))}:{hit.start_line}"
+        host.terminal.echo(style(where, bold=True, fg="cyan"))
         for number, line in enumerate(hit.text.rstrip("\n").split("\n"), hit.start_line):
             host.terminal.echo(f"{number:>6}  {line}")
         host.terminal.echo("")
     return 0
-
-
-def _bold(text: str, colour: bool) -> str:
-    return click.style(text, bold=True, fg="cyan") if colour else text

@@ -15,8 +15,8 @@ from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.figures import corpus_figures
 from git_copilot.assistant.jobs import initialised_repository
+from git_copilot.assistant.progress import ProgressBar
 from git_copilot.assistant.show import Look, explanation_lines, figures_lines, sample_lines
-from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.survive import update_survival

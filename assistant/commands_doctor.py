@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 
 import click
 
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.doctor import examine
 from git_copilot.assistant.jobs import known_repository
+from git_copilot.assistant.terminal import style
+from git_copilot.hooks.doctor import Finding
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.errors import OK, USER_PROBLEM
@@ -34,14 +37,21 @@ def doctor_command(host: Host, /, as_json: bool, retry: bool, thorough: bool) ->
     if as_json:
         terminal.echo(json.dumps([dataclasses.asdict(finding) for finding in findings]))
     else:
-        for finding in findings:
-            level = f"{finding.level:<6}"
-            if terminal.colour:
-                level = click.style(level, fg=COLOURS[finding.level])
-            mend = f"; mend: {finding.mend}" if finding.mend else ""
-            terminal.echo(f"{level}{finding.check:<13}{finding.message}{mend}")
-    failed = any(finding.level == "fail" for finding in findings)
-    return USER_PROBLEM if failed else OK
+        print_findings(host, findings)
+    return failed(findings)
+
+
+def print_findings(host: Host, findings: Iterable[Finding]) -> None:
+    """One line each, the level in its colour."""
+    for finding in findings:
+        level = style(f"{finding.level:<6}", fg=COLOURS[finding.level])
+        mend = f"; mend: {finding.mend}" if finding.mend else ""
+        host.terminal.echo(f"{level}{finding.check:<13}{finding.message}{mend}")
+
+
+def failed(findings: Iterable[Finding]) -> int:
+    """The exit code for what was found."""
+    return USER_PROBLEM if any(finding.level == "fail" for finding in findings) else OK
 
 
 def _retry() -> str:

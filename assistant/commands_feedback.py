@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from git_copilot.assistant import completing
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.feedback import report
 from git_copilot.index.db import DATABASE_NAME, Database
@@ -16,7 +17,8 @@ from git_copilot.index.git import GitRepository
 
 @click.command("feedback")
 @click.argument("completion_id", metavar="[ID", required=False)
-@click.argument("outcome", metavar="accepted|edited|rejected]", required=False)
+@click.argument("outcome", metavar="accepted|edited|rejected]", required=False,
+                shell_complete=completing.of(OUTCOMES))  # fmt: skip
 @click.option("--final", metavar="TEXT|-", help="What stands there instead; - reads stdin.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj

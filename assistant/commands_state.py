@@ -11,9 +11,9 @@ import click
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.jobs import initialised_repository, known_repository, sync_repository
+from git_copilot.assistant.progress import ProgressBar
 from git_copilot.assistant.rebuild import rebuild as make_anew
 from git_copilot.assistant.status import read_status, wait_until_done
-from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.spool import Spool
 from git_copilot.hooks.worker import queue_state

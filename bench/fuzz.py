@@ -30,9 +30,10 @@ from about import machine, output
 
 from git_copilot.assistant.client import calm_threads
 from git_copilot.assistant.complete import Answer, complete
+from git_copilot.assistant.progress import ProgressBar
 from git_copilot.assistant.request import Request, find_place
 from git_copilot.assistant.session import Session
-from git_copilot.assistant.terminal import ProgressBar
+from git_copilot.assistant.terminal import Stream
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.known import make_known
@@ -236,7 +237,7 @@ def measure(repositories: Sequence[Path], count: int, seed: int) -> dict[str, ob
     files = {**odd_files(), **real_files(repositories, random.Random(seed), 60)}
     with tempfile.TemporaryDirectory() as folder:
         model = save_tiny(Path(folder) / "tiny", fim=True)
-        bar = ProgressBar(sys.stderr)
+        bar = ProgressBar(Stream(sys.stderr, screen=sys.stderr.isatty()))
         found = fuzz(
             prepare(Path(folder) / "repo", model), files, count, seed,
             lambda done: bar("asking", done, count),

@@ -54,7 +54,8 @@ from git_copilot.assistant.client import calm_threads
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import Cut, Example, make_example, serving_budget
 from git_copilot.assistant.models import canonical, resolve_model
-from git_copilot.assistant.terminal import ProgressBar
+from git_copilot.assistant.progress import ProgressBar
+from git_copilot.assistant.terminal import Stream
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trust import Weights, read_weights
 from git_copilot.index.errors import CopilotError
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         not options.no_copying,
         0 if options.greedy else Settings().alternatives,
     )
-    bar = ProgressBar(sys.stderr)
+    bar = ProgressBar(Stream(sys.stderr, screen=sys.stderr.isatty()))
     try:
         if options.repo:
             limit = options.limit or (commits.QUICK if options.quick else commits.LIMIT)

@@ -18,6 +18,7 @@ from git_copilot.index.classify import GENERATED_NAMES, SNIFF_BYTES
 from git_copilot.index.errors import CopilotError, GitError
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
 from git_copilot.index.known import is_known
+from git_copilot.index.neutral import printable, quoted
 from git_copilot.index.secret_detectors import PRIVATE_KEY
 from git_copilot.index.secrets import PRAGMA, Finding, find_secrets
 
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"git-copilot: secrets were not looked for: {exc}")
         return int(refuse)
     for path, finding in found:
-        _say(f"{path}:{finding.line}: looks like a secret ({finding.kind})")
+        _say(f"{quoted(path)}:{finding.line}: looks like a secret ({finding.kind})")
     if found:
         _say(f"git-copilot: take it out and `git add` again, or mark the line: # {PRAGMA}")
     if handed:
@@ -104,9 +105,9 @@ def _hand_over(repo: GitRepository, *, refuse: bool, handed: bool) -> int:
 
 
 def _say(line: str) -> None:
-    """A path need not be text."""
+    """Tell a person: whoever runs the hook (git, pre-commit) hands this on to a terminal."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(os.fsencode(line) + b"\n")
+    sys.stdout.buffer.write(printable(line).encode() + b"\n")
     sys.stdout.buffer.flush()
 
 

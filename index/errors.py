@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 OK = 0
 USER_PROBLEM = 1
@@ -14,6 +15,23 @@ INTERRUPTED = 130
 # What the system says when a disk, or a user's share of it, is full.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 ROOM_HINT = "free some disk space"
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether a command line asks for its answer as JSON, whatever else is wrong with it."""
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    return "--json" in options
+
+
+def error_json(message: str, hint: str, exit_code: int, log: str | None = None) -> str:
+    """A failure as the JSON object that a command with ``--json`` prints in place of its answer.
+
+    :param log: the report of a bug.
+    """
+    import json  # a hook never needs it
+
+    error = {"message": message, "hint": hint, "exit_code": exit_code}
+    return json.dumps({"error": error if log is None else {**error, "log": log}})
 
 
 class CopilotError(Exception):

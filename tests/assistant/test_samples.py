@@ -11,6 +11,7 @@ from gitrepo import EPOCH
 from histories import KEY, all_holes, fill
 from hypothesis import given
 from hypothesis import strategies as st
+from screens import shown
 
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.explain import explain_hole
@@ -28,12 +29,12 @@ from git_copilot.assistant.show import (
     Look,
     bar,
     figures_lines,
-    printable,
     sample_lines,
     table,
     visible,
 )
 from git_copilot.index.errors import CopilotError
+from git_copilot.index.neutral import printable
 from git_copilot.index.types import Hole
 
 SGR = re.compile("\x1b\\[[0-9;]*m")
@@ -79,18 +80,18 @@ def test_nothing_of_a_file_reaches_the_terminal_as_a_command(before, middle, aft
     data = text.encode("utf-8", "replace")
     found = make_sample(data, hole(start, end, path=path, author=path), 0.5, path)
     for line in sample_lines(Look(colour=colour), found):
-        plain = SGR.sub("", line) if colour else line
+        plain = SGR.sub("", shown(line)) if colour else line
         assert safe(plain), ascii(plain)
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("\x1b]0;title\x07", "␛]0;title␇"),
-        ("a\x7fb\x9bc", "a\u2421b\\u009bc"),
-        ("caf\udce9", "caf\\xe9"),
-        ("\u202eevil", "\\u202eevil"),
-        ("new\nline\ttab", "new␊line␉tab"),
+        ("\x1b]0;title\x07", "^[]0;title^G"),
+        ("a\x7fb\x9bc", "a^?b<U+009B>c"),
+        ("caf\udce9", "caf<E9>"),
+        ("\u202eevil", "<U+202E>evil"),
+        ("new\nline\ttab", "new^Jline^Itab"),
         ("é 漢 🙂", "é 漢 🙂"),
     ],
 )
@@ -126,8 +127,9 @@ def test_a_sample_without_colour_marks_the_middle():
 
 
 def test_a_sample_in_colour_is_dim_around_the_middle_and_ends_each_line_plain():
-    lines = sample_lines(Look(colour=True), sample(TEXT, "b = a\n    return os.path.join(b, a)"))
-    assert "\x1b[2m    \x1b[0m\x1b[32m\x1b[1mb = a\x1b[0m" in lines[4]
+    found = sample(TEXT, "b = a\n    return os.path.join(b, a)")
+    lines = [shown(line) for line in sample_lines(Look(colour=True), found)]
+    assert "\x1b[2m    \x1b[0m\x1b[32;1mb = a\x1b[0m" in lines[4]
     for line in lines:
         assert "\x1b" not in line or line.rfind("\x1b[0m") >= line.rfind("\x1b[2m")
     plain = [SGR.sub("", line) for line in lines]

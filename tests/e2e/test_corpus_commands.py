@@ -89,7 +89,7 @@ def test_samples_are_shown_as_they_stand_in_files(corpus, project):
     text = corpus.ok("corpus", "sample", "-n", "99", "--seed", "3")
     ids = re.findall(r"  hole (\d+)  ", text)
     assert [int(i) for i in ids] == [each["id"] for each in shown["samples"]]
-    assert "caf\\xe9.py" in text and "⟦" in text
+    assert "caf<E9>.py" in text and "⟦" in text
     below = corpus.ok("corpus", "sample", "-n", "1", "--seed", "3", cwd=project.path / "src")
     assert below.startswith("../")
     done = corpus.run("corpus", "sample", "-n", "1")

@@ -114,7 +114,7 @@ def test_odd_names(staged, repo):
         repo.git("add", "-A")
     command = [sys.executable, "-m", "git_copilot.hooks.run", "--secrets"]
     done = subprocess.run(command, check=True, capture_output=True)
-    assert odd + f":2: {FOUND}\n".encode() in done.stdout
+    assert f'"caf\\351 :x.py":2: {FOUND}\n'.encode() in done.stdout
 
 
 def test_the_first_commit(tmp_path, monkeypatch, capfd):

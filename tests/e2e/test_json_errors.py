@@ -1,0 +1,119 @@
+"""A script that asks for JSON reads one document from stdout, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+FAILURES = [
+    (["complete", "nope.py:1"], 1, "does not exist"),
+    (["complete", "src/app.py:1", "--model", "nonsense"], 1, "no model"),
+    (["complete", "src/app.py:1", "--adapter", "nonsense"], 1, "no adapter"),
+    (["complete", "src/app.py:1", "--write", "--stdin"], 2, "--write"),
+    (["complete", "src/app.py:1", "--nonsense"], 2, "--nonsense"),
+    (["complete"], 2, "FILE:LINE"),
+    (["search", ""], 2, "empty"),
+    (["search", " \t"], 2, "empty"),
+    (["search", "x", "-n", "0"], 2, "-n"),
+    (["feedback", "nonsense", "accepted"], 1, "nonsense"),
+    (["corpus", "explain", "99999"], 1, "99999"),
+    (["forget", "nonsense"], 1, "nonsense"),
+    (["forget"], 2, "--list"),
+    (["adapter", "nonsense"], 2, "nonsense"),
+    (["nonsense"], 2, "no command"),
+]
+
+
+def one_document(done, code, word):
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == code == error["exit_code"], (done, error)
+    assert word in error["message"] + error["hint"] and error["message"]
+    line = done.stderr.decode().splitlines()[-1]
+    assert line == "git-copilot: " + "; ".join(filter(None, (error["message"], error["hint"])))
+    return error
+
+
+@pytest.mark.parametrize("server", [False, True])
+def test_failures_are_objects(copilot, server):
+    if server:
+        copilot.ok("serve")
+    for args, code, word in FAILURES:
+        done = copilot.run(*args, "--json", GIT_COPILOT_SERVER=str(int(server)))
+        one_document(done, code, word)
+
+
+def test_outside_of_a_repository_and_before_init(bare_commands, project):
+    one_document(bare_commands.run("status", "--json"), 1, "not in a Git repository")
+    for command in ("status", "corpus", "refresh", "eval", "index"):
+        error = one_document(bare_commands.run(command, "--json", cwd=project.path), 1, "init")
+        assert error["hint"]
+
+
+def test_what_comes_behind_two_dashes_is_no_option(copilot):
+    done = copilot.run("complete", "--", "--json:1")
+    assert done.returncode == 1 and done.stdout == b""
+
+
+def test_a_bug_names_its_report(copilot, project, tmp_path):
+    """A fault planted in the command's module, in another process."""
+    code = (
+        "import sys; from git_copilot.assistant import commands_state;"
+        "commands_state.read_status = lambda repo: {}['bug'];"
+        "from git_copilot.assistant.cli import run; sys.exit(run(['status', '--json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.path, capture_output=True)
+    error = one_document(done, 3, "KeyError")
+    assert error["log"] in error["hint"] and "KeyError" in open(error["log"]).read()  # noqa: PTH123, SIM115
+
+
+def test_a_full_disk_is_told_on_stderr_alone(copilot, project):
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = subprocess.run(
+            ["git-copilot", "status", "--json"],
+            cwd=project.path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    assert done.returncode == 1 and b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def interrupted(*args, **more):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_an_interruption_is_an_object_too(environment, monkeypatch, capsysbinary, early):
+    """Within a command, and before much was imported."""
+    from git_copilot.assistant import cli, client, entry
+
+    monkeypatch.setattr(signal, "signal", lambda *args: None)
+    monkeypatch.setattr(sys, "argv", ["git-copilot", "status", "--json"])
+    monkeypatch.setattr(*(client, "main") if early else (cli, "dispatch"), interrupted)
+    assert entry.main() == 130
+    out, err = capsysbinary.readouterr()
+    error = json.loads(out)["error"]
+    assert error["exit_code"] == 130 and err.decode() == f"git-copilot: {error['message']}\n"
+
+
+def test_the_folder_is_gone(copilot, tmp_path):
+    script = "mkdir gone && cd gone && rmdir ../gone && git-copilot status --json"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True)
+    one_document(done, 1, "folder is gone")
+
+
+def test_a_stuck_server_is_an_object(copilot, monkeypatch, capsysbinary):
+    from git_copilot.assistant import client
+
+    def silent(*args, **more):
+        raise client.ServerSilent(20)
+
+    monkeypatch.setattr(client, "connect", silent)
+    monkeypatch.setattr(sys, "argv", ["git-copilot", "search", "x", "--json"])
+    assert client.main() == 1
+    out, err = capsysbinary.readouterr()
+    assert json.loads(out)["error"]["hint"] in err.decode()

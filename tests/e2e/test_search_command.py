@@ -1,0 +1,87 @@
+"""What `search` prints when there is nothing to print, and `complete` when nothing is to be said."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from copilot_commands import Copilot, one_line
+from screens import on_terminal
+
+from git_copilot.assistant import commands_complete
+from git_copilot.assistant.cli import Host
+from git_copilot.assistant.complete import Answer
+from git_copilot.assistant.session import Session
+from git_copilot.assistant.terminal import Terminal
+
+
+@pytest.mark.parametrize("query", ["zzqqxxyy", "zzqqxxyy --", "!!!", "\u202e"])
+def test_nothing_found_is_said_on_stderr_alone(copilot, query):
+    for env in ({"GIT_COPILOT_SERVER": "0"}, {}):
+        done = copilot.run("search", "--", query, **env)
+        assert done.returncode == 0 and done.stdout == b""
+        assert done.stderr.decode().startswith("git-copilot: nothing found for ")
+        assert done.stderr.count(b"\n") == 1
+        assert copilot.run("search", "--json", "--", query, **env).stdout == b'{"hits": []}\n'
+
+
+def test_a_word_that_the_embedder_knows_is_looked_for_by_its_meaning(copilot):
+    """No file holds it. (The tests' embedder knows ten words.)"""
+    hits = copilot.json("search", "helper")["hits"]
+    assert hits and all(hit["sources"] == ["dense"] for hit in hits)
+
+
+@pytest.mark.parametrize("query", [[""], ["  "], ["\t", "\n"]])
+def test_an_empty_query_is_wrong_usage(copilot, query):
+    one_line(copilot.run("search", *query), 2, "empty", "search -h")
+
+
+def answer(text="", finish="stop", rule=None, late=False, **fields):
+    more = {"trim_rule": rule, "out_of_time": late}
+    return Answer({"completion": text, "finish_reason": finish, **fields}, more, None)
+
+
+def printed(made, *, screen):
+    out, err = io.StringIO(), io.StringIO()
+    terminal = Terminal(None, lambda: b"", out, err, screens=(screen, screen))
+    host = Host(terminal, Session())
+    commands_complete._print_answer(host, made, as_json=False, explain=False)
+    return out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (answer(), "the model had nothing to add"),
+        (answer(rule="leaves_block", finish="trimmed"), "leaves_block"),
+        (answer(finish="length"), "length"),
+        (answer("  \n"), "white space"),
+        (answer(candidates=[""]), "nothing to add"),
+    ],
+)
+def test_an_empty_completion_says_why_on_a_terminal(made, why):
+    out, err = printed(made, screen=True)
+    assert out == "" and err.startswith("git-copilot: no completion: ") and why in err
+    assert err.count("\n") == 1
+    out, err = printed(made, screen=False)
+    assert (out, err) == (f"{made.completion}\n", "")
+
+
+def test_a_late_one_is_told_once():
+    assert printed(answer(late=True, finish="length"), screen=True) == ("", "")
+
+
+def test_a_completion_is_printed_as_it_is():
+    text = "if x:\n\treturn y"
+    assert printed(answer(text), screen=True) == (f"{text}\n", "")
+    assert printed(answer(text), screen=False) == (f"{text}\n", "")
+
+
+def test_a_terminal_gets_colours_and_a_pipe_none(copilot, project):
+    got, code = on_terminal(["git-copilot", "search", "alpha"], project.path)
+    assert code == 0 and "\x1b[36;1msrc/util.py:1\x1b[0m" in got
+    got, _ = on_terminal(["git-copilot", "search", "alpha"], project.path, NO_COLOR="1")
+    assert "\x1b" not in got and "src/util.py:1\n" in got
+    assert b"\x1b" not in Copilot(project.path).run("search", "alpha").stdout
+    assert json.loads(Copilot(project.path).ok("search", "alpha", "--json"))["hits"]
