@@ -14,7 +14,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from git_copilot.index.chunk import parse
+from git_copilot.index.parsing import parse
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -26,6 +26,8 @@ MAX_BLOCK_TOKENS = MAX_TOKENS * MAX_BLOCK_LINES
 MAX_CHARACTER_LINES = 6
 # Lines on each side of the added ones that are parsed with them.
 WINDOW_LINES = 100
+# Where these are longer together they are data, or were made to keep a parser busy.
+MAX_WINDOW_BYTES = 1 << 16
 # A model that never writes indentation ends at once at a cursor in column 1.
 INDENTATION_SHARE = 0.5
 # Middles with more digits than this share of their characters are data.
@@ -101,6 +103,8 @@ class Source:
             first -= 1
         last = min(self.lines, self.line_at(end) + WINDOW_LINES)
         begin = self.starts[first]
+        if self.starts[last] - begin > MAX_WINDOW_BYTES:
+            return None
         return parse(b"\n" * begin + self.data[begin : self.starts[last]], self.language)
 
     def nodes_within(self, start: int, end: int) -> list[Node]:
