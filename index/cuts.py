@@ -14,7 +14,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from git_copilot.index.parsing import parse
+from git_copilot.index.parsing import Patience, parse
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -65,6 +65,7 @@ class Source:
     def __init__(self, data: bytes, language: str) -> None:
         self.data = data
         self.language = language
+        self._patience = Patience(len(data))  # for all windows together
         # A byte order mark is not text that anyone types.
         first = len(BOM) if data.startswith(BOM) else 0
         self.starts = [first, *(m.end() for m in re.finditer(b"\n", data))]
@@ -103,9 +104,10 @@ class Source:
             first -= 1
         last = min(self.lines, self.line_at(end) + WINDOW_LINES)
         begin = self.starts[first]
-        if self.starts[last] - begin > MAX_WINDOW_BYTES:
+        if self.starts[last] - begin > MAX_WINDOW_BYTES or self._patience.is_over():
             return None
-        return parse(b"\n" * begin + self.data[begin : self.starts[last]], self.language)
+        window = b"\n" * begin + self.data[begin : self.starts[last]]
+        return parse(window, self.language, self._patience)
 
     def nodes_within(self, start: int, end: int) -> list[Node]:
         """Named nodes without a syntax error that lie in ``[start, end)``, in the order of their
