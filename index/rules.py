@@ -47,6 +47,11 @@ def is_rule_file(path: str) -> bool:
     return posixpath.basename(path) in RULE_FILES
 
 
+def is_safe(path: str) -> bool:
+    """Whether git would check out a file of that name."""
+    return not _UNSAFE.search(path)
+
+
 def left_out(
     repo: GitRepository,
     tree: str,
