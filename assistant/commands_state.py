@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -45,6 +46,7 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
         f"index     {tree}, {fresh}: {index['files']} files, {index['chunks']} chunks, "
         f"{index['vectors']} vectors",
         f"secrets   {index['secrets']} lines look like secrets and are left out",
+        *_left_out(index["left_out"]),
         f"corpus    {corpus['holes']} holes of {corpus['commits']} commits "
         f"by {corpus['authors']} authors",
         f"adapter   {adapters['current'] or 'none'} ({adapters['count']} kept)",
@@ -65,6 +67,14 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
     return 0
 
 
+def _left_out(counts: dict[str, int]) -> list[str]:
+    """One line on the files that are left out, or none."""
+    if not counts:
+        return []
+    said = ", ".join(f"{number} {reason}" for reason, number in counts.items())
+    return [f"left out  {sum(counts.values())} files: {said} (`git copilot index --why PATH`)"]
+
+
 def _server(state: dict[str, Any]) -> str:
     if not state["running"]:
         return "not running"
@@ -81,13 +91,18 @@ def _model_remark(facts: dict[str, Any]) -> str:
 
 @click.group("index", invoke_without_command=True)
 @click.option("--rebuild", is_flag=True, help="Make it anew; the old one stays until then.")
+@click.option("--why", metavar="PATH", help="Say whether a file is indexed, and if not, why.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def index_command(context: click.Context, /, rebuild: bool, as_json: bool) -> int:
+def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_json: bool) -> int:
     """Bring the index level with HEAD by hand. Hooks and queries do it by themselves."""
     if context.invoked_subcommand is not None:
         return 0
     host: Host = context.obj
+    if why is not None:
+        if rebuild:
+            raise click.UsageError("--why only looks; it cannot be given with --rebuild")
+        return _say_why(host, why, as_json=as_json)
     repo = known_repository() if rebuild else initialised_repository()
     settings = load_settings(repo, warn=host.terminal.note)
     bar = ProgressBar(host.terminal.err)
@@ -111,6 +126,18 @@ def index_command(context: click.Context, /, rebuild: bool, as_json: bool) -> in
             f"{report.blobs_removed} removed, {report.chunks_added} chunks added, "
             f"{report.chunks_embedded} embedded in {report.seconds:.2f} s"
         )
+    return 0
+
+
+def _say_why(host: Host, given: str, *, as_json: bool) -> int:
+    """``index --why``."""
+    from git_copilot.index.why import explain_path, path_in
+
+    repo = initialised_repository()
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        found = explain_path(repo, db, path_in(repo, given, Path.cwd()))
+    for line in [json.dumps(found.fields())] if as_json else found.lines():
+        host.terminal.echo(line)
     return 0
 
 

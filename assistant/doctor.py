@@ -39,9 +39,12 @@ from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError, GitError, ModelError, NotARepository
 from git_copilot.index.git import GitRepository
 from git_copilot.index.known import ADOPT_HINT, is_known
+from git_copilot.index.why import LIMITS, count_left_out
 
 SERVER_SECONDS = 0.5
 LOW_MB, FULL_MB = 1000, 50
+# A larger part of the files than this is worth a warning when limits of ours keep it out.
+MANY_LEFT_OUT = 0.1
 # Settings that are not in Settings: here the action of the secrets hook (hooks.check).
 CHOICES = {"secrets": ("warn", "refuse")}
 SNAPSHOT = "vectors.faiss"  # as in index.vectors, which would cost the import of FAISS
@@ -152,11 +155,26 @@ def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterat
             else:
                 yield Finding("vectors", "ok", told)
             yield _snapshot(repo.state_dir, db.identity)
+            yield from _left_out(repo, db, counts["files"])
     except CopilotError as exc:
         yield Finding("database", "fail", exc.message, _command(exc.hint))
     warning = adapters.current_warning(repo.state_dir)
     if warning is not None:
         yield Finding("adapter", "warn", warning, "git copilot adapter rollback")
+
+
+def _left_out(repo: GitRepository, db: Database, files: int) -> Iterator[Finding]:
+    """Files that a limit of ours keeps out, where they are many."""
+    found = count_left_out(repo, db, repo.view_name)
+    by_limits = {reason: number for reason, number in found.items() if reason in LIMITS}
+    number = sum(by_limits.values())
+    if number > MANY_LEFT_OUT * (files + number):
+        said = ", ".join(f"{count} {reason}" for reason, count in by_limits.items())
+        told = f"{number} of {files + number} files are not known: {said}"
+        yield Finding("left out", "warn", told, "git copilot index --why PATH")
+    elif found:
+        told = f"{sum(found.values())} files, {number} of them by a limit of size"
+        yield Finding("left out", "ok", told)
 
 
 def _level(repo: GitRepository, db: Database) -> Finding:

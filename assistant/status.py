@@ -20,6 +20,7 @@ from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import corpus_counts
+from git_copilot.index.why import count_left_out
 
 POLL_SECONDS = 0.1
 MAX_IDLE_TURNS = 20
@@ -36,13 +37,20 @@ def read_status(repo: GitRepository) -> dict[str, Any]:
         counts = store.view_counts(db, repo.view_name, settings.embedder)
         tree = store.view_tree(db, repo.view_name)
         corpus = corpus_counts(db)
+        left_out = count_left_out(repo, db, repo.view_name)
     head = repo.head_tree()
     queue = queue_state(repo.state_dir)
     hooks = installed(repo)
     known = adapters.list_adapters(repo.state_dir)
     server = server_facts()
     return {
-        "index": {"tree": tree, "head_tree": head, "fresh": is_fresh(repo, tree), **counts},
+        "index": {
+            "tree": tree,
+            "head_tree": head,
+            "fresh": is_fresh(repo, tree),
+            **counts,
+            "left_out": left_out,
+        },
         "corpus": corpus,
         "adapters": {
             "current": adapters.current_adapter(repo.state_dir),

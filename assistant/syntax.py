@@ -6,14 +6,16 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from git_copilot.index.chunk import parse
 from git_copilot.index.classify import language_of
+from git_copilot.index.parsing import parse
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 # Lines on each side of the cursor that are parsed; what is further off is the same either way.
 WINDOW_LINES = 120
+# Longer ones are not parsed: it is done for every candidate.
+MAX_WINDOW_BYTES = 1 << 16
 # Where indentation is syntax and lines that end with a colon open a block.
 INDENTED = frozenset({"python"})
 # How a line looks on which a window may begin: not in the middle of a string, if possible.
@@ -51,7 +53,8 @@ class Surroundings:
         return count
 
     def _parse(self, text: str) -> Node | None:
-        return parse((self._before + text + self._after).encode(), self.language)
+        window = (self._before + text + self._after).encode()
+        return parse(window, self.language) if len(window) <= MAX_WINDOW_BYTES else None
 
     def behind_block(self, text: str) -> int:
         """Where a completion should have ended that leaves the block in which the suffix goes on:
@@ -83,14 +86,19 @@ class Surroundings:
         content = start + len(whole[start:]) - len(whole[start:].lstrip())
         begin, at = (len(whole[:offset].encode()) for offset in (start, content))
         root = self._parse(text)
-        node = root.descendant_for_byte_range(at, at + 1) if root is not None else None
-        while node is not None and node.parent is not None:
-            first = node.children[0].type if node.children else ""
+        # From above: a node finds its parent by looking for it from the root on.
+        cursor = root.walk() if root is not None else None
+        while cursor is not None and cursor.goto_first_child_for_byte(at) is not None:
+            node = cursor.node
+            if node is None or not node.start_byte <= at < node.end_byte:
+                break
+            opening = node.child(0) if node.child_count else None
             if node.start_byte < begin and (
-                node.is_error or "string" in node.type or first in ("(", "[", "{")
+                node.is_error
+                or "string" in node.type
+                or (opening is not None and opening.type in ("(", "[", "{"))
             ):
                 return True
-            node = node.parent
         return False
 
 

@@ -27,9 +27,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from git_copilot.assistant.dataset import Cut
-from git_copilot.index.chunk import parse
 from git_copilot.index.classify import TEXT
 from git_copilot.index.db import Database, stored_path
+from git_copilot.index.parsing import parse
 from git_copilot.index.shown import family
 from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, split_identifier
 from git_copilot.index.types import Hit

@@ -7,42 +7,28 @@ is replaced by its children, neighbours that fit together are merged. Chunks cov
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cache
 from typing import TYPE_CHECKING
 
-from git_copilot.index.classify import TEXT
-from git_copilot.index.definitions import definitions, headers_around
+from git_copilot.index.definitions import Definition, definitions, headers_around
+from git_copilot.index.parsing import Patience, TooSlow, give_up, parse
 from git_copilot.index.types import Chunk
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 # Bump when the chunks of an unchanged blob would differ: databases made before are rebuilt.
 # 2: lines that look like secrets are left out; 3: scopes, whole signatures, any encoding
-CHUNKER_VERSION = 3
+# 4: long lines are left out, not their files; what is too much for its grammar is cut by lines
+CHUNKER_VERSION = 4
 # About 250 tokens: several snippets fit beside the file in a small model's prompt.
 MAX_CHUNK_BYTES = 1000
 MAX_CHUNK_LINES = 40
+# The kind of a chunk of lines: of text, and of what is too much for its grammar.
+WINDOW = "window"
 # A split node leaves a header this short with the first part of its body.
 MAX_HEADER_LINES = 8
 # Deeper than any code that people write; long expressions nest one level per operator.
 MAX_DEPTH = 64
-
-
-@cache
-def _parser(language: str) -> Parser | None:
-    from tree_sitter_language_pack import get_parser
-
-    try:
-        return get_parser(language)  # type: ignore[no-any-return, arg-type, unused-ignore]
-    except LookupError:
-        return None
-
-
-def parse(data: bytes, language: str) -> Node | None:
-    """The root of the syntax tree, or ``None`` for a language without a grammar."""
-    parser = None if language == TEXT else _parser(language)
-    return parser.parse(data).root_node if parser is not None else None
 
 
 class _Lines:
@@ -76,29 +62,39 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
         they define is no symbol. Where chunks begin and end does not depend on them.
     """
     lines = _Lines(data)
-    root = parse(data, language)
+    patience = Patience(len(data))
+    root = parse(data, language, patience)
+    defined: list[Definition] = []
+    if root is not None:
+        try:
+            defined = definitions(root, data, language, hidden, patience)
+        except TooSlow:
+            root = None
+            give_up(data, language)
     spans = _windows(lines, 0, len(lines)) if root is None else _syntax_spans(root, lines)
-    defined = [] if root is None else definitions(root, data, language, hidden)
+    scopes = headers_around(defined, (first + 1 for first, _ in spans))
+    begins = [d.first for d in defined]
     chunks = []
-    for first, last in spans:
+    for (first, last), scope in zip(spans, scopes, strict=True):
         start, end = lines.start(first), lines.start(last)
         text = data[start:end].decode("utf-8", "replace")
         if not hidden.isdisjoint(range(first + 1, last + 1)):
             text = _without(text, first + 1, hidden)
         if not text.strip():
             continue
-        own = tuple(d.symbol for d in defined if first < d.first <= last)
+        of_own = defined[bisect_right(begins, first) : bisect_right(begins, last)]
+        own = tuple(d.symbol for d in of_own)
         chunks.append(
             Chunk(
                 start_line=first + 1,
                 end_line=last,
                 start_byte=start,
                 end_byte=end,
-                kind="window" if root is None else (own[0].kind if own else "block"),
+                kind=WINDOW if root is None else (own[0].kind if own else "block"),
                 name=own[0].name if own else "",
                 text=text,
                 symbols=own,
-                scope=headers_around(defined, first + 1),
+                scope=scope,
             )
         )
     return chunks

@@ -11,6 +11,10 @@ MAX_FILE_BYTES = 512 * 1024
 # data set (mean 100, maximum 1000), the mean doubled because prose is indexed as well.
 MAX_MEAN_LINE = 200
 MAX_LINE = 2000
+# A longer line is left out by itself where so many lines of code stand to it, and at least two to
+# the only one: who writes by hand has one table or picture in a file, a bundle little else.
+LINES_TO_LONG_ONE, LEAST_LINES = 10, 2
+_NOT_CODE = (b"/*", b"*", b"//", b"#", b"--", b"<!--", b";", b"'use strict'", b'"use strict"')
 SNIFF_BYTES = 8000
 LFS_HEADER = b"version https://git-lfs.github.com/spec/"
 TEXT = "text"
@@ -131,6 +135,32 @@ def skip_content(data: bytes) -> str | None:
     lines = data.splitlines()
     if not lines:
         return "empty"
-    if len(data) / len(lines) > MAX_MEAN_LINE or max(map(len, lines)) > MAX_LINE:
+    short = [line for line in lines if len(line) <= MAX_LINE]
+    if len(short) < len(lines) and _is_bundle(short, len(lines) - len(short)):
+        return "long lines"
+    if sum(map(len, short)) + len(short) > MAX_MEAN_LINE * len(short):
         return "long lines"
     return None
+
+
+def _is_bundle(short: list[bytes], long: int) -> bool:
+    """Whether a file has too few lines of code beside its long ones to be written by hand."""
+    code = sum(bool(bare) and not bare.startswith(_NOT_CODE) for bare in map(bytes.strip, short))
+    return code < (LEAST_LINES if long == 1 else LINES_TO_LONG_ONE * long)
+
+
+def long_lines(data: bytes) -> frozenset[int]:
+    """The lines (1-based, ended by ``\\n``) that are too long to be written by hand."""
+    return frozenset(
+        number
+        for number, line in enumerate(data.split(b"\n"), 1)
+        if len(line) > MAX_LINE and max(map(len, line.splitlines())) > MAX_LINE
+    )
+
+
+def without_lines(data: bytes, hidden: frozenset[int]) -> bytes:
+    """``data`` with some lines (1-based) emptied."""
+    if not hidden:
+        return data
+    lines = data.split(b"\n")
+    return b"\n".join(b"" if n in hidden else line for n, line in enumerate(lines, 1))

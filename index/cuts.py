@@ -14,7 +14,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from git_copilot.index.chunk import parse
+from git_copilot.index.parsing import Patience, parse
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -26,6 +26,8 @@ MAX_BLOCK_TOKENS = MAX_TOKENS * MAX_BLOCK_LINES
 MAX_CHARACTER_LINES = 6
 # Lines on each side of the added ones that are parsed with them.
 WINDOW_LINES = 100
+# Where these are longer together they are data, or were made to keep a parser busy.
+MAX_WINDOW_BYTES = 1 << 16
 # A model that never writes indentation ends at once at a cursor in column 1.
 INDENTATION_SHARE = 0.5
 # Middles with more digits than this share of their characters are data.
@@ -63,6 +65,7 @@ class Source:
     def __init__(self, data: bytes, language: str) -> None:
         self.data = data
         self.language = language
+        self._patience = Patience(len(data))  # for all windows together
         # A byte order mark is not text that anyone types.
         first = len(BOM) if data.startswith(BOM) else 0
         self.starts = [first, *(m.end() for m in re.finditer(b"\n", data))]
@@ -101,7 +104,10 @@ class Source:
             first -= 1
         last = min(self.lines, self.line_at(end) + WINDOW_LINES)
         begin = self.starts[first]
-        return parse(b"\n" * begin + self.data[begin : self.starts[last]], self.language)
+        if self.starts[last] - begin > MAX_WINDOW_BYTES or self._patience.is_over():
+            return None
+        window = b"\n" * begin + self.data[begin : self.starts[last]]
+        return parse(window, self.language, self._patience)
 
     def nodes_within(self, start: int, end: int) -> list[Node]:
         """Named nodes without a syntax error that lie in ``[start, end)``, in the order of their

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from git_copilot.index.parsing import Patience, TooSlow
 from git_copilot.index.types import Symbol
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ MAX_NAME = 160
 # A header longer than this, in characters of one line, is cut.
 MAX_SIGNATURE = 240
 MAX_DOC = 160
+# Deeper than this, definitions within definitions are none that anyone looks for.
+MAX_NESTED = 64
 _ENDINGS = ("_definition", "_declaration", "_item", "_spec", "_signature")
 _NOT_NAMES = ("import", "package", "field", "parameter", "namespace_use", "variable")
 _COMMENT_MARKS = "/*#-!;%(){}<> \t\"'"
@@ -51,11 +54,17 @@ def _query(language: str) -> Query | None:
 
 
 def definitions(
-    root: Node, data: bytes, language: str, hidden: frozenset[int] = frozenset()
+    root: Node,
+    data: bytes,
+    language: str,
+    hidden: frozenset[int] = frozenset(),
+    patience: Patience | None = None,
 ) -> list[Definition]:
     """Every named definition of which no header line is hidden, in order of its line.
 
     :param hidden: lines (1-based) that must not be told.
+    :param patience: for looking around each of them, which takes long in a deep tree.
+    :raises TooSlow: it is over.
     """
     from tree_sitter import QueryCursor
 
@@ -64,6 +73,8 @@ def definitions(
     found: list[Definition] = []
     around: list[tuple[int, str]] = []  # end byte and name of the definitions that are open
     for node in sorted(nodes, key=lambda n: (n.start_byte, -n.end_byte)):
+        if patience is not None and patience.is_over():
+            raise TooSlow
         name = _name_node(node)
         if name is None or name.end_byte - name.start_byte > MAX_NAME:
             continue
@@ -73,6 +84,8 @@ def definitions(
         last_of_header = max(first, name.start_point.row + 1, body.start_point.row if body else 0)
         while around and around[-1][0] <= node.start_byte:
             around.pop()
+        if len(around) >= MAX_NESTED:
+            continue
         text = _text(data[name.start_byte : name.end_byte])
         scope = ".".join(other for _, other in around)
         around.append((node.end_byte, text))
@@ -90,10 +103,20 @@ def definitions(
     return sorted(found, key=lambda d: d.first)
 
 
-def headers_around(found: Sequence[Definition], line: int) -> str:
-    """The headers of the definitions that ``line`` (1-based) stands in and that begin above it,
-    one a line, outermost first."""
-    return "\n".join(d.symbol.signature for d in found if d.first < line <= d.last)
+def headers_around(found: Sequence[Definition], lines: Iterable[int]) -> Iterator[str]:
+    """For each of some ascending lines (1-based) the headers of the definitions that it stands in
+    and that begin above it, one a line, outermost first.
+
+    :param found: in order of their first lines.
+    """
+    open_: list[Definition] = []
+    begun = 0
+    for line in lines:
+        while begun < len(found) and found[begun].first < line:
+            open_.append(found[begun])
+            begun += 1
+        open_ = [d for d in open_ if line <= d.last]
+        yield "\n".join(d.symbol.signature for d in open_)
 
 
 def _text(data: bytes) -> str:

@@ -10,6 +10,7 @@ from git_copilot.index.classify import (
     MAX_FILE_BYTES,
     TEXT,
     language_of,
+    long_lines,
     looks_generated,
     skip_content,
 )
@@ -66,6 +67,7 @@ def harvest(
         language = language_of(file.path)
         spans = choose_spans(data, file.runs, f"{commit.oid}:{file.path}", language)
         crop.left_out["no hole fits"] += not spans
+        spans = clear_of_long_lines(data, spans)
         clear = clear_of_secrets(data, spans, language)
         crop.left_out["secret"] += len(spans) - len(clear)
         crop.holes += [hole_at(commit, file, language, span) for span in clear]
@@ -75,6 +77,19 @@ def harvest(
 def clear_of_secrets(data: bytes, spans: Sequence[Span], language: str) -> list[Span]:
     """The spans that touch no line that looks like a secret."""
     return [s for s in spans if not touches_secret(data, s.start, s.end, language)]
+
+
+def clear_of_long_lines(data: bytes, spans: Sequence[Span]) -> list[Span]:
+    """The spans that touch no line that the index leaves out for its length."""
+    hidden = long_lines(data)
+    if not hidden:
+        return list(spans)
+    first = ((span, data.count(b"\n", 0, span.start) + 1) for span in spans)
+    return [
+        span
+        for span, line in first
+        if hidden.isdisjoint(range(line, line + data.count(b"\n", span.start, span.end) + 1))
+    ]
 
 
 def _with_blobs(

@@ -32,6 +32,10 @@ MIXTURE: tuple[tuple[Cut, float], ...] = (
 )
 
 
+# A file of which so many blocks give no hole is data.
+MAX_TRIES = 400
+
+
 def seeded(*parts: str) -> random.Random:
     """A generator that depends on ``parts`` only: mining twice finds the same holes."""
     return random.Random(hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).digest())
@@ -60,7 +64,7 @@ def choose_spans(
     blocks = [b for first, count in runs for b in _blocks(first - 1, count, source.lines)]
     rng.shuffle(blocks)
     spans: list[Span] = []
-    for block in blocks:
+    for block in blocks[:MAX_TRIES]:
         span = _draw(rng)(source, block, rng) or cut_line(source, block, rng)
         if span is not None and all(span.end <= s.start or s.end <= span.start for s in spans):
             spans.append(span)

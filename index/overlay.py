@@ -12,7 +12,7 @@ from git_copilot.index.chunk import chunk_blob
 from git_copilot.index.classify import language_of, skip_content, to_utf8
 from git_copilot.index.fuse import Spot
 from git_copilot.index.lexicon import Words
-from git_copilot.index.secrets import secret_lines
+from git_copilot.index.secrets import hidden_lines
 from git_copilot.index.shown import family
 from git_copilot.index.terms import terms
 from git_copilot.index.types import Chunk
@@ -55,7 +55,7 @@ def loose_file(path: str, data: bytes, object_format: str = "sha1") -> LooseFile
     chunks: list[Chunk] = []
     content = to_utf8(data)
     if skip_content(content) is None:
-        hidden = secret_lines(content.decode("utf-8", "replace"), language=language)
+        hidden, _ = hidden_lines(content, language)
         chunks = chunk_blob(content, language, hidden)
     words = (Words(Counter(terms(c.text)), c.end_byte - c.start_byte) for c in chunks)
     return LooseFile(path, blob_id(data, object_format), language, tuple(chunks), tuple(words))

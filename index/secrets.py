@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from git_copilot.index import secret_filters
-from git_copilot.index.classify import language_of
+from git_copilot.index.classify import language_of, long_lines, without_lines
 from git_copilot.index.secret_detectors import (
     CONFIGURATION,
     ENTROPIES,
@@ -99,6 +99,19 @@ def secret_lines(text: str, path: str = "", *, language: str | None = None) -> f
     Parameters and errors as of :func:`find_secrets`.
     """
     return frozenset(f.line for f in find_secrets(text, path, language=language))
+
+
+def hidden_lines(content: bytes, language: str) -> tuple[frozenset[int], int]:
+    """The lines (1-based) of a file that no chunk may tell: what looks like a secret, and what is
+    too long to be written by hand.
+
+    :param content: UTF-8.
+    :return: the lines, and how many of them look like secrets.
+    """
+    long = long_lines(content)
+    text = without_lines(content, long).decode("utf-8", "replace")
+    found = secret_lines(text, language=language)
+    return found | long, len(found)
 
 
 def touches_secret(data: bytes, start: int, end: int, language: str) -> bool:

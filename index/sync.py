@@ -25,7 +25,7 @@ from git_copilot.index.errors import GitError
 from git_copilot.index.forget import Forgotten
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
 from git_copilot.index.objects import FOLDER
-from git_copilot.index.secrets import secret_lines
+from git_copilot.index.secrets import hidden_lines
 from git_copilot.index.types import (
     Change,
     Chunk,
@@ -221,9 +221,9 @@ def read_blob(data: bytes | None, language: str, size: int | None) -> Reading:
     skipped = skip_content(content)
     if skipped:
         return Reading(data.count(b"\n"), skipped, 0, [])
-    hidden = secret_lines(content.decode("utf-8"), language=language)
+    hidden, secrets = hidden_lines(content, language)
     chunks = chunk_blob(content, language, hidden)
-    return Reading(content.count(b"\n"), None, len(hidden), chunks)
+    return Reading(content.count(b"\n"), None, secrets, chunks)
 
 
 def store_blobs(

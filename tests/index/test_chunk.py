@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.index.chunk import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob, parse
+from git_copilot.index.chunk import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob
+from git_copilot.index.parsing import parse
 
 PYTHON = b'''"""Module."""
 import os

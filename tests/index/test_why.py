@@ -1,0 +1,162 @@
+"""What is left out of the index is said: of one path why, of all how many."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from fakes import HashingEmbedder
+
+from git_copilot.index import store, why
+from git_copilot.index.classify import long_lines, skip_content
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.forget import PATH, Entry, write_entries
+from git_copilot.index.git import GitRepository
+from git_copilot.index.overlay import loose_file
+from git_copilot.index.sync import sync
+
+TABLE = "TABLE = [" + ", ".join(map(str, range(40_000))) + "]\n"
+LOGO = f"LOGO = '''{'QUJD' * 520}'''\n"
+CODE = "\n\ndef behind(a):\n    return a\n"
+FILES = {
+    "a.py": "def alpha():\n    return 1\n",
+    "logo.py": LOGO + CODE,
+    "table.py": TABLE + CODE,
+    "bundle.js": "/*! licence */\n" + "var a=1;" * 2000 + "\n//# sourceMappingURL=x\n",
+    "rows.json": "[\n" + ("[" + "1," * 1500 + "0],\n") * 20 + "[]]\n",
+    "big.py": "x = 1\n" * 100_000,
+    "nul.py": b"x = 1\0\n",
+    "__init__.py": "",
+    "lfs.dat": "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+    "vendor/v.py": "x = 1\n",
+    "book.ipynb": "{}\n",
+    "own/made.py": "x = 1\n",
+    "own/hidden.py": "x = 1\n",
+    "lost.py": "x = 1\n",
+    "deep.js": ("(" * 60 + "\n") * 200,
+    ".gitattributes": "own/made.py -copilot\n",
+    ".copilotignore": "own/hidden.py\n",
+    ".gitignore": "*.tmp\n",
+}
+REASONS = {
+    "bundle.js": "long lines", "rows.json": "long lines", "big.py": "large", "nul.py": "binary",
+    "__init__.py": "empty", "lfs.dat": "lfs", "vendor/v.py": "vendored", "lost.py": "forgotten",
+    "book.ipynb": "generated", "own/made.py": "attribute", "own/hidden.py": "ignored",
+    "link.py": "symbolic link", "own": "folder", "gone.py": "no such file",
+    "scratch.tmp": "git-ignored", "../x.py": "no such file", "new.ipynb": "generated",
+    "new_link.py": "symbolic link", "new.bin": "binary",
+}  # fmt: skip
+
+
+@pytest.fixture
+def known(repo, tmp_path):
+    """(repository, database) of all kinds of files, the index level with HEAD."""
+    repo.write(FILES)
+    (repo.path / "link.py").symlink_to("a.py")
+    repo.commit({})
+    repo.write({"scratch.tmp": "x\n", "new.py": LOGO + CODE, "new.ipynb": "{}", "new.bin": b"\0"})
+    (repo.path / "new_link.py").symlink_to("a.py")
+    git = GitRepository.discover(repo.path)
+    with Database(tmp_path / DATABASE_NAME, create=True) as db:
+        write_entries(db, [Entry(PATH, "lost.py", 1)])
+        sync(git, db, HashingEmbedder())
+        yield git, db
+
+
+def test_every_path_has_a_verdict(known):
+    git, db = known
+    found = {path: why.explain_path(git, db, path) for path in REASONS}
+    assert {path: verdict.reason for path, verdict in found.items()} == REASONS
+    for path, verdict in found.items():
+        assert verdict.meaning and verdict.meaning != "a rule leaves it out"
+        assert verdict.fields()["indexed"] is False
+        assert verdict.committed is (path in FILES or path == "link.py")
+
+
+def test_what_is_indexed_says_how_much_of_it(known):
+    git, db = known
+    logo = why.explain_path(git, db, "logo.py")
+    assert (logo.reason, logo.committed, logo.long_lines) == (None, True, (1,))
+    assert logo.chunks == 1 and "2,000 bytes (1)" in "\n".join(logo.lines())
+    assert why.explain_path(git, db, "new.py").long_lines == (1,)
+    assert why.explain_path(git, db, "new.py").committed is False
+    assert why.explain_path(git, db, "deep.js").by_lines is True
+    assert why.explain_path(git, db, "a.py").by_lines is False
+
+
+def test_a_reason_of_another_rule_is_said_as_it_is():
+    said = why.Verdict(".env", "secret file", committed=True)
+    assert said.lines() == [".env: left out (secret file): a rule leaves it out"]
+
+
+def test_remedies_take_a_file_in(known, repo):
+    git, db = known
+    verdict = why.explain_path(git, db, "vendor/v.py")
+    assert verdict.remedy.startswith("add `vendor/v.py copilot` to .gitattributes")
+    repo.commit({".gitattributes": "vendor/v.py copilot\n"})
+    sync(git, db, HashingEmbedder())
+    assert why.explain_path(git, db, "vendor/v.py").reason is None
+    assert why.explain_path(git, db, "vendor/v.py").chunks == 1
+
+
+def test_what_is_left_out_is_counted_by_rule(known):
+    git, db = known
+    assert why.count_left_out(git, db, "") == {
+        "long lines": 2, "symbolic link": 1, "generated": 1, "vendored": 1, "attribute": 1,
+        "ignored": 1, "forgotten": 1, "large": 1, "binary": 1, "empty": 1, "lfs": 1,
+    }  # fmt: skip
+    assert why.count_left_out(git, db, "no such view") == {}
+
+
+def test_a_submodule_is_one(known, repo, tmp_path):
+    git, db = known
+    oid = repo.git("rev-parse", "HEAD")
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{oid},sub")
+    repo.git("commit", "-qm", "sub")
+    sync(git, db, None)
+    assert why.explain_path(git, db, "sub").reason == "submodule"
+    assert why.count_left_out(git, db, "")["submodule"] == 1
+
+
+def test_paths_are_named_from_where_one_stands(known, repo):
+    git, _ = known
+    assert why.path_in(git, "made.py", str(repo.path.resolve() / "own")) == "own/made.py"
+    assert why.path_in(git, "../a.py", str(repo.path.resolve() / "own")) == "a.py"
+    assert why.path_in(git, str(repo.path.resolve() / "a.py"), os.sep) == "a.py"
+
+
+@pytest.mark.parametrize("name", ["logo.py", "table.py"])
+def test_a_long_line_is_left_out_and_not_its_file(known, name):
+    _, db = known
+    texts = [
+        str(text)
+        for (text,) in db.query(
+            "SELECT c.text FROM files f JOIN chunks c ON c.blob_id = f.blob_id WHERE f.path = ?",
+            (os.fsencode(name),),
+        )
+    ]
+    assert any("def behind(a):" in text for text in texts)
+    assert max(map(len, texts)) < 100
+    loose = loose_file(name, FILES[name].encode())
+    assert [chunk.text for chunk in loose.chunks] == texts
+    assert store.view_counts(db, "", "x")["secrets"] == 0
+
+
+def test_bundles_are_left_out_however_they_are_dressed():
+    long = b"var a=1;" * 300 + b"\n"
+    bundles = (
+        long,
+        b"/*! jQuery v3 */\n" + long,
+        b'"use strict";\n// x\n' + long + b"//# sourceMappingURL=a\n",
+        (b"/***/ 'x':\n" + long) * 50,
+        (b"INSERT INTO t VALUES\n" + long) * 50,
+        b"x" * 1500 + b"\n" + b"y" * 1500 + b"\n",
+    )
+    assert {skip_content(data) for data in bundles} == {"long lines"}
+    assert skip_content(long + b"a = 1\nb = 2\n") is None
+    assert skip_content(long * 3 + b"a = 1\n" * 30) is None
+
+
+def test_lines_of_old_macs_are_no_long_ones():
+    assert long_lines(b"x = 1\r" * 1000) == frozenset()
+    assert long_lines(b"a\n" + b"x" * 2001 + b"\nb\n") == {2}
