@@ -13,6 +13,7 @@ from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.due import record_baseline
 from git_copilot.assistant.jobs import sync_repository
+from git_copilot.assistant.lacking import lack_facts, lack_lines
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.hooks.install import InstallReport, install, prepare, uninstall
 from git_copilot.hooks.launch import stop_worker
@@ -45,6 +46,7 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None) -> int:
 
             new_commits = mine(repo, db, limit=settings.history_commits, progress=bar)
             corpus = corpus_counts(db)
+            missing = lack_lines(lack_facts(repo, db))
     finally:
         bar.finish()
     host.terminal.echo(
@@ -56,6 +58,8 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None) -> int:
         f"corpus    {new_commits} new commits; {corpus['holes']} holes of "
         f"{corpus['commits']} commits by {corpus['authors']} authors"
     )
+    for line in missing:
+        host.terminal.echo(f"missing   {line}")
     first_refresh = record_baseline(repo)
     if no_hooks:
         # pre-commit's hook hands over to this interpreter, whoever installed the hook.

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.config import Settings, load_settings
+from git_copilot.assistant.lacking import ask_for_mining
 from git_copilot.assistant.models import find_spec, is_ready, resolve_model
 from git_copilot.assistant.steady import SteadyContext
 from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import ModelError, NoRoom
 from git_copilot.index.git import GitRepository
+from git_copilot.index.revisit import Stamp, due, stamp
 
 if TYPE_CHECKING:
     from git_copilot.assistant.generation import Generator
@@ -46,6 +48,7 @@ class Workspace:
         self._searchers: dict[str, tuple[str, Searcher]] = {}
         self._worktree: Worktree | None = None
         self._together: CoChange | None = None
+        self._asked_at: Stamp | None = None  # when the worker was last asked to mine
         self._tip = ("", "")  # a tree, and the commit that was HEAD when it was shown
         self.settings = load_settings(repo)
 
@@ -99,6 +102,7 @@ class Workspace:
         """
         from git_copilot.index.sync import plan_sync, sync
 
+        self._notice_fetched()
         view = self.repo.view_name
         head = self.repo.shown_tree()
         tree = store.view_tree(self.db, view) or ""
@@ -110,6 +114,13 @@ class Workspace:
             return sync(self.repo, self.db, embedder).tree, True
         except NoRoom:  # what is known answers as well as it can
             return tree, False
+
+    def _notice_fetched(self) -> None:
+        """Have the worker look at what a fetch brought that was missing before, asked once."""
+        if due(self.repo, self.db) and self._asked_at != (now := stamp(self.repo)):
+            self._asked_at = now
+            with suppress(OSError):  # a read-only repository
+                ask_for_mining(self.repo)
 
     def view_at(self, commit: str, embedder: Embedder | None) -> tuple[str, str]:
         """A view of an older commit's tree: (view, tree). Only new blobs cost anything."""
