@@ -169,8 +169,6 @@ def explain_lines(answer: Answer) -> list[str]:
 @click.pass_obj
 def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: int) -> int:
     """Find code of this repository by words, by meaning and by defined name."""
-    from git_copilot.index.search import Query, names_in
-
     # In this process GIT_DIR counts; the server has the client's folder only.
     repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
     workspace = host.session.workspace(repo)
@@ -180,8 +178,7 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
         host.terminal.note("the index is still catching up; see `git copilot status --wait`")
     text = " ".join(query).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     searcher = workspace.searcher(embedder, repo.view_name)
-    wanted = Query(text, names=tuple(names_in(text)))
-    hits = searcher.search(wanted, count, embedder, workspace.overlay())
+    hits = searcher.look_up(text, count, embedder, workspace.overlay())
     if as_json:
         rows = [
             {

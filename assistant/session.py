@@ -24,8 +24,8 @@ from git_copilot.index.revisit import Stamp, due, stamp
 if TYPE_CHECKING:
     from git_copilot.assistant.generation import Generator
     from git_copilot.index.cochange import CoChange
+    from git_copilot.index.lookup import Lookup
     from git_copilot.index.overlay import Overlay
-    from git_copilot.index.search import Searcher
     from git_copilot.index.types import Embedder
     from git_copilot.index.worktree import Worktree
 
@@ -45,7 +45,7 @@ class Workspace:
         self.repo = repo
         self.db = Database(repo.state_dir / DATABASE_NAME)
         self._inode = self._stamp()
-        self._searchers: dict[str, tuple[str, Searcher]] = {}
+        self._searchers: dict[str, tuple[str, Lookup]] = {}
         self._worktree: Worktree | None = None
         self._together: CoChange | None = None
         self._asked_at: Stamp | None = None  # when the worker was last asked to mine
@@ -65,16 +65,16 @@ class Workspace:
         keeps us from seeing what others write."""
         return self._inode == self._stamp() and not self.db.read_only
 
-    def searcher(self, embedder: Embedder | None, view: str) -> Searcher:
+    def searcher(self, embedder: Embedder | None, view: str) -> Lookup:
         """The search of a view, with its vectors loaded."""
-        from git_copilot.index.search import Searcher
+        from git_copilot.index.lookup import Lookup
         from git_copilot.index.vectors import load_vectors
 
         name = embedder.name if embedder else ""
         held = self._searchers.get(view)
         if held is None or held[0] != name:
             vectors = load_vectors(self.db, self.repo.state_dir, embedder)
-            held = (name, Searcher(self.db, view, vectors))
+            held = (name, Lookup(self.db, view, vectors))
             self._searchers[view] = held
         return held[1]
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from git_copilot.index.classify import TEXT
 from git_copilot.index.definitions import definitions, headers_around
 from git_copilot.index.types import Chunk
+from git_copilot.index.values import values
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 # Bump when the chunks of an unchanged blob would differ: databases made before are rebuilt.
-# 2: lines that look like secrets are left out; 3: scopes, whole signatures, any encoding
-CHUNKER_VERSION = 3
+# 2: lines that look like secrets are left out; 3: scopes, whole signatures, any encoding; 4: values
+CHUNKER_VERSION = 4
 # About 250 tokens: several snippets fit beside the file in a small model's prompt.
 MAX_CHUNK_BYTES = 1000
 MAX_CHUNK_LINES = 40
@@ -79,6 +80,7 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
     root = parse(data, language)
     spans = _windows(lines, 0, len(lines)) if root is None else _syntax_spans(root, lines)
     defined = [] if root is None else definitions(root, data, language, hidden)
+    named = [] if root is None else values(root, data, language, defined, hidden)
     chunks = []
     for first, last in spans:
         start, end = lines.start(first), lines.start(last)
@@ -97,7 +99,8 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
                 kind="window" if root is None else (own[0].kind if own else "block"),
                 name=own[0].name if own else "",
                 text=text,
-                symbols=own,
+                # What is defined says what the chunk is; constants do not.
+                symbols=(*own, *(symbol for symbol in named if first < symbol.line <= last)),
                 scope=headers_around(defined, first + 1),
             )
         )

@@ -60,7 +60,7 @@ CREATE VIRTUAL TABLE chunks_fts USING fts5 (
     terms, content = '', tokenize = "unicode61 remove_diacritics 0 tokenchars '_'"
 );
 
--- Names that a chunk defines, for definition look-up.
+-- Names that a chunk defines, for definition look-up; the kinds of values.py for `search` only.
 CREATE TABLE symbols (
     name      TEXT NOT NULL,
     chunk_id  INTEGER NOT NULL REFERENCES chunks (id) ON DELETE CASCADE,
@@ -71,6 +71,7 @@ CREATE TABLE symbols (
     doc       TEXT NOT NULL             -- the first line of its docstring or comment, or empty
 );
 CREATE INDEX symbols_by_name ON symbols (name);
+CREATE INDEX symbols_by_any_case ON symbols (name COLLATE NOCASE);
 CREATE INDEX symbols_by_chunk ON symbols (chunk_id);
 
 -- Vectors as little-endian float16, one per chunk and embedder. `seq` only grows: whoever holds

@@ -1,0 +1,143 @@
+"""What bench/search.py looks for: definitions, read without our own index, and nonsense."""
+
+from __future__ import annotations
+
+import ast
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from git_copilot.index.classify import language_of
+
+# A first sentence of fewer words says too little to be looked for.
+MIN_WORDS = 4
+_FIRST_SENTENCE = re.compile(r"(?s)^(.+?)(?:[.:!?](?:\s|$)|\n\s*\n|$)")
+_PATTERNS = {
+    "go": [
+        ("function", r"^func (?:\([^)]*\) )?(\w+)\("),
+        ("type", r"^type (\w+) "),
+        ("value", r"^(?:const|var) (\w+) "),
+    ],
+    "rust": [
+        ("function", r"^ *(?:pub(?:\([^)]*\))? )?(?:const )?(?:async )?(?:unsafe )?fn (\w+)"),
+        ("type", r"^ *(?:pub(?:\([^)]*\))? )?(?:struct|enum|trait|union) (\w+)"),
+        ("alias", r"^(?:pub(?:\([^)]*\))? )?type (\w+)"),
+        ("value", r"^ *(?:pub(?:\([^)]*\))? )?(?:const|static) (\w+):"),
+    ],
+    "typescript": [
+        ("function", r"^(?:export )?(?:default )?(?:async )?function\*? (\w+)"),
+        ("type", r"^(?:export )?(?:abstract )?(?:class|interface|enum) (\w+)"),
+        ("alias", r"^(?:export )?type (\w+)"),
+        ("value", r"^(?:export )?(?:const|let|var) (\w+)"),
+    ],
+}
+_PATTERNS["tsx"] = _PATTERNS["javascript"] = _PATTERNS["typescript"]
+_COMMENTS = {"go": "//", "rust": "///"}
+# Words that no program has, and English ones that few programs have.
+_SYLLABLES = ["zor", "blex", "quim", "fna", "drul", "vosk", "yib", "krep", "thwo", "jux", "gnarf"]
+_ODD = ["giraffe", "yoghurt", "volcano", "trombone", "saffron", "penguin", "glacier", "mustard",
+        "oboe", "walrus", "cathedral", "eggplant", "lullaby", "marzipan", "archipelago"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A definition: what is typed for it, and the line (1-based) that must be shown."""
+
+    query: str
+    kind: str
+    path: str
+    line: int
+
+
+def definitions(path: str, text: str) -> Iterator[Target]:
+    """The named things of a file, by syntax tree (Python) or by how lines begin."""
+    language = language_of(path)
+    if language == "python":
+        try:
+            yield from _python(path, ast.parse(text))
+        except (SyntaxError, ValueError):
+            return
+        return
+    for kind, pattern in _PATTERNS.get(language, ()):
+        for match in re.finditer(pattern, text, re.M):
+            yield Target(match[1], kind, path, text.count("\n", 0, match.start(1)) + 1)
+
+
+def _python(path: str, module: ast.Module) -> Iterator[Target]:
+    pending: list[ast.stmt] = list(module.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.ClassDef):
+            yield Target(node.name, "type", path, node.lineno)
+            pending += node.body
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield Target(node.name, "function", path, node.lineno)
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node in module.body:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    alias = _is_alias(node)
+                    yield Target(target.id, "alias" if alias else "value", path, node.lineno)
+
+
+def _is_alias(node: ast.Assign | ast.AnnAssign) -> bool:
+    """Whether an assignment names a type: ``X = Union[…]``, ``X: TypeAlias = …``."""
+    if isinstance(node, ast.AnnAssign):
+        return "TypeAlias" in ast.unparse(node.annotation)
+    return isinstance(node.value, ast.Subscript) and isinstance(
+        node.value.value, ast.Name | ast.Attribute
+    )
+
+
+def unique(found: Iterable[Target]) -> list[Target]:
+    """Those whose name is defined once in the repository."""
+    listed = list(found)
+    often = Counter(target.query for target in listed)
+    return [
+        t
+        for t in listed
+        if often[t.query] == 1 and not t.query.startswith("__") and len(t.query) > 1
+    ]
+
+
+def documented(path: str, text: str) -> Iterator[Target]:
+    """Definitions by the first sentence of what is written about them."""
+    language = language_of(path)
+    if language == "python":
+        try:
+            nodes = list(ast.walk(ast.parse(text)))
+        except (SyntaxError, ValueError):
+            return
+        for node in nodes:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield from _sentence(ast.get_docstring(node) or "", path, node.lineno)
+    elif language in _COMMENTS:
+        lines, mark = text.split("\n"), _COMMENTS[language]
+        said: list[str] = []
+        for number, line in enumerate(lines, 1):
+            if line.strip().startswith(mark):
+                said.append(line.strip().removeprefix(mark))
+                continue
+            if said and re.match(r" *(?:pub |func |type |fn |struct |enum |trait )", line):
+                yield from _sentence("\n".join(said), path, number)
+            said = []
+
+
+def _sentence(doc: str, path: str, line: int) -> Iterator[Target]:
+    match = _FIRST_SENTENCE.match(doc.strip())
+    sentence = " ".join(match[1].split()) if match else ""
+    if MIN_WORDS <= len(sentence.split()) <= 25:
+        yield Target(sentence, "described", path, line)
+
+
+def nonsense(count: int, chance: random.Random) -> list[str]:
+    """Queries that no repository answers: made-up words, and English ones from elsewhere."""
+    made = [
+        " ".join("".join(chance.choices(_SYLLABLES, k=3)) for _ in range(chance.randint(1, 3)))
+        for _ in range(count // 2)
+    ]
+    return made + [
+        " ".join(chance.sample(_ODD, chance.randint(1, 3))) for _ in range(count - count // 2)
+    ]
