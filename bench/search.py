@@ -21,7 +21,14 @@ from typing import Any
 
 import about
 import click
-from search_targets import Target, definitions, documented, nonsense, unique
+from search_targets import (
+    Target,
+    definitions,
+    documented,
+    lay_out_undocumented,
+    nonsense,
+    unique,
+)
 
 from git_copilot.assistant.models import resolve_model
 from git_copilot.index.classify import MAX_FILE_BYTES, skip_path
@@ -31,6 +38,7 @@ from git_copilot.index.git import GitRepository
 from git_copilot.index.lookup import Lookup
 from git_copilot.index.search import Query, names_in
 from git_copilot.index.sync import sync
+from git_copilot.index.terms import terms
 from git_copilot.index.types import Embedder, Hit
 from git_copilot.index.vectors import load_vectors
 
@@ -52,8 +60,11 @@ def arms(searcher: Lookup, embedder: Embedder) -> dict[str, Ask]:
     }
 
 
-def targets(repo: GitRepository, count: int, seed: int) -> dict[str, list[Target]]:
-    """Up to ``count`` queries of each kind, chosen at random."""
+def targets(
+    repo: GitRepository, count: int, seed: int
+) -> tuple[dict[str, list[Target]], frozenset[str]]:
+    """Up to ``count`` queries of each kind, chosen at random; and every word of the repository."""
+    words: set[str] = set()
     named: list[Target] = []
     described: list[Target] = []
     entries = [e for e in repo.ls_tree("HEAD") if skip_path(e.path) is None]
@@ -61,6 +72,7 @@ def targets(repo: GitRepository, count: int, seed: int) -> dict[str, list[Target
     small = [e for e in entries if sizes.get(e.oid, 0) <= MAX_FILE_BYTES]
     for entry, (_, data) in zip(small, repo.blobs(e.oid for e in small), strict=True):
         text = data.decode("utf-8", "replace")
+        words.update(terms(text))
         named += definitions(entry.path, text)
         described += documented(entry.path, text)
     by_kind: dict[str, list[Target]] = {"type": [], "function": [], "value": [], "alias": []}
@@ -68,7 +80,8 @@ def targets(repo: GitRepository, count: int, seed: int) -> dict[str, list[Target
         by_kind[target.kind].append(target)
     by_kind["described"] = unique(described)
     chance = random.Random(seed)
-    return {k: chance.sample(f, min(count, len(f))) for k, f in by_kind.items() if f}
+    chosen = {k: chance.sample(f, min(count, len(f))) for k, f in by_kind.items() if f}
+    return chosen, frozenset(words)
 
 
 def rank(hits: Sequence[Hit], target: Target) -> int:
@@ -82,24 +95,37 @@ def rank(hits: Sequence[Hit], target: Target) -> int:
 def measure(
     path: Path, embedder: Embedder, count: int, wanted: Sequence[str], *, misses: bool
 ) -> tuple[str, dict[str, Any]]:
-    """Index HEAD into a database of its own and ask."""
+    """Index HEAD into a database of its own and ask; then the same without docstrings."""
     repo = GitRepository.discover(path)
     seed = 7
-    asked = targets(repo, count, seed)
-    gibberish = nonsense(min(count, 100), random.Random(seed))
+    asked, known = targets(repo, count, seed)
+    gibberish = nonsense(min(count, 100), random.Random(seed), known)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        with Database(Path(folder) / DATABASE_NAME, create=True) as db:
-            begun = time.monotonic()
-            sync(repo, db, embedder)
-            found["index_s"] = round(time.monotonic() - begun, 1)
-            found["chunks"] = db.scalar("SELECT count(*) FROM chunks")
-            searcher = Lookup(db, repo.view_name, load_vectors(db, Path(folder), embedder))
-            for name, ask in arms(searcher, embedder).items():
-                if name in wanted:
-                    ask("warm up")
-                    found[name] = judge(ask, asked, gibberish, misses=misses)
+        found["chunks"], answers = _indexed(repo, embedder, Path(folder), wanted)
+        for name, ask in answers.items():
+            found[name] = judge(ask, asked, gibberish, misses=misses)
+    if any(target.path.endswith(".py") for target in asked.get("described", ())):
+        described = {"undescribed": asked["described"]}
+        with tempfile.TemporaryDirectory() as tree, tempfile.TemporaryDirectory() as folder:
+            bare = lay_out_undocumented(repo, Path(tree))
+            _, answers = _indexed(bare, embedder, Path(folder), wanted)
+            for name, ask in answers.items():
+                found[name]["undescribed"] = judge(ask, described, [], misses=False)["undescribed"]
     return about.name_of(path, repo), found
+
+
+def _indexed(
+    repo: GitRepository, embedder: Embedder, folder: Path, wanted: Sequence[str]
+) -> tuple[int, dict[str, Ask]]:
+    """An index of HEAD: its chunks, and the arms that ask it."""
+    db = Database(folder / DATABASE_NAME, create=True)
+    sync(repo, db, embedder)
+    searcher = Lookup(db, repo.view_name, load_vectors(db, folder, embedder))
+    answers = {name: ask for name, ask in arms(searcher, embedder).items() if name in wanted}
+    for ask in answers.values():
+        ask("warm up")
+    return db.scalar("SELECT count(*) FROM chunks"), answers
 
 
 def judge(
@@ -132,7 +158,8 @@ def judge(
             "@5": round(100 * sum(0 < r <= 5 for r in ranks) / len(ranks), 1),
         }
     empty = [query for query in gibberish if not timed(query)]
-    figures["nothing_found"] = round(100 * len(empty) / len(gibberish), 1)
+    if gibberish:
+        figures["nothing_found"] = round(100 * len(empty) / len(gibberish), 1)
     times.sort()
     figures["ms"] = {"p50": _part(times, 50), "p95": _part(times, 95)}
     return figures
@@ -144,7 +171,7 @@ def _part(times: Sequence[float], percent: int) -> float:
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The figures for a person."""
-    kinds = ("type", "function", "value", "alias", "described")
+    kinds = ("type", "function", "value", "alias", "described", "undescribed")
     head = (
         f"{'':<26}"
         + "".join(f"{k + ' @1 / @5':>20}" for k in kinds)

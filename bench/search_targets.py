@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import random
 import re
+import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from git_copilot.index.classify import language_of
+from git_copilot.index.git import GitRepository
 
 # A first sentence of fewer words says too little to be looked for.
 MIN_WORDS = 4
@@ -61,7 +64,7 @@ def definitions(path: str, text: str) -> Iterator[Target]:
             return
         return
     for kind, pattern in _PATTERNS.get(language, ()):
-        for match in re.finditer(pattern, text, re.M):
+        for match in re.finditer(pattern, text, re.MULTILINE):
             yield Target(match[1], kind, path, text.count("\n", 0, match.start(1)) + 1)
 
 
@@ -132,12 +135,52 @@ def _sentence(doc: str, path: str, line: int) -> Iterator[Target]:
         yield Target(sentence, "described", path, line)
 
 
-def nonsense(count: int, chance: random.Random) -> list[str]:
-    """Queries that no repository answers: made-up words, and English ones from elsewhere."""
+def nonsense(count: int, chance: random.Random, known: Collection[str]) -> list[str]:
+    """Queries that a repository with the words ``known`` does not answer: made-up words, and
+    English ones from elsewhere."""
     made = [
         " ".join("".join(chance.choices(_SYLLABLES, k=3)) for _ in range(chance.randint(1, 3)))
         for _ in range(count // 2)
     ]
-    return made + [
-        " ".join(chance.sample(_ODD, chance.randint(1, 3))) for _ in range(count - count // 2)
-    ]
+    odd = [word for word in _ODD if word not in known]
+    more = [" ".join(chance.sample(odd, chance.randint(1, 3))) for _ in range(count - count // 2)]
+    return made + more
+
+
+def without_docstrings(text: str) -> str:
+    """A Python file with ``...`` for every docstring, on as many lines as before."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError):
+        return text
+    lines = text.split("\n")
+    for node in nodes:
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        first = node.body[0] if node.body else None
+        if ast.get_docstring(node) and isinstance(first, ast.Expr) and first.end_lineno:
+            indent = lines[first.lineno - 1][: first.col_offset]
+            if indent.strip():  # on the header's line
+                continue
+            lines[first.lineno - 1 : first.end_lineno] = [
+                f"{indent}...", *[""] * (first.end_lineno - first.lineno)
+            ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def lay_out_undocumented(repo: GitRepository, folder: Path) -> GitRepository:
+    """A repository in ``folder`` with HEAD's files, docstrings taken out of those in Python."""
+    run = ["git", "-c", "user.name=bench", "-c", "user.email=bench@example.org", "-C", str(folder)]
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    entries = [e for e in repo.ls_tree("HEAD") if e.mode in ("100644", "100755")]
+    for entry, (_, data) in zip(entries, repo.blobs(e.oid for e in entries), strict=True):
+        target = folder / entry.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if language_of(entry.path) == "python":
+            data = without_docstrings(data.decode("utf-8", "surrogateescape")).encode(
+                "utf-8", "surrogateescape"
+            )
+        target.write_bytes(data)
+    subprocess.run([*run, "add", "-A", "-f"], check=True)
+    subprocess.run([*run, "commit", "-q", "--no-verify", "-m", "undocumented"], check=True)
+    return GitRepository.discover(folder)

@@ -30,9 +30,7 @@ WEIGHTS: Mapping[str, float] = {"definition": 0.3, "lexical": 1.0, "dense": 0.05
 FLAT = frozenset({"definition"})
 # What an identifier that is being typed may become is a definition too; it only weighs more,
 # because a name that was begun is asked for, not guessed.
-REPORTED_AS: Mapping[str, str] = {
-    "typed": "definition", "coded": "definition", "begun": "definition", "titled": "definition",
-}  # fmt: skip
+REPORTED_AS: Mapping[str, str] = {"typed": "definition"}
 # Two chunks with this share of identifiers in common say the same thing twice.
 NEAR_DUPLICATE = 0.85
 
@@ -40,14 +38,11 @@ NEAR_DUPLICATE = 0.85
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What the ranking weighs: each source, and each prior (what a file gains at most, as a share
-    of what its words say). bench/retrieval.py leaves out one at a time. ``flat`` sources have no
-    order; what ``leading`` ones find comes before everything else, in their order."""
+    of what its words say). bench/retrieval.py leaves out one at a time."""
 
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     import_prior: float = 0.4
     partner_prior: float = 0.3
-    flat: frozenset[str] = FLAT
-    leading: tuple[str, ...] = ()
 
 
 DEFAULT_RECIPE = Recipe()
@@ -82,17 +77,11 @@ def fuse(lists: Mapping[str, Sequence[Spot]], recipe: Recipe = DEFAULT_RECIPE) -
         if not weight:
             continue
         for rank, spot in enumerate(ranked, 1):
-            place = 0 if source in recipe.flat else rank
+            place = 0 if source in FLAT else rank
             scores[spot] = scores.get(spot, 0.0) + weight / (RRF_K + place)
             named = sources.setdefault(spot, [])
             if (name := REPORTED_AS.get(source, source)) not in named:
                 named.append(name)
-    first: dict[Spot, float] = {}
-    for tier, source in enumerate(recipe.leading):
-        for rank, spot in enumerate(lists.get(source, ()), 1):
-            # No sum of the others reaches 1.
-            first.setdefault(spot, len(recipe.leading) - tier + 1 / (RRF_K + rank))
-    scores.update(first)
     order = sorted(scores, key=lambda spot: (-scores[spot], spot))
     return [Fused(spot, scores[spot], tuple(sources[spot])) for spot in order]
 

@@ -7,7 +7,7 @@ come first, then what words, names and meaning say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from git_copilot.index.asked import (
     read_query,
     title_fit,
 )
-from git_copilot.index.fuse import Recipe, Spot, fuse
+from git_copilot.index.fuse import Fused, Spot
 from git_copilot.index.overlay import NOTHING_LOOSE, LooseChunk, Overlay
 from git_copilot.index.search import MIN_PARTIAL, Searcher, nearest
 from git_copilot.index.types import Embedder, Hit, Symbol
@@ -32,18 +32,19 @@ if TYPE_CHECKING:
     from git_copilot.index.shown import Flags
     from git_copilot.index.vectors import Found
 
-# How many places each source hands on.
+# How many places words and meaning hand on.
 CANDIDATES = 60
 # Definitions of one name that are looked at, and names that begin with what was typed.
 MAX_DEFINITIONS, MAX_BEGUN = 2000, 10
-# What the sources weigh; chosen with bench/search.py on click, flask, datasette and mypy.
-RECIPE = Recipe(
-    weights={"coded": 0.5, "begun": 0.5, "lexical": 1.0, "titled": 0.5, "dense": 0.3},
-    flat=frozenset(),
-    leading=("path", "definition"),
-)
-# A chunk that shares no word with the query must be this near by cosine.
-MIN_COSINE = 0.5
+# What each source adds at most to a score: words are worth 1 where they fit best. Chosen with
+# bench/search.py on click, flask, datasette and mypy. Added up, not fused by rank: a text that has the
+# very words of a query is far ahead of the next one, which ranks do not tell.
+TITLED, CODED, BEGUN, DENSE = 0.6, 0.2, 0.5, 0.1
+# What is asked for by its path or its exact name has a score above this, and no sum of others reaches it.
+LEAD = 3.0
+# Nearest by meaning counts from this cosine on; where no word of the query is known here, from the
+# second. A word that nobody wrote here still has a vector, near to something.
+MIN_COSINE, MIN_COSINE_ALONE = 0.5, 0.7
 
 
 class Lookup(Searcher):
@@ -69,18 +70,24 @@ class Lookup(Searcher):
         allowed = self._shown.allowed("", set(overlay.paths))
         loose = list(overlay.chunks("", ""))
         near = self._begin_near(asked.text, embedder)
+        ranking = _Ranking()
+        ranking.lead("path", self._by_path(asked, allowed, loose))
         exact = self._exact(asked, allowed, loose)
+        if asked.name:
+            ranking.lead("definition", exact)
+            if not exact and asked.owners:
+                beginning = "/".join((*asked.owners, asked.name))
+                ranking.lead("path", self._by_path(asked, allowed, loose, beginning))
+            ranking.add("definition", self._begun(asked, allowed, loose), BEGUN)
+        else:
+            ranking.add("definition", dict.fromkeys(exact, 1.0), CODED)
         lexical = self._by_words(asked, allowed, loose)
-        found = {
-            "path": self._by_path(asked, allowed, loose, known=bool(exact)),
-            "definition": exact if asked.name else [],
-            "coded": [] if asked.name else exact,
-            "begun": self._begun(asked, allowed, loose),
-            "lexical": lexical,
-            "titled": self._titled(asked, lexical, allowed, loose),
-            "dense": self._near(near, allowed),
-        }
-        return self.distinct(fuse(found, RECIPE), count, overlay)
+        ranking.add("lexical", lexical, 1.0)
+        dense = self._near(near, allowed, MIN_COSINE if lexical else MIN_COSINE_ALONE)
+        ranking.add("dense", dense, DENSE)
+        titles = self._titled(asked, [*lexical, *dense], allowed, loose)
+        ranking.add("definition", titles, TITLED)
+        return self.distinct(ranking.ranked(), count, overlay)
 
     def _begin_near(self, text: str, embedder: Embedder | None) -> Future[list[Found]] | None:
         """Look for the chunks whose meaning is nearest, beside everything else."""
@@ -89,13 +96,19 @@ class Lookup(Searcher):
         self._vectors.refresh(self._db)
         return self._beside.submit(nearest, self._vectors, embedder, [text], self._shown.all_ids)
 
-    def _near(self, near: Future[list[Found]] | None, allowed: Flags) -> list[Spot]:
-        found = [i for i, cosine in near.result() if cosine >= MIN_COSINE] if near else []
-        spots = self._shown.spots(found, allowed)
-        return [spots[i] for i in found if i in spots][:CANDIDATES]
+    def _near(
+        self, near: Future[list[Found]] | None, allowed: Flags, least: float
+    ) -> dict[Spot, float]:
+        """The nearest, with their cosines."""
+        found = [(i, cosine) for i, cosine in near.result() if cosine >= least] if near else []
+        spots = self._shown.spots((i for i, _ in found), allowed)
+        return {spots[i]: cosine for i, cosine in found[:CANDIDATES] if i in spots}
 
-    def _by_words(self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk]) -> list[Spot]:
-        """By the words, those of code before those of tests, prose and data."""
+    def _by_words(
+        self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk]
+    ) -> dict[Spot, float]:
+        """What has the words, those of code before those of tests, prose and data: its share of
+        the best one's score."""
         values = self._lexicon.values(asked.words)
         priors = self._priors_of_files(asked.of_tests)
         found = [
@@ -107,7 +120,8 @@ class Lookup(Searcher):
             if score:
                 prior = file_prior(each.file.path, tests=asked.of_tests)
                 found.append((-score * prior, each.spot))
-        return [spot for _, spot in sorted(found)[:CANDIDATES]]
+        best = sorted(found)[:CANDIDATES]
+        return {spot: score / best[0][0] for score, spot in best}
 
     def _priors_of_files(self, tests: bool) -> NDArray[np.float64]:
         """:func:`.asked.file_prior` for each position."""
@@ -139,11 +153,13 @@ class Lookup(Searcher):
             fits[spot] = min(fit, fits.get(spot, fit))
         return sorted(fits, key=lambda spot: fits[spot])
 
-    def _begun(self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk]) -> list[Spot]:
+    def _begun(
+        self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk]
+    ) -> dict[Spot, float]:
         """Definitions whose names begin with the name that was typed, the shortest names first."""
         begun = asked.name
         if len(begun) < MIN_PARTIAL:
-            return []
+            return {}
         where = "name > ? COLLATE NOCASE AND name < ? COLLATE NOCASE ORDER BY length(name), name"
         found = self._symbols(where, [begun, f"{begun}\U0010ffff"], allowed)
         low = begun.lower()
@@ -153,7 +169,8 @@ class Lookup(Searcher):
         order = sorted(
             (len(s.name), definition_fit(asked, s, spot.path), spot) for spot, s in found
         )
-        return list(dict.fromkeys(spot for *_, spot in order))[:MAX_BEGUN]
+        spots = list(dict.fromkeys(spot for *_, spot in order))[:MAX_BEGUN]
+        return {spot: 1 - rank / MAX_BEGUN for rank, spot in enumerate(spots)}
 
     def _symbols(
         self, where: str, values: Sequence[str], allowed: Flags
@@ -174,29 +191,23 @@ class Lookup(Searcher):
         return found
 
     def _titled(
-        self, asked: Asked, ranked: Sequence[Spot], allowed: Flags, loose: Sequence[LooseChunk]
-    ) -> list[Spot]:
-        """Those of ``ranked`` that define a name made of the query's words, best first."""
-        numbers = ",".join(str(spot.chunk_id) for spot in ranked if spot.chunk_id >= 0)
-        here = set(ranked)
+        self, asked: Asked, spots: Sequence[Spot], allowed: Flags, loose: Sequence[LooseChunk]
+    ) -> dict[Spot, float]:
+        """How well the names that ``spots`` define are made of the query's words."""
+        here = dict.fromkeys(spots)
+        numbers = ",".join(str(spot.chunk_id) for spot in here if spot.chunk_id >= 0)
         symbols = self._symbols(f"chunk_id IN ({numbers})", [], allowed)
         symbols += [(e.spot, s) for e in loose if e.spot in here for s in e.chunk.symbols]
         fits: dict[Spot, float] = {}
         for spot, symbol in symbols:
             fits[spot] = max(title_fit(asked, symbol), fits.get(spot, 0.0))
-        good = [spot for spot in ranked if fits.get(spot)]
-        return sorted(good, key=lambda spot: -fits[spot])
+        return {spot: fit for spot, fit in fits.items() if fit}
 
     def _by_path(
-        self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk], *, known: bool
+        self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk], typed: str = ""
     ) -> list[Spot]:
-        """The beginnings of the files whose paths hold what was typed, the closest first.
-
-        :param known: the name that was typed is defined, so what qualifies it is no folder.
-        """
-        fragment = asked.path
-        if asked.name and asked.owners and not known and "/" not in fragment:
-            fragment = fragment or "/".join((*asked.owners, asked.name))
+        """The beginnings of the files whose paths hold what was typed, the closest first."""
+        fragment = typed or asked.path
         if not fragment:
             return []
         found = []
@@ -210,6 +221,37 @@ class Lookup(Searcher):
             if fit:
                 found.append((*fit, each.spot))
         return [entry[-1] for entry in sorted(found)[:CANDIDATES]]
+
+
+class _Ranking:
+    """Scores of places, and which sources speak for them."""
+
+    def __init__(self) -> None:
+        self._scores: dict[Spot, float] = {}
+        self._sources: dict[Spot, list[str]] = {}
+        self._first: list[Spot] = []
+
+    def add(self, source: str, found: Mapping[Spot, float], weight: float) -> None:
+        """Add ``weight`` times a value from 0 to 1 to each score."""
+        for spot, value in found.items():
+            self._scores[spot] = self._scores.get(spot, 0.0) + weight * value
+            named = self._sources.setdefault(spot, [])
+            if source not in named:
+                named.append(source)
+
+    def lead(self, source: str, found: Sequence[Spot]) -> None:
+        """Put ``found`` before all that scores say, in this order, behind what was put there
+        before."""
+        self.add(source, dict.fromkeys(found, 0.0), 0.0)
+        self._first = list(dict.fromkeys((*self._first, *found)))
+
+    def ranked(self) -> list[Fused]:
+        """Best first; ties by place."""
+        count = len(self._first)
+        scores = {**self._scores}
+        scores |= {spot: LEAD + (count - at) / count for at, spot in enumerate(self._first)}
+        order = sorted(scores, key=lambda spot: (-scores[spot], spot))
+        return [Fused(s, scores[s], tuple(self._sources[s])) for s in order]
 
 
 def _loose_symbols(
