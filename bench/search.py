@@ -31,13 +31,14 @@ from search_targets import (
 )
 
 from git_copilot.assistant.models import resolve_model
-from git_copilot.index.classify import MAX_FILE_BYTES, skip_path
+from git_copilot.index.classify import MAX_FILE_BYTES, skip_content
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.embed import load_embedder
 from git_copilot.index.git import GitRepository
 from git_copilot.index.lookup import Lookup
+from git_copilot.index.rules import left_out
 from git_copilot.index.search import Query, names_in
-from git_copilot.index.sync import sync
+from git_copilot.index.sync import is_file, sync
 from git_copilot.index.terms import terms
 from git_copilot.index.types import Embedder, Hit
 from git_copilot.index.vectors import load_vectors
@@ -67,10 +68,15 @@ def targets(
     words: set[str] = set()
     named: list[Target] = []
     described: list[Target] = []
-    entries = [e for e in repo.ls_tree("HEAD") if skip_path(e.path) is None]
+    listed = [e for e in repo.ls_tree("HEAD") if is_file(e)]
+    # Vendored and generated files are not indexed, so nothing in them can be found.
+    out = left_out(repo, repo.shown_tree(), [e.path for e in listed])
+    entries = [e for e in listed if e.path not in out]
     sizes = repo.blob_sizes({e.oid for e in entries})
     small = [e for e in entries if sizes.get(e.oid, 0) <= MAX_FILE_BYTES]
     for entry, (_, data) in zip(small, repo.blobs(e.oid for e in small), strict=True):
+        if skip_content(data) is not None:
+            continue
         text = data.decode("utf-8", "replace")
         words.update(terms(text))
         named += definitions(entry.path, text)

@@ -24,6 +24,7 @@ from git_copilot.index.asked import (
 from git_copilot.index.fuse import Fused, Spot
 from git_copilot.index.overlay import NOTHING_LOOSE, LooseChunk, Overlay
 from git_copilot.index.search import MIN_PARTIAL, Searcher, nearest
+from git_copilot.index.shown import integers
 from git_copilot.index.types import Embedder, Hit, Symbol
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from git_copilot.index.vectors import Found
 
 # How many places words and meaning hand on.
-CANDIDATES = 60
+CANDIDATES = 40
 # Definitions of one name that are looked at, and names that begin with what was typed.
 MAX_DEFINITIONS, MAX_BEGUN = 2000, 10
 # What each source adds at most to a score: words are worth 1 where they fit best. Chosen with
@@ -42,9 +43,12 @@ MAX_DEFINITIONS, MAX_BEGUN = 2000, 10
 TITLED, CODED, BEGUN, DENSE = 0.6, 0.2, 0.5, 0.1
 # What is asked for by its path or its exact name has a score above this, and no sum of others reaches it.
 LEAD = 3.0
-# Nearest by meaning counts from this cosine on; where no word of the query is known here, from the
-# second. A word that nobody wrote here still has a vector, near to something.
-MIN_COSINE, MIN_COSINE_ALONE = 0.5, 0.7
+# Nearest by meaning counts from this cosine on.
+MIN_COSINE = 0.5
+# Every word has a vector, near to something, also one that nobody wrote (made-up words reach a cosine
+# of 0.8). So meaning counts only where a word of the query, or one that begins alike
+# (`authentication`, `authenticate`), is known here: so much of it, and at least so many letters.
+STEM_SHARE, MIN_STEM = 0.7, 5
 
 
 class Lookup(Searcher):
@@ -83,7 +87,7 @@ class Lookup(Searcher):
             ranking.add("definition", dict.fromkeys(exact, 1.0), CODED)
         lexical = self._by_words(asked, allowed, loose)
         ranking.add("lexical", lexical, 1.0)
-        dense = self._near(near, allowed, MIN_COSINE if lexical else MIN_COSINE_ALONE)
+        dense = self._near(near, allowed) if lexical or self._related(asked) else {}
         ranking.add("dense", dense, DENSE)
         titles = self._titled(asked, [*lexical, *dense], allowed, loose)
         ranking.add("definition", titles, TITLED)
@@ -96,11 +100,18 @@ class Lookup(Searcher):
         self._vectors.refresh(self._db)
         return self._beside.submit(nearest, self._vectors, embedder, [text], self._shown.all_ids)
 
-    def _near(
-        self, near: Future[list[Found]] | None, allowed: Flags, least: float
-    ) -> dict[Spot, float]:
+    def _related(self, asked: Asked) -> bool:
+        """Whether a word here begins like one of the query's."""
+        stems = (word[: max(MIN_STEM, round(STEM_SHARE * len(word)))] for word in asked.words)
+        match = " OR ".join(f'"{stem}" *' for stem in stems if len(stem) >= MIN_STEM)
+        if not match:
+            return False
+        ask = "SELECT json_group_array(rowid) FROM chunks_fts WHERE chunks_fts MATCH ?"
+        return bool(len(self._shown.locate(integers(self._db.query(ask, (match,))[0][0]))))
+
+    def _near(self, near: Future[list[Found]] | None, allowed: Flags) -> dict[Spot, float]:
         """The nearest, with their cosines."""
-        found = [(i, cosine) for i, cosine in near.result() if cosine >= least] if near else []
+        found = [(i, cosine) for i, cosine in near.result() if cosine >= MIN_COSINE] if near else []
         spots = self._shown.spots((i for i, _ in found), allowed)
         return {spots[i]: cosine for i, cosine in found[:CANDIDATES] if i in spots}
 
