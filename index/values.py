@@ -62,13 +62,12 @@ _QUERIES = {
     """,
     "csharp": """
         (field_declaration (variable_declaration (variable_declarator name: (identifier) @value)))
-        (enum_member_declaration name: (identifier) @value)
     """,
     "c": _C,
     "cpp": _C + "(class_specifier name: (type_identifier) @named body: (_))",
     "go": """
         (source_file (var_declaration (var_spec name: (identifier) @value)))
-        (source_file (const_declaration (const_spec name: (identifier) @value)))
+        (source_file (const_declaration (const_spec (identifier) @value)))
         (type_alias name: (type_identifier) @typename)
     """,
     "ruby": """
