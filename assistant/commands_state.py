@@ -109,7 +109,7 @@ def index_command(context: click.Context, /, rebuild: bool, as_json: bool) -> in
     fields = dataclasses.asdict(report)
     if as_json:
         fields["seconds"] = round(report.seconds, 3)
-        host.terminal.echo(json.dumps({**fields, "commits_mined": mined}))
+        host.terminal.echo(json.dumps(fields))
     else:
         host.terminal.echo(
             f"tree {report.tree[:12]}: {report.blobs_added} files added, "
