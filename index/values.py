@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 VALUE, TYPE, MACRO, NAMED = "value", "typename", "define", "named"
 # Kinds of symbols that only `git copilot search` asks for. No grammar's node gives such a name.
 KINDS = (VALUE, TYPE, MACRO, NAMED)
+# Nodes that stand deeper are inside of functions: a class in a class in a class, with a conditional
+# around it, begins less deep. Looking everywhere takes twice as long.
+MAX_DEPTH = 6
 # For SQL over the table `symbols`.
 NO_VALUES = f"kind NOT IN {KINDS}"
 
@@ -128,9 +131,11 @@ def values(
     query = _query(language)
     if query is None:
         return []
+    cursor = QueryCursor(query)
+    cursor.set_max_start_depth(MAX_DEPTH)
     known = {(d.symbol.name, d.symbol.line) for d in defined}
     found = {}
-    for kind, nodes in QueryCursor(query).captures(root).items():
+    for kind, nodes in cursor.captures(root).items():
         for node in nodes:
             name = data[node.start_byte : node.end_byte].decode("utf-8", "replace")
             line = node.start_point.row + 1

@@ -62,11 +62,13 @@ def test_a_blobless_clone_is_told_what_is_missing_and_how_to_get_it(clone):
     assert remedy == "git fetch --refetch --no-filter origin"
     for text in (said, copilot.ok("status"), copilot.ok("corpus"), copilot.ok("index")):
         assert "missing" in text and f"`{remedy}`" in text
-    findings = json.loads(copilot.run("doctor", "--json").stdout)["findings"]
+    findings = json.loads(copilot.run("doctor", "--json").stdout)
     (finding,) = [f for f in findings if f["check"] == "objects"]
     assert finding["level"] == "warn" and remedy in finding["mend"]
     assert commits(copilot).keys() == {"missing"}
     partial.git(*remedy.split()[1:])
     copilot.ok("index")
     assert commits(copilot).keys() == {"mined"}
+    assert copilot.json("status")["missing"]["files"] == 0
+    partial.git("checkout", "-q", "HEAD", "--", ".")
     assert copilot.json("search", "more_1")["hits"][0]["path"] == "src/more_1.py"
