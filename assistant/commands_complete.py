@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,9 +20,6 @@ from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.known import require_known
 from git_copilot.index.neutral import quoted
-
-if TYPE_CHECKING:
-    from git_copilot.index.types import Embedder
 
 SEPARATOR = "----"
 START_SECONDS = 20.0
@@ -191,16 +188,6 @@ def explain_lines(answer: Answer, name: Callable[[str], str] = str) -> list[str]
     return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].split("\n"))]
 
 
-def _means_something(embedder: Embedder | None, text: str) -> bool:
-    """Whether what is nearest to ``text`` is worth showing though none of its words occurs: the
-    embedder knows one of them. An embedder that does not say is trusted."""
-    from git_copilot.index.terms import terms
-
-    knows = getattr(embedder, "knows", None)
-    words = [word for word in terms(text) if len(word) > 2]
-    return bool(words) and (knows is None or bool(knows(words)))
-
-
 @click.command("search")
 @click.argument("query", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the hits as one JSON object.")
@@ -208,8 +195,6 @@ def _means_something(embedder: Embedder | None, text: str) -> bool:
 @click.pass_obj
 def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: int) -> int:
     """Find code of this repository by words, by meaning and by defined name."""
-    from git_copilot.index.search import Query, names_in
-
     text = " ".join(query).encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not text:
         raise click.UsageError("the query is empty")
@@ -221,10 +206,7 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
     if not fresh:
         host.terminal.note("the index is still catching up; see `git copilot status --wait`")
     searcher = workspace.searcher(embedder, repo.view_name)
-    wanted = Query(text, names=tuple(names_in(text)))
-    hits = searcher.search(wanted, count, embedder, workspace.overlay())
-    if all(hit.sources == ("dense",) for hit in hits) and not _means_something(embedder, text):
-        hits = []
+    hits = searcher.look_up(text, count, embedder, workspace.overlay())
     if as_json:
         rows = [
             {

@@ -15,6 +15,7 @@ from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
 from git_copilot.assistant.figures import corpus_figures
 from git_copilot.assistant.jobs import initialised_repository
+from git_copilot.assistant.lacking import lack_facts, lack_lines
 from git_copilot.assistant.progress import ProgressBar
 from git_copilot.assistant.show import Look, explanation_lines, figures_lines, sample_lines
 from git_copilot.index.db import DATABASE_NAME, Database
@@ -65,12 +66,13 @@ def corpus_command(
     if explain is not None:
         return _explain(host, explain, as_json=as_json, update=not no_update)
     with _opened(host, update=not no_update) as (repo, db):
-        figures = corpus_figures(repo, db)
+        figures = {**corpus_figures(repo, db), "missing": lack_facts(repo, db)}
     if as_json:
         host.terminal.echo(json.dumps(figures))
         return 0
     look = Look.of(host.terminal)
     _print(host, look, figures_lines(look, figures))
+    _print(host, look, [f"missing: {line}" for line in lack_lines(figures["missing"])])
     return 0
 
 

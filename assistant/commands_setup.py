@@ -13,6 +13,7 @@ from git_copilot.assistant.commands_hooks import tell_hooks
 from git_copilot.assistant.config import load_settings, skipped_settings, spelt
 from git_copilot.assistant.due import record_baseline
 from git_copilot.assistant.jobs import sync_repository
+from git_copilot.assistant.lacking import lack_facts, lack_lines
 from git_copilot.assistant.progress import ProgressBar
 from git_copilot.hooks.install import install, prepare
 from git_copilot.index.db import DATABASE_NAME, Database
@@ -47,6 +48,7 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) 
 
             new_commits = mine(repo, db, limit=settings.history_commits, progress=bar)
             corpus = corpus_counts(db)
+            missing = lack_lines(lack_facts(repo, db))
     finally:
         bar.finish()
     host.terminal.echo(
@@ -58,6 +60,8 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) 
         f"corpus    {new_commits} new commits; {corpus['holes']} holes of "
         f"{corpus['commits']} commits by {corpus['authors']} authors"
     )
+    for line in missing:
+        host.terminal.echo(f"missing   {line}")
     first_refresh = record_baseline(repo)
     if no_hooks:
         # pre-commit's hook hands over to this interpreter, whoever installed the hook.

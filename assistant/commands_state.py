@@ -11,7 +11,13 @@ import click
 
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import load_settings
-from git_copilot.assistant.jobs import initialised_repository, known_repository, sync_repository
+from git_copilot.assistant.jobs import (
+    initialised_repository,
+    known_repository,
+    mine_repository,
+    sync_repository,
+)
+from git_copilot.assistant.lacking import lack_facts, lack_lines
 from git_copilot.assistant.progress import ProgressBar
 from git_copilot.assistant.rebuild import rebuild as make_anew
 from git_copilot.assistant.status import read_status, wait_until_done
@@ -49,6 +55,7 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
         *_left_out(index["left_out"]),
         f"corpus    {corpus['holes']} holes of {corpus['commits']} commits "
         f"by {corpus['authors']} authors",
+        *(f"missing   {line}" for line in lack_lines(facts["missing"])),
         f"adapter   {adapters['current'] or 'none'} ({adapters['count']} kept)",
         f"queue     {queue['pending']} pending, {queue['running'] or 'nothing'} running",
         f"hooks     {', '.join(hooks['installed']) or 'none'}"
@@ -95,7 +102,7 @@ def _model_remark(facts: dict[str, Any]) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_json: bool) -> int:
-    """Bring the index level with HEAD by hand. Hooks and queries do it by themselves."""
+    """Bring index and corpus level with HEAD by hand. Hooks and queries do it by themselves."""
     if context.invoked_subcommand is not None:
         return 0
     host: Host = context.obj
@@ -109,8 +116,10 @@ def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_
     try:
         if rebuild:
             report = make_anew(repo, settings, host.terminal.note, bar)
+            mined = 0
         else:
             report = sync_repository(repo, settings, bar)
+            mined = mine_repository(repo, settings, bar)
     finally:
         bar.finish()
     # What was given up may work now, and what was committed meanwhile waits for a worker.
@@ -126,6 +135,11 @@ def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_
             f"{report.blobs_removed} removed, {report.chunks_added} chunks added, "
             f"{report.chunks_embedded} embedded in {report.seconds:.2f} s"
         )
+        if mined:
+            host.terminal.echo(f"{mined} commits mined")
+        with Database(repo.state_dir / DATABASE_NAME) as db:
+            for line in lack_lines(lack_facts(repo, db)):
+                host.terminal.echo(line)
     return 0
 
 

@@ -28,6 +28,7 @@ from git_copilot.assistant.config import (
     spelt,
 )
 from git_copilot.assistant.integrity import examine_integrity
+from git_copilot.assistant.lacking import examine_lacks
 from git_copilot.assistant.models import canonical, resolve_model
 from git_copilot.assistant.pull import damage
 from git_copilot.assistant.reach import examine_endpoint
@@ -144,6 +145,7 @@ def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterat
     try:
         with Database(path) as db:
             yield _level(repo, db)
+            yield examine_lacks(repo, db)
             counts = store.view_counts(db, repo.view_name, settings.embedder)
             told = (
                 f"{counts['files']} files, {counts['chunks']} chunks, {counts['vectors']} vectors"

@@ -121,11 +121,19 @@ def save_snapshot(repo: GitRepository, db: Database, settings: Settings) -> None
 
 def mine_job(git_dir: Path) -> int:
     """Handle a ``mine`` job: return how many commits were new."""
+    repo = open_repository(git_dir)
+    return mine_repository(repo, load_settings(repo))
+
+
+def mine_repository(
+    repo: GitRepository, settings: Settings, progress: Progress = no_progress
+) -> int:
+    """Look at the commits that were not looked at, or lacked something that has come; return how
+    many those were."""
     from git_copilot.index.mine import mine
 
-    repo = open_repository(git_dir)
     with open_database(repo) as db:
-        return mine(repo, db, limit=load_settings(repo).history_commits)
+        return mine(repo, db, limit=settings.history_commits, progress=progress)
 
 
 def refresh_job(git_dir: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.config import Settings, load_settings
+from git_copilot.assistant.lacking import ask_for_mining
 from git_copilot.assistant.models import find_spec, is_ready, resolve_model
 from git_copilot.assistant.steady import SteadyContext
 from git_copilot.index import store
@@ -19,12 +20,13 @@ from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import ModelError, NoRoom
 from git_copilot.index.git import GitRepository
 from git_copilot.index.known import is_known, require_known
+from git_copilot.index.revisit import Stamp, due, stamp
 
 if TYPE_CHECKING:
     from git_copilot.assistant.generation import Generator
     from git_copilot.index.cochange import CoChange
+    from git_copilot.index.lookup import Lookup
     from git_copilot.index.overlay import Overlay
-    from git_copilot.index.search import Searcher
     from git_copilot.index.types import Embedder
     from git_copilot.index.worktree import Worktree
 
@@ -45,9 +47,10 @@ class Workspace:
         self.repo = repo
         self.db = Database(repo.state_dir / DATABASE_NAME)
         self._inode = self._stamp()
-        self._searchers: dict[str, tuple[str, Searcher]] = {}
+        self._searchers: dict[str, tuple[str, Lookup]] = {}
         self._worktree: Worktree | None = None
         self._together: CoChange | None = None
+        self._asked_at: Stamp | None = None  # when the worker was last asked to mine
         self._tip = ("", "")  # a tree, and the commit that was HEAD when it was shown
         self._told = ""
         self.settings = Settings()
@@ -73,16 +76,16 @@ class Workspace:
         keeps us from seeing what others write."""
         return self._inode == self._stamp() and not self.db.read_only
 
-    def searcher(self, embedder: Embedder | None, view: str) -> Searcher:
+    def searcher(self, embedder: Embedder | None, view: str) -> Lookup:
         """The search of a view, with its vectors loaded."""
-        from git_copilot.index.search import Searcher
+        from git_copilot.index.lookup import Lookup
         from git_copilot.index.vectors import load_vectors
 
         name = embedder.name if embedder else ""
         held = self._searchers.get(view)
         if held is None or held[0] != name:
             vectors = load_vectors(self.db, self.repo.state_dir, embedder)
-            held = (name, Searcher(self.db, view, vectors))
+            held = (name, Lookup(self.db, view, vectors))
             self._searchers[view] = held
         return held[1]
 
@@ -110,6 +113,7 @@ class Workspace:
         """
         from git_copilot.index.sync import plan_sync, sync
 
+        self._notice_fetched()
         view = self.repo.view_name
         head = self.repo.shown_tree()
         tree = store.view_tree(self.db, view) or ""
@@ -121,6 +125,13 @@ class Workspace:
             return sync(self.repo, self.db, embedder).tree, True
         except NoRoom:  # what is known answers as well as it can
             return tree, False
+
+    def _notice_fetched(self) -> None:
+        """Have the worker look at what a fetch brought that was missing before, asked once."""
+        if due(self.repo, self.db) and self._asked_at != (now := stamp(self.repo)):
+            self._asked_at = now
+            with suppress(OSError):  # a read-only repository
+                ask_for_mining(self.repo)
 
     def view_at(self, commit: str, embedder: Embedder | None) -> tuple[str, str]:
         """A view of an older commit's tree: (view, tree). Only new blobs cost anything."""

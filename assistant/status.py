@@ -7,7 +7,8 @@ from typing import Any
 
 from git_copilot.assistant import adapters, client
 from git_copilot.assistant.config import Settings, load_settings
-from git_copilot.assistant.jobs import sync_repository
+from git_copilot.assistant.jobs import mine_job, sync_repository
+from git_copilot.assistant.lacking import lack_facts
 from git_copilot.assistant.models import canonical, is_ready
 from git_copilot.assistant.reach import examine_endpoint
 from git_copilot.hooks.launch import start_worker
@@ -20,6 +21,7 @@ from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.mine import corpus_counts
+from git_copilot.index.revisit import due
 from git_copilot.index.why import count_left_out
 
 POLL_SECONDS = 0.1
@@ -38,6 +40,7 @@ def read_status(repo: GitRepository) -> dict[str, Any]:
         tree = store.view_tree(db, repo.view_name)
         corpus = corpus_counts(db)
         left_out = count_left_out(repo, db, repo.view_name)
+        missing = lack_facts(repo, db)
     head = repo.head_tree()
     queue = queue_state(repo.state_dir)
     hooks = installed(repo)
@@ -52,6 +55,7 @@ def read_status(repo: GitRepository) -> dict[str, Any]:
             "left_out": left_out,
         },
         "corpus": corpus,
+        "missing": missing,
         "adapters": {
             "current": adapters.current_adapter(repo.state_dir),
             "count": len(known),
@@ -121,11 +125,14 @@ def wait_until_done(repo: GitRepository, timeout: float) -> None:
         if queue.pending == 0 and queue.running is None:
             with Database(repo.state_dir / DATABASE_NAME) as db:
                 tree = store.view_tree(db, repo.view_name)
-            if is_fresh(repo, tree):
+                fetched = due(repo, db)
+            if is_fresh(repo, tree) and not fetched:
                 return
             if not asked:
                 asked = True
                 sync_repository(repo, settings)
+                if fetched:
+                    mine_job(repo.git_dir)
                 continue
         elif worker_alive(repo.state_dir) is None and not worker_starting(repo.state_dir):
             # A worker may have left between the two looks, so one turn says little.

@@ -33,6 +33,7 @@ from git_copilot.index.parsing import parse
 from git_copilot.index.shown import family
 from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, split_identifier
 from git_copilot.index.types import Hit
+from git_copilot.index.values import NO_VALUES
 
 # What the default budget (320 tokens before the cursor beside full context, 192 behind it) shows
 # of code with ten tokens a line.
@@ -114,7 +115,7 @@ def needs(db: Database, view: str, cut: Cut, names: Sequence[str]) -> list[Need]
     for name in names:
         rows = db.query(
             "SELECT c.id, c.text, f.path, b.language, EXISTS (SELECT 1 FROM symbols s"
-            " WHERE s.chunk_id = c.id AND s.name = ?) FROM chunks_fts"
+            f" WHERE s.chunk_id = c.id AND s.name = ? AND s.{NO_VALUES}) FROM chunks_fts"
             " JOIN chunks c ON c.id = chunks_fts.rowid JOIN blobs b ON b.id = c.blob_id"
             " JOIN files f ON f.blob_id = c.blob_id JOIN views v ON v.id = f.view_id"
             " WHERE chunks_fts MATCH ? AND v.name = ?",

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from git_copilot.index.definitions import Definition, definitions, headers_around
 from git_copilot.index.parsing import Patience, TooSlow, give_up, parse
-from git_copilot.index.types import Chunk
+from git_copilot.index.types import Chunk, Symbol
+from git_copilot.index.values import values
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 # Bump when the chunks of an unchanged blob would differ: databases made before are rebuilt.
 # 2: lines that look like secrets are left out; 3: scopes, whole signatures, any encoding
-# 4: long lines are left out, not their files; what is too much for its grammar is cut by lines
+# 4: values are symbols; long lines are left out, not their files; what is too much for its grammar
+# is cut by lines
 CHUNKER_VERSION = 4
 # About 250 tokens: several snippets fit beside the file in a small model's prompt.
 MAX_CHUNK_BYTES = 1000
@@ -65,15 +67,18 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
     patience = Patience(len(data))
     root = parse(data, language, patience)
     defined: list[Definition] = []
+    named: list[Symbol] = []
     if root is not None:
         try:
             defined = definitions(root, data, language, hidden, patience)
+            named = values(root, data, language, defined, hidden, patience)
         except TooSlow:
-            root = None
+            root, defined = None, []
             give_up(data, language)
     spans = _windows(lines, 0, len(lines)) if root is None else _syntax_spans(root, lines)
     scopes = headers_around(defined, (first + 1 for first, _ in spans))
     begins = [d.first for d in defined]
+    placed = [symbol.line for symbol in named]
     chunks = []
     for (first, last), scope in zip(spans, scopes, strict=True):
         start, end = lines.start(first), lines.start(last)
@@ -93,7 +98,8 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
                 kind=WINDOW if root is None else (own[0].kind if own else "block"),
                 name=own[0].name if own else "",
                 text=text,
-                symbols=own,
+                # What is defined says what the chunk is; constants do not.
+                symbols=(*own, *named[bisect_right(placed, first) : bisect_right(placed, last)]),
                 scope=scope,
             )
         )

@@ -233,6 +233,11 @@ class GitRepository(ObjectReader):
         objects = {"GIT_OBJECT_DIRECTORY": str(self.common_dir / "objects")}
         return GitRepository(borrowed.path, borrowed.path, None, objects)
 
+    @property
+    def partial(self) -> bool:
+        """Whether this is a partial clone: objects may be missing that its remote promised."""
+        return self.reader() is not self
+
     def object_format(self) -> str:
         """``sha1`` or ``sha256``."""
         return self.run("rev-parse", "--show-object-format").decode().strip()

@@ -1,4 +1,5 @@
-"""Mines commits for holes, newest first. What was looked at is never looked at again."""
+"""Mines commits for holes, newest first. What was looked at is not looked at again, unless
+something that it lacked has come since (revisit.py)."""
 
 from __future__ import annotations
 
@@ -20,8 +21,10 @@ from git_copilot.index.history import (
     list_commits,
     shallow_commits,
 )
+from git_copilot.index.presence import Gap, find_gaps
 from git_copilot.index.prune import prune_lost
 from git_copilot.index.resolve import resolve, settle
+from git_copilot.index.revisit import record_limit, record_stamp, revisit, stamp
 from git_copilot.index.types import Hole, Progress, TreeEntry, no_progress
 
 # Enough for an adapter (the paper needs 1,000 holes), and a minute's work at most.
@@ -39,18 +42,24 @@ def mine(
     limit: int = DEFAULT_HISTORY,
     progress: Progress = no_progress,
 ) -> int:
-    """Look at up to ``limit`` commits of HEAD's history that were not looked at before, and take
-    out those that history lost. What HEAD's rules leave out of the index gives no holes, whichever
-    commit wrote it.
+    """Look at those of the newest ``limit`` commits of HEAD's history that were not looked at before,
+    or that lacked something which is here now, and take out those that history lost. What HEAD's
+    rules leave out of the index gives no holes, whichever commit wrote it.
 
     :return: how many commits were new.
     """
     prune_lost(repo, db)
+    # Taken first: what comes while this runs is noticed next time.
+    begun = stamp(repo)
+    revisit(repo, db)
     tip = repo.head_commit()
     if tip is None:
+        record_stamp(db, begun)
         return 0
     seen = {str(oid) for (oid,) in db.query("SELECT oid FROM commits")}
-    commits = [c for c in list_commits(repo, tip, limit=limit) if c.oid not in seen]
+    listed = list_commits(repo, tip, limit=limit + 1 if limit else 0)
+    record_limit(db, limit if limit and len(listed) > limit else 0)
+    commits = [c for c in listed[: limit or None] if c.oid not in seen]
     shallow = shallow_commits(repo)
     tree = repo.shown_tree()
     # Of many batches the first lists the whole tree for all of them.
@@ -59,6 +68,7 @@ def mine(
         progress("mining commits", begin, len(commits))
         _mine_batch(repo, db, commits[begin : begin + COMMIT_BATCH], shallow, (tree, known))
     progress("mining commits", len(commits), len(commits))
+    record_stamp(db, begun)
     return len(commits)
 
 
@@ -78,9 +88,8 @@ def _mine_batch(
     """
     forgotten = Forgotten.load(db)
     statuses = {c.oid: _rule_out(c, shallow, forgotten) for c in commits}
-    read = _additions(repo, [oid for oid, status in statuses.items() if status == "mined"])
-    added = {oid: files for oid, files in read.items() if files is not None}
-    statuses.update({oid: "missing" for oid in read.keys() - added.keys()})
+    added, gaps = _read(repo, [c for c in commits if statuses[c.oid] == "mined"])
+    statuses.update(dict.fromkeys(gaps, "missing"))
     bound = _mass_bound(db, [len(files) for files in added.values()])
     statuses.update({oid: "mass" for oid, files in added.items() if len(files) > bound})
     mined = [c for c in commits if statuses[c.oid] == "mined"]
@@ -90,7 +99,7 @@ def _mine_batch(
     answers = resolve(repo, db, commits, {c.oid for c in mined})
     with db.transaction() as connection:
         if Forgotten.load(db) == forgotten:
-            _store(connection, commits, statuses, found)
+            _store(connection, commits, statuses, found, gaps)
             settle(connection, [case for case in answers if not forgotten.path(case.path)])
             return
     _mine_batch(repo, db, commits, shallow, ruling)  # something was forgotten meanwhile
@@ -101,10 +110,17 @@ def _store(
     commits: Sequence[CommitInfo],
     statuses: Mapping[str, str],
     found: Sequence[Crop],
+    gaps: Mapping[str, Gap],
 ) -> None:
+    waits_for = {oid: gap.witness or None for oid, gap in gaps.items()}
     connection.executemany(
-        "INSERT OR IGNORE INTO commits (oid, author, time, status) VALUES (?, ?, ?, ?)",
-        [(c.oid, identity(c), c.time, statuses[c.oid]) for c in commits],
+        "INSERT OR IGNORE INTO commits (oid, author, time, status, waits_for)"
+        " VALUES (?, ?, ?, ?, ?)",
+        [(c.oid, identity(c), c.time, statuses[c.oid], waits_for.get(c.oid)) for c in commits],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO left_out VALUES (?, 'missing', ?)",
+        [(oid, gap.count) for oid, gap in gaps.items()],
     )
     for crop in found:
         connection.executemany(
@@ -114,15 +130,37 @@ def _store(
         _insert(connection, crop.holes)
 
 
-def _additions(repo: GitRepository, oids: Sequence[str]) -> dict[str, list[FileAdditions] | None]:
-    """What commits added; ``None`` for those whose blobs are not here (a partial clone)."""
+def _read(
+    repo: GitRepository, commits: Sequence[CommitInfo]
+) -> tuple[dict[str, list[FileAdditions]], dict[str, Gap]]:
+    """What commits added, and what those lack that cannot be read."""
+    gaps = find_gaps(repo, commits) if repo.partial else {}
     try:
-        return {**{oid: [] for oid in oids}, **dict(additions(repo, oids))}
+        return _additions(repo, [c.oid for c in commits if c.oid not in gaps]), gaps
+    except GitError:  # a damaged repository, or a partial clone that does not say so
+        gaps = find_gaps(repo, commits)
+    added = _salvaged(repo, [c.oid for c in commits if c.oid not in gaps])
+    gaps |= {oid: Gap("", 1) for oid, files in added.items() if files is None}
+    return {oid: files for oid, files in added.items() if files is not None}, gaps
+
+
+def _additions(repo: GitRepository, oids: Sequence[str]) -> dict[str, list[FileAdditions]]:
+    """What commits added.
+
+    :raises GitError: an object is missing or damaged.
+    """
+    return {**{oid: [] for oid in oids}, **dict(additions(repo, oids))}
+
+
+def _salvaged(repo: GitRepository, oids: Sequence[str]) -> Mapping[str, list[FileAdditions] | None]:
+    """The same by halves; ``None`` for those that git cannot read."""
+    try:
+        return _additions(repo, oids)
     except GitError:
         if len(oids) == 1:
             return {oids[0]: None}
         half = len(oids) // 2
-        return {**_additions(repo, oids[:half]), **_additions(repo, oids[half:])}
+        return {**_salvaged(repo, oids[:half]), **_salvaged(repo, oids[half:])}
 
 
 def _insert(connection: sqlite3.Connection, holes: Sequence[Hole]) -> None:

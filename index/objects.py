@@ -98,7 +98,7 @@ class ObjectReader(ABC):
                         raise GitError(f"the tree {tree} is not in the repository")
                     found.append(TreeEntry(FOLDER, oid, prefix.rstrip("/")))
                     continue
-                for mode, name, child in _parse_tree(contents[oid], len(oid) // 2):
+                for mode, name, child in parse_tree(contents[oid], len(oid) // 2):
                     path = f"{prefix}{os.fsdecode(name)}"
                     if mode == FOLDER:
                         below.append((f"{path}/", child))
@@ -188,7 +188,7 @@ def _entries(raw: bytes) -> list[TreeEntry]:
     return entries
 
 
-def _parse_tree(data: bytes, width: int) -> Iterator[tuple[str, bytes, str]]:
+def parse_tree(data: bytes, width: int) -> Iterator[tuple[str, bytes, str]]:
     """(mode, name, object id of ``width`` bytes) of each entry of a tree object."""
     at = 0
     while at < len(data):

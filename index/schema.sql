@@ -9,6 +9,9 @@
 --   mass_commit_files   commits of more files are sweeping changes (mine.py)
 --   survival_head, survival_scope   what the table `survival` is level with (survive.py)
 --   pruned_refs         the refs when lost commits were last looked for (prune.py)
+--   replaced            the replace refs and grafts that commits were mined with (revisit.py)
+--   mined_stamp         what would show that objects have come since then (revisit.py)
+--   mined_limit         commits beyond so many were left out, 0: none (revisit.py)
 --   collected           when blobs that nothing shows were last removed (collect.py)
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -57,7 +60,7 @@ CREATE VIRTUAL TABLE chunks_fts USING fts5 (
     terms, content = '', tokenize = "unicode61 remove_diacritics 0 tokenchars '_'"
 );
 
--- Names that a chunk defines, for definition look-up.
+-- Names that a chunk defines, for definition look-up; the kinds of values.py for `search` only.
 CREATE TABLE symbols (
     name      TEXT NOT NULL,
     chunk_id  INTEGER NOT NULL REFERENCES chunks (id) ON DELETE CASCADE,
@@ -68,6 +71,7 @@ CREATE TABLE symbols (
     doc       TEXT NOT NULL             -- the first line of its docstring or comment, or empty
 );
 CREATE INDEX symbols_by_name ON symbols (name);
+CREATE INDEX symbols_by_any_case ON symbols (name COLLATE NOCASE);
 CREATE INDEX symbols_by_chunk ON symbols (chunk_id);
 
 -- Vectors as little-endian float16, one per chunk and embedder. `seq` only grows: whoever holds
@@ -107,11 +111,14 @@ CREATE TABLE commits (
     oid    TEXT PRIMARY KEY,
     author TEXT NOT NULL,               -- "Name <email>" after .mailmap
     time   INTEGER NOT NULL,            -- author time, seconds since 1970
-    status TEXT NOT NULL                -- 'mined', or why nothing was taken: merge, bot, ...
+    status TEXT NOT NULL,               -- 'mined', or why nothing was taken: merge, bot, ...
+    waits_for TEXT                      -- status 'missing': an object that was not here; once it is,
+                                        -- the commit is looked at again (revisit.py)
 ) WITHOUT ROWID;
 
 -- Why parts of a mined commit gave no hole: files by reason ('vendored', 'not code', ...), holes
--- by 'secret' and 'cap'.
+-- by 'secret' and 'cap'. Of a commit with the status 'missing' the versions of files that are not
+-- here, as 'missing'.
 CREATE TABLE left_out (
     commit_oid TEXT NOT NULL REFERENCES commits (oid) ON DELETE CASCADE,
     reason     TEXT NOT NULL,

@@ -22,6 +22,7 @@ from git_copilot.index.priors import Priors, of_path
 from git_copilot.index.shown import Shown, integers
 from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, terms
 from git_copilot.index.types import Embedder, Hit
+from git_copilot.index.values import KINDS, NO_VALUES
 from git_copilot.index.vectors import VectorIndex
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ class Searcher:
             return []
         return self.best(self.find(query, embedder, overlay), query, count, overlay)
 
+    def refresh(self) -> None:
+        """Read what the view shows now."""
+        if self._shown.refresh():
+            self._lexicon.refresh()
+            self._priors.refresh()
+
     def find(
         self,
         query: Query,
@@ -103,9 +110,7 @@ class Searcher:
         recipe: Recipe = DEFAULT_RECIPE,
     ) -> dict[str, list[Spot]]:
         """What each source finds, best first."""
-        if self._shown.refresh():
-            self._lexicon.refresh()
-            self._priors.refresh()
+        self.refresh()
         hidden = {query.exclude, *overlay.paths}
         allowed = self._shown.allowed(query.language, hidden)
         loose = list(overlay.chunks(query.language, query.exclude))
@@ -127,10 +132,19 @@ class Searcher:
     ) -> list[Hit]:
         """Fuse what :meth:`find` found and read the texts of the ``count`` best that say something
         new."""
+        return self.distinct(fuse(lists, recipe), count, overlay, query.seen)
+
+    def distinct(
+        self,
+        ranked: Sequence[Fused],
+        count: int,
+        overlay: Overlay = NOTHING_LOOSE,
+        seen: frozenset[str] = frozenset(),
+    ) -> list[Hit]:
+        """Read the texts of the ``count`` best that say something new."""
         if count < 1:
             return []
-        ranked = fuse(lists, recipe)
-        sieve = Sieve(query.seen)
+        sieve = Sieve(seen)
         hits: list[Hit] = []
         for begin in range(0, len(ranked), 2 * count):
             for hit in self._read(ranked[begin : begin + 2 * count], overlay):
@@ -165,7 +179,7 @@ class Searcher:
         # Three looks at the same lines: what stands next to the cursor is in all of them.
         lines = query.text.split("\n")
         looks = [x for count in DENSE_LINES if (x := "\n".join(lines[-count:])).strip()]
-        return self._beside.submit(_nearest, self._vectors, embedder, looks, self._shown.all_ids)
+        return self._beside.submit(nearest, self._vectors, embedder, looks, self._shown.all_ids)
 
     def _dense(self, nearest: Sequence[Found], allowed: Flags) -> list[Spot]:
         """By cosine of embeddings."""
@@ -179,14 +193,14 @@ class Searcher:
         names = names[:MAX_DEFINITION_NAMES]
         rows = self._db.query(
             "SELECT name, json_group_array(DISTINCT chunk_id) FROM symbols"
-            " WHERE name IN (SELECT value FROM json_each(?)) GROUP BY name",
+            f" WHERE name IN (SELECT value FROM json_each(?)) AND {NO_VALUES} GROUP BY name",
             (json.dumps(names),),
         )
         by_name = self._by_name(rows, allowed, MAX_DEFINITIONS)
         wanted = set(names)
         for each in loose:
             for symbol in each.chunk.symbols:
-                if symbol.name in wanted:
+                if symbol.name in wanted and symbol.kind not in KINDS:
                     by_name.setdefault(symbol.name, set()).add(each.spot)
         found = (sorted(by_name.get(name, ())) for name in names)
         few = (spots for spots in found if len(spots) <= MAX_DEFINITIONS)
@@ -200,14 +214,15 @@ class Searcher:
             return []
         rows = self._db.query(
             "SELECT name, json_group_array(DISTINCT chunk_id) FROM symbols WHERE name IN (SELECT DISTINCT"
-            " name FROM symbols WHERE name > ? AND name < ? ORDER BY length(name), name LIMIT ?)"
-            " GROUP BY name",
+            f" name FROM symbols WHERE name > ? AND name < ? AND {NO_VALUES}"
+            f" ORDER BY length(name), name LIMIT ?) AND {NO_VALUES} GROUP BY name",
             (begun, f"{begun}\U0010ffff", MAX_ALIKE),
         )
         by_name = self._by_name(rows, allowed)
         for each in loose:
             for symbol in each.chunk.symbols:
-                if symbol.name.startswith(begun) and symbol.name != begun:
+                begins = symbol.name.startswith(begun) and symbol.name != begun
+                if begins and symbol.kind not in KINDS:
                     by_name.setdefault(symbol.name, set()).add(each.spot)
         names = sorted(by_name, key=lambda name: (len(name), name))
         spots = (spot for name in names for spot in sorted(by_name[name]))
@@ -254,7 +269,7 @@ class Searcher:
         return hits
 
 
-def _nearest(
+def nearest(
     vectors: VectorIndex, embedder: Embedder, looks: list[str], ids: list[int]
 ) -> list[Found]:
     """The chunks nearest to the sum of several texts' embeddings."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from git_copilot.index.db import Database, stored_path
+from git_copilot.index.values import NO_VALUES
 
 # Folders that hold packages and are none.
 _ROOTS = ("src/", "lib/", "python/")
@@ -49,7 +50,7 @@ def signatures(db: Database, view: str, names: Sequence[str]) -> list[Signature]
         " FROM json_each(?) n CROSS JOIN symbols s ON s.name = n.value"
         " JOIN chunks c ON c.id = s.chunk_id JOIN blobs b ON b.id = c.blob_id"
         " JOIN files f ON f.blob_id = b.id JOIN views v ON v.id = f.view_id"
-        " WHERE v.name = ? ORDER BY n.key, f.path, s.line",
+        f" WHERE v.name = ? AND s.{NO_VALUES} ORDER BY n.key, f.path, s.line",
         (json.dumps(list(dict.fromkeys(names))), view),
     )
     found = []

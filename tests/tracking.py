@@ -34,7 +34,7 @@ class Field:
         time = int(git.run("log", "-1", "--format=%at", str(commit)))
         with self.db.transaction() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO commits VALUES (?, 'Ada', ?, 'mined')", (commit, time)
+                "INSERT OR IGNORE INTO commits VALUES (?, 'Ada', ?, 'mined', NULL)", (commit, time)
             )
             cursor = connection.execute(
                 "INSERT INTO holes (commit_oid, blob, path, language, start_byte, end_byte, kind)"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from copilot_commands import ROOT, SCRIPT
@@ -116,3 +118,53 @@ def test_the_manifest_is_valid_and_names_the_console_script():
         assert hook["entry"].split()[0] == "git-copilot-hook"
         assert (hook["always_run"], hook["pass_filenames"]) == (True, False)
     assert os.access(ROOT / "hooks/shim.sh", os.R_OK)
+
+
+def readme_snippet():
+    """What the README tells people to write, and the tag that it names."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    snippet = re.search(r"```yaml\n(default_install_hook_types:.*?)```", text, re.DOTALL)[1]
+    return text, snippet, re.search(r"^    rev: (\S+)$", snippet, re.MULTILINE)[1]
+
+
+def test_the_tag_of_the_readme_exists_or_the_readme_says_how_to_make_it():
+    text, _, rev = readme_snippet()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert rev == f"v{version}"
+    known = subprocess.run(["git", "tag", "--list", rev], cwd=ROOT, capture_output=True, text=True)
+    assert known.stdout.strip() == rev or re.search(rf"git .*\btag {re.escape(rev)}\b", text)
+
+
+def test_the_readme_snippet_installs_from_a_clone_with_its_tag(
+    lab, hermetic, tmp_path, monkeypatch
+):
+    pytest.importorskip("pre_commit")
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    _, snippet, rev = readme_snippet()
+    clone = tmp_path / "copilot clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    subprocess.run(["git", "tag", rev], cwd=clone, check=True)
+    # No index is asked: what the shell script needs is the interpreter that `init` recorded, and the
+    # hook that looks for secrets brings a package of its own.
+    for name, value in {"PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0",
+                        "VIRTUALENV_SETUPTOOLS": "bundle"}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PRE_COMMIT_HOME", str(hermetic / "pre-commit"))
+    snippet = re.sub(r"repo: \S+", f"repo: {clone}", snippet)
+    snippet = re.sub(
+        r"      - id: copilot-secrets.*?(?=      - id: )", "", snippet, flags=re.DOTALL
+    )
+    assert lab.install().hooks  # as `init` records the interpreter
+    uninstall(GitRepository.discover(lab.repo.path))
+    lab.repo.commit({".pre-commit-config.yaml": snippet})
+    done = subprocess.run(
+        [sys.executable, "-m", "pre_commit", "install", "--install-hooks"],
+        cwd=lab.repo.path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    lab.install()
+    assert installed(GitRepository.discover(lab.repo.path)).via == "pre-commit"
+    lab.repo.commit({"b": "b"})
+    lab.settle()
+    assert lab.did(kind="sync")[-1]["head"] == lab.repo.git("rev-parse", "HEAD")

@@ -239,15 +239,18 @@ def test_a_shallow_clone_keeps_what_can_be_read(repo, tmp_path):
     clone.git("fetch", "-q", "--depth=2")
     assert corpus.refresh() == 0
     assert len(corpus.commits()) == 5
-    clone.git("prune", "--expire=never")  # of what was cut off, git forgets the older cuts
+    # Of what was cut off, git forgets the older cuts, which gave nothing.
+    clone.git("prune", "--expire=never")
     assert corpus.refresh() == 0
+    assert len(corpus.commits()) == 4
     expire(clone)
-    assert corpus.refresh() == 3
+    assert corpus.refresh() == 2
     assert corpus.lost() == []
     clone.git("fetch", "-q", "--unshallow")
     corpus.refresh()
-    # The two that were cuts look as if they had added everything, and stay as they were judged.
     assert len(corpus.commits()) == 6
+    # None is a cut any more, so each was looked at with its parent.
+    assert corpus.db.scalar("SELECT count(*) FROM commits WHERE status = 'mined'") == 6
     corpus.db.close()
 
 
