@@ -174,14 +174,17 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
     # In this process GIT_DIR counts; the server has the client's folder only.
     repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
     workspace = host.session.workspace(repo)
+    workspace.look()
     embedder = host.session.embedder(workspace.settings, host.terminal.note)
-    _, fresh = workspace.catch_up(embedder)
+    tree, fresh = workspace.catch_up(embedder)
     if not fresh:
         host.terminal.note("the index is still catching up; see `git copilot status --wait`")
     text = " ".join(query).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     searcher = workspace.searcher(embedder, repo.view_name)
     wanted = Query(text, names=tuple(names_in(text)))
-    hits = searcher.search(wanted, count, embedder, workspace.overlay())
+    hits, _, current = workspace.find(searcher, wanted, count, embedder)
+    if not current:
+        host.terminal.note("not all uncommitted changes were read in time; some may be missing")
     if as_json:
         rows = [
             {
@@ -194,7 +197,8 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
             }
             for h in hits
         ]
-        host.terminal.echo(json.dumps({"hits": rows}))
+        index = {"tree": tree, "fresh": fresh and current}
+        host.terminal.echo(json.dumps({"hits": rows, "index": index}))
         return 0
     prefix = Path()
     if repo.root is not None and host.terminal.cwd.resolve().is_relative_to(repo.root):

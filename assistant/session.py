@@ -5,6 +5,7 @@ A :class:`Session` belongs to one thread at a time; the server guards it with a 
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from git_copilot.assistant.generation import Generator
     from git_copilot.index.cochange import CoChange
     from git_copilot.index.overlay import Overlay
-    from git_copilot.index.search import Searcher
-    from git_copilot.index.types import Embedder
+    from git_copilot.index.search import Query, Searcher
+    from git_copilot.index.types import Embedder, Hit
     from git_copilot.index.worktree import Worktree
 
 # A catch-up of more blobs than this is left to the worker, and the answer says it is not fresh.
@@ -33,6 +34,11 @@ MAX_ENGINES = 2
 MAX_REPOSITORIES = 8
 MAX_AT_VIEWS = 4
 AT_PREFIX = "at/"
+# Who asks for the same file again within so many seconds is typing there; and who begins to waits
+# no longer than so many for what is not committed.
+TYPING_SECONDS, BEGIN_SECONDS = 2.0, 0.3
+# Hits that differ from HEAD make room for others, which are judged in turn.
+MAX_JUDGED = 3
 MAX_DEFERRED = 16
 
 
@@ -45,6 +51,8 @@ class Workspace:
         self._inode = self._stamp()
         self._searchers: dict[str, tuple[str, Searcher]] = {}
         self._worktree: Worktree | None = None
+        self._typed = ("", float("-inf"))  # a file, and when it was asked for
+        self._patience = 0.0
         self._together: CoChange | None = None
         self._tip = ("", "")  # a tree, and the commit that was HEAD when it was shown
         self.settings = load_settings(repo)
@@ -85,12 +93,36 @@ class Workspace:
             self._tip = tree, self.repo.head_commit() or ""
         return self._together.partners(commit or self._tip[1], path)
 
-    def overlay(self) -> Overlay:
-        """What lies in this worktree but is not committed."""
-        from git_copilot.index.worktree import Worktree
+    def look(self, file: str = "") -> None:
+        """Begin to look at what is not committed; :meth:`find` takes it into account.
 
-        self._worktree = self._worktree or Worktree(self.repo, self.db)
-        return self._worktree.overlay()
+        :param file: the one that a completion is for; empty where somebody waits for the answer.
+        """
+        from git_copilot.index import worktree
+
+        self._worktree = self._worktree or worktree.Worktree(self.repo, self.db)
+        now = time.monotonic()
+        typing = bool(file) and self._typed[0] == file and now - self._typed[1] < TYPING_SECONDS
+        self._typed = file, now
+        begun = BEGIN_SECONDS if file else worktree.PATIENT_SECONDS
+        self._patience = worktree.TYPING_SECONDS if typing else begun
+        self._worktree.ask(typing=typing)
+
+    def find(
+        self, searcher: Searcher, query: Query, count: int, embedder: Embedder | None
+    ) -> tuple[list[Hit], Overlay, bool]:
+        """The ``count`` best chunks of this worktree as it was when :meth:`look` was called, what
+        lies over HEAD there, and whether that is all that does. What is shown is right in any
+        case; what would have been found may be missing."""
+        assert self._worktree is not None
+        overlay = self._worktree.overlay(self._patience)
+        hits = searcher.search(query, count, embedder, overlay)
+        for _ in range(MAX_JUDGED):
+            if not self._worktree.judge_again(hit.path for hit in hits):
+                break
+            overlay = self._worktree.laid
+            hits = searcher.search(query, count, embedder, overlay)
+        return hits, overlay, self._worktree.current
 
     def catch_up(self, embedder: Embedder | None) -> tuple[str, bool]:
         """Bring this worktree's view level with HEAD if that is quick.

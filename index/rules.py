@@ -50,6 +50,7 @@ def left_out(
     tree: str,
     paths: Sequence[str],
     entries: Iterable[TreeEntry] | None = None,
+    changed: Mapping[str, bytes | None] | None = None,
 ) -> dict[str, str]:
     """Those of ``paths`` that are not to be known, with the reason: ``generated``, ``vendored``,
     ``binary``, ``attribute`` (``-copilot`` or ``copilot=false``) or ``ignored``.
@@ -58,6 +59,7 @@ def left_out(
     ``-linguist-generated`` and ``-linguist-vendored`` say that the name misleads.
 
     :param entries: all files of ``tree``, if the caller has them at hand.
+    :param changed: rule files that count instead of the tree's; ``None`` for one that is gone.
     :raises GitError: the tree is not here.
     """
     if not paths:
@@ -65,6 +67,11 @@ def left_out(
     if entries is None and len(paths) > MAX_ASKED:
         entries = repo.ls_tree(tree)
     rules = _rule_files(repo, tree, paths, entries)
+    for path, content in (changed or {}).items():
+        if content is None or not _safe(path):
+            rules.pop(path, None)
+        else:
+            rules[path] = content
     private = _private_attributes(repo)
     if not rules and not private:
         return {path: reason for path in paths if (reason := skip_path(path)) is not None}
