@@ -14,6 +14,7 @@ from git_copilot.assistant.complete import Answer, complete
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.request import Place, Request, find_place, model_name
+from git_copilot.assistant.session import Workspace
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 
@@ -178,7 +179,7 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
     embedder = host.session.embedder(workspace.settings, host.terminal.note)
     tree, fresh = workspace.catch_up(embedder)
     if not fresh:
-        host.terminal.note("the index is still catching up; see `git copilot status --wait`")
+        host.terminal.note(_behind(workspace, tree))
     text = " ".join(query).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     searcher = workspace.searcher(embedder, repo.view_name)
     wanted = Query(text, names=tuple(names_in(text)))
@@ -211,6 +212,13 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
             host.terminal.echo(f"{number:>6}  {line}")
         host.terminal.echo("")
     return 0
+
+
+def _behind(workspace: Workspace, tree: str) -> str:
+    """Why the index does not stand for HEAD."""
+    if workspace.db.read_only:
+        return f"the index cannot be written here and stays at tree {tree[:12]}, behind HEAD"
+    return "the index is still catching up; see `git copilot status --wait`"
 
 
 def _bold(text: str, colour: bool) -> str:

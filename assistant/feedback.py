@@ -62,12 +62,14 @@ def report(
 
     :raises CopilotError: the outcome or the completion is unknown.
     :raises NotInitialised: ``init`` was never run.
+    :raises ReadOnly: nothing can be recorded here.
     """
     if outcome not in feedback.OUTCOMES:
         raise CopilotError(
             f"{outcome!r} is no outcome of a completion", f"say {', '.join(feedback.OUTCOMES)}"
         )
     with Database(repo.state_dir / DATABASE_NAME) as db:
+        db.check_writable()
         return feedback.report(db, completion_id, outcome, final)
 
 

@@ -17,7 +17,7 @@ from git_copilot.assistant.models import find_spec, is_ready, resolve_model
 from git_copilot.assistant.steady import SteadyContext
 from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import ModelError, NoRoom
+from git_copilot.index.errors import ModelError, NoRoom, ReadOnly
 from git_copilot.index.git import GitRepository
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Workspace:
     def current(self) -> bool:
         """False once the database was rebuilt, emptied or removed under us, and while a full disk
         keeps us from seeing what others write."""
-        return self._inode == self._stamp() and not self.db.read_only
+        return self._inode == self._stamp() and self.db.sees_all
 
     def searcher(self, embedder: Embedder | None, view: str) -> Searcher:
         """The search of a view, with its vectors loaded."""
@@ -140,7 +140,7 @@ class Workspace:
             return tree, False
         try:
             return sync(self.repo, self.db, embedder).tree, True
-        except NoRoom:  # what is known answers as well as it can
+        except (NoRoom, ReadOnly):  # what is known answers as well as it can
             return tree, False
 
     def view_at(self, commit: str, embedder: Embedder | None) -> tuple[str, str]:

@@ -186,13 +186,13 @@ class Worktrees(RuleBasedStateMachine):
 
     def there(self):
         """Paths and names of what HEAD and `git status` imply, each text once, by git alone."""
-        head = dict(
-            (path, meta.split()[2])
+        head = {
+            path: meta.split()[2]
             for meta, path in (
                 line.split("\t") for line in self.repo.git("ls-tree", "-r", "HEAD").splitlines()
             )
             if meta.startswith("100")
-        )
+        }
         texts = {path: self.repo.git("cat-file", "blob", oid) for path, oid in head.items()}
         for path in self.status():
             texts.pop(path, None)
