@@ -93,7 +93,8 @@ def _through_server(host: Host, settings: Settings, stdin: bytes | None) -> int 
     """Start a server and let it answer; ``None``: answer in this process."""
     if host.in_server or not settings.server or not client.can_be_served(host.argv):
         return None
-    from git_copilot.assistant.server import start_server
+    from git_copilot.assistant.serverlog import log_path
+    from git_copilot.assistant.serving import start_server
 
     try:
         client.secure_runtime_dir()
@@ -104,7 +105,7 @@ def _through_server(host: Host, settings: Settings, stdin: bytes | None) -> int 
         return None
     pid = client.wait_for_server(START_SECONDS)
     if pid is None:
-        host.terminal.note("the server did not start; working without")
+        host.terminal.note(f"the server did not start (see {log_path()}); working without")
         return None
     if pid == started:  # else one that another call started at the same time was first
         host.terminal.note(

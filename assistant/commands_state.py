@@ -67,10 +67,12 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
 
 
 def _server(state: dict[str, Any]) -> str:
+    died = state.get("died")
+    told = f"; one (pid {died['pid']}) died, see {died['log']}" if died else ""
     if not state["running"]:
-        return "not running"
+        return f"not running{told}"
     stuck = "" if state.get("answers", True) else ", does not answer: `git copilot serve --stop`"
-    return f"pid {state['pid'] or 'unknown'}{stuck}"
+    return f"pid {state['pid'] or 'unknown'}{stuck}{told}"
 
 
 def _model_remark(facts: dict[str, Any]) -> str:
