@@ -108,7 +108,7 @@ class Worktree:
         if not differ:
             return False
         self._found |= differ
-        self._lay(self._differing or Differing(0), float("inf"), differ)
+        self._lay(self._differing or Differing(0), 0.0, differ)
         return True
 
     def _touched(self, path: str) -> bool:
