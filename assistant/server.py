@@ -23,7 +23,9 @@ from typing import Any, TextIO
 
 from git_copilot.assistant.boundary import package_version, run_guarded
 from git_copilot.assistant.client import lock_path, secure_runtime_dir, socket_path
-from git_copilot.assistant.serverlog import DIED, ServerLog, resident_bytes
+from git_copilot.assistant.memory import Keeper, resident_bytes
+from git_copilot.assistant.onethread import OneThread
+from git_copilot.assistant.serverlog import DIED, ServerLog
 from git_copilot.assistant.session import Session
 from git_copilot.assistant.terminal import Terminal
 from git_copilot.assistant.wire import Wire, same_user
@@ -36,6 +38,8 @@ POLL_SECONDS = 1.0
 RECORD_SECONDS = 1.0
 # How often memory is noted while requests come.
 MEMORY_SECONDS = 60.0
+# Who has not asked for so long is not in the middle of a line.
+IDLE_SECONDS = 10.0
 LOCK_TRIES, LOCK_PAUSE = 4, 0.025
 
 Deferred = list[Callable[[], None]]
@@ -53,6 +57,8 @@ class Server:
         self._told = (0.0, 0)  # when memory was noted, and after how many requests
         self._session = Session()
         self._work = threading.Lock()
+        self._thread = OneThread("requests")
+        self._memory = Keeper()
         self._stopping = threading.Event()
         self._last_used = time.monotonic()
         self._active = 0
@@ -82,6 +88,7 @@ class Server:
                 listener.close()
                 path.unlink(missing_ok=True)
                 self._session.close()
+                self._thread.close()
             lock.truncate(0)  # a server that died leaves its pid there
             self._log.write(f"stopped: {self._reason}; {self._figures()}")
         return 0
@@ -103,9 +110,11 @@ class Server:
         return f"{resident_bytes() >> 20} MB after {self._served} requests"
 
     def _watch(self) -> None:
-        """Now and then, note how much memory is taken."""
+        """Now and then, note how much memory is taken; give some back when nobody asks."""
         self._log.tidy()
         now = time.monotonic()
+        if not self._active and now - self._last_used >= IDLE_SECONDS:
+            self._memory.when_idle()
         if self._served != self._told[1] and now - self._told[0] >= MEMORY_SECONDS:
             self._told = now, self._served
             self._log.write(f"memory: {self._figures()}")
@@ -141,6 +150,7 @@ class Server:
                     stream.flush()
                     for action in deferred:
                         action()
+                self._memory.after_request()
         except (OSError, ValueError):
             pass  # the client went away, or is none of ours
         finally:
@@ -203,8 +213,10 @@ class Server:
                 with self._work:
                     if wire.hung_up():
                         return {"declined": "cancelled"}, []
-                    code = run_guarded(
-                        lambda: self._runner(argv, terminal, self._session), terminal
+                    code = self._thread.call(
+                        lambda: run_guarded(
+                            lambda: self._runner(argv, terminal, self._session), terminal
+                        )
                     )
                     deferred = self._session.take_deferred()
                     self._served += 1

@@ -106,14 +106,6 @@ class ServerLog:
             self._file = -1
 
 
-def resident_bytes() -> int:
-    """The memory that this process takes; 0 where the system does not tell."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        pages = Path("/proc/self/statm").read_text("ascii").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
-    return 0
-
-
 def say_goodbye() -> None:
     """Note in the lock file that the server that held it has ended, or was ended, on purpose."""
     with contextlib.suppress(OSError), lock_path().open("r+b") as lock:
