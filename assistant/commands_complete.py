@@ -15,6 +15,7 @@ from git_copilot.assistant.complete import Answer, complete
 from git_copilot.assistant.config import Settings, load_settings
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.request import Place, Request, find_place, model_name
+from git_copilot.assistant.session import Workspace
 from git_copilot.assistant.terminal import style
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
@@ -99,7 +100,8 @@ def _through_server(host: Host, settings: Settings, stdin: bytes | None) -> int 
     """Start a server and let it answer; ``None``: answer in this process."""
     if host.in_server or not settings.server or not client.can_be_served(host.argv):
         return None
-    from git_copilot.assistant.server import start_server
+    from git_copilot.assistant.serverlog import log_path
+    from git_copilot.assistant.serving import start_server
 
     try:
         client.secure_runtime_dir()
@@ -110,7 +112,7 @@ def _through_server(host: Host, settings: Settings, stdin: bytes | None) -> int 
         return None
     pid = client.wait_for_server(START_SECONDS)
     if pid is None:
-        host.terminal.note("the server did not start; working without")
+        host.terminal.note(f"the server did not start (see {log_path()}); working without")
         return None
     if pid == started:  # else one that another call started at the same time was first
         host.terminal.note(
@@ -201,12 +203,17 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
     # In this process GIT_DIR counts; the server has the client's folder only.
     repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
     workspace = host.session.workspace(repo, host.terminal.note)
+    workspace.look()
     embedder = host.session.embedder(workspace.settings, host.terminal.note)
-    _, fresh = workspace.catch_up(embedder)
+    tree, fresh = workspace.catch_up(embedder)
     if not fresh:
-        host.terminal.note("the index is still catching up; see `git copilot status --wait`")
+        host.terminal.note(_behind(workspace, tree))
     searcher = workspace.searcher(embedder, repo.view_name)
-    hits = searcher.look_up(text, count, embedder, workspace.overlay())
+    hits, _, current = workspace.find(
+        lambda overlay: searcher.look_up(text, count, embedder, overlay)
+    )
+    if not current:
+        host.terminal.note("not all uncommitted changes were read in time; some may be missing")
     if as_json:
         rows = [
             {
@@ -219,7 +226,8 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
             }
             for h in hits
         ]
-        host.terminal.echo(json.dumps({"hits": rows}))
+        index = {"tree": tree, "fresh": fresh and current}
+        host.terminal.echo(json.dumps({"hits": rows, "index": index}))
         return 0
     if not hits:
         host.terminal.note(f"nothing found for {text!r}")
@@ -234,3 +242,10 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
             host.terminal.echo(f"{number:>6}  {line}")
         host.terminal.echo("")
     return 0
+
+
+def _behind(workspace: Workspace, tree: str) -> str:
+    """Why the index does not stand for HEAD."""
+    if workspace.db.read_only:
+        return f"the index cannot be written here and stays at tree {tree[:12]}, behind HEAD"
+    return "the index is still catching up; see `git copilot status --wait`"

@@ -11,6 +11,7 @@ from git_copilot.assistant import completing
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.feedback import report
 from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import ReadOnly
 from git_copilot.index.feedback import OUTCOMES, figures
 from git_copilot.index.git import GitRepository
 
@@ -45,10 +46,14 @@ def feedback_command(
         raise click.UsageError(f"after the id comes one of {', '.join(OUTCOMES)}")
     if final == "-":
         final = host.read_stdin().decode("utf-8", "replace")
-    done = report(repo, completion_id, outcome, final)
+    try:
+        done: dict[str, str | None] = {**report(repo, completion_id, outcome, final)}
+    except ReadOnly as exc:  # an editor that reports has nothing to mend
+        host.terminal.note(f"not recorded: {exc}")
+        done = {"id": completion_id, "outcome": outcome, "path": None}
     if as_json:
         host.terminal.echo(json.dumps(done))
-    else:
+    elif done["path"] is not None:
         host.terminal.echo(f"{outcome}: {done['path']}")
     return 0
 

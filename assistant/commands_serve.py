@@ -40,10 +40,10 @@ def serve_command(
         host.terminal.note(f"the server runs already (pid {facts['pid']})")
         return 0
     if foreground or background:
-        from git_copilot.assistant.server import run_server
+        from git_copilot.assistant.serving import run_server
 
         return run_server(dispatch_in_server, _idle_seconds(), foreground=foreground)
-    from git_copilot.assistant.server import start_server
+    from git_copilot.assistant.serving import start_server
 
     client.secure_runtime_dir()
     started = start_server()

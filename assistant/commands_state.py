@@ -83,10 +83,12 @@ def _left_out(counts: dict[str, int]) -> list[str]:
 
 
 def _server(state: dict[str, Any]) -> str:
+    died = state.get("died")
+    told = f"; one (pid {died['pid']}) died, see {died['log']}" if died else ""
     if not state["running"]:
-        return "not running"
+        return f"not running{told}"
     stuck = "" if state.get("answers", True) else ", does not answer: `git copilot serve --stop`"
-    return f"pid {state['pid'] or 'unknown'}{stuck}"
+    return f"pid {state['pid'] or 'unknown'}{stuck}{told}"
 
 
 def _model_remark(facts: dict[str, Any]) -> str:

@@ -212,8 +212,9 @@ def _retrieve(
 ) -> tuple[list[Hit], Seen, bool]:
     """Snippets for the cursor, what they come from, and whether that is what was asked for."""
     from git_copilot.assistant.context import cursor_query
-    from git_copilot.index.overlay import NOTHING_LOOSE
 
+    if request.retrieval and request.at is None:
+        workspace.look(place.path)
     embedder = session.embedder(settings, note) if request.retrieval else None
     if request.at is not None:
         view, tree = workspace.view_at(request.at, embedder)
@@ -232,9 +233,12 @@ def _retrieve(
         workspace.partners(request.at, tree, place.path),
     )
     searcher = workspace.searcher(embedder, view)
-    overlay = workspace.overlay() if request.at is None else NOTHING_LOOSE
-    hits = searcher.search(query, settings.found, embedder, overlay)
-    return hits, Seen(tree, overlay.state(place.path)), fresh
+    if request.at is not None:
+        return searcher.search(query, settings.found, embedder), Seen(tree), fresh
+    hits, overlay, current = workspace.find(
+        lambda overlay: searcher.search(query, settings.found, embedder, overlay)
+    )
+    return hits, Seen(tree, overlay.state(place.path)), fresh and current
 
 
 def _shown(

@@ -32,6 +32,7 @@ from git_copilot.assistant.lacking import examine_lacks
 from git_copilot.assistant.models import canonical, resolve_model
 from git_copilot.assistant.pull import damage
 from git_copilot.assistant.reach import examine_endpoint
+from git_copilot.assistant.serverlog import last_death, log_path
 from git_copilot.assistant.status import is_fresh
 from git_copilot.hooks.backlog import examine_backlog
 from git_copilot.hooks.doctor import Finding, Level, examine_git, examine_hooks
@@ -248,10 +249,12 @@ def _server() -> Iterator[Finding]:
         told = f"one runs and does not answer within {SERVER_SECONDS:g} s: busy, or stuck"
         yield Finding("server", "warn", told, "git copilot serve --stop")
         return
-    if answer is None:
-        yield Finding("server", "ok", "none runs; `complete` starts one")
+    now = f"process {answer.get('pid')} answers" if answer else "none runs; `complete` starts one"
+    death = last_death()
+    if death is None:
+        yield Finding("server", "ok", now)
     else:
-        yield Finding("server", "ok", f"process {answer.get('pid')} answers")
+        yield Finding("server", "warn", f"{now}; {death}", f"tail '{log_path()}'")
 
 
 def _disk(*folders: Path) -> Iterator[Finding]:

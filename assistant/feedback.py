@@ -63,6 +63,7 @@ def report(
 
     :raises CopilotError: the outcome or the completion is unknown.
     :raises NotInitialised: ``init`` was never run.
+    :raises ReadOnly: nothing can be recorded here.
     """
     if outcome not in feedback.OUTCOMES:
         raise CopilotError(
@@ -70,6 +71,7 @@ def report(
         )
     require_known(repo.state_dir)
     with Database(repo.state_dir / DATABASE_NAME) as db:
+        db.check_writable()
         return feedback.report(db, completion_id, outcome, final)
 
 

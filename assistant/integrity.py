@@ -9,6 +9,7 @@ from pathlib import Path
 from git_copilot.hooks.doctor import Finding
 from git_copilot.index.db import explain, is_busy, is_empty, is_full
 from git_copilot.index.errors import ROOM_HINT
+from git_copilot.index.refused import may_write, open_for_reading, refusal
 
 REBUILD = "git copilot index --rebuild"
 # A quick_check reads every page; what does not end by then is left to --thorough.
@@ -22,7 +23,11 @@ def examine_integrity(path: Path, *, thorough: bool) -> Finding:
         return Finding("database", "fail", f"{path} is empty", REBUILD)
     size = f"{path.stat().st_size / 2**20:.0f} MB"
     begun = time.monotonic()
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+    refused = None if may_write(path) else refusal(path)
+    try:
+        connection = _open(path, refused is not None)
+    except sqlite3.Error as exc:
+        return Finding("database", "fail", f"{path} cannot be read ({exc})", REBUILD)
     try:
         if not thorough:
             connection.set_progress_handler(lambda: time.monotonic() - begun > CHECK_SECONDS, STEPS)
@@ -42,4 +47,13 @@ def examine_integrity(path: Path, *, thorough: bool) -> Finding:
     if answer != "ok":
         first = " ".join(str(answer).split())[:200]
         return Finding("database", "fail", f"{path} is damaged ({first})", REBUILD)
+    if refused is not None:
+        told = f"{size}, whole; read-only: {refused.message}; it is searched as it is"
+        return Finding("database", "warn", told, refused.hint.strip("`"))
     return Finding("database", "ok", f"{size}, whole")
+
+
+def _open(path: Path, read_only: bool) -> sqlite3.Connection:
+    if read_only:
+        return open_for_reading(path, BUSY_SECONDS)
+    return sqlite3.connect(path, timeout=BUSY_SECONDS)

@@ -13,8 +13,8 @@ import fcntl
 import io
 import json
 import os
+import platform
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,17 +23,23 @@ from typing import Any, TextIO
 
 from git_copilot.assistant.boundary import package_version, run_guarded
 from git_copilot.assistant.client import lock_path, secure_runtime_dir, socket_path
+from git_copilot.assistant.memory import Keeper, resident_bytes
+from git_copilot.assistant.onethread import OneThread
+from git_copilot.assistant.serverlog import DIED, ServerLog
 from git_copilot.assistant.session import Session
 from git_copilot.assistant.terminal import Terminal
 from git_copilot.assistant.wire import Wire, same_user
-from git_copilot.index.environment import REPOSITORY_VARIABLES
-from git_copilot.index.errors import OK, USAGE, CopilotError
+from git_copilot.index.errors import BUG, OK, USAGE
 
 # A request is a command line and a buffer; more than this is no request of ours.
 MAX_REQUEST_BYTES = 128 * 2**20
 POLL_SECONDS = 1.0
 # What was shown a moment ago is recorded by then, or never.
 RECORD_SECONDS = 1.0
+# How often memory is noted while requests come.
+MEMORY_SECONDS = 60.0
+# Who has not asked for so long is not in the middle of a line.
+IDLE_SECONDS = 10.0
 LOCK_TRIES, LOCK_PAUSE = 4, 0.025
 
 Deferred = list[Callable[[], None]]
@@ -43,11 +49,16 @@ Runner = Callable[[list[str], Terminal, Session], int | None]
 class Server:
     """Accepts connections until it is told to stop or nobody came for ``idle_seconds``."""
 
-    def __init__(self, runner: Runner, idle_seconds: float) -> None:
+    def __init__(self, runner: Runner, idle_seconds: float, log: ServerLog | None = None) -> None:
         self._runner = runner
         self._idle_seconds = idle_seconds
+        self._log = log or ServerLog()
+        self._reason = "asked to stop"
+        self._told = (0.0, 0)  # when memory was noted, and after how many requests
         self._session = Session()
         self._work = threading.Lock()
+        self._thread = OneThread("requests")
+        self._memory = Keeper()
         self._stopping = threading.Event()
         self._last_used = time.monotonic()
         self._active = 0
@@ -60,9 +71,11 @@ class Server:
         """Listen until stopped; return the exit code. A second server gives way at once."""
         path = socket_path()
         secure_runtime_dir()
-        with lock_path().open("a") as lock:
-            if not _take(lock):
+        with lock_path().open("a+") as lock:
+            before = _take(lock)
+            if before is None:
                 return 0
+            self._begin(before)
             path.unlink(missing_ok=True)
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
@@ -75,17 +88,49 @@ class Server:
                 listener.close()
                 path.unlink(missing_ok=True)
                 self._session.close()
+                self._thread.close()
+            lock.truncate(0)  # a server that died leaves its pid there
+            self._log.write(f"stopped: {self._reason}; {self._figures()}")
         return 0
+
+    def end(self, reason: str) -> None:
+        """Stop soon."""
+        self._reason = reason
+        self._stopping.set()
+
+    def _begin(self, before: int) -> None:
+        if before:
+            self._log.write(f"server {before} {DIED}: killed (for its memory?), or crashed")
+        self._log.write(
+            f"started: git-copilot {package_version()}, Python {platform.python_version()}, "
+            f"stops after {self._idle_seconds:g} idle seconds"
+        )
+
+    def _figures(self) -> str:
+        return f"{resident_bytes() >> 20} MB after {self._served} requests"
+
+    def _watch(self) -> None:
+        """Now and then, note how much memory is taken; give some back when nobody asks."""
+        self._log.tidy()
+        now = time.monotonic()
+        if not self._active and now - self._last_used >= IDLE_SECONDS:
+            self._memory.when_idle()
+        if self._served != self._told[1] and now - self._told[0] >= MEMORY_SECONDS:
+            self._told = now, self._served
+            self._log.write(f"memory: {self._figures()}")
 
     def _accept(self, listener: socket.socket, path: Path) -> None:
         while not self._stopping.is_set():
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
+                self._watch()
                 idle = time.monotonic() - self._last_used
                 if not self._active and idle > self._idle_seconds:
+                    self._reason = "idle"
                     return
                 if not path.exists():  # the folder was cleaned: nobody can reach us any more
+                    self._reason = "the socket is gone"
                     return
                 continue
             threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
@@ -105,6 +150,7 @@ class Server:
                     stream.flush()
                     for action in deferred:
                         action()
+                self._memory.after_request()
         except (OSError, ValueError):
             pass  # the client went away, or is none of ours
         finally:
@@ -168,11 +214,15 @@ class Server:
                 with self._work:
                     if wire.hung_up():
                         return {"declined": "cancelled"}, []
-                    code = run_guarded(
-                        lambda: self._runner(argv, terminal, self._session), terminal, argv
+                    code = self._thread.call(
+                        lambda: run_guarded(
+                            lambda: self._runner(argv, terminal, self._session), terminal, argv
+                        )
                     )
                     deferred = self._session.take_deferred()
                     self._served += 1
+                    if code == BUG:  # of what it was about nothing is noted
+                        self._log.write(f"{argv[0]} failed; errors.log says how")
         answer = {"stdout": out.getvalue(), "stderr": err.getvalue(), "exit_code": code}
         return answer, deferred if code == OK else []
 
@@ -219,51 +269,19 @@ def _wake() -> None:
         knock.connect(str(socket_path()))
 
 
-def _take(lock: TextIO) -> bool:
-    """Take the lock and write who holds it. A client that looks who does (client.lock_holder)
+def _take(lock: TextIO) -> int | None:
+    """Take the lock and write who holds it. Return who had it before and did not end on purpose
+    (0: nobody), or ``None`` where somebody has it. A client that looks who does (client.lock_holder)
     has it for a moment, so one refusal says little."""
     for attempt in range(LOCK_TRIES):
         if attempt:
             time.sleep(LOCK_PAUSE)
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.seek(0)
+            before = lock.read(20).strip()
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
             lock.flush()
-            return True
-    return False
-
-
-def run_server(runner: Runner, idle_seconds: float, *, foreground: bool = False) -> int:
-    """Serve in this process. In the background the process leaves its parent's session.
-
-    :raises CopilotError: the socket cannot be made.
-    """
-    for name in REPOSITORY_VARIABLES:
-        os.environ.pop(name, None)
-    if not foreground:
-        os.chdir("/")
-    try:
-        return Server(runner, idle_seconds).serve()
-    except OSError as exc:
-        raise CopilotError(
-            f"the server's socket {socket_path()} cannot be made ({exc.strerror})",
-            "set XDG_RUNTIME_DIR to a private folder",
-        ) from exc
-
-
-def start_server() -> int:
-    """Start a server in the background, detached from terminal and pipes; return its pid."""
-    import subprocess
-
-    environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "git_copilot.assistant.entry", "serve", "--background"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=environment,
-        cwd="/",
-    )
-    return process.pid
+            return int(before) if before.isascii() and before.isdigit() else 0
+    return None

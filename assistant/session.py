@@ -5,6 +5,7 @@ A :class:`Session` belongs to one thread at a time; the server guards it with a 
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,7 +18,7 @@ from git_copilot.assistant.models import find_spec, is_ready, resolve_model
 from git_copilot.assistant.steady import SteadyContext
 from git_copilot.index import store
 from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import ModelError, NoRoom
+from git_copilot.index.errors import ModelError, NoRoom, ReadOnly
 from git_copilot.index.git import GitRepository
 from git_copilot.index.known import is_known, require_known
 from git_copilot.index.revisit import Stamp, due, stamp
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from git_copilot.index.cochange import CoChange
     from git_copilot.index.lookup import Lookup
     from git_copilot.index.overlay import Overlay
-    from git_copilot.index.types import Embedder
+    from git_copilot.index.types import Embedder, Hit
     from git_copilot.index.worktree import Worktree
 
 # A catch-up of more blobs than this is left to the worker, and the answer says it is not fresh.
@@ -36,6 +37,11 @@ MAX_ENGINES = 2
 MAX_REPOSITORIES = 8
 MAX_AT_VIEWS = 4
 AT_PREFIX = "at/"
+# Who asks for the same file again within so many seconds is typing there; and who begins to waits
+# no longer than so many for what is not committed.
+TYPING_SECONDS, BEGIN_SECONDS = 2.0, 0.3
+# Hits that differ from HEAD make room for others, which are judged in turn.
+MAX_JUDGED = 3
 MAX_DEFERRED = 16
 
 
@@ -49,6 +55,8 @@ class Workspace:
         self._inode = self._stamp()
         self._searchers: dict[str, tuple[str, Lookup]] = {}
         self._worktree: Worktree | None = None
+        self._typed = ("", float("-inf"))  # a file, and when it was asked for
+        self._patience = 0.0
         self._together: CoChange | None = None
         self._asked_at: Stamp | None = None  # when the worker was last asked to mine
         self._tip = ("", "")  # a tree, and the commit that was HEAD when it was shown
@@ -74,7 +82,7 @@ class Workspace:
     def current(self) -> bool:
         """False once the database was rebuilt, emptied or removed under us, and while a full disk
         keeps us from seeing what others write."""
-        return self._inode == self._stamp() and not self.db.read_only
+        return self._inode == self._stamp() and self.db.sees_all
 
     def searcher(self, embedder: Embedder | None, view: str) -> Lookup:
         """The search of a view, with its vectors loaded."""
@@ -99,12 +107,34 @@ class Workspace:
             self._tip = tree, self.repo.head_commit() or ""
         return self._together.partners(commit or self._tip[1], path)
 
-    def overlay(self) -> Overlay:
-        """What lies in this worktree but is not committed."""
-        from git_copilot.index.worktree import Worktree
+    def look(self, file: str = "") -> None:
+        """Begin to look at what is not committed; :meth:`find` takes it into account.
 
-        self._worktree = self._worktree or Worktree(self.repo, self.db)
-        return self._worktree.overlay()
+        :param file: the one that a completion is for; empty where somebody waits for the answer.
+        """
+        from git_copilot.index import worktree
+
+        self._worktree = self._worktree or worktree.Worktree(self.repo, self.db)
+        now = time.monotonic()
+        typing = bool(file) and self._typed[0] == file and now - self._typed[1] < TYPING_SECONDS
+        self._typed = file, now
+        begun = BEGIN_SECONDS if file else worktree.PATIENT_SECONDS
+        self._patience = worktree.TYPING_SECONDS if typing else begun
+        self._worktree.ask(typing=typing)
+
+    def find(self, search: Callable[[Overlay], list[Hit]]) -> tuple[list[Hit], Overlay, bool]:
+        """What ``search`` finds in this worktree as it was when :meth:`look` was called, what
+        lies over HEAD there, and whether that is all that does. What is shown is right in any
+        case; what would have been found may be missing."""
+        assert self._worktree is not None
+        overlay = self._worktree.overlay(self._patience)
+        hits = search(overlay)
+        for _ in range(MAX_JUDGED):
+            if not self._worktree.judge_again(hit.path for hit in hits):
+                break
+            overlay = self._worktree.laid
+            hits = search(overlay)
+        return hits, overlay, self._worktree.current
 
     def catch_up(self, embedder: Embedder | None) -> tuple[str, bool]:
         """Bring this worktree's view level with HEAD if that is quick.
@@ -123,7 +153,7 @@ class Workspace:
             return tree, False
         try:
             return sync(self.repo, self.db, embedder).tree, True
-        except NoRoom:  # what is known answers as well as it can
+        except (NoRoom, ReadOnly):  # what is known answers as well as it can
             return tree, False
 
     def _notice_fetched(self) -> None:

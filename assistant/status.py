@@ -11,6 +11,7 @@ from git_copilot.assistant.jobs import mine_job, sync_repository
 from git_copilot.assistant.lacking import lack_facts
 from git_copilot.assistant.models import canonical, is_ready
 from git_copilot.assistant.reach import examine_endpoint
+from git_copilot.assistant.serverlog import last_death, log_path
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import worker_starting
 from git_copilot.hooks.sources import installed
@@ -102,8 +103,11 @@ def server_facts() -> dict[str, Any] | None:
 
 
 def _server_state(facts: dict[str, Any] | None) -> dict[str, Any]:
-    """Whether a server runs, and only if it does not answer, that."""
-    state = {"running": facts is not None, "pid": facts["pid"] if facts else None}
+    """Whether a server runs, and only if it does not answer or one died lately, that."""
+    state: dict[str, Any] = {"running": facts is not None, "pid": facts["pid"] if facts else None}
+    death = last_death()
+    if death is not None:
+        state["died"] = {"pid": death.pid, "log": str(log_path())}
     return {**state, "answers": False} if facts and "answers" in facts else state
 
 

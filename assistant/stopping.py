@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from git_copilot.assistant import client
+from git_copilot.assistant.serverlog import say_goodbye
 from git_copilot.index.errors import CopilotError
 
 ASK_SECONDS = 2.0
@@ -58,6 +59,7 @@ def _end(pid: int) -> str:
                 os.kill(pid, number)
                 os.kill(pid, signal.SIGCONT)  # one that was halted takes nothing but SIGKILL
         if _gone(pid, seconds):
+            say_goodbye()
             return f"server {pid} did not stop when asked and was ended ({number.name})"
     raise CopilotError(f"server {pid} does not end, not even killed", f"look at `ps -p {pid}`")
 

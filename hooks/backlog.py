@@ -59,6 +59,9 @@ def _place(state: Path) -> Finding:
         return Finding("spool", "fail", f"{folder} {what}: events are lost", mend)
     for path in (state, folder, folder / "events"):
         writable = os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY
+        if path.exists() and not writable and not os.access(state.parent / "objects", os.W_OK):
+            told = "the repository is read-only here: nothing is committed, and no event comes"
+            return Finding("spool", "warn", told, "work in a clone of your own")
         if (path.exists() and not writable) or (path.name == "events" and path.is_dir()):
             told = f"{path} cannot be written: events are lost"
             return Finding("spool", "fail", told, f"chown -R \"$(id -un)\" '{state}'")

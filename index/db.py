@@ -15,6 +15,7 @@ from typing import Self
 
 from git_copilot.index.chunk import CHUNKER_VERSION
 from git_copilot.index.errors import ROOM_HINT, DatabaseError, NoRoom, NotInitialised
+from git_copilot.index.refused import is_refused, open_for_reading, refusal, state_of
 
 DATABASE_NAME = "copilot.db"
 # 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at
@@ -37,7 +38,7 @@ class Database:
         """Open the database, creating its tables when ``create``.
 
         On a full disk, where SQLite cannot even read as it is used to, it is opened for reading
-        only when all of it is in the file.
+        only when all of it is in the file; so is one that this user may not write.
 
         :raises NotInitialised: it does not exist and ``create`` is false.
         :raises NoRoom: the disk is full.
@@ -45,6 +46,7 @@ class Database:
         """
         self.path = path
         self.read_only = False
+        self._state: tuple[object, ...] | None = None  # of one that this user may not write
         if not create and not path.exists():
             raise NotInitialised(
                 "git-copilot does not know this repository yet", "run `git copilot init`"
@@ -53,10 +55,7 @@ class Database:
             try:
                 self._connection = self._open(create)
             except sqlite3.Error as exc:
-                if create or not is_full(exc, path) or not _is_all(path):
-                    raise
-                self.read_only = True
-                self._connection = self._connect(f"{path.absolute().as_uri()}?immutable=1")
+                self._connection = self._open_read_only(exc, create)
             try:
                 self._prepare()
             except BaseException:
@@ -92,6 +91,26 @@ class Database:
             return self._open(create)  # another process has begun to make it
         return connection
 
+    def _open_read_only(self, exc: sqlite3.Error, create: bool) -> sqlite3.Connection:
+        """A connection that can only read, where that is why it cannot be opened as usual."""
+        if is_refused(exc, self.path):
+            self._state = state_of(self.path)
+            if create:
+                raise refusal(self.path) from exc
+            self.read_only = True
+            return open_for_reading(self.path, BUSY_SECONDS)
+        if create or not is_full(exc, self.path) or not _is_all(self.path):
+            raise exc
+        self.read_only = True
+        return self._connect(f"{self.path.absolute().as_uri()}?immutable=1")
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether what others write can be seen here, and written once that is possible."""
+        if self._state is not None:
+            return self._state == state_of(self.path)
+        return not self.read_only
+
     @staticmethod
     def _connect(name: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
         return sqlite3.connect(
@@ -104,7 +123,7 @@ class Database:
 
     def _prepare(self) -> None:
         connection = self._connection
-        if not self._has_tables():
+        if not self.read_only and not self._has_tables():
             schema = files("git_copilot.index").joinpath("schema.sql").read_text("utf-8")
             try:
                 connection.executescript(
@@ -132,16 +151,27 @@ class Database:
         try:
             yield
         except sqlite3.Error as exc:
+            if self._state is not None and not self.sees_all:
+                # Its owner wrote into what was thought to be unchangeable.
+                raise DatabaseError(f"{self.path} is being written", "try again") from exc
             raise explain(exc, self.path) from exc
+
+    def check_writable(self) -> None:
+        """
+        :raises NoRoom: the disk is full.
+        :raises ReadOnly: this user may not write it.
+        """
+        if self.read_only:
+            raise refusal(self.path) if self._state is not None else _no_room(self.path)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One write transaction: all of it, or nothing.
 
         :raises NoRoom: the disk is full.
+        :raises ReadOnly: this user may not write it.
         """
-        if self.read_only:
-            raise _no_room(self.path)
+        self.check_writable()
         with self._translated():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -232,6 +262,8 @@ def explain(exc: sqlite3.Error, path: Path) -> DatabaseError:
     text = str(exc)
     if is_full(exc, path):
         return _no_room(path)
+    if is_refused(exc, path):
+        return refusal(path)
     if "malformed" in text or "not a database" in text or "no such" in text:
         return DatabaseError(f"{path} is damaged ({text})", REBUILD_HINT)
     if is_busy(exc):

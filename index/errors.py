@@ -68,6 +68,10 @@ class NoRoom(DatabaseError):
     """The disk is full: the database is as it was and can still be read, perhaps."""
 
 
+class ReadOnly(DatabaseError):
+    """The database can be read and not written."""
+
+
 class NotInitialised(CopilotError):
     """The repository has no copilot state yet."""
 

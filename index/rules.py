@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from git_copilot.index.classify import skip_path
 from git_copilot.index.git import GitRepository
+from git_copilot.index.overlay import blob_id
 from git_copilot.index.shadow import shadow
 from git_copilot.index.types import TreeEntry
 
@@ -57,6 +58,7 @@ def left_out(
     tree: str,
     paths: Sequence[str],
     entries: Iterable[TreeEntry] | None = None,
+    changed: Mapping[str, bytes | None] | None = None,
 ) -> dict[str, str]:
     """Those of ``paths`` that are not to be known, with the reason: ``generated``, ``vendored``,
     ``binary``, ``attribute`` (``-copilot`` or ``copilot=false``), ``ignored`` or :data:`UNSAFE`.
@@ -65,6 +67,7 @@ def left_out(
     ``-linguist-generated`` and ``-linguist-vendored`` say that the name misleads.
 
     :param entries: all files of ``tree``, if the caller has them at hand.
+    :param changed: rule files that count instead of the tree's; ``None`` for one that is gone.
     :raises GitError: the tree is not here.
     """
     reasons = {path: UNSAFE for path in paths if _UNSAFE.search(path)}
@@ -72,13 +75,19 @@ def left_out(
     if not judged:
         return reasons
     rules = _rule_files(repo, tree, judged, entries)
+    texts = {}
+    for path, text in (changed or {}).items():
+        rules.pop(path, None)
+        if text is not None:
+            rules[path] = oid = blob_id(text, repo.object_format())
+            texts[oid] = text
     private = _private_attributes(repo)
     if not rules and not private:
         by_name = ((path, skip_path(path)) for path in judged)
         return reasons | {path: reason for path, reason in by_name if reason is not None}
     ignores = any(_ignores(path) for path in rules)
     index = dict.fromkeys(judged) if ignores else {}
-    with shadow(repo, {**index, **_as_git_reads(rules)}, private) as git:
+    with shadow(repo, {**index, **_as_git_reads(rules)}, private, texts) as git:
         attributes = git.attributes(_ASKED, judged)
         ignored = git.ignored() if ignores else frozenset()
     for path in judged:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import struct
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,7 @@ _ENTRY = struct.Struct(">6I I 3I")
 
 
 class Shadow:
-    """Such a repository. Its objects are those of another one, and it writes none."""
+    """Such a repository. Its objects are those of another one, to which it adds some of its own."""
 
     def __init__(self, repo: GitRepository) -> None:
         self._git = repo
@@ -64,12 +65,16 @@ class Shadow:
 
 @contextmanager
 def shadow(
-    repo: GitRepository, index: Mapping[str, str | None], private: bytes
+    repo: GitRepository,
+    index: Mapping[str, str | None],
+    private: bytes,
+    texts: Mapping[str, bytes] | None = None,
 ) -> Iterator[Shadow]:
     """A shadow of ``repo`` for as long as the context lasts.
 
     :param index: paths, each with the object id of its content, or ``None`` where that does not
         matter. Those of names that git reads, such as `.gitignore`, have a say.
+    :param texts: by object id, contents that the repository need not have.
     :param private: what ``info/attributes`` holds.
     """
     kind = repo.object_format()
@@ -81,8 +86,18 @@ def shadow(
             (git_dir / "info" / "attributes").write_bytes(private)
         root.mkdir()
         (git_dir / "index").write_bytes(_index_file(index, kind))
-        environment = {"GIT_OBJECT_DIRECTORY": str(repo.common_dir / "objects"), **_ENVIRONMENT}
+        for oid, text in (texts or {}).items():
+            _write_blob(git_dir / "objects", oid, text)
+        objects = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(repo.common_dir / "objects")}
+        environment = {**objects, **_ENVIRONMENT}
         yield Shadow(GitRepository(git_dir, git_dir, root, environment))
+
+
+def _write_blob(objects: Path, oid: str, text: bytes) -> None:
+    """Store a blob as git does, loose."""
+    folder = objects / oid[:2]
+    folder.mkdir(exist_ok=True)
+    (folder / oid[2:]).write_bytes(zlib.compress(b"blob %d\0" % len(text) + text, 1))
 
 
 def _index_file(index: Mapping[str, str | None], kind: str) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from copilot_commands import Copilot
 from gitrepo import GitRepo
+from restricted import mounts
 
 from git_copilot.index.db import DATABASE_NAME, Database, beside
 
@@ -44,15 +45,6 @@ ls -A .git/copilot >"$OUT/left"
 step again git copilot index --rebuild
 step last git copilot forget --list
 """
-
-
-def mounts() -> bool:
-    """Whether this user may mount something in a namespace of their own."""
-    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    try:
-        return subprocess.run(command, capture_output=True, timeout=20).returncode == 0
-    except OSError:
-        return False
 
 
 class Full:

@@ -26,14 +26,33 @@ def test_uncommitted_files_are_found_and_deleted_ones_are_not(copilot, project):
     assert project.git("status", "--porcelain") == "D src/util.py\n?? src/new.py"
 
 
+def test_the_first_search_after_a_pause_shows_the_moment(copilot, project):
+    """Through a server that knew the worktree as it was before."""
+    copilot.ok("complete", "src/app.py:5", "--max-tokens", "1")  # starts it
+    assert copilot.json("search", "alpha")["hits"][0]["path"] == "src/util.py"
+    project.write({"src/util.py": "def omega(value):\n    return value\n"})
+    found = copilot.json("search", "omega")
+    assert found["hits"][0]["blob"] == project.git("hash-object", "src/util.py")
+    assert found["index"] == {"tree": project.git("rev-parse", "HEAD^{tree}"), "fresh": True}
+    (project.path / "src/util.py").unlink()
+    project.write({"new.py": "def alpha(value):\n    return value\n", ".gitignore": "new.py\n"})
+    paths = {hit["path"] for hit in copilot.json("search", "alpha")["hits"]}
+    assert paths.isdisjoint({"src/util.py", "new.py"})
+    (project.path / ".gitignore").unlink()
+    assert "new.py" in {hit["path"] for hit in copilot.json("search", "alpha")["hits"]}
+
+
 def test_a_snippet_that_stays_while_a_line_is_typed_is_never_an_old_one(copilot, project):
     def blobs():
-        snippets = copilot.json("complete", "src/app.py:5")["snippets"]
-        return [s["blob"] for s in snippets if s["path"] == "src/util.py"]
+        answer = copilot.json("complete", "src/app.py:5")
+        found = [s["blob"] for s in answer["snippets"] if s["path"] == "src/util.py"]
+        assert found == wanted or not answer["index"]["fresh"]
+        return found
 
-    assert blobs() == [project.git("rev-parse", "HEAD:src/util.py")]
+    wanted = [project.git("rev-parse", "HEAD:src/util.py")]
+    assert blobs() == wanted
     project.write({"src/util.py": "def alpha(value, unsaved_helper):\n    return value\n"})
     wanted, deadline = [project.git("hash-object", "src/util.py")], time.monotonic() + 30
     while (found := blobs()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.1)  # the server asks git what changed once in a while
+        time.sleep(0.1)  # git may not answer between two keys
     assert found == wanted

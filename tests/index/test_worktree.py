@@ -8,25 +8,32 @@ import pytest
 from gitrepo import GitRepo
 
 from git_copilot.index import worktree
+from git_copilot.index.asking import uncommitted_paths
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.overlay import blob_id, loose_file
 from git_copilot.index.sync import sync
-from git_copilot.index.worktree import Worktree, uncommitted_paths
+from git_copilot.index.worktree import Worktree
 
 FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three = 3\n"}
 
 
+class Asking(Worktree):
+    """Asks, and waits for as long as it takes."""
+
+    def overlay(self, patience=30.0):
+        self.ask()
+        return super().overlay(patience)
+
+
 @pytest.fixture
-def tree(repo, tmp_path, monkeypatch):
-    """A repository with three files and its worktree; git is asked every time."""
-    monkeypatch.setattr(worktree, "ASKED_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(worktree, "LATER_SECONDS", worktree.FIRST_SECONDS)
+def tree(repo, tmp_path):
+    """A repository with three files and its worktree."""
     repo.commit(FILES)
     found = GitRepository.discover(repo.path)
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         sync(found, db, None)
-        opened = Worktree(found, db)
+        opened = Asking(found, db)
         yield opened
         opened.close()
 
@@ -56,15 +63,6 @@ def test_a_file_written_again_is_read_again(repo, tree):
     assert tree.overlay().files["a.py"].chunks[0].text == "second = 2\n"
     repo.commit({})
     assert dict(tree.overlay().files) == {}
-
-
-def test_known_files_are_looked_at_without_asking_git(repo, tree, monkeypatch):
-    repo.write({"a.py": "first = 1\n"})
-    tree.overlay()
-    monkeypatch.setattr(worktree, "ASKED_AGAIN_SECONDS", 3600.0)
-    repo.write({"a.py": "second = 2\n", "b.py": "unknown = 1\n"})
-    files = tree.overlay().files
-    assert list(files) == ["a.py"] and files["a.py"].chunks[0].text == "second = 2\n"
 
 
 def test_what_is_no_text_of_its_own_is_hidden(repo, tree):
@@ -103,7 +101,9 @@ def test_a_file_is_read_as_it_would_be_once_committed(repo, tree, tmp_path, enco
 def test_many_files_are_bounded(repo, tree, monkeypatch):
     monkeypatch.setattr(worktree, "MAX_FILES", 2)
     repo.write({"0.py": "new = 1\n", "b.py": "changed = 1\n", "c.py": "changed = 1\n"})
-    assert list(tree.overlay().files) == ["b.py", "c.py"]
+    assert list(tree.overlay().files) == ["b.py", "c.py"] and not tree.current
+    (repo.path / "0.py").unlink()
+    assert list(tree.overlay().files) == ["b.py", "c.py"] and tree.current
 
 
 def test_gits_own_index_is_left_alone(repo, tree):
@@ -118,11 +118,11 @@ def test_an_unborn_branch_and_a_bare_repository(tmp_path):
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         unborn = GitRepo.init(tmp_path / "unborn")
         unborn.write({"a.py": "a = 1\n"})
-        opened = Worktree(GitRepository.discover(unborn.path), db)
+        opened = Asking(GitRepository.discover(unborn.path), db)
         assert list(opened.overlay().files) == ["a.py"]
         opened.close()
         bare = GitRepo.init(tmp_path / "bare", "--bare")
-        assert dict(Worktree(GitRepository.discover(bare.path), db).overlay().files) == {}
+        assert dict(Asking(GitRepository.discover(bare.path), db).overlay().files) == {}
 
 
 def test_lines_that_look_like_secrets_are_left_out():

@@ -1,0 +1,70 @@
+"""The server's memory does not grow with its requests."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+import threading
+
+import pytest
+from running import Running
+
+from git_copilot.assistant import memory
+from git_copilot.assistant.onethread import OneThread
+
+# Takes blocks as a model does, frees every other one, and says what is resident before and after.
+HOLES = """
+import ctypes, sys
+from git_copilot.assistant import memory
+memory.keep_freed_memory()
+memory.GATHERED_BYTES = int(sys.argv[1]) << 20
+keeper = memory.Keeper()
+keeper.give_back()
+blocks = [bytearray(b"x") * (1 << 20) for _ in range(200)]
+begun = memory.resident_bytes()
+del blocks[::2]
+told = keeper.after_request() if sys.argv[2] == "request" else keeper.when_idle()
+print(begun >> 20, memory.resident_bytes() >> 20, told)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="another C library")
+@pytest.mark.parametrize(
+    ("gathered", "when", "given_back"),
+    [(50, "request", True), (5000, "request", False), (5000, "idle", True)],
+)
+def test_holes_between_blocks_are_given_back(gathered, when, given_back):
+    done = subprocess.run(
+        [sys.executable, "-c", HOLES, str(gathered), when], capture_output=True, check=True
+    )
+    before, after, told = done.stdout.split()
+    assert (int(before) - int(after) > 90) is given_back
+    assert told == str(given_back).encode()
+
+
+def test_all_requests_are_answered_in_one_thread(runtime):
+    threads = set()
+    server = Running(lambda argv, terminal, session: threads.add(threading.get_ident()))
+    try:
+        for _ in range(3):
+            assert server.ask(op="run", argv=["complete"], cwd="/")["exit_code"] == 0
+    finally:
+        server.stop()
+    assert len(threads) == 1 and threading.get_ident() not in threads
+
+
+def test_one_thread_hands_over_what_is_raised_and_goes_on():
+    thread = OneThread("test")
+
+    def broken():
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        thread.call(broken)
+    assert thread.call(lambda: 7) == 7
+    thread.close()
+
+
+def test_memory_is_known_here():
+    assert memory.resident_bytes() > 1 << 20

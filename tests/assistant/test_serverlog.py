@@ -1,0 +1,157 @@
+"""A server that dies leaves a trace: in its log, and in what `doctor` and `status` say."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from git_copilot.assistant import client, serverlog
+from git_copilot.assistant.client import lock_holder, wait_for_server
+from git_copilot.assistant.doctor import examine
+from git_copilot.assistant.serverlog import ServerLog, last_death, log_path
+from git_copilot.assistant.serving import start_server
+from git_copilot.assistant.status import _server_state, server_facts
+from git_copilot.assistant.stopping import stop_server
+
+SECRET = "quite_private_name"
+# A server whose command crashes in the way that argv[1] says.
+CRASHING = """
+import os, sys, threading
+from git_copilot.assistant.serving import run_server
+def run(argv, terminal, session):
+    how = argv[0]
+    if how == "bug":
+        quite_private_name = 1
+        raise KeyError("quite_private_name = 1")
+    if how == "segfault":
+        import faulthandler
+        faulthandler._sigsegv()
+    if how == "library":
+        os.write(2, b"a library's warning\\n")
+    if how == "thread":
+        def broken(): raise ValueError("quite_private_name = 1")
+        thread = threading.Thread(target=broken, name="some-thread")
+        thread.start()
+        thread.join()
+    return 0
+sys.exit(run_server(run, 60))
+"""
+
+
+@pytest.fixture
+def started(runtime):
+    """Starts servers; whatever still runs at the end is stopped."""
+    made = []
+
+    def start(how=None):
+        if how is None:
+            start_server()
+        else:
+            made.append(subprocess.Popen([sys.executable, "-c", CRASHING, "serve", "git-copilot"]))
+        pid = wait_for_server(30)
+        assert pid
+        return pid
+
+    yield start
+    stop_server()
+    for process in made:
+        process.wait(30)
+
+
+def ask(*argv):
+    connection = client.connect()
+    assert connection is not None
+    request = {"op": "run", "argv": list(argv), "cwd": "/", "alive": True}
+    return client.exchange(connection, request)
+
+
+def gone(pid):
+    deadline = time.monotonic() + 20
+    while lock_holder() == pid:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def finding():
+    return next(f for f in examine() if f.check == "server")
+
+
+def log():
+    return log_path().read_text()
+
+
+def test_a_server_that_is_killed_is_missed(started):
+    assert last_death() is None
+    pid = started()
+    os.kill(pid, signal.SIGKILL)
+    gone(pid)
+    found = finding()
+    assert (
+        found.level == "warn" and f"(pid {pid})" in found.message and str(log_path()) in found.mend
+    )
+    assert _server_state(server_facts())["died"] == {"pid": pid, "log": str(log_path())}
+    second = started()
+    assert f"[{second}] server {pid} ended without a word" in log()
+    # Said for a while, though another runs.
+    assert finding().message.startswith(f"process {second} answers; the last server (pid {pid})")
+
+
+@pytest.mark.parametrize("end", ["stop", "SIGTERM", "halted"])
+def test_a_server_that_is_stopped_is_not_missed(started, end):
+    pid = started()
+    if end == "SIGTERM":
+        os.kill(pid, signal.SIGTERM)
+    else:
+        if end == "halted":
+            os.kill(pid, signal.SIGSTOP)
+        assert stop_server()
+    gone(pid)
+    assert last_death() is None and finding().level == "ok"
+    if end != "halted":
+        reason = {"stop": "asked to stop", "SIGTERM": "SIGTERM"}[end]
+        assert f"[{pid}] started: git-copilot" in log()
+        assert f"[{pid}] stopped: {reason}; " in log() and " MB after 0 requests" in log()
+
+
+def test_a_crash_leaves_its_stack(started):
+    pid = started("crashing")
+    assert ask("segfault") is None
+    gone(pid)
+    assert "Segmentation fault" in log() and "Current thread" in log()
+    assert last_death().pid == pid
+
+
+def test_what_failed_is_noted_and_no_text_of_it(started, hermetic):
+    started("crashing")
+    assert ask("bug")["exit_code"] == 3
+    assert ask("library")["exit_code"] == 0
+    assert ask("thread")["exit_code"] == 0
+    text = log()
+    assert "bug failed; errors.log says how" in text
+    assert "a library's warning" in text
+    assert "ValueError in some-thread" in text and "in broken" in text
+    assert SECRET not in text
+
+
+def test_the_log_is_bounded(hermetic, monkeypatch):
+    monkeypatch.setattr(serverlog, "LOG_BYTES", 2000)
+    first, second = ServerLog(), ServerLog()
+    for number in range(200):
+        (first if number % 3 else second).write(f"line {number}")
+    first.close()
+    second.close()
+    names = sorted(p.name for p in log_path().parent.iterdir())
+    assert names == ["server.log", "server.log.1"]
+    assert all(p.stat().st_size < 2200 for p in log_path().parent.iterdir())
+    assert log().endswith("line 199\n") and log_path().stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_that_cannot_be_written_stops_no_server(started, hermetic):
+    log_path().parent.parent.mkdir(parents=True, exist_ok=True)
+    log_path().parent.write_text("a file where the folder should be")
+    assert started() and finding().level == "ok"

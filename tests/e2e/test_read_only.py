@@ -1,0 +1,172 @@
+"""A repository that can be read and not written answers; what would write says so in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from copilot_commands import Copilot, one_line
+from restricted import mounts, run_restricted, set_writable
+
+from git_copilot.index.db import DATABASE_NAME, Database
+
+
+class Restricted(Copilot):
+    """The commands of somebody who may not write what is not writable."""
+
+    def run(self, *args, stdin="", cwd=None, **env):
+        return run_restricted("git", "copilot", *map(str, args), cwd=cwd or self.path, **env)
+
+
+@pytest.fixture
+def locked(copilot, project):
+    """An initialised repository that nobody may write."""
+    project.git("config", "copilot.server", "false")
+    set_writable(project.path, False)
+    yield Restricted(project.path)
+    set_writable(project.path, True)
+
+
+def findings(commands):
+    done = commands.run("doctor", "--json")
+    return done.returncode, {f["check"]: f for f in json.loads(done.stdout)}
+
+
+def test_what_only_reads_answers(locked):
+    found = locked.json("search", "alpha")
+    assert next(h["path"] for h in found["hits"]) == "src/util.py" and found["index"]["fresh"]
+    answer = locked.json("complete", "src/app.py:5", "--no-server")
+    assert [s["path"] for s in answer["snippets"]] == ["src/util.py"] and answer["index"]["fresh"]
+    assert locked.json("status")["index"]["files"] == 3
+    assert locked.ok("forget", "--list")
+
+
+def test_what_writes_says_that_it_cannot(locked):
+    remedy = f"chmod -R u+w '{locked.path}/.git/copilot'"
+    text = one_line(locked.run("index", "--rebuild"), 1)
+    assert "damaged" not in text
+    # There is nothing to write where nothing has changed, but asked for is asked for.
+    one_line(locked.run("index"), 1, "is read-only", remedy)
+    done = locked.run("feedback", "cmpl-0", "accepted")
+    assert done.returncode == 0 and b"not recorded" in done.stderr
+
+
+def test_doctor_says_what_it_is_and_what_helps(locked):
+    code, found = findings(locked)
+    assert code == 0
+    database = found["database"]
+    assert database["level"] == "warn" and "read-only" in database["message"]
+    assert database["mend"] == f"chmod -R u+w '{locked.path}/.git/copilot'"
+    assert "damaged" not in json.dumps(found) and found["spool"]["level"] == "warn"
+
+
+def test_an_index_behind_head_is_used_and_called_so(copilot, project):
+    copilot.run("uninstall")
+    project.commit({"src/later.py": "def gamma(value):\n    return value\n"})
+    set_writable(project.path, False)
+    try:
+        done = Restricted(project.path).run("search", "alpha", "--json")
+    finally:
+        set_writable(project.path, True)
+    found = json.loads(done.stdout)
+    assert found["hits"][0]["path"] == "src/util.py" and found["index"]["fresh"] is False
+    assert b"behind HEAD" in done.stderr and done.stderr.count(b"\n") == 1
+
+
+def test_one_that_was_never_initialised_is_told_in_one_line(project):
+    commands = Restricted(project.path)
+    set_writable(project.path, False)
+    try:
+        one_line(commands.run("search", "x"), 1, "git copilot init")
+        one_line(commands.run("init"), 1)
+    finally:
+        set_writable(project.path, True)
+
+
+def test_what_the_owner_writes_meanwhile_is_seen(copilot, project):
+    state = project.path / ".git/copilot"
+    with Database(state / DATABASE_NAME) as db:
+        with db.transaction() as connection:
+            connection.execute("INSERT INTO forgotten VALUES ('path', 'docs', 1)")
+        assert (state / f"{DATABASE_NAME}-wal").stat().st_size  # stands in the journal only
+        set_writable(state, False)
+        try:
+            assert b"docs" in Restricted(project.path).run("forget", "--list").stdout
+        finally:
+            set_writable(state, True)
+
+
+def test_a_picture_of_a_repository_in_use_is_read_with_its_journal(copilot, project, tmp_path):
+    """A backup made while its owner wrote: a journal that nobody has put into the file."""
+    state = project.path / ".git/copilot"
+    with Database(state / DATABASE_NAME) as db:
+        with db.transaction() as connection:
+            connection.execute("INSERT INTO forgotten VALUES ('path', 'docs', 1)")
+        shutil.copytree(project.path, tmp_path / "backup", symlinks=True)
+    backup = tmp_path / "backup/.git/copilot"
+    (backup / f"{DATABASE_NAME}-shm").unlink()
+    set_writable(backup, False)
+    done = Restricted(tmp_path / "backup").run("forget", "--list")
+    set_writable(backup, True)
+    assert b"docs" in done.stdout
+    assert not (backup / f"{DATABASE_NAME}-shm").exists()
+
+
+LOOK = """
+import sqlite3, sys
+from pathlib import Path
+from git_copilot.index.db import Database
+from git_copilot.index.errors import ReadOnly
+path = Path(sys.argv[1])
+with Database(path) as db:
+    before = db.sees_all
+    try:
+        with db.transaction():
+            print("written")
+    except ReadOnly:
+        print("refused")
+    # Somebody else, who may.
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+    other = sqlite3.connect(path)
+    other.execute("INSERT INTO forgotten VALUES ('path', 'x', 1)")
+    other.commit()
+    print(before, db.sees_all)
+"""
+
+
+def test_a_connection_knows_when_it_is_outdated(tmp_path):
+    path = tmp_path / "state" / DATABASE_NAME
+    path.parent.mkdir()
+    Database(path, create=True).close()
+    set_writable(path.parent, False)
+    done = run_restricted(sys.executable, "-c", LOOK, str(path), cwd=tmp_path)
+    assert done.stdout.split() == [b"refused", b"True", b"False"], done.stderr
+
+
+MOUNTED = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" && exec "$@"'
+
+
+def test_a_read_only_file_system(copilot, project):
+    if not mounts():
+        pytest.skip("no file system can be mounted here")
+    project.git("config", "copilot.server", "false")
+
+    def run(*args):
+        return subprocess.run(
+            ["unshare", "-rm", "sh", "-c", MOUNTED, str(project.path), "git", "copilot", *args],
+            capture_output=True, timeout=120, env={**os.environ, "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"},
+        )  # fmt: skip
+
+    assert b"src/util.py" in run("search", "alpha").stdout
+    assert json.loads(run("status", "--json").stdout)["index"]["files"] == 3
+    told = {f["check"]: f for f in json.loads(run("doctor", "--json").stdout)}
+    assert "read-only file system" in told["database"]["message"]
+    assert "mount" in told["database"]["mend"] and Path(project.path).is_dir()
+    one_line(run("forget", "--path", "src/util.py"), 1)

@@ -1,0 +1,166 @@
+"""Where git does not answer in time: what is shown is right all the same, and the rest is said to be
+unknown."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from git_copilot.index import asking, worktree
+from git_copilot.index.asking import differing_of
+from git_copilot.index.beneath import read_beneath
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.git import GitRepository
+from git_copilot.index.sync import sync
+from git_copilot.index.worktree import Worktree
+
+FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three = 3\n"}
+
+
+@pytest.fixture
+def tree(repo, tmp_path):
+    repo.commit(FILES)
+    found = GitRepository.discover(repo.path)
+    with Database(tmp_path / DATABASE_NAME, create=True) as db:
+        sync(found, db, None)
+        opened = Worktree(found, db)
+        yield opened
+        opened.close()
+
+
+def look(tree, patience=30.0, **how):
+    tree.ask(**how)
+    return tree.overlay(patience)
+
+
+def texts(overlay):
+    return {
+        path: file and "".join(chunk.text for chunk in file.chunks)
+        for path, file in overlay.files.items()
+    }
+
+
+def test_what_is_about_to_be_shown_is_judged_without_git_s_whole_answer(repo, tree):
+    look(tree)
+    assert tree.current
+    repo.write({"a.py": "first = 1\n", "new.py": "new = 1\n"})
+    (repo.path / "b.py").unlink()
+    assert texts(look(tree, 0)) == {} and not tree.current
+    assert tree.judge_again(["a.py", "b.py", "c.py"])
+    assert texts(tree.laid) == {"a.py": "first = 1\n", "b.py": None} and not tree.current
+    assert not tree.judge_again(["c.py"])
+    # What was found stays until git has said all of it.
+    repo.write({"a.py": "second = 1\n"})
+    assert texts(look(tree, 0))["a.py"] == "second = 1\n"
+    assert texts(look(tree)) == {"a.py": "second = 1\n", "b.py": None, "new.py": "new = 1\n"}
+    assert tree.current and not tree.judge_again(["c.py"])
+
+
+def test_the_first_query_of_all_may_be_too_early(repo, tree):
+    repo.write({"a.py": "first = 1\n"})
+    assert texts(look(tree, 0)) == {}
+    assert tree.judge_again(["a.py", "b.py"])
+    assert texts(tree.laid) == {"a.py": "first = 1\n"}
+
+
+def test_a_file_that_is_absent_on_purpose_is_shown_as_committed(repo, tree):
+    repo.git("sparse-checkout", "set", "--no-cone", "/*", "!b.py")
+    assert not (repo.path / "b.py").exists()
+    repo.git("update-index", "--assume-unchanged", "c.py")
+    repo.write({"c.py": "not for git\n"})
+    assert texts(look(tree)) == {} and tree.current
+    look(tree, 0)
+    assert not tree.judge_again(["a.py", "b.py", "c.py"])
+
+
+def test_what_differs_is_told_for_odd_names(repo):
+    names = [":(top)x.py", "*.py", "d/é\n.py", "plain.py"]
+    repo.commit(dict.fromkeys(names, "x = 1\n"))
+    found = GitRepository.discover(repo.path)
+    assert differing_of(found, names) == set() == differing_of(found, [])
+    repo.write(dict.fromkeys(names[:3], "x = 2\n"))
+    assert differing_of(found, names) == set(names[:3])
+    assert differing_of(found, ["*.py"]) == {"*.py"}
+
+
+def test_more_files_than_are_cut_are_cut_when_they_are_shown(repo, tree, monkeypatch):
+    monkeypatch.setattr(worktree, "MAX_FILES", 1)
+    repo.write({"a.py": "first = 1\n", "b.py": "second = 2\n", "c.py": "third = 3\n"})
+    assert texts(look(tree)) == {"a.py": "first = 1\n"} and not tree.current
+    assert tree.judge_again(["b.py"])
+    assert texts(tree.laid)["b.py"] == "second = 2\n" and "c.py" not in tree.laid.files
+
+
+def test_files_are_no_longer_cut_once_time_is_up(repo, tree, monkeypatch):
+    monkeypatch.setattr(worktree, "CUT_SECONDS", 0.0)
+    monkeypatch.setattr(tree, "_asker", Answered(tree))
+    repo.write({"a.py": "first = 1\n", "b.py": "second = 2\n"})
+    assert texts(look(tree, 0)) == {} and not tree.current
+    assert tree.judge_again(["a.py"]) and texts(tree.laid) == {"a.py": "first = 1\n"}
+
+
+class Answered:
+    """Answers at once, however long that takes."""
+
+    def __init__(self, tree):
+        self._asker = tree._asker
+
+    def ask(self, *, typing):
+        self._asker.ask(typing=typing)
+
+    def answer(self, patience):
+        return self._asker.answer(30)
+
+    def close(self):
+        self._asker.close()
+
+
+def test_while_somebody_types_a_slow_git_is_not_asked_for_every_key(repo, tree, monkeypatch):
+    monkeypatch.setattr(asking, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(asking, "SHARE", 1e-6)
+    look(tree, typing=True)
+    assert tree.current
+    repo.write({"a.py": "first = 1\n"})
+    assert texts(look(tree, typing=True)) == {} and not tree.current
+    assert texts(look(tree)) == {"a.py": "first = 1\n"} and tree.current
+
+
+def test_a_quick_git_is_asked_for_every_key(repo, tree, monkeypatch):
+    monkeypatch.setattr(asking, "QUICK_SECONDS", 30.0)
+    for number in range(3):
+        repo.write({"a.py": f"number = {number}\n"})
+        assert texts(look(tree, typing=True)) == {"a.py": f"number = {number}\n"} and tree.current
+
+
+def test_where_git_cannot_tell_nothing_is_called_current(repo, tree):
+    (repo.git_dir / "index").write_bytes(b"no index")
+    assert texts(look(tree)) == {} and not tree.current
+    assert not tree.judge_again(["a.py"])
+
+
+def test_rules_count_as_they_lie_there(repo, tree):
+    repo.commit({".copilotignore": "c.py\n"})
+    repo.write({".copilotignore": "b.py\n"})
+    overlay = look(tree)
+    assert texts(overlay) == {".copilotignore": "b.py\n", "b.py": None, "c.py": "three = 3\n"}
+    (repo.path / ".copilotignore").unlink()
+    assert texts(look(tree)) == {".copilotignore": None, "c.py": "three = 3\n"}
+    repo.git("checkout", "--", ".")
+    repo.write({".gitattributes": "a.py -copilot\n"})
+    assert texts(look(tree)) == {".gitattributes": "a.py -copilot\n", "a.py": None}
+
+
+def test_nothing_is_read_through_a_link(tmp_path):
+    (tmp_path / "in/deep").mkdir(parents=True)
+    (tmp_path / "in/deep/a").write_text("inside")
+    (tmp_path / "out").write_text("outside")
+    (tmp_path / "in/link").symlink_to(tmp_path / "out")
+    (tmp_path / "in/folder").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "in/pipe")
+    read = {
+        path: read_beneath(tmp_path / "in", path, 4)
+        for path in ("deep/a", "link", "folder/out", "../out", "pipe", "deep", "", "a\0", "/deep/a")
+    }
+    assert read.pop("deep/a")[0] == b"insi"
+    assert set(read.values()) == {None}
