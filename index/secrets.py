@@ -5,11 +5,14 @@ trained on and what is completed. The answer depends on the text and its languag
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from git_copilot.index import secret_filters
 from git_copilot.index.classify import language_of
+from git_copilot.index.secret_blocks import block_values, manifest_values
+from git_copilot.index.secret_contexts import context_values, known_tokens
 from git_copilot.index.secret_detectors import (
     CONFIGURATION,
     ENTROPIES,
@@ -20,12 +23,13 @@ from git_copilot.index.secret_detectors import (
     is_secret,
     styles,
 )
-from git_copilot.index.secret_triggers import triggered_lines
+from git_copilot.index.secret_names import Name, Span, named_values, names
+from git_copilot.index.secret_triggers import MANIFESTS, NAMED, OURS, PLACES, TOKENS, triggered_lines
 
 PRAGMA = "pragma: allowlist secret"
 # Names and randomness say nothing in a line of minified code, and looking at it takes long.
 MAX_LINE = 2000
-_NOISY = frozenset({"KeywordDetector", *ENTROPIES})
+_NOISY = frozenset({"KeywordDetector", PLACES, *ENTROPIES})
 # The detector of names backtracks over words that hold many of its names: no person writes such.
 _LONG_WORD, _NAME, MAX_NAMES = (
     re.compile(r"\w{300}"),
@@ -82,9 +86,13 @@ def find_secrets(text: str, path: str = "", *, language: str | None = None) -> l
     found: set[Finding] = set()
     for number in wanted.keys() | values:
         line = lines[number - 1].rstrip()
-        if is_allowed(line, lines[number - 2] if number > 1 else ""):
+        triggered = wanted.get(number, set())
+        named = names(line) if NAMED in triggered and len(line) <= MAX_LINE else []
+        if named or MANIFESTS in triggered:
+            found.update(_elsewhere(lines, number, named, triggered, config=ways == CONFIGURATION))
+        if _allowed_at(lines, number):
             continue
-        spans = _examine(line, ways, wanted.get(number, set()))
+        spans = _examine(line, ways, triggered, named)
         if number in values:
             spans |= _examine_value(line)
         found.update(Finding(number, *span) for span in spans)
@@ -157,14 +165,39 @@ def _mask(char: str) -> str:
     return "0" if char.isdigit() else "x"
 
 
-def _examine(line: str, ways: tuple[str, ...], names: set[str]) -> set[tuple[int, int, str]]:
+def _allowed_at(lines: Sequence[str], number: int) -> bool:
+    return is_allowed(lines[number - 1].rstrip(), lines[number - 2] if number > 1 else "")
+
+
+def _elsewhere(
+    lines: Sequence[str], number: int, named: Sequence[Name], triggered: set[str], *, config: bool
+) -> Iterator[Finding]:
+    """What a line says of others."""
+    spans = block_values(lines, number - 1, named, config)
+    if MANIFESTS in triggered and config:
+        spans = chain(spans, manifest_values(lines))
+    for index, span in spans:
+        if not _allowed_at(lines, index + 1):
+            yield Finding(index + 1, *span)
+
+
+def _examine(
+    line: str, ways: tuple[str, ...], wanted: set[str], named: Sequence[Name]
+) -> set[Span]:
     """Spans of what the named detectors find in a line, and its kind."""
-    found = set()
+    found: set[Span] = set()
+    config = ways == CONFIGURATION
     if len(line) > MAX_LINE:
-        names = names - _NOISY
+        wanted = wanted - _NOISY
     elif _LONG_WORD.search(line) and len(_NAME.findall(line)) > MAX_NAMES:
-        names = names - {"KeywordDetector"}
-    for name in names:
+        wanted = wanted - {"KeywordDetector"}
+    if named:
+        found.update(named_values(line, named, config))
+    if PLACES in wanted:
+        found.update(context_values(line, config))
+    if TOKENS in wanted:
+        found.update(known_tokens(line))
+    for name in wanted - OURS:
         detector = detectors()[name]
         for secret in {secret for way in ways for secret in detector.find(line, way)}:
             if secret and is_secret(secret, line, detector.plugin):
@@ -191,7 +224,7 @@ def _examine_value(line: str) -> set[tuple[int, int, str]]:
     match = _VALUE.match(line)
     if match is None:
         return set()
-    spans = _examine(f'{match[1]}"{match[2]}"', QUOTED, set(ENTROPIES))
+    spans = _examine(f'{match[1]}"{match[2]}"', QUOTED, set(ENTROPIES), ())
     return {(start - 1, end - 1, kind) for start, end, kind in spans}
 
 

@@ -1,0 +1,317 @@
+"""Names of secrets, and the ways in which languages give a name its value. Pure, standard library.
+
+Each way is a pattern for what follows a name. What stands there counts whatever its shape, unless
+:mod:`.secret_values` knows that it is plainly no secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from git_copilot.index.secret_values import is_bare, is_password, is_token, is_wordy
+
+PASSWORD, TOKEN = "Password", "Named Secret"
+Span = tuple[int, int, str]
+# Where a name begins and ends, and whether it names nothing else.
+Name = tuple[int, int, bool]
+# More names than this are on no line that a person wrote.
+MAX_NAMES = 24
+
+_OWNERS = (
+    "api|access|account|auth|private|secret|encryption|encrypt|signing|sign|master|shared|client|"
+    "service|app|deploy|license|licence|storage|subscription|ssh|preshared|pre_shared|aes|hmac|"
+    "jwt|cipher|crypto|data|unseal|consumer|server|webhook|session|cookie|admin|root|rest"
+)
+# Each begins with one of ROOTS; what stands before tells the rest.
+_WORD = re.compile(
+    r"(?P<strong>passw(?:or)?[dt]|passcode|pass_?phrase|contrase(?:ñ|n)a|pwd|(?:(?<=bind)|(?<=_))pw(?![a-z])|(?<![a-z])pass(?![a-z])|"
+    r"(?<=[a-z])pass(?=[\"'\]=:]|$|\s)|secret|mnemonic|seed_?phrase|"
+    r"key(?:(?<=api.key)|(?<=access.key)|(?<=account.key)|(?<=auth.key)|(?<=private.key)|"
+    r"(?<=encryption.key)|(?<=signing.key)|(?<=master.key)|(?<=apikey)|(?<=accesskey)|(?<=accountkey)|"
+    r"(?<=authkey)|(?<=privatekey)|(?<=encryptionkey)|(?<=signingkey)|(?<=masterkey)|(?<=presharedkey))|"
+    r"token(?:(?<=auth.token)|(?<=access.token)|(?<=refresh.token)|(?<=api.token)|(?<=bearer.token)|"
+    r"(?<=authtoken)|(?<=accesstoken)|(?<=refreshtoken)|(?<=apitoken)|(?<=bearertoken)|(?<=bottoken)))"
+    r"|(?P<weak>token|auth(?!or)|credential|bearer|(?<![a-z])(?:salt|pepper|psk|dsn|seed|jwt|otp)(?![a-z])|"
+    r"totp|webhook|connection_?string|community|"
+    rf"key(?<=(?:[_-]|[a-z])key))"
+)
+ROOTS = (
+    "pass", "contrase", "pw", "secret", "mnemonic", "seed", "key", "token", "auth", "credential", "bearer",
+    "salt", "pepper", "psk", "dsn", "jwt", "otp", "totp", "webhook", "connection", "community",
+)  # fmt: skip
+_OWNED = re.compile(rf"(?:{_OWNERS})[_-]?key", re.IGNORECASE)
+_NAME_CHARACTERS = frozenset("_-.$")
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+# Behind a secret's name: the name of something about it.
+_ABOUT = frozenset(
+    "url uri urls path paths file files filename dir directory folder name names field fields form "
+    "label hint length len size min max regex regexp pattern type types id ids count expire expires "
+    "expiry expiration ttl timeout age policy policies validator validators hasher hashers view views "
+    "page template help error errors message messages msg title prompt placeholder format header "
+    "headers scheme prefix suffix param params parameter arg args option options column env var class "
+    "cls handler manager service provider store backend model serializer endpoint host port user "
+    "username method methods mode enabled disabled required changed reset algorithm alg version "
+    "location index position pos start end stream iter iterator list line kind status state "
+    "strength input output widget button link icon email mail request response callback function func "
+    "fn factory config settings middleware decorator test tests case module command cmd info "
+    "usage limit rate scope scopes audience issuer claim claims source target map set rotation "
+    "ref refs reference arn selector lookup getter setter property properties key_id protocol generator "
+    "minimum maximum limits tag tags domain category level domains expired exists missing "
+    "allowed forgotten visible verified verification attempts at on time date created updated "
+    "event events server servers group groups role roles realm flow code_url mount engine "
+    "encode decode split replace strip lower upper startswith endswith join rules rule docs doc "
+    "description desc description ed ing ization ize izer ized izers izing "
+    "enticate enticated entication enticator entic orized orization orize".split()
+)
+_BEFORE = frozenset(
+    "is has no max min num n count check validate verify forgot reset forget change show hide "
+    "requires allow use with without supports public primary foreign test_id lost".split()
+)
+_NEVER = re.compile(
+    r"(?:csrf|xsrf|primary|foreign|public|cache|sort|partition|group|dict|row|next_?page|page|"
+    r"continuation|start|end|eof|last|prev|next|cancellation|cancel|lexer|syntax|ast)[_-]?(?:token|key)|"
+    r"publishable|compass|bypass|author|(?<![a-z])pass[_-](?:through|thru)|\bpass\.",
+    re.IGNORECASE,
+)
+
+_QUOTE = r"(?:[@$LrbufRBUF]{0,2})(?P<q>\"\"\"|'''|[\"'`])(?P<v>(?:\\.|(?!(?P=q))[^\\\n])*)(?P=q)"
+# Calls that hand on the text that they are given.
+_WRAP = (
+    r"(?:(?:(?:new|await|return|&)\s*)?(?:String(?:::from|\.valueOf)?|SecretStr|Secret(?:String|Key|Text)?"
+    r"|SecureString|Some|Ok|str|bytes|bytearray|Buffer\.from|base64\.b64decode|b64decode|atob|to_string"
+    r"|Optional\.of|text|sensitive|\w*[Pp]assword|\w*[Ss]ecret|\w*[Tt]oken)\(\s*"
+    r"|(?:[\w.$]+(?:\[[\w\"'.]+\]|\([\w\"'., ]*\))?\s*(?:\|\||\?\?|\?:|\bor\b)\s*)|[(\[{&]\s*)?"
+)
+_TYPE = r"(?:\s+As\s+\w+|:\s*[\w.&'<>\[\]|?, ]{1,40}?|\[\d*\]|\s+(?:string|\[\]byte|&str|String))?"
+_CLOSE = r"(?:\\?[\"'`]\s*\]?|\]|\))?"
+_GIVEN = re.compile(rf"{_CLOSE}[?!]?\s*{_TYPE}\s*(?P<op>=>|:=|\?=|=|::?|<-|\|\||\?\?|\?:|\bor\b)\s*{_WRAP}{_QUOTE}")
+_COMPARED = re.compile(
+    rf"{_CLOSE}\s*(?:===?|!==?|\.equals\(|\.eq\()\s*{_WRAP}{_QUOTE}"
+)
+_PAIRED = re.compile(rf"[\"'`]\s*,\s*(?:\w+\s*[=:]\s*)?{_WRAP}{_QUOTE}")
+_CALLED = re.compile(rf"[({{]\s*{_QUOTE}\s*[)}},]")
+_LISTED = re.compile(r"s[\"']?\]?\s*[:=]\s*[\[({]")
+_ITEM = re.compile(r"[\"'`](?P<v>[^\"'`\s]+)[\"'`]\s*[,\])}]")
+_ELEMENT = re.compile(r"(?:[\"']\s*)?>\s*(?:<!\[CDATA\[)?(?P<v>[^<>\s][^<>]*?)\s*(?:\]\]>)?</")
+_VALUED = re.compile(
+    r"[\"']?\s*(?:,|:\s*\{)?\s*(?:/?>|</\w+>)?\s*(?:<value>|<string>|(?:\w+=[\"'][^\"']*[\"']\s*)*"
+    r"[\"']?(?:[Vv]alue|content)[\"']?\s*[:=]\s*[\"'])"
+    r"(?P<v>[^\"'<>]+)[\"'<]"
+)
+_FLOW = re.compile(r"\s*,\s*value:\s*(?P<v>[^\s\"',{}]+)\s*[,}]")
+_ESCAPED = re.compile(r"\\[\"']\s*[:=]\s*\\[\"'](?P<v>[^\"'\\]+)\\[\"']")
+_INSIDE = re.compile(r"\s?=\s?(?P<v>[^;\"'`&\s,{}()<>]+)(?=[;\"'`&\s]|$)")
+_DEFAULT = re.compile(r":[-=?]?(?P<v>[^}${]+)\}")
+_OPTION = re.compile(
+    r"(?:=|\s+(?![a-z]+\s+[a-z]))(?P<q>[\"']?)(?P<v>[^\s\"'`]+)(?P=q)"
+)
+_DEFINES = re.compile(r"^\s*#\s*define\s+$|:$")
+_COMMENTED = re.compile(r"^\s*(?:#|//|\*|--|;|<!--)")
+_SPACED = re.compile(r"\s+(?:\d\s+)?(?P<q>[\"']?)(?P<v>[^\s\"']+)(?P=q);?\s*$")
+# `storePassword "x"` alone on its line, `X-Key: x"` at the end of a text.
+_ALONE = re.compile(r"\s+(?P<q>[\"'])(?P<v>[^\"'\s]+)(?P=q);?(?=[\s})]|$)")
+_TWO = re.compile(r"\s+(?P<v>[^\s\"'`]+);?\s*$")
+_STATED = re.compile(r":\s*(?:Bearer |Basic |Token )?(?P<v>[^\s\"'`]{8,})(?=[\"'`])")
+_BARE = re.compile(r"[\"']?\s*(?P<op>[+?]?=|:=?)\s*(?P<v>[^\s\"'`][^\n]*)$")
+_SQL = re.compile(r"\s*(?:=|\bAS\b)?\s*N?'(?P<v>(?:[^'\\]|''|\\.)+)'", re.IGNORECASE)
+_SQL_WORDS = re.compile(
+    r"\b(?:with|encrypted|role|user|login|alter|create|set|identified|subscription)\b", re.IGNORECASE
+)
+_SETTERS = re.compile(
+    r"(?:define|putenv|setenv|setx|\w*[sS]et\w*|\w*[pP]ut|[aA]dd|[aA]ppend\w*|\w*[hH]eader|environ\w*|getenv|"
+    r"get|[gG]et\w*|fetch|env|Env|config|option|insert|field|with\w*|const_set|default\w*|String)\s*\(\s*[\"'`]$"
+)
+_SPACERS = re.compile(
+    r"^\s*(?:ENV|ARG|SetEnv|set|setx|fastcgi_param|proxy_set_header|enable|username\s.*|snmp-server|neighbor\s.*|"
+    r"(?:machine|default|host)\b.*(?:login|user)\s+\S+|(?:login|user)\s+\S+)\s+[\w$.-]*$"
+)
+_SPACED_NAMES = frozenset({"requirepass", "masterauth", "masterpass"})
+_SCHEME = re.compile(r"^(?:Basic|Bearer|Token|token|ApiKey|Digest|Negotiate)\s+")
+_COMMENT = re.compile(r"\s+(?:#|//|;|--).*$")
+
+
+def names(line: str) -> list[Name]:
+    """The names of secrets on a line: start, end, and whether they have no other meaning."""
+    folded = line.lower()
+    if len(folded) != len(line):
+        folded = "".join(c.lower() if len(c.lower()) == 1 else c for c in line)
+    places = []
+    for root in ROOTS:
+        place = folded.find(root)
+        while place >= 0:
+            places.append(place)
+            place = folded.find(root, place + len(root))
+    found: list[Name] = []
+    for place in sorted(places)[:MAX_NAMES]:
+        match = _WORD.match(folded, place)
+        if match is None:
+            continue
+        strong = match["strong"] is not None
+        if found and place < found[-1][1]:  # of the same name: what tells more counts
+            start, end, known = found[-1]
+            found[-1] = start, end, known or strong
+            continue
+        name = _name_at(line, *match.span(), strong)
+        if name is not None:
+            found.append(name)
+    return found
+
+
+def named_values(
+    line: str, found: Sequence[Name], config: bool
+) -> Iterator[Span]:
+    """Spans of values on a line that stand at the name of a secret.
+
+    :param found: its :func:`names`.
+    :param config: whether a value may stand without quotes, as in configuration and shells.
+    """
+    done = 0
+    for start, end, strong in found:
+        if start < done:
+            continue
+        for a, b in _values(line, start, end, strong=strong, config=config):
+            if a < b:
+                done = max(done, b)
+                yield a, b, PASSWORD if strong else TOKEN
+
+
+def _name_at(line: str, first: int, last: int, strong: bool) -> Name | None:
+    """The whole name that a word of a secret is part of, unless it names something else."""
+    start, end = first, last
+    while start and (line[start - 1].isalnum() or line[start - 1] in _NAME_CHARACTERS):
+        start -= 1
+    while end < len(line) and (line[end].isalnum() or line[end] in "_-."):
+        end += 1
+    end -= len(line[last:end]) - len(line[last:end].rstrip("-."))
+    name = line[start:end]
+    if line[first:last].lower() == "key" and not _OWNED.search(name):
+        return None
+    before = [p.lower() for p in _PARTS.findall(line[start:first])]
+    behind = [p.lower() for p in _PARTS.findall(line[last:end])]
+    if not _ABOUT.isdisjoint(behind) or not _BEFORE.isdisjoint(before):
+        return None
+    if _NEVER.search(name) or end - start > 120:
+        return None
+    if behind[:1] == ["s"] and not strong:
+        return None
+    return start, end, strong
+
+
+def _values(
+    line: str, start: int, end: int, *, strong: bool, config: bool
+) -> Iterator[tuple[int, int]]:
+    """Places of what is given to the name at ``[start, end)``."""
+    name = line[start:end]
+    fits: Callable[[str, str], bool] = is_password if strong else is_token
+    for pattern, judge in (
+        (_GIVEN, fits), (_COMPARED, _is_sure), (_CALLED, _is_sure), (_VALUED, fits),
+        (_ELEMENT, fits), (_ESCAPED, fits),
+    ):  # fmt: skip
+        found = pattern.match(line, end)
+        if found:
+            a, b = _without_scheme(found)
+            if judge(line[a:b], name):
+                yield a, b
+            if pattern in (_GIVEN, _COMPARED):
+                return
+    if strong and _LISTED.match(line, end - 1):
+        for item in _ITEM.finditer(line, end):
+            if _is_sure(item["v"], name):
+                yield item.span("v")
+        return
+    found = _PAIRED.match(line, end)
+    if found:
+        a, b = _without_scheme(found)
+        sets = _SETTERS.search(line, max(0, start - 60), start)
+        is_value = line[:start].rstrip("\"'`").rstrip().endswith(("=", ":"))
+        if (sets or (strong and not is_value)) and (fits if sets else _is_sure)(line[a:b], name):
+            yield a, b
+        return
+    yield from _unquoted(line, start, end, strong=strong, config=config)
+
+
+def _unquoted(
+    line: str, start: int, end: int, *, strong: bool, config: bool
+) -> Iterator[tuple[int, int]]:
+    """The same for values that are not in quotes of their own."""
+    name, before = line[start:end], line[:start]
+    for pattern, fits in (
+        (_DEFAULT, before.endswith("{") and "$" in before[-2:]),
+        (_OPTION, name.startswith("-")),
+        (_SQL, bool(_SQL_WORDS.search(before))),
+        (_SPACED, config and (name in _SPACED_NAMES or bool(_SPACERS.search(before)))),
+        (_ALONE, not before.strip() or bool(_DEFINES.search(before))),
+        (_STATED, _in_text(before) and not name.lower().endswith("pass")),
+        (_FLOW, config),
+        (_TWO, config and not before.strip()),
+        (_INSIDE, _in_text(before) or _is_parameter(line, start, end)),
+    ):
+        found = pattern.match(line, end) if fits else None
+        if found:
+            a, b = found.span("v")
+            if pattern in (_SQL, _ALONE):
+                good = is_password(line[a:b], name)
+            elif pattern in (_STATED, _TWO):
+                good = is_token(line[a:b], name)
+            else:
+                good = is_bare(line[a:b], name, strong=strong)
+            if good:
+                yield a, b
+                return
+    commented = bool(_COMMENTED.match(before))
+    found = _BARE.match(line, end) if config or commented else None
+    if found and commented:
+        a, b = found.span("v")
+        if _is_sure(line[a:b].rstrip(), name):
+            yield a, b
+    elif found:
+        yield from _bare(line, start, end, found, strong=strong)
+
+
+def _bare(
+    line: str, start: int, end: int, found: re.Match[str], *, strong: bool
+) -> Iterator[tuple[int, int]]:
+    """A value to the end of a line of configuration, or to the next word of a command."""
+    a, b = found.span("v")
+    value = _COMMENT.sub("", line[a:b]).rstrip()
+    before = line[:start].strip(" \t\"'-{,")
+    if found["op"].endswith("=") and (not before or before.split()[-1] in ("export", "set", "ENV", "env", "local", "readonly", "ARG", "-e", "--env")):  # fmt: skip
+        word = value.split()[0] if line[end : end + 1] == "=" else value
+        # Upper case is a setting of the environment, whose values are no prose.
+        if is_bare(word, line[start:end], strong=strong or _is_setting(line[start:end], word)):
+            yield a, a + len(word.rstrip(",;"))
+    elif before[-1:] in ("/", ":", "?", "&", ";") and found["op"] == "=":
+        if _is_sure(value, line[start:end]) and " " not in value:
+            yield a, a + len(value.rstrip(",;"))
+    elif " " not in value and not before.endswith(("=", ":")):
+        telling = strong and (not value.isalpha() or not before)
+        if is_bare(value, line[start:end], strong=telling):
+            yield a, a + len(value.rstrip(",;"))
+
+
+def _is_setting(name: str, value: str) -> bool:
+    return name.isupper() and not (is_wordy(value) and value.islower() and len(value) < 8)
+
+
+def _is_sure(value: str, name: str) -> bool:
+    """Where other things than secrets stand as well: names of fields, what is compared."""
+    return is_password(value, name) and not is_wordy(value) and " " not in value
+
+
+def _without_scheme(found: re.Match[str]) -> tuple[int, int]:
+    start, end = found.span("v")
+    scheme = _SCHEME.match(found["v"])
+    return (start + scheme.end() if scheme else start), end
+
+
+def _in_text(before: str) -> bool:
+    """Whether a quote is open there."""
+    return any(before.count(quote) % 2 for quote in "\"'`")
+
+
+def _is_parameter(line: str, start: int, end: int) -> bool:
+    """Whether it is one of several ``name=value`` of an address or a connection."""
+    if line[start - 1 : start] in ("?", "&", ";") and line[end : end + 1] == "=":
+        return True
+    return ";" in line[end:] and line.count("=", 0, start) > 0 and ";" in line[:start]
