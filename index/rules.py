@@ -19,12 +19,13 @@ from git_copilot.index.classify import skip_path
 from git_copilot.index.errors import GitError
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
 from git_copilot.index.objects import make_bare
+from git_copilot.index.secret_files import REASON as SECRET_FILE
 from git_copilot.index.types import TreeEntry
 
 ATTRIBUTES, IGNORE = ".gitattributes", ".copilotignore"
 RULE_FILES = frozenset({ATTRIBUTES, IGNORE})
 # Bump when other files would be left out of the same tree: views are compared anew.
-RULES_VERSION = 1
+RULES_VERSION = 2
 # Of more paths than this the whole tree is listed: cheaper than asking for each of their folders.
 MAX_ASKED = 500
 # A rule file larger than this is none; git reads attributes up to 100 MB.
@@ -52,9 +53,10 @@ def left_out(
     entries: Iterable[TreeEntry] | None = None,
 ) -> dict[str, str]:
     """Those of ``paths`` that are not to be known, with the reason: ``generated``, ``vendored``,
-    ``binary``, ``attribute`` (``-copilot`` or ``copilot=false``) or ``ignored``.
+    ``binary``, ``secret file``, ``attribute`` (``-copilot`` or ``copilot=false``) or ``ignored``.
 
-    The attribute ``copilot``, set, takes in what is generated or vendored by name or attribute;
+    The attribute ``copilot``, set, takes in what is generated or vendored by name or attribute, and
+    files of secrets, whose lines are judged as those of others;
     ``-linguist-generated`` and ``-linguist-vendored`` say that the name misleads.
 
     :param entries: all files of ``tree``, if the caller has them at hand.
@@ -90,6 +92,8 @@ def _by_attributes(path: str, given: Mapping[str, str]) -> str | None:
     if wanted:
         return None
     by_name = skip_path(path)
+    if by_name == SECRET_FILE:
+        return by_name
     for reason in ("vendored", "generated"):
         said = _truth(given.get(f"linguist-{reason}"))
         if said or (said is None and by_name == reason):

@@ -91,7 +91,7 @@ _COMPARED = re.compile(
 )
 _PAIRED = re.compile(rf"[\"'`]\s*,\s*(?:\w+\s*[=:]\s*)?{_WRAP}{_QUOTE}")
 _CALLED = re.compile(rf"[({{]\s*{_QUOTE}\s*[)}},]")
-_LISTED = re.compile(r"s[\"']?\]?\s*[:=]\s*[\[({]")
+_LISTED = re.compile(r"[sS][\"']?\]?\s*[:=]\s*[\[({]")
 _ITEM = re.compile(r"[\"'`](?P<v>[^\"'`\s]+)[\"'`]\s*[,\])}]")
 _ELEMENT = re.compile(r"(?:[\"']\s*)?>\s*(?:<!\[CDATA\[)?(?P<v>[^<>\s][^<>]*?)\s*(?:\]\]>)?</")
 _VALUED = re.compile(
@@ -203,9 +203,14 @@ def _values(
 ) -> Iterator[tuple[int, int]]:
     """Places of what is given to the name at ``[start, end)``."""
     name = line[start:end]
+    if strong and _LISTED.match(line, end - 1):
+        for item in _ITEM.finditer(line, end):
+            if _is_sure(item["v"], name):
+                yield item.span("v")
+        return
     fits: Callable[[str, str], bool] = is_password if strong else is_token
     for pattern, judge in (
-        (_GIVEN, fits), (_COMPARED, _is_sure), (_CALLED, _is_sure), (_VALUED, fits),
+        (_VALUED, fits), (_GIVEN, fits), (_COMPARED, _is_sure), (_CALLED, _is_sure),
         (_ELEMENT, fits), (_ESCAPED, fits),
     ):  # fmt: skip
         found = pattern.match(line, end)
@@ -215,11 +220,6 @@ def _values(
                 yield a, b
             if pattern in (_GIVEN, _COMPARED):
                 return
-    if strong and _LISTED.match(line, end - 1):
-        for item in _ITEM.finditer(line, end):
-            if _is_sure(item["v"], name):
-                yield item.span("v")
-        return
     found = _PAIRED.match(line, end)
     if found:
         a, b = _without_scheme(found)
@@ -300,7 +300,10 @@ def _is_sure(value: str, name: str) -> bool:
 
 
 def _without_scheme(found: re.Match[str]) -> tuple[int, int]:
+    """The place of what was found, without the name of a scheme and quotes within quotes."""
     start, end = found.span("v")
+    if found["v"][:2] == found["v"][-2:] == '\\"':
+        return start + 2, max(start + 2, end - 2)
     scheme = _SCHEME.match(found["v"])
     return (start + scheme.end() if scheme else start), end
 

@@ -40,7 +40,7 @@ _FOLDED_LITERALS: Table = (
     ("connectionstring", (NAMED,)),
     ("connection_string", (NAMED,)),
     ("dsn", (NAMED,)),
-    ("jwt", (NAMED,)),
+    ("jwt", (NAMED, PLACES)),
     ("psk", (NAMED,)),
     ("salt", (NAMED,)),
     ("otp", (NAMED, PLACES)),

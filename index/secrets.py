@@ -11,7 +11,7 @@ from itertools import chain
 
 from git_copilot.index import secret_filters
 from git_copilot.index.classify import language_of
-from git_copilot.index.secret_blocks import block_values, manifest_values
+from git_copilot.index.secret_blocks import BLOCK_LINES, block_values, manifest_values
 from git_copilot.index.secret_contexts import context_values, known_tokens
 from git_copilot.index.secret_detectors import (
     CONFIGURATION,
@@ -112,17 +112,24 @@ def secret_lines(text: str, path: str = "", *, language: str | None = None) -> f
 def touches_secret(data: bytes, start: int, end: int, language: str) -> bool:
     """Whether a line that bytes ``[start, end)`` are on looks like a secret: as
     :func:`secret_lines` of the whole says, without looking at all of it."""
-    if any(mark in data for mark in _KEY_MARKS):  # lines far above have a say
+    # Lines far above have a say: where a private key is, and in configuration.
+    if styles(language) == CONFIGURATION or any(mark in data for mark in _KEY_MARKS):
         first = data.count(b"\n", 0, start) + 1
         lines = range(first, first + data.count(b"\n", start, end) + 1)
         return not secret_lines(data.decode("utf-8", "replace"), language=language).isdisjoint(
             lines
         )
-    first = data.rfind(b"\n", 0, start) + 1
-    above = data.rfind(b"\n", 0, max(first - 1, 0)) + 1
+    first = above = data.rfind(b"\n", 0, start) + 1
+    for _ in range(BLOCK_LINES + 2):
+        above = data.rfind(b"\n", 0, max(above - 1, 0)) + 1
     last = data.find(b"\n", end)
-    text = data[above : last if last >= 0 else len(data)].decode("utf-8", "replace")
-    return any(f.line > (above < first) for f in find_secrets(text, language=language))
+    if last >= 0:  # the name of a value may stand below it
+        last = data.find(b"\n", last + 1)
+    last = last if last >= 0 else len(data)
+    text = data[above:last].decode("utf-8", "replace")
+    before = data.count(b"\n", above, first)
+    lines = range(before + 1, before + 2 + data.count(b"\n", start, end))
+    return any(f.line in lines for f in find_secrets(text, language=language))
 
 
 def redact(text: str, path: str = "") -> str:
@@ -140,10 +147,10 @@ def redact_bytes(data: bytes, path: str = "") -> bytes:
 
 def lines_above(text: str) -> list[str]:
     """Of the lines before the last one of ``text``, those that have a say in whether that is a
-    secret: the one before it, or all since a private key began."""
+    secret: some before it, or all since a private key began."""
     lines = text.split("\n")[-MAX_KEY_LINES - 1 : -1]
     begun = [i for i, line in enumerate(lines) if _KEY_BEGIN.search(line)]
-    return lines[begun[-1] if begun else -1 :]
+    return lines[max(0, min(begun[-1], len(lines) - BLOCK_LINES)) if begun else -BLOCK_LINES :]
 
 
 def _redacted(text: str, path: str, width: Callable[[str], int]) -> str:
