@@ -62,6 +62,7 @@ def complete(
     :raises CopilotError: something the user can mend.
     """
     from git_copilot.assistant.candidates import Writer
+    from git_copilot.assistant.discretion import told
     from git_copilot.assistant.generation import Sampling
 
     begun = time.perf_counter()
@@ -73,8 +74,9 @@ def complete(
     adapter = _adapter(request, workspace, model, note)
     engine = session.engine(model, _folder(place, adapter), settings)
     budget = _budget(engine, settings)
-    prompt = _prompt(engine, place, _shown(hits, place, seen, request, settings, session), budget)
-    prompt, lead = _healed(engine, prompt, place, settings)
+    shown = told(place, settings)
+    prompt = _prompt(engine, shown, _shown(hits, place, seen, request, settings, session), budget)
+    prompt, lead = _healed(engine, prompt, shown, settings)
     writer = Writer(
         engine, prompt, lead, place,
         nearby=hits, time_limit_ms=settings.time_limit_ms, cancelled=cancelled,

@@ -212,7 +212,7 @@ private key | a.yaml | key: |{n}  -----BEGIN KEYWORD-----{n}  {k}{n}  -----END K
 private key | a.asc | -----BEGIN PGP KEYWORD BLOCK-----{n}{n}{k}{n}-----END PGP KEYWORD BLOCK-----
 service account | a.json | "private_key": "-----BEGIN KEYWORD-----\n{k}\n-----END KEYWORD-----\n",
 passphrase of words | a.py | passphrase = "{d} {d2} {d3} {d4}"
-"""  # noqa: E501
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 # Bump when the chunks of an unchanged blob would differ: databases made before are rebuilt.
-# 2: lines that look like secrets are left out; 3: scopes, whole signatures, any encoding
-CHUNKER_VERSION = 3
+# 2: lines that look like secrets are left out; 3: scopes, whole signatures, any encoding;
+# 4: more kinds of secrets
+CHUNKER_VERSION = 4
 # About 250 tokens: several snippets fit beside the file in a small model's prompt.
 MAX_CHUNK_BYTES = 1000
 MAX_CHUNK_LINES = 40

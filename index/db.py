@@ -17,8 +17,9 @@ from git_copilot.index.chunk import CHUNKER_VERSION
 from git_copilot.index.errors import ROOM_HINT, DatabaseError, NoRoom, NotInitialised
 
 DATABASE_NAME = "copilot.db"
-# 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at
-SCHEMA_VERSION = 3
+# 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at;
+# 4: secrets that are allowed
+SCHEMA_VERSION = 4
 # A sync of a large tree may hold the write lock for seconds; readers never wait (WAL).
 BUSY_SECONDS = 30.0
 # A file without a byte is one that somebody is just making, or one that was emptied.

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from git_copilot.index.chunk import chunk_blob
 from git_copilot.index.classify import language_of, skip_content, to_utf8
 from git_copilot.index.fuse import Spot
 from git_copilot.index.lexicon import Words
-from git_copilot.index.secrets import secret_lines
+from git_copilot.index.secrets import but_allowed, secret_lines
 from git_copilot.index.shown import family
 from git_copilot.index.terms import terms
 from git_copilot.index.types import Chunk
@@ -45,17 +45,21 @@ def blob_id(data: bytes, object_format: str = "sha1") -> str:
     return hashlib.new(object_format, b"blob %d\0" % len(data) + data).hexdigest()
 
 
-def loose_file(path: str, data: bytes, object_format: str = "sha1") -> LooseFile:
+def loose_file(
+    path: str, data: bytes, object_format: str = "sha1", allowed: Container[str] = ()
+) -> LooseFile:
     """Cut a text into chunks. What the index would leave out (generated files, binary ones, lines
     that look like secrets) is left out here as well.
 
     :param object_format: the repository's hash, as ``extensions.objectFormat`` names it.
+    :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed`).
     """
     language = language_of(path)
     chunks: list[Chunk] = []
     content = to_utf8(data)
     if skip_content(content) is None:
-        hidden = secret_lines(content.decode("utf-8", "replace"), language=language)
+        text = content.decode("utf-8", "replace")
+        hidden = but_allowed(text, secret_lines(text, language=language), allowed)
         chunks = chunk_blob(content, language, hidden)
     words = (Words(Counter(terms(c.text)), c.end_byte - c.start_byte) for c in chunks)
     return LooseFile(path, blob_id(data, object_format), language, tuple(chunks), tuple(words))

@@ -19,7 +19,9 @@ _OPENS = re.compile(
     r"[\"'`]?\]?\s*(?::\s*[\w.\[\]]+\s*)?(?:=>|:?=|:)?\s*(?:[\w.]+)?[(\[{]?\s*\\?\s*$"
 )
 _GIVES = re.compile(r"=>|[=:({\[,\\]|^[\"']")
-_QUOTED = re.compile(r"^\s*(?:return\s+)?[brufLRB@]{0,2}([\"'`])(?P<v>(?:\\.|(?!\1)[^\\])*)\1[\s)\]},;+.\\]*$")
+_QUOTED = re.compile(
+    r"^\s*(?:return\s+)?[brufLRB@]{0,2}([\"'`])(?P<v>(?:\\.|(?!\1)[^\\])*)\1[\s)\]},;+.\\]*$"
+)
 _PLAIN = re.compile(r"^\s*(?P<v>[^\s\"'`]+)\s*\\?$")
 _SCALAR = re.compile(r"[\"']?\s*:\s*(?:!\w+\s*)?[|>][+-]?\d?\s*(?:#.*)?$")
 _HERE = re.compile(
@@ -67,7 +69,11 @@ def block_values(
             yield from _whole(lines, at, _indented(lines, at))
         elif (here := _HERE.search(rest)) and _gives(rest):
             yield from _whole(lines, at, _until(lines, at, here))
-        elif (rest.strip(" \"'") == "," and line[start] == "-") or _OPENS.fullmatch(rest) and (_GIVES.search(rest) or line[:start].strip().startswith("--")):
+        elif (
+            (rest.strip(" \"'") == "," and line[start] == "-")
+            or (_OPENS.fullmatch(rest)
+            and (_GIVES.search(rest) or line[:start].strip().startswith("--")))
+        ):
             yield from _next(lines, at, line[start:end], strong=strong, config=config)
         elif _TAG.search(line) and ">" in rest:
             yield from _next(lines, at, line[start:end], strong=strong, config=True)
@@ -126,7 +132,9 @@ def _indented(lines: Sequence[str], at: int) -> Iterator[int]:
     depth = len(lines[at]) - len(lines[at].lstrip(" -"))
     for number in range(at + 1, min(at + 1 + BLOCK_LINES, len(lines))):
         line = lines[number]
-        if line.strip() and len(line) - len(line.lstrip()) <= depth - (lines[at].lstrip()[:1] == "-"):
+        if line.strip() and len(line) - len(line.lstrip()) <= depth - (
+            lines[at].lstrip()[:1] == "-"
+        ):
             return
         yield number
 

@@ -43,7 +43,7 @@ def _credentials(value: str) -> bool:
     if is_reference(value):
         return False
     try:
-        user, colon, password = base64.b64decode(value + "==").decode().partition(":")
+        _, colon, password = base64.b64decode(value + "==").decode().partition(":")
     except (binascii.Error, ValueError):
         return _sure(value)
     return is_password(password, "") if colon else _sure(value)
@@ -73,7 +73,9 @@ class Context:
 def _context(
     kind: str, triggers: str, pattern: str, judge: Judge, *, config: bool = False
 ) -> Context:
-    return Context(kind, tuple(triggers.split("|")), re.compile(pattern, re.IGNORECASE), judge, config)
+    return Context(
+        kind, tuple(triggers.split("|")), re.compile(pattern, re.IGNORECASE), judge, config
+    )
 
 
 _Q = r"[@$bru]{0,2}[\"'`](?P<v>[^\"'`\n]+)[\"'`]"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # The reason for which they are left out (rules.left_out).
 REASON = "secret file"
 _NAMES = frozenset({
@@ -30,9 +32,24 @@ _PLACES = frozenset({
     (".config", "hub"), ("gh", "hosts.yml"), (".ssh", "identity"),
 })  # fmt: skip
 # Written to be shown: what a file of secrets looks like.
-_SHOWN = frozenset(
-    "example examples sample template tmpl dist defaults schema tpl j2 erb".split()
-)
+_SHOWN = frozenset(["example", "examples", "sample", "template", "tmpl", "dist", "defaults", "schema", "tpl", "j2", "erb"])
+
+
+# What a line of such a file begins with that is no secret: the name of its value.
+_KEY = re.compile(r"[ \t]*(?:export[ \t]+)?[\"']?[\w.-]+[\"']?[ \t]*[=:]")
+
+
+def masked(text: str) -> str:
+    """The text of a file of secrets with all values hidden: what follows the first ``=`` or ``:``
+    of each line, and lines without one; letters become ``x`` and digits ``0``."""
+    return "\n".join(_masked_line(line) for line in text.split("\n"))
+
+
+def _masked_line(line: str) -> str:
+    key = _KEY.match(line)
+    start = key.end() if key else 0
+    hidden = ("0" if c.isdigit() else "x" if c.isalnum() else c for c in line[start:])
+    return line[:start] + "".join(hidden)
 
 
 def is_secret_file(path: str) -> bool:

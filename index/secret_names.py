@@ -34,7 +34,7 @@ _WORD = re.compile(
     r"(?<=authtoken)|(?<=accesstoken)|(?<=refreshtoken)|(?<=apitoken)|(?<=bearertoken)|(?<=bottoken)))"
     r"|(?P<weak>token|auth(?!or)|credential|bearer|(?<![a-z])(?:salt|pepper|psk|dsn|seed|jwt|otp)(?![a-z])|"
     r"totp|webhook|connection_?string|community|"
-    rf"key(?<=(?:[_-]|[a-z])key))"
+    r"key(?<=(?:[_-]|[a-z])key))"
 )
 ROOTS = (
     "pass", "contrase", "pw", "secret", "mnemonic", "seed", "key", "token", "auth", "credential", "bearer",
@@ -45,28 +45,10 @@ _NAME_CHARACTERS = frozenset("_-.$")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 # Behind a secret's name: the name of something about it.
 _ABOUT = frozenset(
-    "url uri urls path paths file files filename dir directory folder name names field fields form "
-    "label hint length len size min max regex regexp pattern type types id ids count expire expires "
-    "expiry expiration ttl timeout age policy policies validator validators hasher hashers view views "
-    "page template help error errors message messages msg title prompt placeholder format header "
-    "headers scheme prefix suffix param params parameter arg args option options column env var class "
-    "cls handler manager service provider store backend model serializer endpoint host port user "
-    "username method methods mode enabled disabled required changed reset algorithm alg version "
-    "location index position pos start end stream iter iterator list line kind status state "
-    "strength input output widget button link icon email mail request response callback function func "
-    "fn factory config settings middleware decorator test tests case module command cmd info "
-    "usage limit rate scope scopes audience issuer claim claims source target map set rotation "
-    "ref refs reference arn selector lookup getter setter property properties key_id protocol generator "
-    "minimum maximum limits tag tags domain category level domains expired exists missing "
-    "allowed forgotten visible verified verification attempts at on time date created updated "
-    "event events server servers group groups role roles realm flow code_url mount engine "
-    "encode decode split replace strip lower upper startswith endswith join rules rule docs doc "
-    "description desc description ed ing ization ize izer ized izers izing "
-    "enticate enticated entication enticator entic orized orization orize".split()
+    ["url", "uri", "urls", "path", "paths", "file", "files", "filename", "dir", "directory", "folder", "name", "names", "field", "fields", "form", "label", "hint", "length", "len", "size", "min", "max", "regex", "regexp", "pattern", "type", "types", "id", "ids", "count", "expire", "expires", "expiry", "expiration", "ttl", "timeout", "age", "policy", "policies", "validator", "validators", "hasher", "hashers", "view", "views", "page", "template", "help", "error", "errors", "message", "messages", "msg", "title", "prompt", "placeholder", "format", "header", "headers", "scheme", "prefix", "suffix", "param", "params", "parameter", "arg", "args", "option", "options", "column", "env", "var", "class", "cls", "handler", "manager", "service", "provider", "store", "backend", "model", "serializer", "endpoint", "host", "port", "user", "username", "method", "methods", "mode", "enabled", "disabled", "required", "changed", "reset", "algorithm", "alg", "version", "location", "index", "position", "pos", "start", "end", "stream", "iter", "iterator", "list", "line", "kind", "status", "state", "strength", "input", "output", "widget", "button", "link", "icon", "email", "mail", "request", "response", "callback", "function", "func", "fn", "factory", "config", "settings", "middleware", "decorator", "test", "tests", "case", "module", "command", "cmd", "info", "usage", "limit", "rate", "scope", "scopes", "audience", "issuer", "claim", "claims", "source", "target", "map", "set", "rotation", "ref", "refs", "reference", "arn", "selector", "lookup", "getter", "setter", "property", "properties", "key_id", "protocol", "generator", "minimum", "maximum", "limits", "tag", "tags", "domain", "category", "level", "domains", "expired", "exists", "missing", "allowed", "forgotten", "visible", "verified", "verification", "attempts", "at", "on", "time", "date", "created", "updated", "event", "events", "server", "servers", "group", "groups", "role", "roles", "realm", "flow", "code_url", "mount", "engine", "encode", "decode", "split", "replace", "strip", "lower", "upper", "startswith", "endswith", "join", "rules", "rule", "docs", "doc", "description", "desc", "description", "ed", "ing", "ization", "ize", "izer", "ized", "izers", "izing", "enticate", "enticated", "entication", "enticator", "entic", "orized", "orization", "orize"]
 )
 _BEFORE = frozenset(
-    "is has no max min num n count check validate verify forgot reset forget change show hide "
-    "requires allow use with without supports public primary foreign test_id lost".split()
+    ["is", "has", "no", "max", "min", "num", "n", "count", "check", "validate", "verify", "forgot", "reset", "forget", "change", "show", "hide", "requires", "allow", "use", "with", "without", "supports", "public", "primary", "foreign", "test_id", "lost"]
 )
 _NEVER = re.compile(
     r"(?:csrf|xsrf|primary|foreign|public|cache|sort|partition|group|dict|row|next_?page|page|"
@@ -85,10 +67,10 @@ _WRAP = (
 )
 _TYPE = r"(?:\s+As\s+\w+|:\s*[\w.&'<>\[\]|?, ]{1,40}?|\[\d*\]|\s+(?:string|\[\]byte|&str|String))?"
 _CLOSE = r"(?:\\?[\"'`]\s*\]?|\]|\))?"
-_GIVEN = re.compile(rf"{_CLOSE}[?!]?\s*{_TYPE}\s*(?P<op>=>|:=|\?=|=|::?|<-|\|\||\?\?|\?:|\bor\b)\s*{_WRAP}{_QUOTE}")
-_COMPARED = re.compile(
-    rf"{_CLOSE}\s*(?:===?|!==?|\.equals\(|\.eq\()\s*{_WRAP}{_QUOTE}"
+_GIVEN = re.compile(
+    rf"{_CLOSE}[?!]?\s*{_TYPE}\s*(?P<op>=>|:=|\?=|=|::?|<-|\|\||\?\?|\?:|\bor\b)\s*{_WRAP}{_QUOTE}"
 )
+_COMPARED = re.compile(rf"{_CLOSE}\s*(?:===?|!==?|\.equals\(|\.eq\()\s*{_WRAP}{_QUOTE}")
 _PAIRED = re.compile(rf"[\"'`]\s*,\s*(?:\w+\s*[=:]\s*)?{_WRAP}{_QUOTE}")
 _CALLED = re.compile(rf"[({{]\s*{_QUOTE}\s*[)}},]")
 _LISTED = re.compile(r"[sS][\"']?\]?\s*[:=]\s*[\[({]")
@@ -103,9 +85,7 @@ _FLOW = re.compile(r"\s*,\s*value:\s*(?P<v>[^\s\"',{}]+)\s*[,}]")
 _ESCAPED = re.compile(r"\\[\"']\s*[:=]\s*\\[\"'](?P<v>[^\"'\\]+)\\[\"']")
 _INSIDE = re.compile(r"\s?=\s?(?P<v>[^;\"'`&\s,{}()<>]+)(?=[;\"'`&\s]|$)")
 _DEFAULT = re.compile(r":[-=?]?(?P<v>[^}${]+)\}")
-_OPTION = re.compile(
-    r"(?:=|\s+(?![a-z]+\s+[a-z]))(?P<q>[\"']?)(?P<v>[^\s\"'`]+)(?P=q)"
-)
+_OPTION = re.compile(r"(?:=|\s+(?![a-z]+\s+[a-z]))(?P<q>[\"']?)(?P<v>[^\s\"'`]+)(?P=q)")
 _DEFINES = re.compile(r"^\s*#\s*define\s+$|:$")
 _COMMENTED = re.compile(r"^\s*(?:#|//|\*|--|;|<!--)")
 _SPACED = re.compile(r"\s+(?:\d\s+)?(?P<q>[\"']?)(?P<v>[^\s\"']+)(?P=q);?\s*$")
@@ -116,7 +96,8 @@ _STATED = re.compile(r":\s*(?:Bearer |Basic |Token )?(?P<v>[^\s\"'`]{8,})(?=[\"'
 _BARE = re.compile(r"[\"']?\s*(?P<op>[+?]?=|:=?)\s*(?P<v>[^\s\"'`][^\n]*)$")
 _SQL = re.compile(r"\s*(?:=|\bAS\b)?\s*N?'(?P<v>(?:[^'\\]|''|\\.)+)'", re.IGNORECASE)
 _SQL_WORDS = re.compile(
-    r"\b(?:with|encrypted|role|user|login|alter|create|set|identified|subscription)\b", re.IGNORECASE
+    r"\b(?:with|encrypted|role|user|login|alter|create|set|identified|subscription)\b",
+    re.IGNORECASE,
 )
 _SETTERS = re.compile(
     r"(?:define|putenv|setenv|setx|\w*[sS]et\w*|\w*[pP]ut|[aA]dd|[aA]ppend\w*|\w*[hH]eader|environ\w*|getenv|"
@@ -158,9 +139,7 @@ def names(line: str) -> list[Name]:
     return found
 
 
-def named_values(
-    line: str, found: Sequence[Name], config: bool
-) -> Iterator[Span]:
+def named_values(line: str, found: Sequence[Name], config: bool) -> Iterator[Span]:
     """Spans of values on a line that stand at the name of a secret.
 
     :param found: its :func:`names`.

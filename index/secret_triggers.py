@@ -124,8 +124,12 @@ _FOLDED_PATTERNS: Gated = (
     (r"pass[\"']?\]? ?(?:[=:,]|$| [\"']|[\"']>|>|_|-)", "pass", (NAMED,)),
     *(
         (rf"{word}{_GIVEN}[\w-]{{44}}", gate, ("IbmCloudIamDetector",))
-        for word, gate in (("key", "key"), ("pwd", "pwd"), ("pass(?:word)?", "pass"),
-                           ("token", "token"))
+        for word, gate in (
+            ("key", "key"),
+            ("pwd", "pwd"),
+            ("pass(?:word)?", "pass"),
+            ("token", "token"),
+        )
     ),
     (r"cl(?:ou(?:dant)?)?[_-]?(?:api)?[_-]?(?:key|pw|pass|token)", "cl", ("CloudantDetector",)),
     (r"sl[_-]?(?:api)?[_-]?(?:key|pwd|pass|token)", "sl", ("SoftlayerDetector",)),
@@ -156,7 +160,10 @@ _PATTERNS: Gated = (
     (r"-us[0-9]", "us", ("MailchimpDetector",)),
     (r"gh[pours]_[A-Za-z0-9_]{36}", "gh", ("GitHubTokenDetector",)),
     (r"gl[a-z]{2,5}-[A-Za-z0-9_-]{20}", "gl", ("GitLabTokenDetector",)),
-    *((name, name.lower(), ("AWSKeyDetector",)) for name in ("A3T", "ABIA", "ACCA", "AKIA", "ASIA")),
+    *(
+        (name, name.lower(), ("AWSKeyDetector",))
+        for name in ("A3T", "ABIA", "ACCA", "AKIA", "ASIA")
+    ),
     (r"A(?:KC|P[\dA-F])[a-zA-Z0-9]{8}", "", ("ArtifactoryDetector",)),
     (r"[AS][CK][a-z0-9]{32}", LONG, ("TwilioKeyDetector",)),
     (r"://(?:[^:/\s]*:[^/\s]+|[\w-]{20,})@", "", ("BasicAuthDetector", PLACES)),
@@ -165,7 +172,8 @@ _PATTERNS: Gated = (
     # So many characters, all different, have the entropy that is asked for. (The long s and the
     # sign of Kelvin are letters where case is ignored.)
     (
-        r"['\"](?:[0-9a-fA-F]{9,}|[0-9a-zA-Z+/\\_=\u017f\u212a-]{23,})['\"]", "",
+        r"['\"](?:[0-9a-fA-F]{9,}|[0-9a-zA-Z+/\\_=\u017f\u212a-]{23,})['\"]",
+        "",
         ("HexHighEntropyString", "Base64HighEntropyString", "AWSKeyDetector"),
     ),
 )

@@ -21,19 +21,10 @@ _REFERENCE = re.compile(
     re.VERBOSE,
 )
 _TYPES = frozenset(
-    "str string bytes text int integer number bool boolean true false none null nil undefined any "
-    "object array list dict map optional char varchar uuid date datetime void secretstr float "
-    "yes no on off required optional readonly writeonly password binary auto default unknown ask "
-    "prompt manual encrypted plaintext always never disabled enabled file inherit missing absent "
-    "present stdin environment kerberos negotiate ntlm digest basic bearer jwt oauth oauth2 oidc "
-    "saml ldap hidden visible blank n/a tbd masked removed deleted md5 sha1 sha256 sha512 crypt "
-    "bcrypt argon2 scrypt hmac totp hotp email username login config fixture sentinel".split()
+    ["str", "string", "bytes", "text", "int", "integer", "number", "bool", "boolean", "true", "false", "none", "null", "nil", "undefined", "any", "object", "array", "list", "dict", "map", "optional", "char", "varchar", "uuid", "date", "datetime", "void", "secretstr", "float", "yes", "no", "on", "off", "required", "optional", "readonly", "writeonly", "password", "binary", "auto", "default", "unknown", "ask", "prompt", "manual", "encrypted", "plaintext", "always", "never", "disabled", "enabled", "file", "inherit", "missing", "absent", "present", "stdin", "environment", "kerberos", "negotiate", "ntlm", "digest", "basic", "bearer", "jwt", "oauth", "oauth2", "oidc", "saml", "ldap", "hidden", "visible", "blank", "n/a", "tbd", "masked", "removed", "deleted", "md5", "sha1", "sha256", "sha512", "crypt", "bcrypt", "argon2", "scrypt", "hmac", "totp", "hotp", "email", "username", "login", "config", "fixture", "sentinel"]
 )
 _STOP_WORDS = frozenset(
-    "a an and are as at be been but by can cannot do does for from has have if in is it its may "
-    "must no not of on or please should that the their this to too use used via was were when "
-    "which will with you your enter confirm forgot reset change new old invalid wrong incorrect "
-    "missing required field".split()
+    ["a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "cannot", "do", "does", "for", "from", "has", "have", "if", "in", "is", "it", "its", "may", "must", "no", "not", "of", "on", "or", "please", "should", "that", "the", "their", "this", "to", "too", "use", "used", "via", "was", "were", "when", "which", "will", "with", "you", "your", "enter", "confirm", "forgot", "reset", "change", "new", "old", "invalid", "wrong", "incorrect", "missing", "required", "field"]
 )
 # Without a digit or a sign in it: a word, an identifier, a path of names.
 _WORDS = re.compile(r"[^\W\d]+(?:[-_./:@ ][^\W\d]+)*")

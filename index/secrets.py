@@ -4,8 +4,9 @@ trained on and what is completed. The answer depends on the text and its languag
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -24,7 +25,14 @@ from git_copilot.index.secret_detectors import (
     styles,
 )
 from git_copilot.index.secret_names import Name, Span, named_values, names
-from git_copilot.index.secret_triggers import MANIFESTS, NAMED, OURS, PLACES, TOKENS, triggered_lines
+from git_copilot.index.secret_triggers import (
+    MANIFESTS,
+    NAMED,
+    OURS,
+    PLACES,
+    TOKENS,
+    triggered_lines,
+)
 
 PRAGMA = "pragma: allowlist secret"
 # Names and randomness say nothing in a line of minified code, and looking at it takes long.
@@ -109,16 +117,33 @@ def secret_lines(text: str, path: str = "", *, language: str | None = None) -> f
     return frozenset(f.line for f in find_secrets(text, path, language=language))
 
 
-def touches_secret(data: bytes, start: int, end: int, language: str) -> bool:
+def fingerprint(line: str) -> str:
+    """What a line is known by that is allowed (:mod:`.allowed`): a hash of its text without the
+    white space around it, 32 hexadecimal digits."""
+    return hashlib.blake2b(line.strip().encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def but_allowed(text: str, lines: Iterable[int], allowed: Container[str]) -> frozenset[int]:
+    """Those of ``lines`` (1-based) of ``text`` whose fingerprints are not among ``allowed``."""
+    found = frozenset(lines)
+    if not found or not allowed:
+        return found
+    texts = text.split("\n")
+    return frozenset(n for n in found if fingerprint(texts[n - 1]) not in allowed)
+
+
+def touches_secret(
+    data: bytes, start: int, end: int, language: str, allowed: Container[str] = ()
+) -> bool:
     """Whether a line that bytes ``[start, end)`` are on looks like a secret: as
     :func:`secret_lines` of the whole says, without looking at all of it."""
     # Lines far above have a say: where a private key is, and in configuration.
     if styles(language) == CONFIGURATION or any(mark in data for mark in _KEY_MARKS):
         first = data.count(b"\n", 0, start) + 1
         lines = range(first, first + data.count(b"\n", start, end) + 1)
-        return not secret_lines(data.decode("utf-8", "replace"), language=language).isdisjoint(
-            lines
-        )
+        whole = data.decode("utf-8", "replace")
+        found = secret_lines(whole, language=language)
+        return not but_allowed(whole, found, allowed).isdisjoint(lines)
     first = above = data.rfind(b"\n", 0, start) + 1
     for _ in range(BLOCK_LINES + 2):
         above = data.rfind(b"\n", 0, max(above - 1, 0)) + 1
@@ -129,19 +154,20 @@ def touches_secret(data: bytes, start: int, end: int, language: str) -> bool:
     text = data[above:last].decode("utf-8", "replace")
     before = data.count(b"\n", above, first)
     lines = range(before + 1, before + 2 + data.count(b"\n", start, end))
-    return any(f.line in lines for f in find_secrets(text, language=language))
+    found = secret_lines(text, language=language)
+    return not but_allowed(text, found, allowed).isdisjoint(lines)
 
 
-def redact(text: str, path: str = "") -> str:
+def redact(text: str, path: str = "", allowed: Container[str] = ()) -> str:
     """``text`` with the letters of secrets turned into ``x`` and their digits into ``0``: every
-    line, and every other character, stays where it is."""
-    return _redacted(text, path, lambda char: 1)
+    line, and every other character, stays where it is. So do lines that are ``allowed``."""
+    return _redacted(text, path, allowed, lambda char: 1)
 
 
-def redact_bytes(data: bytes, path: str = "") -> bytes:
+def redact_bytes(data: bytes, path: str = "", allowed: Container[str] = ()) -> bytes:
     """The same for the bytes of a file: every byte offset stays good."""
     text = data.decode("utf-8", "surrogateescape")
-    masked = _redacted(text, path, lambda char: len(char.encode()))
+    masked = _redacted(text, path, allowed, lambda char: len(char.encode()))
     return data if masked is text else masked.encode("utf-8", "surrogateescape")
 
 
@@ -153,7 +179,7 @@ def lines_above(text: str) -> list[str]:
     return lines[max(0, min(begun[-1], len(lines) - BLOCK_LINES)) if begun else -BLOCK_LINES :]
 
 
-def _redacted(text: str, path: str, width: Callable[[str], int]) -> str:
+def _redacted(text: str, path: str, allowed: Container[str], width: Callable[[str], int]) -> str:
     hidden: dict[int, set[int]] = {}
     for finding in find_secrets(text, path):
         hidden.setdefault(finding.line, set()).update(range(finding.start, finding.end))
@@ -161,6 +187,8 @@ def _redacted(text: str, path: str, width: Callable[[str], int]) -> str:
         return text
     lines = text.split("\n")
     for number, columns in hidden.items():
+        if allowed and fingerprint(lines[number - 1]) in allowed:
+            continue
         lines[number - 1] = "".join(
             _mask(char) * width(char) if i in columns and char.isalnum() else char
             for i, char in enumerate(lines[number - 1])

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 
+from git_copilot.index import allowed
 from git_copilot.index.classify import MAX_FILE_BYTES
 from git_copilot.index.db import Database
 from git_copilot.index.errors import GitError
@@ -141,7 +142,7 @@ class Worktree:
             return None
         if not self._format:
             self._format = self._repo.run("rev-parse", "--show-object-format").decode().strip()
-        found = loose_file(path, data, self._format)
+        found = loose_file(path, data, self._format, allowed.load(self._db))
         self._known[path] = _Known(stamp, found)
         return found
 
