@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from git_copilot.index.secret_names import PASSWORD, Name, Span
+from git_copilot.index.secret_names import PASSWORD, Span
 from git_copilot.index.secret_values import is_bare, is_password, is_token
+from git_copilot.index.secret_words import Name
 
 # Lines below a name that may hold its value.
 BLOCK_LINES = 20
@@ -69,10 +70,9 @@ def block_values(
             yield from _whole(lines, at, _indented(lines, at))
         elif (here := _HERE.search(rest)) and _gives(rest):
             yield from _whole(lines, at, _until(lines, at, here))
-        elif (
-            (rest.strip(" \"'") == "," and line[start] == "-")
-            or (_OPENS.fullmatch(rest)
-            and (_GIVES.search(rest) or line[:start].strip().startswith("--")))
+        elif (rest.strip(" \"'") == "," and line[start] == "-") or (
+            _OPENS.fullmatch(rest)
+            and (_GIVES.search(rest) or line[:start].strip().startswith("--"))
         ):
             yield from _next(lines, at, line[start:end], strong=strong, config=config)
         elif _TAG.search(line) and ">" in rest:

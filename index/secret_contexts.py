@@ -82,7 +82,7 @@ _Q = r"[@$bru]{0,2}[\"'`](?P<v>[^\"'`\n]+)[\"'`]"
 _SKIP = r"[\"'`]?[^\"'`,()]*[\"'`]?"
 _LOGINS = (
     r"HTTPBasicAuth|HTTPDigestAuth|basic_?auth|auth\s*[=:]\s*|NetworkCredential|PSCredential|"
-    r"creds?\s*=\s*|credentials\s*=\s*|set_?basic_?auth|UsernamePasswordCredentials|PasswordAuthentication|AuthScope|"
+    r"creds?\s*=\s*|credentials\s*=\s*|set_?basic_?auth|UsernamePasswordCredentials|PasswordAuthentication|UsernamePasswordAuthenticationToken|twilio|"
     r"(?<=\.)login|(?<=\.)authenticate|addCredentials|PlainAuthProvider|BasicAWSCredentials"
 )
 CONTEXTS = (
@@ -109,6 +109,12 @@ CONTEXTS = (
     _context(COMMAND, "net user|net use", r"\bnet\s+use?r?\s+\S+\s+(?P<v>[^\s/*]\S+)", _word, config=True),
     _context(COMMAND, "securestring", r"ConvertTo-SecureString\s+(?:-\w+\s+)*?(?:-String\s+)?[\"'](?P<v>[^\"'\n]+)[\"']", _any),
     _context(COMMAND, "vault login", r"\bvault\s+login\s+(?:-\S+\s+)*(?P<v>[\w.-]{8,})", _sure),
+    _context(TOKEN, "fernet|hmac|aesgcm|aes.new|createcipher|createdecipher", r"(?:Fernet|hmac\.new|hmac\.digest|AESGCM|AES\.new|create(?:Hmac|Cipheriv|Decipheriv)\([^,()]+,)\(?\s*b?[\"'](?P<v>[^\"']{8,})[\"']", _sure),
+    _context(ADDRESS, "@tcp(|@unix(", r"[\w.-]+:(?P<v>[^\s\"'@]+)@(?:tcp|unix)\(", _url_password),
+    _context(CONNECTION, "basic_auth", rf"\bbasic_auth\s+{_SKIP}\s*,\s*{_Q}", _any),
+    _context(COMMAND, "sudo -s", r"\becho\s+[\"']?(?P<v>[^\s\"'|]+)[\"']?\s*\|\s*sudo\s+-S", _word),
+    _context(COMMAND, "openssl enc", r"\bopenssl\s+enc\b.*?\s-(?:k|K)\s+[\"']?(?P<v>[^\s\"']+)", _word),
+    _context(TOKEN, "sonar.login", r"sonar\.login[\"']?\s*[=:]\s*[\"']?(?P<v>[\w-]{20,})", _token),
     _context(CONNECTION, "jwt", r"\bjwt\.(?:sign|verify|encode|decode)\(\s*[^,()]+,\s*[\"'](?P<v>[^\"']+)[\"']", _sure),
     _context(CONNECTION, "password ", r"\b(?:machine|host)\s+\S+\s+(?:login|user)\s+\S+\s+password\s+(?P<v>[^\s\"'\\]+)", _word),
     _context(CONNECTION, "passw|pwd", r"(?:password|passphrase|pwd)\s*(?:is|:|=)\s*[*_`]{1,3}(?P<v>[^\s*`\"']{6,})[*_`]", _sure),
@@ -124,7 +130,7 @@ CONTEXTS = (
     _context(HASH, "{s|{c|{p", r"\{(?:S?SHA\d*|SMD5|CRYPT|PBKDF2\w*|PLAIN)\}(?P<v>[\w+/=.$-]{13,})", _token),
     _context(HASH, "pbkdf2|scrypt:|bcrypt", r"(?:pbkdf2[_:]sha\d+[$:]\d+\$|scrypt:\d+:\d:\d\$|bcrypt(?:_sha256)?\$\$)(?P<v>[\w./+=$-]{24,})", _token),
     _context(HASH, ":", r"^[\w.@-]+:(?P<v>(?=[./]*[a-z0-9./]*[A-Z0-9])(?-i:(?=.*\d)(?=.*[a-z])(?=.*[A-Z]))[\w./]{13})$", _token, config=True),
-    _context(CONNECTION, "(", rf"(?:{_LOGINS})\(\s*{_SKIP}\s*,\s*{_Q}\s*[,)]", _any),
+    _context(CONNECTION, "(", rf"(?:{_LOGINS})(?:\]::new)?\(\s*{_SKIP}\s*,\s*{_Q}\s*[,)]", _any),
     _context(CONNECTION, "connect|pdo(|mysqli", rf"(?:getConnection|PDO|mysqli(?:_\w+)?|pg_connect|(?<=\.)connect|mysql_connect|createConnection)\(\s*[^()]*?,\s*{_SKIP}\s*,\s*{_Q}\s*[,)]", lambda v: _any(v) and not is_wordy(v) and not re.search(r"[\s,=/]", v)),
     _context(CONNECTION, "identified", r"IDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:VALUES\s+|PASSWORD\s+)?[\"'](?P<v>[^\"']+)[\"']", _any),
     _context(CONNECTION, "identified", r"IDENTIFIED\s+BY\s+(?P<v>[^\s\"';&:]+)", _word),
@@ -132,7 +138,7 @@ CONTEXTS = (
     _context(CONNECTION, "accountkey=|sharedaccesskey=|&sig=|?sig=", r"(?:AccountKey|SharedAccessKey|[?&]sig)=(?P<v>[\w+/%=-]{16,})", _token),
     _context(CONNECTION, "dockerconfig|dockercfg", r"dockerc(?:on)?f(?:i)?g(?:json)?[\"']?\s*[:=]\s*[\"']?(?P<v>[\w+/=]{16,})", _token),
     _context(CONNECTION, "-key-data|-keystore|tls.key|keystore", r"(?:client-key-data|tls\.key|keystore\w*|\.jks|\.p12)[\"']?\s*[:=]\s*[\"']?(?P<v>[\w+/=]{32,})", _token),
-    _context(TOKEN, "akia|asia", r"\b(?-i:AKIA|ASIA)[A-Z0-9]{16}[\"']?\s*[,:;|]\s*[\"']?(?P<v>[\w/+]{40})(?![\w/+])", _token),
+    _context(TOKEN, "akia|asia", r"\b(?-i:AKIA|ASIA)[A-Z0-9]{16}[\"']?\s*[,:;|\s]\s*[\"']?(?P<v>[\w/+]{40})(?![\w/+])", _token),
 )  # fmt: skip
 
 _BY_TRIGGER: dict[str, list[Context]] = {}

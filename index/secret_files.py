@@ -32,7 +32,10 @@ _PLACES = frozenset({
     (".config", "hub"), ("gh", "hosts.yml"), (".ssh", "identity"),
 })  # fmt: skip
 # Written to be shown: what a file of secrets looks like.
-_SHOWN = frozenset(["example", "examples", "sample", "template", "tmpl", "dist", "defaults", "schema", "tpl", "j2", "erb"])
+_SHOWN = frozenset({
+    "example", "examples", "sample", "template", "tmpl", "dist", "defaults", "schema", "tpl",
+    "j2", "erb",
+})  # fmt: skip
 
 
 # What a line of such a file begins with that is no secret: the name of its value.

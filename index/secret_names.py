@@ -1,7 +1,7 @@
-"""Names of secrets, and the ways in which languages give a name its value. Pure, standard library.
+"""The ways in which languages give a name its value. Pure, standard library only.
 
-Each way is a pattern for what follows a name. What stands there counts whatever its shape, unless
-:mod:`.secret_values` knows that it is plainly no secret.
+Each way is a pattern for what follows a name of :mod:`.secret_words`. What stands there counts
+whatever its shape, unless :mod:`.secret_values` knows that it is plainly no secret.
 """
 
 from __future__ import annotations
@@ -10,58 +10,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from git_copilot.index.secret_values import is_bare, is_password, is_token, is_wordy
+from git_copilot.index.secret_words import Name
 
 PASSWORD, TOKEN = "Password", "Named Secret"
 Span = tuple[int, int, str]
-# Where a name begins and ends, and whether it names nothing else.
-Name = tuple[int, int, bool]
-# More names than this are on no line that a person wrote.
-MAX_NAMES = 24
-
-_OWNERS = (
-    "api|access|account|auth|private|secret|encryption|encrypt|signing|sign|master|shared|client|"
-    "service|app|deploy|license|licence|storage|subscription|ssh|preshared|pre_shared|aes|hmac|"
-    "jwt|cipher|crypto|data|unseal|consumer|server|webhook|session|cookie|admin|root|rest"
-)
-# Each begins with one of ROOTS; what stands before tells the rest.
-_WORD = re.compile(
-    r"(?P<strong>passw(?:or)?[dt]|passcode|pass_?phrase|contrase(?:ñ|n)a|pwd|(?:(?<=bind)|(?<=_))pw(?![a-z])|(?<![a-z])pass(?![a-z])|"
-    r"(?<=[a-z])pass(?=[\"'\]=:]|$|\s)|secret|mnemonic|seed_?phrase|"
-    r"key(?:(?<=api.key)|(?<=access.key)|(?<=account.key)|(?<=auth.key)|(?<=private.key)|"
-    r"(?<=encryption.key)|(?<=signing.key)|(?<=master.key)|(?<=apikey)|(?<=accesskey)|(?<=accountkey)|"
-    r"(?<=authkey)|(?<=privatekey)|(?<=encryptionkey)|(?<=signingkey)|(?<=masterkey)|(?<=presharedkey))|"
-    r"token(?:(?<=auth.token)|(?<=access.token)|(?<=refresh.token)|(?<=api.token)|(?<=bearer.token)|"
-    r"(?<=authtoken)|(?<=accesstoken)|(?<=refreshtoken)|(?<=apitoken)|(?<=bearertoken)|(?<=bottoken)))"
-    r"|(?P<weak>token|auth(?!or)|credential|bearer|(?<![a-z])(?:salt|pepper|psk|dsn|seed|jwt|otp)(?![a-z])|"
-    r"totp|webhook|connection_?string|community|"
-    r"key(?<=(?:[_-]|[a-z])key))"
-)
-ROOTS = (
-    "pass", "contrase", "pw", "secret", "mnemonic", "seed", "key", "token", "auth", "credential", "bearer",
-    "salt", "pepper", "psk", "dsn", "jwt", "otp", "totp", "webhook", "connection", "community",
-)  # fmt: skip
-_OWNED = re.compile(rf"(?:{_OWNERS})[_-]?key", re.IGNORECASE)
-_NAME_CHARACTERS = frozenset("_-.$")
-_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-# Behind a secret's name: the name of something about it.
-_ABOUT = frozenset(
-    ["url", "uri", "urls", "path", "paths", "file", "files", "filename", "dir", "directory", "folder", "name", "names", "field", "fields", "form", "label", "hint", "length", "len", "size", "min", "max", "regex", "regexp", "pattern", "type", "types", "id", "ids", "count", "expire", "expires", "expiry", "expiration", "ttl", "timeout", "age", "policy", "policies", "validator", "validators", "hasher", "hashers", "view", "views", "page", "template", "help", "error", "errors", "message", "messages", "msg", "title", "prompt", "placeholder", "format", "header", "headers", "scheme", "prefix", "suffix", "param", "params", "parameter", "arg", "args", "option", "options", "column", "env", "var", "class", "cls", "handler", "manager", "service", "provider", "store", "backend", "model", "serializer", "endpoint", "host", "port", "user", "username", "method", "methods", "mode", "enabled", "disabled", "required", "changed", "reset", "algorithm", "alg", "version", "location", "index", "position", "pos", "start", "end", "stream", "iter", "iterator", "list", "line", "kind", "status", "state", "strength", "input", "output", "widget", "button", "link", "icon", "email", "mail", "request", "response", "callback", "function", "func", "fn", "factory", "config", "settings", "middleware", "decorator", "test", "tests", "case", "module", "command", "cmd", "info", "usage", "limit", "rate", "scope", "scopes", "audience", "issuer", "claim", "claims", "source", "target", "map", "set", "rotation", "ref", "refs", "reference", "arn", "selector", "lookup", "getter", "setter", "property", "properties", "key_id", "protocol", "generator", "minimum", "maximum", "limits", "tag", "tags", "domain", "category", "level", "domains", "expired", "exists", "missing", "allowed", "forgotten", "visible", "verified", "verification", "attempts", "at", "on", "time", "date", "created", "updated", "event", "events", "server", "servers", "group", "groups", "role", "roles", "realm", "flow", "code_url", "mount", "engine", "encode", "decode", "split", "replace", "strip", "lower", "upper", "startswith", "endswith", "join", "rules", "rule", "docs", "doc", "description", "desc", "description", "ed", "ing", "ization", "ize", "izer", "ized", "izers", "izing", "enticate", "enticated", "entication", "enticator", "entic", "orized", "orization", "orize"]
-)
-_BEFORE = frozenset(
-    ["is", "has", "no", "max", "min", "num", "n", "count", "check", "validate", "verify", "forgot", "reset", "forget", "change", "show", "hide", "requires", "allow", "use", "with", "without", "supports", "public", "primary", "foreign", "test_id", "lost"]
-)
-_NEVER = re.compile(
-    r"(?:csrf|xsrf|primary|foreign|public|cache|sort|partition|group|dict|row|next_?page|page|"
-    r"continuation|start|end|eof|last|prev|next|cancellation|cancel|lexer|syntax|ast)[_-]?(?:token|key)|"
-    r"publishable|compass|bypass|author|(?<![a-z])pass[_-](?:through|thru)|\bpass\.",
-    re.IGNORECASE,
-)
 
 _QUOTE = r"(?:[@$LrbufRBUF]{0,2})(?P<q>\"\"\"|'''|[\"'`])(?P<v>(?:\\.|(?!(?P=q))[^\\\n])*)(?P=q)"
 # Calls that hand on the text that they are given.
 _WRAP = (
     r"(?:(?:(?:new|await|return|&)\s*)?(?:String(?:::from|\.valueOf)?|SecretStr|Secret(?:String|Key|Text)?"
-    r"|SecureString|Some|Ok|str|bytes|bytearray|Buffer\.from|base64\.b64decode|b64decode|atob|to_string"
+    r"|SecureString|\[\]byte|Some|Ok|str|bytes|bytearray|Buffer\.from|base64\.b64decode|b64decode|atob|to_string"
     r"|Optional\.of|text|sensitive|\w*[Pp]assword|\w*[Ss]ecret|\w*[Tt]oken)\(\s*"
     r"|(?:[\w.$]+(?:\[[\w\"'.]+\]|\([\w\"'., ]*\))?\s*(?:\|\||\?\?|\?:|\bor\b)\s*)|[(\[{&]\s*)?"
 )
@@ -73,6 +31,7 @@ _GIVEN = re.compile(
 _COMPARED = re.compile(rf"{_CLOSE}\s*(?:===?|!==?|\.equals\(|\.eq\()\s*{_WRAP}{_QUOTE}")
 _PAIRED = re.compile(rf"[\"'`]\s*,\s*(?:\w+\s*[=:]\s*)?{_WRAP}{_QUOTE}")
 _CALLED = re.compile(rf"[({{]\s*{_QUOTE}\s*[)}},]")
+_SETTER = re.compile(r"(?:^|[._])(?:set|with)[A-Z_]|^\.password$")
 _LISTED = re.compile(r"[sS][\"']?\]?\s*[:=]\s*[\[({]")
 _ITEM = re.compile(r"[\"'`](?P<v>[^\"'`\s]+)[\"'`]\s*[,\])}]")
 _ELEMENT = re.compile(r"(?:[\"']\s*)?>\s*(?:<!\[CDATA\[)?(?P<v>[^<>\s][^<>]*?)\s*(?:\]\]>)?</")
@@ -85,12 +44,13 @@ _FLOW = re.compile(r"\s*,\s*value:\s*(?P<v>[^\s\"',{}]+)\s*[,}]")
 _ESCAPED = re.compile(r"\\[\"']\s*[:=]\s*\\[\"'](?P<v>[^\"'\\]+)\\[\"']")
 _INSIDE = re.compile(r"\s?=\s?(?P<v>[^;\"'`&\s,{}()<>]+)(?=[;\"'`&\s]|$)")
 _DEFAULT = re.compile(r":[-=?]?(?P<v>[^}${]+)\}")
-_OPTION = re.compile(r"(?:=|\s+(?![a-z]+\s+[a-z]))(?P<q>[\"']?)(?P<v>[^\s\"'`]+)(?P=q)")
+_OPTION = re.compile(r"(?:=|\s+(?:<<<\s*)?(?![a-z]+\s+[a-z]))(?P<q>[\"']?)(?P<v>[^\s\"'`]+)(?P=q)")
 _DEFINES = re.compile(r"^\s*#\s*define\s+$|:$")
 _COMMENTED = re.compile(r"^\s*(?:#|//|\*|--|;|<!--)")
 _SPACED = re.compile(r"\s+(?:\d\s+)?(?P<q>[\"']?)(?P<v>[^\s\"']+)(?P=q);?\s*$")
 # `storePassword "x"` alone on its line, `X-Key: x"` at the end of a text.
 _ALONE = re.compile(r"\s+(?P<q>[\"'])(?P<v>[^\"'\s]+)(?P=q);?(?=[\s})]|$)")
+_LOOSE = re.compile(r"\s+[\"']?(?P<v>(?=[^\s\"']*\d)[\w+/.=-]{16,})(?=[\s\"';]|$)")
 _TWO = re.compile(r"\s+(?P<v>[^\s\"'`]+);?\s*$")
 _STATED = re.compile(r":\s*(?:Bearer |Basic |Token )?(?P<v>[^\s\"'`]{8,})(?=[\"'`])")
 _BARE = re.compile(r"[\"']?\s*(?P<op>[+?]?=|:=?)\s*(?P<v>[^\s\"'`][^\n]*)$")
@@ -107,36 +67,11 @@ _SPACERS = re.compile(
     r"^\s*(?:ENV|ARG|SetEnv|set|setx|fastcgi_param|proxy_set_header|enable|username\s.*|snmp-server|neighbor\s.*|"
     r"(?:machine|default|host)\b.*(?:login|user)\s+\S+|(?:login|user)\s+\S+)\s+[\w$.-]*$"
 )
-_SPACED_NAMES = frozenset({"requirepass", "masterauth", "masterpass"})
+_SPACED_NAMES = frozenset({
+    "requirepass", "masterauth", "masterpass",
+})  # fmt: skip
 _SCHEME = re.compile(r"^(?:Basic|Bearer|Token|token|ApiKey|Digest|Negotiate)\s+")
 _COMMENT = re.compile(r"\s+(?:#|//|;|--).*$")
-
-
-def names(line: str) -> list[Name]:
-    """The names of secrets on a line: start, end, and whether they have no other meaning."""
-    folded = line.lower()
-    if len(folded) != len(line):
-        folded = "".join(c.lower() if len(c.lower()) == 1 else c for c in line)
-    places = []
-    for root in ROOTS:
-        place = folded.find(root)
-        while place >= 0:
-            places.append(place)
-            place = folded.find(root, place + len(root))
-    found: list[Name] = []
-    for place in sorted(places)[:MAX_NAMES]:
-        match = _WORD.match(folded, place)
-        if match is None:
-            continue
-        strong = match["strong"] is not None
-        if found and place < found[-1][1]:  # of the same name: what tells more counts
-            start, end, known = found[-1]
-            found[-1] = start, end, known or strong
-            continue
-        name = _name_at(line, *match.span(), strong)
-        if name is not None:
-            found.append(name)
-    return found
 
 
 def named_values(line: str, found: Sequence[Name], config: bool) -> Iterator[Span]:
@@ -153,28 +88,6 @@ def named_values(line: str, found: Sequence[Name], config: bool) -> Iterator[Spa
             if a < b:
                 done = max(done, b)
                 yield a, b, PASSWORD if strong else TOKEN
-
-
-def _name_at(line: str, first: int, last: int, strong: bool) -> Name | None:
-    """The whole name that a word of a secret is part of, unless it names something else."""
-    start, end = first, last
-    while start and (line[start - 1].isalnum() or line[start - 1] in _NAME_CHARACTERS):
-        start -= 1
-    while end < len(line) and (line[end].isalnum() or line[end] in "_-."):
-        end += 1
-    end -= len(line[last:end]) - len(line[last:end].rstrip("-."))
-    name = line[start:end]
-    if line[first:last].lower() == "key" and not _OWNED.search(name):
-        return None
-    before = [p.lower() for p in _PARTS.findall(line[start:first])]
-    behind = [p.lower() for p in _PARTS.findall(line[last:end])]
-    if not _ABOUT.isdisjoint(behind) or not _BEFORE.isdisjoint(before):
-        return None
-    if _NEVER.search(name) or end - start > 120:
-        return None
-    if behind[:1] == ["s"] and not strong:
-        return None
-    return start, end, strong
 
 
 def _values(
@@ -195,6 +108,8 @@ def _values(
         found = pattern.match(line, end)
         if found:
             a, b = _without_scheme(found)
+            if pattern is _CALLED and strong and _SETTER.search(name):
+                judge = is_password
             if judge(line[a:b], name):
                 yield a, b
             if pattern in (_GIVEN, _COMPARED):
@@ -204,7 +119,9 @@ def _values(
         a, b = _without_scheme(found)
         sets = _SETTERS.search(line, max(0, start - 60), start)
         is_value = line[:start].rstrip("\"'`").rstrip().endswith(("=", ":"))
-        if (sets or (strong and not is_value)) and (fits if sets else _is_sure)(line[a:b], name):
+        if (sets or name[0] == "-" or (strong and not is_value)) and (fits if sets else _is_sure)(
+            line[a:b], name
+        ):
             yield a, b
         return
     yield from _unquoted(line, start, end, strong=strong, config=config)
@@ -224,6 +141,7 @@ def _unquoted(
         (_STATED, _in_text(before) and not name.lower().endswith("pass")),
         (_FLOW, config),
         (_TWO, config and not before.strip()),
+        (_LOOSE, config),
         (_INSIDE, _in_text(before) or _is_parameter(line, start, end)),
     ):
         found = pattern.match(line, end) if fits else None
@@ -231,7 +149,7 @@ def _unquoted(
             a, b = found.span("v")
             if pattern in (_SQL, _ALONE):
                 good = is_password(line[a:b], name)
-            elif pattern in (_STATED, _TWO):
+            elif pattern in (_STATED, _TWO, _LOOSE):
                 good = is_token(line[a:b], name)
             else:
                 good = is_bare(line[a:b], name, strong=strong)

@@ -20,12 +20,27 @@ _REFERENCE = re.compile(
     |^!\w+[ ]""",
     re.VERBOSE,
 )
-_TYPES = frozenset(
-    ["str", "string", "bytes", "text", "int", "integer", "number", "bool", "boolean", "true", "false", "none", "null", "nil", "undefined", "any", "object", "array", "list", "dict", "map", "optional", "char", "varchar", "uuid", "date", "datetime", "void", "secretstr", "float", "yes", "no", "on", "off", "required", "optional", "readonly", "writeonly", "password", "binary", "auto", "default", "unknown", "ask", "prompt", "manual", "encrypted", "plaintext", "always", "never", "disabled", "enabled", "file", "inherit", "missing", "absent", "present", "stdin", "environment", "kerberos", "negotiate", "ntlm", "digest", "basic", "bearer", "jwt", "oauth", "oauth2", "oidc", "saml", "ldap", "hidden", "visible", "blank", "n/a", "tbd", "masked", "removed", "deleted", "md5", "sha1", "sha256", "sha512", "crypt", "bcrypt", "argon2", "scrypt", "hmac", "totp", "hotp", "email", "username", "login", "config", "fixture", "sentinel"]
-)
-_STOP_WORDS = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "cannot", "do", "does", "for", "from", "has", "have", "if", "in", "is", "it", "its", "may", "must", "no", "not", "of", "on", "or", "please", "should", "that", "the", "their", "this", "to", "too", "use", "used", "via", "was", "were", "when", "which", "will", "with", "you", "your", "enter", "confirm", "forgot", "reset", "change", "new", "old", "invalid", "wrong", "incorrect", "missing", "required", "field"]
-)
+_TYPES = frozenset({
+    "str", "string", "bytes", "text", "int", "integer", "number", "bool", "boolean", "true",
+    "false", "none", "null", "nil", "undefined", "any", "object", "array", "list", "dict",
+    "map", "optional", "char", "varchar", "uuid", "date", "datetime", "void", "secretstr",
+    "float", "yes", "no", "on", "off", "required", "readonly", "writeonly",
+    "password", "binary", "auto", "default", "unknown", "ask", "prompt", "manual", "encrypted",
+    "plaintext", "always", "never", "disabled", "enabled", "file", "inherit", "missing",
+    "absent", "present", "stdin", "environment", "kerberos", "negotiate", "ntlm", "digest",
+    "basic", "bearer", "jwt", "oauth", "oauth2", "oidc", "saml", "ldap", "hidden", "visible",
+    "blank", "n/a", "tbd", "masked", "removed", "deleted", "md5", "sha1", "sha256", "sha512",
+    "crypt", "bcrypt", "argon2", "scrypt", "hmac", "totp", "hotp", "email", "username", "login",
+    "config", "fixture", "sentinel",
+})  # fmt: skip
+_STOP_WORDS = frozenset({
+    "a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "cannot", "do",
+    "does", "for", "from", "has", "have", "if", "in", "is", "it", "its", "may", "must", "no",
+    "not", "of", "on", "or", "please", "should", "that", "the", "their", "this", "to", "too",
+    "use", "used", "via", "was", "were", "when", "which", "will", "with", "you", "your",
+    "enter", "confirm", "forgot", "reset", "change", "new", "old", "invalid", "wrong",
+    "incorrect", "missing", "required", "field",
+})  # fmt: skip
 # Without a digit or a sign in it: a word, an identifier, a path of names.
 _WORDS = re.compile(r"[^\W\d]+(?:[-_./:@ ][^\W\d]+)*")
 _CASE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
@@ -35,7 +50,7 @@ _PATH = re.compile(r"(?:\w[\w+.-]*:/|\.{0,2}/|~/|[A-Z]:\\)[\w./\\~ -]*|[\w./-]*\
 _URL = re.compile(r"\w[\w+.-]*://")
 _CODE = re.compile(r"[\w.>:-]*\w\(|\w+\[|::|->|=>|^[a-z_]\w*(?:\.[a-z_]\w*)+[,;]?$|^[&*]\w|[{}]$")
 _FORMAT = re.compile(r"^\W*\\|\(\?|\[\^?[\w\\]|\\[bdsw]|\.[*+]|\)\?")
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}|\d+\.\d+|0x[\da-f]{1,4})[lfu]?", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?(?:\d{1,3}|\d+(?:\.\d+)+-?[\d.]*|0x[\da-f]{1,4})[lfu]?", re.IGNORECASE)
 # Letters in a row of one case, below which text is not made of words.
 MEAN_WORD, MEAN_LONG, LONG = 2.6, 3.4, 16
 MIN_ANY, MIN_TELLING = 3, 8
@@ -68,7 +83,7 @@ def _is_plain(value: str) -> bool:
         not bare
         or is_mask(bare)
         or bare in _TYPES
-        or only_placeholders(unquote(value))
+        or _is_placeholder(unquote(value))
         or bool(_NUMBER.fullmatch(bare))
         or bool(_PATH.fullmatch(value))
         or len(set(bare)) < 3
@@ -76,6 +91,15 @@ def _is_plain(value: str) -> bool:
         or value.startswith("--")
         or is_reference(value)
     )
+
+
+def _is_placeholder(value: str) -> bool:
+    """Words that stand where a secret belongs, or digits in order; not some letters that are words
+    by chance among many signs."""
+    letters = sum(map(str.isalpha, value))
+    if not letters:
+        return any(value.strip("\"' ") in row for row in ("01234567890", "9876543210"))
+    return letters >= 0.4 * len(value) and only_placeholders(value)
 
 
 def _is_prose(value: str) -> bool:

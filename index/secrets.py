@@ -24,7 +24,7 @@ from git_copilot.index.secret_detectors import (
     is_secret,
     styles,
 )
-from git_copilot.index.secret_names import Name, Span, named_values, names
+from git_copilot.index.secret_names import Span, named_values
 from git_copilot.index.secret_triggers import (
     MANIFESTS,
     NAMED,
@@ -33,6 +33,7 @@ from git_copilot.index.secret_triggers import (
     TOKENS,
     triggered_lines,
 )
+from git_copilot.index.secret_words import Name, names
 
 PRAGMA = "pragma: allowlist secret"
 # Names and randomness say nothing in a line of minified code, and looking at it takes long.

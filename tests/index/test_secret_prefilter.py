@@ -17,8 +17,9 @@ from git_copilot.index.classify import language_of
 from git_copilot.index.secret_blocks import MANIFEST
 from git_copilot.index.secret_contexts import CONTEXTS
 from git_copilot.index.secret_detectors import ENTROPIES, LEFT_OUT, detectors, styles
-from git_copilot.index.secret_names import PASSWORD, TOKEN, names
+from git_copilot.index.secret_names import PASSWORD, TOKEN
 from git_copilot.index.secret_triggers import OURS
+from git_copilot.index.secret_words import names
 from git_copilot.index.secrets import find_secrets, secret_lines, touches_secret
 
 OUR_KINDS = {PASSWORD, TOKEN, MANIFEST, *(context.kind for context in CONTEXTS)}
