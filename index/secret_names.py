@@ -71,6 +71,7 @@ _SPACED_NAMES = frozenset({
     "requirepass", "masterauth", "masterpass",
 })  # fmt: skip
 _SCHEME = re.compile(r"^(?:Basic|Bearer|Token|token|ApiKey|Digest|Negotiate)\s+")
+_PARAMETER_END = re.compile(r"[&;,#\s\"'`]")
 _COMMENT = re.compile(r"\s+(?:#|//|;|--).*$")
 
 
@@ -179,8 +180,9 @@ def _bare(
         if is_bare(word, line[start:end], strong=strong or _is_setting(line[start:end], word)):
             yield a, a + len(word.rstrip(",;"))
     elif before[-1:] in ("/", ":", "?", "&", ";") and found["op"] == "=":
-        if _is_sure(value, line[start:end]) and " " not in value:
-            yield a, a + len(value.rstrip(",;"))
+        value = _PARAMETER_END.split(value, maxsplit=1)[0]
+        if _is_sure(value, line[start:end]):
+            yield a, a + len(value)
     elif " " not in value and not before.endswith(("=", ":")):
         telling = strong and (not value.isalpha() or not before)
         if is_bare(value, line[start:end], strong=telling):

@@ -45,6 +45,8 @@ _STOP_WORDS = frozenset({
 _WORDS = re.compile(r"[^\W\d]+(?:[-_./:@ ][^\W\d]+)*")
 _CASE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}")
+# Letters of both cases with a digit before a small one: few identifiers are.
+_MIXED = re.compile(r"(?=.*\d[a-z])(?=.*[A-Z])(?=.*[a-z])[A-Za-z0-9]+")
 _IDENTIFIER = re.compile(r"[a-z]+(?:_[a-z]+)+|[A-Z]+(?:_[A-Z]+)+")
 _PATH = re.compile(r"(?:\w[\w+.-]*:/|\.{0,2}/|~/|[A-Z]:\\)[\w./\\~ -]*|[\w./-]*\.[a-z]{2,4}")
 _URL = re.compile(r"\w[\w+.-]*://")
@@ -65,6 +67,8 @@ def is_wordy(value: str) -> bool:
     """Whether it is made of words: letters in long runs, hardly a digit."""
     if _IDENTIFIER.fullmatch(value):
         return True
+    if len(value) >= LONG and _MIXED.fullmatch(value):
+        return False
     runs = _CASE.findall(value)
     letters = [run for run in runs if not run[0].isdigit()]
     digits = sum(len(run) for run in runs if run[0].isdigit())
@@ -99,7 +103,7 @@ def _is_placeholder(value: str) -> bool:
     letters = sum(map(str.isalpha, value))
     if not letters:
         return any(value.strip("\"' ") in row for row in ("01234567890", "9876543210"))
-    return letters >= 0.4 * len(value) and only_placeholders(value)
+    return letters >= 0.5 * len(value) and only_placeholders(value)
 
 
 def _is_prose(value: str) -> bool:
