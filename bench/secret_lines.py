@@ -110,17 +110,19 @@ def main(repo: tuple[Path, ...], seeds: int, quick: bool, as_json: bool) -> None
         "planted": hidden(1 if quick else seeds),
         "repositories": [alarms(path, quick=quick) for path in repo],
     }
+    made: Any = facts["planted"]
+    rows: Any = facts["repositories"]
     if as_json:
+        for row in rows:  # places only: the lines are other people's
+            row["found"] = [f"{e['path']}:{e['line']}: {e['kind']}" for e in row["found"]]
         click.echo(json.dumps(facts, indent=1))
         return
-    made: Any = facts["planted"]
     click.echo(
         f"{made['cases']} planted secrets of {made['kinds']} kinds in {made['formats']} formats, "
         f"drawn {made['seeds']} times: {len(made['missed'])} missed"
     )
     for each in made["missed"]:
         click.echo(f"  {each}")
-    rows: Any = facts["repositories"]
     for row in rows:
         click.echo(
             f"{row['repository']}: {row['alarms']} of {row['lines']} lines (1 in {row['one_in']}), "
