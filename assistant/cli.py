@@ -32,6 +32,7 @@ COMMANDS = {
     "adapter": "commands_adapt",
     "eval": "commands_adapt",
     "forget": "commands_forget",
+    "secrets": "commands_secrets",
     "model": "commands_setup",
     "serve": "commands_serve",
     "doctor": "commands_doctor",

@@ -72,9 +72,8 @@ def complete(
     retrieved = time.perf_counter()
     adapter = _adapter(request, workspace, model, note)
     engine = session.engine(model, _folder(place, adapter), settings)
-    budget = _budget(engine, settings)
-    prompt = _prompt(engine, place, _shown(hits, place, seen, request, settings, session), budget)
-    prompt, lead = _healed(engine, prompt, place, settings)
+    shown = _shown(hits, place, seen, request, settings, session)
+    prompt, lead = _prompt(engine, place, shown, budget := _budget(engine, settings), settings)
     writer = Writer(
         engine, prompt, lead, place,
         nearby=hits, time_limit_ms=settings.time_limit_ms, cancelled=cancelled,
@@ -169,10 +168,15 @@ def _budget(engine: Generator, settings: Settings) -> Budget:
     return fit_budget(wanted, engine.prefill_rate, settings.latency_ms)
 
 
-def _prompt(engine: Generator, place: Place, hits: list[Hit], budget: Budget) -> Prompt:
+def _prompt(
+    engine: Generator, place: Place, hits: list[Hit], budget: Budget, settings: Settings
+) -> tuple[Prompt, str]:
+    """The prompt, without secrets where it goes to a server, and what must be written first."""
+    from git_copilot.assistant.discretion import told
     from git_copilot.assistant.prompt import build_prompt
 
-    return build_prompt(
+    place = told(place, settings)
+    prompt = build_prompt(
         engine.tokenizer,
         path=place.path,
         language=language_of(place.path),
@@ -182,6 +186,7 @@ def _prompt(engine: Generator, place: Place, hits: list[Hit], budget: Budget) ->
         budget=budget,
         repository=place.repo.name,
     )
+    return _healed(engine, prompt, place, settings)
 
 
 def _folder(place: Place, adapter: str | None) -> Path | None:

@@ -18,6 +18,7 @@ from git_copilot.assistant.location import WINDOW_BYTES
 from git_copilot.assistant.prompt import Budget, Prompt, build_prompt
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index import store
+from git_copilot.index.allowed import allowed_in
 from git_copilot.index.cochange import CoChange
 from git_copilot.index.db import Database
 from git_copilot.index.git import GitRepository
@@ -119,6 +120,7 @@ def read_cuts(repo: GitRepository, holes: Sequence[Hole]) -> list[Cut]:
     """The texts of ``holes``, in order, with secrets masked; holes whose blob is gone or no longer
     fits are left out."""
     found: list[Cut] = []
+    allowed = allowed_in(repo)
     for begin in range(0, len(holes), BLOB_BATCH):
         batch = holes[begin : begin + BLOB_BATCH]
         blobs = dict(repo.blobs(dict.fromkeys(h.blob for h in batch)))
@@ -129,7 +131,7 @@ def read_cuts(repo: GitRepository, holes: Sequence[Hole]) -> list[Cut]:
                 continue
             key = (hole.blob, hole.path)
             if key not in masked:
-                masked[key] = redact_bytes(data, hole.path)
+                masked[key] = redact_bytes(data, hole.path, allowed)
             try:
                 found.append(cut_blob(masked[key], hole))
             except UnicodeDecodeError:

@@ -21,6 +21,7 @@ from git_copilot.assistant.models import is_ready, resolve_model
 from git_copilot.assistant.samples import Sample, iso_time, read_sample
 from git_copilot.assistant.split import split_holes
 from git_copilot.index import rules
+from git_copilot.index.allowed import Allowed, allowed_in
 from git_copilot.index.classify import is_test
 from git_copilot.index.db import Database
 from git_copilot.index.errors import CopilotError
@@ -28,7 +29,7 @@ from git_copilot.index.forget import Forgotten
 from git_copilot.index.git import GitRepository
 from git_copilot.index.history import list_commits
 from git_copilot.index.mine import load_holes
-from git_copilot.index.secrets import secret_lines
+from git_copilot.index.secrets import but_allowed, secret_lines
 from git_copilot.index.survive import Survival, load_survival
 from git_copilot.index.types import Hole
 
@@ -124,7 +125,7 @@ def _rules(repo: GitRepository, db: Database, settings: Settings, sample: Sample
     yield _forgotten(db, hole)
     yield _left_out(repo, hole)
     data = repo.read_blob(hole.blob)
-    yield _secret(data, hole)
+    yield _secret(data, hole, allowed_in(repo))
     says = FOR if sample.weight > 0 else AGAINST
     yield Rule("weight", says, f"{sample.weight:.2f} ({sample.why})")
     if is_test(hole.path):
@@ -147,11 +148,13 @@ def _left_out(repo: GitRepository, hole: Hole) -> Rule:
     return Rule("left out", FOR, "no rule leaves its file out of the index")
 
 
-def _secret(data: bytes, hole: Hole) -> Rule:
+def _secret(data: bytes, hole: Hole, allowed: Allowed) -> Rule:
     first = data.count(b"\n", 0, hole.start) + 1
     last = first + data.count(b"\n", hole.start, hole.end)
     text = data.decode("utf-8", "replace")
-    lines = sorted(n for n in secret_lines(text, hole.path) if first <= n <= last)
+    lines = sorted(
+        n for n in but_allowed(text, secret_lines(text, hole.path), allowed) if first <= n <= last
+    )
     if lines:
         return Rule("secret", AGAINST, f"line {lines[0]} looks like a secret")
     return Rule("secret", FOR, "nothing on its lines looks like a secret")

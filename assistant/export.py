@@ -17,6 +17,7 @@ from git_copilot.assistant.config import Settings
 from git_copilot.assistant.corpus import COMMITS, SNAPSHOT, SOURCES, may_teach, untold
 from git_copilot.assistant.rowfile import Row, write_rows
 from git_copilot.assistant.samples import iso_time, readable
+from git_copilot.index.allowed import allowed_in
 from git_copilot.index.classify import language_of
 from git_copilot.index.db import Database
 from git_copilot.index.errors import CopilotError
@@ -151,10 +152,11 @@ def with_blobs(repo: GitRepository, holes: Sequence[Hole]) -> Iterator[tuple[Hol
     whose blob is gone, or on whose lines a secret stands, are left out."""
     groups = [list(group) for _, group in groupby(holes, key=lambda h: (h.blob, h.path))]
     waiting = iter(groups)
+    allowed = allowed_in(repo)
     for oid, data in repo.blobs(group[0].blob for group in groups):
         # In the order of the groups; what is missing was left out.
         group = next(g for g in waiting if g[0].blob == oid)
-        masked = redact_bytes(data, group[0].path)
+        masked = redact_bytes(data, group[0].path, allowed)
         for hole in group:
             line = slice(data.rfind(b"\n", 0, hole.start) + 1, _line_end(data, hole.end))
             if hole.end <= len(data) and data[line] == masked[line]:
@@ -205,13 +207,13 @@ def file_rows(repo: GitRepository, db: Database, progress: Progress = no_progres
     head = repo.head_commit()
     if head is None:
         return
-    may_show = untold(repo, db, head)
+    may_show, allowed = untold(repo, db, head), allowed_in(repo)
     for number, (entry, data) in enumerate(snapshot_files(repo, head)):
         progress("exporting files", number, 0)
         if not may_show(entry.path):
             continue
         try:
-            content = redact_bytes(data, entry.path).decode("utf-8")
+            content = redact_bytes(data, entry.path, allowed).decode("utf-8")
         except UnicodeDecodeError:
             continue
         yield {

@@ -26,7 +26,7 @@ def meant(
     """
     found: dict[str, str] = {}
     if kind in (None, PATH):
-        path = _as_path(repo, cwd, what, must=kind == PATH)
+        path = as_path(repo, cwd, what, must=kind == PATH)
         pattern = _pattern(repo, db, path) if path is not None else None
         if pattern is not None:
             found[PATH] = pattern
@@ -55,7 +55,7 @@ def _a(kind: str) -> str:
     return f"an {kind}" if kind == AUTHOR else f"a {kind}"
 
 
-def _as_path(repo: GitRepository, cwd: Path, what: str, *, must: bool) -> str | None:
+def as_path(repo: GitRepository, cwd: Path, what: str, *, must: bool) -> str | None:
     """``what``, as typed in the current folder, as git writes it.
 
     :raises LocationError: it is the whole repository, or it ``must`` be a path and lies outside.
@@ -103,7 +103,7 @@ def meant_entry(repo: GitRepository, db: Database, cwd: Path, what: str, kind: s
 
     :raises CopilotError: there is none, or more than one.
     """
-    path = _as_path(repo, cwd, what, must=False)
+    path = as_path(repo, cwd, what, must=False)
     oid = repo.resolve(f"{what}^{{commit}}")
     wanted = {
         (PATH, path),

@@ -23,6 +23,7 @@ from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.refresh import TRAINING_SHARE
 from git_copilot.assistant.rowfile import Row
 from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.index.allowed import allowed_in
 from git_copilot.index.db import Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.secrets import redact
@@ -74,8 +75,9 @@ class _Renderer:
             vectors=self.vectors,
             progress=self.progress,
         )
+        allowed = allowed_in(self.repo)
         for i, each in zip(shown, found, strict=True):
-            hits[i] = [replace(hit, text=redact(hit.text, hit.path)) for hit in each]
+            hits[i] = [replace(hit, text=redact(hit.text, hit.path, allowed)) for hit in each]
         return hits
 
 

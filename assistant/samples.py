@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from git_copilot.assistant.corpus import find_holes, hole_weights
+from git_copilot.index.allowed import Allowed, load
 from git_copilot.index.db import Database
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
@@ -76,12 +77,14 @@ def iso_time(seconds: int) -> str:
         return str(seconds)
 
 
-def make_sample(data: bytes, hole: Hole, weight: float, why: str) -> Sample:
+def make_sample(
+    data: bytes, hole: Hole, weight: float, why: str, allowed: Allowed = frozenset()
+) -> Sample:
     """The sample of a hole.
 
     :param data: the hole's blob.
     """
-    shown = redact_bytes(data, hole.path)
+    shown = redact_bytes(data, hole.path, allowed)
     before, middle, after = (
         part.decode("utf-8", "replace").replace("\r\n", "\n")
         for part in (shown[: hole.start], shown[hole.start : hole.end], shown[hole.end :])
@@ -157,10 +160,10 @@ def _check(db: Database, column: str, value: str) -> None:
 
 
 def _read(repo: GitRepository, db: Database, holes: list[Hole]) -> Iterator[Sample]:
-    weights = hole_weights(db, holes)
+    weights, allowed = hole_weights(db, holes), load(db)
     waiting = iter(holes)
     for oid, data in repo.blobs(hole.blob for hole in holes):
         # In the order of the holes; what is missing was left out.
         hole = next(h for h in waiting if h.blob == oid)
         if hole.end <= len(data):
-            yield make_sample(data, hole, *weights[hole])
+            yield make_sample(data, hole, *weights[hole], allowed)

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from git_copilot.hooks.launch import recorded_interpreter
+from git_copilot.index.allowed import allowed_in
 from git_copilot.index.classify import GENERATED_NAMES, SNIFF_BYTES
 from git_copilot.index.errors import CopilotError, GitError
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
 from git_copilot.index.known import is_known
 from git_copilot.index.neutral import printable, quoted
 from git_copilot.index.secret_detectors import PRIVATE_KEY
-from git_copilot.index.secrets import PRAGMA, Finding, find_secrets
+from git_copilot.index.secrets import PRAGMA, Finding, but_allowed, find_secrets
 
 MODULE = "git_copilot.hooks.check"
 REFUSE, HANDED_OVER = "--refuse", "--handed-over"
@@ -65,7 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path, finding in found:
         _say(f"{quoted(path)}:{finding.line}: looks like a secret ({finding.kind})")
     if found:
-        _say(f"git-copilot: take it out and `git add` again, or mark the line: # {PRAGMA}")
+        _say(
+            f"git-copilot: take it out and `git add` again, or say that it is none: mark the line "
+            f"with # {PRAGMA}, or `git copilot secrets allow PATH:LINE`"
+        )
     if handed:
         return FOUND if found else 0
     return int(refuse and bool(found))
@@ -117,11 +121,15 @@ def _added_secrets(repo: GitRepository) -> Iterator[tuple[str, Finding]]:
     sizes = repo.blob_sizes({file.blob for file in staged})
     small = [file for file in staged if sizes.get(file.blob, MAX_BYTES + 1) <= MAX_BYTES]
     blobs = dict(repo.blobs(dict.fromkeys(file.blob for file in small)))
+    allowed = allowed_in(repo)
     for file in small:
         data = blobs[file.blob]
         if b"\0" in data[:SNIFF_BYTES]:
             continue
-        findings = find_secrets(data.decode("utf-8", "replace"), file.path)
+        text = data.decode("utf-8", "replace")
+        findings = find_secrets(text, file.path)
+        kept = but_allowed(text, (f.line for f in findings), allowed)
+        findings = [f for f in findings if f.line in kept]
         added = _added_lines(repo, file) if findings else []
         last = Finding(0, 0, 0, "")
         for finding in findings:

@@ -1,5 +1,5 @@
 """What a new database takes over from the one before, since git cannot say it again: what is
-forgotten, and the feedback."""
+forgotten, which secrets are allowed, and the feedback."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from git_copilot.index import allowed
 from git_copilot.index.db import Database, explain, is_empty, is_passing
 from git_copilot.index.forget import Entry, read_entries, write_entries
 
@@ -23,6 +24,7 @@ class Carried:
     has shown yet what became of them, ``resolved`` the others, each with its hole."""
 
     forgotten: list[Entry] = field(default_factory=list)
+    allowed: list[allowed.Entry] = field(default_factory=list)
     waiting: list[dict[str, Any]] = field(default_factory=list)
     resolved: list[tuple[dict[str, Any], tuple[Any, ...]]] = field(default_factory=list)
     days: list[dict[str, Any]] = field(default_factory=list)
@@ -44,13 +46,15 @@ def read_old(database: Path) -> Carried | None:
             read = _reader(connection, tables)
             feedback, days = read("feedback"), read("feedback_days")
             forgotten = read_entries(connection) if "forgotten" in tables else []
+            taken_in = allowed.read_entries(connection) if "allowed" in tables else []
             holes = _holes(connection) if {"feedback", "holes"} <= tables else {}
     except sqlite3.Error as exc:
         if is_passing(exc, database):
             raise explain(exc, database) from exc
         return None
     resolved = [(row, holes[row["id"]]) for row in feedback if row["id"] in holes]
-    return Carried(forgotten, [r for r in feedback if r["id"] not in holes], resolved, days)
+    waiting = [r for r in feedback if r["id"] not in holes]
+    return Carried(forgotten, taken_in, waiting, resolved, days)
 
 
 def _reader(
@@ -79,6 +83,7 @@ def write_before_mining(db: Database, old: Carried) -> None:
     """Hand on what mining must know: what is forgotten, and what waits for a commit. All commits
     are looked at anew, so those that did not show a completion are counted anew."""
     write_entries(db, old.forgotten)
+    allowed.write_entries(db, old.allowed)
     with db.transaction() as connection:
         for row in old.waiting:
             _insert(connection, "feedback", {**row, "tries": 0, "hole_id": None})

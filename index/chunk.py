@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Bump when the chunks of an unchanged blob would differ: databases made before are rebuilt.
 # 2: lines that look like secrets are left out; 3: scopes, whole signatures, any encoding
-# 4: values are symbols; long lines are left out, not their files; what is too much for its grammar
+# 4: more kinds of secrets; values are symbols; long lines are left out, not their files; what is too much for its grammar
 # is cut by lines
 CHUNKER_VERSION = 4
 # About 250 tokens: several snippets fit beside the file in a small model's prompt.

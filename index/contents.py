@@ -47,18 +47,20 @@ def add_blob(
     chunks: Sequence[Chunk],
     skipped: str | None,
     secrets: int = 0,
+    allowed: int = 0,
 ) -> int:
     """Store a blob with its chunks and symbols; return its database id. Its words become
     searchable with the first view that shows it. One that was :data:`MISSING` is completed.
 
     :param secrets: how many of its lines are left out of the chunks.
+    :param allowed: how many lines look like secrets and are not.
     """
     (blob_id,) = connection.execute(
-        "INSERT INTO blobs (oid, language, lines, skipped, secrets, hidden_at)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (oid, language) DO UPDATE SET"
+        "INSERT INTO blobs (oid, language, lines, skipped, secrets, allowed, hidden_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (oid, language) DO UPDATE SET"
         " lines = excluded.lines, skipped = excluded.skipped, secrets = excluded.secrets,"
-        " searchable = 0, embedder = NULL RETURNING id",
-        (*key, lines, skipped, secrets, int(time.time())),
+        " allowed = excluded.allowed, searchable = 0, embedder = NULL RETURNING id",
+        (*key, lines, skipped, secrets, allowed, int(time.time())),
     ).fetchone()
     symbols: list[tuple[object, ...]] = []
     for c in chunks:

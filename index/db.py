@@ -18,7 +18,8 @@ from git_copilot.index.errors import ROOM_HINT, DatabaseError, NoRoom, NotInitia
 from git_copilot.index.refused import is_refused, open_for_reading, refusal, state_of
 
 DATABASE_NAME = "copilot.db"
-# 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at
+# 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at;
+# 4: what commits wait for, names in any case, secrets that are allowed
 SCHEMA_VERSION = 4
 # A sync of a large tree may hold the write lock for seconds; readers never wait (WAL).
 BUSY_SECONDS = 30.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from git_copilot.index.classify import (
@@ -43,11 +43,13 @@ def harvest(
     commits: Sequence[tuple[CommitInfo, Sequence[FileAdditions]]],
     out: Mapping[str, str],
     forgotten: Forgotten = NOTHING,
+    allowed: Container[str] = (),
 ) -> list[Crop]:
     """The holes of commits with the lines that they added; none touches a line that looks like a
     secret. Blobs are read in one stream and only one is held at a time.
 
     :param out: paths that the rules leave out, with the reason (:func:`.rules.left_out`).
+    :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed`).
     """
     crops = {commit.oid: Crop(commit.oid) for commit, _ in commits}
     candidates: list[tuple[CommitInfo, FileAdditions]] = []
@@ -68,15 +70,17 @@ def harvest(
         spans = choose_spans(data, file.runs, f"{commit.oid}:{file.path}", language)
         crop.left_out["no hole fits"] += not spans
         spans = clear_of_long_lines(data, spans)
-        clear = clear_of_secrets(data, spans, language)
+        clear = clear_of_secrets(data, spans, language, allowed)
         crop.left_out["secret"] += len(spans) - len(clear)
         crop.holes += [hole_at(commit, file, language, span) for span in clear]
     return [_capped(crop) for crop in crops.values()]
 
 
-def clear_of_secrets(data: bytes, spans: Sequence[Span], language: str) -> list[Span]:
-    """The spans that touch no line that looks like a secret."""
-    return [s for s in spans if not touches_secret(data, s.start, s.end, language)]
+def clear_of_secrets(
+    data: bytes, spans: Sequence[Span], language: str, allowed: Container[str] = ()
+) -> list[Span]:
+    """The spans that touch no line that looks like a secret and is not allowed."""
+    return [s for s in spans if not touches_secret(data, s.start, s.end, language, allowed)]
 
 
 def clear_of_long_lines(data: bytes, spans: Sequence[Span]) -> list[Span]:

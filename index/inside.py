@@ -58,6 +58,20 @@ def open_inside(root: Path, path: str) -> IO[bytes]:
         return open_regular(path.rpartition("/")[2], path, folder)
 
 
+def read_inside(root: Path, path: str, most: int) -> tuple[bytes, os.stat_result] | None:
+    """A regular file's bytes, at most ``most`` of them, and what ``fstat`` said before they were
+    read. ``None``: there is none, it may not be read, or a link is on the way.
+
+    :param path: relative to ``root``, with slashes, as git gives it.
+    """
+    try:
+        with open_inside(root, path) as file:
+            facts = os.fstat(file.fileno())
+            return file.read(most), facts
+    except (OSError, ValueError):  # ValueError: a null byte
+        return None
+
+
 def open_regular(name: str | Path, shown: str, folder: int | None = None) -> IO[bytes]:
     """Open a regular file that is no link, in ``folder``, without ever waiting for a pipe.
 

@@ -8,7 +8,7 @@ import sqlite3
 import statistics
 from collections.abc import Mapping, Sequence
 
-from git_copilot.index import rules
+from git_copilot.index import allowed, rules
 from git_copilot.index.db import Database, stored_path
 from git_copilot.index.errors import GitError
 from git_copilot.index.forget import REASON, Forgotten
@@ -95,7 +95,7 @@ def _mine_batch(
     mined = [c for c in commits if statuses[c.oid] == "mined"]
     paths = dict.fromkeys(file.path for c in mined for file in added[c.oid])
     out = rules.left_out(repo, ruling[0], list(paths), ruling[1])
-    found = harvest(repo, [(c, added[c.oid]) for c in mined], out, forgotten)
+    found = harvest(repo, [(c, added[c.oid]) for c in mined], out, forgotten, allowed.load(db))
     answers = resolve(repo, db, commits, {c.oid for c in mined})
     with db.transaction() as connection:
         if Forgotten.load(db) == forgotten:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from git_copilot.index.chunk import chunk_blob
@@ -45,17 +45,20 @@ def blob_id(data: bytes, object_format: str = "sha1") -> str:
     return hashlib.new(object_format, b"blob %d\0" % len(data) + data).hexdigest()
 
 
-def loose_file(path: str, data: bytes, object_format: str = "sha1") -> LooseFile:
+def loose_file(
+    path: str, data: bytes, object_format: str = "sha1", allowed: Container[str] = ()
+) -> LooseFile:
     """Cut a text into chunks. What the index would leave out (generated files, binary ones, lines
     that look like secrets) is left out here as well.
 
     :param object_format: the repository's hash, as ``extensions.objectFormat`` names it.
+    :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed`).
     """
     language = language_of(path)
     chunks: list[Chunk] = []
     content = to_utf8(data)
     if skip_content(content) is None:
-        hidden, _ = hidden_lines(content, language)
+        hidden = hidden_lines(content, language, allowed).all
         chunks = chunk_blob(content, language, hidden)
     words = (Words(Counter(terms(c.text)), c.end_byte - c.start_byte) for c in chunks)
     return LooseFile(path, blob_id(data, object_format), language, tuple(chunks), tuple(words))

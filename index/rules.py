@@ -16,13 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from git_copilot.index.classify import skip_path
 from git_copilot.index.git import GitRepository
 from git_copilot.index.overlay import blob_id
+from git_copilot.index.secret_files import REASON as SECRET_FILE
 from git_copilot.index.shadow import shadow
 from git_copilot.index.types import TreeEntry
 
 ATTRIBUTES, IGNORE = ".gitattributes", ".copilotignore"
 RULE_FILES = frozenset({ATTRIBUTES, IGNORE})
 # Bump when other files would be left out of the same tree: views are compared anew.
-RULES_VERSION = 2  # 2: names that cannot be checked out are left out
+RULES_VERSION = 2  # 2: names that cannot be checked out are left out, and files of secrets
 # Of more paths than this, or longer ones together, the whole tree is listed: cheaper than asking
 # for each of their folders, and no command line takes more.
 MAX_ASKED, MAX_ASKED_BYTES = 500, 1 << 16
@@ -61,9 +62,11 @@ def left_out(
     changed: Mapping[str, bytes | None] | None = None,
 ) -> dict[str, str]:
     """Those of ``paths`` that are not to be known, with the reason: ``generated``, ``vendored``,
-    ``binary``, ``attribute`` (``-copilot`` or ``copilot=false``), ``ignored`` or :data:`UNSAFE`.
+    ``binary``, ``secret file``, ``attribute`` (``-copilot`` or ``copilot=false``), ``ignored`` or
+    :data:`UNSAFE`.
 
-    The attribute ``copilot``, set, takes in what is generated or vendored by name or attribute;
+    The attribute ``copilot``, set, takes in what is generated or vendored by name or attribute, and
+    files of secrets, whose lines are judged as those of others;
     ``-linguist-generated`` and ``-linguist-vendored`` say that the name misleads.
 
     :param entries: all files of ``tree``, if the caller has them at hand.
@@ -106,6 +109,8 @@ def _by_attributes(path: str, given: Mapping[str, str]) -> str | None:
     if wanted:
         return None
     by_name = skip_path(path)
+    if by_name == SECRET_FILE:
+        return by_name
     for reason in ("vendored", "generated"):
         said = _truth(given.get(f"linguist-{reason}"))
         if said or (said is None and by_name == reason):

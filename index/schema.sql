@@ -32,6 +32,7 @@ CREATE TABLE blobs (
     hidden_at  INTEGER,                 -- since when no view shows it (seconds since 1970), or NULL
     embedder   TEXT,                    -- all its chunks have vectors of this one
     secrets    INTEGER NOT NULL DEFAULT 0, -- lines that look like secrets: empty in its chunks
+    allowed    INTEGER NOT NULL DEFAULT 0, -- those that the user takes in all the same
     UNIQUE (oid, language)
 );
 CREATE INDEX blobs_hidden ON blobs (hidden_at) WHERE hidden_at IS NOT NULL;
@@ -154,6 +155,14 @@ CREATE TABLE forgotten (
     value TEXT NOT NULL,
     time  INTEGER NOT NULL,             -- when it was asked, seconds since 1970
     PRIMARY KEY (kind, value)
+) WITHOUT ROWID;
+
+-- Lines that look like secrets and are taken in all the same (allowed.py).
+CREATE TABLE allowed (
+    fingerprint TEXT PRIMARY KEY,       -- a hash of the line without the white space around it
+    path        BLOB NOT NULL,          -- where it stood when it was allowed
+    line        INTEGER NOT NULL,       -- 1-based
+    time        INTEGER NOT NULL        -- when it was asked, seconds since 1970
 ) WITHOUT ROWID;
 
 -- Completions that were shown, and what people did with them, as editors report it. Waits here

@@ -21,6 +21,8 @@ from git_copilot.index.classify import TEXT
 from git_copilot.index.errors import CopilotError
 
 PRIVATE_KEY = "Private Key"
+# The comment by which gitleaks leaves a line alone.
+GITLEAKS = "gitleaks:allow"
 # An address is no secret.
 LEFT_OUT = frozenset({"IPPublicDetector"})
 # Bits per character; detect-secrets' own.
@@ -146,6 +148,8 @@ def is_secret(secret: str, line: str, plugin: Any) -> bool:
 
 def is_allowed(line: str, previous: str) -> bool:
     """Whether a comment on the line, or on the one before, says that it may stay."""
+    if GITLEAKS in line:
+        return True
     if "pragma" not in line and "pragma" not in previous:
         return False
     from detect_secrets.filters.allowlist import is_line_allowlisted

@@ -142,7 +142,12 @@ def is_placeholder(secret: str, plugin: object) -> bool:
     secret = _plain(secret, plugin)
     if _name(plugin) in _NAMED and _TEMPLATE.search(secret):
         return True
-    return bool(_PLACEHOLDER.fullmatch(secret.lower()))
+    return only_placeholders(secret)
+
+
+def only_placeholders(text: str) -> bool:
+    """Whether nothing but such words, digits and signs are in ``text``."""
+    return bool(_PLACEHOLDER.fullmatch(text.lower()))
 
 
 def is_no_password(secret: str, line: str, plugin: object) -> bool:

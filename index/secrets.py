@@ -4,12 +4,16 @@ trained on and what is completed. The answer depends on the text and its languag
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from git_copilot.index import secret_filters
 from git_copilot.index.classify import language_of, long_lines, without_lines
+from git_copilot.index.secret_blocks import BLOCK_LINES, block_values, manifest_values
+from git_copilot.index.secret_contexts import context_values, known_tokens
 from git_copilot.index.secret_detectors import (
     CONFIGURATION,
     ENTROPIES,
@@ -20,12 +24,21 @@ from git_copilot.index.secret_detectors import (
     is_secret,
     styles,
 )
-from git_copilot.index.secret_triggers import triggered_lines
+from git_copilot.index.secret_names import Span, named_values
+from git_copilot.index.secret_triggers import (
+    MANIFESTS,
+    NAMED,
+    OURS,
+    PLACES,
+    TOKENS,
+    triggered_lines,
+)
+from git_copilot.index.secret_words import Name, names
 
 PRAGMA = "pragma: allowlist secret"
 # Names and randomness say nothing in a line of minified code, and looking at it takes long.
 MAX_LINE = 2000
-_NOISY = frozenset({"KeywordDetector", *ENTROPIES})
+_NOISY = frozenset({"KeywordDetector", PLACES, *ENTROPIES})
 # The detector of names backtracks over words that hold many of its names: no person writes such.
 _LONG_WORD, _NAME, MAX_NAMES = (
     re.compile(r"\w{300}"),
@@ -82,9 +95,13 @@ def find_secrets(text: str, path: str = "", *, language: str | None = None) -> l
     found: set[Finding] = set()
     for number in wanted.keys() | values:
         line = lines[number - 1].rstrip()
-        if is_allowed(line, lines[number - 2] if number > 1 else ""):
+        triggered = wanted.get(number, set())
+        named = names(line) if NAMED in triggered and len(line) <= MAX_LINE else []
+        if named or MANIFESTS in triggered:
+            found.update(_elsewhere(lines, number, named, triggered, config=ways == CONFIGURATION))
+        if _allowed_at(lines, number):
             continue
-        spans = _examine(line, ways, wanted.get(number, set()))
+        spans = _examine(line, ways, triggered, named)
         if number in values:
             spans |= _examine_value(line)
         found.update(Finding(number, *span) for span in spans)
@@ -101,57 +118,93 @@ def secret_lines(text: str, path: str = "", *, language: str | None = None) -> f
     return frozenset(f.line for f in find_secrets(text, path, language=language))
 
 
-def hidden_lines(content: bytes, language: str) -> tuple[frozenset[int], int]:
+@dataclass(frozen=True, slots=True)
+class Hidden:
     """The lines (1-based) of a file that no chunk may tell: what looks like a secret, and what is
-    too long to be written by hand.
+    too long to be written by hand. ``secrets`` counts the former, ``allowed`` those that the user
+    takes in, which are not among the lines."""
+
+    all: frozenset[int]
+    secrets: int
+    allowed: int
+
+
+def hidden_lines(content: bytes, language: str, allowed: Container[str] = ()) -> Hidden:
+    """Judge the lines of a file.
 
     :param content: UTF-8.
-    :return: the lines, and how many of them look like secrets.
+    :param allowed: fingerprints of lines that are taken in though they look like secrets.
     """
     long = long_lines(content)
     text = without_lines(content, long).decode("utf-8", "replace")
     found = secret_lines(text, language=language)
-    return found | long, len(found)
+    kept = but_allowed(text, found, allowed)
+    return Hidden(kept | long, len(kept), len(found) - len(kept))
 
 
-def touches_secret(data: bytes, start: int, end: int, language: str) -> bool:
+def fingerprint(line: str) -> str:
+    """What a line is known by that is allowed (:mod:`.allowed`): a hash of its text without the
+    white space around it, 32 hexadecimal digits."""
+    return hashlib.blake2b(line.strip().encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def but_allowed(text: str, lines: Iterable[int], allowed: Container[str]) -> frozenset[int]:
+    """Those of ``lines`` (1-based) of ``text`` whose fingerprints are not among ``allowed``."""
+    found = frozenset(lines)
+    if not found or not allowed:
+        return found
+    texts = text.split("\n")
+    return frozenset(n for n in found if fingerprint(texts[n - 1]) not in allowed)
+
+
+def touches_secret(
+    data: bytes, start: int, end: int, language: str, allowed: Container[str] = ()
+) -> bool:
     """Whether a line that bytes ``[start, end)`` are on looks like a secret: as
     :func:`secret_lines` of the whole says, without looking at all of it."""
-    if any(mark in data for mark in _KEY_MARKS):  # lines far above have a say
+    # Lines far above have a say: where a private key is, and in configuration.
+    if styles(language) == CONFIGURATION or any(mark in data for mark in _KEY_MARKS):
         first = data.count(b"\n", 0, start) + 1
         lines = range(first, first + data.count(b"\n", start, end) + 1)
-        return not secret_lines(data.decode("utf-8", "replace"), language=language).isdisjoint(
-            lines
-        )
-    first = data.rfind(b"\n", 0, start) + 1
-    above = data.rfind(b"\n", 0, max(first - 1, 0)) + 1
+        whole = data.decode("utf-8", "replace")
+        found = secret_lines(whole, language=language)
+        return not but_allowed(whole, found, allowed).isdisjoint(lines)
+    first = above = data.rfind(b"\n", 0, start) + 1
+    for _ in range(BLOCK_LINES + 2):
+        above = data.rfind(b"\n", 0, max(above - 1, 0)) + 1
     last = data.find(b"\n", end)
-    text = data[above : last if last >= 0 else len(data)].decode("utf-8", "replace")
-    return any(f.line > (above < first) for f in find_secrets(text, language=language))
+    if last >= 0:  # the name of a value may stand below it
+        last = data.find(b"\n", last + 1)
+    last = last if last >= 0 else len(data)
+    text = data[above:last].decode("utf-8", "replace")
+    before = data.count(b"\n", above, first)
+    lines = range(before + 1, before + 2 + data.count(b"\n", start, end))
+    found = secret_lines(text, language=language)
+    return not but_allowed(text, found, allowed).isdisjoint(lines)
 
 
-def redact(text: str, path: str = "") -> str:
+def redact(text: str, path: str = "", allowed: Container[str] = ()) -> str:
     """``text`` with the letters of secrets turned into ``x`` and their digits into ``0``: every
-    line, and every other character, stays where it is."""
-    return _redacted(text, path, lambda char: 1)
+    line, and every other character, stays where it is. So do lines that are ``allowed``."""
+    return _redacted(text, path, allowed, lambda char: 1)
 
 
-def redact_bytes(data: bytes, path: str = "") -> bytes:
+def redact_bytes(data: bytes, path: str = "", allowed: Container[str] = ()) -> bytes:
     """The same for the bytes of a file: every byte offset stays good."""
     text = data.decode("utf-8", "surrogateescape")
-    masked = _redacted(text, path, lambda char: len(char.encode()))
+    masked = _redacted(text, path, allowed, lambda char: len(char.encode()))
     return data if masked is text else masked.encode("utf-8", "surrogateescape")
 
 
 def lines_above(text: str) -> list[str]:
     """Of the lines before the last one of ``text``, those that have a say in whether that is a
-    secret: the one before it, or all since a private key began."""
+    secret: some before it, or all since a private key began."""
     lines = text.split("\n")[-MAX_KEY_LINES - 1 : -1]
     begun = [i for i, line in enumerate(lines) if _KEY_BEGIN.search(line)]
-    return lines[begun[-1] if begun else -1 :]
+    return lines[max(0, min(begun[-1], len(lines) - BLOCK_LINES)) if begun else -BLOCK_LINES :]
 
 
-def _redacted(text: str, path: str, width: Callable[[str], int]) -> str:
+def _redacted(text: str, path: str, allowed: Container[str], width: Callable[[str], int]) -> str:
     hidden: dict[int, set[int]] = {}
     for finding in find_secrets(text, path):
         hidden.setdefault(finding.line, set()).update(range(finding.start, finding.end))
@@ -159,6 +212,8 @@ def _redacted(text: str, path: str, width: Callable[[str], int]) -> str:
         return text
     lines = text.split("\n")
     for number, columns in hidden.items():
+        if allowed and fingerprint(lines[number - 1]) in allowed:
+            continue
         lines[number - 1] = "".join(
             _mask(char) * width(char) if i in columns and char.isalnum() else char
             for i, char in enumerate(lines[number - 1])
@@ -170,14 +225,39 @@ def _mask(char: str) -> str:
     return "0" if char.isdigit() else "x"
 
 
-def _examine(line: str, ways: tuple[str, ...], names: set[str]) -> set[tuple[int, int, str]]:
+def _allowed_at(lines: Sequence[str], number: int) -> bool:
+    return is_allowed(lines[number - 1].rstrip(), lines[number - 2] if number > 1 else "")
+
+
+def _elsewhere(
+    lines: Sequence[str], number: int, named: Sequence[Name], triggered: set[str], *, config: bool
+) -> Iterator[Finding]:
+    """What a line says of others."""
+    spans = block_values(lines, number - 1, named, config)
+    if MANIFESTS in triggered and config:
+        spans = chain(spans, manifest_values(lines))
+    for index, span in spans:
+        if not _allowed_at(lines, index + 1):
+            yield Finding(index + 1, *span)
+
+
+def _examine(
+    line: str, ways: tuple[str, ...], wanted: set[str], named: Sequence[Name]
+) -> set[Span]:
     """Spans of what the named detectors find in a line, and its kind."""
-    found = set()
+    found: set[Span] = set()
+    config = ways == CONFIGURATION
     if len(line) > MAX_LINE:
-        names = names - _NOISY
+        wanted = wanted - _NOISY
     elif _LONG_WORD.search(line) and len(_NAME.findall(line)) > MAX_NAMES:
-        names = names - {"KeywordDetector"}
-    for name in names:
+        wanted = wanted - {"KeywordDetector"}
+    if named:
+        found.update(named_values(line, named, config))
+    if PLACES in wanted:
+        found.update(context_values(line, config))
+    if TOKENS in wanted:
+        found.update(known_tokens(line))
+    for name in wanted - OURS:
         detector = detectors()[name]
         for secret in {secret for way in ways for secret in detector.find(line, way)}:
             if secret and is_secret(secret, line, detector.plugin):
@@ -204,7 +284,7 @@ def _examine_value(line: str) -> set[tuple[int, int, str]]:
     match = _VALUE.match(line)
     if match is None:
         return set()
-    spans = _examine(f'{match[1]}"{match[2]}"', QUOTED, set(ENTROPIES))
+    spans = _examine(f'{match[1]}"{match[2]}"', QUOTED, set(ENTROPIES), ())
     return {(start - 1, end - 1, kind) for start, end, kind in spans}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_copilot.index import rules
+from git_copilot.index.allowed import allowed_in
 from git_copilot.index.classify import (
     MAX_FILE_BYTES,
     TEXT,
@@ -33,12 +34,13 @@ def snapshot_holes(
 
     :param time: stored with each hole, in seconds since 1970.
     """
+    taken_in = allowed_in(repo)
     for entry, data in snapshot_files(repo, commit):
         language = language_of(entry.path)
         lines = data.count(b"\n") + 1
         seed = f"snapshot:{entry.oid}:{entry.path}"
         spans = choose_spans(data, [(1, lines)], seed, language, per_file)
-        for span in clear_of_secrets(data, spans, language):
+        for span in clear_of_secrets(data, spans, language, taken_in):
             yield Hole(
                 commit=commit,
                 blob=entry.oid,

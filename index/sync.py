@@ -206,24 +206,28 @@ class Reading:
     lines: int
     skipped: str | None
     secrets: int
+    allowed: int
     chunks: list[Chunk]
 
 
-def read_blob(data: bytes | None, language: str, size: int | None) -> Reading:
+def read_blob(
+    data: bytes | None, language: str, size: int | None, allowed: Container[str] = ()
+) -> Reading:
     """Cut a blob into chunks. Pure.
 
     :param data: its content; ``None`` when it was not read, for its ``size``.
     :param size: its bytes; ``None`` when it is not here.
+    :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed`).
     """
     if data is None:
-        return Reading(0, MISSING if size is None else "large", 0, [])
+        return Reading(0, MISSING if size is None else "large", 0, 0, [])
     content = to_utf8(data)
     skipped = skip_content(content)
     if skipped:
-        return Reading(data.count(b"\n"), skipped, 0, [])
-    hidden, secrets = hidden_lines(content, language)
-    chunks = chunk_blob(content, language, hidden)
-    return Reading(content.count(b"\n"), None, secrets, chunks)
+        return Reading(data.count(b"\n"), skipped, 0, 0, [])
+    hidden = hidden_lines(content, language, allowed)
+    chunks = chunk_blob(content, language, hidden.all)
+    return Reading(content.count(b"\n"), None, hidden.secrets, hidden.allowed, chunks)
 
 
 def store_blobs(
@@ -233,11 +237,12 @@ def store_blobs(
     added."""
     known = store.known_blobs(db, keys)
     new = [key for key in keys if key not in known]
+    allowed = frozenset(str(row[0]) for row in db.query("SELECT fingerprint FROM allowed"))
     blobs_added = chunks_added = 0
     for begin in range(0, len(new), BLOB_BATCH):
         progress("indexing files", begin, len(new))
         batch = new[begin : begin + BLOB_BATCH]
-        readings = _read(repo, batch)
+        readings = _read(repo, batch, allowed)
         with db.transaction() as connection:
             # Another process may have stored some of them since.
             done = store.known_blobs(db, batch)
@@ -246,7 +251,13 @@ def store_blobs(
                     continue
                 read = readings[key]
                 done[key] = store.add_blob(
-                    connection, key, read.lines, read.chunks, read.skipped, read.secrets
+                    connection,
+                    key,
+                    read.lines,
+                    read.chunks,
+                    read.skipped,
+                    read.secrets,
+                    read.allowed,
                 )
                 blobs_added += read.skipped != MISSING
                 chunks_added += len(read.chunks)
@@ -257,11 +268,15 @@ def store_blobs(
     return known, blobs_added, chunks_added
 
 
-def _read(repo: GitRepository, keys: Sequence[BlobKey]) -> dict[BlobKey, Reading]:
+def _read(
+    repo: GitRepository, keys: Sequence[BlobKey], allowed: Container[str]
+) -> dict[BlobKey, Reading]:
     """Read blobs and cut them into chunks."""
     sizes = repo.blob_sizes(dict.fromkeys(oid for oid, kind in keys if kind != FOLDER_KEY))
     contents = dict(repo.blobs(oid for oid, size in sizes.items() if size <= MAX_FILE_BYTES))
-    return {key: read_blob(contents.get(key[0]), key[1], sizes.get(key[0])) for key in keys}
+    return {
+        key: read_blob(contents.get(key[0]), key[1], sizes.get(key[0]), allowed) for key in keys
+    }
 
 
 def embed_missing(

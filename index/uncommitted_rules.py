@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from git_copilot.index.beneath import read_beneath
 from git_copilot.index.git import GitRepository
+from git_copilot.index.inside import read_inside
 from git_copilot.index.rules import MAX_RULES_BYTES, fingerprint, is_rule_file, left_out
 
 
@@ -37,7 +37,7 @@ class Judge:
     def _rules(self, path: str) -> bytes | None:
         """A rule file's text; ``None`` where it is gone, or is none that git would read."""
         root = self._repo.root
-        found = read_beneath(root, path, MAX_RULES_BYTES + 1) if root is not None else None
+        found = read_inside(root, path, MAX_RULES_BYTES + 1) if root is not None else None
         return found[0] if found and len(found[0]) <= MAX_RULES_BYTES else None
 
     def _judge(

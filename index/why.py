@@ -30,6 +30,7 @@ from git_copilot.index.forget import REASON, Forgotten
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
 from git_copilot.index.objects import FOLDER
 from git_copilot.index.parsing import has_grammar
+from git_copilot.index.secret_files import REASON as SECRET_FILE
 
 LINK, MODULE, IN_FOLDER = "symbolic link", "submodule", "folder"
 NO_FILE, UNTRACKED = "no such file", "git-ignored"
@@ -41,6 +42,7 @@ _ATTRIBUTE = "add `{path} copilot` to .gitattributes and commit it"
 MEANINGS = {
     "vendored": ("it lies in a folder of other people's code, or an attribute says so", _ATTRIBUTE),
     "generated": ("its name or an attribute says that a tool writes it", _ATTRIBUTE),
+    SECRET_FILE: ("files of that name hold passwords or keys", _ATTRIBUTE),
     "attribute": (
         "the attribute -copilot of .gitattributes is set",
         "remove the attribute, and commit",

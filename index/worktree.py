@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from git_copilot.index import allowed
 from git_copilot.index.asking import Asker, Differing, differing_of
-from git_copilot.index.beneath import read_beneath
 from git_copilot.index.classify import MAX_FILE_BYTES
 from git_copilot.index.db import Database
 from git_copilot.index.errors import GitError
 from git_copilot.index.forget import Forgotten
 from git_copilot.index.git import GitRepository
+from git_copilot.index.inside import read_inside
 from git_copilot.index.overlay import NOTHING_LOOSE, LooseFile, Overlay, blob_id, loose_file
 
 # Who waits for an answer waits so long for git and for cutting files, who types between two keys so
@@ -59,6 +60,7 @@ class Worktree:
         self._late: set[str] = set()
         self._overlay = NOTHING_LOOSE
         self._format = ""
+        self._allowed: allowed.Allowed = frozenset()
         #: Whether the last overlay is all that differed when it was asked for.
         self.current = True
 
@@ -130,6 +132,9 @@ class Worktree:
         :param needed: to be cut in any case.
         """
         forgotten = Forgotten.load(self._db)
+        if (taken_in := allowed.load(self._db)) != self._allowed:
+            self._allowed = taken_in
+            self._known.clear()
         files: dict[str, LooseFile | None] = dict.fromkeys(found.hidden)
         first = dict.fromkeys(needed)
         paths = list(first | dict.fromkeys(found.paths) | dict.fromkeys(sorted(self._found)))
@@ -170,7 +175,7 @@ class Worktree:
 
     def _cut(self, path: str) -> LooseFile | None:
         assert self._root is not None
-        read = read_beneath(self._root, path, MAX_FILE_BYTES)
+        read = read_inside(self._root, path, MAX_FILE_BYTES)
         if read is None:
             return None
         data, facts = read
@@ -178,7 +183,7 @@ class Worktree:
             self._format = self._repo.object_format()
         held = self._known.get(path)
         if held is None or held.file.blob != blob_id(data, self._format):
-            file = loose_file(path, data, self._format)
+            file = loose_file(path, data, self._format, self._allowed)
         else:
             file = held.file
         racy = time.time_ns() - facts.st_ctime_ns < RACY_NS

@@ -87,7 +87,7 @@ def test_a_sync_stores_and_embeds_no_secret(repo, tmp_path):
             "db.py": SOURCE,
             "copy/db.py": SOURCE,
             "settings.yaml": f"name: app\npassword: {PASSWORD}\n",
-            "id_rsa": "\n".join(key),
+            "notes.txt": "\n".join(key),
         }
     )  # fmt: skip
     git = GitRepository.discover(repo.path)

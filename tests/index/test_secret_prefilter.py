@@ -14,9 +14,15 @@ from leaks import KEY, MANY, PATHS, documents
 
 from git_copilot.index import secret_detectors, secrets
 from git_copilot.index.classify import language_of
+from git_copilot.index.secret_blocks import MANIFEST
+from git_copilot.index.secret_contexts import CONTEXTS
 from git_copilot.index.secret_detectors import ENTROPIES, LEFT_OUT, detectors, styles
+from git_copilot.index.secret_names import PASSWORD, TOKEN
+from git_copilot.index.secret_triggers import OURS
+from git_copilot.index.secret_words import names
 from git_copilot.index.secrets import find_secrets, secret_lines, touches_secret
 
+OUR_KINDS = {PASSWORD, TOKEN, MANIFEST, *(context.kind for context in CONTEXTS)}
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = {"git_copilot.index.secret_filters." + name for name in (
     "is_mask", "is_words", "is_placeholder", "is_digest", "is_named_id", "is_no_password",
@@ -35,7 +41,10 @@ def found_without_prefilter(text, path):
         previous = text.split("\n")[number - 2] if number > 1 else ""
         if not secret_detectors.is_allowed(line.rstrip(), previous):
             spans = secrets._examine(
-                line.rstrip(), styles(language_of(path) if path else None), set(detectors())
+                line.rstrip(),
+                styles(language_of(path) if path else None),
+                set(detectors()) | OURS,
+                names(line.rstrip()),
             )
             found |= {(number, kind) for _, _, kind in spans}
     return found
@@ -71,7 +80,8 @@ def test_all_that_detect_secrets_reports_with_this_configuration_is_found(text, 
     found = {(f.line, f.kind) for f in find_secrets(text, path)}
     reported = found_by_detect_secrets(text, path)
     assert reported <= found
-    ours = {"Private Key", "Access Token"} | {d.kind for d in map(detectors().get, ENTROPIES)}
+    ours = {"Private Key", "Access Token", *OUR_KINDS}
+    ours |= {d.kind for d in map(detectors().get, ENTROPIES)}
     assert {kind for _, kind in found - reported} <= ours
 
 

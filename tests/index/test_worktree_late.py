@@ -9,9 +9,9 @@ import pytest
 
 from git_copilot.index import asking, worktree
 from git_copilot.index.asking import differing_of
-from git_copilot.index.beneath import read_beneath
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+from git_copilot.index.inside import read_inside
 from git_copilot.index.sync import sync
 from git_copilot.index.worktree import Worktree
 
@@ -159,7 +159,7 @@ def test_nothing_is_read_through_a_link(tmp_path):
     (tmp_path / "in/folder").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "in/pipe")
     read = {
-        path: read_beneath(tmp_path / "in", path, 4)
+        path: read_inside(tmp_path / "in", path, 4)
         for path in ("deep/a", "link", "folder/out", "../out", "pipe", "deep", "", "a\0", "/deep/a")
     }
     assert read.pop("deep/a")[0] == b"insi"

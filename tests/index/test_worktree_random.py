@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from git_copilot.assistant.session import Workspace
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 from git_copilot.index.search import Query
 
 PATHS = st.sampled_from(["a.py", "b.py", "lib/c.py", "lib/deep/d.py", "new.py", "B.py"])
@@ -37,7 +38,7 @@ class Worktrees(RuleBasedStateMachine):
         self.repo.commit({path: self.text() for path in START})
         self.repo.commit({path: self.text() for path in START[:2]})
         found = GitRepository.discover(self.repo.path)
-        found.state_dir.mkdir()
+        make_known(found.state_dir)
         Database(found.state_dir / DATABASE_NAME, create=True).close()
         self.workspace = Workspace(found)
 

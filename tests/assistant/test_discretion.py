@@ -1,0 +1,60 @@
+"""A server that completes is told no secrets of the file; a model on this machine sees the file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from git_copilot.assistant.config import Settings
+from git_copilot.assistant.discretion import discreet, told
+from git_copilot.assistant.location import Location, cut_document
+from git_copilot.assistant.request import Place
+from git_copilot.index.git import GitRepository
+from git_copilot.index.secrets import fingerprint
+
+VALUE = "Tr0ub4dor" + "Zebra7"
+
+
+@pytest.fixture
+def place(repo):
+    def at(name, text, line):
+        repo.write({name: text})
+        found = GitRepository.discover(repo.path)
+        location, data = Location(name, line), text.encode()
+        return Place(found, location, repo.path / name, name, data, cut_document(data, location))
+
+    return at
+
+
+def around(place):
+    return place.document.prefix + "|" + place.document.suffix
+
+
+@pytest.mark.parametrize("name", ["a.py", "config/.env"])
+def test_only_a_server_is_spared(place, name):
+    here = place(name, f'password = "{VALUE}"\nname = 1\nsecret = "{VALUE}"\n', 2)
+    assert told(here, Settings()) is here
+    sent = around(told(here, replace(Settings(), endpoint="http://server/v1")))
+    assert VALUE in around(here) and VALUE not in sent
+    assert len(sent) == len(around(here)) and sent.count("\n") == 3
+    assert ("name = 1|\n" in sent) == (name == "a.py")
+
+
+def test_what_is_being_typed_has_no_end_yet():
+    for quote in "\"'":
+        before, after = discreet(
+            f"name = 'x'\npassword = {quote}{VALUE}", "\n", "a.js", frozenset()
+        )
+        assert before.startswith(f"name = 'x'\npassword = {quote}x") and VALUE not in before
+        assert after == "\n"
+
+
+def test_a_line_that_is_allowed_is_told():
+    line = f'password = "{VALUE}"'
+    assert discreet(line, "\n", "a.py", frozenset({fingerprint(line)})) == (line, "\n")
+
+
+def test_the_text_of_a_place_without_secrets_is_the_same():
+    parts = "def f(password):\n    return ", "\n"
+    assert discreet(*parts, "a.py", frozenset()) == parts

@@ -1,0 +1,50 @@
+"""`git copilot secrets`, as a user sees it."""
+
+from __future__ import annotations
+
+import pytest
+from copilot_commands import one_line
+
+VALUE = "Tr0ub4dor" + "Quokka7"
+LINE = f'password = "{VALUE}"\n'
+
+
+@pytest.fixture
+def known(copilot, project):
+    project.commit({"src/db.py": f"import os\n\n{LINE}", ".env": f"TOKEN={VALUE}\n"})
+    copilot.ok("index")
+    return project
+
+
+def places(copilot, *args):
+    return [(row["path"], row["line"]) for row in copilot.json("secrets", *args)["secrets"]]
+
+
+def test_places_are_listed_and_values_are_not(copilot, known):
+    shown = copilot.ok("secrets")
+    assert 'src/db.py:3: Password: password = "***"\n' in shown and ".env: secret file\n" in shown
+    assert VALUE not in shown + str(copilot.json("secrets"))
+    assert places(copilot) == [(".env", 0), ("src/db.py", 3)]
+    known.write({"new.py": LINE})
+    assert places(copilot, "--uncommitted") == [("new.py", 1)]
+
+
+def test_a_line_is_allowed_and_forbidden(copilot, known):
+    done = copilot.json("secrets", "allow", "db.py:3", cwd=known.path / "src")
+    assert done == {"path": "src/db.py", "lines": 1, "files": 1}
+    assert places(copilot) == [(".env", 0)]
+    assert copilot.json("search", VALUE)["hits"][0]["path"] == "src/db.py"
+    (entry,) = copilot.json("secrets", "--allowed")["allowed"]
+    assert (entry["path"], entry["line"]) == ("src/db.py", 3)
+    copilot.ok("index", "--rebuild")
+    assert places(copilot) == [(".env", 0)]
+    assert "keeps out 1 line" in copilot.ok("secrets", "allow", "--undo", "src/db.py:3")
+    assert places(copilot) == [(".env", 0), ("src/db.py", 3)]
+    assert known.git("status", "--porcelain") == ""
+
+
+def test_mistakes_are_told_in_one_line(copilot, known):
+    one_line(copilot.run("secrets", "allow", "src/db.py:1"), 1, "does not look like a secret")
+    one_line(copilot.run("secrets", "allow", ".env"), 1, "left out whole", ".gitattributes")
+    one_line(copilot.run("secrets", "forbid", "src/db.py"), 1, "nothing is allowed", "--allowed")
+    one_line(copilot.run("secrets", "allow", "../x"), 1, "is outside")

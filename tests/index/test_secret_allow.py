@@ -1,0 +1,185 @@
+"""Files of secrets are left out by their names; lines that the user allows are taken in, and what
+is forbidden again is gone."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import HashingEmbedder
+
+from git_copilot.index import allowed, rejudge, rules, store
+from git_copilot.index.allowed import allowed_in
+from git_copilot.index.carry import read_old, write_before_mining
+from git_copilot.index.classify import skip_path
+from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.forget import scrub
+from git_copilot.index.git import GitRepository
+from git_copilot.index.mine import load_holes, mine
+from git_copilot.index.overlay import loose_file
+from git_copilot.index.search import Query, Searcher
+from git_copilot.index.secret_files import is_secret_file, masked
+from git_copilot.index.secret_listing import kept_out
+from git_copilot.index.secrets import find_secrets, fingerprint, redact, touches_secret
+from git_copilot.index.sync import sync
+from git_copilot.index.worktree import Worktree
+
+VALUE = "Tr0ub4dor" + "Zebra7"
+LINE = f'    session = open_session(host, password="{VALUE}")'
+CODE = f"""\
+def connect(host, user):
+{LINE}
+    return session.begin(host, user)
+
+
+def close(connection):
+    connection.flush(everything=True)
+    connection.end(reason="closed by the user")
+"""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env", "app/.env.production", "deploy/prod.env", ".htpasswd", ".npmrc", "x/.pypirc", ".netrc",
+        "_netrc", ".pgpass", ".my.cnf", "keys/id_rsa", "id_ed25519", "tls/server.pem", "server.key",
+        "a.p12", "a.pfx", "a.jks", "release.keystore", "vault.kdbx", "office.ovpn",
+        "home/.docker/config.json", ".kube/config", "kubeconfig", ".aws/credentials", ".git-credentials",
+        "terraform.tfstate", "prod.tfvars", "service-account.json", ".vault-token", "config/secrets.yml",
+        ".ENV",
+    ],
+)  # fmt: skip
+def test_names_of_files_of_secrets(path):
+    assert is_secret_file(path) and skip_path(path) == "secret file"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env.example", ".env.sample", "env.template", ".env.dist", "id_rsa.pub", "environment.py",
+        "config.json", "docker/config.json", "src/config", "credentials.py", "secrets.py", "keys.py",
+        "public.key.md", "example.tfvars", "terraform.tf", "src/env.ts", "tokens.json",
+    ],
+)  # fmt: skip
+def test_names_that_are_none(path):
+    assert not is_secret_file(path) and skip_path(path) is None
+
+
+@pytest.fixture
+def database(repo, tmp_path):
+    state = repo.git_dir / "copilot"
+    state.mkdir()
+    with Database(state / DATABASE_NAME, create=True) as db:
+        yield db
+
+
+def test_an_attribute_takes_a_file_of_secrets_in_and_its_lines_are_judged(repo, database):
+    files = {".env": f"NAME=quokka\nDB_PASSWORD={VALUE}\n", "a.py": "x = 1\n"}
+    repo.commit(files)
+    git = GitRepository.discover(repo.path)
+    assert rules.left_out(git, git.shown_tree(), list(files)) == {".env": "secret file"}
+    sync(git, database, None)
+    assert store.view_paths(database, "") == ["a.py"]
+    repo.commit({".gitattributes": ".env copilot\n"})
+    sync(git, database, None)
+    searcher = Searcher(database, "", None)
+    (hit,) = searcher.search(Query("quokka"), 5, None)
+    assert hit.text.split("\n")[:2] == ["NAME=quokka", ""]
+    assert searcher.search(Query(VALUE), 5, None) == []
+
+
+def test_an_uncommitted_file_of_secrets_is_not_laid_over_the_index(repo, database):
+    repo.commit({"a.py": "x = 1\n"})
+    git = GitRepository.discover(repo.path)
+    sync(git, database, None)
+    repo.write({".env.local": f"SECRET={VALUE}\n", "b.py": "y = 2\n"})
+    worktree = Worktree(git, database)
+    assert list(worktree.overlay().paths) == ["b.py"]
+    worktree.close()
+
+
+def stored(database):
+    database.query("PRAGMA wal_checkpoint(TRUNCATE)")
+    return database.path.read_bytes()
+
+
+def test_a_line_that_is_allowed_is_taken_in_and_forbidden_again(repo, database):
+    for i in range(30):
+        repo.commit({f"src/m{i}.py": CODE.replace("host", f"host{i}")})
+    repo.commit({"one.py": CODE, "two.py": f"import three\n\n\n{CODE}"})
+    git = GitRepository.discover(repo.path)
+    embedder = HashingEmbedder()
+    sync(git, database, embedder)
+    mine(git, database)
+    assert VALUE.encode() not in stored(database)
+    before = store.view_counts(database, "", embedder.name)
+    kept = list(kept_out(git, database, allowed.load(database)))
+    assert len(kept) == 32 and all(
+        VALUE not in each.masked and each.line in (2, 5) for each in kept
+    )
+    (mine_one,) = [each for each in kept if each.path == "one.py"]
+
+    # By its text: also in another file, but not what says something else.
+    assert rejudge.allow(git, database, [("one.py", *mine_one.lines[0])]) == 2
+    mine(git, database)
+    sync(git, database, embedder)
+    after = store.view_counts(database, "", embedder.name)
+    assert after["secrets"] == before["secrets"] - 2 and after["vectors"] == after["chunks"]
+    (first, *_) = Searcher(database, "", None).search(Query(VALUE), 9, None)
+    assert first.path in ("one.py", "two.py") and VALUE in first.text
+    assert database.scalar(f"SELECT count(*) FROM chunks WHERE text LIKE '%{VALUE}%'") == 2
+    assert allowed_in(git) == {fingerprint(LINE)}
+    rest = list(kept_out(git, database, allowed.load(database)))
+    assert [e.path for e in rest if e.allowed] == ["one.py", "two.py"] and len(rest) == 32
+
+    assert rejudge.forbid(git, database, allowed.entries(database)) == 2
+    scrub(database, git.state_dir)
+    mine(git, database)
+    sync(git, database, embedder)
+    assert store.view_counts(database, "", embedder.name) == before
+    assert VALUE.encode() not in stored(database) and allowed_in(git) == frozenset()
+
+
+def test_holes_and_masks_know_what_is_allowed(repo, database):
+    data, taken_in = CODE.encode(), {fingerprint(f"  {LINE}  ")}
+    start = data.index(b"session =")
+    assert touches_secret(data, start, start + 9, "python")
+    assert not touches_secret(data, start, start + 9, "python", taken_in)
+    assert VALUE not in redact(CODE, "a.py") and redact(CODE, "a.py", taken_in) == CODE
+    chunks = loose_file("a.py", data, allowed=taken_in).chunks
+    assert VALUE in "".join(chunk.text for chunk in chunks)
+    repo.commit({f"m{i}.py": CODE for i in range(30)})
+    git = GitRepository.discover(repo.path)
+    mine(git, database)
+    left_out = "SELECT sum(count) FROM left_out WHERE reason = 'secret'"
+    assert database.scalar(left_out) > 0
+    rejudge.allow(git, database, [("m0.py", 2, fingerprint(LINE))])
+    mine(git, database)
+    assert database.scalar(left_out) == 0
+    assert load_holes(database, repo.git("rev-list", "HEAD").split())
+
+
+def test_a_rebuild_hands_on_what_is_allowed(repo, database, tmp_path):
+    entry = allowed.Entry(fingerprint(LINE), "é.py", 2, 1_700_000_000)
+    allowed.write_entries(database, [entry])
+    old = read_old(database.path)
+    with Database(tmp_path / "new.db", create=True) as new:
+        write_before_mining(new, old)
+        assert allowed.entries(new) == [entry]
+
+
+def test_a_database_of_before_allows_nothing(repo, database):
+    with database.transaction() as connection:
+        connection.execute("DROP TABLE allowed")
+    assert allowed_in(GitRepository.discover(repo.path)) == frozenset()
+    assert read_old(database.path).allowed == []
+
+
+@pytest.mark.parametrize("mark", ["pragma: allowlist secret", "gitleaks:allow"])
+def test_marks_of_other_tools_allow_a_line(mark):
+    line = f'password = "{VALUE}"'
+    assert find_secrets(line, "a.py") and find_secrets(f"{line}  # {mark}", "a.py") == []
+    assert find_secrets(f'PASSWORD = (\n    "{VALUE}"  # {mark}\n)', "a.py") == []
+
+
+def test_a_file_of_secrets_is_masked_whole():
+    text = "# note: mine\nexport DB_PASSWORD=Abc1 d\nplain9\n"
+    assert masked(text) == "# xxxx: xxxx\nexport DB_PASSWORD=xxx0 x\nxxxxx0\n"
