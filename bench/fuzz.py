@@ -85,7 +85,7 @@ def odd_files() -> dict[str, bytes]:
         "no_newline.py": code.rstrip("\n").encode(),
         "long_line.json": ('{"a": [' + ", ".join(map(str, range(20_000))) + "]}\n").encode(),
         "latin.c": "/* größe */\nint größe = 1;\n".encode("latin-1"),
-        "windows.c": "/* “größe” – € */\nint größe = 1;\n".encode("cp1252"),
+        "windows.c": "/* “größe” € */\nint größe = 1;\n".encode("cp1252"),
         "strays.py": accents.encode() + b"caf\xe9 = '\xff\x80'\n" + accents.encode(),
         "empty.py": b"",
         "blank.py": b"\n\n\n",
