@@ -45,7 +45,8 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and what should follow: ``middle_ids`` ends with the end token. ``weight`` scales
+    """A prompt and what should follow: ``middle_ids`` begins with the prompt's lead and ends with
+    the end token. ``weight`` scales
     its loss in training; ``around`` is what a completion may copy from."""
 
     prompt_ids: tuple[int, ...]
@@ -243,7 +244,7 @@ def make_example(
         repository=repository,
     )
     around = Around.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
-    middle = (*tokenizer.encode(cut.middle), tokenizer.end_id)
+    middle = (*tokenizer.encode(prompt.lead + cut.middle), tokenizer.end_id)
     return Example(prompt.ids, middle, cut, prompt, around=around)
 
 

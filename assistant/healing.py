@@ -40,7 +40,9 @@ def heal_prompt(tokenizer: Decoder, prompt: Prompt, prefix: str) -> tuple[Prompt
         as it was, where something stands between the cursor and the completion, or where no
         longer token can begin.
     """
-    lead = tokenizer.decode([prompt.ids[-1]]) if prompt.open_tokens > 1 else ""
+    if prompt.lead or prompt.open_tokens <= 1:
+        return prompt, prompt.lead
+    lead = tokenizer.decode([prompt.ids[-1]])
     if not _OPEN.search(lead) or not prefix.endswith(lead):
         return prompt, ""
     return replace(prompt, ids=prompt.ids[:-1], open_tokens=prompt.open_tokens - 1), lead
@@ -49,8 +51,8 @@ def heal_prompt(tokenizer: Decoder, prompt: Prompt, prefix: str) -> tuple[Prompt
 def heal(tokenizer: TextTokenizer, example: Example) -> tuple[Example, str]:
     """The same for an example: the text of the token moves to the front of the middle."""
     prompt, lead = heal_prompt(tokenizer, example.prompt, example.prefix)
-    if not lead:
-        return example, ""
+    if prompt is example.prompt:
+        return example, lead
     middle = (*tokenizer.encode(lead + example.middle), tokenizer.end_id)
     return replace(example, prompt_ids=prompt.ids, middle_ids=middle, prompt=prompt), lead
 
