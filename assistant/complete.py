@@ -73,7 +73,8 @@ def complete(
     adapter = _adapter(request, workspace, model, note)
     engine = session.engine(model, _folder(place, adapter), settings)
     budget = _budget(engine, settings)
-    prompt = _prompt(engine, place, _shown(hits, place, seen, request, settings, session), budget)
+    shown = _shown(hits, place, seen, request, settings, session)
+    prompt = _prompt(engine, place, shown, budget, healing=_heals(settings))
     prompt, lead = _healed(engine, prompt, place, settings)
     writer = Writer(
         engine, prompt, lead, place,
@@ -169,7 +170,15 @@ def _budget(engine: Generator, settings: Settings) -> Budget:
     return fit_budget(wanted, engine.prefill_rate, settings.latency_ms)
 
 
-def _prompt(engine: Generator, place: Place, hits: list[Hit], budget: Budget) -> Prompt:
+def _heals(settings: Settings) -> bool:
+    """Whether the end of the text before the cursor may be written anew: a server cannot be held
+    to it."""
+    return settings.healing and not settings.endpoint
+
+
+def _prompt(
+    engine: Generator, place: Place, hits: list[Hit], budget: Budget, *, healing: bool
+) -> Prompt:
     from git_copilot.assistant.prompt import build_prompt
 
     return build_prompt(
@@ -181,6 +190,7 @@ def _prompt(engine: Generator, place: Place, hits: list[Hit], budget: Budget) ->
         snippets=hits,
         budget=budget,
         repository=place.repo.name,
+        healing=healing,
     )
 
 
@@ -197,7 +207,8 @@ def _healed(
 
     # Who was taught to fill in the middle was taught to begin at the cursor: of HumanEval's single
     # lines copilot-135m-v2 got 28.0% without healing and 26.0% with it, and seldom ended then.
-    if not settings.healing or engine.tokenizer.fim is not None:
+    # Words are healed for all models, see seam.py.
+    if not _heals(settings) or engine.tokenizer.fim is not None:
         return prompt, prompt.lead
     return heal_prompt(engine.tokenizer, prompt, place.document.prefix)
 

@@ -45,9 +45,8 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and what should follow: ``middle_ids`` begins with the prompt's lead and ends with
-    the end token. ``weight`` scales
-    its loss in training; ``around`` is what a completion may copy from."""
+    """A prompt and what should follow: ``middle_ids`` begins with the prompt's lead and ends
+    with the end token. ``weight`` scales its loss in training; ``around`` is what a completion may copy from."""
 
     prompt_ids: tuple[int, ...]
     middle_ids: tuple[int, ...]
@@ -228,6 +227,8 @@ def make_example(
     budget: Budget,
     repository: str = "",
     snippets: int | None = None,
+    *,
+    healing: bool = True,
 ) -> Example:
     """Render a cut with the prompt builder of serving.
 
@@ -235,6 +236,7 @@ def make_example(
     """
     prompt = build_prompt(
         tokenizer,
+        healing=healing,
         path=cut.hole.path,
         language=cut.hole.language,
         prefix=cut.prefix,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from git_copilot.assistant.fim import FimFormat
-from git_copilot.assistant.seam import encode_open
+from git_copilot.assistant.seam import Seam, find_seam
 from git_copilot.index.classify import comment_prefix
 from git_copilot.index.types import Hit
 
@@ -83,6 +83,7 @@ def build_prompt(
     snippets: Sequence[Hit],
     budget: Budget,
     repository: str = "",
+    healing: bool = True,
 ) -> Prompt:
     """Render a prompt of at most ``budget.prompt`` tokens.
 
@@ -90,6 +91,8 @@ def build_prompt(
     line of the cursor is kept whatever the budget.
 
     :param snippets: best first.
+    :param healing: let the completion write the end of the text before the cursor anew where no
+        token ends at the cursor, see seam.py.
     """
     fim = tokenizer.fim if suffix.strip() else None
     marker = comment_prefix(language)
@@ -106,7 +109,9 @@ def build_prompt(
             head = head[1:]  # the first file now
         context, used = [], ()
         tail = tail[: max(0, budget.prompt - fixed - line)]
-    start, lead = _last_lines(tokenizer, prefix, budget.prompt - fixed - len(context) - len(tail))
+    room = budget.prompt - fixed - len(context) - len(tail)
+    seam = find_seam(prefix, suffix, healing=healing)
+    start, lead = _last_lines(tokenizer, prefix, room, seam)
     shown = len(tokenizer.decode(start)) + len(lead), len(tokenizer.decode(tail))
     if fim is None:
         ids = [*begin, *named, *context, *head, *start]
@@ -216,17 +221,17 @@ def _line_size(tokenizer: Tokenizer, prefix: str, room: int) -> int:
     return min(room, len(tokenizer.encode(line[-room * MAX_TOKEN_CHARACTERS :])) if room > 0 else 0)
 
 
-def _last_lines(tokenizer: Tokenizer, text: str, budget: int) -> tuple[list[int], str]:
-    """The end of ``text`` as :func:`encode_open` gives it: whole blocks of :data:`ANCHOR_LINES`
+def _last_lines(tokenizer: Tokenizer, text: str, budget: int, seam: Seam) -> tuple[list[int], str]:
+    """The end of ``text`` as the seam has it: whole blocks of :data:`ANCHOR_LINES`
     dropped from the start until it fits, then single lines, never the last line."""
     lines = text.split("\n")
     room = max(budget, 1)
     if len(lines[-1]) > room * MAX_TOKEN_CHARACTERS:
-        ids, lead = encode_open(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
+        ids, lead = seam.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
         return ids[-room:], lead
 
     def tail(first: int) -> tuple[list[int], str]:
-        return encode_open(tokenizer, "\n".join(lines[first:]))
+        return seam.encode(tokenizer, "\n".join(lines[first:]))
 
     # Starts that are anchors; most of a long file never fits, so look from its end.
     last = (len(lines) - 1) // ANCHOR_LINES

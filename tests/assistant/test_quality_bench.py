@@ -99,9 +99,10 @@ def test_a_healed_prompt_lacks_its_last_token_and_the_completion_begins_with_it(
         if not lead:  # behind an operator or a bracket no longer token begins
             assert healed is example and not re.search(r"[\w\s\"'`]\Z", example.prefix)
             continue
-        assert healed.prompt_ids == example.prompt_ids[:-1]
+        begun = bool(example.prompt.lead)  # half a word is left out of the prompt anyway
+        assert healed.prompt_ids == (example.prompt_ids if begun else example.prompt_ids[:-1])
         assert tokenizer.decode(list(healed.middle_ids)) == lead + example.middle
-        assert healed.open_tokens == example.open_tokens - 1
+        assert healed.open_tokens == example.open_tokens - (not begun)
         assert lead + completion.written == constrained(model, tokenizer, healed, lead)
         changed += completion.written != collected_plain(tiny, example)
     assert changed  # else nothing was healed
