@@ -30,7 +30,7 @@ STYLE_CHARACTERS, PARSED_CHARACTERS = 2**16, 2**14
 EXCEPTIONS = 20
 # Widths of a level that models write, the usual one first.
 WIDTHS = (4, 2, 8, 3)
-OPENERS = (":", "{", "(", "[")
+OPENERS, CLOSERS = (":", "{", "(", "["), ("}", ")", "]")
 _TABS, _SPACES = (
     re.compile(r"^\t[\t ]*[^\s*]", re.MULTILINE),
     re.compile(r"^  +[^\s*]", re.MULTILINE),
@@ -106,17 +106,16 @@ class Indentation:
         self, lines: list[str], first: int, style: str, wrong: re.Pattern[str]
     ) -> list[str]:
         kept = self._in_text(lines)
-        above = self._line if first else self._before[:-1].rpartition("\n")[2]
-        above = (above + lines[0]) if first else above
+        above = self._line + lines[0] if first else ""
+        above = above or self._before.rstrip().rpartition("\n")[2]
         width, found = 0, lines[:first]
         for number, line in enumerate(lines[first:], first):
             match = None if number in kept else wrong.match(line)
             if match:
-                most = _depth(above, style) + above.rstrip().endswith(OPENERS)
-                width = width or (_width(len(match[0]), most) if style == "\t" else 1)
-                depth, rest = divmod(len(match[0]), width) if width else (most + 1, 0)
-                if depth <= most + (not above.rstrip().endswith(OPENERS)) and not rest:
-                    line = style * depth + line[match.end() :]
+                opens = above.rstrip().endswith(OPENERS)
+                wanted = _depth(above, style) + opens - line[match.end() :].startswith(CLOSERS)
+                width = width or (_width(len(match[0]), wanted) if style == "\t" else 1)
+                line = _indented(line, len(match[0]), width, style, wanted + (not opens))
             found.append(line)
             if line.strip():
                 above = line
@@ -159,6 +158,13 @@ class Indentation:
 def _depth(line: str, style: str) -> int:
     """How many levels of ``style`` a line begins with."""
     return (len(line) - len(line.lstrip(style[0]))) // len(style)
+
+
+def _indented(line: str, found: int, width: int, style: str, most: int) -> str:
+    """``line``, which begins with ``found`` characters of the other kind, ``width`` of them a level:
+    as it was where these are no whole levels or more than ``most``."""
+    depth, rest = divmod(found, width) if width else (0, 1)
+    return line if rest or depth > most else style * depth + line[found:]
 
 
 def _width(spaces: int, expected: int) -> int:
