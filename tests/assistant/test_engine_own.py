@@ -172,6 +172,22 @@ def test_the_lead_is_written_by_the_best_tokens_that_can(ours, tokenizer):
         assert found.text == tokenizer.decode([best])[1:]
 
 
+def test_a_long_lead_is_read_at_once(ours, tokenizer, monkeypatch):
+    prompt, lead = tokenizer.encode(CODE), "zqxj" * 5
+    ours.speculative = False
+    plain = ours.generate(prompt, Sampling(30), lead=lead)
+    ours.speculative, read, run = True, [], ours.backend.run
+    monkeypatch.setattr(
+        ours.backend,
+        "run",
+        lambda cache, ids, wanted: (read.append(len(ids)), run(cache, ids, wanted))[1],
+    )
+    found = ours.generate(prompt, Sampling(30), lead=lead)
+    assert (found.text, found.ids) == (plain.text, plain.ids)
+    of_lead = len(tokenizer.encode(lead))
+    assert of_lead > 8 and len(read) <= 30 - of_lead + 8
+
+
 def test_enough_is_asked_after_every_token_whatever_was_guessed(ours, tokenizer):
     prompt = tokenizer.encode(CODE)
     draft = [*prompt, *write_plainly(ours, prompt)[1]]
