@@ -74,10 +74,10 @@ def test_behind_tabs_no_more_tabs_and_no_spaces_are_written(repo, copilot):
 
 
 def test_half_a_word_becomes_the_word_of_another_file(repo, copilot):
-    """Each key reads nothing of the prompt again, since the word is no part of it."""
+    """The word is no part of the prompt, so that each key finds the prompt read already."""
     repo.commit({"elapsed.py": HELPER})
     copilot.ok("init")
-    for typed in ("h", "hum", "humanize_el", "humanize_elapse"):
+    for typed in ("hum", "humani", "humanize_el"):
         (repo.path / "report.py").write_text(CALLER.removesuffix("humanize") + typed)
         answer = copilot.json("complete", "report.py:9")
         rest = "humanize_elapsed(seconds".removeprefix(typed)
