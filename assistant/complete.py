@@ -63,6 +63,7 @@ def complete(
     """
     from git_copilot.assistant.candidates import Writer
     from git_copilot.assistant.generation import Sampling
+    from git_copilot.assistant.healing import heal_served, heals
 
     begun = time.perf_counter()
     workspace = session.workspace(place.repo)
@@ -74,8 +75,8 @@ def complete(
     engine = session.engine(model, _folder(place, adapter), settings)
     budget = _budget(engine, settings)
     shown = _shown(hits, place, seen, request, settings, session)
-    prompt = _prompt(engine, place, shown, budget, healing=_heals(settings))
-    prompt, lead = _healed(engine, prompt, place, settings)
+    prompt = _prompt(engine, place, shown, budget, healing=heals(settings))
+    prompt, lead = heal_served(engine.tokenizer, prompt, place.document.prefix, settings)
     writer = Writer(
         engine, prompt, lead, place,
         nearby=hits, time_limit_ms=settings.time_limit_ms, cancelled=cancelled,
@@ -170,12 +171,6 @@ def _budget(engine: Generator, settings: Settings) -> Budget:
     return fit_budget(wanted, engine.prefill_rate, settings.latency_ms)
 
 
-def _heals(settings: Settings) -> bool:
-    """Whether the end of the text before the cursor may be written anew: a server cannot be held
-    to it."""
-    return settings.healing and not settings.endpoint
-
-
 def _prompt(
     engine: Generator, place: Place, hits: list[Hit], budget: Budget, *, healing: bool
 ) -> Prompt:
@@ -197,20 +192,6 @@ def _prompt(
 def _folder(place: Place, adapter: str | None) -> Path | None:
     """Where an adapter of the place's repository lies."""
     return adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
-
-
-def _healed(
-    engine: Generator, prompt: Prompt, place: Place, settings: Settings
-) -> tuple[Prompt, str]:
-    """The prompt, cut for token healing where that is wanted, and what must be written first."""
-    from git_copilot.assistant.healing import heal_prompt
-
-    # Who was taught to fill in the middle was taught to begin at the cursor: of HumanEval's single
-    # lines copilot-135m-v2 got 28.0% without healing and 26.0% with it, and seldom ended then.
-    # Words are healed for all models, see seam.py.
-    if not _heals(settings) or engine.tokenizer.fim is not None:
-        return prompt, prompt.lead
-    return heal_prompt(engine.tokenizer, prompt, place.document.prefix)
 
 
 def _retrieve(

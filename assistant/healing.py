@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import Example
-from git_copilot.assistant.prompt import Prompt
+from git_copilot.assistant.prompt import Prompt, Tokenizer
 from git_copilot.assistant.tokens import TextTokenizer
 
 if TYPE_CHECKING:
@@ -46,6 +47,26 @@ def heal_prompt(tokenizer: Decoder, prompt: Prompt, prefix: str) -> tuple[Prompt
     if not _OPEN.search(lead) or not prefix.endswith(lead):
         return prompt, ""
     return replace(prompt, ids=prompt.ids[:-1], open_tokens=prompt.open_tokens - 1), lead
+
+
+def heals(settings: Settings) -> bool:
+    """Whether the end of the text before the cursor may be written again: a server cannot be held
+    to it."""
+    return settings.healing and not settings.endpoint
+
+
+def heal_served(
+    tokenizer: Tokenizer, prompt: Prompt, prefix: str, settings: Settings
+) -> tuple[Prompt, str]:
+    """:func:`heal_prompt` where that is wanted and of use.
+
+    Who was taught to fill in the middle was taught to begin at the cursor: of HumanEval's single
+    lines copilot-135m-v2 got 28.0% without and 26.0% with it, and seldom ended then. Half a word
+    is healed for all models, in the prompt itself (seam.py).
+    """
+    if not heals(settings) or tokenizer.fim is not None:
+        return prompt, prompt.lead
+    return heal_prompt(tokenizer, prompt, prefix)
 
 
 def heal(tokenizer: TextTokenizer, example: Example) -> tuple[Example, str]:
