@@ -63,7 +63,6 @@ def complete(
     """
     from git_copilot.assistant.candidates import Writer
     from git_copilot.assistant.generation import Sampling
-    from git_copilot.assistant.healing import heal_served, heals
 
     begun = time.perf_counter()
     workspace = session.workspace(place.repo)
@@ -75,8 +74,7 @@ def complete(
     engine = session.engine(model, _folder(place, adapter), settings)
     budget = _budget(engine, settings)
     shown = _shown(hits, place, seen, request, settings, session)
-    prompt = _prompt(engine, place, shown, budget, healing=heals(settings))
-    prompt, lead = heal_served(engine.tokenizer, prompt, place.document.prefix, settings)
+    prompt, lead = _prompt(engine, place, shown, budget, settings)
     writer = Writer(
         engine, prompt, lead, place,
         nearby=hits, time_limit_ms=settings.time_limit_ms, cancelled=cancelled,
@@ -172,11 +170,13 @@ def _budget(engine: Generator, settings: Settings) -> Budget:
 
 
 def _prompt(
-    engine: Generator, place: Place, hits: list[Hit], budget: Budget, *, healing: bool
-) -> Prompt:
+    engine: Generator, place: Place, hits: list[Hit], budget: Budget, settings: Settings
+) -> tuple[Prompt, str]:
+    """The prompt, and the text with which the completion must begin."""
+    from git_copilot.assistant.healing import heal_served, heals
     from git_copilot.assistant.prompt import build_prompt
 
-    return build_prompt(
+    prompt = build_prompt(
         engine.tokenizer,
         path=place.path,
         language=language_of(place.path),
@@ -185,8 +185,9 @@ def _prompt(
         snippets=hits,
         budget=budget,
         repository=place.repo.name,
-        healing=healing,
+        healing=heals(settings),
     )
+    return heal_served(engine.tokenizer, prompt, place.document.prefix, settings)
 
 
 def _folder(place: Place, adapter: str | None) -> Path | None:
