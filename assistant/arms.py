@@ -75,13 +75,14 @@ class Judge:
 
     def hold(self, cuts: Sequence[Cut], hits: Sequence[Sequence[Hit]], repository: str) -> Held:
         """Render what is held out within the budget of serving."""
-        budget = serving_budget(self._settings)
+        budget, healing = serving_budget(self._settings), self._settings.healing
         held = Held([], [])
         for cut, found in zip(cuts, hits, strict=True):
             retrieval = make_example(
-                self._tokenizer, cut, found, budget, repository, self._settings.snippets
-            )
-            plain = make_example(self._tokenizer, cut, (), budget, repository)
+                self._tokenizer, cut, found, budget, repository, self._settings.snippets,
+                healing=healing,
+            )  # fmt: skip
+            plain = make_example(self._tokenizer, cut, (), budget, repository, healing=healing)
             size = max(retrieval.size, plain.size) + self._settings.max_tokens
             if size <= self.longest:
                 held.retrieval.append(retrieval)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from git_copilot.assistant.generation import Around, Generation, Sampling
+from git_copilot.assistant.indentation import Indentation
 from git_copilot.assistant.trim import Trimmer
 
 if TYPE_CHECKING:
@@ -107,13 +108,15 @@ class Writer:
 
     def _first(self, sampling: Sampling, on_text: OnText | None) -> Candidate:
         trimmer = self._trimmer()
-        show = _shower(trimmer, self._place.document.newline, on_text) if on_text else _ignore
+        indentation = self._indentation()
+        newline = self._place.document.newline
+        show = _shower(trimmer, indentation, newline, on_text) if on_text else _ignore
         generation = self._engine.generate(
             self._prompt.ids,
             self._limited(sampling),
             lead=self._lead,
             around=self._around,
-            enough=lambda text: trimmer.finished(_plain(text)),
+            enough=self._ending(trimmer, indentation),
             cancelled=self._cancelled,
             on_text=show,
         )
@@ -121,7 +124,7 @@ class Writer:
 
     def _sampled(self, samplings: Sequence[Sampling]) -> list[Candidate]:
         trimmers = [self._trimmer() for _ in samplings]
-        enough = [lambda text, own=each: own.finished(_plain(text)) for each in trimmers]
+        enough = [self._ending(trimmer, self._indentation()) for trimmer in trimmers]
         if isinstance(self._engine, SideBySide) and self._engine.side_by_side:
             made = self._engine.generate_many(
                 self._prompt.ids,
@@ -156,8 +159,19 @@ class Writer:
             left_to_right=self._prompt.left_to_right,
         )
 
+    def _indentation(self) -> Indentation:
+        document = self._place.document
+        return Indentation(document.prefix, document.suffix, self._place.path)
+
+    @staticmethod
+    def _ending(trimmer: Trimmer, indentation: Indentation) -> Callable[[str], bool]:
+        """Whether a text that is being written is enough."""
+        enough = indentation.until(trimmer.finished)
+        return lambda text: enough(_plain(text))
+
     def _trimmed(self, trimmer: Trimmer, generation: Generation) -> Candidate:
-        trimmed = trimmer.trim(_plain(generation.text), generation.finish)
+        indented = self._indentation().apply(_plain(generation.text))
+        trimmed = trimmer.trim(indented, generation.finish)
         text = trimmed.text.replace("\n", self._place.document.newline)
         return Candidate(generation, text, trimmed.rule)
 
@@ -172,15 +186,16 @@ class Writer:
         return self._end is not None and time.perf_counter() >= self._end
 
 
-def _shower(trimmer: Trimmer, newline: str, on_text: OnText) -> OnText:
+def _shower(trimmer: Trimmer, indentation: Indentation, newline: str, on_text: OnText) -> OnText:
     """Hands on the whole lines that no rule has ended: half a line could be half a secret, which
     only the whole one gives away."""
     shown = 0
 
     def show(text: str) -> None:
         nonlocal shown
-        lines = _plain(text).rpartition("\n")[0]
-        if len(lines) > shown and not trimmer.finished(_plain(text)):
+        text = indentation.apply_whole(_plain(text))
+        lines = text.rpartition("\n")[0]
+        if len(lines) > shown and not trimmer.finished(text):
             shown = len(lines)
             on_text(lines.replace("\n", newline))
 

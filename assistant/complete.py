@@ -72,8 +72,9 @@ def complete(
     retrieved = time.perf_counter()
     adapter = _adapter(request, workspace, model, note)
     engine = session.engine(model, _folder(place, adapter), settings)
+    budget = _budget(engine, settings)
     shown = _shown(hits, place, seen, request, settings, session)
-    prompt, lead = _prompt(engine, place, shown, budget := _budget(engine, settings), settings)
+    prompt, lead = _prompt(engine, place, shown, budget, settings)
     writer = Writer(
         engine, prompt, lead, place,
         nearby=hits, time_limit_ms=settings.time_limit_ms, cancelled=cancelled,
@@ -173,6 +174,7 @@ def _prompt(
 ) -> tuple[Prompt, str]:
     """The prompt, without secrets where it goes to a server, and what must be written first."""
     from git_copilot.assistant.discretion import told
+    from git_copilot.assistant.healing import heal_served, heals
     from git_copilot.assistant.prompt import build_prompt
 
     place = told(place, settings)
@@ -185,26 +187,14 @@ def _prompt(
         snippets=hits,
         budget=budget,
         repository=place.repo.name,
+        healing=heals(settings),
     )
-    return _healed(engine, prompt, place, settings)
+    return heal_served(engine.tokenizer, prompt, place.document.prefix, settings)
 
 
 def _folder(place: Place, adapter: str | None) -> Path | None:
     """Where an adapter of the place's repository lies."""
     return adapters.adapter_path(place.repo.state_dir, adapter) if adapter else None
-
-
-def _healed(
-    engine: Generator, prompt: Prompt, place: Place, settings: Settings
-) -> tuple[Prompt, str]:
-    """The prompt, cut for token healing where that is wanted, and what must be written first."""
-    from git_copilot.assistant.healing import heal_prompt
-
-    # Who was taught to fill in the middle was taught to begin at the cursor: of HumanEval's single
-    # lines copilot-135m-v2 got 28.0% without healing and 26.0% with it, and seldom ended then.
-    if not settings.healing or engine.tokenizer.fim is not None:
-        return prompt, ""
-    return heal_prompt(engine.tokenizer, prompt, place.document.prefix)
 
 
 def _retrieve(

@@ -46,8 +46,8 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and what should follow: ``middle_ids`` ends with the end token. ``weight`` scales
-    its loss in training; ``around`` is what a completion may copy from."""
+    """A prompt and what should follow: ``middle_ids`` begins with the prompt's lead and ends
+    with the end token. ``weight`` scales its loss in training; ``around`` is what a completion may copy from."""
 
     prompt_ids: tuple[int, ...]
     middle_ids: tuple[int, ...]
@@ -229,6 +229,8 @@ def make_example(
     budget: Budget,
     repository: str = "",
     snippets: int | None = None,
+    *,
+    healing: bool = True,
 ) -> Example:
     """Render a cut with the prompt builder of serving.
 
@@ -236,6 +238,7 @@ def make_example(
     """
     prompt = build_prompt(
         tokenizer,
+        healing=healing,
         path=cut.hole.path,
         language=cut.hole.language,
         prefix=cut.prefix,
@@ -245,7 +248,7 @@ def make_example(
         repository=repository,
     )
     around = Around.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
-    middle = (*tokenizer.encode(cut.middle), tokenizer.end_id)
+    middle = (*tokenizer.encode(prompt.lead + cut.middle), tokenizer.end_id)
     return Example(prompt.ids, middle, cut, prompt, around=around)
 
 

@@ -13,6 +13,7 @@ from git_copilot.assistant.decoder import supports
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import REPLACEMENT, Sampling
 from git_copilot.assistant.healing import Leads, heal
+from git_copilot.assistant.indentation import Indentation
 from git_copilot.assistant.loss import only_positions
 from git_copilot.assistant.metrics import Score, edit_similarity, exact_match
 from git_copilot.assistant.tokens import TextTokenizer
@@ -97,7 +98,7 @@ def evaluate(
     :param collect: gets the index of each example and its completion, in no order.
     """
     scores: list[Score | None] = [None] * len(examples)
-    healed = [heal(tokenizer, e) if healing else (e, "") for e in examples]
+    healed = [heal(tokenizer, e) if healing else (e, e.prompt.lead) for e in examples]
     examples, leads = [example for example, _ in healed], [lead for _, lead in healed]
     most = max_tokens if generate else 0
     if batch is None and engine is None:
@@ -141,6 +142,10 @@ def _trimmer(example: Example) -> Trimmer:
     )
 
 
+def _indentation(example: Example) -> Indentation:
+    return Indentation(example.prefix, example.suffix, example.hole.path)
+
+
 def _singly(
     engine: Engine,
     examples: Sequence[Example],
@@ -152,12 +157,12 @@ def _singly(
     for i, (example, lead) in enumerate(zip(examples, leads, strict=True)):
         made = None
         if sampling.max_tokens:
-            trimmer = _trimmer(example)
-            enough = trimmer.finished if stop_early else lambda text: False
+            trimmer, indented = _trimmer(example), _indentation(example)
+            enough = indented.until(trimmer.finished) if stop_early else lambda text: False
             written = engine.generate(
                 example.prompt_ids, sampling, lead=lead, around=example.around, enough=enough
             )  # fmt: skip
-            kept = trimmer.trim(written.text, written.finish)
+            kept = trimmer.trim(indented.apply(written.text), written.finish)
             made = Completion(kept.text, written.text, written.finish, kept.rule, written.tokens)
         nll = engine.likelihood(
             example.prompt_ids, example.middle_ids, lead=lead, around=example.around
@@ -274,6 +279,8 @@ def _decode(
 ) -> list[Completion]:
     """Greedy completions, ended and trimmed row by row as the engine does one by one."""
     trimmers = [_trimmer(example) for example in examples]
+    indented = [_indentation(example) for example in examples]
+    ending = [a.until(b.finished) for a, b in zip(indented, trimmers, strict=True)]
     generated: list[list[int]] = [[] for _ in examples]
     texts = [""] * len(examples)
     finish = ["length"] * len(examples)
@@ -289,7 +296,7 @@ def _decode(
             generated[row].append(tokens[row])
             texts[row] = tokenizer.decode(generated[row])
             whole = stop_early and not texts[row].endswith(REPLACEMENT)
-            if whole and trimmers[row].finished(texts[row][len(leads.texts[row]) :]):
+            if whole and ending[row](texts[row][len(leads.texts[row]) :]):
                 running.discard(row)
                 finish[row] = "trimmed"
         if not running or step == max_tokens - 1:
@@ -306,7 +313,7 @@ def _decode(
     completions = []
     for row, trimmer in enumerate(trimmers):
         written = texts[row].removesuffix(REPLACEMENT)[len(leads.texts[row]) :]
-        kept = trimmer.trim(written, finish[row])
+        kept = trimmer.trim(indented[row].apply(written), finish[row])
         completions.append(
             Completion(kept.text, written, finish[row], kept.rule, len(generated[row]))
         )

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import Example
-from git_copilot.assistant.prompt import Prompt
+from git_copilot.assistant.prompt import Prompt, Tokenizer
 from git_copilot.assistant.tokens import TextTokenizer
 
 if TYPE_CHECKING:
@@ -40,17 +41,39 @@ def heal_prompt(tokenizer: Decoder, prompt: Prompt, prefix: str) -> tuple[Prompt
         as it was, where something stands between the cursor and the completion, or where no
         longer token can begin.
     """
-    lead = tokenizer.decode([prompt.ids[-1]]) if prompt.open_tokens > 1 else ""
+    if prompt.lead or prompt.open_tokens <= 1:
+        return prompt, prompt.lead
+    lead = tokenizer.decode([prompt.ids[-1]])
     if not _OPEN.search(lead) or not prefix.endswith(lead):
         return prompt, ""
     return replace(prompt, ids=prompt.ids[:-1], open_tokens=prompt.open_tokens - 1), lead
 
 
+def heals(settings: Settings) -> bool:
+    """Whether the end of the text before the cursor may be written again: a server cannot be held
+    to it."""
+    return settings.healing and not settings.endpoint
+
+
+def heal_served(
+    tokenizer: Tokenizer, prompt: Prompt, prefix: str, settings: Settings
+) -> tuple[Prompt, str]:
+    """:func:`heal_prompt` where that is wanted and of use.
+
+    Who was taught to fill in the middle was taught to begin at the cursor: of HumanEval's single
+    lines copilot-135m-v2 got 28.0% without and 26.0% with it, and seldom ended then. Half a word
+    is healed for all models, in the prompt itself (seam.py).
+    """
+    if not heals(settings) or tokenizer.fim is not None:
+        return prompt, prompt.lead
+    return heal_prompt(tokenizer, prompt, prefix)
+
+
 def heal(tokenizer: TextTokenizer, example: Example) -> tuple[Example, str]:
     """The same for an example: the text of the token moves to the front of the middle."""
     prompt, lead = heal_prompt(tokenizer, example.prompt, example.prefix)
-    if not lead:
-        return example, ""
+    if prompt is example.prompt:
+        return example, lead
     middle = (*tokenizer.encode(lead + example.middle), tokenizer.end_id)
     return replace(example, prompt_ids=prompt.ids, middle_ids=middle, prompt=prompt), lead
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_copilot.index.classify import SNIFF_BYTES
+from git_copilot.index.encodings import encoding_of, exact_bytes, exact_text, readable_text
 from git_copilot.index.errors import LocationError
 from git_copilot.index.inside import NotRegular, open_inside
 
@@ -98,11 +99,11 @@ def cut_document(data: bytes, location: Location) -> Document:
     :raises LocationError: the line or the column lies past the end.
     """
     start, end = _line_span(data, location)
-    encoding = _encoding(data)
+    encoding = encoding_of(data)
     raw_line = data[start:end]
     if start == 0 and raw_line.startswith(b"\xef\xbb\xbf"):
         start, raw_line = 3, raw_line[3:]
-    line_text = raw_line.decode(encoding)
+    line_text = exact_text(raw_line, encoding)
     column = len(line_text) + 1 if location.column is None else location.column
     if column > len(line_text) + 1:
         raise LocationError(
@@ -110,7 +111,7 @@ def cut_document(data: bytes, location: Location) -> Document:
             f"there is no column {column}",
             f"the last place is column {len(line_text) + 1}",
         )
-    cursor = start + len(line_text[: column - 1].encode(encoding))
+    cursor = start + len(exact_bytes(line_text[: column - 1], encoding))
     before = data[max(0, cursor - WINDOW_BYTES) : cursor]
     after = data[cursor : cursor + WINDOW_BYTES]
     if cursor > WINDOW_BYTES:  # begin at a whole line, hence at a whole character
@@ -121,8 +122,8 @@ def cut_document(data: bytes, location: Location) -> Document:
         after = after[: after.rfind(b"\n") + 1]
     crlf = data.count(b"\r\n", 0, WINDOW_BYTES) * 2 > data.count(b"\n", 0, WINDOW_BYTES)
     return Document(
-        prefix=before.decode(encoding, "replace").replace("\r\n", "\n"),
-        suffix=after.decode(encoding, "replace").replace("\r\n", "\n"),
+        prefix=readable_text(before, encoding).replace("\r\n", "\n"),
+        suffix=readable_text(after, encoding).replace("\r\n", "\n"),
         line=location.line,
         column=column,
         newline="\r\n" if crlf else "\n",
@@ -148,12 +149,3 @@ def _line_span(data: bytes, location: Location) -> tuple[int, int]:
     if end > start and data[end - 1] == 0x0D:
         end -= 1
     return start, end
-
-
-def _encoding(data: bytes) -> str:
-    """UTF-8 where the file is, else Latin-1, which every byte sequence is."""
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "utf-8"

@@ -12,6 +12,9 @@ from git_copilot.assistant.tokens import TextTokenizer
 
 # The bounds of what a text can be followed by.
 FIRST_CHARACTER, LAST_CHARACTER = "\0", "\U0010ffff"
+# With what a text that is begun may go on: nothing that is known, a word, a number, a sign.
+NEXT = ("", *"abcdefghijklmnopqrstuvwxyz_01 ")
+MAX_FIRSTS = 256
 Picker = Callable[[torch.Tensor], int]
 
 
@@ -22,6 +25,7 @@ class Spellings:
         self._tokenizer = tokenizer
         self._sorted: list[tuple[str, int]] = []
         self._size = 0
+        self._firsts: dict[str, frozenset[int]] = {}
 
     def prepare(self, size: int) -> None:
         """Spell all ``size`` tokens of the vocabulary, once: a fifth of a second for 49,152."""
@@ -31,14 +35,29 @@ class Spellings:
             self._size = size
 
     def fit(self, wanted: str, size: int) -> torch.Tensor:
-        """Ids of the tokens that begin with ``wanted``, or write its beginning in whole characters;
-        there may be none where the vocabulary has but bytes for a character.
+        """Ids of the tokens that begin with ``wanted``, and of those that it begins with where the
+        tokenizer encodes it, alone or with another letter behind it; there may be none where the
+        vocabulary has but bytes for a character.
+
+        Other tokens could write it as well, letter by letter, but no text that a model has seen is
+        cut like that.
         """
         self.prepare(size)
-        found = self._between(wanted, wanted + LAST_CHARACTER)
-        for length in range(1, len(wanted)):
-            found += self._between(wanted[:length], wanted[:length] + FIRST_CHARACTER)
+        found = set(self._between(wanted, wanted + LAST_CHARACTER))
+        found.update(self._begun(wanted))
         return torch.tensor(sorted(found), dtype=torch.long)
+
+    def _begun(self, wanted: str) -> frozenset[int]:
+        """The tokens that write the beginning of ``wanted``, as texts that go on from it have them."""
+        if wanted not in self._firsts:
+            if len(self._firsts) > MAX_FIRSTS:
+                self._firsts.clear()
+            ids = (self._tokenizer.encode(wanted + letter)[0] for letter in NEXT)
+            spelled = {i: self._tokenizer.decode([i]) for i in ids}
+            self._firsts[wanted] = frozenset(
+                i for i, x in spelled.items() if x and wanted.startswith(x)
+            )
+        return self._firsts[wanted]
 
     def beginning(self, text: str) -> list[int]:
         """Ids of the tokens that begin with ``text``."""

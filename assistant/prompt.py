@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from git_copilot.assistant.fim import FimFormat
+from git_copilot.assistant.seam import Seam, find_seam
 from git_copilot.index.classify import comment_prefix
 from git_copilot.index.types import Hit
 
@@ -56,13 +57,15 @@ class Prompt:
     """Token ids, the snippets that found room (best first) with their sizes, and the mode:
     ``"psm"``, ``"spm"`` or ``"left-to-right"``. The last ``open_tokens`` ids are the text before
     the cursor where nothing stands between it and the completion, else 0. ``shown`` counts the
-    characters before and behind the cursor that found room."""
+    characters before and behind the cursor that found room. ``lead`` is the end of the text before
+    the cursor where the ids leave it out and the completion must begin with it: see seam.py."""
 
     ids: tuple[int, ...]
     snippets: tuple[tuple[Hit, int], ...]
     mode: str
     open_tokens: int = 0
     shown: tuple[int, int] = (0, 0)
+    lead: str = ""
 
     @property
     def left_to_right(self) -> bool:
@@ -80,6 +83,7 @@ def build_prompt(
     snippets: Sequence[Hit],
     budget: Budget,
     repository: str = "",
+    healing: bool = True,
 ) -> Prompt:
     """Render a prompt of at most ``budget.prompt`` tokens.
 
@@ -87,6 +91,8 @@ def build_prompt(
     line of the cursor is kept whatever the budget.
 
     :param snippets: best first.
+    :param healing: let the completion write the end of the text before the cursor anew where no
+        token ends at the cursor, see seam.py.
     """
     fim = tokenizer.fim if suffix.strip() else None
     marker = comment_prefix(language)
@@ -103,11 +109,13 @@ def build_prompt(
             head = head[1:]  # the first file now
         context, used = [], ()
         tail = tail[: max(0, budget.prompt - fixed - line)]
-    start = _last_lines(tokenizer, prefix, budget.prompt - fixed - len(context) - len(tail))
-    shown = len(tokenizer.decode(start)), len(tokenizer.decode(tail))
+    room = budget.prompt - fixed - len(context) - len(tail)
+    seam = find_seam(prefix, suffix, healing=healing)
+    start, lead = _last_lines(tokenizer, prefix, room, seam)
+    shown = len(tokenizer.decode(start)) + len(lead), len(tokenizer.decode(tail))
     if fim is None:
         ids = [*begin, *named, *context, *head, *start]
-        return Prompt(tuple(ids), used, LEFT_TO_RIGHT, len(start), shown)
+        return Prompt(tuple(ids), used, LEFT_TO_RIGHT, len(start), shown, lead)
     pre, suf = tokenizer.control(fim.prefix), tokenizer.control(fim.suffix)
     mid = [tokenizer.control(fim.middle)] if fim.middle else []
     # What heads the text: behind the prefix token where the family has it there.
@@ -118,7 +126,7 @@ def build_prompt(
     else:
         ids += [pre, *inside, *start, suf, *tail, *mid]
     joined = fim.order == "spm" and not mid
-    return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0, shown)
+    return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0, shown, lead)
 
 
 def _sides(
@@ -213,33 +221,34 @@ def _line_size(tokenizer: Tokenizer, prefix: str, room: int) -> int:
     return min(room, len(tokenizer.encode(line[-room * MAX_TOKEN_CHARACTERS :])) if room > 0 else 0)
 
 
-def _last_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
-    """Ids of the end of ``text``: whole blocks of :data:`ANCHOR_LINES` dropped from the start
-    until it fits, then single lines, never the last line."""
+def _last_lines(tokenizer: Tokenizer, text: str, budget: int, seam: Seam) -> tuple[list[int], str]:
+    """The end of ``text`` as the seam has it: whole blocks of :data:`ANCHOR_LINES`
+    dropped from the start until it fits, then single lines, never the last line."""
     lines = text.split("\n")
     room = max(budget, 1)
     if len(lines[-1]) > room * MAX_TOKEN_CHARACTERS:
-        return tokenizer.encode(lines[-1][-room * MAX_TOKEN_CHARACTERS :])[-room:]
+        ids, lead = seam.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
+        return ids[-room:], lead
 
-    def tail(first: int) -> list[int]:
-        return tokenizer.encode("\n".join(lines[first:]))
+    def tail(first: int) -> tuple[list[int], str]:
+        return seam.encode(tokenizer, "\n".join(lines[first:]))
 
     # Starts that are anchors; most of a long file never fits, so look from its end.
     last = (len(lines) - 1) // ANCHOR_LINES
     count = 1
-    while count <= last and len(tail((last - count) * ANCHOR_LINES)) <= budget:
+    while count <= last and len(tail((last - count) * ANCHOR_LINES)[0]) <= budget:
         count *= 2
     low, high = max(0, last - count), last - count // 2  # the first that fits is in between
     while low < high:
         middle = (low + high) // 2
-        if len(tail(middle * ANCHOR_LINES)) <= budget:
+        if len(tail(middle * ANCHOR_LINES)[0]) <= budget:
             high = middle
         else:
             low = middle + 1
     first = low * ANCHOR_LINES
-    ids = tail(first)
+    ids, lead = tail(first)
     while len(ids) > budget and first < len(lines) - 1:
         first += 1
-        ids = tail(first)
+        ids, lead = tail(first)
     # A single line longer than everything: its end is what the cursor needs.
-    return ids if len(ids) <= budget else ids[-max(budget, 1) :]
+    return (ids if len(ids) <= budget else ids[-max(budget, 1) :]), lead

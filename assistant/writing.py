@@ -46,6 +46,7 @@ class Writing:
         self._written = ""
         self._forced: list[int] = []  # the rest of a character that is written byte by byte
         self._lookup: Lookup | None = None
+        self._leading = False  # the last guess was of the lead: nothing is learnt from it
         self._lines: Likeliest | None = None
         self._line = Line()
         self._effort, self._tried = sampling.alternatives, 0
@@ -138,6 +139,10 @@ class Writing:
         most = min(MAX_GUESS, self._most - len(self.ids) - 1)
         if self._lookup is None or most <= 0:
             return []
+        wanted = self._lead[len(self._written) :]
+        self._leading = bool(wanted)
+        if wanted:
+            return self._tokenizer.encode(wanted)[:most]
         copied = []
         if self._source is not None:
             copied = self._source.follow(self._written, min(most, self._lookup.limit))
@@ -147,7 +152,7 @@ class Writing:
         """Note how many tokens of a guess were right, and that ``new`` tokens were written."""
         if self._lookup is None:
             return
-        if guess:
+        if guess and not self._leading:
             self.drafted += len(guess)
             self.accepted += right
             self._lookup.learn(len(guess), right)

@@ -35,6 +35,7 @@ from git_copilot.assistant.request import Request, find_place
 from git_copilot.assistant.session import Session
 from git_copilot.assistant.terminal import Stream
 from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.encodings import encoding_of, readable_text
 from git_copilot.index.git import GitRepository
 from git_copilot.index.known import make_known
 
@@ -86,6 +87,8 @@ def odd_files() -> dict[str, bytes]:
         "no_newline.py": code.rstrip("\n").encode(),
         "long_line.json": ('{"a": [' + ", ".join(map(str, range(20_000))) + "]}\n").encode(),
         "latin.c": "/* größe */\nint größe = 1;\n".encode("latin-1"),
+        "windows.c": "/* “größe” € */\nint größe = 1;\n".encode("cp1252"),
+        "strays.py": accents.encode() + b"caf\xe9 = '\xff\x80'\n" + accents.encode(),
         "empty.py": b"",
         "blank.py": b"\n\n\n",
         "spaces.txt": b"   \t  ",
@@ -111,8 +114,7 @@ def real_files(repositories: Sequence[Path], rng: random.Random, count: int) -> 
 
 def places(data: bytes, rng: random.Random) -> Iterator[tuple[str, int, int]]:
     """Endless random places of a file: class, line and column as the user counts them."""
-    encoding = "utf-8" if _is_utf8(data) else "latin-1"
-    text = data.removeprefix(b"\xef\xbb\xbf").decode(encoding)
+    text = readable_text(data.removeprefix(b"\xef\xbb\xbf"), encoding_of(data))
     starts = [0, *(m.end() for m in re.finditer("\n", text))]
     matches = {name: [m.start() for m in re.finditer(rule, text)] for name, rule in _CLASSES}
     known = {
@@ -151,12 +153,11 @@ def problems(answer: Answer, data: bytes, max_tokens: int) -> Iterator[str]:
         yield "a carriage return of its own"
     whole = data[: document.offset] + text.encode(document.encoding, "replace")
     whole += data[document.offset :]
-    if document.encoding == "utf-8" and not _is_utf8(whole):
+    if document.encoding == "utf-8" and _is_utf8(data) and not _is_utf8(whole):
         yield "no UTF-8 any more"
     read = document.prefix + document.suffix
-    if len(data) < 100_000 and read != (
-        data.removeprefix(b"\xef\xbb\xbf").decode(document.encoding).replace("\r\n", "\n")
-    ):
+    wanted = readable_text(data.removeprefix(b"\xef\xbb\xbf"), document.encoding)
+    if len(data) < 100_000 and read != wanted.replace("\r\n", "\n"):
         yield "prefix and suffix are not the file"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import posixpath
 
+from git_copilot.index.encodings import encoding_of, readable_text
 from git_copilot.index.secret_files import REASON, is_secret_file
 
 # Larger files are data or generated; 512 KiB is about 13,000 lines of code.
@@ -112,17 +113,14 @@ def looks_generated(data: bytes) -> bool:
 def to_utf8(data: bytes) -> bytes:
     """A text file's content as UTF-8 with ``\\n`` for line ends: what is indexed of it.
 
-    A byte order mark says which encoding it is. What is no UTF-8 is read as Latin-1, whose every
-    byte is a character: most of a program is ASCII anyhow.
+    A byte order mark says which encoding it is; for the others see
+    :func:`~git_copilot.index.encodings.encoding_of`.
     """
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     if encoding is not None:
         data = data.decode(encoding, "replace").encode("utf-8", "replace")
     elif not data.isascii() and b"\0" not in data[:SNIFF_BYTES]:
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            data = data.decode("latin-1").encode("utf-8")
+        data = readable_text(data, encoding_of(data)).encode("utf-8")
     return data.replace(b"\r\n", b"\n") if b"\r\n" in data else data
 
 

@@ -17,6 +17,7 @@ from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.linear import int8_is_exact
 from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.slots import TYPED, WORTH_KEEPING
 from git_copilot.index.errors import ModelError
 
@@ -170,6 +171,32 @@ def test_the_lead_is_written_by_the_best_tokens_that_can(ours, tokenizer):
         best = max(fitting, key=lambda i: float(logits[i]))
         found = ours.generate(ids[:cut], Sampling(1), lead="s")
         assert found.text == tokenizer.decode([best])[1:]
+
+
+def test_a_lead_is_written_in_no_pieces_that_a_file_has_not(tokenizer):
+    """A word may go on in many ways, but never is it cut into letters."""
+    fitting = Spellings(tokenizer).fit(" width", tokenizer.size).tolist()
+    spelt = {tokenizer.decode([i]) for i in fitting}
+    longer = {tokenizer.decode([tokenizer.encode(f" width{more}")[0]]) for more in ("", "s", "_of")}
+    assert longer <= spelt
+    assert " " not in spelt and tokenizer.encode(" ")  # it is a token all the same
+    assert all(x.startswith(" w") for x in spelt)
+
+
+def test_a_long_lead_is_read_at_once(ours, tokenizer, monkeypatch):
+    prompt, lead = tokenizer.encode(CODE), "zqxj" * 5
+    ours.speculative = False
+    plain = ours.generate(prompt, Sampling(30), lead=lead)
+    ours.speculative, read, run = True, [], ours.backend.run
+    monkeypatch.setattr(
+        ours.backend,
+        "run",
+        lambda cache, ids, wanted: (read.append(len(ids)), run(cache, ids, wanted))[1],
+    )
+    found = ours.generate(prompt, Sampling(30), lead=lead)
+    assert (found.text, found.ids) == (plain.text, plain.ids)
+    of_lead = len(tokenizer.encode(lead))
+    assert of_lead > 8 and len(read) <= 30 - of_lead + 8
 
 
 def test_enough_is_asked_after_every_token_whatever_was_guessed(ours, tokenizer):

@@ -50,7 +50,10 @@ def one_by_one(tiny, example):
         example.prefix, example.suffix, path="m.py", left_to_right=example.prompt.left_to_right
     )
     generation = Engine(*tiny).generate(
-        list(example.prompt_ids), Sampling(max_tokens=MAX_TOKENS), enough=trimmer.finished
+        list(example.prompt_ids),
+        Sampling(max_tokens=MAX_TOKENS),
+        lead=example.prompt.lead,
+        enough=trimmer.finished,
     )
     return trimmer.trim(generation.text, generation.finish).text
 

@@ -46,13 +46,13 @@ def test_texts_are_what_training_sees(filled, tiny, tmp_path):
     plain = 0
     for cut, row in zip(read_cuts(found, holes), rows, strict=True):
         assert (row["path"], row["commit"]) == (cut.hole.path, cut.hole.commit)
-        text = row["text"]
-        assert text.endswith(f"{cut.middle}{END}") and text.count(END) == 1
+        text, example = row["text"], make_example(tokenizer, cut, (), budget, found.name)
+        lead = example.prompt.lead  # half a word is written together with what follows
+        assert text.endswith(f"{lead}{cut.middle}{END}") and text.count(END) == 1
         if cut.suffix.strip():
             assert text.count("<fim_prefix>") == text.count("<fim_suffix>") == 1
-            assert cut.prefix.split("\n")[-1] + "<fim_suffix>" in text
+            assert cut.prefix.split("\n")[-1].removesuffix(lead) + "<fim_suffix>" in text
         if not with_retrieval(cut, settings.seed):
-            example = make_example(tokenizer, cut, (), budget, found.name)
             assert text == spell(tokenizer, example)
             assert text.count("<filename>") == 1
             plain += 1

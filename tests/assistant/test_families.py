@@ -84,8 +84,10 @@ def test_the_prompt_has_its_parts_in_the_order_that_was_taught(loaded):
         )
     }
     assert parts[form.suffix] == SUFFIX
-    assert parts[form.prefix].endswith(PREFIX)
-    head = parts[form.prefix].removesuffix(PREFIX)
+    assert prompt.lead.strip() == "wid"  # half a word is written together with its rest
+    shown = PREFIX.removesuffix(prompt.lead)
+    assert parts[form.prefix].endswith(shown)
+    head = parts[form.prefix].removesuffix(shown)
     assert ("m.py" in head) == (form.inside or not form.file)
     assert tokenizer.decode(ids).count("def helper():\n") == 1
     if family.begin:
@@ -107,7 +109,8 @@ def test_control_tokens_in_the_users_text_are_text(loaded):
 def test_nothing_behind_the_cursor_is_left_to_right(loaded):
     _, _, tokenizer = loaded
     prompt = build(tokenizer, suffix="\n\n")
-    assert prompt.left_to_right and tokenizer.decode(list(prompt.ids)).endswith(PREFIX)
+    assert prompt.left_to_right
+    assert f"{tokenizer.decode(list(prompt.ids))}{prompt.lead}".endswith(PREFIX)
     ours = {tokenizer.control(n) for n in (tokenizer.fim.prefix, tokenizer.fim.suffix)}
     assert ours.isdisjoint(prompt.ids)
 
@@ -122,7 +125,8 @@ def test_a_small_budget_keeps_controls_and_the_line(loaded):
     # Without snippets there is one file less to head.
     separator = {tokenizer.control(tokenizer.fim.file)} if tokenizer.fim.separates else set()
     assert set(ids) == set(whole) - separator and all(ids.count(i) <= whole.count(i) for i in ids)
-    assert PREFIX.rpartition("\n")[2] in tokenizer.decode(list(prompt.ids))
+    line = PREFIX.rpartition("\n")[2].removesuffix(prompt.lead)
+    assert line in tokenizer.decode(list(prompt.ids))
 
 
 def controls_of(tokenizer):
@@ -137,7 +141,7 @@ def test_the_model_continues_the_prompt(loaded):
     again = engine.generate(prompt.ids, Sampling(max_tokens=6))
     assert first.text == again.text and 0 <= first.tokens <= 6
     healed, lead = heal_prompt(engine.tokenizer, prompt, PREFIX)
-    assert bool(lead) == bool(prompt.open_tokens)
-    if lead:
-        more = engine.generate(healed.ids, Sampling(max_tokens=6), lead=lead)
-        assert isinstance(more.text, str) and more.finish in ("stop", "length")
+    assert (healed, lead) == (prompt, prompt.lead)
+    more = engine.generate(healed.ids, Sampling(max_tokens=6), lead=lead)
+    whole = engine.tokenizer.decode(list(more.ids))
+    assert whole.startswith(lead) and more.finish in ("stop", "length")

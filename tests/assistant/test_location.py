@@ -70,6 +70,23 @@ def test_latin1_is_read_byte_for_byte():
     assert (document.prefix, document.encoding) == ("café", "latin-1")
 
 
+def test_a_stray_byte_changes_no_other_letter_and_no_column():
+    head = "# größe für Łódź\n".encode()
+    data = head + "x = 'é".encode() + b"\xff\xe9" + "ü' + 1\n".encode()
+    document = cut_document(data, Location("f", 2, 10))
+    assert document.prefix == "# größe für Łódź\nx = 'é\ufffd\ufffdü"
+    assert (document.suffix, document.encoding) == ("' + 1\n", "utf-8")
+    assert document.offset == len(head) + len("x = 'éü".encode()) + 2
+    with pytest.raises(LocationError, match="has 14 characters"):
+        cut_document(data, Location("f", 2, 16))
+
+
+def test_windows_code_page_is_read_character_for_character():
+    document = cut_document("s = “größe” + €\n".encode("cp1252"), Location("f", 1, 12))
+    assert (document.prefix, document.suffix) == ("s = “größe”", " + €\n")
+    assert (document.encoding, document.offset) == ("cp1252", 11)
+
+
 def test_huge_file_keeps_a_window_of_whole_lines():
     line = b"x" * 99 + b"\n"
     document = cut_document(line * 500_000, Location("f", 250_000, 3))

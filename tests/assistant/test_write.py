@@ -28,6 +28,9 @@ def answered(repo, location, completion):
         (b"no end", "f.py:1", "!", b"no end!"),
         (b"", "f.py:1", "x = 1", b"x = 1"),
         ("gr\xf6\xdfe = \n".encode("latin-1"), "f.py:1", "'\xe4'", "gr\xf6\xdfe = '\xe4'\n".encode("latin-1")),
+        ("s = “ö” + \n".encode("cp1252"), "f.py:1", "“€”", "s = “ö” + “€”\n".encode("cp1252")),
+        ("# größe\ns = ".encode() + b"'\xe9\xff' + \n", "f.py:2:6", "ß", None),
+        ("# größe\ns = ".encode() + b"'\xe9\xff' + \n", "f.py:2:8", "ß", None),
         ("x = '👩‍👩‍👧e\u0301' + \n".encode(), "f.py:1:14", "'y'", None),
     ],
 )  # fmt: skip

@@ -53,6 +53,38 @@ def test_a_completion_uses_the_function_of_the_last_commit(repo, copilot):
     assert again["cached_tokens"] == again["prompt_tokens"]
 
 
+TABS = (
+    ("a.go", "package a\n\nfunc Sum(v []int) int {\n\ttotal := 0\n\tfor _, x := range v {\n\t\t", "\n\t}\n\treturn total\n}\n"),
+    ("a.py", "class Ledger:\n\tdef __init__(self):\n\t\tself.rows = []\n\n\tdef total(self):\n\t\t", "\n"),
+    ("a.c", "static int list_len(struct node *head)\n{\n\tint n = 0;\n\twhile (head) {\n\t\t", "\n\t}\n\treturn n;\n}\n"),
+    ("Makefile", "all: prog\n\nprog: main.o\n\t$(CC) -o $@ $^\n\nclean:\n\t", "\n"),
+)  # fmt: skip
+
+
+def test_behind_tabs_no_more_tabs_and_no_spaces_are_written(repo, copilot):
+    repo.commit({"a.txt": "x\n"})
+    copilot.ok("init")
+    for name, before, after in TABS:
+        (repo.path / name).write_text(before + after)
+        line = before.count("\n") + 1
+        answer = copilot.json("complete", f"{name}:{line}")
+        first, *more = answer["completion"].split("\n")
+        assert first and not first[0].isspace(), (name, answer["completion"])
+        assert not [x for x in more if x.startswith(" ")], (name, answer["completion"])
+
+
+def test_half_a_word_becomes_the_word_of_another_file(repo, copilot):
+    """The word is no part of the prompt, so that each key finds the prompt read already."""
+    repo.commit({"elapsed.py": HELPER})
+    copilot.ok("init")
+    for typed in ("hum", "humani", "humanize_el"):
+        (repo.path / "report.py").write_text(CALLER.removesuffix("humanize") + typed)
+        answer = copilot.json("complete", "report.py:9")
+        rest = "humanize_elapsed(seconds".removeprefix(typed)
+        assert answer["completion"].startswith(rest), (typed, answer["completion"])
+    assert answer["cached_tokens"] >= answer["prompt_tokens"] - 4
+
+
 def test_the_model_folder_is_loadable(repo, copilot):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
