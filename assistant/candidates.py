@@ -157,7 +157,9 @@ class Writer:
         )
 
     def _trimmed(self, trimmer: Trimmer, generation: Generation) -> Candidate:
-        trimmed = trimmer.trim(_plain(generation.text), generation.finish)
+        trimmed = trimmer.trim(
+            _plain(generation.text), generation.finish, doubt=generation.doubt
+        )
         text = trimmed.text.replace("\n", self._place.document.newline)
         return Candidate(generation, text, trimmed.rule)
 

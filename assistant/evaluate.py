@@ -157,7 +157,7 @@ def _singly(
             written = engine.generate(
                 example.prompt_ids, sampling, lead=lead, around=example.around, enough=enough
             )  # fmt: skip
-            kept = trimmer.trim(written.text, written.finish)
+            kept = trimmer.trim(written.text, written.finish, doubt=written.doubt)
             made = Completion(kept.text, written.text, written.finish, kept.rule, written.tokens)
         nll = engine.likelihood(
             example.prompt_ids, example.middle_ids, lead=lead, around=example.around

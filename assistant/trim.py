@@ -10,8 +10,13 @@ While lines arrive, in this order; the first rule that fires ends the text for g
 - ``after_line``, ``after_block`` (left to right only): the place is filled;
 - ``redefines``, ``leaves_block``: the function that the cursor is in begins anew, or is left
   before it has a statement;
-- ``repeats_suffix``: the lines are those that stand behind the cursor anyway;
+- ``repeats_suffix``: the lines are those that stand behind the cursor anyway, or, where the file is
+  whole without them, one of them is among the next eight;
 - ``loops``: lines, or pieces of one, repeat themselves.
+
+Where a model would rather end at once than write the first line that it wrote, and the file is whole
+without a completion, there is none (``nothing``); none is written into an empty file
+(``empty_file``).
 
 Once the text has ended, each on what the one before left, until nothing changes:
 
@@ -110,13 +115,16 @@ class Trimmer:
         *whole, line = text.split("\n")
         return self._stop(whole) is not None or loop_in_line(line, self._nearby) is not None
 
-    def trim(self, text: str, finish: str = STOP) -> Trimmed:
+    def trim(self, text: str, finish: str = STOP, *, doubt: float | None = None) -> Trimmed:
         """Apply all rules to a completion.
 
         :param finish: ``"stop"`` when the model ended it, ``"length"`` when tokens ran out.
+        :param doubt: see :class:`~git_copilot.assistant.generation.Generation`.
         """
         if self._empty_file:
             return Trimmed("", "empty_file")
+        if doubt is not None and doubt > 0 and text and self.whole:
+            return Trimmed("", "nothing")
         end = self._stop(text.split("\n"))
         if end and end[0] >= len(text):
             end = None  # the last line fills the place: nothing was cut
@@ -190,7 +198,10 @@ class Trimmer:
         repeated = self._repeats.begins(lines, 1 if self._left_to_right else self._sure_lines)
         if repeated is not None and (self._left_to_right or self._is_clean(lines, repeated)):
             return repeated, "repeats_suffix"
-        kept = is_looping(lines)
+        below = self._repeats.below(lines)
+        if below is not None and not self._extent.inside and self.whole:
+            return below, "repeats_suffix"
+        kept = is_looping(lines, self._nearby)
         return None if kept is None else (_offset(lines, kept), "loops")
 
     def _is_clean(self, lines: list[str], end: int) -> bool:
