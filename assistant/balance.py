@@ -51,6 +51,12 @@ class Balance:
         """Whether nothing is missing or too much without a completion."""
         return self._bad == 0
 
+    @property
+    def empty_pair(self) -> bool:
+        """Whether the cursor stands between an opener and its closer, with nothing else inside."""
+        opener = [mark for mark in self._lexer.marks(self._line, self._begin, careful=len(self._line))]
+        return self._strict and bool(opener) and opener[-1].end == len(self._line)
+
     def fits(self, text: str) -> bool:
         """Whether ``text`` leaves the rest no worse than it is."""
         found = self._read(text)

@@ -124,7 +124,8 @@ class Trimmer:
         if self._empty_file:
             return Trimmed("", "empty_file")
         if doubt is not None and doubt > 0 and text and self.whole:
-            return Trimmed("", "nothing")
+            if not self._balance.empty_pair:  # which asks for something, whoever wrote it
+                return Trimmed("", "nothing")
         end = self._stop(text.split("\n"))
         if end and end[0] >= len(text):
             end = None  # the last line fills the place: nothing was cut

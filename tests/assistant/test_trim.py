@@ -91,7 +91,7 @@ def test_what_a_model_that_saw_the_suffix_ended_itself_is_kept(prefix, text, suf
         ("args = ", "\n", '"run' + " --file a.json" * 9, '"run --file a.json', "loops"),
         ("x = a", "\n", ".f(b)" * 24 + "\ny = 1", ".f(b)", "loops"),
         ("x = ", "\n", "1" + "0" * 110, "10", "loops"),
-        ("x = [\n", "\n]\n", "    1,\n" + "    2, 3," + " 4, 5," * 20, "    1,\n    2, 3, 4, 5", "loops"),
+        ("x = [\n", "\n]\n", "    1,\n" + "    2, 3," + " 4, 5," * 20, "    1,\n    2,", "loops"),
         ("key = ", "\n", f'"{AWS}"\nx = 1\n', "", "secret"),
         ('key = "', '"\n', AWS, "", "secret"),
         ('password = "', '")\n', "Tr0ub4dor3", "", "secret"),
