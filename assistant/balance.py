@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from git_copilot.assistant.lexing import BRACKET, INSIDE, LINE, Frame, Lexer, Mark, Stack, family_of
+from git_copilot.assistant.lexing import BRACKET, INSIDE, LINE, Frame, Lexer, Mark, Stack
+from git_copilot.assistant.notation import Family, family_of
 
 # Characters on each side of the cursor that are read; up to MOST where all lines are indented.
 BEFORE, AFTER, MOST = 12_288, 12_288, 65_536
@@ -36,9 +37,10 @@ class Balance:
     """Knows what is open at a cursor, and what the text behind it closes."""
 
     def __init__(self, prefix: str, suffix: str, path: str) -> None:
-        self._lexer = Lexer(family_of(path))
+        family = family_of(path)
+        self._lexer = Lexer(family)
         above, newline, self._line = prefix.rpartition("\n")
-        self._begin = _state(self._lexer, _window(above + newline))
+        self._begin = _state(family, _window(above + newline))
         self._after, self._cut = _start(suffix)
         self._states: dict[int, Mark] = {}
         self._at, self._base = self._begin, _Outcome(0, 0, ())
@@ -54,7 +56,9 @@ class Balance:
     @property
     def empty_pair(self) -> bool:
         """Whether the cursor stands between an opener and its closer, with nothing else inside."""
-        opener = [mark for mark in self._lexer.marks(self._line, self._begin, careful=len(self._line))]
+        opener = [
+            mark for mark in self._lexer.marks(self._line, self._begin, careful=len(self._line))
+        ]
         return self._strict and bool(opener) and opener[-1].end == len(self._line)
 
     def fits(self, text: str) -> bool:
@@ -80,23 +84,22 @@ class Balance:
         before a closing bracket, a comma or a line end; or all of it."""
         if self.fits(text):
             return len(text)
-        begin = len(self._line)
-        ends = {i for i, char in enumerate(text) if char == "\n"}
-        before, depth = self._at, []
-        for mark in self._marks(text):
-            if len(mark.stack) <= len(before):
-                ends.add(mark.start - begin)
-            before = mark.stack
-            depth.append((mark.end - begin, mark.stack == self._at))
-        level = True
-        for i, char in enumerate(text):
-            while depth and depth[0][0] <= i:
-                level = depth.pop(0)[1]
-            if level and char in SEPARATORS:
-                ends.add(i)
-        # What leaves open what was open is looked at first: that takes no time.
-        tries = sorted((end for end in ends if 0 < end), reverse=True)[:MAX_TRIES]
+        ends = {i for i, char in enumerate(text) if char == "\n"} | self._ends(text)
+        tries = sorted((end for end in ends if end > 0), reverse=True)[:MAX_TRIES]
         return next((end for end in tries if self.fits(text[:end])), 0)
+
+    def _ends(self, text: str) -> set[int]:
+        """Where something closes, and where a separator stands while nothing of ``text`` is open."""
+        begin, place, stack, ends = len(self._line), 0, self._at, set[int]()
+        for mark in [*self._marks(text), None]:
+            start = len(text) if mark is None else max(mark.start - begin, 0)
+            if stack == self._at:
+                ends.update(i for i in range(place, start) if text[i] in SEPARATORS)
+            if mark is not None:
+                if len(mark.stack) <= len(stack):
+                    ends.add(start)
+                stack, place = mark.stack, mark.end - begin
+        return ends
 
     def _badness(self, outcome: _Outcome) -> int:
         """What is wrong: closers without openers, and openers without closers."""
@@ -152,8 +155,9 @@ class Balance:
                     self._at = stack
                 else:
                     self._states[mark.end - begin] = mark
-            elif mark.start >= end and (known := self._states.get(mark.end - end)):
-                if known.stack == stack:
+            elif mark.start >= end:
+                known = self._states.get(mark.end - end)
+                if known is not None and known.stack == stack:
                     faults += self._base.faults - known.faults
                     loose += self._base.loose - known.loose
                     return _Outcome(faults, loose, self._base.stack)
@@ -197,13 +201,9 @@ def _start(text: str) -> tuple[str, bool]:
 
 
 @lru_cache(maxsize=16)
-def _read_all(family_lexer: Lexer, text: str) -> Stack:
+def _state(family: Family, text: str) -> Stack:
+    """What is open behind ``text``: the lines above the cursor's, the same for each key."""
     stack: Stack = ()
-    for mark in family_lexer.marks(text, ()):
+    for mark in Lexer(family).marks(text, ()):
         stack = mark.stack
     return stack
-
-
-def _state(lexer: Lexer, text: str) -> Stack:
-    """What is open behind ``text``."""
-    return _read_all(lexer, text)

@@ -157,9 +157,7 @@ class Writer:
         )
 
     def _trimmed(self, trimmer: Trimmer, generation: Generation) -> Candidate:
-        trimmed = trimmer.trim(
-            _plain(generation.text), generation.finish, doubt=generation.doubt
-        )
+        trimmed = trimmer.trim(_plain(generation.text), generation.finish, doubt=generation.doubt)
         text = trimmed.text.replace("\n", self._place.document.newline)
         return Candidate(generation, text, trimmed.rule)
 

@@ -21,8 +21,8 @@ NEXT_LINES = 8
 PIECE_REPEATS, LOOP_CHARACTERS = 4, 96
 MAX_PIECE = 40
 # Pieces that have digits in them, whichever they are, count: that takes fewer characters. Lines that
-# differ in digits alone do so from this many on. Of 1.68 million lines of real files 28 have more
-# such pieces than that, brackets of names alone included, and 127 times so many lines count.
+# differ in digits alone do so from this many on. Of 1,682,702 lines of real files 36 hold a loop, 11
+# without counting, and 127 times so many lines count: tables of numbers, nearly all of them.
 COUNTED_REPEATS, COUNTED_CHARACTERS, COUNTED_LINES = 8, 40, 6
 # It is looked for at every so many characters, not after each.
 LOOK_EACH = 8
@@ -105,9 +105,14 @@ def is_looping(lines: Sequence[str], nearby: str = "") -> int | None:
         if len(tail) == size and tail == group * MAX_REPEATS and wordy(group) >= MIN_WORDY:
             return len(lines) - size + period
     tail = [_DIGITS.sub("0", line.strip()) for line in lines[-COUNTED_LINES:]]
-    if len(tail) == COUNTED_LINES and len(set(tail)) == 1 and "0" in tail[0]:
-        if wordy(tail[:1]) >= MIN_WORDY and tail[0] not in _counted(nearby):
-            return len(lines) - COUNTED_LINES + 1
+    alike = len(tail) == COUNTED_LINES and len(set(tail)) == 1
+    if (
+        alike
+        and "0" in tail[0]
+        and wordy(tail[:1]) >= MIN_WORDY
+        and tail[0] not in _counted(nearby)
+    ):
+        return len(lines) - COUNTED_LINES + 1
     return None
 
 

@@ -153,7 +153,10 @@ def _window_after(suffix: str) -> str:
     lines = suffix.split("\n", MAX_WINDOW_LINES + 1)
     if len(lines) <= WINDOW_LINES:
         return suffix
-    near, far = range(WINDOW_LINES, 1, -1), range(WINDOW_LINES + 1, min(len(lines), MAX_WINDOW_LINES))
+    near, far = (
+        range(WINDOW_LINES, 1, -1),
+        range(WINDOW_LINES + 1, min(len(lines), MAX_WINDOW_LINES)),
+    )
     found = (i for i in (*near, *far) if _UNINDENTED.match(lines[i]) and not lines[i - 1].strip())
     end = next(found, len(lines))
     return suffix if end > MAX_WINDOW_LINES else "\n".join(lines[:end]) + "\n"

@@ -96,6 +96,11 @@ class Trimmer:
         is opened is closed."""
         return self._around.whole if self._around.judged else self._balance.whole
 
+    @property
+    def _needs_nothing(self) -> bool:
+        """Whether the file is whole; but between an opener and its closer something is asked for."""
+        return self.whole and not self._balance.empty_pair
+
     @cached_property
     def _balance(self) -> Balance:
         return Balance(*self._sides, self._path)
@@ -123,9 +128,8 @@ class Trimmer:
         """
         if self._empty_file:
             return Trimmed("", "empty_file")
-        if doubt is not None and doubt > 0 and text and self.whole:
-            if not self._balance.empty_pair:  # which asks for something, whoever wrote it
-                return Trimmed("", "nothing")
+        if doubt is not None and doubt > 0 and text and self._needs_nothing:
+            return Trimmed("", "nothing")
         end = self._stop(text.split("\n"))
         if end and end[0] >= len(text):
             end = None  # the last line fills the place: nothing was cut
