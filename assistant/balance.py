@@ -39,8 +39,9 @@ class Balance:
     def __init__(self, prefix: str, suffix: str, path: str) -> None:
         family = family_of(path)
         self._lexer = Lexer(family)
-        above, newline, self._line = prefix.rpartition("\n")
-        self._begin = _state(family, _window(above + newline))
+        above, newline, line = prefix.rpartition("\n")
+        self._line = newline + line  # what a line begins with depends on its beginning one
+        self._begin = _state(family, _window(above))
         self._after, self._cut = _start(suffix)
         self._states: dict[int, Mark] = {}
         self._at, self._base = self._begin, _Outcome(0, 0, ())

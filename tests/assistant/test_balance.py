@@ -18,7 +18,7 @@ SOURCES = {
     "a.toml": '[a]\nb = ["x", \'y\']\nc = """\nlong ]\n"""\n',
     "a.html": '<ul class="a">\n  <li>one (1)</li>\n  <li><a href="/">it\'s</a><br></li>\n</ul>\n',
     "a.xml": '<?xml version="1.0"?>\n<a>\n  <b c="d">e</b>\n  <f/>\n</a>\n',
-    "a.jsx": "function A({ x }) {\n  return (\n    <p id=\"a\">don't {x.map((i) => <b>{i}</b>)}</p>\n  );\n}\n",
+    "a.jsx": 'function A({ x }) {\n  return (\n    <p id="a">don\'t {x.map((i) => <b>{i}</b>)}</p>\n  );\n}\n',
     "a.js": "const a = `${f(`x${1}`)}`;\nif (/[(]/.test(a)) { g('it\\'s', \"b\"); }\n",
     "a.go": "func f(a []int) string {\n\treturn map[string]int{\"a\": 'b'}[`c`]\n}\n",
     "a.rs": "fn f<'a>(x: &'a str) -> char {\n    g(r#\"a\"b\"#, '\\'', vec![\"(\"])\n}\n",
