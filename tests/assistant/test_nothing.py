@@ -34,7 +34,6 @@ def test_a_file_that_is_whole_stays_whole(prefix, text, suffix, wanted):
 
 def test_nothing_wins_where_it_is_likelier_and_the_file_is_whole():
     whole = Trimmer("x = 1", "\ny = 2\n", path="a.py")
-    assert whole.trim("\nz = 3", doubt=0.5) == whole.trim("\nz = 3", doubt=0.5)
     assert (whole.trim("\nz = 3", doubt=0.5).text, whole.trim("\nz = 3", doubt=0.5).rule) == (
         "",
         "nothing",
