@@ -171,7 +171,7 @@ class Writer:
 
     def _trimmed(self, trimmer: Trimmer, generation: Generation) -> Candidate:
         indented = self._indentation().apply(_plain(generation.text))
-        trimmed = trimmer.trim(indented, generation.finish)
+        trimmed = trimmer.trim(indented, generation.finish, doubt=generation.doubt)
         text = trimmed.text.replace("\n", self._place.document.newline)
         return Candidate(generation, text, trimmed.rule)
 

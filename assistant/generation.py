@@ -62,7 +62,8 @@ class Generation:
     guessed by prompt look-up, and ``accepted`` of them were right. ``ids`` are what was written,
     the lead's included, where the engine knows them. ``copied`` are the paths from which tokens
     came that the model alone would not have written, one for each. ``tried`` tokens were read
-    for likelier lines; ``instead_of`` is the greedy text where one was found.
+    for likelier lines; ``instead_of`` is the greedy text where one was found. ``doubt`` is by how many
+    nats it is likelier to end at once than to write the first line of the text (``None``: unknown).
     """
 
     text: str
@@ -77,6 +78,7 @@ class Generation:
     copied: tuple[str, ...] = ()
     tried: int = 0
     instead_of: str | None = None
+    doubt: float | None = None
 
 
 class Generator(Protocol):

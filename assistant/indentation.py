@@ -18,8 +18,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from git_copilot.index.chunk import parse
 from git_copilot.index.classify import TEXT, language_of
+from git_copilot.index.parsing import parse
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -78,6 +78,10 @@ class Likeliest:
             self.leave(way)
         return ways[0]
 
+    def nats(self, line: Line) -> float:
+        """What a line costs without its reward."""
+        return line.cost + self._reward * len(line.ids)
+
     def can_win(self, begun: Line) -> bool:
         """Whether a beginning is not too far behind the best line."""
         return begun.cost < self.best.cost + self._slack

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import posixpath
 import re
-from functools import lru_cache
+import warnings
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from git_copilot.index.classify import language_of
@@ -12,12 +15,17 @@ from git_copilot.index.parsing import parse
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-# Lines on each side of the cursor that are parsed; what is further off is the same either way.
-WINDOW_LINES = 120
+# Lines on each side of the cursor that are parsed; what is further off is the same either way. A
+# window begins and ends where a line is not indented, which may be further off.
+WINDOW_LINES, MAX_WINDOW_LINES = 120, 1500
 # Longer ones are not parsed: it is done for every candidate.
 MAX_WINDOW_BYTES = 1 << 16
 # Where indentation is syntax and lines that end with a colon open a block.
 INDENTED = frozenset({"python"})
+# Grammars of files that the index reads as plain text.
+GRAMMARS = {
+    "json": "json", "yml": "yaml", "yaml": "yaml", "toml": "toml", "xml": "xml", "scss": "scss",
+}  # fmt: skip
 # How a line looks on which a window may begin: not in the middle of a string, if possible.
 _UNINDENTED = re.compile(r"[^\s)\]}]")
 _BEGINS = {"python": re.compile(r"(?:def|class|async|import|from|if|for|with|try)\b|@")}
@@ -31,6 +39,8 @@ class Surroundings:
 
     def __init__(self, prefix: str, suffix: str, path: str) -> None:
         self.language = language_of(path)
+        extension = posixpath.basename(path).lower().rpartition(".")[2]
+        self._grammar = GRAMMARS.get(extension, self.language)
         self._before = _window_before(prefix, _BEGINS.get(self.language, _UNINDENTED))
         self._after = _window_after(suffix)
         self.errors = lru_cache(maxsize=64)(self._errors)
@@ -38,10 +48,27 @@ class Surroundings:
     @property
     def judged(self) -> bool:
         """Whether there is a grammar."""
-        return parse(b"", self.language) is not None
+        return parse(b"", self._grammar) is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the text parses as it stands, without a completion."""
+        return self.judged and not self.errors("") and (self.language != "python" or self._sound)
+
+    @cached_property
+    def _sound(self) -> bool:
+        """Whether Python itself reads the text as it stands. The grammar is more generous: it
+        takes definitions without a body, and lines of any indentation."""
+        return _is_python(self._before + self._after)
 
     def _errors(self, text: str) -> int:
         """Syntax errors of the whole with ``text`` in between; 0 without a grammar."""
+        count = self._tree_errors(text)
+        if count or not text or self.language != "python" or not self._sound:
+            return count
+        return 0 if _is_python(self._before + text + self._after) else 1
+
+    def _tree_errors(self, text: str) -> int:
         root = self._parse(text)
         count = 0
         pending = [] if root is None else [root]
@@ -54,7 +81,7 @@ class Surroundings:
 
     def _parse(self, text: str) -> Node | None:
         window = (self._before + text + self._after).encode()
-        return parse(window, self.language) if len(window) <= MAX_WINDOW_BYTES else None
+        return parse(window, self._grammar) if len(window) <= MAX_WINDOW_BYTES else None
 
     def behind_block(self, text: str) -> int:
         """Where a completion should have ended that leaves the block in which the suffix goes on:
@@ -102,27 +129,45 @@ class Surroundings:
         return False
 
 
+def _is_python(text: str) -> bool:
+    """Whether Python reads ``text``, which may begin inside of a block."""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    depth = len(first) - len(first.lstrip(" "))
+    outer = "".join(f"{' ' * at}if 1:\n" for at in range(0, depth, 4))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(outer + text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
+
+
 def _window_before(prefix: str, begins: re.Pattern[str]) -> str:
     """The end of ``prefix``, from a line on which ``begins`` matches where there is one."""
     lines = prefix.split("\n")
-    first = max(0, len(lines) - 1 - WINDOW_LINES)
-    if not first:
+    first = len(lines) - 1 - WINDOW_LINES
+    if first <= 0:
         return prefix
-    begin = first
-    while begin < len(lines) - 1 and not begins.match(lines[begin]):
-        begin += 1
-    return "\n".join(lines[first if begin == len(lines) - 1 else begin :])
+    near = range(first, len(lines) - 1)
+    far = range(first - 1, max(-1, first - MAX_WINDOW_LINES), -1)
+    begin = next((i for i in (*near, *far) if begins.match(lines[i])), max(0, far.stop + 1))
+    return "\n".join(lines[begin:])
 
 
 def _window_after(suffix: str) -> str:
-    """The start of ``suffix``, up to a line that is not indented where there is one."""
-    lines = suffix.split("\n", WINDOW_LINES + 1)
+    """The start of ``suffix``, up to a blank line and one that is not indented where they are:
+    a decorator or a comment stays with what it stands above."""
+    lines = suffix.split("\n", MAX_WINDOW_LINES + 1)
     if len(lines) <= WINDOW_LINES:
         return suffix
-    end = WINDOW_LINES
-    while end > 1 and (not lines[end] or lines[end][0].isspace() or lines[end][0] in ")]}"):
-        end -= 1
-    return "\n".join(lines[: end if end > 1 else WINDOW_LINES]) + "\n"
+    near, far = (
+        range(WINDOW_LINES, 1, -1),
+        range(WINDOW_LINES + 1, min(len(lines), MAX_WINDOW_LINES)),
+    )
+    found = (i for i in (*near, *far) if _UNINDENTED.match(lines[i]) and not lines[i - 1].strip())
+    end = next(found, len(lines))
+    return suffix if end > MAX_WINDOW_LINES else "\n".join(lines[:end]) + "\n"
 
 
 def _next_code_line(suffix: str) -> tuple[int, int] | None:

@@ -10,8 +10,13 @@ While lines arrive, in this order; the first rule that fires ends the text for g
 - ``after_line``, ``after_block`` (left to right only): the place is filled;
 - ``redefines``, ``leaves_block``: the function that the cursor is in begins anew, or is left
   before it has a statement;
-- ``repeats_suffix``: the lines are those that stand behind the cursor anyway;
+- ``repeats_suffix``: the lines are those that stand behind the cursor anyway, or, where the file is
+  whole without them, one of them is among the next eight;
 - ``loops``: lines, or pieces of one, repeat themselves.
+
+Where a model would rather end at once than write the first line that it wrote, and the file is whole
+without a completion, there is none (``nothing``); none is written into an empty file
+(``empty_file``).
 
 Once the text has ended, each on what the one before left, until nothing changes:
 
@@ -19,7 +24,8 @@ Once the text has ended, each on what the one before left, until nothing changes
   its last line, which is not whole, unless that is all there is;
 - ``repeats_suffix``, ``repeats_rest``: its end repeats the next lines, or the rest of the line;
 - ``leaves_block``: its last lines are indented less than the text that follows can be;
-- ``breaks_syntax``: with its last line or brackets it has more syntax errors than without.
+- ``unbalanced``: it closes what the text behind it closes, or leaves something open;
+- ``breaks_syntax``: it has syntax errors, and without its last lines or brackets there are none.
 
 The first group never looks back, and but for pieces that repeat themselves at whole lines only, so
 a text is the same whether its tokens come one by one or at once.
@@ -28,7 +34,9 @@ a text is the same whether its tokens come one by one or at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
+from git_copilot.assistant.balance import Balance
 from git_copilot.assistant.enclosing import Enclosing
 from git_copilot.assistant.extent import Extent, open_brackets
 from git_copilot.assistant.repeats import MIN_WORDY, Repeats, is_looping, loop_in_line, wordy
@@ -66,10 +74,11 @@ class Trimmer:
         """:param path: of the file; its language says how a secret is written and what parses.
         :param left_to_right: the model was not shown ``suffix``."""
         self._line = prefix.rpartition("\n")[2]
-        self._path = path
+        self._sides, self._path = (prefix, suffix), path
         self._above = lines_above(prefix)
         self._rest = suffix.partition("\n")[0]
         self._extent = Extent(prefix, self._rest)
+        self._empty_file = not (prefix + suffix).strip()
         self._repeats = Repeats(self._line, suffix)
         self._sure_lines = 1 if self._repeats.telling >= TELLING else SURE_LINES
         needs_body = language_of(path) in INDENTED
@@ -81,16 +90,46 @@ class Trimmer:
         self._end: tuple[int, str] | None = None
         self._nearby = prefix[-NEARBY:] + suffix[:NEARBY]
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether the file is whole without a completion: it parses, or, without a grammar, all that
+        is opened is closed."""
+        return self._around.whole if self._around.judged else self._balance.whole
+
+    @property
+    def _needs_nothing(self) -> bool:
+        """Whether the file is whole; but between an opener and its closer something is asked for."""
+        return self.whole and not self._balance.empty_pair
+
+    @cached_property
+    def _balance(self) -> Balance:
+        return Balance(*self._sides, self._path)
+
+    @cached_property
+    def _may_go_on(self) -> bool:
+        """Whether a completion may leave a block open, for what is typed next. Not inside a line,
+        and not behind one that was whole."""
+        if self._extent.inside:
+            return False
+        return not self._line.strip() or not self.whole
+
     def finished(self, text: str) -> bool:
         """Whether more text cannot change what :meth:`trim` returns."""
+        if self._empty_file:
+            return True
         *whole, line = text.split("\n")
         return self._stop(whole) is not None or loop_in_line(line, self._nearby) is not None
 
-    def trim(self, text: str, finish: str = STOP) -> Trimmed:
+    def trim(self, text: str, finish: str = STOP, *, doubt: float | None = None) -> Trimmed:
         """Apply all rules to a completion.
 
         :param finish: ``"stop"`` when the model ended it, ``"length"`` when tokens ran out.
+        :param doubt: see :class:`~git_copilot.assistant.generation.Generation`.
         """
+        if self._empty_file:
+            return Trimmed("", "empty_file")
+        if doubt is not None and doubt > 0 and text and self._needs_nothing:
+            return Trimmed("", "nothing")
         end = self._stop(text.split("\n"))
         if end and end[0] >= len(text):
             end = None  # the last line fills the place: nothing was cut
@@ -100,8 +139,7 @@ class Trimmer:
             rule = rule or placed
         if end is None and rule is None and finish == LENGTH and "\n" in kept.strip("\n"):
             kept, rule = kept.rpartition("\n")[0], "unfinished"
-        if self._extent.block or kept.endswith("\n"):
-            kept = kept.rstrip()
+        kept = self._bare(kept)
         before = None
         while kept != before:
             before = kept
@@ -109,13 +147,20 @@ class Trimmer:
                 self._without_next_lines,
                 self._without_rest,
                 self._in_block,
+                self._balanced,
                 self._whole,
             ):
                 kept, name = change(kept)
                 rule = rule or name
-            if self._extent.block or kept.endswith("\n"):
-                kept = kept.rstrip()
+            kept = self._bare(kept)
         return Trimmed(kept, rule)
+
+    def _bare(self, text: str) -> str:
+        """``text`` without white space at its end, unless the line goes on behind it."""
+        if self._extent.block or not self._extent.inside or text.endswith("\n"):
+            return text.rstrip()
+        beside = self._rest[:1]
+        return text.rstrip(" \t") if beside.isspace() or beside in ENDINGS else text
 
     def _stop(self, lines: list[str]) -> tuple[int, str] | None:
         """Where the text ends for good, and by which rule, as its lines show one after another."""
@@ -158,7 +203,10 @@ class Trimmer:
         repeated = self._repeats.begins(lines, 1 if self._left_to_right else self._sure_lines)
         if repeated is not None and (self._left_to_right or self._is_clean(lines, repeated)):
             return repeated, "repeats_suffix"
-        kept = is_looping(lines)
+        below = self._repeats.below(lines)
+        if below is not None and not self._extent.inside and self.whole:
+            return below, "repeats_suffix"
+        kept = is_looping(lines, self._nearby)
         return None if kept is None else (_offset(lines, kept), "loops")
 
     def _is_clean(self, lines: list[str], end: int) -> bool:
@@ -224,17 +272,37 @@ class Trimmer:
         end = self._around.behind_block(text)
         return (text[:end], "leaves_block") if end < len(text.rstrip()) else (text, None)
 
+    def _balanced(self, text: str) -> tuple[str, str | None]:
+        if self._may_go_on and self._balance.fits(self._completed(text)):
+            return text, None
+        end = self._balance.cut(text)
+        return (text, None) if end == len(text) else (text[:end], "unbalanced")
+
     def _whole(self, text: str) -> tuple[str, str | None]:
-        """Drop the least without which there is no syntax error, but not all."""
+        """Drop the least without which there is no syntax error; all, where there was none."""
         errors = self._around.errors(text)
-        if not errors:
+        if not errors or (self.whole and self._may_go_on and self._goes_on(text)):
             return text, None
         tries = [text[:-size] for size in range(1, 1 + len(text) - len(text.rstrip(ENDINGS)))]
         ends = [i for i, char in enumerate(text) if char == "\n"]
         tries += [text[:end] for end in reversed(ends[-MAX_TRIES:])]
         best = min((t for t in tries if t.strip()), key=self._around.errors, default=text)
-        # With an error left nothing is proven: it may be the file's, or the window's.
-        return (text, None) if self._around.errors(best) else (best, "breaks_syntax")
+        if self._around.errors(best):
+            # Nothing is proven: the error may be the file's, or the window's.
+            return ("", "breaks_syntax") if self.whole else (text, None)
+        return best, "breaks_syntax"
+
+    def _completed(self, text: str) -> str:
+        return self._balance.completed(text, strings=not self.whole)
+
+    def _goes_on(self, text: str) -> bool:
+        """Whether ``text`` is an error only because it is not finished: with a body, and its brackets
+        closed, there is none."""
+        closed = self._completed(text)
+        if self._around.language in INDENTED and text.rstrip().endswith(":"):
+            last = (self._line + text).rpartition("\n")[2]
+            closed += "\n" + last[: len(last) - len(last.lstrip())] + "    pass"
+        return closed != text and not self._around.errors(closed)
 
 
 def _offset(lines: list[str], count: int) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from git_copilot.assistant.copying import Source
+from git_copilot.assistant.doubt import Doubt
 from git_copilot.assistant.generation import REPLACEMENT, Generation, Sampling
 from git_copilot.assistant.likeliest import Likeliest, Line
 from git_copilot.assistant.lookup import MAX_GUESS, Lookup
@@ -43,6 +44,9 @@ class Writing:
         self._pick, self._most = picker(sampling), sampling.max_tokens
         self._lead, self._enough, self._on_text = lead, enough, on_text
         self._source = source
+        # Sampled texts, and those that must begin with a lead, are no choice of the model.
+        greedy = sampling.temperature <= 0 and not lead
+        self._doubt = Doubt(tokenizer.end_ids) if greedy else None
         self._written = ""
         self._forced: list[int] = []  # the rest of a character that is written byte by byte
         self._lookup: Lookup | None = None
@@ -84,12 +88,19 @@ class Writing:
             return self._forced.pop(0)
         if self._source is not None:
             return self._chosen_beside(logits, self._source)
-        return self._chosen(logits)
+        token = self._chosen(logits)
+        self._weigh(token, logits)
+        return token
+
+    def _weigh(self, token: int, logits: torch.Tensor) -> None:
+        if self._doubt is not None:
+            self._doubt.note(token, logits, self._written)
 
     def _chosen_beside(self, logits: torch.Tensor, source: Source) -> int:
         """The same where there is something to copy; notes what the model would not have written."""
         mixed = source.mix(logits, self._written)
         token = self._chosen(mixed)
+        self._weigh(token, mixed)
         self._note(token, logits, mixed)
         if source.ends_line(token, mixed, self._written):
             return next(iter(self._ends))
@@ -123,6 +134,8 @@ class Writing:
         if best.ids and text != self.text and REPLACEMENT not in text:
             self._instead_of, self.text = self.text, text
             self.ids, self.copied = list(best.ids), list(best.copied)
+            if self._doubt is not None:
+                self._doubt.instead(self._lines.nats(best))
 
     def _chosen(self, logits: torch.Tensor) -> int:
         wanted = self._lead[len(self._written) :]
@@ -178,4 +191,5 @@ class Writing:
             copied=tuple(self.copied),
             tried=self._tried,
             instead_of=self._instead_of,
+            doubt=self._doubt.value if self._doubt else None,
         )

