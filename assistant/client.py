@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 SERVED = frozenset({"complete", "search", "feedback"})
 # Options that the server must not answer for: they are about this process, or open a pager.
 LOCAL_OPTIONS = frozenset({"--no-server", "--help", "-h"})
+# Who sets these names a repository or settings that the server does not know of.
+SAYS_OTHERWISE = frozenset(
+    "GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT".split()
+)
 CONNECT_SECONDS = 2.0
 # The server says every few seconds that it is at work (see wire.py), however long a model takes
 # to load; it may fall silent while one large library is being linked from a slow disk.
@@ -255,16 +259,9 @@ def can_be_served(argv: list[str]) -> bool:
     """Whether a server may answer: the command is one of its own, and the environment names no
     other repository."""
     return (
-        bool(argv)
-        and argv[0] in SERVED
+        not SERVED.isdisjoint(argv[:1])
         and not LOCAL_OPTIONS.intersection(argv)
-        and not {
-            "GIT_DIR",
-            "GIT_WORK_TREE",
-            "GIT_COMMON_DIR",
-            "GIT_CONFIG_PARAMETERS",
-            "GIT_CONFIG_COUNT",
-        }.intersection(os.environ)
+        and SAYS_OTHERWISE.isdisjoint(os.environ)
         and os.environ.get("GIT_COPILOT_SERVER", "1") != "0"
     )
 

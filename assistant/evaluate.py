@@ -162,8 +162,7 @@ def _singly(
             written = engine.generate(
                 example.prompt_ids, sampling, lead=lead, around=example.around, enough=enough
             )  # fmt: skip
-            text = indented.apply(written.text)
-            kept = trimmer.trim(text, written.finish, doubt=written.doubt)
+            kept = trimmer.trim(indented.apply(written.text), written.finish, doubt=written.doubt)
             made = Completion(kept.text, written.text, written.finish, kept.rule, written.tokens)
         nll = engine.likelihood(
             example.prompt_ids, example.middle_ids, lead=lead, around=example.around
