@@ -30,7 +30,7 @@ SERVED = frozenset({"complete", "search", "feedback"})
 LOCAL_OPTIONS = frozenset({"--no-server", "--help", "-h"})
 # Who sets these names a repository or settings that the server does not know of.
 SAYS_OTHERWISE = frozenset(
-    "GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT".split()
+    ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"]
 )
 CONNECT_SECONDS = 2.0
 # The server says every few seconds that it is at work (see wire.py), however long a model takes

@@ -33,11 +33,11 @@ from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.terminal import ProgressBar
 from git_copilot.assistant.trim import Trimmer
-from git_copilot.index.parsing import parse
 from git_copilot.index.classify import TEXT, language_of
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.holes import seeded
+from git_copilot.index.parsing import parse
 from git_copilot.index.snapshot import snapshot_files
 from git_copilot.index.types import Hole
 

@@ -7,6 +7,7 @@ remotes that borrows its object folder: there, what is missing is missing.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from abc import ABC, abstractmethod
@@ -24,10 +25,15 @@ SYMLINK = "120000"
 FOLDER = "040000"
 
 
+def blob_id(data: bytes, object_format: str = "sha1") -> str:
+    """The object id that ``git hash-object`` gives a blob without filters."""
+    return hashlib.new(object_format, b"blob %d\0" % len(data) + data).hexdigest()
+
+
 def make_bare(folder: Path, object_format: str, settings: str = "") -> None:
     """Lay out an empty repository in ``folder``, as ``git init --bare`` does without templates.
 
-    :param settings: more lines of its configuration.
+    :param settings: more lines of the section `core`.
     """
     sha256 = object_format == "sha256"
     extensions = f"[extensions]\n\tobjectFormat = {object_format}\n" if sha256 else ""
@@ -35,7 +41,7 @@ def make_bare(folder: Path, object_format: str, settings: str = "") -> None:
         (folder / name).mkdir(parents=True)
     (folder / "HEAD").write_text("ref: refs/heads/none\n", "utf-8")
     version = f"[core]\n\trepositoryFormatVersion = {int(sha256)}\n"
-    (folder / "config").write_text(version + extensions + settings, "utf-8")
+    (folder / "config").write_text(version + settings + extensions, "utf-8")
 
 
 class Borrowed:

@@ -3,7 +3,6 @@ cuts them, searched like it, never stored."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from git_copilot.index.chunk import chunk_blob
 from git_copilot.index.classify import language_of, skip_content, to_utf8
 from git_copilot.index.fuse import Spot
 from git_copilot.index.lexicon import Words
+from git_copilot.index.objects import blob_id
 from git_copilot.index.secrets import hidden_lines
 from git_copilot.index.shown import family
 from git_copilot.index.terms import terms
@@ -38,11 +38,6 @@ class LooseChunk:
     file: LooseFile
     chunk: Chunk
     words: Words
-
-
-def blob_id(data: bytes, object_format: str = "sha1") -> str:
-    """The object id that ``git hash-object`` gives a blob without filters."""
-    return hashlib.new(object_format, b"blob %d\0" % len(data) + data).hexdigest()
 
 
 def loose_file(

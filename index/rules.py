@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from git_copilot.index.classify import skip_path
 from git_copilot.index.git import GitRepository
-from git_copilot.index.overlay import blob_id
+from git_copilot.index.objects import blob_id
 from git_copilot.index.secret_files import REASON as SECRET_FILE
 from git_copilot.index.shadow import shadow
 from git_copilot.index.types import TreeEntry

@@ -22,7 +22,8 @@ from git_copilot.index.errors import GitError
 from git_copilot.index.forget import Forgotten
 from git_copilot.index.git import GitRepository
 from git_copilot.index.inside import read_inside
-from git_copilot.index.overlay import NOTHING_LOOSE, LooseFile, Overlay, blob_id, loose_file
+from git_copilot.index.objects import blob_id
+from git_copilot.index.overlay import NOTHING_LOOSE, LooseFile, Overlay, loose_file
 
 # Who waits for an answer waits so long for git and for cutting files, who types between two keys so
 # long: git needs 5 ms for 300 files, 40 for 20,000, 350 for 100,000 (two cores).

@@ -11,6 +11,8 @@ END = "<|endoftext|>"
 # Those of SmolLM2 that the seeded model turns into sentinels, and two others.
 SPARE = ("<repo_name>", "<file_sep>", "<jupyter_start>", "<jupyter_text>")
 FIM_TOKENS = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<reponame>", "<filename>")
+# Behind this a file is not whole: what a random model writes into a whole one is dropped.
+UNFINISHED = "\n\nunfinished = (\n"
 CODE = (
     "def area(width, height):\n    return width * height\n\n\n"
     "class Shape:\n    def __init__(self, name):\n        self.name = name\n"

@@ -8,7 +8,7 @@ import threading
 import pytest
 from known import make_known
 from plain import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
-from tiny import CODE, save_tiny
+from tiny import CODE, UNFINISHED, save_tiny
 
 from git_copilot.assistant import candidates as candidates_module
 from git_copilot.assistant import client
@@ -27,7 +27,7 @@ from git_copilot.assistant.trust import LONGEST, Weights
 @pytest.fixture
 def project(repo, folder):
     """A repository with a file, known to git-copilot."""
-    repo.commit({"src/a.py": CODE})
+    repo.commit({"src/a.py": CODE + UNFINISHED})
     return make_known(repo, folder, maxTokens="16", feedback="false")
 
 

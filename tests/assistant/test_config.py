@@ -15,6 +15,7 @@ from git_copilot.assistant.config import (
 )
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 
 
 def test_defaults_without_a_repository():
@@ -83,7 +84,10 @@ def test_the_users_own_values_are_not_bounded(repo):
     repo.commit({".gitcopilot": "[copilot]\n\tmaxTokens = 99999\n\ttimeLimitMs = no\n"})
     repo.git("config", "copilot.maxTokens", "2000")
     repo.git("config", "copilot.timeLimitMs", "0")
-    settings = load_settings(GitRepository.discover(repo.path))
+    found = GitRepository.discover(repo.path)
+    assert load_settings(found).max_tokens == HARMLESS["maxtokens"][1]  # who knows whose they are
+    make_known(found.state_dir)
+    settings = load_settings(found)
     assert (settings.max_tokens, settings.time_limit_ms) == (2000, 0)
 
 

@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 from copied import ALWAYS, HALF, NEVER, OTHER
-from tiny import CODE
+from tiny import CODE, UNFINISHED
 
 from git_copilot.assistant.dataset import cut_blob, make_example
 from git_copilot.assistant.engine import Engine
@@ -94,6 +94,7 @@ def test_what_is_written_anew_goes_before_what_is_copied(model, tokenizer):
 def test_an_evaluation_counts_what_is_copied(model, tokenizer):
     gap = "".join(f"LIMIT_{i} = {i}\n" for i in range(40))  # no prompt reaches beyond it
     text = f"{OTHER}{gap}def more(self, basket):\n    return basket.subtotal + self.duty\n"
+    text += UNFINISHED
     start = text.rindex(" + self.duty")
     hole = Hole("c", "b", "m.py", start, start + len(" + self.duty"), "line", "", 0, "python")
     example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(120, 0, 40))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from tiny import save_tiny
+from tiny import UNFINISHED, save_tiny
 
 from git_copilot.assistant import cli, feedback
 from git_copilot.assistant.cli import dispatch, dispatch_in_server
@@ -26,7 +26,7 @@ from git_copilot.index.git import GitRepository
 from git_copilot.index.known import make_known
 from git_copilot.index.mine import load_holes, mine
 
-TEXT = "def area(width):\n    größe = 'ü😀' + str(width)\n    return größe\n"
+TEXT = "def area(width):\n    größe = 'ü😀' + str(width)\n    return größe\n" + UNFINISHED
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +76,14 @@ def rows(db):
 
 
 def test_an_answer_is_recorded_when_asked_to_and_not_before(project, session, db, tiny):
-    answer = ask(project, session, "src/a.py:2:20")
+    answer = ask(project, session, "src/a.py:2:13")
     assert rows(db) == []
     (record,) = session.take_deferred()
     record()
     assert answer.completion.strip()
     assert rows(db) == [
         (
-            answer.fields["id"], b"src/a.py", 2, "    größe = 'ü😀' + ", "str(width)",
+            answer.fields["id"], b"src/a.py", 2, "    größe = ", "'ü😀' + str(width)",
             "def area(width):", "return größe", answer.completion, str(tiny), "", "shown",
         )
     ]  # fmt: skip

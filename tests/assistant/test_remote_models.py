@@ -144,7 +144,7 @@ def test_a_real_servers_refusals_are_understood(real_server):
 @pytest.fixture
 def served(repo):
     """A repository that git-copilot knows, with a cursor in a.py."""
-    repo.commit({"a.py": "def area(w):\r\n    return w\r\n"})
+    repo.commit({"a.py": "def area(w):\r\n    return w\r\n\r\nunfinished = (\r\n"})
     state = repo.git_dir / "copilot"
     make_known(state)
     Database(state / DATABASE_NAME, create=True).close()
@@ -176,7 +176,7 @@ def test_a_repository_can_be_completed_by_a_server(served):
     name = served.path.name
     assert body["prompt"] == (
         f"<|repo_name|>{name}\n<|file_sep|>a.py\n<|fim_prefix|>def area(w):"
-        "<|fim_suffix|>\n    return w\n<|fim_middle|>"
+        "<|fim_suffix|>\n    return w\n\nunfinished = (\n<|fim_middle|>"
     )
 
 

@@ -59,7 +59,7 @@ def test_figures_keep_their_keys_and_bring_survival_up_to_date(corpus, project):
     figures = corpus.json("corpus")
     assert list(figures) == [
         "commits", "holes", "authors", "status", "left_out", "kind", "language", "author",
-        "month", "tests", "survival",
+        "month", "tests", "survival", "missing",
     ]  # fmt: skip
     assert figures["survival"]["unknown"]["holes"] == 0
     assert figures["survival"]["rewritten"]["holes"] > 0 and figures["tests"]["tests"] > 0

@@ -14,6 +14,7 @@ from copilot_commands import Copilot, one_line
 from restricted import mounts, run_restricted, set_writable
 
 from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.known import make_known
 
 
 class Restricted(Copilot):
@@ -110,6 +111,7 @@ def test_a_picture_of_a_repository_in_use_is_read_with_its_journal(copilot, proj
         shutil.copytree(project.path, tmp_path / "backup", symlinks=True)
     backup = tmp_path / "backup/.git/copilot"
     (backup / f"{DATABASE_NAME}-shm").unlink()
+    make_known(backup, adopt=True)
     set_writable(backup, False)
     done = Restricted(tmp_path / "backup").run("forget", "--list")
     set_writable(backup, True)

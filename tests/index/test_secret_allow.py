@@ -92,6 +92,7 @@ def test_an_uncommitted_file_of_secrets_is_not_laid_over_the_index(repo, databas
     sync(git, database, None)
     repo.write({".env.local": f"SECRET={VALUE}\n", "b.py": "y = 2\n"})
     worktree = Worktree(git, database)
+    worktree.ask()
     assert list(worktree.overlay().paths) == ["b.py"]
     worktree.close()
 

@@ -85,8 +85,8 @@ def test_what_is_indexed_says_how_much_of_it(known):
 
 
 def test_a_reason_of_another_rule_is_said_as_it_is():
-    said = why.Verdict(".env", "secret file", committed=True)
-    assert said.lines() == [".env: left out (secret file): a rule leaves it out"]
+    said = why.Verdict(".env", "moon phase", committed=True)
+    assert said.lines() == [".env: left out (moon phase): a rule leaves it out"]
 
 
 def test_remedies_take_a_file_in(known, repo):

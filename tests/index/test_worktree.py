@@ -11,7 +11,8 @@ from git_copilot.index import worktree
 from git_copilot.index.asking import uncommitted_paths
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
-from git_copilot.index.overlay import blob_id, loose_file
+from git_copilot.index.objects import blob_id
+from git_copilot.index.overlay import loose_file
 from git_copilot.index.sync import sync
 from git_copilot.index.worktree import Worktree
 

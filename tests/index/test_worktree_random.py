@@ -181,7 +181,7 @@ class Worktrees(RuleBasedStateMachine):
         self.workspace.catch_up(None)
         searcher = self.workspace.searcher(None, "")
         query = Query("value", names=tuple(self.names))
-        hits, _, current = self.workspace.find(searcher, query, 100, None)
+        hits, _, current = self.workspace.find(lambda o: searcher.search(query, 100, None, o))
         assert current
         assert sorted((h.path, name_in(h.text)) for h in hits if "marker" in h.text) == wanted
 
