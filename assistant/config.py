@@ -12,8 +12,9 @@ import platformdirs
 
 from git_copilot.assistant.fim import FORMATS
 from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import ConfigEntry, GitRepository
+from git_copilot.index.git import GitRepository
 from git_copilot.index.known import is_known
+from git_copilot.index.types import ConfigEntry
 
 # Snippets that are copied from (copying.py). Of 300 holes of the repositories that its weights
 # come from a token took 1.190 nats with 6, 1.175 with 24 and 1.169 with 40; 1.373 without copying.

@@ -71,8 +71,9 @@ class Asker:
     """Asks about one worktree. Belongs to one thread at a time."""
 
     def __init__(self, repo: GitRepository) -> None:
-        self._repo = repo
-        self._judge = Judge(repo)
+        # git may never answer, where a file that it reads is a pipe or a disk that is gone.
+        self._repo, self._running = repo.killable()
+        self._judge = Judge(self._repo)
         self._pool: ThreadPoolExecutor | None = None
         self._asked: Future[Differing] | None = None
         self._asked_at = float("-inf")
@@ -122,5 +123,6 @@ class Asker:
 
     def close(self) -> None:
         """Wait for no answer any more."""
+        self._running.end()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)

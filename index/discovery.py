@@ -40,27 +40,62 @@ class Found:
     root: Path | None
 
 
+class Running:
+    """The git processes that are being waited for, so that another thread can end the waiting."""
+
+    def __init__(self) -> None:
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._over = False
+
+    def add(self, process: subprocess.Popen[bytes]) -> None:
+        self._processes.add(process)
+        if self._over:
+            process.kill()
+
+    def remove(self, process: subprocess.Popen[bytes]) -> None:
+        self._processes.discard(process)
+
+    def end(self) -> None:
+        """Kill them, and every later one."""
+        self._over = True
+        for process in list(self._processes):
+            process.kill()
+
+
 def run_git(
-    command: list[str], cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    command: list[str],
+    cwd: Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    running: Running | None = None,
 ) -> tuple[int, bytes, str]:
     """Run git in ``cwd`` and return (exit code, stdout, the line of stderr that says why).
 
+    :param running: knows the process as long as it runs.
     :raises GitError: it cannot be started.
     """
+    pipe = subprocess.PIPE
+    environment = {**git_environment(), **(env or {})}
     try:
-        done = subprocess.run(
-            command,
-            input=stdin,
-            capture_output=True,
-            cwd=cwd,
-            env={**git_environment(), **(env or {})},
-            check=False,
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=environment
         )
     except OSError as exc:
         raise cannot_start(cwd, exc) from exc
-    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    with process:
+        if running is not None:
+            running.add(process)
+        try:
+            out, errors = process.communicate(stdin)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            if running is not None:
+                running.remove(process)
+    lines = errors.decode("utf-8", "replace").strip().splitlines()
     fatal = (line for line in lines if line.startswith("fatal: "))  # warnings may stand before it
-    return done.returncode, done.stdout, next(fatal, lines[0] if lines else "")
+    return process.returncode, out, next(fatal, lines[0] if lines else "")
 
 
 def cannot_start(cwd: Path, exc: OSError) -> GitError:

@@ -12,14 +12,20 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from git_copilot.index.discovery import NAMES_REPOSITORY, cannot_start, find_repository, run_git
+from git_copilot.index.discovery import (
+    NAMES_REPOSITORY,
+    Running,
+    cannot_start,
+    find_repository,
+    run_git,
+)
 from git_copilot.index.environment import git_command, git_environment
 from git_copilot.index.errors import GitError
 from git_copilot.index.objects import SUBMODULE, SYMLINK, Borrowed, ObjectReader
+from git_copilot.index.types import ConfigEntry
 
 __all__ = ["SUBMODULE", "SYMLINK", "GitRepository"]
 
@@ -65,17 +71,6 @@ def _as_text(name: str) -> str:
     return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigEntry:
-    """One value of git's configuration. ``scope`` is ``system``, ``global``, ``local``,
-    ``worktree`` or ``command``; ``key`` is lower-case, without the prefix that was asked for."""
-
-    scope: str
-    origin: str
-    key: str
-    value: str
-
-
 class GitRepository(ObjectReader):
     """A repository, read by plumbing.
 
@@ -97,6 +92,7 @@ class GitRepository(ObjectReader):
         self.common_dir = common_dir
         self.root = root
         self._environment = dict(environment or {})
+        self._running: Running | None = None
         # (size and time of the configuration, the repository to read through if it is partial)
         self._partial: tuple[tuple[int, int], Borrowed | None] | None = None
 
@@ -113,6 +109,12 @@ class GitRepository(ObjectReader):
         start = Path.cwd() if path is None else path.parent if path.is_file() else path
         found = find_repository(start, said)
         return cls(found.git_dir, found.common_dir, found.root)
+
+    def killable(self) -> tuple[GitRepository, Running]:
+        """The same repository for one thread, and the means by which another ends its waiting."""
+        twin = GitRepository(self.git_dir, self.common_dir, self.root, self._environment)
+        twin._running = Running()
+        return twin, twin._running
 
     @property
     def state_dir(self) -> Path:
@@ -166,9 +168,8 @@ class GitRepository(ObjectReader):
         self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
     ) -> tuple[int, bytes, str]:
         """Run git and return (exit code, stdout, first line of stderr)."""
-        return run_git(
-            self._command(args), self._cwd(), stdin, {**self._environment, **(env or {})}
-        )
+        environment = {**self._environment, **(env or {})}
+        return run_git(self._command(args), self._cwd(), stdin, environment, self._running)
 
     def run(self, *args: str, stdin: bytes = b"") -> bytes:
         """Run git and return what it printed.

@@ -134,3 +134,14 @@ class Progress(Protocol):
 
 def no_progress(label: str, done: int, total: int) -> None:
     """A :class:`Progress` that shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigEntry:
+    """One value of git's configuration. ``scope`` is ``system``, ``global``, ``local``,
+    ``worktree`` or ``command``; ``key`` is lower-case, without the prefix that was asked for."""
+
+    scope: str
+    origin: str
+    key: str
+    value: str

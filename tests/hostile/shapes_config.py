@@ -84,10 +84,7 @@ def _fifos(place: Place) -> None:
 
     os.mkfifo(place.path / "pipe")
     pipe = str(place.path / "pipe")
-    place.config(
-        "core.attributesFile", pipe, "core.excludesFile", pipe, "mailmap.file", pipe,
-        "commit.template", pipe, "blame.ignoreRevsFile", pipe,
-    )  # fmt: skip
+    place.config("core.excludesFile", pipe, "commit.template", pipe, "blame.ignoreRevsFile", pipe)
 
 
 FILTERED = "*.py filter=evil diff=evil merge=evil\n"

@@ -4,6 +4,7 @@ unknown."""
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -164,3 +165,15 @@ def test_nothing_is_read_through_a_link(tmp_path):
     }
     assert read.pop("deep/a")[0] == b"insi"
     assert set(read.values()) == {None}
+
+
+def test_a_git_that_never_answers_is_not_waited_for(tree, repo):
+    """A file that git reads is a pipe without a writer: who searched must not wait at the end."""
+    os.mkfifo(repo.path / ".gitignore")
+    begun = time.monotonic()
+    look(tree, 0.2)
+    assert not tree.current
+    pool = tree._asker._pool
+    tree.close()
+    pool.shutdown(wait=True)  # as the interpreter does when it ends
+    assert time.monotonic() - begun < 20
