@@ -14,6 +14,7 @@ from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.errors import ReadOnly
 from git_copilot.index.feedback import OUTCOMES, figures
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import require_known
 
 
 @click.command("feedback")
@@ -38,6 +39,7 @@ def feedback_command(
     """
     # In this process GIT_DIR counts; the server has the client's folder only.
     repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
+    require_known(repo.state_dir)
     if completion_id is None:
         if final is not None:
             raise click.UsageError("--final goes with an id and an outcome")

@@ -13,7 +13,7 @@ import click
 from git_copilot.assistant.boundary import package_version
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.commands_doctor import failed, print_findings
-from git_copilot.hooks.doctor import examine_hooks
+from git_copilot.hooks.doctor import Finding, examine_git, examine_hooks
 from git_copilot.hooks.install import InstallReport, install, uninstall
 from git_copilot.hooks.launch import stop_worker
 from git_copilot.hooks.sources import installed
@@ -86,7 +86,11 @@ hooks_command.add_command(uninstall_command)
 def hooks_status(host: Host, /, as_json: bool) -> int:
     """Say what fires for each of git's events, and through what."""
     repo = GitRepository.discover()
-    findings = list(examine_hooks(repo, package_version()))
+    if is_known(repo.state_dir):
+        findings = list(examine_hooks(repo, package_version()))
+    else:  # whatever lies there, its interpreter may be anything
+        told = "git-copilot does not know this repository yet"
+        findings = [examine_git(repo), Finding("hooks", "warn", told, "git copilot init")]
     if as_json:
         found = installed(repo)
         facts = {"installed": found.installed, "via": found.via}

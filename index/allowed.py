@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from git_copilot.index.db import DATABASE_NAME, Database, stored_path
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import is_known
 
 Allowed = frozenset[str]
 _COLUMNS = "fingerprint, path, line, time"
@@ -38,7 +39,7 @@ def load(db: Database) -> Allowed:
 def allowed_in(repo: GitRepository) -> Allowed:
     """The same of a repository whose database nobody has open here; none where it has none."""
     path = repo.state_dir / DATABASE_NAME
-    if not path.exists():
+    if not path.exists() or not is_known(repo.state_dir):
         return frozenset()
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as found:

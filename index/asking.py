@@ -7,11 +7,13 @@ that takes long is it asked less often while somebody types.
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
+from typing import TypeVar
 
 from git_copilot.index.errors import GitError
 from git_copilot.index.git import GitRepository
@@ -20,6 +22,10 @@ from git_copilot.index.uncommitted_rules import Judge
 # Where git takes longer than this (20,000 files take 40 ms), keys in a row do not each start it:
 # it then gets at most this share of the time.
 QUICK_SECONDS, SHARE = 0.05, 0.1
+# A file that git reads may be a pipe, or lie on a disk that is gone.
+LONGEST_SECONDS = 30.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,33 @@ class Differing:
 
 
 UNKNOWN = Differing(float("-inf"))
+
+
+def in_time(repo: GitRepository, seconds: float, ask: Callable[[GitRepository], T]) -> T:
+    """What ``ask`` gets from git; its processes are ended after ``seconds``.
+
+    :raises GitError: as ``ask`` does, or git did not answer in time.
+    """
+    twin, running = repo.killable()
+    timer = threading.Timer(seconds, running.end)
+    timer.start()
+    try:
+        return ask(twin)
+    except GitError as exc:
+        if timer.is_alive():
+            raise
+        told = f"git status does not answer within {seconds:g} s"
+        raise GitError(told, "run it by hand to see why") from exc
+    finally:
+        timer.cancel()
+
+
+def paths_in_time(repo: GitRepository) -> list[str]:
+    """:func:`uncommitted_paths` for who has nothing to say without.
+
+    :raises GitError: as there, or it takes longer than :data:`LONGEST_SECONDS`.
+    """
+    return in_time(repo, LONGEST_SECONDS, uncommitted_paths)
 
 
 def uncommitted_paths(repo: GitRepository) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from git_copilot.index import rules
 from git_copilot.index.allowed import Allowed
-from git_copilot.index.asking import uncommitted_paths
+from git_copilot.index.asking import paths_in_time
 from git_copilot.index.classify import MAX_FILE_BYTES, language_of, skip_content, to_utf8
 from git_copilot.index.db import Database
 from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
@@ -65,7 +65,7 @@ def kept_out(
 
 
 def _loose(repo: GitRepository, tree: str, allowed: Allowed) -> Iterator[Kept]:
-    paths = uncommitted_paths(repo)
+    paths = paths_in_time(repo)
     out = rules.left_out(repo, tree, paths) if paths else {}
     for path in paths:
         read = read_inside(repo.root or repo.git_dir, path, MAX_FILE_BYTES + 1)

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from git_copilot.index import allowed
-from git_copilot.index.asking import Asker, Differing, differing_of
+from git_copilot.index.asking import Asker, Differing, differing_of, in_time
 from git_copilot.index.classify import MAX_FILE_BYTES
 from git_copilot.index.db import Database
 from git_copilot.index.errors import GitError
@@ -107,7 +107,10 @@ class Worktree:
         asked = {path for path in paths if path not in self._overlay.files}
         differ = asked & self._late
         with contextlib.suppress(GitError):
-            differ |= differing_of(self._repo, filter(self._touched, asked - differ))
+            suspects = [path for path in asked - differ if self._touched(path)]
+            differ |= in_time(
+                self._repo, PATIENT_SECONDS, lambda repo: differing_of(repo, suspects)
+            )
         if not differ:
             return False
         self._found |= differ

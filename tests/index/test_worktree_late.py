@@ -11,6 +11,7 @@ import pytest
 from git_copilot.index import asking, worktree
 from git_copilot.index.asking import differing_of
 from git_copilot.index.db import DATABASE_NAME, Database
+from git_copilot.index.errors import GitError
 from git_copilot.index.git import GitRepository
 from git_copilot.index.inside import read_inside
 from git_copilot.index.sync import sync
@@ -165,6 +166,14 @@ def test_nothing_is_read_through_a_link(tmp_path):
     }
     assert read.pop("deep/a")[0] == b"insi"
     assert set(read.values()) == {None}
+
+
+def test_who_needs_gits_answer_is_told_that_there_is_none(repo, monkeypatch):
+    repo.commit(FILES)
+    os.mkfifo(repo.path / ".gitignore")
+    monkeypatch.setattr(asking, "LONGEST_SECONDS", 0.3)
+    with pytest.raises(GitError, match="does not answer within"):
+        asking.paths_in_time(GitRepository.discover(repo.path))
 
 
 def test_a_git_that_never_answers_is_not_waited_for(tree, repo):
