@@ -31,12 +31,15 @@ def repository(fuzz, tmp_path):
 def test_no_place_is_without_an_answer(fuzz, repository):
     files = fuzz.odd_files()
     for name in ("trim.py", "endpoint.py"):
-        files[name] = (BENCH.parent / "assistant" / name).read_bytes()
+        data = (BENCH.parent / "assistant" / name).read_bytes()
+        files[name] = data
+        # What a random model writes into a whole file is dropped: these are never whole.
+        for number in range(6):
+            files[f"broken_{number}_{name}"] = data.replace(b"\n\n\n", b"\n\nx = = 1\n\n")
     found = fuzz.fuzz(repository, files, PLACES, seed=1)
     assert found.wrong == []
     assert found.places.total() == PLACES and len(found.places) > 10
-    # What a random model writes breaks most places and is dropped; not at all of them.
-    assert found.empty < PLACES * 9 // 10
+    assert found.empty < PLACES * 2 // 3  # else little was tried
 
 
 def test_places_are_of_every_class(fuzz):
