@@ -40,7 +40,7 @@ def test_a_plain_commit_is_searchable_after_waiting(copilot, project):
 
 def test_status_carries_the_contract(copilot, project):
     status = copilot.json("status")
-    counted = {"files", "chunks", "vectors", "secrets"}
+    counted = {"files", "chunks", "vectors", "secrets", "left_out"}
     assert set(status["index"]) == {"tree", "head_tree", "fresh", *counted}
     assert status["index"]["tree"] == project.git("rev-parse", "HEAD^{tree}")
     assert status["index"]["fresh"] is True
