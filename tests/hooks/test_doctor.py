@@ -39,7 +39,7 @@ def test_in_health_there_is_nothing_to_mend(ward, tmp_path, monkeypatch):
     assert not any(finding.mend for finding in findings)
     assert {finding.check for finding in findings} == {
         "repository", "git", "hooks", "shims", "interpreter", "spool", "worker", "settings",
-        "database", "index", "vectors", "snapshot", "model", "embedder", "server", "disk",
+        "database", "index", "objects", "vectors", "snapshot", "model", "embedder", "server", "disk",
     }  # fmt: skip
     told = [finding.message for finding in findings if finding.check == "hooks"]
     assert [line.partition(":")[0] for line in told[1:]] == list(HOOKS)
