@@ -173,6 +173,7 @@ TOKEN_PREFIXES = (
     "GOCSPX-", "ya29.", "LTAI", "AKID", "AQVN", "8Q~", "access_token$", "key-", "pul-", "sbp_",
     "FlyV1 ", "nfp_", "ops_eyJ", "glpat-", "gldt-", "glrt-", "xapp-", "lsv2_", "dt0c01.", "hooks.",
     "/api/webhooks/", "webhook.office", "api.telegram", "xai-", "pplx-", "phx_", "pnu_",
+    "vercel_", "A3-",
 )  # fmt: skip
 _TOKENS = re.compile(rf"(?<![A-Za-z0-9])(?P<v>{_PREFIXES})")
 

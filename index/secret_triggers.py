@@ -117,7 +117,10 @@ _LITERALS: Table = (
 )
 _PATTERNS: Gated = (
     (r"-us[0-9]", "us", ("MailchimpDetector",)),
-    (r"gh[pours]_[A-Za-z0-9_]{36}", "gh", ("GitHubTokenDetector",)),
+    (r"gh[pours]_[A-Za-z0-9_]{36}", "gh", ("GitHubTokenDetector", TOKENS)),
+    (r"cio[A-Za-z0-9]{32}", LONG, (TOKENS,)),
+    (r"pat[A-Za-z0-9]{14}\.", "pat", (TOKENS,)),
+    (r"[Ff]ly_?v1[ _]", "fly", (TOKENS,)),
     (r"gl[a-z]{2,5}-[A-Za-z0-9_-]{20}", "gl", ("GitLabTokenDetector",)),
     *(
         (name, name.lower(), ("AWSKeyDetector",))

@@ -41,6 +41,8 @@ def git(folder, *args, feed=b""):
 
 def write(root, path, text):
     target = root / path
+    if any(path.is_file() for path in target.parents):
+        return  # no checkout has both
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text)
 

@@ -13,6 +13,7 @@ from git_copilot.index.classify import skip_path
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.forget import scrub
 from git_copilot.index.git import GitRepository
+from git_copilot.index.known import make_known
 from git_copilot.index.mine import load_holes, mine
 from git_copilot.index.overlay import loose_file
 from git_copilot.index.search import Query, Searcher
@@ -107,6 +108,7 @@ def test_a_line_that_is_allowed_is_taken_in_and_forbidden_again(repo, database):
         repo.commit({f"src/m{i}.py": CODE.replace("host", f"host{i}")})
     repo.commit({"one.py": CODE, "two.py": f"import three\n\n\n{CODE}"})
     git = GitRepository.discover(repo.path)
+    make_known(git.state_dir, adopt=True)
     embedder = HashingEmbedder()
     sync(git, database, embedder)
     mine(git, database)
