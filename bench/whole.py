@@ -31,7 +31,8 @@ from git_copilot.assistant.dataset import Cut, make_example, serving_budget
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.models import resolve_model
-from git_copilot.assistant.terminal import ProgressBar
+from git_copilot.assistant.progress import ProgressBar
+from git_copilot.assistant.terminal import Stream
 from git_copilot.assistant.trim import Trimmer
 from git_copilot.index.classify import TEXT, language_of
 from git_copilot.index.errors import CopilotError
@@ -95,7 +96,8 @@ def measure(paths: Sequence[Path], model: str, count: int) -> dict[str, Any]:
     """
     commit = output("git", "-C", str(ROOT), "rev-parse", "HEAD")
     engine = Engine.load(resolve_model(model), name=model)
-    bar, found = ProgressBar(sys.stderr), dict[str, Any]()
+    bar = ProgressBar(Stream(sys.stderr, screen=sys.stderr.isatty()))
+    found = dict[str, Any]()
     for path in paths:
         repo = GitRepository.discover(path)
         name, tally, rules = name_of(path, repo), Counter[str](), Counter[str]()
