@@ -54,11 +54,6 @@ class StaticEmbedder:
     def dimensions(self) -> int:
         return int(self._model.dim)
 
-    def knows(self, words: Sequence[str]) -> bool:
-        """Whether any of the words is a token of its own. A word cut into pieces, such as one
-        that means nothing, is near to something all the same."""
-        return any(len(ids) == 1 for ids in self._words.tokens(words, UNLIMITED))
-
     def encode(self, texts: Sequence[str]) -> Vectors:
         """As :meth:`model2vec.StaticModel.encode`, and then of unit length."""
         model = self._model

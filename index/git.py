@@ -285,9 +285,7 @@ class GitRepository(ObjectReader):
     def config(self, prefix: str) -> dict[str, str]:
         """All settings under ``prefix.``, lower-case key to last value, as git resolves them:
         ``git -c key=value copilot …`` counts."""
-        given = {k: v for k, v in os.environ.items() if k in COMMAND_LINE_CONFIG}
-        _, out, _ = self.try_run("config", "-z", "--get-regexp", f"^{prefix}\\.", env=given)
-        return self._parse_config(out, prefix)
+        return {entry.key: entry.value for entry in self.config_entries(prefix)}
 
     def parse_config(self, text: bytes, prefix: str) -> dict[str, str] | None:
         """Like :meth:`config`, but of a text in git-config syntax, whose includes are not
