@@ -75,7 +75,7 @@ LONG, LONG_WORD = "-", 34
 _GIVEN = r"[\"']?\]? *(?:=|:| )[=:> ]*[\"']?"
 # Patterns of the text without case, each with a part of a word that must be there; empty: none.
 _FOLDED_PATTERNS: Gated = (
-    (r"pw[\"'\]]?\s?[=: ]", "pw", (NAMED,)),
+    (r"pw[\"']?\]?\s?[=: ]", "pw", (NAMED,)),
     (r"auth(?!ors?\b|ored)", "auth", (NAMED, PLACES)),
     (_behind("key", _KEY_OWNERS), "key", ("KeywordDetector", NAMED)),
     (_behind("key", _MORE_OWNERS), "key", (NAMED,)),

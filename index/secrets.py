@@ -255,8 +255,6 @@ def _examine(
         found.update(named_values(line, named, config))
     if PLACES in wanted:
         found.update(context_values(line, config))
-    if TOKENS in wanted:
-        found.update(known_tokens(line))
     for name in wanted - OURS:
         detector = detectors()[name]
         for secret in {secret for way in ways for secret in detector.find(line, way)}:
@@ -265,6 +263,12 @@ def _examine(
                     end = _TOKEN_END.match(line, match.end())
                     assert end is not None
                     found.add((match.start(), end.end(), detector.kind))
+    if TOKENS in wanted:  # the last, since a detector that knows the vendor names it better
+        found.update(
+            token
+            for token in known_tokens(line)
+            if not any(start <= token[0] and token[1] <= end for start, end, _ in found)
+        )
     return found
 
 

@@ -89,9 +89,11 @@ def test_a_repository_that_moves_while_events_wait(site, silent):
     interpreter(site, "exit 0")
     commits(silent, site)
     found = GitRepository.discover(site.path)
+    settle(found.state_dir)  # the script may still be starting, and would be waited for instead
     # Half of it is queued already, by a worker that was killed then.
     Spool(found.state_dir).collect()
     site.git("commit", "-q", "--allow-empty", "-m", "one more")
+    settle(found.state_dir)
     there = site.path.parent / "a new\nplace"
     site.path.rename(there)
     moved = GitRepo(there)

@@ -8,7 +8,7 @@ import pytest
 from detect_secrets.core import scan
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.settings import transient_settings
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from leaks import KEY, MANY, PATHS, documents
 
@@ -52,6 +52,7 @@ def found_without_prefilter(text, path):
 
 @MANY
 @given(documents(), PATHS)
+@example('// ["clou_pw"]="AAAAAAAAAAAAAAAAAAAAAACB"', "a.py")
 def test_the_prefilter_loses_nothing(text, path):
     found = {(f.line, f.kind) for f in find_secrets(text, path)}
     assert found_without_prefilter(text, path) <= found
