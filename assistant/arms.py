@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from git_copilot.assistant.evaluate import evaluate, serving_engine
 from git_copilot.assistant.guard import guard_examples
 from git_copilot.assistant.loading import apply_adapter, load_model
 from git_copilot.assistant.metrics import Score, summary
+from git_copilot.assistant.models import longest_sequence
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.trust import Weights, read_weights
 from git_copilot.index.types import Hit, Progress, no_progress
@@ -66,12 +66,7 @@ class Judge:
     @property
     def longest(self) -> int:
         """The most tokens that the model takes."""
-        try:
-            config = json.loads((self._folder / "config.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            config = {}
-        sizes = (config.get(key) for key in ("max_position_embeddings", "n_positions"))
-        return next((int(size) for size in sizes if size), 1 << 30)
+        return longest_sequence(self._folder)
 
     def hold(self, cuts: Sequence[Cut], hits: Sequence[Sequence[Hit]], repository: str) -> Held:
         """Render what is held out within the budget of serving."""

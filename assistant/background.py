@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from git_copilot.assistant.client import calm_threads
+from git_copilot.assistant.logs import worker_log
+from git_copilot.assistant.process import calm_threads
 from git_copilot.hooks.plan import Job
 from git_copilot.hooks.worker import run_worker
 from git_copilot.index.errors import BUG, USER_PROBLEM, CopilotError
 from git_copilot.index.known import is_known
 
-LOG_BYTES, LOG_FILES = 512 * 1024, 2
 # Kept off the cores that the user works on; the worker is niced besides.
 THREADS = "1"
 NICENESS = 15  # training may wait for everything else
-
-
-class _QuietHandler(logging.handlers.RotatingFileHandler):
-    """Says nothing on stderr, which a completion may share, when the disk is full."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Leave the record out."""
-
-
-def worker_log(state_dir: Path, name: str) -> logging.Logger:
-    """A rotated log: ``<state>/log/<name>.log``."""
-    log = logging.getLogger(f"git_copilot.{name}")
-    log.setLevel(logging.INFO)
-    folder = state_dir / "log"
-    folder.mkdir(exist_ok=True)
-    handler = _QuietHandler(
-        folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.handlers = [handler]
-    return log
 
 
 def handlers(log: logging.Logger) -> Mapping[str, Callable[[Job], None]]:

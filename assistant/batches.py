@@ -12,6 +12,13 @@ import torch
 
 # An example of weight 0 would leave a batch without loss; who wants none leaves it out.
 MIN_WEIGHT = 1e-3
+# oneDNN keeps reordered weights for each shape it meets: few shapes, little memory.
+ROUND_TO = 64
+
+
+def round_up(length: int, step: int = ROUND_TO) -> int:
+    """The next multiple of ``step``."""
+    return -(-length // step) * step
 
 
 class Trainable(Protocol):

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from git_copilot.assistant.config import APP, log_dir
-from git_copilot.assistant.entry import TOLD_INTERRUPTED
+from git_copilot.assistant.process import TOLD_INTERRUPTED
 from git_copilot.assistant.terminal import Terminal
 from git_copilot.index.errors import (
     BUG,

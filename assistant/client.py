@@ -18,7 +18,7 @@ import time
 import zlib
 from pathlib import Path
 
-from git_copilot.assistant.entry import open_standard_streams, tell_failure
+from git_copilot.assistant.process import calm_threads, open_standard_streams, tell_failure
 from git_copilot.index.errors import USER_PROBLEM, CopilotError
 
 TYPE_CHECKING = False  # typing takes long to import
@@ -284,37 +284,30 @@ def wait_for_server(seconds: float) -> int | None:
     return None
 
 
-def calm_threads() -> None:
-    """Let OpenMP's threads sleep soon when they wait; to be called before torch is imported.
+def ask_for(argv: list[str]) -> tuple[int | None, bytes | None]:
+    """Have a running server answer a command line.
 
-    By default they spin, which costs nothing on an idle machine; beside two busy processes a
-    decoding step of eight rows then takes 1.9 s, and 0.09 s with this.
+    :return: the exit code, or ``None`` where this process must do the work; and standard input as
+        far as it was read.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-def main() -> int:
-    """Run the command line of this process; entry.py answers for interruptions."""
-    argv = sys.argv[1:]
     stdin: bytes | None = None
     open_standard_streams()
     try:
         Path.cwd()
     except FileNotFoundError:
-        return tell_failure(argv, "the current folder is gone", "change to another", USER_PROBLEM)
+        hint = "change to another"
+        return tell_failure(argv, "the current folder is gone", hint, USER_PROBLEM), None
     try:
         if can_be_served(argv):
             if reads_stdin(argv):
                 stdin = sys.stdin.buffer.read()
             code = ask_server(argv, stdin)
             if code is not None:
-                return code
+                return code, stdin
     except ServerSilent as exc:
-        return tell_failure(argv, exc.message, exc.hint, exc.exit_code)
+        return tell_failure(argv, exc.message, exc.hint, exc.exit_code), stdin
     except OSError as exc:
         problem = f"{exc.strerror}: {exc.filename or 'output'}"
-        return tell_failure(argv, problem, "check it", USER_PROBLEM)
+        return tell_failure(argv, problem, "check it", USER_PROBLEM), stdin
     calm_threads()
-    from git_copilot.assistant.cli import run
-
-    return run(argv, stdin)
+    return None, stdin

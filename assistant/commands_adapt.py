@@ -14,10 +14,10 @@ import click
 from git_copilot.assistant import adapters, completing
 from git_copilot.assistant.cli import Host
 from git_copilot.assistant.config import Settings, load_settings
+from git_copilot.assistant.embedder import ready_embedder
 from git_copilot.assistant.jobs import (
     initialised_repository,
     known_repository,
-    ready_embedder,
     sync_repository,
 )
 from git_copilot.assistant.models import resolve_model

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
+from git_copilot.assistant.batches import round_up
 from git_copilot.assistant.dataset import Example
 from git_copilot.assistant.decoder import supports
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import REPLACEMENT, Sampling
-from git_copilot.assistant.healing import Leads, heal
 from git_copilot.assistant.indentation import Indentation
+from git_copilot.assistant.leads import Leads, heal
 from git_copilot.assistant.loss import only_positions
 from git_copilot.assistant.metrics import Score, edit_similarity, exact_match
 from git_copilot.assistant.tokens import TextTokenizer
@@ -22,8 +23,6 @@ from git_copilot.assistant.trust import Weights
 from git_copilot.index.types import Progress, no_progress
 
 BATCH = 8
-# oneDNN keeps reordered weights for each shape it meets: few shapes, little memory.
-ROUND_TO = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +39,6 @@ class Completion:
     finish: str
     rule: str | None
     tokens: int
-
-
-def round_up(length: int, step: int = ROUND_TO) -> int:
-    """The next multiple of ``step``."""
-    return -(-length // step) * step
 
 
 def group(examples: Sequence[Example], batch: int = BATCH) -> list[list[int]]:
@@ -93,7 +87,7 @@ def evaluate(
     :param alternatives: see :class:`~git_copilot.assistant.generation.Sampling`; not in batches.
     :param stop_early: stop a completion as soon as a trim rule cuts it, as serving does. Without
         it the model writes on to its own end; the scores are the same.
-    :param healing: token healing, see :func:`~git_copilot.assistant.healing.heal`; the likelihood
+    :param healing: token healing, see :func:`~git_copilot.assistant.leads.heal`; the likelihood
         is then of the moved token as well.
     :param collect: gets the index of each example and its completion, in no order.
     """

@@ -17,9 +17,9 @@ from git_copilot.assistant.corpus import (
 )
 from git_copilot.assistant.dataset import Cut, cut_blob, read_cuts
 from git_copilot.assistant.figures import SECONDS_PER_DAY, fate, reverted_by
-from git_copilot.assistant.models import is_ready, resolve_model
+from git_copilot.assistant.models import is_ready, longest_sequence, resolve_model
 from git_copilot.assistant.samples import Sample, iso_time, read_sample
-from git_copilot.assistant.split import split_holes
+from git_copilot.assistant.split import HELD_OUT_HOLES, split_holes
 from git_copilot.index import rules
 from git_copilot.index.allowed import Allowed, allowed_in
 from git_copilot.index.classify import is_test
@@ -164,7 +164,6 @@ def _place(
     repo: GitRepository, db: Database, settings: Settings, sample: Sample, cut: Cut
 ) -> Iterator[Rule]:
     """Whether its commit is one to learn from, to judge by, or neither, and what it repeats."""
-    from git_copilot.assistant.refresh import HELD_OUT_HOLES
 
     hole = sample.hole
     commits = _history(repo, settings)
@@ -240,14 +239,12 @@ def _repeats(
 def _size(settings: Settings, cut: Cut) -> Rule:
     if not is_ready(settings.model):
         return Rule("size", OPEN, f"the model {settings.model} is not here to count tokens")
-    from git_copilot.assistant.arms import Judge
-    from git_copilot.assistant.dataset import make_example, serving_budget
-    from git_copilot.assistant.refresh import TRAINING_SHARE
+    from git_copilot.assistant.dataset import TRAINING_SHARE, make_example, serving_budget
     from git_copilot.assistant.tokens import TextTokenizer
 
     folder = resolve_model(settings.model)
     tokenizer = TextTokenizer.load(folder, settings.model)
     size = make_example(tokenizer, cut, (), serving_budget(settings, TRAINING_SHARE)).size
-    longest = Judge(folder, settings, tokenizer).longest
+    longest = longest_sequence(folder)
     says = FOR if size <= longest else AGAINST
     return Rule("size", says, f"{size} tokens; the model takes {longest}")

@@ -84,7 +84,7 @@ def _has_secret(shown: feedback.Shown) -> bool:
 
 
 def _log(state_dir: Path, message: str) -> None:
-    from git_copilot.assistant.background import worker_log
+    from git_copilot.assistant.logs import worker_log
 
     with suppress(OSError):
         log = worker_log(state_dir, "feedback")

@@ -8,17 +8,11 @@ like nothing that the model has seen (after microsoft/guidance).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import Example
 from git_copilot.assistant.prompt import Prompt, Tokenizer
-from git_copilot.assistant.tokens import TextTokenizer
-
-if TYPE_CHECKING:
-    import torch
 
 # Behind these a longer token may have begun: in a word, white space or a quote. An operator or a
 # bracket is nearly always a token by itself.
@@ -67,32 +61,3 @@ def heal_served(
     if not heals(settings) or tokenizer.fim is not None:
         return prompt, prompt.lead
     return heal_prompt(tokenizer, prompt, prefix)
-
-
-def heal(tokenizer: TextTokenizer, example: Example) -> tuple[Example, str]:
-    """The same for an example: the text of the token moves to the front of the middle."""
-    prompt, lead = heal_prompt(tokenizer, example.prompt, example.prefix)
-    if prompt is example.prompt:
-        return example, lead
-    middle = (*tokenizer.encode(lead + example.middle), tokenizer.end_id)
-    return replace(example, prompt_ids=prompt.ids, middle_ids=middle, prompt=prompt), lead
-
-
-class Leads:
-    """Keeps greedy decoding to ``texts``, with which the completions of a batch must begin."""
-
-    def __init__(self, tokenizer: TextTokenizer) -> None:
-        from git_copilot.assistant.picking import Spellings
-
-        self.texts: Sequence[str] = ()
-        self._spellings = Spellings(tokenizer)
-
-    def pick(self, logits: torch.Tensor, written: Sequence[str]) -> list[int]:
-        """The best token of each row of ``logits`` (rows, vocabulary) that fits."""
-        tokens: list[int] = logits.argmax(dim=-1).tolist()
-        for row, (lead, text) in enumerate(zip(self.texts, written, strict=True)):
-            if len(text) < len(lead):
-                fitting = self._spellings.fit(lead[len(text) :], logits.shape[-1])
-                if len(fitting):
-                    tokens[row] = int(fitting[logits[row].cpu()[fitting].argmax()])
-        return tokens

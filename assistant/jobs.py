@@ -8,13 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from git_copilot.assistant.config import Settings, load_settings
-from git_copilot.assistant.models import is_ready, resolve_model
+from git_copilot.assistant.embedder import ready_embedder
+from git_copilot.assistant.models import is_ready
 from git_copilot.index import store
 from git_copilot.index.collect import WORKTREES, collect, due
 from git_copilot.index.db import DATABASE_NAME, Database
 from git_copilot.index.git import GitRepository
 from git_copilot.index.known import require_known
-from git_copilot.index.types import Embedder, Progress, SyncReport, no_progress
+from git_copilot.index.types import Progress, SyncReport, no_progress
 
 
 def open_repository(git_dir: Path) -> GitRepository:
@@ -44,15 +45,6 @@ def initialised_repository() -> GitRepository:
     repo = known_repository()
     Database(repo.state_dir / DATABASE_NAME).close()
     return repo
-
-
-def ready_embedder(settings: Settings) -> Embedder | None:
-    """The configured embedder if it is here."""
-    if not is_ready(settings.embedder):
-        return None
-    from git_copilot.index.embed import load_embedder
-
-    return load_embedder(settings.embedder, resolve_model(settings.embedder))
 
 
 def open_database(repo: GitRepository) -> Database:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,6 +164,16 @@ def resolve_model(name: str) -> Path:
     if find_spec(name) is None and "/" not in name:
         raise ModelError(f"there is no model {name!r}", "`git copilot model list` shows the names")
     raise ModelError(f"the model {name} is not here yet", f"run `git copilot model pull {name}`")
+
+
+def longest_sequence(folder: Path) -> int:
+    """The most tokens that a model takes, as its configuration says; without a word, very many."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        config = {}
+    sizes = (config.get(key) for key in ("max_position_embeddings", "n_positions"))
+    return next((int(size) for size in sizes if size), 1 << 30)
 
 
 def memory_megabytes() -> int:

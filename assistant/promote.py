@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from git_copilot.assistant.metrics import Comparison, Score, compare
+from git_copilot.assistant.split import MIN_COMMITS, MIN_HOLES
 
-# Fewer say nothing: a difference of 4 points needs some 500 holes to show by itself.
-MIN_HOLES, MIN_COMMITS = 20, 5
 # Certain but too small to notice is no reason to change what a person is used to: 0.02 nats is
 # a token 2% more likely.
 MIN_NLL_GAIN = 0.02

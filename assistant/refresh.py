@@ -15,6 +15,7 @@ from git_copilot.assistant.batches import Recipe
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.corpus import at_fim_rate, before_held_out, training_holes
 from git_copilot.assistant.dataset import (
+    TRAINING_SHARE,
     Example,
     read_cuts,
     retrieve,
@@ -29,7 +30,7 @@ from git_copilot.assistant.leakage import Duplicates, drop_copies, drop_duplicat
 from git_copilot.assistant.learnt import write_learnt
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.promote import decide
-from git_copilot.assistant.split import Split, commit_span, split_holes
+from git_copilot.assistant.split import HELD_OUT_HOLES, Split, commit_span, split_holes
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.assistant.train import TrainReport, train_adapter
 from git_copilot.index.db import Database
@@ -44,10 +45,6 @@ from git_copilot.index.vectors import VectorIndex
 __all__ = ["refresh_due", "run_eval", "run_refresh"]
 
 WORK, LOCK = ".work", ".lock"
-HELD_OUT_HOLES = 200
-# Prompts to learn from have half the length of those to answer: a CPU learns from twice as many
-# holes in the same time, and the shares of context, suffix and prefix stay those of serving.
-TRAINING_SHARE = 0.5
 # However short the time, so much is spent on learning.
 MIN_TRAINING_SECONDS = 30.0
 Note = Callable[[str], None]

@@ -9,6 +9,7 @@ from itertools import islice
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.corpus import COMMITS, SNAPSHOT, at_fim_rate, tree_holes
 from git_copilot.assistant.dataset import (
+    TRAINING_SHARE,
     Cut,
     Example,
     cut_blob,
@@ -17,10 +18,9 @@ from git_copilot.assistant.dataset import (
     training_examples,
     with_retrieval,
 )
+from git_copilot.assistant.embedder import ready_embedder
 from git_copilot.assistant.export import hole_batches, hole_row, with_blobs
-from git_copilot.assistant.jobs import ready_embedder
 from git_copilot.assistant.models import resolve_model
-from git_copilot.assistant.refresh import TRAINING_SHARE
 from git_copilot.assistant.rowfile import Row
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.allowed import allowed_in

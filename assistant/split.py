@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from git_copilot.assistant.promote import MIN_COMMITS, MIN_HOLES
 from git_copilot.index.errors import CopilotError
 from git_copilot.index.types import Hole
 
 # Fewer teach nothing that could be told from chance.
 MIN_TRAIN, MIN_HELD_OUT = 20, 5
 HELD_OUT_SHARE = 5  # one in five
+HELD_OUT_HOLES = 200
+# Fewer say nothing: a difference of 4 points needs some 500 holes to show by itself.
+MIN_HOLES, MIN_COMMITS = 20, 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from git_copilot.assistant.batches import (
     loss_weight,
     pack,
     plan_steps,
+    round_up,
 )
-from git_copilot.assistant.evaluate import round_up
 from git_copilot.assistant.lora import add_adapter, save_adapter
 from git_copilot.assistant.loss import has_plain_head, only_positions, weighted_loss
 from git_copilot.index.errors import ModelError

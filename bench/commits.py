@@ -32,7 +32,7 @@ from rests import rest_holes
 from git_copilot.assistant.arms import Held, Judge
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import Cut, Example, read_cuts, retrieve
-from git_copilot.assistant.jobs import ready_embedder
+from git_copilot.assistant.embedder import ready_embedder
 from git_copilot.assistant.metrics import Score, compare
 from git_copilot.assistant.models import resolve_model
 from git_copilot.assistant.tokens import TextTokenizer

@@ -36,7 +36,7 @@ from typing import Any
 
 from about import machine, output
 
-from git_copilot.assistant.client import calm_threads
+from git_copilot.assistant.process import calm_threads
 
 calm_threads()  # before torch starts its threads
 

@@ -28,8 +28,8 @@ from pathlib import Path
 
 from about import machine, output
 
-from git_copilot.assistant.client import calm_threads
 from git_copilot.assistant.complete import Answer, complete
+from git_copilot.assistant.process import calm_threads
 from git_copilot.assistant.progress import ProgressBar
 from git_copilot.assistant.request import Request, find_place
 from git_copilot.assistant.session import Session

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from git_copilot.assistant.client import calm_threads
+from git_copilot.assistant.process import calm_threads
 
 calm_threads()  # as the server and the worker do, before faiss is imported
 

@@ -50,10 +50,10 @@ from infilling import FILES, Task, read_tasks, sample, trim_keeps
 from rests import KIND as REST
 from sandbox import Limits
 
-from git_copilot.assistant.client import calm_threads
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import Cut, Example, make_example, serving_budget
 from git_copilot.assistant.models import canonical, resolve_model
+from git_copilot.assistant.process import calm_threads
 from git_copilot.assistant.progress import ProgressBar
 from git_copilot.assistant.terminal import Stream
 from git_copilot.assistant.tokens import TextTokenizer

@@ -25,12 +25,12 @@ from typing import Any
 
 from about import machine, name_of, output
 
-from git_copilot.assistant.client import calm_threads
 from git_copilot.assistant.config import Settings
 from git_copilot.assistant.dataset import Cut, make_example, serving_budget
 from git_copilot.assistant.engine import Engine
 from git_copilot.assistant.generation import Sampling
 from git_copilot.assistant.models import resolve_model
+from git_copilot.assistant.process import calm_threads
 from git_copilot.assistant.progress import ProgressBar
 from git_copilot.assistant.terminal import Stream
 from git_copilot.assistant.trim import Trimmer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from git_copilot.assistant.background import handlers
 from git_copilot.assistant.config import load_settings
-from git_copilot.assistant.jobs import ready_embedder
+from git_copilot.assistant.embedder import ready_embedder
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.spool import Spool
 from git_copilot.hooks.worker import run_worker

@@ -10,9 +10,14 @@ from tiny import FIM_TOKENS, save_tiny
 
 from git_copilot.assistant import render
 from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import make_example, read_cuts, serving_budget, with_retrieval
+from git_copilot.assistant.dataset import (
+    TRAINING_SHARE,
+    make_example,
+    read_cuts,
+    serving_budget,
+    with_retrieval,
+)
 from git_copilot.assistant.export import TEXT_COLUMNS, hole_rows
-from git_copilot.assistant.refresh import TRAINING_SHARE
 from git_copilot.assistant.render import control_ids, rendered_rows, spell
 from git_copilot.assistant.tokens import TextTokenizer
 from git_copilot.index.errors import ModelError

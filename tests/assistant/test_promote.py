@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from git_copilot.assistant.metrics import Score
-from git_copilot.assistant.promote import MIN_COMMITS, MIN_HOLES, decide
+from git_copilot.assistant.promote import decide
+from git_copilot.assistant.split import MIN_COMMITS, MIN_HOLES
 
 
 def arm(rng, commits=12, holes=5, em=0.25):

@@ -16,7 +16,7 @@ from tiny import CODE, save_tiny
 
 from git_copilot.assistant.dataset import cut_blob, make_example
 from git_copilot.assistant.evaluate import evaluate
-from git_copilot.assistant.healing import heal
+from git_copilot.assistant.leads import heal
 from git_copilot.assistant.loading import load_model
 from git_copilot.assistant.picking import Spellings
 from git_copilot.assistant.prompt import Budget

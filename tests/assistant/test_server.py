@@ -86,7 +86,7 @@ def serve():
 def test_a_call_is_not_left_waiting_by_a_stuck_server(deaf, monkeypatch, capsys):
     monkeypatch.setattr(client, "SILENT_SECONDS", 0.2)
     monkeypatch.setattr(sys, "argv", ["git-copilot", "complete", "a.py:1"])
-    assert client.main() == 1
+    assert client.ask_for(sys.argv[1:])[0] == 1
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
     assert err.startswith(f"git-copilot: the server (pid {os.getpid()}) does not answer")

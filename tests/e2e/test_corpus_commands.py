@@ -188,7 +188,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(corpus, project, tmp_path):
     corpus.ok("status", "--wait", "--timeout", "60")
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536));"
-        "from git_copilot.assistant.client import main;"
+        "from git_copilot.assistant.entry import main;"
         f"sys.argv[1:] = ['corpus', 'export', '--out', {str(tmp_path / 'c.jsonl')!r}];"
         "sys.exit(main())"
     )

@@ -114,6 +114,6 @@ def test_a_stuck_server_is_an_object(copilot, monkeypatch, capsysbinary):
 
     monkeypatch.setattr(client, "connect", silent)
     monkeypatch.setattr(sys, "argv", ["git-copilot", "search", "x", "--json"])
-    assert client.main() == 1
+    assert client.ask_for(sys.argv[1:])[0] == 1
     out, err = capsysbinary.readouterr()
     assert json.loads(out)["error"]["hint"] in err.decode()

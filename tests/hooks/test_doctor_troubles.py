@@ -16,7 +16,7 @@ from ward import Ward
 from git_copilot.assistant import client
 from git_copilot.assistant.boundary import package_version
 from git_copilot.assistant.config import load_settings
-from git_copilot.assistant.jobs import ready_embedder
+from git_copilot.assistant.embedder import ready_embedder
 from git_copilot.hooks import doctor as hooks_doctor
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.install import MANAGER_LINE, install

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from git_copilot.assistant import background
+from git_copilot.assistant import logs
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.lock import PID_FILE, START_FILE, WorkerLock, worker_starting
@@ -280,10 +280,10 @@ def test_nothing_recorded_nothing_started(lab):
 
 
 def test_the_log_is_rotated_and_bounded(lab, monkeypatch):
-    monkeypatch.setattr(background, "LOG_BYTES", 2_000)
+    monkeypatch.setattr(logs, "LOG_BYTES", 2_000)
     lab.state.mkdir()
     for stay in range(5):  # workers come and go
-        log = background.worker_log(lab.state, "worker")
+        log = logs.worker_log(lab.state, "worker")
         for number in range(20):
             log.info("stay %d, line %d: %s", stay, number, "x" * 40)
         log.handlers[0].close()

@@ -1,0 +1,30 @@
+"""Rotated logs in a repository's state folder."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+from pathlib import Path
+
+LOG_BYTES, LOG_FILES = 512 * 1024, 2
+
+
+class _QuietHandler(logging.handlers.RotatingFileHandler):
+    """Says nothing on stderr, which a completion may share, when the disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Leave the record out."""
+
+
+def worker_log(state_dir: Path, name: str) -> logging.Logger:
+    """A rotated log: ``<state>/log/<name>.log``."""
+    log = logging.getLogger(f"git_copilot.{name}")
+    log.setLevel(logging.INFO)
+    folder = state_dir / "log"
+    folder.mkdir(exist_ok=True)
+    handler = _QuietHandler(
+        folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.handlers = [handler]
+    return log
