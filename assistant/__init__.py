@@ -1,0 +1,1 @@
+"""What the user runs: the command line, completions, servers, adapters, evaluation."""

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from git_copilot.assistant.logs import worker_log
-from git_copilot.assistant.process import calm_threads
+from git_copilot.assistant.core.logs import worker_log
+from git_copilot.assistant.core.process import calm_threads
 from git_copilot.hooks.plan import Job
 from git_copilot.hooks.worker import run_worker
-from git_copilot.index.errors import BUG, USER_PROBLEM, CopilotError
-from git_copilot.index.known import is_known
+from git_copilot.index.core.errors import BUG, USER_PROBLEM, CopilotError
+from git_copilot.index.git.trust import is_known
 
 # Kept off the cores that the user works on; the worker is niced besides.
 THREADS = "1"
@@ -24,17 +24,17 @@ def handlers(log: logging.Logger) -> Mapping[str, Callable[[Job], None]]:
     """What the worker does for each kind of job. Heavy imports wait until a job needs them."""
 
     def sync(job: Job) -> None:
-        from git_copilot.assistant.jobs import sync_job
+        from git_copilot.assistant.worker.jobs import sync_job
 
         log.info("sync %s", sync_job(Path(job.git_dir)))
 
     def mine(job: Job) -> None:
-        from git_copilot.assistant.jobs import mine_job
+        from git_copilot.assistant.worker.jobs import mine_job
 
         log.info("mine: %d commits", mine_job(Path(job.git_dir)))
 
     def refresh(job: Job) -> None:
-        from git_copilot.assistant.jobs import refresh_job
+        from git_copilot.assistant.worker.jobs import refresh_job
 
         log.info("refresh: %s", refresh_job(Path(job.git_dir)))
 
@@ -43,7 +43,7 @@ def handlers(log: logging.Logger) -> Mapping[str, Callable[[Job], None]]:
 
 def train_in_background(git_dir: Path) -> int:
     """Train and tell the log; nobody watches this process."""
-    from git_copilot.assistant.jobs import open_repository, train
+    from git_copilot.assistant.worker.jobs import open_repository, train
 
     os.nice(NICENESS)
     state_dir = open_repository(git_dir).state_dir

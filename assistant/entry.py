@@ -11,19 +11,23 @@ import sys
 def main() -> int:
     """Entry point of ``git-copilot``: the thin client, or the full command line."""
     try:
-        from git_copilot.assistant.client import ask_for
+        from git_copilot.assistant.server.client import ask_for
 
         code, stdin = ask_for(sys.argv[1:])
         if code is not None:
             return code
-        from git_copilot.assistant.cli import run
+        from git_copilot.assistant.cli.main import run
 
         return run(sys.argv[1:], stdin)
     except KeyboardInterrupt:
         import signal
 
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second one would end in a traceback
-        from git_copilot.assistant.process import EXIT_INTERRUPTED, TOLD_INTERRUPTED, tell_failure
+        from git_copilot.assistant.core.process import (
+            EXIT_INTERRUPTED,
+            TOLD_INTERRUPTED,
+            tell_failure,
+        )
 
         return tell_failure(sys.argv[1:], TOLD_INTERRUPTED, "", EXIT_INTERRUPTED)
 

@@ -7,7 +7,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 
 def machine() -> dict[str, object]:

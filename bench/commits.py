@@ -1,11 +1,11 @@
 """How well the holes of real commits are filled: ``python bench/quality.py --repo PATH…``.
 
-Holes come from the newest commits, few of each commit, as the corpus cuts them (index/cuts.py;
+Holes come from the newest commits, few of each commit, as the corpus cuts them (index/corpus/cuts.py;
 ``line``, the default, is the end of a line from a token on, three tokens at least). Snippets come
 from the tree before each commit, found by the search of serving; nothing newer is seen. Each hole
 is completed without snippets and with them, with the prompts, decoding and trim rules of serving.
 
-``--tree`` takes holes anywhere in the files of the last commit instead (index/snapshot.py): code
+``--tree`` takes holes anywhere in the files of the last commit instead (index/corpus/snapshot.py): code
 as it stands, which is easier to fill than what is new. Other files are searched in the tree before
 that commit; the hole's own file is never searched. ``--kind rest`` takes rests of any lines there
 (rests.py). ``--language`` chooses holes of another language than Python.
@@ -29,21 +29,21 @@ from about import machine, name_of, output
 from rests import KIND as REST
 from rests import rest_holes
 
-from git_copilot.assistant.arms import Held, Judge
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import Cut, Example, read_cuts, retrieve
-from git_copilot.assistant.embedder import ready_embedder
-from git_copilot.assistant.metrics import Score, compare
-from git_copilot.assistant.models import resolve_model
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import GitRepository
-from git_copilot.index.history import list_commits
-from git_copilot.index.holes import seeded
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.snapshot import snapshot_holes
-from git_copilot.index.types import Hole, Progress
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import Cut, Example, read_cuts, retrieve
+from git_copilot.assistant.evaluation.arms import Held, Judge
+from git_copilot.assistant.evaluation.metrics import Score, compare
+from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.assistant.models.embedder import ready_embedder
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.types import Hole, Progress
+from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.corpus.snapshot import snapshot_holes
+from git_copilot.index.git.history import list_commits
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 # Holes of one commit are alike: few of each, so that many commits are seen.
 HOLES_PER_COMMIT = 3

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from about import machine
 
-from git_copilot.assistant.models import resolve_model
-from git_copilot.index.chunk import chunk_blob
-from git_copilot.index.embed import load_embedder
+from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.index.embedding.embedders import load_embedder
+from git_copilot.index.text.chunking import chunk_blob
 
 NAMES = ("copilot-embed-v1", "minilm-static", "all-minilm-l6-v2")
 

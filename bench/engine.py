@@ -36,7 +36,7 @@ from typing import Any
 
 from about import machine, output
 
-from git_copilot.assistant.process import calm_threads
+from git_copilot.assistant.core.process import calm_threads
 
 calm_threads()  # before torch starts its threads
 
@@ -44,12 +44,12 @@ import torch
 from engine_bounds import bounds, profile
 from engine_rivals import Endless, Llama, Ours, Rival, Transformers
 
-from git_copilot.assistant.devices import choose_precision
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.models import resolve_model
-from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.backend.devices import choose_precision
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = (250, 500, 1000, 2000)

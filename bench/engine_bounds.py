@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity
 from torch.profiler import profile as torch_profile
 
-from git_copilot.assistant.slots import Backend
+from git_copilot.assistant.backend.cache_slots import Backend
 
 ROWS = 256  # as many as the engine reads at a time
 BUFFER = 2**28

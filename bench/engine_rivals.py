@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.slots import Slots, shared
-from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.backend.cache_slots import Slots, shared
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 CHILD = Path(__file__).with_name("llama_child.py")
 

@@ -11,14 +11,14 @@ from typing import Any
 from infilling import Task, first_line, overrun
 from sandbox import PASSED, TIMEOUT, run_programs
 
-from git_copilot.assistant.metrics import Score, compare, edit_similarity, exact_match
-from git_copilot.index.types import Progress
+from git_copilot.assistant.evaluation.metrics import Score, compare, edit_similarity, exact_match
+from git_copilot.index.core.types import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A completion of one hole: ``text`` is what counts, ``written`` what the model wrote; see
-    :class:`git_copilot.assistant.evaluate.Completion`. ``fits``: the tokens allowed suffice for
+    :class:`git_copilot.assistant.evaluation.scorer.Completion`. ``fits``: the tokens allowed suffice for
     the middle and the end token."""
 
     task: Task

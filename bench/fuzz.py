@@ -28,16 +28,16 @@ from pathlib import Path
 
 from about import machine, output
 
-from git_copilot.assistant.complete import Answer, complete
-from git_copilot.assistant.process import calm_threads
-from git_copilot.assistant.progress import ProgressBar
-from git_copilot.assistant.request import Request, find_place
-from git_copilot.assistant.session import Session
-from git_copilot.assistant.terminal import Stream
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.encodings import encoding_of, readable_text
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
+from git_copilot.assistant.completion.complete import Answer, complete
+from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.core.process import calm_threads
+from git_copilot.assistant.core.progress import ProgressBar
+from git_copilot.assistant.core.terminal import Stream
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.text.encodings import encoding_of, readable_text
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES, QUICK = 10_000, 600

@@ -26,14 +26,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from git_copilot.assistant.dataset import Cut
-from git_copilot.index.classify import TEXT
-from git_copilot.index.db import Database, stored_path
-from git_copilot.index.parsing import parse
-from git_copilot.index.shown import family
-from git_copilot.index.terms import IDENTIFIER, STOP_WORDS, split_identifier
-from git_copilot.index.types import Hit
-from git_copilot.index.values import NO_VALUES
+from git_copilot.assistant.dataset.examples import Cut
+from git_copilot.index.core.types import Hit
+from git_copilot.index.search.chunk_table import family
+from git_copilot.index.store.database import Database, stored_path
+from git_copilot.index.text.classify import TEXT
+from git_copilot.index.text.named_values import NO_VALUES
+from git_copilot.index.text.parsing import parse
+from git_copilot.index.text.terms import IDENTIFIER, STOP_WORDS, split_identifier
 
 # What the default budget (320 tokens before the cursor beside full context, 192 behind it) shows
 # of code with ten tokens a line.

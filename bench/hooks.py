@@ -29,7 +29,7 @@ from about import machine, output
 from git_copilot.hooks.install import install
 from git_copilot.hooks.launch import WORKER_MODULE, stop_worker
 from git_copilot.hooks.lock import read_pid, worker_alive
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 ROOT = Path(__file__).resolve().parent.parent
 HOLD_LOCK = (

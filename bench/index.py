@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from git_copilot.assistant.process import calm_threads
+from git_copilot.assistant.core.process import calm_threads
 
 calm_threads()  # as the server and the worker do, before faiss is imported
 
@@ -31,15 +31,15 @@ import click
 import index_others
 from index_corpus import IDENTIFIER, fill, real_files
 
-from git_copilot.assistant.config import load_settings
-from git_copilot.assistant.models import resolve_model
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.embed import load_embedder
-from git_copilot.index.git import GitRepository
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.sync import sync
-from git_copilot.index.types import Embedder
-from git_copilot.index.vectors import SNAPSHOT_NAME, load_vectors
+from git_copilot.assistant.core.config import load_settings
+from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.index.core.types import Embedder
+from git_copilot.index.embedding.embedders import load_embedder
+from git_copilot.index.embedding.vectors import SNAPSHOT_NAME, load_vectors
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
 
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (10_000,)
 QUERIES, QUERY_LINES = 100, 12

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from git_copilot.index import contents, store
-from git_copilot.index.chunk import chunk_blob
-from git_copilot.index.classify import language_of, skip_content, skip_path, to_utf8
-from git_copilot.index.db import Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.types import Chunk, Embedder
+from git_copilot.index.core.types import Chunk, Embedder
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store import contents, views
+from git_copilot.index.store.database import Database
+from git_copilot.index.text.chunking import chunk_blob
+from git_copilot.index.text.classify import language_of, skip_content, skip_path, to_utf8
 
 IDENTIFIER = re.compile(r"[A-Za-z_]\w{3,}")
 RENAMED = 0.4
@@ -87,7 +87,7 @@ def fill(db: Database, view: str, files: Files, count: int, embedder: Embedder) 
             _embed(db, waiting, embedder)
     _embed(db, waiting, embedder)
     with db.transaction() as connection:
-        store.set_view(connection, view, "0" * 40, "", [], shown)
+        views.set_view(connection, view, "0" * 40, "", [], shown)
         contents.mark_embedded(connection, embedder.name, [blob for _, blob in shown])
     return texts
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 WINDOW = 40  # lines of a chunk of the plain loop
 

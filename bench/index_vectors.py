@@ -15,8 +15,8 @@ from typing import Any
 import faiss
 import numpy as np
 
-from git_copilot.index.db import Database
-from git_copilot.index.store import iter_vectors
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.views import iter_vectors
 
 QUERIES, NEIGHBOURS = 100, 10
 INNER = faiss.METRIC_INNER_PRODUCT

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from git_copilot.assistant.trim import Trimmer
-from git_copilot.index.errors import CopilotError
+from git_copilot.assistant.postprocess.trim import Trimmer
+from git_copilot.index.core.errors import CopilotError
 
 FILES = {
     "single-line": "HumanEval-SingleLineInfilling.jsonl.gz",

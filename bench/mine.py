@@ -16,9 +16,9 @@ from pathlib import Path
 import about
 import click
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import mine
+from git_copilot.index.corpus.mining import mine
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 def _cpu() -> float:

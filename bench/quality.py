@@ -1,7 +1,7 @@
 """How good completions are: ``python bench/quality.py [--quick] [--json] [--model NAME]``.
 
 HumanEval-Infilling (Bavarian et al., arXiv 2207.14255) with the prompt builder, the decoding and
-the trim rules of serving, without retrieval: greedy but for rests of lines (likeliest.py), and
+the trim rules of serving, without retrieval: greedy but for rests of lines (best_first_search.py), and
 there too with ``--greedy``. Figures are in %, with 95% intervals from resampled
 HumanEval problems (holes of one problem are alike):
 
@@ -18,7 +18,7 @@ HumanEval problems (holes of one problem are alike):
 
 ``--no-trim`` lets the model write on where a trim rule would have stopped it and also gives the
 figures of that text (``without_trim``). ``--left-to-right`` hides the suffix from the model, not
-from the trim rules. ``--heal`` is token healing (:func:`git_copilot.assistant.evaluate.heal`):
+from the trim rules. ``--heal`` is token healing (:func:`git_copilot.assistant.evaluation.scorer.heal`):
 without it a left-to-right model is far below what it can do, because these holes begin after a
 line end. ``--int8`` rounds the weights as serving does on a CPU that has int8 instructions.
 
@@ -50,16 +50,16 @@ from infilling import FILES, Task, read_tasks, sample, trim_keeps
 from rests import KIND as REST
 from sandbox import Limits
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import Cut, Example, make_example, serving_budget
-from git_copilot.assistant.models import canonical, resolve_model
-from git_copilot.assistant.process import calm_threads
-from git_copilot.assistant.progress import ProgressBar
-from git_copilot.assistant.terminal import Stream
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.trust import Weights, read_weights
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.types import Hole, Progress
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.core.process import calm_threads
+from git_copilot.assistant.core.progress import ProgressBar
+from git_copilot.assistant.core.terminal import Stream
+from git_copilot.assistant.dataset.examples import Cut, Example, make_example, serving_budget
+from git_copilot.assistant.decoding.copy_weights import Weights, read_weights
+from git_copilot.assistant.models.catalogue import canonical, resolve_model
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.types import Hole, Progress
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "bench"
@@ -164,8 +164,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--no-trim", action="store_true", help="give the figures without trim rules as well")
     add("--heal", action="store_true", help="leave the prompt's last token to the model")
     add("--int8", action="store_true", help="give the model the weights that int8 leaves of it")
-    add("--no-copying", action="store_true", help="leave the model alone (see copying.py)")
-    add("--greedy", action="store_true", help="look for no likelier line (see likeliest.py)")
+    add("--no-copying", action="store_true", help="leave the model alone (see copy_model.py)")
+    add(
+        "--greedy", action="store_true", help="look for no likelier line (see best_first_search.py)"
+    )
     add("--max-tokens", type=at_least_one, help=f"of a completion ({TOKENS}; serving has 64)")
     add("--completions", type=Path, metavar="FILE", help="write every completion, as JSON lines")
     options = parser.parse_args(arguments)
@@ -209,7 +211,7 @@ def measure(data: Path, run: Run, progress: Progress, record: Path | None) -> di
 
 def load(run: Run) -> Loaded:
     """The model with its adapter merged, as promotion judges it."""
-    from git_copilot.assistant.arms import Judge
+    from git_copilot.assistant.evaluation.arms import Judge
 
     folder = resolve_model(run.model)
     tokenizer = TextTokenizer.load(folder, run.model)
@@ -225,7 +227,7 @@ def round_layers(model: Any) -> None:
     """What serving in int8 computes with (linear.py); embeddings stay as they are."""
     import torch
 
-    from git_copilot.assistant.linear import rounded
+    from git_copilot.assistant.backend.linear import rounded
 
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear):
@@ -252,7 +254,7 @@ def measure_subset(
 
     :raises CopilotError: the model cannot take prompts of this length.
     """
-    from git_copilot.assistant.evaluate import Completion, evaluate
+    from git_copilot.assistant.evaluation.scorer import Completion, evaluate
 
     examples = [render(loaded.tokenizer, t, left_to_right=run.left_to_right) for t in tasks]
     needed = max(len(e.prompt_ids) + max(len(e.middle_ids), run.max_tokens) for e in examples)

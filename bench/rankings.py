@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 from gold import COUNTS, Need
 
-from git_copilot.assistant.context import cursor_query
-from git_copilot.assistant.dataset import Cut
-from git_copilot.assistant.metrics import Score, compare
-from git_copilot.index.fuse import DEFAULT_RECIPE, Recipe
-from git_copilot.index.search import Searcher
-from git_copilot.index.types import Embedder, Hit
+from git_copilot.assistant.dataset.examples import Cut
+from git_copilot.assistant.evaluation.metrics import Score, compare
+from git_copilot.assistant.prompt.cursor_query import cursor_query
+from git_copilot.index.core.types import Embedder, Hit
+from git_copilot.index.search.fusion import DEFAULT_RECIPE, Recipe
+from git_copilot.index.search.retriever import Searcher
 
 DENSE = "dense"
 PRIORS = ("import_prior", "partner_prior")

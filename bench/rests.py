@@ -1,7 +1,7 @@
 """Rests of lines of code as it stands, from any of the model's tokens on: the easiest holes there are.
 
 The first try at teaching this model to fill in the middle was judged by them. The kind ``line`` of
-index/cuts.py leaves out what is shorter than three tokens, and so most of what is easy.
+index/corpus/cuts.py leaves out what is shorter than three tokens, and so most of what is easy.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.classify import language_of
-from git_copilot.index.git import GitRepository
-from git_copilot.index.holes import seeded
-from git_copilot.index.snapshot import snapshot_files
-from git_copilot.index.types import Hole
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.snapshot import snapshot_files
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.text.classify import language_of
 
 KIND = "rest"
 

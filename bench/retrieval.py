@@ -30,20 +30,20 @@ import click
 from gold import COUNTS, needs, score, wanted_names
 from rankings import Row, difference, mean, rankings
 
-from git_copilot.assistant.dataset import Cut, parent_trees, read_cuts
-from git_copilot.assistant.models import resolve_model
-from git_copilot.index.cochange import CoChange
-from git_copilot.index.db import DATABASE_NAME, Database, remove_database
-from git_copilot.index.embed import load_embedder
-from git_copilot.index.errors import DatabaseError
-from git_copilot.index.git import GitRepository
-from git_copilot.index.history import list_commits
-from git_copilot.index.holes import seeded
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.search import Searcher
-from git_copilot.index.sync import sync
-from git_copilot.index.types import Embedder, Hole
-from git_copilot.index.vectors import load_vectors
+from git_copilot.assistant.dataset.examples import Cut, parent_trees, read_cuts
+from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.index.core.errors import DatabaseError
+from git_copilot.index.core.types import Embedder, Hole
+from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.embedding.embedders import load_embedder
+from git_copilot.index.embedding.vectors import load_vectors
+from git_copilot.index.git.history import list_commits
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.cochange import CoChange
+from git_copilot.index.search.retriever import Searcher
+from git_copilot.index.store.database import DATABASE_NAME, Database, remove_database
+from git_copilot.index.sync.sync import sync
 
 VIEW = "bench"
 HOLES, QUICK_HOLES = 300, 60

@@ -26,8 +26,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.types import Progress, no_progress
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.types import Progress, no_progress
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
 NOBODY = 65534

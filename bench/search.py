@@ -30,18 +30,18 @@ from search_targets import (
     unique,
 )
 
-from git_copilot.assistant.models import resolve_model
-from git_copilot.index.classify import MAX_FILE_BYTES, skip_content
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.embed import load_embedder
-from git_copilot.index.git import GitRepository
-from git_copilot.index.lookup import Lookup
-from git_copilot.index.rules import left_out
-from git_copilot.index.search import Query, names_in
-from git_copilot.index.sync import is_file, sync
-from git_copilot.index.terms import terms
-from git_copilot.index.types import Embedder, Hit
-from git_copilot.index.vectors import load_vectors
+from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.index.core.types import Embedder, Hit
+from git_copilot.index.embedding.embedders import load_embedder
+from git_copilot.index.embedding.vectors import load_vectors
+from git_copilot.index.filters.rules import left_out
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.code_search import Lookup
+from git_copilot.index.search.retriever import Query, names_in
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import is_file, sync
+from git_copilot.index.text.classify import MAX_FILE_BYTES, skip_content
+from git_copilot.index.text.terms import terms
 
 QUERIES, QUICK_QUERIES = 400, 60
 COUNT = 10

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from git_copilot.index.classify import language_of
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.text.classify import language_of
 
 # A first sentence of fewer words says too little to be looked for.
 MIN_WORDS = 4

@@ -19,16 +19,16 @@ import about
 import click
 from planted import planted
 
-from git_copilot.index import rules
-from git_copilot.index.classify import (
+from git_copilot.index.audit.secret_report import of_text
+from git_copilot.index.filters import rules
+from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.secrets.scan import redact, secret_lines
+from git_copilot.index.text.classify import (
     MAX_FILE_BYTES,
     language_of,
     skip_content,
     to_utf8,
 )
-from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
-from git_copilot.index.secret_listing import of_text
-from git_copilot.index.secrets import redact, secret_lines
 
 ROUNDS = 3
 

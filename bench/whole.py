@@ -25,22 +25,22 @@ from typing import Any
 
 from about import machine, name_of, output
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import Cut, make_example, serving_budget
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.models import resolve_model
-from git_copilot.assistant.process import calm_threads
-from git_copilot.assistant.progress import ProgressBar
-from git_copilot.assistant.terminal import Stream
-from git_copilot.assistant.trim import Trimmer
-from git_copilot.index.classify import TEXT, language_of
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import GitRepository
-from git_copilot.index.holes import seeded
-from git_copilot.index.parsing import parse
-from git_copilot.index.snapshot import snapshot_files
-from git_copilot.index.types import Hole
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.core.process import calm_threads
+from git_copilot.assistant.core.progress import ProgressBar
+from git_copilot.assistant.core.terminal import Stream
+from git_copilot.assistant.dataset.examples import Cut, make_example, serving_budget
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.assistant.postprocess.trim import Trimmer
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.snapshot import snapshot_files
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.text.classify import TEXT, language_of
+from git_copilot.index.text.parsing import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES, QUICK = 60, 8

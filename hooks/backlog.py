@@ -17,7 +17,7 @@ from git_copilot.hooks.launch import recorded_interpreter
 from git_copilot.hooks.lock import START_FILE, read_pid, worker_alive, worker_starting
 from git_copilot.hooks.spool import MAX_BYTES, Spool
 from git_copilot.hooks.worker import SUSPECT_DEATHS, queue_state
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 RETRY = "git copilot doctor --retry"
 WORK = "git copilot status --wait"

@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from git_copilot.hooks.launch import recorded_interpreter
-from git_copilot.index.allowed import allowed_in
-from git_copilot.index.classify import GENERATED_NAMES, SNIFF_BYTES
-from git_copilot.index.errors import CopilotError, GitError
-from git_copilot.index.git import SUBMODULE, SYMLINK, GitRepository
-from git_copilot.index.known import is_known
-from git_copilot.index.neutral import printable, quoted
-from git_copilot.index.secret_detectors import PRIVATE_KEY
-from git_copilot.index.secrets import PRAGMA, Finding, but_allowed, find_secrets
+from git_copilot.index.core.errors import CopilotError, GitError
+from git_copilot.index.core.escaping import printable, quoted
+from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.git.trust import is_known
+from git_copilot.index.secrets.detectors import PRIVATE_KEY
+from git_copilot.index.secrets.scan import PRAGMA, Finding, but_allowed, find_secrets
+from git_copilot.index.store.allowed_lines import allowed_in
+from git_copilot.index.text.classify import GENERATED_NAMES, SNIFF_BYTES
 
 MODULE = "git_copilot.hooks.check"
 REFUSE, HANDED_OVER = "--refuse", "--handed-over"

@@ -30,7 +30,7 @@ from git_copilot.hooks.sources import (
     manager_folder,
     sources,
 )
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 Level = Literal["ok", "warn", "fail"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_copilot.hooks import block
-from git_copilot.index.errors import CopilotError
+from git_copilot.index.core.errors import CopilotError
 
 EXECUTABLE = 0o755
 

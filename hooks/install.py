@@ -30,9 +30,9 @@ from git_copilot.hooks.sources import (
     reaching_file,
 )
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import claim_new, is_known, require_known
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import claim_new, is_known, require_known
 
 SOURCED_FILE = "hook.sh"
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from git_copilot.hooks.lock import START_FILE, worker_alive, worker_starting
-from git_copilot.index.environment import REPOSITORY_VARIABLES
+from git_copilot.index.git.environment import REPOSITORY_VARIABLES
 
 # Named here and in shim.sh, imported nowhere in this room: the handlers are assistant's.
 WORKER_MODULE = "git_copilot.assistant.background"

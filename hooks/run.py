@@ -19,8 +19,8 @@ from pathlib import Path
 from git_copilot.hooks.events import HOOKS, Event
 from git_copilot.hooks.launch import record_interpreter, recorded_interpreter, start_worker
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.environment import git_command
-from git_copilot.index.known import claim_new
+from git_copilot.index.git.environment import git_command
+from git_copilot.index.git.trust import claim_new
 
 SECRETS = "--secrets"
 STATE_FOLDER = "copilot"  # as in index.git, which would cost the import of GitPython

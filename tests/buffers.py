@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from git_copilot.index.feedback import Shown, feedback_weights, record_shown
-from git_copilot.index.mine import load_holes
-from git_copilot.index.outcome import spot_of
+from git_copilot.index.corpus.feedback_store import Shown, feedback_weights, record_shown
+from git_copilot.index.corpus.mining import load_holes
+from git_copilot.index.corpus.outcome import spot_of
 
 HEAD = "import math\n\n\ndef area(width, height):\n    total = width * height\n"
 TAIL = "    return total\n\n\ndef unrelated(value):\n    return math.floor(value)\n"

@@ -11,7 +11,7 @@ import copilot_commands  # noqa: F401 - remembers the real home before it is sea
 import pytest
 from gitrepo import GitRepo
 
-from git_copilot.assistant.process import calm_threads
+from git_copilot.assistant.core.process import calm_threads
 
 pytest_plugins = ["user_environment"]
 calm_threads()  # before any test imports torch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_copilot.assistant.trust import LONGEST, Weights
+from git_copilot.assistant.decoding.copy_weights import LONGEST, Weights
 
 ALWAYS = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
 NEVER = Weights(0, 0, 0, 0, (-50.0,) * LONGEST)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.export import Order, export_corpus
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.export import Order, export_corpus
 
 
 def export(found, db, out, **more):

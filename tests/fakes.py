@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from git_copilot.index.terms import terms
+from git_copilot.index.text.terms import terms
 
 
 class HashingEmbedder:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gitrepo import EPOCH
 
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.survive import update_survival
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.corpus.survival import update_survival
 
 DAY = 86_400
 # Put together here, so that no scanner takes this file for a leak.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gitrepo import GitRepo
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.known import make_known as adopt
+from git_copilot.index.git.trust import make_known as adopt
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 def make_known(repo: GitRepo, model: Path, **settings: str) -> GitRepo:

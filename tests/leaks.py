@@ -10,8 +10,8 @@ from base64 import urlsafe_b64encode
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from git_copilot.index import secret_detectors
-from git_copilot.index.secret_detectors import detectors
+from git_copilot.index.secrets import detectors as secret_detectors
+from git_copilot.index.secrets.detectors import detectors
 
 # Put together here, so that no scanner takes this file for a leak.
 AWS, GITHUB = "AKIA" + "Q7ZL2M4N8P3R5T6V", "ghp_" + "a1B2c3D4e" * 4

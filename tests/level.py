@@ -9,16 +9,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from git_copilot.assistant.background import handlers
-from git_copilot.assistant.config import load_settings
-from git_copilot.assistant.embedder import ready_embedder
+from git_copilot.assistant.core.config import load_settings
+from git_copilot.assistant.models.embedder import ready_embedder
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.spool import Spool
 from git_copilot.hooks.worker import run_worker
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.sync import sync
-from git_copilot.index.vectors import load_vectors
+from git_copilot.index.embedding.vectors import load_vectors
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
 
 QUERIES = (
     Query("value of alpha"),

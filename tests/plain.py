@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny import save_tiny
 
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 LONG = Sampling(max_tokens=40)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from tiny import save_tiny
 
-from git_copilot.assistant import guard, refresh
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.refresh import run_eval, run_refresh
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.evaluation import regression_check
+from git_copilot.assistant.refresh import pipeline
+from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 @pytest.fixture(scope="module", name="tiny")
@@ -26,10 +27,10 @@ def another_model(tmp_path_factory):
 @pytest.fixture(autouse=True, name="quick")
 def quick_recipe(monkeypatch):
     """A random model learns nothing in a few steps of the usual size; eight guards are enough."""
-    monkeypatch.setattr(guard, "MODULES", guard.MODULES[:8])
-    recipe = refresh.Recipe
+    monkeypatch.setattr(regression_check, "MODULES", regression_check.MODULES[:8])
+    recipe = pipeline.Recipe
     monkeypatch.setattr(
-        refresh,
+        pipeline,
         "Recipe",
         lambda **given: recipe(learning_rate=5e-3, warmup_steps=1, epochs=3, **given),
     )

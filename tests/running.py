@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from git_copilot.assistant import client
-from git_copilot.assistant.server import Server
+from git_copilot.assistant.server import client
+from git_copilot.assistant.server.server import Server
 
 
 class Running:

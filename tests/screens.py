@@ -10,7 +10,7 @@ import re
 import select
 import time
 
-from git_copilot.assistant.terminal import Stream
+from git_copilot.assistant.core.terminal import Stream
 
 # Our own: colours, and the progress bar's way to the start of its line.
 OWN = re.compile(r"\x1b\[[0-9;]*m|\r\x1b\[K")

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from git_copilot.assistant.cli import COMMANDS, root
-from git_copilot.assistant.config import HARMLESS, Settings
+from git_copilot.assistant.cli.main import COMMANDS, root
+from git_copilot.assistant.core.config import HARMLESS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 MANUAL = (ROOT / "docs" / "git-copilot.1").read_text("utf-8").replace("\\-", "-")

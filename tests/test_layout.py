@@ -1,4 +1,4 @@
-"""The rooms' rules: imports go one way, hooks and the client stay light, the package is whole."""
+"""The layout's rules: imports go down, hooks and the client stay light, the package is whole."""
 
 from __future__ import annotations
 
@@ -6,35 +6,108 @@ import ast
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = {"index": set(), "hooks": {"index"}, "assistant": {"index", "hooks"}}
-MODULES = [path for room in ROOMS for path in sorted((ROOT / room).glob("*.py"))]
+TOPS = ("index", "hooks", "assistant")
+# Lowest first. A module may import its own room and rooms on lower floors, never its own floor.
+FLOORS = (
+    "index.core",
+    "index.git index.text",
+    "index.filters index.secrets index.store",
+    "index.embedding index.sync",
+    "index.corpus index.search",
+    "index.audit",
+    "hooks",
+    "assistant.backend assistant.postprocess assistant.prompt assistant.training",
+    "assistant.core",
+    "assistant.adapters assistant.decoding",
+    "assistant.models",
+    "assistant.dataset assistant.remote",
+    "assistant.completion assistant.evaluation",
+    "assistant.refresh assistant.server",
+    "assistant.worker",
+    "assistant.diagnostics",
+    "assistant.cli",
+    "assistant.cli.commands",
+    "assistant",
+)
+FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms.split()}
+MAX_LINES, MAX_FUNCTION = 300, 60
+MODULES = sorted(path for top in TOPS for path in (ROOT / top).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
+def module_name(path):
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+NAMES = {module_name(path) for path in MODULES}
+
+
+def room_of(name):
+    """The room of a module, or of a room its own name."""
+    return name if name in FLOOR and name != "assistant.entry" else name.rpartition(".")[0]
+
+
+@cache
 def imported_modules(path):
+    """Everything that a module imports, also lazily and for types only."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_imports_go_one_way(path):
-    room = path.parent.name
-    used = {m.split(".")[1] for m in imported_modules(path) if m.startswith("git_copilot.")}
-    assert used <= ROOMS[room] | {room}
+def own_imports(path):
+    """The modules of this project that a module imports."""
+    for name in imported_modules(path):
+        if name.startswith("git_copilot."):
+            name = name.removeprefix("git_copilot.")
+            yield name if name in NAMES else name.rpartition(".")[0]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: f"{p.parent.name}/{p.name}")
+def upward(room, imports):
+    """Those of ``imports`` that a module of ``room`` must not have."""
+    return {
+        name
+        for name in imports
+        if room_of(name) != room and FLOOR.get(room_of(name), len(FLOORS)) >= FLOOR[room]
+    }
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_go_down(path):
+    assert upward(room_of(module_name(path)), own_imports(path)) == set()
+
+
+def test_an_import_that_goes_up_or_sideways_is_noticed():
+    up = {"assistant.server.client", "assistant.completion.session", "assistant.adapters.store"}
+    assert upward("assistant.completion", up) == {"assistant.server.client"}
+    assert upward("index.search", {"index.corpus.holes"}) == {"index.corpus.holes"}
+    assert upward("index.search", {"index.unknown.room"}) == {"index.unknown.room"}
+
+
+def test_no_module_imports_itself_through_others():
+    graph = {module_name(path): set(own_imports(path)) for path in MODULES}
+    done = set()
+    while len(done) < len(graph):
+        free = {name for name in graph if name not in done and graph[name] <= done}
+        assert free, sorted(set(graph) - done)
+        done |= free
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_only_one_module_imports_gitpython(path):
     uses = any(m.split(".")[0] == "git" for m in imported_modules(path))
-    assert not uses or path == ROOT / "index" / "git.py"
+    assert not uses or path == ROOT / "index" / "git" / "repository.py"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +116,7 @@ def test_only_one_module_imports_gitpython(path):
         "git_copilot.hooks.run",
         "git_copilot.hooks.launch",
         "git_copilot.assistant.entry",
-        "git_copilot.assistant.client",
+        "git_copilot.assistant.server.client",
     ],
 )
 def test_what_a_hook_or_the_client_runs_imports_the_standard_library_only(module):
@@ -58,13 +131,38 @@ def test_what_a_hook_or_the_client_runs_imports_the_standard_library_only(module
     assert {name for name in foreign if not name.startswith("__editable__")} == set()
 
 
-def test_every_folder_with_code_is_in_the_package():
+def folders_with_code(root):
+    """The folders of the package under ``root``, as import names."""
+    found = {path.parent for top in TOPS for path in (root / top).rglob("*.py")}
+    return {f"git_copilot.{'.'.join(folder.relative_to(root).parts)}" for folder in found}
+
+
+def test_every_folder_with_code_is_in_the_wheel():
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    mapped = configuration["tool"]["setuptools"]["package-dir"]
-    assert set(mapped.values()) == set(ROOMS)
-    assert set(configuration["tool"]["setuptools"]["packages"]) == set(mapped)
-    nested = [p for room in ROOMS for p in (ROOT / room).glob("*/*.py")]
-    assert nested == []
+    setuptools = configuration["tool"]["setuptools"]
+    assert set(setuptools["package-dir"].values()) == set(TOPS)
+    assert sorted(setuptools["packages"]) == sorted(folders_with_code(ROOT))
+
+
+def test_a_folder_that_the_wheel_would_lack_is_noticed(tmp_path):
+    for name in ("index/core", "index/new_room", "assistant", "hooks"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "module.py").touch()
+    assert "git_copilot.index.new_room" in folders_with_code(tmp_path)
+
+
+@pytest.mark.parametrize("room", sorted(FLOOR))
+def test_every_room_says_what_it_is_for(room):
+    source = (ROOT / room.replace(".", "/") / "__init__.py").read_text("utf-8")
+    purpose = ast.get_docstring(ast.parse(source))
+    assert purpose and purpose.endswith(".")
+    assert ast.parse(source).body[1:] == []  # nothing is imported by importing a room
+
+
+def test_every_folder_has_a_floor():
+    assert {name.removeprefix("git_copilot.") for name in folders_with_code(ROOT)} - {
+        "index"
+    } == set(FLOOR)
 
 
 def test_the_base_install_is_light():
@@ -73,10 +171,10 @@ def test_the_base_install_is_light():
     assert names == {"click", "GitPython", "platformdirs"}
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=lambda p: f"{p.parent.name}/{p.name}")
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=module_name)
 def test_modules_and_functions_stay_small(path):
     source = path.read_text("utf-8")
-    assert source.count("\n") <= 320
+    assert source.count("\n") <= MAX_LINES
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
-            assert node.end_lineno - node.lineno < 65, node.name
+            assert node.end_lineno - node.lineno < MAX_FUNCTION, node.name

@@ -75,8 +75,8 @@ def adapter_of(base: Path, folder: Path, seed: int = 0) -> Path:
     """Write an adapter (rank 4) of a tiny model that changes what it says."""
     import torch
 
-    from git_copilot.assistant.loading import load_model
-    from git_copilot.assistant.lora import add_adapter, save_adapter
+    from git_copilot.assistant.backend.loading import load_model
+    from git_copilot.assistant.training.lora import add_adapter, save_adapter
 
     model = add_adapter(load_model(base, dtype=torch.float32), 4, seed=seed)
     for name, weight in model.named_parameters():

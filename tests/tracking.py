@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from gitrepo import GitRepo
 
-from git_copilot.index.db import Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.survive import Survival, load_survival, update_survival
+from git_copilot.index.corpus.survival import Survival, load_survival, update_survival
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import Database
 
 
 def numbered(numbers: Iterable[int]) -> str:

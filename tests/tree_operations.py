@@ -9,7 +9,7 @@ from gitrepo import GitRepo
 from history_operations import commit
 from level import work
 
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 ALLOW = ("-c", "protocol.file.allow=always")
 

@@ -12,7 +12,7 @@ from level import assert_level
 from git_copilot.hooks.install import install
 from git_copilot.hooks.lock import worker_alive, worker_starting
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 
 def settle(state: Path, seconds: float = 60) -> None:

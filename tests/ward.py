@@ -8,11 +8,11 @@ from pathlib import Path
 
 from gitrepo import GitRepo
 
-from git_copilot.assistant import doctor
+from git_copilot.assistant.diagnostics import doctor
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.db import DATABASE_NAME
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME
 
 
 class Ward:

@@ -24,7 +24,7 @@ from pairs import Pair
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from torch.nn import functional
 
-from git_copilot.index.embed import principal
+from git_copilot.index.embedding.embedders import principal
 
 # Parts of identifiers, numbers and words of other scripts; punctuation tells nothing of meaning.
 PARTS = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+"
@@ -35,7 +35,7 @@ SPECIALS = 2
 CONTINUES = "##"
 MAX_TOKENS = 512
 ALPHABET = 400
-# Weight of frequent words at the beginning: Arora et al. 2017, as in git_copilot.index.embed.
+# Weight of frequent words at the beginning: Arora et al. 2017, as in git_copilot.index.embedding.embedders.
 SIF = 1e-3
 
 

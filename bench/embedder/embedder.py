@@ -44,7 +44,7 @@ def main() -> None:
 @click.option("--work", type=click.Path(path_type=Path), required=True)
 def build(sources: Path, work: Path) -> None:
     """Mine pairs; one file for each repository, those there are kept."""
-    from git_copilot.index.git import GitRepository
+    from git_copilot.index.git.repository import GitRepository
 
     recipe = _recipe()
     data = recipe["data"]
@@ -78,7 +78,7 @@ def train(work: Path, out: Path) -> None:
     from safetensors.torch import load_file, save_file
     from tokenizers import Tokenizer
 
-    from git_copilot.assistant.models import resolve_model
+    from git_copilot.assistant.models.catalogue import resolve_model
 
     recipe = _recipe()
     held = set(recipe["data"]["validation"])

@@ -14,14 +14,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from git_copilot.assistant.context import LINES_AFTER, LINES_BEFORE, cursor_query
-from git_copilot.index.chunk import chunk_blob
-from git_copilot.index.classify import language_of
-from git_copilot.index.git import GitRepository
-from git_copilot.index.holes import seeded
-from git_copilot.index.snapshot import snapshot_files
-from git_copilot.index.terms import IDENTIFIER, STOP_WORDS
-from git_copilot.index.types import Chunk
+from git_copilot.assistant.prompt.cursor_query import LINES_AFTER, LINES_BEFORE, cursor_query
+from git_copilot.index.core.types import Chunk
+from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.snapshot import snapshot_files
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.text.chunking import chunk_blob
+from git_copilot.index.text.classify import language_of
+from git_copilot.index.text.terms import IDENTIFIER, STOP_WORDS
 
 # A name that more chunks define, or more use, says too little.
 MAX_DEFINING, MAX_USING = 3, 12

@@ -1,4 +1,4 @@
-"""Fits how far the seeded model copies from what stands around (assistant/copying.py).
+"""Fits how far the seeded model copies from what stands around (assistant/decoding/copy_model.py).
 
     python bench/seed/copy_weights.py --sources DIR --model FOLDER [--out assistant/seed_adapter]
 
@@ -27,17 +27,17 @@ import click
 import commits
 import torch
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.copying import Copier, Source
-from git_copilot.assistant.dataset import Example, make_example, serving_budget
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.picking import Spellings
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.trust import LEAST, LONGEST, NAME, Weights, read_weights
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import GitRepository
-from git_copilot.index.types import no_progress
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import Example, make_example, serving_budget
+from git_copilot.assistant.decoding.copy_model import Copier, Source
+from git_copilot.assistant.decoding.copy_weights import LEAST, LONGEST, NAME, Weights, read_weights
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.types import no_progress
+from git_copilot.index.git.repository import GitRepository
 
 RECIPE = Path(__file__).parent / "recipe.toml"
 RIDGE = 1e-3
@@ -96,7 +96,7 @@ def observe(
 
 
 class Mixture(torch.nn.Module):
-    """The weights as they are fitted; :class:`~git_copilot.assistant.trust.Weights` as used."""
+    """The weights as they are fitted; :class:`~git_copilot.assistant.decoding.copy_weights.Weights` as used."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import Cut, Example, make_example, read_cuts, retrieve
-from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.db import Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.holes import seeded
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.snapshot import snapshot_holes
-from git_copilot.index.types import Embedder, Hit, Hole
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import Cut, Example, make_example, read_cuts, retrieve
+from git_copilot.assistant.prompt.builder import Budget
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.types import Embedder, Hit, Hole
+from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.corpus.snapshot import snapshot_holes
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import Database
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 HISTORY = 20_000
@@ -32,7 +32,7 @@ NEIGHBOURS = 4
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An example as training wants it (:class:`git_copilot.assistant.train.Trainable`)."""
+    """An example as training wants it (:class:`git_copilot.assistant.training.trainer.Trainable`)."""
 
     prompt_ids: tuple[int, ...]
     middle_ids: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Chooses ``line_end`` (assistant/trust.py): when the rest of a line is enough for an answer.
+"""Chooses ``line_end`` (assistant/decoding/copy_weights.py): when the rest of a line is enough for an answer.
 
     python bench/seed/line_end.py --sources DIR --model FOLDER
 
@@ -23,16 +23,16 @@ import click
 import torch
 from copy_weights import read_examples, read_fitted, read_recipe
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.copying import Copier, Source
-from git_copilot.assistant.dataset import Example
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.metrics import edit_similarity, exact_match
-from git_copilot.assistant.picking import Spellings
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.trim import Trimmer
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import Example
+from git_copilot.assistant.decoding.copy_model import Copier, Source
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.evaluation.metrics import edit_similarity, exact_match
+from git_copilot.assistant.postprocess.trim import Trimmer
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 NEVER, ALWAYS = float("-inf"), float("inf")
 MARGINS = (NEVER, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, ALWAYS)

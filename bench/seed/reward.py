@@ -1,4 +1,4 @@
-"""Chooses ``token_reward`` (assistant/trust.py): how much longer than the likeliest a line should be.
+"""Chooses ``token_reward`` (assistant/decoding/copy_weights.py): how much longer than the likeliest a line should be.
 
     python bench/seed/reward.py --sources DIR --model FOLDER
 
@@ -22,15 +22,15 @@ import click
 import numpy as np
 from copy_weights import read_examples, read_fitted, read_recipe
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import Example
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.extent import Extent
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.metrics import edit_similarity, exact_match
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.trim import Trimmer
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import Example
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.evaluation.metrics import edit_similarity, exact_match
+from git_copilot.assistant.postprocess.completion_scope import Extent
+from git_copilot.assistant.postprocess.trim import Trimmer
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 REWARDS = (None, 0.0, 0.2, 0.3, 0.4, 0.6)
 

@@ -39,8 +39,8 @@ def main(context: click.Context, recipe: Path) -> None:
 
 def _base(work: Path, recipe: dict[str, Any]) -> Path:
     """SmolLM2 with the sentinels named, made once in the work folder."""
-    from git_copilot.assistant.models import resolve_model
-    from git_copilot.assistant.seed import prepare_base
+    from git_copilot.assistant.models.catalogue import resolve_model
+    from git_copilot.assistant.models.seed_adapter_files import prepare_base
 
     folder = work / "base"
     if not folder.exists():
@@ -73,10 +73,10 @@ def build(
     recipe: dict[str, Any], sources: Path, work: Path, evaluation: tuple[Path, ...], part: str
 ) -> None:
     """Mine, cut, retrieve and render; one file for each repository, those there are kept."""
-    from git_copilot.assistant.config import Settings
-    from git_copilot.assistant.models import resolve_model
-    from git_copilot.assistant.tokens import TextTokenizer
-    from git_copilot.index.embed import load_embedder
+    from git_copilot.assistant.core.config import Settings
+    from git_copilot.assistant.models.catalogue import resolve_model
+    from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+    from git_copilot.index.embedding.embedders import load_embedder
 
     work.mkdir(parents=True, exist_ok=True)
     tokenizer = TextTokenizer.load(_base(work, recipe))
@@ -116,10 +116,10 @@ def train(
     from safetensors import safe_open
     from transformers import AutoModelForCausalLM
 
-    from git_copilot.assistant import checkpoint
-    from git_copilot.assistant.batches import Decay, Recipe
-    from git_copilot.assistant.memory import keep_freed_memory
-    from git_copilot.assistant.train import train_adapter
+    from git_copilot.assistant.backend.allocator import keep_freed_memory
+    from git_copilot.assistant.training import checkpoint
+    from git_copilot.assistant.training.batches import Decay, Recipe
+    from git_copilot.assistant.training.trainer import train_adapter
 
     keep_freed_memory()
     examples = [e for p in sorted(work.glob("*.npz")) for e in seed_data.load(p)]

@@ -11,12 +11,12 @@ from histories import function
 from running import Running
 from tiny import save_tiny
 
-from git_copilot.assistant.session import Session
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
-from git_copilot.index.mine import mine
+from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.corpus.mining import mine
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ import struct
 
 import pytest
 
-from git_copilot.assistant import adapters
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import GitRepository
+from git_copilot.assistant.adapters import adapter_store
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.git.repository import GitRepository
 
 
 def safetensors(size=16):
@@ -19,20 +19,20 @@ def safetensors(size=16):
 
 
 def fill(folder):
-    (folder / adapters.CONFIG).write_text('{"peft_type": "LORA"}')
-    (folder / adapters.WEIGHTS).write_bytes(safetensors())
+    (folder / adapter_store.CONFIG).write_text('{"peft_type": "LORA"}')
+    (folder / adapter_store.WEIGHTS).write_bytes(safetensors())
 
 
 def add(state, second, promoted=True, **facts):
     """An adapter made so many seconds after the epoch."""
-    identity = adapters.new_id(second)
+    identity = adapter_store.new_id(second)
     evidence = {"base_model": "tiny", "promoted": promoted, "delta_em": 1.5, **facts}
-    adapters.create(state, identity, fill, evidence)
+    adapter_store.create(state, identity, fill, evidence)
     return identity
 
 
 def test_ids_sort_by_time_and_are_valid():
-    ids = [adapters.new_id(t) for t in (0, 59, 60, 1e9, 1.8e9)]
+    ids = [adapter_store.new_id(t) for t in (0, 59, 60, 1e9, 1.8e9)]
     assert ids == sorted(ids)
     assert ids[0].startswith("19700101-000000-")
 
@@ -40,7 +40,7 @@ def test_ids_sort_by_time_and_are_valid():
 def test_a_created_adapter_is_listed_with_its_evidence(tmp_path):
     commits = {"train": ["a", "b"], "held_out": ["c", "d"]}
     identity = add(tmp_path, 0, commits=commits)
-    assert adapters.list_adapters(tmp_path) == [
+    assert adapter_store.list_adapters(tmp_path) == [
         {
             "id": identity,
             "current": False,
@@ -51,8 +51,8 @@ def test_a_created_adapter_is_listed_with_its_evidence(tmp_path):
             "delta_em": 1.5,
         }
     ]
-    assert adapters.base_model(tmp_path, identity) == "tiny"
-    assert adapters.adapter_path(tmp_path, identity) == tmp_path / "adapters" / identity
+    assert adapter_store.base_model(tmp_path, identity) == "tiny"
+    assert adapter_store.adapter_path(tmp_path, identity) == tmp_path / "adapters" / identity
 
 
 @pytest.mark.parametrize("state", ["", "none\n", "20200101-000000-abcd\n", "../..\n"])
@@ -60,19 +60,19 @@ def test_without_a_usable_adapter_the_base_model_is_used(tmp_path, state):
     if state:
         (tmp_path / "adapters").mkdir()
         (tmp_path / "adapters" / "current").write_text(state)
-    assert adapters.current_adapter(tmp_path) is None
-    warning = adapters.current_warning(tmp_path)
+    assert adapter_store.current_adapter(tmp_path) is None
+    warning = adapter_store.current_warning(tmp_path)
     assert (warning is not None) == bool(state and state != "none\n")
-    assert adapters.list_adapters(tmp_path) == []
+    assert adapter_store.list_adapters(tmp_path) == []
 
 
 def test_a_failure_while_creating_leaves_nothing(tmp_path):
     def cut_short(folder):
         fill(folder)
-        (folder / adapters.WEIGHTS).write_bytes(safetensors()[:-1])
+        (folder / adapter_store.WEIGHTS).write_bytes(safetensors()[:-1])
 
     with pytest.raises(CopilotError, match="cut short"):
-        adapters.create(tmp_path, adapters.new_id(), cut_short, {})
+        adapter_store.create(tmp_path, adapter_store.new_id(), cut_short, {})
     assert list((tmp_path / "adapters").iterdir()) == []
 
 
@@ -82,101 +82,103 @@ def test_a_full_disk_is_said_in_one_line(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(CopilotError, match=r"no room to write.*free some disk space"):
-        adapters.create(tmp_path, adapters.new_id(), full, {})
-    assert adapters.ids(tmp_path) == []
+        adapter_store.create(tmp_path, adapter_store.new_id(), full, {})
+    assert adapter_store.ids(tmp_path) == []
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        (adapters.WEIGHTS, None, "lacks adapter_model.safetensors"),
-        (adapters.WEIGHTS, b"", "damaged"),
-        (adapters.WEIGHTS, safetensors()[:-4], "cut short"),
-        (adapters.WEIGHTS, struct.pack("<Q", 1 << 60) + b"{}", "cut short"),
-        (adapters.WEIGHTS, struct.pack("<Q", 2) + b"[]", "damaged"),
-        (adapters.CONFIG, None, "lacks adapter_config.json"),
-        (adapters.CONFIG, b"{", "damaged"),
+        (adapter_store.WEIGHTS, None, "lacks adapter_model.safetensors"),
+        (adapter_store.WEIGHTS, b"", "damaged"),
+        (adapter_store.WEIGHTS, safetensors()[:-4], "cut short"),
+        (adapter_store.WEIGHTS, struct.pack("<Q", 1 << 60) + b"{}", "cut short"),
+        (adapter_store.WEIGHTS, struct.pack("<Q", 2) + b"[]", "damaged"),
+        (adapter_store.CONFIG, None, "lacks adapter_config.json"),
+        (adapter_store.CONFIG, b"{", "damaged"),
     ],
 )
 def test_a_damaged_adapter_is_found_out_and_the_mend_named(tmp_path, name, content, said):
     identity = add(tmp_path, 0)
-    adapters.use(tmp_path, identity)
+    adapter_store.use(tmp_path, identity)
     path = tmp_path / "adapters" / identity / name
     if content is None:
         path.unlink()
     else:
         path.write_bytes(content)
     with pytest.raises(CopilotError, match=f"{said}.*adapter rollback"):
-        adapters.adapter_path(tmp_path, identity)
-    assert adapters.current_adapter(tmp_path) is None
-    assert identity in adapters.current_warning(tmp_path)
+        adapter_store.adapter_path(tmp_path, identity)
+    assert adapter_store.current_adapter(tmp_path) is None
+    assert identity in adapter_store.current_warning(tmp_path)
     with pytest.raises(CopilotError):
-        adapters.use(tmp_path, identity)
+        adapter_store.use(tmp_path, identity)
 
 
 def test_an_unreadable_report_does_not_hide_the_adapter(tmp_path):
     identity = add(tmp_path, 0)
-    (tmp_path / "adapters" / identity / adapters.EVIDENCE).write_text("{")
-    assert adapters.list_adapters(tmp_path)[0]["base_model"] is None
+    (tmp_path / "adapters" / identity / adapter_store.EVIDENCE).write_text("{")
+    assert adapter_store.list_adapters(tmp_path)[0]["base_model"] is None
 
 
 @pytest.mark.parametrize("name", ["nope", "..", "20200101-000000-abcd", ""])
 def test_only_existing_ids_are_taken(tmp_path, name):
     with pytest.raises(CopilotError, match="there is no adapter"):
-        adapters.adapter_path(tmp_path, name)
+        adapter_store.adapter_path(tmp_path, name)
 
 
 def test_rollback_goes_back_step_by_step(tmp_path):
     first, second, third = (add(tmp_path, t) for t in (0, 1, 2))
     for identity in (first, second, None, third):
-        adapters.use(tmp_path, identity)
-    assert adapters.current_adapter(tmp_path) == third
-    assert adapters.rollback(tmp_path) is None
-    assert adapters.rollback(tmp_path) == second
-    assert adapters.rollback(tmp_path) == first
-    assert adapters.rollback(tmp_path) is None
-    assert adapters.current_adapter(tmp_path) is None
+        adapter_store.use(tmp_path, identity)
+    assert adapter_store.current_adapter(tmp_path) == third
+    assert adapter_store.rollback(tmp_path) is None
+    assert adapter_store.rollback(tmp_path) == second
+    assert adapter_store.rollback(tmp_path) == first
+    assert adapter_store.rollback(tmp_path) is None
+    assert adapter_store.current_adapter(tmp_path) is None
     with pytest.raises(CopilotError, match="no adapter was in use before"):
-        adapters.rollback(tmp_path)
+        adapter_store.rollback(tmp_path)
 
 
 def test_rollback_passes_over_what_is_gone(tmp_path):
     first, second, third = (add(tmp_path, t) for t in (0, 1, 2))
     for identity in (first, second, third):
-        adapters.use(tmp_path, identity)
-    (tmp_path / "adapters" / second / adapters.WEIGHTS).unlink()
-    assert adapters.rollback(tmp_path) == first
+        adapter_store.use(tmp_path, identity)
+    (tmp_path / "adapters" / second / adapter_store.WEIGHTS).unlink()
+    assert adapter_store.rollback(tmp_path) == first
 
 
 @pytest.mark.parametrize("step", ["use", "rollback"])
 def test_a_kill_between_the_two_files_loses_no_way_back(tmp_path, monkeypatch, step):
     first, second, third = (add(tmp_path, t) for t in (0, 1, 2))
-    adapters.use(tmp_path, first)
-    adapters.use(tmp_path, second)
-    whole = adapters.write_atomically
+    adapter_store.use(tmp_path, first)
+    adapter_store.use(tmp_path, second)
+    whole = adapter_store.write_atomically
 
     def killed(path, text):
-        if path.name == adapters.HISTORY:
+        if path.name == adapter_store.HISTORY:
             raise KeyboardInterrupt
         whole(path, text)
 
     with monkeypatch.context() as patch:
-        patch.setattr(adapters, "write_atomically", killed)
+        patch.setattr(adapter_store, "write_atomically", killed)
         with pytest.raises(KeyboardInterrupt):
-            adapters.use(tmp_path, third) if step == "use" else adapters.rollback(tmp_path)
-    assert adapters.current_adapter(tmp_path) == (third if step == "use" else first)
-    assert adapters.rollback(tmp_path) == (second if step == "use" else None)
+            adapter_store.use(tmp_path, third) if step == "use" else adapter_store.rollback(
+                tmp_path
+            )
+    assert adapter_store.current_adapter(tmp_path) == (third if step == "use" else first)
+    assert adapter_store.rollback(tmp_path) == (second if step == "use" else None)
 
 
 def test_old_losers_go_and_what_was_used_stays(tmp_path):
     winner = add(tmp_path, 0)
     tried = add(tmp_path, 1, promoted=False)
     losers = [add(tmp_path, t, promoted=False) for t in range(2, 9)]
-    adapters.use(tmp_path, tried)
-    adapters.use(tmp_path, winner)
+    adapter_store.use(tmp_path, tried)
+    adapter_store.use(tmp_path, winner)
     (tmp_path / "adapters" / ".new-20200101-000000-abcd").mkdir()
-    assert adapters.prune(tmp_path) == losers[:2]
-    assert adapters.ids(tmp_path) == [winner, tried, *losers[2:]]
+    assert adapter_store.prune(tmp_path) == losers[:2]
+    assert adapter_store.ids(tmp_path) == [winner, tried, *losers[2:]]
     assert not list((tmp_path / "adapters").glob(".new-*"))
 
 
@@ -186,6 +188,6 @@ def test_an_older_commit_is_completed_with_what_was_known_then(repo):
     early = add(found.state_dir, 0, commits={"train": oids[:2], "held_out": oids[1:3]})
     add(found.state_dir, 1, promoted=False, commits={"train": oids[:1], "held_out": oids[:1]})
     late = add(found.state_dir, 2, commits={"train": oids[:4], "held_out": oids[3:5]})
-    assert adapters.adapter_at(found, oids[5]) == late
-    assert adapters.adapter_at(found, oids[3]) == early
-    assert adapters.adapter_at(found, oids[1]) is None
+    assert adapter_store.adapter_at(found, oids[5]) == late
+    assert adapter_store.adapter_at(found, oids[3]) == early
+    assert adapter_store.adapter_at(found, oids[1]) is None

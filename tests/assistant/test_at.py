@@ -9,11 +9,11 @@ import torch
 from known import make_known
 from tiny import UNFINISHED, save_tiny
 
-from git_copilot.assistant import adapters
-from git_copilot.assistant.complete import complete
-from git_copilot.assistant.request import Request, find_place
-from git_copilot.assistant.session import AT_PREFIX, MAX_AT_VIEWS, Session
-from git_copilot.index.db import DATABASE_NAME
+from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.completion.complete import complete
+from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.completion.session import AT_PREFIX, MAX_AT_VIEWS, Session
+from git_copilot.index.store.database import DATABASE_NAME
 
 APP = "from util import alpha\n\n\ndef beta(name):\n    return alpha(name)\n" + UNFINISHED
 UTIL = "def alpha(value):\n    return value + {}\n"
@@ -58,15 +58,15 @@ def add_adapter(project, tiny, second, newest):
     for name, tensor in model.named_parameters():
         if "lora" in name:
             torch.nn.init.normal_(tensor, std=0.3)
-    identity = adapters.new_id(second)
+    identity = adapter_store.new_id(second)
     evidence = {
         "base_model": str(tiny.resolve()),
         "promoted": True,
         "commits": {"train": [newest, newest], "held_out": [newest, newest]},
     }
     state = project.git_dir / "copilot"
-    adapters.create(state, identity, model.save_pretrained, evidence)
-    adapters.use(state, identity)
+    adapter_store.create(state, identity, model.save_pretrained, evidence)
+    adapter_store.use(state, identity)
     return identity
 
 

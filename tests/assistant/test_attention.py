@@ -7,9 +7,9 @@ import torch
 from tiny import save_tiny
 from transformers import MistralConfig, MistralForCausalLM
 
-from git_copilot.assistant import attention
-from git_copilot.assistant.attention import NAME, use_causal_attention
-from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.training import attention
+from git_copilot.assistant.training.attention import NAME, use_causal_attention
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant.lexing import Lexer
-from git_copilot.assistant.notation import family_of
-from git_copilot.assistant.trim import Trimmer
+from git_copilot.assistant.postprocess.language_notation import family_of
+from git_copilot.assistant.postprocess.lexer import Lexer
+from git_copilot.assistant.postprocess.trim import Trimmer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = {

@@ -10,18 +10,18 @@ from known import make_known
 from plain import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
 from tiny import CODE, UNFINISHED, save_tiny
 
-from git_copilot.assistant import candidates as candidates_module
-from git_copilot.assistant import client
-from git_copilot.assistant.cli import dispatch_in_server
-from git_copilot.assistant.commands_complete import explain_lines
-from git_copilot.assistant.complete import PATIENCE, complete
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Generation, Sampling
-from git_copilot.assistant.reference import Reference
-from git_copilot.assistant.request import Request, find_place
-from git_copilot.assistant.server import Server
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.trust import LONGEST, Weights
+from git_copilot.assistant.backend.transformers_backend import Reference
+from git_copilot.assistant.cli.commands.complete import explain_lines
+from git_copilot.assistant.cli.main import dispatch_in_server
+from git_copilot.assistant.completion import candidates as candidates_module
+from git_copilot.assistant.completion.complete import PATIENCE, complete
+from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.decoding.copy_weights import LONGEST, Weights
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Generation, Sampling
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.assistant.server import client
+from git_copilot.assistant.server.server import Server
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ class Scripted:
         self.tokenizer, self._ids = tokenizer, tokenizer.encode(text)
 
     def generate(self, prompt, sampling, *, lead, around, enough, cancelled, on_text):
-        from git_copilot.assistant.generation import Generation
+        from git_copilot.assistant.decoding.generation import Generation
 
         for count in range(1, len(self._ids) + 1):
             text = self.tokenizer.decode(self._ids[:count])

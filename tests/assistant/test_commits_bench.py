@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tiny import save_tiny
 
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.types import no_progress
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.types import no_progress
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 with pytest.MonkeyPatch.context() as patch:

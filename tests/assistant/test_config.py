@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.assistant.config import (
+from git_copilot.assistant.core.config import (
     HARMLESS,
     MAX_DEFAULTS_BYTES,
     Settings,
@@ -13,9 +13,9 @@ from git_copilot.assistant.config import (
     repository_defaults,
     spelt,
 )
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
 
 
 def test_defaults_without_a_repository():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_copilot.assistant.context import cursor_query
+from git_copilot.assistant.prompt.cursor_query import cursor_query
 
 PREFIX = """import os
 from tools import mail

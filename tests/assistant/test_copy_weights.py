@@ -14,10 +14,10 @@ import torch
 from click.testing import CliRunner
 from tiny import SPARE, adapter_of, save_tiny
 
-from git_copilot.assistant.loading import apply_adapter, load_model
-from git_copilot.assistant.seed import make_seeded
-from git_copilot.assistant.trust import LONGEST, NAME, read_weights
-from git_copilot.index.errors import CopilotError
+from git_copilot.assistant.backend.loading import apply_adapter, load_model
+from git_copilot.assistant.decoding.copy_weights import LONGEST, NAME, read_weights
+from git_copilot.assistant.models.seed_adapter_files import make_seeded
+from git_copilot.index.core.errors import CopilotError
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 with pytest.MonkeyPatch.context() as patch:

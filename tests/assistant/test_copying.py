@@ -10,19 +10,19 @@ import pytest
 import torch
 from copied import HALF, NEVER, OTHER
 
-from git_copilot.assistant.copying import (
+from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.decoding.copy_model import (
     AFTER_CHARACTERS,
     BEFORE_CHARACTERS,
     Copier,
     Source,
 )
-from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.generation import Around
-from git_copilot.assistant.picking import Spellings
-from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.trust import LONGEST, NAME, Weights, read_weights
-from git_copilot.index.errors import ModelError
-from git_copilot.index.types import Hole
+from git_copilot.assistant.decoding.copy_weights import LONGEST, NAME, Weights, read_weights
+from git_copilot.assistant.decoding.generation import Around
+from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.prompt.builder import Budget
+from git_copilot.index.core.errors import ModelError
+from git_copilot.index.core.types import Hole
 
 
 def source(tokenizer, prefix, suffix="", nearby=(), weights=HALF, lead=""):

@@ -11,14 +11,14 @@ import torch
 from copied import ALWAYS, HALF, NEVER, OTHER
 from tiny import CODE, UNFINISHED
 
-from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.evaluate import evaluate
-from git_copilot.assistant.generation import Around, Sampling
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.trust import NAME
-from git_copilot.index.types import Hole
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.decoding.copy_weights import NAME
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Around, Sampling
+from git_copilot.assistant.evaluation.scorer import evaluate
+from git_copilot.assistant.prompt.builder import Budget
+from git_copilot.index.core.types import Hole
 
 
 @pytest.fixture(scope="module")

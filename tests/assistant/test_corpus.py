@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from histories import dated, function, newest_first
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.corpus import (
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import read_cuts
+from git_copilot.assistant.dataset.hole_selection import (
     FEW_HOLES,
     at_fim_rate,
     balanced,
@@ -16,11 +17,10 @@ from git_copilot.assistant.corpus import (
     is_snapshot,
     training_holes,
 )
-from git_copilot.assistant.dataset import read_cuts
-from git_copilot.index.forget import Forgotten, forget
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.survive import update_survival
-from git_copilot.index.types import Hole
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.corpus.survival import update_survival
+from git_copilot.index.store.forget import Forgotten, forget
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from histories import dated, function, newest_first
 
-from git_copilot.assistant.corpus import find_holes
-from git_copilot.assistant.figures import corpus_figures, fate, reverted_by
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.survive import Survival, update_survival
+from git_copilot.assistant.dataset.hole_selection import find_holes
+from git_copilot.assistant.dataset.statistics import corpus_figures, fate, reverted_by
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.corpus.survival import Survival, update_survival
 
 
 def by(name):

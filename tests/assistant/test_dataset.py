@@ -8,8 +8,8 @@ import pytest
 from fakes import HashingEmbedder
 from tiny import save_tiny
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import (
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import (
     cut_blob,
     make_example,
     parent_trees,
@@ -19,13 +19,13 @@ from git_copilot.assistant.dataset import (
     training_examples,
     with_retrieval,
 )
-from git_copilot.assistant.location import Location, cut_document
-from git_copilot.assistant.prompt import build_prompt
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index import store
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.types import Hole
-from git_copilot.index.vectors import VectorIndex
+from git_copilot.assistant.prompt.builder import build_prompt
+from git_copilot.assistant.prompt.location import Location, cut_document
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.store import views
 
 
 def hole(data, middle, commit="c", path="m.py"):
@@ -104,7 +104,7 @@ def test_half_of_what_is_learnt_from_has_snippets(tokenizer):
 
 
 def store_hit():
-    from git_copilot.index.types import Hit
+    from git_copilot.index.core.types import Hit
 
     return Hit(1, "other.py", "0" * 40, 1, 1, "x = 5", 1.0, ("lexical",))
 
@@ -162,7 +162,7 @@ def test_a_hole_sees_the_tree_before_its_commit_and_nothing_newer(opened, dense)
     ]
     assert "alpha.py" in newest
     assert retrieve(found, db, cuts, Settings(), embedder=embedder, vectors=vectors) == hits
-    assert store.view_names(db, "train/") == []
+    assert views.view_names(db, "train/") == []
 
 
 def test_the_view_of_a_dead_process_is_dropped(opened):
@@ -170,10 +170,10 @@ def test_the_view_of_a_dead_process_is_dropped(opened):
     history(repo)
     mine(found, db)
     with db.transaction() as connection:
-        store.set_view(connection, "train/999999999", "tree", "", [], [])
+        views.set_view(connection, "train/999999999", "tree", "", [], [])
     cuts = read_cuts(found, load_holes(db, repo.git("rev-list", "HEAD").split()))
     retrieve(found, db, cuts[:1], Settings(), embedder=None, vectors=None)
-    assert store.view_names(db, "train/") == []
+    assert views.view_names(db, "train/") == []
 
 
 def test_holes_whose_blob_is_gone_or_other_are_left_out(opened):

@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 from tiny import CODE, adapter_of, save_tiny
 from transformers import AutoTokenizer
 
-from git_copilot.assistant.decoder import Decoder
-from git_copilot.assistant.direct import read_model
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.loading import apply_adapter, load_model
-from git_copilot.assistant.tokens import TextTokenizer, _read_plain
-from git_copilot.index.errors import ModelError
+from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.loading import apply_adapter, load_model
+from git_copilot.assistant.backend.safetensors_loader import read_model
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer, _read_plain
+from git_copilot.index.core.errors import ModelError
 
 IDS = list(range(1, 41))
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -108,7 +108,9 @@ def test_an_unusual_model_is_left_to_transformers(own, change):
 
 
 def test_what_the_decoder_cannot_compute_is_not_read_for_it(own, monkeypatch):
-    monkeypatch.setattr("git_copilot.assistant.direct.supports", lambda model: False)
+    monkeypatch.setattr(
+        "git_copilot.assistant.backend.safetensors_loader.supports", lambda model: False
+    )
     assert read_model(own, torch.float32) is None
 
 
@@ -214,8 +216,8 @@ def test_a_damaged_tokenizer_is_named_by_transformers(own):
 def test_a_model_with_an_adapter_writes_without_transformers_and_peft(folder, adapter):
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from git_copilot.assistant.engine import Engine\n"
-        "from git_copilot.assistant.generation import Sampling\n"
+        "from git_copilot.assistant.decoding.engine import Engine\n"
+        "from git_copilot.assistant.decoding.generation import Sampling\n"
         "engine = Engine.load(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "text = engine.generate(engine.tokenizer.encode('def area('), Sampling(8)).text\n"
         "heavy = sorted({'transformers', 'peft', 'scipy', 'torch._dynamo'} & set(sys.modules))\n"

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.discretion import discreet, told
-from git_copilot.assistant.location import Location, cut_document
-from git_copilot.assistant.request import Place
-from git_copilot.index.git import GitRepository
-from git_copilot.index.secrets import fingerprint
+from git_copilot.assistant.completion.redaction import discreet, told
+from git_copilot.assistant.completion.request import Place
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.prompt.location import Location, cut_document
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.secrets.scan import fingerprint
 
 VALUE = "Tr0ub4dor" + "Zebra7"
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from git_copilot.index.embed import load_embedder
-from git_copilot.index.git import GitRepository
+from git_copilot.index.embedding.embedders import load_embedder
+from git_copilot.index.git.repository import GitRepository
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench" / "embedder"
 with pytest.MonkeyPatch.context() as patch:

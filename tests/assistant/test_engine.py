@@ -11,11 +11,11 @@ from plain import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
 from tiny import CODE
 from transformers import AutoModelForCausalLM, GraniteMoeHybridConfig, Starcoder2Config
 
-from git_copilot.assistant.decoder import Decoder
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.reference import Reference
+from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.backend.transformers_backend import Reference
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
 
 SMALL = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tiny import CODE, save_tiny
 
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.loading import load_model
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.decoding.engine import Engine
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 

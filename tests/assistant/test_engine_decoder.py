@@ -12,9 +12,8 @@ from transformers import (
     Starcoder2Config,
 )
 
-from git_copilot.assistant.decoder import Decoder, supports
-from git_copilot.assistant.keyvalues import GROWTH, KeyValues
-from git_copilot.assistant.linear import (
+from git_copilot.assistant.backend.kv_cache import GROWTH, KeyValues
+from git_copilot.assistant.backend.linear import (
     NARROW,
     DigitLinear,
     Int8Linear,
@@ -23,6 +22,7 @@ from git_copilot.assistant.linear import (
     make_linear,
     rounded,
 )
+from git_copilot.assistant.backend.llama import Decoder, supports
 
 needs_int8 = pytest.mark.skipif(not int8_is_exact(), reason="no int8 instructions here")
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from plain import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
 from tiny import CODE
 
-from git_copilot.assistant.decoder import Decoder
-from git_copilot.assistant.devices import choose_precision
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.linear import int8_is_exact
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.picking import Spellings
-from git_copilot.assistant.slots import TYPED, WORTH_KEEPING
-from git_copilot.index.errors import ModelError
+from git_copilot.assistant.backend.cache_slots import TYPED, WORTH_KEEPING
+from git_copilot.assistant.backend.devices import choose_precision
+from git_copilot.assistant.backend.linear import int8_is_exact
+from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.index.core.errors import ModelError
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,18 @@ import pytest
 import torch
 from tiny import CODE, save_tiny
 
-from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.evaluate import evaluate, group
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.guard import guard_examples, verdict
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.loss import only_positions
-from git_copilot.assistant.metrics import Score
-from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.trim import Trimmer
-from git_copilot.index.types import Hole
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.evaluation.metrics import Score
+from git_copilot.assistant.evaluation.regression_check import guard_examples, verdict
+from git_copilot.assistant.evaluation.scorer import evaluate, group
+from git_copilot.assistant.postprocess.trim import Trimmer
+from git_copilot.assistant.prompt.builder import Budget
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.assistant.training.loss import only_positions
+from git_copilot.index.core.types import Hole
 
 MAX_TOKENS = 24
 

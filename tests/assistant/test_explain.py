@@ -9,12 +9,12 @@ from gitrepo import EPOCH
 from histories import DAY, KEY, all_holes, fill, function
 from tiny import save_tiny
 
-from git_copilot.assistant import adapters
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.explain import explain_hole
-from git_copilot.assistant.show import Look, explanation_lines
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.mine import mine
+from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.cli.display import Look, explanation_lines
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.explain import explain_hole
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.corpus.mining import mine
 
 
 def says(explanation):
@@ -167,9 +167,9 @@ def test_adapters_that_learnt_from_the_commit_are_named(opened):
     repo, found, db = opened
     fill(repo, found, db, commits=3)
     first, *_, last = all_holes(repo, db)
-    folder = adapters.adapters_dir(found.state_dir) / "20261121-034512-ab12"
+    folder = adapter_store.adapters_dir(found.state_dir) / "20261121-034512-ab12"
     folder.mkdir(parents=True)
-    (folder / adapters.COMMITS).write_text(f"{last.commit}\n")
+    (folder / adapter_store.COMMITS).write_text(f"{last.commit}\n")
     assert explain_hole(found, db, NO_MODEL, last.id).facts["adapters"] == [folder.name]
     explanation = explain_hole(found, db, NO_MODEL, first.id)
     assert explanation.facts["adapters"] == []

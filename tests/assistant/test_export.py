@@ -10,11 +10,17 @@ from exports import export, load
 from gitrepo import EPOCH
 from histories import KEY, function
 
-from git_copilot.assistant.corpus import tree_holes
-from git_copilot.assistant.export import FILE_COLUMNS, HOLE_COLUMNS, Order, file_rows, hole_rows
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.forget import forget
-from git_copilot.index.mine import mine
+from git_copilot.assistant.dataset.export import (
+    FILE_COLUMNS,
+    HOLE_COLUMNS,
+    Order,
+    file_rows,
+    hole_rows,
+)
+from git_copilot.assistant.dataset.hole_selection import tree_holes
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.corpus.mining import mine
+from git_copilot.index.store.forget import forget
 
 
 def read_jsonl(path):

@@ -8,20 +8,20 @@ from fakes import HashingEmbedder
 from histories import function
 from tiny import FIM_TOKENS, save_tiny
 
-from git_copilot.assistant import render
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import (
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset import render
+from git_copilot.assistant.dataset.examples import (
     TRAINING_SHARE,
     make_example,
     read_cuts,
     serving_budget,
     with_retrieval,
 )
-from git_copilot.assistant.export import TEXT_COLUMNS, hole_rows
-from git_copilot.assistant.render import control_ids, rendered_rows, spell
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.errors import ModelError
-from git_copilot.index.mine import load_holes, mine
+from git_copilot.assistant.dataset.export import TEXT_COLUMNS, hole_rows
+from git_copilot.assistant.dataset.render import control_ids, rendered_rows, spell
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.errors import ModelError
+from git_copilot.index.corpus.mining import load_holes, mine
 
 END = "<|endoftext|>"
 

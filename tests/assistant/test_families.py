@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from families import FAMILIES, SENTENCE_PIECE, Family, save_family
 
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.fim import FORMATS
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.healing import heal_prompt
-from git_copilot.assistant.prompt import Budget, build_prompt
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.errors import ModelError
-from git_copilot.index.types import Hit
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.token_healing import heal_prompt
+from git_copilot.assistant.prompt.builder import Budget, build_prompt
+from git_copilot.assistant.prompt.fim import FORMATS
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.errors import ModelError
+from git_copilot.index.core.types import Hit
 
 TEXTS = (
     "", " ", "  x", " + b", "a", "\tb = 1\n", "\n\n  y", "ns_of(x)", "é, ☺ and 漢字 🙂\n",

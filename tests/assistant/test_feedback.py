@@ -13,18 +13,19 @@ import click
 import pytest
 from tiny import UNFINISHED, save_tiny
 
-from git_copilot.assistant import cli, feedback
-from git_copilot.assistant.cli import dispatch, dispatch_in_server
-from git_copilot.assistant.complete import complete
-from git_copilot.assistant.request import Request, find_place
-from git_copilot.assistant.session import Session
-from git_copilot.assistant.terminal import Terminal
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.feedback import reported_since
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
-from git_copilot.index.mine import load_holes, mine
+from git_copilot.assistant.cli import main
+from git_copilot.assistant.cli.main import dispatch, dispatch_in_server
+from git_copilot.assistant.completion import feedback
+from git_copilot.assistant.completion.complete import complete
+from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.core.terminal import Terminal
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.corpus.feedback_store import reported_since
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 TEXT = "def area(width):\n    größe = 'ü😀' + str(width)\n    return größe\n" + UNFINISHED
 
@@ -156,10 +157,10 @@ def test_a_state_folder_that_is_gone_is_no_failure(project, session, capfd):
 
 def test_a_call_without_a_server_records_what_it_printed(project, db, monkeypatch, capfd):
     monkeypatch.chdir(project.path)
-    assert cli.run(["complete", "src/a.py:2", "--json", "--no-server"]) == 0
+    assert main.run(["complete", "src/a.py:2", "--json", "--no-server"]) == 0
     shown = json.loads(capfd.readouterr().out)
     assert [(row[0], row[7]) for row in rows(db)] == [(shown["id"], shown["completion"])]
-    assert cli.run(["feedback", shown["id"], "rejected"]) == 0
+    assert main.run(["feedback", shown["id"], "rejected"]) == 0
     assert [row[10] for row in rows(db)] == ["rejected"]
 
 

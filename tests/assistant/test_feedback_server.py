@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 
-from git_copilot.assistant import client, server
+from git_copilot.assistant.server import client, server
 
 
 def test_the_client_reads_text_for_reports_too():

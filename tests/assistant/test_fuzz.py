@@ -50,8 +50,8 @@ def test_places_are_of_every_class(fuzz):
 
 def test_what_is_wrong_is_noticed(fuzz, repository):
     """The checks themselves: an answer with the wrong line ends is not passed over."""
-    from git_copilot.assistant.complete import Answer
-    from git_copilot.assistant.request import Request, find_place
+    from git_copilot.assistant.completion.complete import Answer
+    from git_copilot.assistant.completion.request import Request, find_place
 
     data = fuzz.odd_files()["crlf.py"]
     place = find_place(Request("crlf.py:2:3", repository, text=data))

@@ -20,7 +20,7 @@ FILES = {
 CODE = """
 import os, sys
 from git_copilot.assistant import pull
-from git_copilot.index.errors import ModelError
+from git_copilot.index.core.errors import ModelError
 steps = []
 try:
     folder, _ = pull.pull("toy/base", progress=lambda *step: steps.append(step))

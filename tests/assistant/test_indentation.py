@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.assistant.indentation import Indentation, style_of
+from git_copilot.assistant.postprocess.indentation import Indentation, style_of
 
 GO = "package s\n\nfunc A() {\n\treturn 1\n}\n\nfunc B(x bool) int {"
 PYTHON = "class A:\n    def f(self):\n        pass\n\n    def g(self):"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.assistant.latency import LEAST, fit_budget
-from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.steady import MAX_FILES, SteadyContext, scope_of, settle
-from git_copilot.index.types import Hit
+from git_copilot.assistant.prompt.builder import Budget
+from git_copilot.assistant.prompt.latency import LEAST, fit_budget
+from git_copilot.assistant.prompt.snippet_cache import MAX_FILES, SteadyContext, scope_of, settle
+from git_copilot.index.core.types import Hit
 
 BUDGET = Budget(1024, 512, 192)
 

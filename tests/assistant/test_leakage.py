@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import save_tiny
 
-from git_copilot.assistant.dataset import Cut, cut_blob, make_example
-from git_copilot.assistant.leakage import (
+from git_copilot.assistant.dataset.examples import Cut, cut_blob, make_example
+from git_copilot.assistant.dataset.leakage import (
     IDIOM_FILES,
     NEAR_LINES,
     TELLING,
@@ -21,9 +21,9 @@ from git_copilot.assistant.leakage import (
     find_shown,
     surroundings,
 )
-from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.types import Hit, Hole
+from git_copilot.assistant.prompt.builder import Budget
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.types import Hit, Hole
 
 
 def cut(text, commit="c", path="m.py"):

@@ -8,16 +8,17 @@ import pytest
 from copies import bare, is_copy, long
 from tiny import save_tiny
 
-from git_copilot.assistant import adapters, refresh
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import read_cuts
-from git_copilot.assistant.leakage import drop_duplicates
-from git_copilot.assistant.learnt import FILE, read_learnt, write_learnt
-from git_copilot.assistant.refresh import run_eval, run_refresh
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.mine import load_holes
-from git_copilot.index.types import Hole
+from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.adapters.provenance import FILE, read_learnt, write_learnt
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import read_cuts
+from git_copilot.assistant.dataset.leakage import drop_duplicates
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.assistant.refresh import pipeline
+from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.mining import load_holes
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +30,13 @@ def tiny(tmp_path_factory):
 def learnt(monkeypatch):
     """The examples that reach the training loop; it learns from two of them only."""
     examples = []
-    whole = refresh.train_adapter
+    whole = pipeline.train_adapter
 
     def watched(model, given, recipe, **more):
         examples.extend(given)
         return whole(model, given[:2], recipe, **more)
 
-    monkeypatch.setattr(refresh, "train_adapter", watched)
+    monkeypatch.setattr(pipeline, "train_adapter", watched)
     return examples
 
 
@@ -116,7 +117,7 @@ def test_duplicates_within_what_is_learnt_are_dropped_and_counted(opened, tiny, 
     newest_first = [e.hole.time for e in learnt]
     assert newest_first == sorted(newest_first, reverse=True)
     assert (
-        adapters.evidence(found.state_dir, evidence["candidate"])["duplicates_dropped"]
+        adapter_store.evidence(found.state_dir, evidence["candidate"])["duplicates_dropped"]
         == (evidence["duplicates_dropped"])
     )
 
@@ -128,7 +129,7 @@ def test_an_adapter_is_not_judged_by_copies_of_what_it_learnt(opened, tiny):
     first = run_refresh(
         found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
     )
-    learnt = adapters.trained_on(found.state_dir, first["candidate"])
+    learnt = adapter_store.trained_on(found.state_dir, first["candidate"])
     copied = next(
         i for i in range(24) if repo.git("rev-list", "HEAD", "--", f"part_{i}.py") in learnt
     )
@@ -145,7 +146,7 @@ def test_an_adapter_is_not_judged_by_copies_of_what_it_learnt(opened, tiny):
     assert report["holes"]["held_out"] == len(cuts) - report["copies_dropped"] > 0
     with pytest.raises(CopilotError, match="new to the adapter"):
         run_eval(found, db, chosen(tiny), commits_range=f"{start}..{middle}", **given)
-    adapters.use(found.state_dir, None)
+    adapter_store.use(found.state_dir, None)
     base = run_eval(
         found, db, chosen(tiny), commits_range=f"{start}..{middle}", **{**given, "adapter": "none"}
     )
@@ -158,7 +159,7 @@ def test_what_an_adapter_learnt_from_is_written_beside_it(opened, tiny, learnt):
     evidence = run_refresh(
         found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
     )
-    folder = adapters.adapter_path(found.state_dir, evidence["candidate"])
+    folder = adapter_store.adapter_path(found.state_dir, evidence["candidate"])
     holes = read_learnt(folder)
     assert [replace(e.hole, author="", time=0, id=0) for e in learnt] == holes
     assert [c.middle for c in read_cuts(found, holes)] == [e.middle for e in learnt]
@@ -182,7 +183,7 @@ def test_an_adapter_whose_training_cannot_be_read_is_judged_with_a_warning(opene
     first = run_refresh(
         found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
     )
-    folder = adapters.adapter_path(found.state_dir, first["candidate"])
+    folder = adapter_store.adapter_path(found.state_dir, first["candidate"])
     repo.commit({"moved.py": (repo.path / "part_12.py").read_text() + function(80, "q")})
 
     def evaluated():
@@ -202,7 +203,7 @@ def test_an_adapter_whose_training_cannot_be_read_is_judged_with_a_warning(opene
     (note,) = evaluated()[1]
     assert note.startswith("1 of the holes that the adapter learnt from cannot be read")
     (folder / FILE).unlink()
-    (folder / adapters.COMMITS).unlink()
+    (folder / adapter_store.COMMITS).unlink()
     assert evaluated() == (
         0,
         ["every hole that the adapter learnt from cannot be read: copies cannot be told"],

@@ -9,21 +9,21 @@ import pytest
 import torch
 from tiny import CODE
 
-from git_copilot.assistant.beside import Branches
-from git_copilot.assistant.copying import Copier, Source
-from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.decoder import Decoder
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.evaluate import evaluate
-from git_copilot.assistant.generation import Around, Sampling
-from git_copilot.assistant.likeliest import ABREAST, Likeliest, Line
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.picking import Spellings
-from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.reference import Reference
-from git_copilot.assistant.slots import Slot, Slots
-from git_copilot.assistant.trust import LONGEST, Weights
-from git_copilot.index.types import Hole
+from git_copilot.assistant.backend.cache_slots import Slot, Slots
+from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.backend.transformers_backend import Reference
+from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.decoding.batched_decoding import Branches
+from git_copilot.assistant.decoding.best_first_search import ABREAST, Likeliest, Line
+from git_copilot.assistant.decoding.copy_model import Copier, Source
+from git_copilot.assistant.decoding.copy_weights import LONGEST, Weights
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Around, Sampling
+from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.evaluation.scorer import evaluate
+from git_copilot.assistant.prompt.builder import Budget
+from git_copilot.index.core.types import Hole
 
 PLAIN = Weights(0, 0, 0, 0, (-50.0,) * LONGEST, line_end=math.inf, token_reward=0.0)
 

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from git_copilot.assistant.linear import int8_is_exact
+from git_copilot.assistant.backend.linear import int8_is_exact
 
 RUN = """
 import torch
-from git_copilot.assistant.linear import DigitLinear
+from git_copilot.assistant.backend.linear import DigitLinear
 layer = DigitLinear(torch.randn(96, 64))
 for rows in (1, 2, 8):
     layer(torch.randn(rows, 64))

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.assistant.location import (
+from git_copilot.assistant.prompt.location import (
     Location,
     cut_document,
     parse_location,
     read_file,
 )
-from git_copilot.index.errors import LocationError
+from git_copilot.index.core.errors import LocationError
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import torch
 from tiny import save_tiny
 from torch.nn import functional
 
-from git_copilot.assistant import loss
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.loss import has_plain_head, weighted_loss
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.training import loss
+from git_copilot.assistant.training.loss import has_plain_head, weighted_loss
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from git_copilot.assistant.memory import keep_freed_memory
+from git_copilot.assistant.backend.allocator import keep_freed_memory
 
 # How many pages fault when blocks of 64 MiB are filled and freed in turn.
 FAULTS = """
 import ctypes, resource, sys
-from git_copilot.assistant.memory import keep_freed_memory
+from git_copilot.assistant.backend.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 libc = ctypes.CDLL(None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.assistant.metrics import (
+from git_copilot.assistant.evaluation.metrics import (
     Score,
     compare,
     edit_similarity,

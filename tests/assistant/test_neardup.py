@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.assistant.neardup import (
+from git_copilot.assistant.dataset.near_duplicates import (
     SHINGLE,
     THRESHOLD,
     NearIndex,
@@ -125,7 +125,7 @@ def test_a_large_collection_loses_no_pair_to_chance():
 
 PROGRAM = """
 import json, random
-from git_copilot.assistant.neardup import near_duplicates, shingles
+from git_copilot.assistant.dataset.near_duplicates import near_duplicates, shingles
 rng = random.Random(3)
 base = [[rng.choice("abcdefgh") + str(rng.randrange(30)) for _ in range(50)] for _ in range(20)]
 pieces = []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from git_copilot.assistant.doubt import RARE, Doubt
-from git_copilot.assistant.repeats import loop_in_line
-from git_copilot.assistant.trim import Trimmer
+from git_copilot.assistant.decoding.empty_answer import RARE, Doubt
+from git_copilot.assistant.postprocess.repetition import loop_in_line
+from git_copilot.assistant.postprocess.trim import Trimmer
 
 AREA = "\n    if w < 0 or h < 0:\n        raise ValueError\n    return w * h\n"
 

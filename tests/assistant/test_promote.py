@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from git_copilot.assistant.metrics import Score
-from git_copilot.assistant.promote import decide
-from git_copilot.assistant.split import MIN_COMMITS, MIN_HOLES
+from git_copilot.assistant.dataset.split import MIN_COMMITS, MIN_HOLES
+from git_copilot.assistant.evaluation.metrics import Score
+from git_copilot.assistant.refresh.promotion import decide
 
 
 def arm(rng, commits=12, holes=5, em=0.25):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.assistant.fim import FORMATS, detect_fim, family_of
-from git_copilot.assistant.prompt import Budget, build_prompt
-from git_copilot.index.types import Hit
+from git_copilot.assistant.prompt.builder import Budget, build_prompt
+from git_copilot.assistant.prompt.fim import FORMATS, detect_fim, family_of
+from git_copilot.index.core.types import Hit
 
 FIRST_CONTROL = 1000
 

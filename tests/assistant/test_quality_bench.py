@@ -14,14 +14,14 @@ import torch
 from humaneval import HEAD, ROWS
 from tiny import CODE, save_tiny
 
-from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.evaluate import evaluate
-from git_copilot.assistant.leads import heal
-from git_copilot.assistant.loading import load_model
-from git_copilot.assistant.picking import Spellings
-from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.types import Hole
+from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.evaluation.healed_examples import heal
+from git_copilot.assistant.evaluation.scorer import evaluate
+from git_copilot.assistant.prompt.builder import Budget
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.types import Hole
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 with pytest.MonkeyPatch.context() as patch:

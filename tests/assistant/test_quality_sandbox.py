@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.index.errors import CopilotError
+from git_copilot.index.core.errors import CopilotError
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 with pytest.MonkeyPatch.context() as patch:

@@ -11,14 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from tiny import save_tiny
 
-from git_copilot.assistant import doctor, reach
-from git_copilot.assistant.cli import dispatch
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.reach import examine_endpoint
-from git_copilot.assistant.session import Session
-from git_copilot.assistant.terminal import Terminal
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.known import make_known
+from git_copilot.assistant.cli.main import dispatch
+from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.core.terminal import Terminal
+from git_copilot.assistant.diagnostics import doctor, endpoint_check
+from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 MODEL, ADAPTER = "qwen2.5-coder-7b", "20260101-000000-abcd"
 
@@ -101,7 +101,7 @@ def test_a_server_without_a_list_is_no_trouble():
 
 
 def test_trouble_is_said_with_its_mend(monkeypatch):
-    monkeypatch.setattr(reach, "SECONDS", 0.2)
+    monkeypatch.setattr(endpoint_check, "SECONDS", 0.2)
     with server(401, '{"error": {"message": "no key"}}') as (url, _):
         found = look(url)
     assert found.level == "fail" and "401: no key" in found.message

@@ -17,12 +17,14 @@ from refreshing import (  # noqa: F401 - fixtures
     write_history,
 )
 
-from git_copilot.assistant import adapters, arms, refresh
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import CopilotError, GitError, ModelError
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
-from git_copilot.index.mine import mine
+from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.evaluation import arms
+from git_copilot.assistant.refresh import pipeline
+from git_copilot.index.core.errors import CopilotError, GitError, ModelError
+from git_copilot.index.corpus.mining import mine
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 CONTRACT = {
     "candidate", "incumbent", "base_model", "commits", "holes", "arms", "delta_em", "ci95",
@@ -48,8 +50,8 @@ def test_a_candidate_that_wins_is_promoted_with_its_evidence(opened, tiny):
     )
     assert evidence["regression_guard"]["passed"] is True
     identity = evidence["candidate"]
-    assert adapters.current_adapter(found.state_dir) == identity
-    assert adapters.evidence(found.state_dir, identity) == json.loads(json.dumps(evidence))
+    assert adapter_store.current_adapter(found.state_dir) == identity
+    assert adapter_store.evidence(found.state_dir, identity) == json.loads(json.dumps(evidence))
     assert not (found.state_dir / "adapters" / ".work").exists()
     assert {"retrieving", "training", "evaluating the base model"} <= set(labels)
     order = repo.git("rev-list", "--topo-order", "HEAD").split()
@@ -62,7 +64,7 @@ def test_a_candidate_that_wins_is_promoted_with_its_evidence(opened, tiny):
 def test_the_same_seed_gives_the_same_figures(opened, tiny):
     _, found, db = opened
     first = run(found, db, tiny)
-    adapters.use(found.state_dir, None)
+    adapter_store.use(found.state_dir, None)
     again = run(found, db, tiny)
     changing = {"candidate", "seconds", "training"}
     assert {k: v for k, v in first.items() if k not in changing} == {
@@ -75,8 +77,8 @@ def test_too_few_held_out_holes_promote_nothing_but_the_candidate_is_kept(opened
     evidence = run(found, db, tiny, held_out_holes=8)
     assert evidence["promoted"] is False
     assert "too few" in evidence["reason"]
-    assert adapters.current_adapter(found.state_dir) is None
-    rows = adapters.list_adapters(found.state_dir)
+    assert adapter_store.current_adapter(found.state_dir) is None
+    rows = adapter_store.list_adapters(found.state_dir)
     assert [(r["id"], r["promoted"]) for r in rows] == [(evidence["candidate"], False)]
 
 
@@ -88,7 +90,7 @@ def test_the_adapter_in_use_is_measured_and_must_be_beaten(opened, tiny):
     # The same training again: nothing is better, so nothing changes.
     assert second["arms"]["incumbent"] == first["arms"]["candidate"]
     assert second["promoted"] is False
-    assert adapters.current_adapter(found.state_dir) == first["candidate"]
+    assert adapter_store.current_adapter(found.state_dir) == first["candidate"]
 
 
 def test_another_models_adapter_is_no_incumbent(opened, tiny, other_model):
@@ -103,7 +105,7 @@ def test_another_models_adapter_is_no_incumbent(opened, tiny, other_model):
 def test_a_damaged_incumbent_is_said_and_passed_over(opened, tiny):
     _, found, db = opened
     first = run(found, db, tiny)
-    (found.state_dir / "adapters" / first["candidate"] / adapters.WEIGHTS).write_bytes(b"x")
+    (found.state_dir / "adapters" / first["candidate"] / adapter_store.WEIGHTS).write_bytes(b"x")
     notes = []
     second = run(found, db, tiny, on_note=notes.append)
     assert second["incumbent"] is None
@@ -130,7 +132,7 @@ def test_ctrl_c_while_training_leaves_a_state_to_go_on_from(opened, tiny):
 
     with pytest.raises(KeyboardInterrupt):
         run(found, db, tiny, progress=interrupted)
-    assert adapters.ids(found.state_dir) == []
+    assert adapter_store.ids(found.state_dir) == []
     notes = []
     evidence = run(found, db, tiny, on_note=notes.append)
     assert evidence["training"]["resumed_at"] == 4
@@ -139,7 +141,7 @@ def test_ctrl_c_while_training_leaves_a_state_to_go_on_from(opened, tiny):
 
 def test_time_that_runs_out_is_said(opened, tiny, monkeypatch):
     _, found, db = opened
-    monkeypatch.setattr(refresh, "MIN_TRAINING_SECONDS", 0.0)
+    monkeypatch.setattr(pipeline, "MIN_TRAINING_SECONDS", 0.0)
     notes = []
     evidence = run(found, db, tiny, seconds=0.001, on_note=notes.append)
     assert evidence["training"]["stopped"] is True
@@ -152,10 +154,10 @@ def test_a_full_disk_is_the_users_problem_and_changes_nothing(opened, tiny, monk
     def full(*args, **more):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("git_copilot.assistant.checkpoint.save", full)
+    monkeypatch.setattr("git_copilot.assistant.training.checkpoint.save", full)
     with pytest.raises(CopilotError, match="no room to write"):
         run(found, db, tiny)
-    assert adapters.ids(found.state_dir) == []
+    assert adapter_store.ids(found.state_dir) == []
 
 
 def test_too_small_a_history_says_how_much_is_needed(repo, tiny):
@@ -188,7 +190,7 @@ def test_a_range_is_evaluated_without_what_the_adapter_learnt_from(opened, tiny)
     first = run(found, db, tiny)
     report = evaluate(found, db, tiny, held_out_holes=500)
     assert report["candidate"] == report["incumbent"] == first["candidate"]
-    learnt = adapters.trained_on(found.state_dir, first["candidate"])
+    learnt = adapter_store.trained_on(found.state_dir, first["candidate"])
     order = repo.git("rev-list", "--topo-order", "HEAD").split()
     oldest, newest = (order.index(oid) for oid in report["commits"]["held_out"])
     assert learnt

@@ -10,12 +10,17 @@ import threading
 import pytest
 from replay import WAIT, answer, chunk, events, replay
 
-from git_copilot.assistant import endpoint
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.endpoint import Endpoint, EndpointError
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.pieces import PieceTokenizer
-from git_copilot.assistant.remote import Remote, family_format, load_adapter, open_remote
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.remote import http_client
+from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
+from git_copilot.assistant.remote.remote_engine import (
+    Remote,
+    family_format,
+    load_adapter,
+    open_remote,
+)
 
 KEY = "GIT_COPILOT_TEST_KEY"
 
@@ -115,7 +120,7 @@ def test_what_is_wrong_is_said_in_one_line(answered, words):
 
 
 def test_what_failed_on_the_way_is_asked_again(monkeypatch):
-    monkeypatch.setattr(endpoint, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(http_client, "RETRY_SECONDS", (0.0, 0.0))
     good = events(chunk("x", "stop"))
     with replay(b"", answer("starting", "503 Service Unavailable"), good) as server:
         assert ask(remote(server)).text == "x"
@@ -130,7 +135,7 @@ def test_what_failed_on_the_way_is_asked_again(monkeypatch):
 
 
 def test_a_server_that_is_not_there(monkeypatch):
-    monkeypatch.setattr(endpoint, "RETRY_SECONDS", (0.0,))
+    monkeypatch.setattr(http_client, "RETRY_SECONDS", (0.0,))
     with replay() as server:
         pass
     with pytest.raises(EndpointError, match=r"cannot be reached.*unset `copilot\.endpoint`"):

@@ -14,20 +14,20 @@ import pytest
 from replay import chunk, events, replay
 from tiny import save_tiny
 
-from git_copilot.assistant import endpoint
-from git_copilot.assistant.complete import complete
-from git_copilot.assistant.config import Settings, load_settings
-from git_copilot.assistant.endpoint import Endpoint, EndpointError
-from git_copilot.assistant.fim import FORMATS
-from git_copilot.assistant.generation import REPLACEMENT, Sampling
-from git_copilot.assistant.pieces import PieceTokenizer
-from git_copilot.assistant.prompt import Budget, build_prompt
-from git_copilot.assistant.remote import family_format, open_remote
-from git_copilot.assistant.request import Request, find_place
-from git_copilot.assistant.session import Session
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
+from git_copilot.assistant.completion.complete import complete
+from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.core.config import Settings, load_settings
+from git_copilot.assistant.decoding.generation import REPLACEMENT, Sampling
+from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.prompt.builder import Budget, build_prompt
+from git_copilot.assistant.prompt.fim import FORMATS
+from git_copilot.assistant.remote import http_client
+from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
+from git_copilot.assistant.remote.remote_engine import family_format, open_remote
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 def test_a_committed_file_cannot_send_code_elsewhere(repo):
@@ -106,9 +106,9 @@ def wait_for(url, process):
 def test_a_real_server_writes_what_the_engine_here_writes(real_server):
     import torch
 
-    from git_copilot.assistant.engine import Engine
-    from git_copilot.assistant.loading import load_model
-    from git_copilot.assistant.tokens import TextTokenizer
+    from git_copilot.assistant.backend.loading import load_model
+    from git_copilot.assistant.decoding.engine import Engine
+    from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
     url, folder = real_server
     settings = Settings(endpoint=url, endpoint_prompt="text", fim="starcoder")
@@ -181,7 +181,7 @@ def test_a_repository_can_be_completed_by_a_server(served):
 
 
 def test_there_is_no_falling_back_in_silence(served, monkeypatch):
-    monkeypatch.setattr(endpoint, "RETRY_SECONDS", ())
+    monkeypatch.setattr(http_client, "RETRY_SECONDS", ())
     with replay() as server:
         served.git("config", "copilot.endpoint", server.url)
     with pytest.raises(EndpointError, match="cannot be reached"):

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from git_copilot.assistant import rowfile
-from git_copilot.assistant.rowfile import GROUP_ROWS, write_rows
-from git_copilot.index.errors import CopilotError
+from git_copilot.assistant.dataset import row_files
+from git_copilot.assistant.dataset.row_files import GROUP_ROWS, write_rows
+from git_copilot.index.core.errors import CopilotError
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -49,8 +49,8 @@ def test_rows_are_written_as_they_come(tmp_path, suffix):
 
 
 def test_large_rows_make_small_groups(monkeypatch, tmp_path):
-    monkeypatch.setattr(rowfile, "GROUP_CHARACTERS", 100)
-    groups = list(rowfile._groups({"text": "x" * 40} for _ in range(7)))
+    monkeypatch.setattr(row_files, "GROUP_CHARACTERS", 100)
+    groups = list(row_files._groups({"text": "x" * 40} for _ in range(7)))
     assert [len(group) for group in groups] == [3, 3, 1]
 
 

@@ -13,17 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screens import shown
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.explain import explain_hole
-from git_copilot.assistant.samples import (
-    CONTEXT_LINES,
-    Wanted,
-    choose_samples,
-    iso_time,
-    make_sample,
-    readable,
-)
-from git_copilot.assistant.show import (
+from git_copilot.assistant.cli.display import (
     BAR_WIDTH,
     ROWS,
     Look,
@@ -33,9 +23,19 @@ from git_copilot.assistant.show import (
     table,
     visible,
 )
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.neutral import printable
-from git_copilot.index.types import Hole
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.explain import explain_hole
+from git_copilot.assistant.dataset.samples import (
+    CONTEXT_LINES,
+    Wanted,
+    choose_samples,
+    iso_time,
+    make_sample,
+    readable,
+)
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.escaping import printable
+from git_copilot.index.core.types import Hole
 
 SGR = re.compile("\x1b\\[[0-9;]*m")
 

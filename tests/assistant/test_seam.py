@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.fim import FORMATS
-from git_copilot.assistant.pieces import PieceTokenizer
-from git_copilot.assistant.prompt import Budget, build_prompt
-from git_copilot.assistant.seam import Seam, find_seam
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.index.types import Hole
+from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.prompt.builder import Budget, build_prompt
+from git_copilot.assistant.prompt.fim import FORMATS
+from git_copilot.assistant.prompt.token_boundary import Seam, find_seam
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.types import Hole
 
 TABS = "func f() {\n\tif a {\n\t\treturn b\n\t\treturn c\n\t}\n\t\t\treturn total\n}\n"
 CODE = (TABS + TABS.replace("\t", "    ")) * 4

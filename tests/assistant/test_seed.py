@@ -6,10 +6,10 @@ import pytest
 import torch
 from tiny import CODE, SPARE, adapter_of, save_tiny
 
-from git_copilot.assistant.loading import apply_adapter, load_model
-from git_copilot.assistant.prompt import Budget, build_prompt
-from git_copilot.assistant.seed import make_seeded, rename_sentinels
-from git_copilot.assistant.tokens import TextTokenizer
+from git_copilot.assistant.backend.loading import apply_adapter, load_model
+from git_copilot.assistant.models.seed_adapter_files import make_seeded, rename_sentinels
+from git_copilot.assistant.prompt.builder import Budget, build_prompt
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant import client, stopping, wire
-from git_copilot.assistant.server import Server
-from git_copilot.index.errors import CopilotError
+from git_copilot.assistant.server import client, shutdown
+from git_copilot.assistant.server import connection as wire
+from git_copilot.assistant.server.server import Server
+from git_copilot.index.core.errors import CopilotError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,7 +79,7 @@ def serve():
 
     yield start
     for thread in threads:
-        stopping.stop_server()
+        shutdown.stop_server()
         thread.join(10)
         assert not thread.is_alive()
 
@@ -140,9 +141,9 @@ def test_who_does_not_ask_for_signs_of_life_gets_one_line(serve, monkeypatch):
 
 def test_no_process_is_ended_that_is_no_server(deaf, monkeypatch):
     """The pid in the lock is that of these tests."""
-    monkeypatch.setattr(stopping, "ASK_SECONDS", 0.1)
+    monkeypatch.setattr(shutdown, "ASK_SECONDS", 0.1)
     with pytest.raises(CopilotError, match="cannot be told"):
-        stopping.stop_server()
+        shutdown.stop_server()
     assert client.lock_holder() == os.getpid()
 
 
@@ -163,15 +164,15 @@ signal.pause()
 
 
 def test_a_server_that_ignores_everything_is_killed(monkeypatch):
-    monkeypatch.setattr(stopping, "ASK_SECONDS", 0.2)
-    monkeypatch.setattr(stopping, "SIGNALS", ((signal.SIGTERM, 0.2), (signal.SIGKILL, 10)))
+    monkeypatch.setattr(shutdown, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(shutdown, "SIGNALS", ((signal.SIGTERM, 0.2), (signal.SIGKILL, 10)))
     with subprocess.Popen([sys.executable, "-c", STUBBORN, "serve"]) as process:
         while not client.socket_path().exists() or client.connect() is None:
             time.sleep(0.02)
-        told = stopping.stop_server()
+        told = shutdown.stop_server()
         assert told == f"server {process.pid} did not stop when asked and was ended (SIGKILL)"
         assert process.wait(10) == -signal.SIGKILL
-    assert stopping.stop_server() is None
+    assert shutdown.stop_server() is None
 
 
 def test_looking_who_the_server_is_keeps_none_from_starting(serve):
@@ -199,8 +200,8 @@ INTERRUPTED = b"git-copilot: interrupted; what was finished is kept\n"
 
 @pytest.mark.parametrize(
     "module",
-    ["socket", "git_copilot.assistant.client", "git_copilot.assistant.cli", "click",
-     "git_copilot.assistant.commands_complete"],
+    ["socket", "git_copilot.assistant.server.client", "git_copilot.assistant.cli.main", "click",
+     "git_copilot.assistant.cli.commands.complete"],
 )  # fmt: skip
 def test_an_interruption_while_importing_is_one_line(module, tmp_path):
     done = subprocess.run(

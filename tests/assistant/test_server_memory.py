@@ -10,8 +10,8 @@ import threading
 import pytest
 from running import Running
 
-from git_copilot.assistant import memory
-from git_copilot.assistant.onethread import OneThread
+from git_copilot.assistant.backend import allocator
+from git_copilot.assistant.backend.compute_thread import OneThread
 
 # Takes blocks as a model does, frees every other one, and says what is resident before and after.
 HOLES = """
@@ -67,4 +67,4 @@ def test_one_thread_hands_over_what_is_raised_and_goes_on():
 
 
 def test_memory_is_known_here():
-    assert memory.resident_bytes() > 1 << 20
+    assert allocator.resident_bytes() > 1 << 20

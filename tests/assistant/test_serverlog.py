@@ -10,19 +10,20 @@ import time
 
 import pytest
 
-from git_copilot.assistant import client, serverlog
-from git_copilot.assistant.client import lock_holder, wait_for_server
-from git_copilot.assistant.doctor import examine
-from git_copilot.assistant.serverlog import ServerLog, last_death, log_path
-from git_copilot.assistant.serving import start_server
-from git_copilot.assistant.status import _server_state, server_facts
-from git_copilot.assistant.stopping import stop_server
+from git_copilot.assistant.diagnostics.doctor import examine
+from git_copilot.assistant.diagnostics.status import _server_state, server_facts
+from git_copilot.assistant.server import client
+from git_copilot.assistant.server import log as serverlog
+from git_copilot.assistant.server.client import lock_holder, wait_for_server
+from git_copilot.assistant.server.launch import start_server
+from git_copilot.assistant.server.log import ServerLog, last_death, log_path
+from git_copilot.assistant.server.shutdown import stop_server
 
 SECRET = "quite_private_name"
 # A server whose command crashes in the way that argv[1] says.
 CRASHING = """
 import os, sys, threading
-from git_copilot.assistant.serving import run_server
+from git_copilot.assistant.server.launch import run_server
 def run(argv, terminal, session):
     how = argv[0]
     if how == "bug":

@@ -8,9 +8,9 @@ import pytest
 from plain import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
 from tiny import CODE
 
-from git_copilot.assistant.engine import Engine
-from git_copilot.assistant.generation import Sampling
-from git_copilot.assistant.linear import int8_is_exact
+from git_copilot.assistant.backend.linear import int8_is_exact
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import Sampling
 
 PRECISIONS = ["fp32", "bf16", *(["int8"] if int8_is_exact() else [])]
 

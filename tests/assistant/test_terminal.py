@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screens import hostile, shown
 
-from git_copilot.assistant import progress, terminal
-from git_copilot.assistant.boundary import run_guarded
-from git_copilot.assistant.progress import ProgressBar
-from git_copilot.assistant.terminal import CLEAR_LINE, Stream, Terminal, style
-from git_copilot.index.errors import CopilotError
+from git_copilot.assistant.core import progress, terminal
+from git_copilot.assistant.core.error_handler import run_guarded
+from git_copilot.assistant.core.progress import ProgressBar
+from git_copilot.assistant.core.terminal import CLEAR_LINE, Stream, Terminal, style
+from git_copilot.index.core.errors import CopilotError
 
 ROOM = Path(terminal.__file__).parent
 EVIL = "ev\x1b[31mil\x1b]0;OWNED\x07\x9b\u202e\x08\r!"
@@ -147,11 +147,11 @@ def test_short_work_says_nothing_without_a_terminal():
 
 def test_what_libraries_print_goes_the_same_way(monkeypatch):
     """Click's help, warnings and tracebacks write to the process's streams."""
-    from git_copilot.assistant import cli
+    from git_copilot.assistant.cli import main
 
     below = io.StringIO()
     below.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", below)
-    monkeypatch.setattr(cli, "_run_all", lambda *args: sys.stderr.write(EVIL) and None)
-    assert cli.run(["status"]) == 0
+    monkeypatch.setattr(main, "_run_all", lambda *args: sys.stderr.write(EVIL) and None)
+    assert main.run(["status"]) == 0
     assert below.getvalue() and hostile(below.getvalue()) == []

@@ -13,17 +13,17 @@ from gitrepo import GitRepo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import cut_blob, read_cuts, retrieve
-from git_copilot.assistant.export import hole_rows
-from git_copilot.assistant.location import WINDOW_BYTES
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.holes import choose_spans
-from git_copilot.index.known import make_known
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.types import Hole
-from git_copilot.index.vectors import VectorIndex
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import cut_blob, read_cuts, retrieve
+from git_copilot.assistant.dataset.export import hole_rows
+from git_copilot.assistant.prompt.location import WINDOW_BYTES
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.holes import choose_spans
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 BOM = "\ufeff"
 LINES = st.sampled_from(

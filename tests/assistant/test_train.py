@@ -7,17 +7,17 @@ import torch
 from safetensors.torch import load_file
 from tiny import CODE, save_tiny
 
-from git_copilot.assistant import checkpoint, train
-from git_copilot.assistant.batches import Decay, Recipe, pack, plan_steps
-from git_copilot.assistant.dataset import cut_blob, make_example
-from git_copilot.assistant.evaluate import evaluate
-from git_copilot.assistant.loading import apply_adapter, load_model
-from git_copilot.assistant.lora import add_adapter
-from git_copilot.assistant.prompt import Budget
-from git_copilot.assistant.tokens import TextTokenizer
-from git_copilot.assistant.train import train_adapter
-from git_copilot.index.errors import ModelError
-from git_copilot.index.types import Hole
+from git_copilot.assistant.backend.loading import apply_adapter, load_model
+from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.evaluation.scorer import evaluate
+from git_copilot.assistant.prompt.builder import Budget
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.assistant.training import checkpoint, trainer
+from git_copilot.assistant.training.batches import Decay, Recipe, pack, plan_steps
+from git_copilot.assistant.training.lora import add_adapter
+from git_copilot.assistant.training.trainer import train_adapter
+from git_copilot.index.core.errors import ModelError
+from git_copilot.index.core.types import Hole
 
 RECIPE = Recipe(rank=4, epochs=3, batch=4, learning_rate=5e-3, warmup_steps=2, micro_tokens=256)
 
@@ -124,9 +124,9 @@ def test_the_base_stays_as_it_was(folder, examples, tmp_path):
 
 
 def test_the_loss_is_that_of_the_middles_alone_whatever_the_padding(folder, examples):
-    state = train._State(add_adapter(fresh(folder), 4, seed=0).eval(), RECIPE)
-    with train.only_positions(state.model.get_base_model()) as choose:
-        loss = train._step(state, examples[:5], choose)
+    state = trainer._State(add_adapter(fresh(folder), 4, seed=0).eval(), RECIPE)
+    with trainer.only_positions(state.model.get_base_model()) as choose:
+        loss = trainer._step(state, examples[:5], choose)
     scores = evaluate(
         fresh(folder), TextTokenizer.load(folder), examples[:5], max_tokens=1, generate=False
     )
@@ -170,7 +170,7 @@ def test_an_interrupted_run_ends_as_if_it_had_never_stopped(folder, examples, tm
 
 def test_a_kill_loses_a_few_steps_at_most(folder, examples, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(train, "CHECKPOINT_STEPS", 2)
+        patch.setattr(trainer, "CHECKPOINT_STEPS", 2)
 
         def killed(label, done, total):
             if done == 5:
@@ -207,7 +207,7 @@ def test_too_little_memory_is_the_users_problem(folder, examples, tmp_path, monk
     def exhausted(*args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(train, "_step", exhausted)
+    monkeypatch.setattr(trainer, "_step", exhausted)
     with pytest.raises(ModelError, match="not enough memory"):
         run(folder, examples, tmp_path)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.assistant.trim import Trimmer
+from git_copilot.assistant.postprocess.trim import Trimmer
 
 AWS = "AKIA" + "Q7ZL2M4N8P3R5T6V"
 BEGIN = "-----BEGIN RSA PRIVATE " + "KEY-----"

@@ -7,10 +7,10 @@ import stat
 
 import pytest
 
-from git_copilot.assistant.complete import Answer
-from git_copilot.assistant.request import Request, find_place
-from git_copilot.assistant.write import write_completion
-from git_copilot.index.errors import CopilotError
+from git_copilot.assistant.completion.complete import Answer
+from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.completion.write_file import write_completion
+from git_copilot.index.core.errors import CopilotError
 
 
 def answered(repo, location, completion):

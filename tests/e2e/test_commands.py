@@ -9,9 +9,9 @@ import time
 import pytest
 from copilot_commands import one_line
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.feedback import feedback_weights
-from git_copilot.index.mine import load_holes
+from git_copilot.index.corpus.feedback_store import feedback_weights
+from git_copilot.index.corpus.mining import load_holes
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 COMPLETE_FIELDS = {
     "id", "completion", "file", "line", "column", "model", "adapter", "finish_reason", "index",

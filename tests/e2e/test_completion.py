@@ -11,9 +11,9 @@ import click
 import pytest
 from copilot_commands import one_line
 
-from git_copilot.assistant import completing
-from git_copilot.assistant.cli import COMMANDS
-from git_copilot.assistant.config import Settings
+from git_copilot.assistant.cli import shell_completion
+from git_copilot.assistant.cli.main import COMMANDS
+from git_copilot.assistant.core.config import Settings
 
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
 
@@ -118,9 +118,9 @@ def test_fish_completes(copilot, project, tmp_path):
 
 def test_every_setting_is_offered():
     parameter, context = click.Argument(["key"]), click.Context(click.Command("config"))
-    offered = {item.value for item in completing.settings(context, parameter, "copilot.")}
+    offered = {item.value for item in shell_completion.settings(context, parameter, "copilot.")}
     assert len(offered) == len(fields(Settings)) and "copilot.maxTokens" in offered
-    assert [x.value for x in completing.settings(context, parameter, "maxT")] == ["maxTokens"]
+    assert [x.value for x in shell_completion.settings(context, parameter, "maxT")] == ["maxTokens"]
 
 
 def test_another_shell_is_wrong_usage(bare_commands):

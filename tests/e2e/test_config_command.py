@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from copilot_commands import one_line
 
-from git_copilot.assistant.config import Settings, spelt
+from git_copilot.assistant.core.config import Settings, spelt
 
 
 def row(copilot, name):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from copilot_commands import Copilot
 
-from git_copilot.assistant import commands_forget, refresh
+from git_copilot.assistant.cli.commands import forget
+from git_copilot.assistant.refresh import pipeline
 
 PASSWORD = "Tr0ub4dor" + "Zebra7"
 ADAPTER = "20260102-030405-ab12"
@@ -156,11 +157,11 @@ def test_without_init_or_repository(bare_commands, environment, repo):
 
 
 def test_not_while_a_refresh_learns_and_no_checkpoint_stays(copilot, state):
-    assert (commands_forget.WORK, commands_forget.LOCK) == (refresh.WORK, refresh.LOCK)
-    work = state / "adapters" / refresh.WORK
+    assert (forget.WORK, forget.LOCK) == (pipeline.WORK, pipeline.LOCK)
+    work = state / "adapters" / pipeline.WORK
     work.mkdir(parents=True)
     (work / "checkpoint.safetensors").write_bytes(b"learnt")
-    with (state / "adapters" / refresh.LOCK).open("w") as lock:
+    with (state / "adapters" / pipeline.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         problem(copilot.run("forget", "src"), 1, "a refresh is running")
         assert work.exists()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from git_copilot.index.db import DATABASE_NAME
+from git_copilot.index.store.database import DATABASE_NAME
 
 
 def test_gc_says_what_it_would_do_and_does_it(copilot, project):

@@ -61,9 +61,9 @@ def test_what_comes_behind_two_dashes_is_no_option(copilot):
 def test_a_bug_names_its_report(copilot, project, tmp_path):
     """A fault planted in the command's module, in another process."""
     code = (
-        "import sys; from git_copilot.assistant import commands_state;"
-        "commands_state.read_status = lambda repo: {}['bug'];"
-        "from git_copilot.assistant.cli import run; sys.exit(run(['status', '--json']))"
+        "import sys; from git_copilot.assistant.cli.commands import status;"
+        "status.read_status = lambda repo: {}['bug'];"
+        "from git_copilot.assistant.cli.main import run; sys.exit(run(['status', '--json']))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=project.path, capture_output=True)
     error = one_document(done, 3, "KeyError")
@@ -89,11 +89,13 @@ def interrupted(*args, **more):
 @pytest.mark.parametrize("early", [False, True])
 def test_an_interruption_is_an_object_too(environment, monkeypatch, capsysbinary, early):
     """Within a command, and before much was imported."""
-    from git_copilot.assistant import cli, client, entry
+    from git_copilot.assistant import entry
+    from git_copilot.assistant.cli import main
+    from git_copilot.assistant.server import client
 
     monkeypatch.setattr(signal, "signal", lambda *args: None)
     monkeypatch.setattr(sys, "argv", ["git-copilot", "status", "--json"])
-    monkeypatch.setattr(*(client, "main") if early else (cli, "dispatch"), interrupted)
+    monkeypatch.setattr(*(client, "main") if early else (main, "dispatch"), interrupted)
     assert entry.main() == 130
     out, err = capsysbinary.readouterr()
     error = json.loads(out)["error"]
@@ -107,7 +109,7 @@ def test_the_folder_is_gone(copilot, tmp_path):
 
 
 def test_a_stuck_server_is_an_object(copilot, monkeypatch, capsysbinary):
-    from git_copilot.assistant import client
+    from git_copilot.assistant.server import client
 
     def silent(*args, **more):
         raise client.ServerSilent(20)

@@ -13,8 +13,8 @@ import pytest
 from copilot_commands import Copilot, one_line
 from restricted import mounts, run_restricted, set_writable
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.known import make_known
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 class Restricted(Copilot):
@@ -122,8 +122,8 @@ def test_a_picture_of_a_repository_in_use_is_read_with_its_journal(copilot, proj
 LOOK = """
 import sqlite3, sys
 from pathlib import Path
-from git_copilot.index.db import Database
-from git_copilot.index.errors import ReadOnly
+from git_copilot.index.store.database import Database
+from git_copilot.index.core.errors import ReadOnly
 path = Path(sys.argv[1])
 with Database(path) as db:
     before = db.sees_all

@@ -9,11 +9,11 @@ import pytest
 from copilot_commands import Copilot, one_line
 from screens import on_terminal
 
-from git_copilot.assistant import commands_complete
-from git_copilot.assistant.cli import Host
-from git_copilot.assistant.complete import Answer
-from git_copilot.assistant.session import Session
-from git_copilot.assistant.terminal import Terminal
+from git_copilot.assistant.cli.commands import complete
+from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.completion.complete import Answer
+from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.core.terminal import Terminal
 
 
 @pytest.mark.parametrize("query", ["zzqqxxyy", "zzqqxxyy --", "!!!", "\u202e"])
@@ -40,7 +40,7 @@ def printed(made, *, screen):
     out, err = io.StringIO(), io.StringIO()
     terminal = Terminal(None, lambda: b"", out, err, screens=(screen, screen))
     host = Host(terminal, Session())
-    commands_complete._print_answer(host, made, as_json=False, explain=False)
+    complete._print_answer(host, made, as_json=False, explain=False)
     return out.getvalue(), err.getvalue()
 
 

@@ -11,7 +11,7 @@ import pytest
 from copilot_commands import Copilot, one_line
 from gitrepo import GitRepo
 
-from git_copilot.index.known import data_dir
+from git_copilot.index.git.trust import data_dir
 
 COMMANDS = (
     ("status",), ("search", "alpha"), ("complete", "src/app.py:5", "--no-server"), ("index",),

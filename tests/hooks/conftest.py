@@ -18,13 +18,13 @@ from gitrepo import GitRepo
 from level import know
 from ward import Ward
 
-from git_copilot.assistant import doctor
+from git_copilot.assistant.diagnostics import doctor
 from git_copilot.hooks import sources as sources_module
 from git_copilot.hooks.install import InstallReport, install
 from git_copilot.hooks.launch import WORKER_MODULE, stop_worker
 from git_copilot.hooks.lock import read_pid, worker_alive
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 WORKER = """
 import json, logging, os, subprocess, sys, time

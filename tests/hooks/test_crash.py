@@ -18,8 +18,8 @@ from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import read_pid, worker_alive, worker_starting
 from git_copilot.hooks.spool import Spool
 from git_copilot.hooks.worker import MAX_DEATHS, queue_state
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 SEED = 20261121
 COMMITS = 100
@@ -113,7 +113,7 @@ WRITER = """
 import contextlib, os, signal, sys
 from pathlib import Path
 from git_copilot.assistant import background
-from git_copilot.index.db import Database
+from git_copilot.index.store.database import Database
 
 strike, whole, done = Path(sys.argv[1]) / "strike", Database.transaction, 0
 

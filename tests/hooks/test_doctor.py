@@ -16,14 +16,15 @@ from copilot_commands import BIN, Copilot
 from gitrepo import GitRepo
 from level import know
 
-from git_copilot.assistant import client, doctor, integrity
+from git_copilot.assistant.diagnostics import doctor, integrity
+from git_copilot.assistant.server import client
 from git_copilot.hooks.check import ACTIONS
 from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import install
 from git_copilot.hooks.lock import START_FILE, WorkerLock, worker_alive
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.db import DATABASE_NAME
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME
 
 
 def settle(state: Path) -> None:
@@ -91,7 +92,7 @@ def test_a_repository_that_was_never_initialised_stays_as_it_is(ward, tmp_path, 
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys, git_copilot.assistant.commands_doctor\n"
+        "import sys, git_copilot.assistant.cli.commands.doctor\n"
         "print(*{'torch', 'numpy', 'faiss', 'transformers', 'model2vec'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import pytest
 from git_copilot.hooks import sources as sources_module
 from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import MANAGER_LINE, install
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 
 def test_switched_off_hooks_are_said_once_and_no_command_contradicts_the_user(ward):

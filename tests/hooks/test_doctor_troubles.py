@@ -13,16 +13,16 @@ import pytest
 from level import know
 from ward import Ward
 
-from git_copilot.assistant import client
-from git_copilot.assistant.boundary import package_version
-from git_copilot.assistant.config import load_settings
-from git_copilot.assistant.embedder import ready_embedder
+from git_copilot.assistant.core.config import load_settings
+from git_copilot.assistant.core.error_handler import package_version
+from git_copilot.assistant.models.embedder import ready_embedder
+from git_copilot.assistant.server import client
 from git_copilot.hooks import doctor as hooks_doctor
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.install import MANAGER_LINE, install
 from git_copilot.hooks.spool import MAX_BYTES
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.vectors import load_vectors
+from git_copilot.index.embedding.vectors import load_vectors
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 def answer(missing: list[str], version: str = "") -> str:

@@ -21,8 +21,8 @@ from git_copilot.hooks.install import install
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import worker_alive, worker_starting
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.db import DATABASE_NAME
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from troubles import commits, interpreter, mended, settle
 from git_copilot.hooks.install import install
 from git_copilot.hooks.launch import WORKER_MODULE
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 NOBODY = 65534
 

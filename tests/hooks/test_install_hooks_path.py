@@ -14,7 +14,7 @@ from git_copilot.hooks import sources as sources_module
 from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import MANAGER_LINE, install, uninstall
 from git_copilot.hooks.sources import installed
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 
 @pytest.mark.parametrize("path", [".husky/_", "~/shared hooks", "/dev/null"])

@@ -18,8 +18,8 @@ from git_copilot.hooks.install import install
 from git_copilot.hooks.launch import WORKER_MODULE, start_worker
 from git_copilot.hooks.lock import worker_alive, worker_starting
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 TREES, COMMITS = 10, 6
 # The real worker with its real handlers, which also says when it began and ended what.
@@ -144,7 +144,7 @@ def test_a_waiting_command_starts_no_second_interpreter(repo, interpreter):
 def test_many_processes_make_one_database(tmp_path):
     """A worker and a command may both find none."""
     script = (
-        "import sys; from pathlib import Path; from git_copilot.index.db import Database\n"
+        "import sys; from pathlib import Path; from git_copilot.index.store.database import Database\n"
         "sys.stdin.read(1)\n"
         "with Database(Path(sys.argv[1]), create=True) as db: print(db.identity)\n"
     )

@@ -25,8 +25,8 @@ from git_copilot.hooks import spool as spool_module
 from git_copilot.hooks.events import decode_all
 from git_copilot.hooks.install import install
 from git_copilot.hooks.spool import Spool
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from copilot_commands import ROOT, SCRIPT
 
 from git_copilot.hooks.install import install, uninstall
 from git_copilot.hooks.sources import installed
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
 
 PYTHON = f"{sys.executable} -m git_copilot.hooks.run"
 STAGES = ("post-commit", "post-merge", "post-checkout", "post-rewrite")

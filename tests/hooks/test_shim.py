@@ -16,8 +16,8 @@ from git_copilot.hooks.install import install, uninstall
 from git_copilot.hooks.launch import INHERITED_VARIABLES, WORKER_MODULE
 from git_copilot.hooks.lock import read_pid
 from git_copilot.hooks.spool import MAX_BYTES
-from git_copilot.index.environment import REPOSITORY_VARIABLES
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.environment import REPOSITORY_VARIABLES
+from git_copilot.index.git.repository import GitRepository
 
 
 def lines(lab) -> list[str]:

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from git_copilot.assistant import logs
+from git_copilot.assistant.core import logs
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.lock import PID_FILE, START_FILE, WorkerLock, worker_starting

@@ -28,7 +28,7 @@ HEAVY = ("torch", "transformers", "peft", "faiss", "tokenizers", "tree_sitter_la
 
 
 def run_all(commands: list[list[str]], work: Path) -> None:
-    from git_copilot.assistant.cli import run
+    from git_copilot.assistant.cli.main import run
 
     said = []
     for number, argv in enumerate(commands):

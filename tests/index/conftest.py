@@ -10,8 +10,8 @@ from buffers import NOW
 from gitrepo import GitRepo
 from tracking import Field
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 @pytest.fixture

@@ -7,14 +7,20 @@ import time
 
 import pytest
 
-from git_copilot.index import feedback, forget
-from git_copilot.index.carry import Carried, read_old, write_after_mining, write_before_mining
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.feedback import Shown, counts, figures, record_shown
-from git_copilot.index.forget import AUTHOR, PATH
-from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.outcome import Spot
+from git_copilot.index.corpus import feedback_store
+from git_copilot.index.corpus.feedback_store import Shown, counts, figures, record_shown
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.corpus.outcome import Spot
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store import forget
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.forget import AUTHOR, PATH
+from git_copilot.index.store.migrate import (
+    Carried,
+    read_old,
+    write_after_mining,
+    write_before_mining,
+)
 
 NOW = int(time.time())
 BASE = "def area(width, height):\n    total = 0\n"
@@ -23,7 +29,7 @@ BASE = "def area(width, height):\n    total = 0\n"
 def show(db, name, line, completion, outcome="accepted", when=NOW):
     spot = Spot(line, "    total = ", "", ("def area(width, height):",), "")
     record_shown(db, Shown(name, when, "a.py", spot, completion, "m"))
-    feedback.report(db, name, outcome)
+    feedback_store.report(db, name, outcome)
 
 
 @pytest.fixture
@@ -76,10 +82,10 @@ def test_all_of_it_is_handed_on(git, old, repo, tmp_path):
         assert completions(new) == completions(old)
         assert (counts(new), figures(new)) == (counts(old), figures(old))
         assert forget.entries(new) == forget.entries(old) and len(forget.entries(new)) == 2
-        (weight,) = feedback.feedback_weights(
+        (weight,) = feedback_store.feedback_weights(
             new, [int(str(n)) for (n,) in new.query("SELECT hole_id FROM feedback WHERE hole_id")]
         ).values()
-        assert weight == feedback.KEPT_WEIGHT
+        assert weight == feedback_store.KEPT_WEIGHT
         # Twice changes nothing.
         kept = read_old(old.path)
         write_before_mining(new, kept)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.index.chunk import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob
-from git_copilot.index.parsing import parse
-from git_copilot.index.values import KINDS
+from git_copilot.index.text.chunking import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob
+from git_copilot.index.text.named_values import KINDS
+from git_copilot.index.text.parsing import parse
 
 PYTHON = b'''"""Module."""
 import os

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.index import cochange
-from git_copilot.index.cochange import FILE_NAME, CoChange
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.search import cochange
+from git_copilot.index.search.cochange import FILE_NAME, CoChange
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import time
 import pytest
 from fakes import HashingEmbedder
 
-from git_copilot.index import store
-from git_copilot.index.collect import DAY, collect, due, shrink
-from git_copilot.index.contents import add_vectors
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.sync import plan_sync, sync
-from git_copilot.index.vectors import VectorIndex
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.store import views
+from git_copilot.index.store.contents import add_vectors
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.garbage_collection import DAY, collect, due, shrink
+from git_copilot.index.sync.sync import plan_sync, sync
 
 
 @pytest.fixture
@@ -105,10 +105,10 @@ def test_passing_views_go_when_nobody_used_them_for_a_day(repo, db, embedder):
     age(db, 2)
     sync(git, db, embedder, view="train/1", tree=tree)  # in use: nothing to do, and it is noted
     assert collect(git, db, grace_days=0).views == 1
-    assert store.view_names(db, "") == ["", "train/1"] and "first" in stored(db)
+    assert views.view_names(db, "") == ["", "train/1"] and "first" in stored(db)
     age(db, 2)
     collect(git, db, grace_days=0)
-    assert store.view_names(db, "") == [""] and stored(db) == {"second"}
+    assert views.view_names(db, "") == [""] and stored(db) == {"second"}
 
 
 def test_ids_that_are_held_elsewhere_find_nothing_afterwards(repo, db, embedder, tmp_path):
@@ -140,7 +140,7 @@ def test_a_sync_that_planned_before_finds_out(repo, db, embedder, monkeypatch):
     sync(git, db, embedder)
     sync(git, db, embedder, tree=repo.git("rev-parse", f"{first}^{{tree}}"))
     calls = []
-    original = store.all_there
+    original = views.all_there
 
     def collect_first(connection, blob_ids):
         if not calls:
@@ -148,7 +148,7 @@ def test_a_sync_that_planned_before_finds_out(repo, db, embedder, monkeypatch):
             connection.execute("DELETE FROM blobs WHERE hidden_at IS NOT NULL")
         return original(connection, blob_ids)
 
-    monkeypatch.setattr(store, "all_there", collect_first)
+    monkeypatch.setattr(views, "all_there", collect_first)
     sync(git, db, embedder)
     assert calls and stored(db) >= {"second"}
     assert plan_sync(git, db, "", git.shown_tree()).added == ()

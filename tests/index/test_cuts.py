@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.index import cuts, holes
-from git_copilot.index.cuts import Block, Source, telling
-from git_copilot.index.holes import choose_spans
+from git_copilot.index.corpus import cuts, holes
+from git_copilot.index.corpus.cuts import Block, Source, telling
+from git_copilot.index.corpus.holes import choose_spans
 
 CODE = b'''import os
 

@@ -9,9 +9,9 @@ from contextlib import closing
 
 import pytest
 
-from git_copilot.index import db as module
-from git_copilot.index.carry import read_old
-from git_copilot.index.db import (
+from git_copilot.index.core.errors import DatabaseError, NoRoom
+from git_copilot.index.store import database as module
+from git_copilot.index.store.database import (
     BUSY_SECONDS,
     DATABASE_NAME,
     Database,
@@ -19,8 +19,8 @@ from git_copilot.index.db import (
     explain,
     replace_database,
 )
-from git_copilot.index.errors import DatabaseError, NoRoom
-from git_copilot.index.forget import PATH, Entry, scrub, write_entries
+from git_copilot.index.store.forget import PATH, Entry, scrub, write_entries
+from git_copilot.index.store.migrate import read_old
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from gitrepo import GitRepo
 
-from git_copilot.index import discovery
-from git_copilot.index.errors import GitError, NotARepository
-from git_copilot.index.git import GitRepository
+from git_copilot.index.core.errors import GitError, NotARepository
+from git_copilot.index.git import discovery
+from git_copilot.index.git.repository import GitRepository
 
 HOSTILE = "[core]\n\trepositoryformatversion = 0\n\tbare = {bare}\n\tworktree = {worktree}\n"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.index.classify import to_utf8
-from git_copilot.index.encodings import encoding_of, exact_bytes, exact_text, readable_text
+from git_copilot.index.text.classify import to_utf8
+from git_copilot.index.text.encodings import encoding_of, exact_bytes, exact_text, readable_text
 
 LETTERS = "# größe für Łódź, 名前\n"
 

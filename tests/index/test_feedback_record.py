@@ -7,10 +7,10 @@ import time
 import pytest
 from buffers import HEAD, NOW, TAIL, examples, reported, show
 
-from git_copilot.index import feedback
-from git_copilot.index.errors import CopilotError
-from git_copilot.index.feedback import counts, figures
-from git_copilot.index.mine import mine
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.corpus import feedback_store
+from git_copilot.index.corpus.feedback_store import counts, figures
+from git_copilot.index.corpus.mining import mine
 
 
 def test_the_last_word_wins_and_saying_it_twice_changes_nothing(opened):
@@ -19,11 +19,11 @@ def test_the_last_word_wins_and_saying_it_twice_changes_nothing(opened):
     show(db, HEAD + "    area = |\n", "total * 2")
     said = [("accepted", None), ("accepted", None), ("edited", "x + 1"), ("edited", None)]
     for outcome, final in said:
-        feedback.report(db, "c1", outcome, final)
+        feedback_store.report(db, "c1", outcome, final)
     assert db.query("SELECT outcome, final FROM feedback") == [("edited", "x + 1")]
     assert figures(db)["shown"] == figures(db)["edited"] == 1
     assert figures(db)["accepted"] == figures(db)["rejected"] == 0
-    feedback.report(db, "c1", "rejected")
+    feedback_store.report(db, "c1", "rejected")
     assert db.query("SELECT outcome, final FROM feedback") == [("rejected", None)]
     assert figures(db)["rejected"] == 1 and figures(db)["edited"] == 0
 
@@ -32,11 +32,11 @@ def test_the_commit_has_the_last_word_on_what_stands_there(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback.report(db, "c1", "edited", "total * 2\r\n")
+    feedback_store.report(db, "c1", "edited", "total * 2\r\n")
     assert db.query("SELECT final FROM feedback") == [(None,)], "that is the completion"
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
-    feedback.report(db, "c1", "rejected", "width")
+    feedback_store.report(db, "c1", "rejected", "width")
     assert db.query("SELECT outcome, final FROM feedback") == [("rejected", None)]
     assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
 
@@ -44,28 +44,30 @@ def test_the_commit_has_the_last_word_on_what_stands_there(repo, opened):
 def test_an_unknown_completion_is_one_line(opened):
     _, db = opened
     with pytest.raises(CopilotError, match="no completion 'c9' is kept here"):
-        feedback.report(db, "c9", "accepted")
+        feedback_store.report(db, "c9", "accepted")
     with pytest.raises(CopilotError, match="is kept here"):
-        feedback.report(db, "\udcff", "accepted")
+        feedback_store.report(db, "\udcff", "accepted")
 
 
 def test_any_text_can_be_kept(opened):
     _, db = opened
     show(db, "\udcff = |", "a\ud800\r\nb", path="\udcff.py", model="/m\udcff")
-    feedback.report(db, "c1", "edited", "\udfff\r\n")
-    (known,) = feedback.reported_since(db, 0)
+    feedback_store.report(db, "c1", "edited", "\udfff\r\n")
+    (known,) = feedback_store.reported_since(db, 0)
     assert known.shown.path == "\udcff.py"
     assert (known.shown.completion, known.final) == ("a?\nb", "?\n")
 
 
 def test_rows_are_bounded_and_the_figures_do_not_suffer(opened, monkeypatch):
     _, db = opened
-    monkeypatch.setattr(feedback, "MOST", {"shown": 5, "accepted": 4, "edited": 3, "rejected": 2})
+    monkeypatch.setattr(
+        feedback_store, "MOST", {"shown": 5, "accepted": 4, "edited": 3, "rejected": 2}
+    )
     for number in range(40):
         show(db, "x = |", "y", name=f"c{number:02}", when=NOW - 40 + number)
-        outcome = ("shown", *feedback.OUTCOMES)[number % 4]
+        outcome = ("shown", *feedback_store.OUTCOMES)[number % 4]
         if outcome != "shown":
-            feedback.report(db, f"c{number:02}", outcome)
+            feedback_store.report(db, f"c{number:02}", outcome)
     kept = dict(db.query("SELECT outcome, count(*) FROM feedback GROUP BY 1"))
     # The last one shown had pushed out a fifth, and was then accepted.
     assert kept == {"shown": 4, "accepted": 4, "edited": 3, "rejected": 2}
@@ -77,16 +79,16 @@ def test_rows_are_bounded_and_the_figures_do_not_suffer(opened, monkeypatch):
 
 
 def test_at_most_two_thousand_wait():
-    assert sum(feedback.MOST.values()) <= 2000
-    assert set(feedback.MOST) == {"shown", *feedback.OUTCOMES}
+    assert sum(feedback_store.MOST.values()) <= 2000
+    assert set(feedback_store.MOST) == {"shown", *feedback_store.OUTCOMES}
 
 
 def test_old_rows_go(opened):
     _, db = opened
-    old = NOW - feedback.KEEP_SECONDS - 10
+    old = NOW - feedback_store.KEEP_SECONDS - 10
     show(db, "x = |", "y", name="old", when=old)
     show(db, "x = |", "y", name="older", when=old)
-    feedback.report(db, "older", "accepted")
+    feedback_store.report(db, "older", "accepted")
     show(db, "x = |", "y", name="new")
     assert reported(db) == ["new"]
 
@@ -95,24 +97,24 @@ def test_examples_stay_when_the_rows_are_bounded(repo, opened, monkeypatch):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback.report(db, "c1", "accepted")
+    feedback_store.report(db, "c1", "accepted")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
-    monkeypatch.setattr(feedback, "MOST", dict.fromkeys(feedback.MOST, 0))
-    show(db, "x = |", "y", name="c2", when=NOW + feedback.KEEP_SECONDS * 2)
+    monkeypatch.setattr(feedback_store, "MOST", dict.fromkeys(feedback_store.MOST, 0))
+    show(db, "x = |", "y", name="c2", when=NOW + feedback_store.KEEP_SECONDS * 2)
     assert reported(db) == ["c1"]
 
 
 def test_figures_are_by_day_and_by_model(opened):
     _, db = opened
-    day = feedback.DAY_SECONDS
+    day = feedback_store.DAY_SECONDS
     for name, when, adapter, outcome in [
         ("a", NOW, None, "accepted"), ("b", NOW, "lora-1", "edited"), ("c", NOW, "lora-1", None),
         ("d", NOW - day, "lora-1", "rejected"), ("e", NOW - 30 * day, None, "accepted"),
     ]:  # fmt: skip
         show(db, "x = |", "y", name=name, when=when, adapter=adapter)
         if outcome is not None and name != "e":
-            feedback.report(db, name, outcome)
+            feedback_store.report(db, name, outcome)
     found = figures(db, NOW)
     assert {k: v for k, v in found.items() if not k.startswith("by_")} == {
         "days": 30, "shown": 4, "accepted": 1, "edited": 1, "rejected": 1, "acceptance_rate": 0.5,

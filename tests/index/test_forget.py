@@ -10,15 +10,22 @@ from fakes import HashingEmbedder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.index import forget, store
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import DatabaseError
-from git_copilot.index.forget import AUTHOR, COMMIT, PATH, Forgotten, author_matches, path_matches
-from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.sync import sync
-from git_copilot.index.vectors import VectorIndex
+from git_copilot.index.core.errors import DatabaseError
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.store import forget, views
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.forget import (
+    AUTHOR,
+    COMMIT,
+    PATH,
+    Forgotten,
+    author_matches,
+    path_matches,
+)
+from git_copilot.index.sync.sync import sync
 
 WORD = "quokkaword"  # shares no beginning with another, so the word list holds it whole
 ODD = b"caf\xe9.py"
@@ -74,7 +81,7 @@ class Known:
         return {(os.fsdecode(path), oid) for path, oid in rows}
 
     def paths(self):
-        return sorted(store.view_paths(self.db, ""))
+        return sorted(views.view_paths(self.db, ""))
 
 
 @pytest.fixture
@@ -160,7 +167,7 @@ def test_it_does_not_come_back(known):
     known.repo.git("checkout", "-q", "main")
     known.sync()
     sync(known.git, known.db, None, view="at/x", tree=known.repo.git("rev-parse", "side^{tree}"))
-    assert known.paths() == store.view_paths(known.db, "at/x") == ["keep.py"]
+    assert known.paths() == views.view_paths(known.db, "at/x") == ["keep.py"]
     assert {path for path, _ in known.holes()} == {"keep.py"}
     forget.scrub(known.db, known.folder)
     assert b"zebrafinch_5" not in known.bytes()
@@ -248,7 +255,7 @@ def test_a_name_that_is_no_utf8_can_be_forgotten(repo, tmp_path):
         (entry,) = forget.entries(db)
         forget.undo(db, entry)
         sync(git, db, None)
-        assert sorted(store.view_paths(db, "")) == sorted([os.fsdecode(ODD), "keep.py"])
+        assert sorted(views.view_paths(db, "")) == sorted([os.fsdecode(ODD), "keep.py"])
 
 
 def test_commits_are_told_from_all_of_history(known):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.index.errors import GitError, NotARepository
-from git_copilot.index.git import GitRepository
+from git_copilot.index.core.errors import GitError, NotARepository
+from git_copilot.index.git.repository import GitRepository
 
 
 def test_discovers_from_a_folder_below(repo):

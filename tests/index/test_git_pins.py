@@ -12,10 +12,10 @@ import pytest
 from gitrepo import GitRepo
 
 from git_copilot.hooks.check import _DIFF
-from git_copilot.index.asking import uncommitted_paths
-from git_copilot.index.environment import NO_HOOKS, PINS, git_environment
-from git_copilot.index.errors import GitError
-from git_copilot.index.git import GitRepository
+from git_copilot.index.core.errors import GitError
+from git_copilot.index.git.environment import NO_HOOKS, PINS, git_environment
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.worktree_status import uncommitted_paths
 
 # Of the keys that git lists, those whose names say that the value is run, or starts something.
 SOUNDS_LIKE_A_COMMAND = re.compile(

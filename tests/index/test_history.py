@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tracking import numbered
 
-from git_copilot.index.errors import GitError
-from git_copilot.index.git import GitRepository
-from git_copilot.index.history import FilePatch, additions, patches, patches_between
-from git_copilot.index.lineage import Track, carry
+from git_copilot.index.core.errors import GitError
+from git_copilot.index.corpus.lineage import Track, carry
+from git_copilot.index.git.history import FilePatch, additions, patches, patches_between
+from git_copilot.index.git.repository import GitRepository
 
 TEN = numbered(range(10))
 

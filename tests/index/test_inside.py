@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.index.inside import NotRegular, follow, open_inside
-from git_copilot.index.worktree import Worktree
+from git_copilot.index.core.safe_open import NotRegular, follow, open_inside
+from git_copilot.index.search.worktree import Worktree
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from git_copilot.index import known
-from git_copilot.index.errors import CopilotError, NotInitialised
-from git_copilot.index.known import (
+from git_copilot.index.core.errors import CopilotError, NotInitialised
+from git_copilot.index.git import trust
+from git_copilot.index.git.trust import (
     claim_new,
     data_dir,
     forget_known,
@@ -138,7 +138,7 @@ def test_traps_in_the_place_of_the_token(state, tmp_path, trap):
 
 def test_of_several_at_once_one_makes_it(state):
     code = (
-        "import sys; from pathlib import Path; from git_copilot.index.known import make_known; "
+        "import sys; from pathlib import Path; from git_copilot.index.git.trust import make_known; "
         "assert make_known(Path(sys.argv[1])) is None"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, state]) for _ in range(6)]
@@ -149,7 +149,7 @@ def test_of_several_at_once_one_makes_it(state):
 def test_no_room_for_the_record_is_one_line(state, monkeypatch):
     blocked = state.parent / "file"
     blocked.touch()
-    monkeypatch.setattr(known, "data_dir", lambda: blocked / "data")
+    monkeypatch.setattr(trust, "data_dir", lambda: blocked / "data")
     with pytest.raises(CopilotError, match="cannot be written") as caught:
         make_known(state)
     assert "XDG_DATA_HOME" in caught.value.hint and not state.exists()

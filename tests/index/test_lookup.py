@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from fakes import HashingEmbedder
 
-from git_copilot.index.asked import file_prior, path_fit, read_query
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.lookup import Lookup
-from git_copilot.index.overlay import Overlay, loose_file
-from git_copilot.index.sync import sync
-from git_copilot.index.vectors import VectorIndex
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.code_search import Lookup
+from git_copilot.index.search.overlay import Overlay, loose_file
+from git_copilot.index.search.query_parser import file_prior, path_fit, read_query
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
 
 CLIENT = '''\
 class Client:
@@ -119,7 +119,7 @@ def test_what_matches_nothing_finds_nothing(find, query):
 
 def test_a_word_that_begins_like_one_here_lets_meaning_answer(find, monkeypatch):
     """The embedder of tests gives words that share none a cosine of about 0, so any will do."""
-    monkeypatch.setattr("git_copilot.index.lookup.MIN_COSINE", -1.0)
+    monkeypatch.setattr("git_copilot.index.search.code_search.MIN_COSINE", -1.0)
     assert {s for h in find("connectionist") for s in h.sources} == {"dense"}
     assert find("zorblexian") == []
 

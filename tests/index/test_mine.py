@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.history import additions, list_commits
-from git_copilot.index.holes import choose_spans
-from git_copilot.index.mine import corpus_counts, load_holes, mine
-from git_copilot.index.snapshot import snapshot_holes
-from git_copilot.index.sync import sync
+from git_copilot.index.corpus.holes import choose_spans
+from git_copilot.index.corpus.mining import corpus_counts, load_holes, mine
+from git_copilot.index.corpus.snapshot import snapshot_holes
+from git_copilot.index.git.history import additions, list_commits
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
 
 FUNCTION = "def area(width, height):\n    total = width * height + offset\n    return total\n"
 

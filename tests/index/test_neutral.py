@@ -10,7 +10,7 @@ from gitrepo import GitRepo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.index.neutral import printable, quoted
+from git_copilot.index.core.escaping import printable, quoted
 
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from git_copilot.index import parsing
-from git_copilot.index.chunk import WINDOW, chunk_blob
-from git_copilot.index.parsing import parse
+from git_copilot.index.text import parsing
+from git_copilot.index.text.chunking import WINDOW, chunk_blob
+from git_copilot.index.text.parsing import parse
 
 ROUND = "(" * 60 + "\n"
 TOO_MUCH = {

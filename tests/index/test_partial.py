@@ -9,12 +9,12 @@ import pytest
 from fakes import HashingEmbedder
 from gitrepo import GitRepo
 
-from git_copilot.index import store
-from git_copilot.index.collect import collect
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.sync import sync
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.store import views
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.garbage_collection import collect
+from git_copilot.index.sync.sync import sync
 
 FILES = {
     "top.py": "def top():\n    return 1\n",
@@ -82,7 +82,7 @@ def test_the_loud_transport_is_heard(repo, tmp_path, loud):
 def test_a_clone_without_blobs(repo, tmp_path, db, loud, lazy, monkeypatch):
     """Whether or not git knows GIT_NO_LAZY_FETCH (it came with 2.45 and some security fixes)."""
     monkeypatch.setattr(
-        "git_copilot.index.git.git_environment",
+        "git_copilot.index.git.repository.git_environment",
         lambda: {**os.environ, "GIT_NO_LAZY_FETCH": lazy, "LC_ALL": "C"},
     )
     repo.commit(FILES)
@@ -91,7 +91,7 @@ def test_a_clone_without_blobs(repo, tmp_path, db, loud, lazy, monkeypatch):
     embedder = HashingEmbedder()
     first = sync(git, db, embedder)
     assert (first.blobs_added, python_files(db)) == (1, ["top.py"])
-    assert store.view_counts(db, "", embedder.name)["files"] == 1
+    assert views.view_counts(db, "", embedder.name)["files"] == 1
     again = sync(git, db, embedder)
     assert (again.blobs_added, again.chunks_embedded) == (0, 0)
     collect(git, db, grace_days=0)
@@ -134,7 +134,7 @@ def test_a_clone_without_trees(repo, tmp_path, db, loud):
     fetch(clone, repo, folder, repo.git("rev-parse", "HEAD:a/x.py"))
     sync(git, db, None)
     assert python_files(db) == ["a/x.py"]
-    assert "a" not in store.view_paths(db, "")
+    assert "a" not in views.view_paths(db, "")
     assert not loud.exists()
 
 

@@ -8,11 +8,11 @@ import pytest
 from gitrepo import GitRepo
 from tracking import numbered
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import mine
-from git_copilot.index.prune import prune_lost
-from git_copilot.index.survive import update_survival
+from git_copilot.index.corpus.mining import mine
+from git_copilot.index.corpus.prune import prune_lost
+from git_copilot.index.corpus.survival import update_survival
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 BODY = (
     "def area_{0}(width, height):\n    total = width * height + {0}\n    return total - {0}\n\n\n"

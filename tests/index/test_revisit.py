@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from gitrepo import GitRepo
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.history import list_commits
-from git_copilot.index.mine import mine
-from git_copilot.index.presence import find_gaps
-from git_copilot.index.revisit import due, lacks, remedy
-from git_copilot.index.sync import sync
+from git_copilot.index.corpus.mining import mine
+from git_copilot.index.git.history import list_commits
+from git_copilot.index.git.missing_objects import find_gaps
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.revisit import due, lacks, remedy
+from git_copilot.index.sync.sync import sync
 
 COMMITS = 6
 

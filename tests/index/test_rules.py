@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from fakes import HashingEmbedder
 
-from git_copilot.index import rules, store
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.sync import plan_sync, sync
+from git_copilot.index.filters import rules
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store import views
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import plan_sync, sync
 
 FILES = {
     "a.py": "def alpha():\n    return 1\n",
@@ -34,7 +35,7 @@ def out(repo, tree="HEAD"):
 
 
 def shown(db, view=""):
-    return sorted(p for p in store.view_paths(db, view) if p.endswith(".py"))
+    return sorted(p for p in views.view_paths(db, view) if p.endswith(".py"))
 
 
 def test_without_rule_files_names_decide(repo):

@@ -12,10 +12,11 @@ from gitrepo import GitRepo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from git_copilot.index import rules, store
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.sync import sync
+from git_copilot.index.filters import rules
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store import views
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
 
 NAMES = ("a.py", "b.md", "*", "[a].py", "ä b", "!x", "#y", ".gitignore", "lib", "gen", "Lib")
 FOLDERS = ("", "lib/", "lib/deep/", "gen/", "g [x]/")
@@ -201,8 +202,8 @@ def test_trees_that_no_checkout_could_come_from_are_indexed(repo, trees, tmp_pat
         assert all(found.get(path) == "attribute" for path in below), name
         with Database(tmp_path / f"{len(name)}-{DATABASE_NAME}", create=True) as db:
             sync(known, db, HashingEmbedder(), tree=tree)
-            assert "a.py" in store.view_paths(db, ""), name
-            assert not unsafe.intersection(store.view_paths(db, "")), name
+            assert "a.py" in views.view_paths(db, ""), name
+            assert not unsafe.intersection(views.view_paths(db, "")), name
         assert list(tmp_path.rglob(".gitattributes")) == [], name
         assert list(shelter.iterdir()) == [], name
 

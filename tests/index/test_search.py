@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from fakes import HashingEmbedder
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.fuse import Sieve, Spot, fuse
-from git_copilot.index.git import GitRepository
-from git_copilot.index.overlay import Overlay, loose_file
-from git_copilot.index.priors import module_name
-from git_copilot.index.search import MAX_DEFINITIONS, Query, Searcher
-from git_copilot.index.sync import sync
-from git_copilot.index.terms import split_identifier, terms, words_near
-from git_copilot.index.vectors import VectorIndex
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.fusion import Sieve, Spot, fuse
+from git_copilot.index.search.overlay import Overlay, loose_file
+from git_copilot.index.search.priors import module_name
+from git_copilot.index.search.retriever import MAX_DEFINITIONS, Query, Searcher
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
+from git_copilot.index.text.terms import split_identifier, terms, words_near
 
 FILES = {
     "src/users.py": "def load_user_profile(user_id):\n    return database.fetch(user_id)\n",

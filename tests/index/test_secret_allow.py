@@ -6,22 +6,24 @@ from __future__ import annotations
 import pytest
 from fakes import HashingEmbedder
 
-from git_copilot.index import allowed, rejudge, rules, store
-from git_copilot.index.allowed import allowed_in
-from git_copilot.index.carry import read_old, write_before_mining
-from git_copilot.index.classify import skip_path
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.forget import scrub
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.overlay import loose_file
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.secret_files import is_secret_file, masked
-from git_copilot.index.secret_listing import kept_out
-from git_copilot.index.secrets import find_secrets, fingerprint, redact, touches_secret
-from git_copilot.index.sync import sync
-from git_copilot.index.worktree import Worktree
+from git_copilot.index.audit import reindex
+from git_copilot.index.audit.secret_report import kept_out
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.filters import rules
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.search.overlay import loose_file
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.search.worktree import Worktree
+from git_copilot.index.secrets.scan import find_secrets, fingerprint, redact, touches_secret
+from git_copilot.index.store import allowed_lines, views
+from git_copilot.index.store.allowed_lines import allowed_in
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.forget import scrub
+from git_copilot.index.store.migrate import read_old, write_before_mining
+from git_copilot.index.sync.sync import sync
+from git_copilot.index.text.classify import skip_path
+from git_copilot.index.text.secret_files import is_secret_file, masked
 
 VALUE = "Tr0ub4dor" + "Zebra7"
 LINE = f'    session = open_session(host, password="{VALUE}")'
@@ -78,7 +80,7 @@ def test_an_attribute_takes_a_file_of_secrets_in_and_its_lines_are_judged(repo, 
     git = GitRepository.discover(repo.path)
     assert rules.left_out(git, git.shown_tree(), list(files)) == {".env": "secret file"}
     sync(git, database, None)
-    assert store.view_paths(database, "") == ["a.py"]
+    assert views.view_paths(database, "") == ["a.py"]
     repo.commit({".gitattributes": ".env copilot\n"})
     sync(git, database, None)
     searcher = Searcher(database, "", None)
@@ -113,31 +115,31 @@ def test_a_line_that_is_allowed_is_taken_in_and_forbidden_again(repo, database):
     sync(git, database, embedder)
     mine(git, database)
     assert VALUE.encode() not in stored(database)
-    before = store.view_counts(database, "", embedder.name)
-    kept = list(kept_out(git, database, allowed.load(database)))
+    before = views.view_counts(database, "", embedder.name)
+    kept = list(kept_out(git, database, allowed_lines.load(database)))
     assert len(kept) == 32 and all(
         VALUE not in each.masked and each.line in (2, 5) for each in kept
     )
     (mine_one,) = [each for each in kept if each.path == "one.py"]
 
     # By its text: also in another file, but not what says something else.
-    assert rejudge.allow(git, database, [("one.py", *mine_one.lines[0])]) == 2
+    assert reindex.allow(git, database, [("one.py", *mine_one.lines[0])]) == 2
     mine(git, database)
     sync(git, database, embedder)
-    after = store.view_counts(database, "", embedder.name)
+    after = views.view_counts(database, "", embedder.name)
     assert after["secrets"] == before["secrets"] - 2 and after["vectors"] == after["chunks"]
     (first, *_) = Searcher(database, "", None).search(Query(VALUE), 9, None)
     assert first.path in ("one.py", "two.py") and VALUE in first.text
     assert database.scalar(f"SELECT count(*) FROM chunks WHERE text LIKE '%{VALUE}%'") == 2
     assert allowed_in(git) == {fingerprint(LINE)}
-    rest = list(kept_out(git, database, allowed.load(database)))
+    rest = list(kept_out(git, database, allowed_lines.load(database)))
     assert [e.path for e in rest if e.allowed] == ["one.py", "two.py"] and len(rest) == 32
 
-    assert rejudge.forbid(git, database, allowed.entries(database)) == 2
+    assert reindex.forbid(git, database, allowed_lines.entries(database)) == 2
     scrub(database, git.state_dir)
     mine(git, database)
     sync(git, database, embedder)
-    assert store.view_counts(database, "", embedder.name) == before
+    assert views.view_counts(database, "", embedder.name) == before
     assert VALUE.encode() not in stored(database) and allowed_in(git) == frozenset()
 
 
@@ -154,19 +156,19 @@ def test_holes_and_masks_know_what_is_allowed(repo, database):
     mine(git, database)
     left_out = "SELECT sum(count) FROM left_out WHERE reason = 'secret'"
     assert database.scalar(left_out) > 0
-    rejudge.allow(git, database, [("m0.py", 2, fingerprint(LINE))])
+    reindex.allow(git, database, [("m0.py", 2, fingerprint(LINE))])
     mine(git, database)
     assert database.scalar(left_out) == 0
     assert load_holes(database, repo.git("rev-list", "HEAD").split())
 
 
 def test_a_rebuild_hands_on_what_is_allowed(repo, database, tmp_path):
-    entry = allowed.Entry(fingerprint(LINE), "é.py", 2, 1_700_000_000)
-    allowed.write_entries(database, [entry])
+    entry = allowed_lines.Entry(fingerprint(LINE), "é.py", 2, 1_700_000_000)
+    allowed_lines.write_entries(database, [entry])
     old = read_old(database.path)
     with Database(tmp_path / "new.db", create=True) as new:
         write_before_mining(new, old)
-        assert allowed.entries(new) == [entry]
+        assert allowed_lines.entries(new) == [entry]
 
 
 def test_a_database_of_before_allows_nothing(repo, database):

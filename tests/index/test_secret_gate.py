@@ -9,16 +9,16 @@ from fakes import HashingEmbedder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.index import store
-from git_copilot.index.chunk import chunk_blob
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.secrets import secret_lines
-from git_copilot.index.snapshot import snapshot_holes
-from git_copilot.index.sync import sync
-from git_copilot.index.values import KINDS
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.corpus.snapshot import snapshot_holes
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.secrets.scan import secret_lines
+from git_copilot.index.store import views
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
+from git_copilot.index.text.chunking import chunk_blob
+from git_copilot.index.text.named_values import KINDS
 
 PASSWORD = "Tr0ub4dor" + "Zebra7"
 SOURCE = f'''\
@@ -96,7 +96,7 @@ def test_a_sync_stores_and_embeds_no_secret(repo, tmp_path):
     db = Database(tmp_path / DATABASE_NAME, create=True)
     embedder = HashingEmbedder()
     sync(git, db, embedder)
-    assert store.view_counts(db, "", embedder.name)["secrets"] == 1 + 1 + 1 + 3
+    assert views.view_counts(db, "", embedder.name)["secrets"] == 1 + 1 + 1 + 3
     assert not any(word in text for text in embedder.encoded for word in (PASSWORD, *key))
     searcher = Searcher(db, "", None)
     for query in (

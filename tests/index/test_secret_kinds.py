@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant.config import Settings
-from git_copilot.assistant.dataset import read_cuts
-from git_copilot.assistant.export import Order, export_corpus
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import load_holes, mine
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.secrets import find_secrets, redact
-from git_copilot.index.snapshot import snapshot_holes
-from git_copilot.index.sync import sync
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.examples import read_cuts
+from git_copilot.assistant.dataset.export import Order, export_corpus
+from git_copilot.index.corpus.mining import load_holes, mine
+from git_copilot.index.corpus.snapshot import snapshot_holes
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.secrets.scan import find_secrets, redact
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
 from planted import planted

@@ -12,19 +12,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from leaks import KEY, MANY, PATHS, documents
 
-from git_copilot.index import secret_detectors, secrets
-from git_copilot.index.classify import language_of
-from git_copilot.index.secret_blocks import MANIFEST
-from git_copilot.index.secret_contexts import CONTEXTS
-from git_copilot.index.secret_detectors import ENTROPIES, LEFT_OUT, detectors, styles
-from git_copilot.index.secret_names import PASSWORD, TOKEN
-from git_copilot.index.secret_triggers import OURS
-from git_copilot.index.secret_words import names
-from git_copilot.index.secrets import find_secrets, secret_lines, touches_secret
+from git_copilot.index.secrets import detectors as secret_detectors
+from git_copilot.index.secrets import scan as secrets
+from git_copilot.index.secrets.assignments import PASSWORD, TOKEN
+from git_copilot.index.secrets.blocks import MANIFEST
+from git_copilot.index.secrets.contexts import CONTEXTS
+from git_copilot.index.secrets.detectors import ENTROPIES, LEFT_OUT, detectors, styles
+from git_copilot.index.secrets.names import names
+from git_copilot.index.secrets.prefilter import OURS
+from git_copilot.index.secrets.scan import find_secrets, secret_lines, touches_secret
+from git_copilot.index.text.classify import language_of
 
 OUR_KINDS = {PASSWORD, TOKEN, MANIFEST, *(context.kind for context in CONTEXTS)}
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGURATION = {"git_copilot.index.secret_filters." + name for name in (
+CONFIGURATION = {"git_copilot.index.secrets.false_positives." + name for name in (
     "is_mask", "is_words", "is_placeholder", "is_digest", "is_named_id", "is_no_password",
 )} | {"detect_secrets.filters.allowlist.is_line_allowlisted"} | {
     "detect_secrets.filters.heuristic." + name for name in (

@@ -13,9 +13,9 @@ from detect_secrets.settings import get_settings, transient_settings
 from hypothesis import given
 from leaks import AWS, BASE64, BEGIN, GITHUB, HEX, JWT, KEY, MANY, PATHS, STRIPE, documents
 
-from git_copilot.index import secret_triggers, secrets
-from git_copilot.index.secret_detectors import LEFT_OUT, detectors
-from git_copilot.index.secrets import find_secrets, redact, redact_bytes, secret_lines
+from git_copilot.index.secrets import prefilter, scan
+from git_copilot.index.secrets.detectors import LEFT_OUT, detectors
+from git_copilot.index.secrets.scan import find_secrets, redact, redact_bytes, secret_lines
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_what_is_no_secret_is_not_found(path, line):
 @pytest.mark.parametrize(
     "text",
     [
-        f'password = "Tr0ub4dor&3"  # {secrets.PRAGMA}',
+        f'password = "Tr0ub4dor&3"  # {scan.PRAGMA}',
         '# pragma: allowlist nextline secret\npassword = "Tr0ub4dor&3"',
-        f"key = '{AWS}' // {secrets.PRAGMA}",
+        f"key = '{AWS}' // {scan.PRAGMA}",
     ],
 )
 def test_a_comment_allows_it(text):
@@ -125,8 +125,8 @@ def test_lines_of_minified_code_are_searched_for_tokens_only():
 
 def test_every_detector_that_is_installed_has_a_trigger_or_is_left_out_on_purpose():
     installed = {c.__name__ for c in get_mapping_from_secret_type_to_class().values()}
-    assert installed - LEFT_OUT <= secret_triggers.TRIGGERED
-    assert set(detectors()) | secret_triggers.OURS == secret_triggers.TRIGGERED
+    assert installed - LEFT_OUT <= prefilter.TRIGGERED
+    assert set(detectors()) | prefilter.OURS == prefilter.TRIGGERED
 
 
 # --- masking ---------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def run(code):
 def test_importing_it_changes_nothing_in_the_process():
     code = (
         "import warnings, configparser, logging; before = warnings.showwarning, configparser.ParsingError\n"
-        "from git_copilot.index.secrets import find_secrets\n"
+        "from git_copilot.index.secrets.scan import find_secrets\n"
         "assert find_secrets('password = \"hunter2\"')\n"
         "print((warnings.showwarning, configparser.ParsingError) == before, logging.getLogger().handlers)"
     )
@@ -217,8 +217,8 @@ def test_importing_it_changes_nothing_in_the_process():
 def test_without_detect_secrets_the_module_loads_and_says_what_is_missing():
     code = (
         "import sys; sys.modules['detect_secrets'] = None\n"
-        "from git_copilot.index.errors import CopilotError\n"
-        "from git_copilot.index.secrets import find_secrets\n"
+        "from git_copilot.index.core.errors import CopilotError\n"
+        "from git_copilot.index.secrets.scan import find_secrets\n"
         "assert find_secrets('x = 1') == []\n"
         "try: find_secrets('password = \"hunter2\"')\n"
         "except CopilotError as exc: print(exc)"

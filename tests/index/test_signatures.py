@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.signatures import Signature, module_path, signatures
-from git_copilot.index.sync import sync
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.signatures import Signature, module_path, signatures
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
 
 
 @pytest.mark.parametrize(

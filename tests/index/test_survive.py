@@ -6,8 +6,8 @@ import pytest
 from gitrepo import EPOCH
 from tracking import numbered
 
-from git_copilot.index.survive import Survival
-from git_copilot.index.trace import covered_lines
+from git_copilot.index.corpus.survival import Survival
+from git_copilot.index.corpus.trace import covered_lines
 
 TEN = numbered(range(10))
 

@@ -6,10 +6,10 @@ import pytest
 from gitrepo import EPOCH
 from tracking import numbered
 
-from git_copilot.index.git import GitRepository
-from git_copilot.index.history import list_commits, patches
-from git_copilot.index.lineage import Lineage
-from git_copilot.index.survive import Survival
+from git_copilot.index.corpus.lineage import Lineage
+from git_copilot.index.corpus.survival import Survival
+from git_copilot.index.git.history import list_commits, patches
+from git_copilot.index.git.repository import GitRepository
 
 TEN = numbered(range(10))
 

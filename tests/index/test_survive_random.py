@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tracking import Field
 
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.survive import load_survival
+from git_copilot.index.corpus.survival import load_survival
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 TOKEN = re.compile(r"token_(\d+)_")
 EDITS = ("insert", "delete", "replace", "indent", "new", "remove")

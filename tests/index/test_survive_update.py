@@ -10,11 +10,11 @@ import pytest
 from gitrepo import EPOCH
 from tracking import Field, numbered
 
-from git_copilot.index.db import Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.mine import mine
-from git_copilot.index.survive import DAY, Survival, load_survival, weight
-from git_copilot.index.types import Hole
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.mining import mine
+from git_copilot.index.corpus.survival import DAY, Survival, load_survival, weight
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import Database
 
 TEN = numbered(range(10))
 
@@ -164,9 +164,9 @@ def test_a_shallow_clone_and_its_deepening(repo, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from git_copilot.index.db import Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.survive import update_survival
+from git_copilot.index.store.database import Database
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.corpus.survival import update_survival
 
 def die(label, done, total):
     if done == (total if sys.argv[3] == "late" else 0):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from fakes import HashingEmbedder
 
-from git_copilot.index import store
-from git_copilot.index.chunk import chunk_blob
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import DatabaseError, NotInitialised
-from git_copilot.index.git import GitRepository
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.sync import sync
-from git_copilot.index.vectors import VectorIndex
+from git_copilot.index.core.errors import DatabaseError, NotInitialised
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.store import views
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
+from git_copilot.index.text.chunking import chunk_blob
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_move_and_branch_switch_embed_nothing(repo, tmp_path, embedder):
     repo.git("checkout", "-q", "side")
     sync(git, db, embedder)
     assert len(embedder.encoded) == embedded == 2
-    assert sorted(store.view_paths(db, "")) == ["b.py", "moved.py"]
+    assert sorted(views.view_paths(db, "")) == ["b.py", "moved.py"]
 
 
 def test_removed_blobs_are_counted_and_not_found(repo, tmp_path, embedder):
@@ -105,7 +105,7 @@ def test_old_tree_gone_starts_from_the_new_one(repo, tmp_path, embedder):
     repo.git("mv", "a.py", "b.py")
     repo.commit({})
     sync(git, db, embedder)
-    assert store.view_paths(db, "") == ["b.py"]
+    assert views.view_paths(db, "") == ["b.py"]
 
 
 def test_worktrees_share_chunks(repo, tmp_path, embedder):
@@ -116,7 +116,7 @@ def test_worktrees_share_chunks(repo, tmp_path, embedder):
     linked = GitRepository.discover(tmp_path / "linked")
     report = sync(linked, db, embedder)
     assert (report.blobs_added, report.chunks_embedded) == (0, 0)
-    assert store.view_paths(db, "worktrees/linked") == ["a.py"]
+    assert views.view_paths(db, "worktrees/linked") == ["a.py"]
 
 
 def test_missing_database_says_init(tmp_path):
@@ -187,11 +187,11 @@ class TestVectorSnapshot:
         git, db = open_db(repo, tmp_path / "s")
         sync(git, db, None)
         with db.transaction() as connection:
-            blob = store.add_blob(
+            blob = views.add_blob(
                 connection, ("f" * 40, "python"), 1, chunk_blob(b"x = 1\n", "python"), None
             )
             late = connection.execute("SELECT id FROM chunks WHERE blob_id = ?", (blob,)).fetchone()
-            store.add_vectors(connection, embedder.name, late, embedder.encode(["x = 1"]))
+            views.add_vectors(connection, embedder.name, late, embedder.encode(["x = 1"]))
         index = VectorIndex.load(db, tmp_path / "s", embedder.name, embedder.dimensions)
         assert index.size == 1
         sync(git, db, embedder)

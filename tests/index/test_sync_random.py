@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from git_copilot.index.collect import DAY, collect
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.sync import sync
-from git_copilot.index.vectors import VectorIndex
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.garbage_collection import DAY, collect
+from git_copilot.index.sync.sync import sync
 
 NAMES = st.sampled_from(["alpha", "beta", "compute_total", "Thing", "value"])
 PATHS = st.sampled_from(["a.py", "b.py", "lib/c.py", "lib/deep/d.js", "notes.txt", "vendor/e.py"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from git_copilot.index.embed import TransformerEmbedder, load_embedder
+from git_copilot.index.embedding.embedders import TransformerEmbedder, load_embedder
 
 
 @pytest.fixture(scope="module")

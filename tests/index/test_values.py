@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from fakes import HashingEmbedder
 
-from git_copilot.index.chunk import chunk_blob
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.overlay import Overlay, loose_file
-from git_copilot.index.search import Query, Searcher
-from git_copilot.index.sync import sync
-from git_copilot.index.values import KINDS, LANGUAGES
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.overlay import Overlay, loose_file
+from git_copilot.index.search.retriever import Query, Searcher
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
+from git_copilot.index.text.chunking import chunk_blob
+from git_copilot.index.text.named_values import KINDS, LANGUAGES
 
 # Of each language: a text, and the names that it gives besides functions and classes.
 TEXTS = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from git_copilot.index import vectors as module
-from git_copilot.index.contents import add_blob, add_vectors, delete_blobs
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.types import Chunk
-from git_copilot.index.vectors import SNAPSHOT_NAME, VectorIndex, worth_saving
+from git_copilot.index.core.types import Chunk
+from git_copilot.index.embedding import vectors as module
+from git_copilot.index.embedding.vectors import SNAPSHOT_NAME, VectorIndex, worth_saving
+from git_copilot.index.store.contents import add_blob, add_vectors, delete_blobs
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 DIMENSIONS, EMBEDDER = 32, "random"
 

@@ -7,13 +7,14 @@ import os
 import pytest
 from fakes import HashingEmbedder
 
-from git_copilot.index import store, why
-from git_copilot.index.classify import long_lines, skip_content
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.forget import PATH, Entry, write_entries
-from git_copilot.index.git import GitRepository
-from git_copilot.index.overlay import loose_file
-from git_copilot.index.sync import sync
+from git_copilot.index.audit import exclusions
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.overlay import loose_file
+from git_copilot.index.store import views
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.forget import PATH, Entry, write_entries
+from git_copilot.index.sync.sync import sync
+from git_copilot.index.text.classify import long_lines, skip_content
 
 TABLE = "TABLE = [" + ", ".join(map(str, range(40_000))) + "]\n"
 LOGO = f"LOGO = '''{'QUJD' * 520}'''\n"
@@ -65,7 +66,7 @@ def known(repo, tmp_path):
 
 def test_every_path_has_a_verdict(known):
     git, db = known
-    found = {path: why.explain_path(git, db, path) for path in REASONS}
+    found = {path: exclusions.explain_path(git, db, path) for path in REASONS}
     assert {path: verdict.reason for path, verdict in found.items()} == REASONS
     for path, verdict in found.items():
         assert verdict.meaning and verdict.meaning != "a rule leaves it out"
@@ -75,37 +76,37 @@ def test_every_path_has_a_verdict(known):
 
 def test_what_is_indexed_says_how_much_of_it(known):
     git, db = known
-    logo = why.explain_path(git, db, "logo.py")
+    logo = exclusions.explain_path(git, db, "logo.py")
     assert (logo.reason, logo.committed, logo.long_lines) == (None, True, (1,))
     assert logo.chunks == 1 and "2,000 bytes (1)" in "\n".join(logo.lines())
-    assert why.explain_path(git, db, "new.py").long_lines == (1,)
-    assert why.explain_path(git, db, "new.py").committed is False
-    assert why.explain_path(git, db, "deep.js").by_lines is True
-    assert why.explain_path(git, db, "a.py").by_lines is False
+    assert exclusions.explain_path(git, db, "new.py").long_lines == (1,)
+    assert exclusions.explain_path(git, db, "new.py").committed is False
+    assert exclusions.explain_path(git, db, "deep.js").by_lines is True
+    assert exclusions.explain_path(git, db, "a.py").by_lines is False
 
 
 def test_a_reason_of_another_rule_is_said_as_it_is():
-    said = why.Verdict(".env", "moon phase", committed=True)
+    said = exclusions.Verdict(".env", "moon phase", committed=True)
     assert said.lines() == [".env: left out (moon phase): a rule leaves it out"]
 
 
 def test_remedies_take_a_file_in(known, repo):
     git, db = known
-    verdict = why.explain_path(git, db, "vendor/v.py")
+    verdict = exclusions.explain_path(git, db, "vendor/v.py")
     assert verdict.remedy.startswith("add `vendor/v.py copilot` to .gitattributes")
     repo.commit({".gitattributes": "vendor/v.py copilot\n"})
     sync(git, db, HashingEmbedder())
-    assert why.explain_path(git, db, "vendor/v.py").reason is None
-    assert why.explain_path(git, db, "vendor/v.py").chunks == 1
+    assert exclusions.explain_path(git, db, "vendor/v.py").reason is None
+    assert exclusions.explain_path(git, db, "vendor/v.py").chunks == 1
 
 
 def test_what_is_left_out_is_counted_by_rule(known):
     git, db = known
-    assert why.count_left_out(git, db, "") == {
+    assert exclusions.count_left_out(git, db, "") == {
         "long lines": 2, "symbolic link": 1, "generated": 1, "vendored": 1, "attribute": 1,
         "ignored": 1, "forgotten": 1, "large": 1, "binary": 1, "empty": 1, "lfs": 1,
     }  # fmt: skip
-    assert why.count_left_out(git, db, "no such view") == {}
+    assert exclusions.count_left_out(git, db, "no such view") == {}
 
 
 def test_a_submodule_is_one(known, repo, tmp_path):
@@ -114,15 +115,15 @@ def test_a_submodule_is_one(known, repo, tmp_path):
     repo.git("update-index", "--add", "--cacheinfo", f"160000,{oid},sub")
     repo.git("commit", "-qm", "sub")
     sync(git, db, None)
-    assert why.explain_path(git, db, "sub").reason == "submodule"
-    assert why.count_left_out(git, db, "")["submodule"] == 1
+    assert exclusions.explain_path(git, db, "sub").reason == "submodule"
+    assert exclusions.count_left_out(git, db, "")["submodule"] == 1
 
 
 def test_paths_are_named_from_where_one_stands(known, repo):
     git, _ = known
-    assert why.path_in(git, "made.py", str(repo.path.resolve() / "own")) == "own/made.py"
-    assert why.path_in(git, "../a.py", str(repo.path.resolve() / "own")) == "a.py"
-    assert why.path_in(git, str(repo.path.resolve() / "a.py"), os.sep) == "a.py"
+    assert exclusions.path_in(git, "made.py", str(repo.path.resolve() / "own")) == "own/made.py"
+    assert exclusions.path_in(git, "../a.py", str(repo.path.resolve() / "own")) == "a.py"
+    assert exclusions.path_in(git, str(repo.path.resolve() / "a.py"), os.sep) == "a.py"
 
 
 @pytest.mark.parametrize("name", ["logo.py", "table.py"])
@@ -139,7 +140,7 @@ def test_a_long_line_is_left_out_and_not_its_file(known, name):
     assert max(map(len, texts)) < 100
     loose = loose_file(name, FILES[name].encode())
     assert [chunk.text for chunk in loose.chunks] == texts
-    assert store.view_counts(db, "", "x")["secrets"] == 0
+    assert views.view_counts(db, "", "x")["secrets"] == 0
 
 
 def test_bundles_are_left_out_however_they_are_dressed():

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from git_copilot.index.wordpiece import WordTokenizer
+from git_copilot.index.embedding.wordpiece import WordTokenizer
 
 PIECES = [
     "a",
@@ -88,7 +88,7 @@ def test_words_of_a_known_tokeniser_are_asked_once(make):
 
 
 def test_the_memory_of_words_is_bounded(monkeypatch):
-    monkeypatch.setattr("git_copilot.index.wordpiece.MAX_WORDS", 3)
+    monkeypatch.setattr("git_copilot.index.embedding.wordpiece.MAX_WORDS", 3)
     ours = WordTokenizer(bert(), 0)
     for i in range(9):
         ours.tokens([f"a{i} b{i}"], 512)

@@ -7,14 +7,14 @@ import os
 import pytest
 from gitrepo import GitRepo
 
-from git_copilot.index import worktree
-from git_copilot.index.asking import uncommitted_paths
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.objects import blob_id
-from git_copilot.index.overlay import loose_file
-from git_copilot.index.sync import sync
-from git_copilot.index.worktree import Worktree
+from git_copilot.index.git.objects import blob_id
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search import worktree
+from git_copilot.index.search.overlay import loose_file
+from git_copilot.index.search.worktree import Worktree
+from git_copilot.index.search.worktree_status import uncommitted_paths
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
 
 FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three = 3\n"}
 

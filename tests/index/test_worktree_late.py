@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from git_copilot.index import asking, worktree
-from git_copilot.index.asking import differing_of
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.errors import GitError
-from git_copilot.index.git import GitRepository
-from git_copilot.index.inside import read_inside
-from git_copilot.index.sync import sync
-from git_copilot.index.worktree import Worktree
+from git_copilot.index.core.errors import GitError
+from git_copilot.index.core.safe_open import read_inside
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search import worktree, worktree_status
+from git_copilot.index.search.worktree import Worktree
+from git_copilot.index.search.worktree_status import differing_of
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
 
 FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three = 3\n"}
 
@@ -119,8 +119,8 @@ class Answered:
 
 
 def test_while_somebody_types_a_slow_git_is_not_asked_for_every_key(repo, tree, monkeypatch):
-    monkeypatch.setattr(asking, "QUICK_SECONDS", 0.0)
-    monkeypatch.setattr(asking, "SHARE", 1e-6)
+    monkeypatch.setattr(worktree_status, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(worktree_status, "SHARE", 1e-6)
     look(tree, typing=True)
     assert tree.current
     repo.write({"a.py": "first = 1\n"})
@@ -129,7 +129,7 @@ def test_while_somebody_types_a_slow_git_is_not_asked_for_every_key(repo, tree, 
 
 
 def test_a_quick_git_is_asked_for_every_key(repo, tree, monkeypatch):
-    monkeypatch.setattr(asking, "QUICK_SECONDS", 30.0)
+    monkeypatch.setattr(worktree_status, "QUICK_SECONDS", 30.0)
     for number in range(3):
         repo.write({"a.py": f"number = {number}\n"})
         assert texts(look(tree, typing=True)) == {"a.py": f"number = {number}\n"} and tree.current
@@ -171,9 +171,9 @@ def test_nothing_is_read_through_a_link(tmp_path):
 def test_who_needs_gits_answer_is_told_that_there_is_none(repo, monkeypatch):
     repo.commit(FILES)
     os.mkfifo(repo.path / ".gitignore")
-    monkeypatch.setattr(asking, "LONGEST_SECONDS", 0.3)
+    monkeypatch.setattr(worktree_status, "LONGEST_SECONDS", 0.3)
     with pytest.raises(GitError, match="does not answer within"):
-        asking.paths_in_time(GitRepository.discover(repo.path))
+        worktree_status.paths_in_time(GitRepository.discover(repo.path))
 
 
 def test_a_git_that_never_answers_is_not_waited_for(tree, repo):

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from git_copilot.assistant.session import Workspace
-from git_copilot.index.db import DATABASE_NAME, Database
-from git_copilot.index.git import GitRepository
-from git_copilot.index.known import make_known
-from git_copilot.index.search import Query
+from git_copilot.assistant.completion.session import Workspace
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import make_known
+from git_copilot.index.search.retriever import Query
+from git_copilot.index.store.database import DATABASE_NAME, Database
 
 PATHS = st.sampled_from(["a.py", "b.py", "lib/c.py", "lib/deep/d.py", "new.py", "B.py"])
 FOLDERS = st.sampled_from(["lib", "lib/deep"])

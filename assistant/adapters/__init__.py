@@ -1,0 +1,1 @@
+"""LoRA adapters on disk, the one in use, and what each was trained on."""

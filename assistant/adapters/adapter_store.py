@@ -1,0 +1,279 @@
+"""Adapters on disk: ``<state>/adapters/<id>/``, and which of them is in use.
+
+A folder appears whole or not at all. ``current`` holds the id in use and is replaced in one
+rename; ``history`` lists what was in use before, oldest first, for going back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from git_copilot.assistant.core.atomic_files import sync_folder, write_atomically, writing
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.git.repository import GitRepository
+
+FOLDER = "adapters"
+CONFIG, WEIGHTS, EVIDENCE = "adapter_config.json", "adapter_model.safetensors", "evidence.json"
+COMMITS = "commits.txt"  # ids of the commits that it learnt from, newest first
+CURRENT, HISTORY = "current", "history"
+NONE = "none"
+_ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{4}$")
+_TEMPORARY = ".new-"
+HINT = "`git copilot adapter list` shows those there are"
+DAMAGED_HINT = (
+    "take another with `git copilot adapter rollback`, or train with `git copilot refresh`"
+)
+
+
+def adapters_dir(state_dir: Path) -> Path:
+    """The folder of all adapters."""
+    return state_dir / FOLDER
+
+
+def new_id(now: float | None = None) -> str:
+    """A short id that sorts by time (UTC), such as ``20261121-034512-ab12``."""
+    moment = time.gmtime(time.time() if now is None else now)
+    return f"{time.strftime('%Y%m%d-%H%M%S', moment)}-{secrets.token_hex(2)}"
+
+
+def create(
+    state_dir: Path, adapter: str, fill: Callable[[Path], None], evidence: dict[str, Any]
+) -> Path:
+    """Add an adapter: ``fill`` writes its files into a folder beside, which is then renamed.
+
+    :raises CopilotError: the disk is full or may not be written, or the files are not an adapter.
+    """
+    target = adapters_dir(state_dir) / adapter
+    temporary = target.parent / f"{_TEMPORARY}{adapter}"
+    with writing(target):
+        temporary.mkdir(parents=True)
+        try:
+            fill(temporary)
+            text = json.dumps(evidence, indent=2, ensure_ascii=False) + "\n"
+            (temporary / EVIDENCE).write_text(text, "utf-8")
+            for path in temporary.iterdir():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            sync_folder(temporary)
+            _check(temporary, adapter)
+            temporary.rename(target)
+            sync_folder(target.parent)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    return target
+
+
+def adapter_path(state_dir: Path, adapter: str) -> Path:
+    """The folder of a whole adapter.
+
+    :raises CopilotError: there is none of that id, or its files are missing or cut short.
+    """
+    folder = adapters_dir(state_dir) / adapter
+    if not _ID.match(adapter) or not folder.is_dir():
+        raise CopilotError(f"there is no adapter {adapter!r}", HINT)
+    _check(folder, adapter)
+    return folder
+
+
+def _check(folder: Path, adapter: str) -> None:
+    try:
+        if not isinstance(json.loads((folder / CONFIG).read_text("utf-8")), dict):
+            raise TypeError(f"{CONFIG} is no object")
+        _check_safetensors(folder / WEIGHTS)
+    except FileNotFoundError as exc:
+        name = Path(str(exc.filename)).name
+        raise CopilotError(f"the adapter {adapter} lacks {name}", DAMAGED_HINT) from exc
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
+        raise CopilotError(f"the adapter {adapter} is damaged ({exc})", DAMAGED_HINT) from exc
+
+
+def _check_safetensors(path: Path) -> None:
+    """Header readable, and exactly as many bytes as it promises."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length <= size - 8:
+            raise ValueError(f"{path.name} is cut short")
+        header = json.loads(file.read(length))
+    ends = [int(v["data_offsets"][1]) for k, v in header.items() if k != "__metadata__"]
+    if 8 + length + max(ends, default=0) != size:
+        raise ValueError(f"{path.name} is cut short")
+
+
+def evidence(state_dir: Path, adapter: str) -> dict[str, Any]:
+    """The report of an adapter's training.
+
+    :raises CopilotError: there is no such adapter, or its report cannot be read.
+    """
+    folder = adapters_dir(state_dir) / adapter
+    if not _ID.match(adapter) or not folder.is_dir():
+        raise CopilotError(f"there is no adapter {adapter!r}", HINT)
+    try:
+        found = json.loads((folder / EVIDENCE).read_text("utf-8"))
+    except (OSError, ValueError) as exc:
+        raise CopilotError(f"the evidence of {adapter} cannot be read", DAMAGED_HINT) from exc
+    return dict(found)
+
+
+def base_model(state_dir: Path, adapter: str) -> str:
+    """The name of the model that an adapter was trained for.
+
+    :raises CopilotError: there is no such adapter, or its report cannot be read.
+    """
+    return str(evidence(state_dir, adapter).get("base_model", ""))
+
+
+def trained_on(state_dir: Path, adapter: str) -> frozenset[str]:
+    """The commits that an adapter learnt from, as far as it says."""
+    try:
+        text = (adapters_dir(state_dir) / adapter / COMMITS).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+    return frozenset(text.split())
+
+
+def ids(state_dir: Path) -> list[str]:
+    """All adapters' ids, oldest first, whether or not their files are whole."""
+    folder = adapters_dir(state_dir)
+    return sorted(p.name for p in folder.iterdir() if _ID.match(p.name)) if folder.is_dir() else []
+
+
+def list_adapters(state_dir: Path) -> list[dict[str, Any]]:
+    """The rows of ``adapter list --json``, oldest first. A damaged one has ``None`` where its
+    report would tell."""
+    current = current_adapter(state_dir)
+    rows = []
+    for adapter in ids(state_dir):
+        try:
+            facts = evidence(state_dir, adapter)
+        except CopilotError:
+            facts = {}
+        stamp = time.strptime(adapter[:15], "%Y%m%d-%H%M%S")
+        rows.append(
+            {
+                "id": adapter,
+                "current": adapter == current,
+                "base_model": facts.get("base_model"),
+                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", stamp),
+                "commits": facts.get("commits"),
+                "promoted": facts.get("promoted"),
+                "delta_em": facts.get("delta_em"),
+            }
+        )
+    return rows
+
+
+def current_adapter(state_dir: Path) -> str | None:
+    """The adapter in use, or ``None``: also when the one that is named is missing or damaged
+    (:func:`current_warning` says so)."""
+    adapter = _recorded(state_dir)
+    return adapter if adapter and current_warning(state_dir) is None else None
+
+
+def current_warning(state_dir: Path) -> str | None:
+    """Why the adapter that should be in use is not, or ``None``."""
+    adapter = _recorded(state_dir)
+    if adapter is None:
+        return None
+    try:
+        adapter_path(state_dir, adapter)
+    except CopilotError as exc:
+        return str(exc)
+    return None
+
+
+def _recorded(state_dir: Path) -> str | None:
+    try:
+        adapter = (adapters_dir(state_dir) / CURRENT).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return adapter if adapter and adapter != NONE else None
+
+
+def history(state_dir: Path) -> list[str]:
+    """What was in use, oldest first; ``"none"`` stands for the base model."""
+    try:
+        return (adapters_dir(state_dir) / HISTORY).read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def use(state_dir: Path, adapter: str | None) -> None:
+    """Put an adapter in use, or the base model (``None``).
+
+    :raises CopilotError: it is missing or damaged, or the state cannot be written.
+    """
+    if adapter is not None:
+        adapter_path(state_dir, adapter)
+    folder, past = adapters_dir(state_dir), history(state_dir)
+    name = adapter or NONE
+    # `current` first: a kill in between leaves an id that rollback knows to be newer than
+    # everything in the history.
+    write_atomically(folder / CURRENT, f"{name}\n")
+    if not past or past[-1] != name:
+        write_atomically(folder / HISTORY, "".join(f"{x}\n" for x in [*past, name]))
+
+
+def rollback(state_dir: Path) -> str | None:
+    """Go back to what was in use before, passing over what is missing or damaged.
+
+    :return: the id that is in use now, ``None`` for the base model.
+    :raises CopilotError: nothing was in use before.
+    """
+    past, now = history(state_dir), _recorded(state_dir) or NONE
+    if now in past:
+        past = past[: len(past) - 1 - past[::-1].index(now)]
+    if not past and now == NONE:
+        raise CopilotError("no adapter was in use before", "`git copilot refresh` trains one")
+    while past and past[-1] != NONE:
+        try:
+            adapter_path(state_dir, past[-1])
+            break
+        except CopilotError:
+            past.pop()
+    target = past[-1] if past else NONE
+    write_atomically(adapters_dir(state_dir) / CURRENT, f"{target}\n")
+    write_atomically(adapters_dir(state_dir) / HISTORY, "".join(f"{x}\n" for x in past))
+    return None if target == NONE else target
+
+
+def prune(state_dir: Path, keep: int = 5) -> list[str]:
+    """Delete candidates that were never promoted or used, all but the newest ``keep``, and what
+    killed processes left; return the ids."""
+    kept = {*history(state_dir), _recorded(state_dir)}
+    losers = [
+        str(row["id"])
+        for row in list_adapters(state_dir)
+        if row["promoted"] is False and row["id"] not in kept
+    ]
+    gone = losers[: max(0, len(losers) - keep)]
+    for adapter in gone:
+        shutil.rmtree(adapters_dir(state_dir) / adapter, ignore_errors=True)
+    for leftover in adapters_dir(state_dir).glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    return gone
+
+
+def adapter_at(repo: GitRepository, commit: str) -> str | None:
+    """The newest promoted adapter that knew nothing newer than ``commit``: every commit that it
+    was trained or judged by is one of the commit's ancestors."""
+    for row in reversed(list_adapters(repo.state_dir)):
+        if not row["promoted"]:
+            continue
+        spans = (row["commits"] or {}).values()
+        newest = [span[-1] for span in spans if span]
+        known = all(
+            repo.try_run("merge-base", "--is-ancestor", oid, commit)[0] == 0 for oid in newest
+        )
+        if newest and known:
+            return str(row["id"])
+    return None

@@ -1,0 +1,34 @@
+"""Which holes an adapter learnt from: kept beside its weights, as places and never as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from git_copilot.index.core.types import Hole
+
+FILE = "holes.jsonl"
+_FIELDS = ("commit", "blob", "path", "start", "end", "kind", "language")
+
+
+def write_learnt(folder: Path, holes: Iterable[Hole]) -> None:
+    """Write one line per hole into an adapter's folder, in the order given."""
+    # ASCII: a path that is no UTF-8 holds lone surrogates.
+    rows = (json.dumps([getattr(hole, name) for name in _FIELDS]) for hole in holes)
+    (folder / FILE).write_text("".join(f"{row}\n" for row in rows), "ascii")
+
+
+def read_learnt(folder: Path) -> list[Hole] | None:
+    """The holes without author and time, or ``None`` where the adapter does not say (it is of an
+    older version) or its list is damaged."""
+    try:
+        rows = [json.loads(line) for line in (folder / FILE).read_text("ascii").splitlines()]
+        return [
+            Hole(
+                str(commit), str(blob), str(path), int(start), int(end), str(kind), "", 0, str(lang)
+            )
+            for commit, blob, path, start, end, kind, lang in rows
+        ]
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,1 @@
+"""From token ids to logits: loading, forward passes, key/value caches, devices."""

@@ -1,0 +1,72 @@
+"""``adapter``: lists, shows and chooses adapters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.cli import shell_completion
+from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.worker.jobs import (
+    known_repository,
+)
+
+
+@click.group("adapter")
+def adapter_command() -> None:
+    """The adapters that refresh made, and which one is used."""
+
+
+@adapter_command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def adapter_list(host: Host, /, as_json: bool) -> int:
+    """All adapters, oldest first."""
+    rows = adapter_store.list_adapters(_state())
+    if as_json:
+        host.terminal.echo(json.dumps(rows))
+        return 0
+    if not rows:
+        host.terminal.echo("no adapter yet: `git copilot refresh` trains one")
+    for row in rows:
+        mark = "*" if row["current"] else " "
+        gain = "" if row["delta_em"] is None else f"{row['delta_em']:+.1f} EM"
+        promoted = "promoted" if row["promoted"] else "not promoted"
+        host.terminal.echo(f"{mark} {row['id']:<24}{promoted:<14}{gain:<12}{row['base_model']}")
+    return 0
+
+
+@adapter_command.command("show")
+@click.argument("adapter_id", metavar="ID", shell_complete=shell_completion.adapters)
+@click.pass_obj
+def adapter_show(host: Host, /, adapter_id: str) -> int:
+    """Print an adapter's evidence."""
+    host.terminal.echo_block(json.dumps(adapter_store.evidence(_state(), adapter_id), indent=2))
+    return 0
+
+
+@adapter_command.command("use")
+@click.argument("adapter_id", metavar="ID|none", shell_complete=shell_completion.adapters_or_none)
+@click.pass_obj
+def adapter_use(host: Host, /, adapter_id: str) -> int:
+    """Complete with this adapter, or with none."""
+    chosen = None if adapter_id == "none" else adapter_id
+    adapter_store.use(_state(), chosen)
+    host.terminal.echo(f"this repository uses {'no adapter' if chosen is None else chosen}")
+    return 0
+
+
+@adapter_command.command("rollback")
+@click.pass_obj
+def adapter_rollback(host: Host, /) -> int:
+    """Go back to what was used before."""
+    previous = adapter_store.rollback(_state())
+    host.terminal.echo(f"this repository uses {previous or 'no adapter'}")
+    return 0
+
+
+def _state() -> Path:
+    return known_repository().state_dir

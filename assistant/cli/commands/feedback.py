@@ -1,0 +1,89 @@
+"""``feedback``: what became of a completion, and how often they are taken."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from git_copilot.assistant.cli import shell_completion
+from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.completion.feedback import report
+from git_copilot.index.core.errors import ReadOnly
+from git_copilot.index.corpus.feedback_store import OUTCOMES, figures
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import require_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
+
+
+@click.command("feedback")
+@click.argument("completion_id", metavar="[ID", required=False)
+@click.argument("outcome", metavar="accepted|edited|rejected]", required=False,
+                shell_complete=shell_completion.of(OUTCOMES))  # fmt: skip
+@click.option("--final", metavar="TEXT|-", help="What stands there instead; - reads stdin.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def feedback_command(
+    host: Host,
+    /,
+    completion_id: str | None,
+    outcome: str | None,
+    final: str | None,
+    as_json: bool,
+) -> int:
+    """Say what became of a completion; without arguments, how many were taken lately.
+
+    Editors report on the id that `complete --json` gave. The commit that shows what was really
+    written makes an example of it.
+    """
+    # In this process GIT_DIR counts; the server has the client's folder only.
+    repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
+    require_known(repo.state_dir)
+    if completion_id is None:
+        if final is not None:
+            raise click.UsageError("--final goes with an id and an outcome")
+        return _print_figures(host, repo, as_json=as_json)
+    if outcome not in OUTCOMES:
+        raise click.UsageError(f"after the id comes one of {', '.join(OUTCOMES)}")
+    if final == "-":
+        final = host.read_stdin().decode("utf-8", "replace")
+    try:
+        done: dict[str, str | None] = {**report(repo, completion_id, outcome, final)}
+    except ReadOnly as exc:  # an editor that reports has nothing to mend
+        host.terminal.note(f"not recorded: {exc}")
+        done = {"id": completion_id, "outcome": outcome, "path": None}
+    if as_json:
+        host.terminal.echo(json.dumps(done))
+    elif done["path"] is not None:
+        host.terminal.echo(f"{outcome}: {done['path']}")
+    return 0
+
+
+def _print_figures(host: Host, repo: GitRepository, *, as_json: bool) -> int:
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        facts = figures(db)
+    if as_json:
+        host.terminal.echo(json.dumps(facts))
+        return 0
+    title = f"last {facts['days']} days"
+    host.terminal.echo(f"{title:<{NAME_WIDTH}}{_HEADER}")
+    host.terminal.echo(_row("all", facts))
+    for each in facts["by_day"]:
+        host.terminal.echo(_row(each["day"], each))
+    for each in facts["by_model"]:
+        host.terminal.echo(_row(" ".join(filter(None, (each["model"], each["adapter"]))), each))
+    return 0
+
+
+NAME_WIDTH = 36
+_COLUMNS = ("shown", *OUTCOMES)
+_HEADER = "".join(f"{name:>10}" for name in (*_COLUMNS, "taken"))
+
+
+def _row(name: str, facts: dict[str, Any]) -> str:
+    rate = facts["acceptance_rate"]
+    numbers = "".join(f"{facts[column]:>10}" for column in _COLUMNS)
+    if len(name) >= NAME_WIDTH:  # a model can be a folder
+        name = f"…{name[2 - NAME_WIDTH :]}"
+    return f"{name:<{NAME_WIDTH}}{numbers}{'-' if rate is None else f'{rate:.0%}':>10}"

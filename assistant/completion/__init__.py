@@ -1,0 +1,1 @@
+"""From a request to an answer: the use case of `git copilot complete`."""

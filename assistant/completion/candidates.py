@@ -1,0 +1,211 @@
+"""The candidates for one place: written, trimmed, all different, and in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from git_copilot.assistant.decoding.generation import Around, Generation, Sampling
+from git_copilot.assistant.postprocess.indentation import Indentation
+from git_copilot.assistant.postprocess.trim import Trimmer
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.completion.request import Place
+    from git_copilot.assistant.decoding.generation import Generator
+    from git_copilot.assistant.prompt.builder import Prompt
+    from git_copilot.index.core.types import Hit
+
+# Further candidates are sampled; the first never is.
+TEMPERATURE = 0.6
+# Texts that are written side by side; more are written in turns.
+MOST_AT_ONCE = 8
+
+OnText = Callable[[str], None]
+
+
+@runtime_checkable
+class SideBySide(Protocol):
+    """An engine that can write several texts in the time of little more than one."""
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether it does with the model that it has."""
+
+    def generate_many(
+        self,
+        prompt: Sequence[int],
+        samplings: Sequence[Sampling],
+        *,
+        lead: str = "",
+        around: Around | None = None,
+        enough: Sequence[Callable[[str], bool]],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[Generation]:
+        """One generation for each of ``samplings`` and ``enough``; else as
+        :meth:`~git_copilot.assistant.decoding.generation.Generator.generate`. The first one's time limit
+        counts for all together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A generation, its trimmed text with the file's line ends, and the rule that cut it."""
+
+    generation: Generation
+    text: str
+    rule: str | None
+
+
+class Writer:
+    """Writes candidates for one prompt at one place within a time limit."""
+
+    def __init__(
+        self,
+        engine: Generator,
+        prompt: Prompt,
+        lead: str,
+        place: Place,
+        *,
+        nearby: Sequence[Hit] = (),
+        time_limit_ms: int = 0,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """:param lead: see :meth:`~git_copilot.assistant.decoding.generation.Generator.generate`.
+        :param nearby: snippets to copy from, best first.
+        :param time_limit_ms: for all candidates together, from now; 0: none."""
+        self._engine, self._prompt, self._lead, self._place = engine, prompt, lead, place
+        document = place.document
+        self._around = Around.of(place.path, document.prefix, document.suffix, nearby, prompt)
+        self._cancelled = cancelled
+        self._end = time.perf_counter() + time_limit_ms / 1000 if time_limit_ms else None
+
+    def write(
+        self, sampling: Sampling, count: int, on_text: OnText | None = None
+    ) -> list[Candidate]:
+        """The candidate that one alone would be, and behind it up to ``count - 1`` others that
+        say something and differ from it and from each other once they are trimmed.
+
+        When time runs out there may be fewer, and the last may be short; one there always is.
+
+        :param sampling: of the first candidate; the others have its limit and later seeds.
+        :param on_text: gets what of the first candidate can be shown while it is written.
+        """
+        found = [self._first(sampling, on_text)]
+        others = [
+            replace(sampling, temperature=TEMPERATURE, seed=sampling.seed + number)
+            for number in range(1, count)
+        ]
+        for start in range(0, len(others), MOST_AT_ONCE):
+            if self._late() or self._cancelled():
+                break
+            found += self._sampled(others[start : start + MOST_AT_ONCE])
+        different = {found[0].text: found[0]}
+        for candidate in found[1:]:
+            if candidate.text:
+                different.setdefault(candidate.text, candidate)
+        return list(different.values())
+
+    def _first(self, sampling: Sampling, on_text: OnText | None) -> Candidate:
+        trimmer = self._trimmer()
+        indentation = self._indentation()
+        newline = self._place.document.newline
+        show = _shower(trimmer, indentation, newline, on_text) if on_text else _ignore
+        generation = self._engine.generate(
+            self._prompt.ids,
+            self._limited(sampling),
+            lead=self._lead,
+            around=self._around,
+            enough=self._ending(trimmer, indentation),
+            cancelled=self._cancelled,
+            on_text=show,
+        )
+        return self._trimmed(trimmer, generation)
+
+    def _sampled(self, samplings: Sequence[Sampling]) -> list[Candidate]:
+        trimmers = [self._trimmer() for _ in samplings]
+        enough = [self._ending(trimmer, self._indentation()) for trimmer in trimmers]
+        if isinstance(self._engine, SideBySide) and self._engine.side_by_side:
+            made = self._engine.generate_many(
+                self._prompt.ids,
+                [self._limited(sampling) for sampling in samplings],
+                lead=self._lead,
+                around=self._around,
+                enough=enough,
+                cancelled=self._cancelled,
+            )
+        else:
+            made = [
+                self._engine.generate(
+                    self._prompt.ids,
+                    self._limited(sampling),
+                    lead=self._lead,
+                    around=self._around,
+                    enough=own,
+                    cancelled=self._cancelled,
+                )
+                for sampling, own in zip(samplings, enough, strict=True)
+                if not self._late() and not self._cancelled()
+            ]
+        pairs = zip(trimmers, made, strict=False)
+        return [self._trimmed(trimmer, generation) for trimmer, generation in pairs]
+
+    def _trimmer(self) -> Trimmer:
+        document = self._place.document
+        return Trimmer(
+            document.prefix,
+            document.suffix,
+            path=self._place.path,
+            left_to_right=self._prompt.left_to_right,
+        )
+
+    def _indentation(self) -> Indentation:
+        document = self._place.document
+        return Indentation(document.prefix, document.suffix, self._place.path)
+
+    @staticmethod
+    def _ending(trimmer: Trimmer, indentation: Indentation) -> Callable[[str], bool]:
+        """Whether a text that is being written is enough."""
+        enough = indentation.until(trimmer.finished)
+        return lambda text: enough(_plain(text))
+
+    def _trimmed(self, trimmer: Trimmer, generation: Generation) -> Candidate:
+        indented = self._indentation().apply(_plain(generation.text))
+        trimmed = trimmer.trim(indented, generation.finish, doubt=generation.doubt)
+        text = trimmed.text.replace("\n", self._place.document.newline)
+        return Candidate(generation, text, trimmed.rule)
+
+    def _limited(self, sampling: Sampling) -> Sampling:
+        """With what is left of the time, at least a millisecond."""
+        if self._end is None:
+            return sampling
+        left = int((self._end - time.perf_counter()) * 1000)
+        return replace(sampling, time_limit_ms=max(left, 1))
+
+    def _late(self) -> bool:
+        return self._end is not None and time.perf_counter() >= self._end
+
+
+def _shower(trimmer: Trimmer, indentation: Indentation, newline: str, on_text: OnText) -> OnText:
+    """Hands on the whole lines that no rule has ended: half a line could be half a secret, which
+    only the whole one gives away."""
+    shown = 0
+
+    def show(text: str) -> None:
+        nonlocal shown
+        text = indentation.apply_whole(_plain(text))
+        lines = text.rpartition("\n")[0]
+        if len(lines) > shown and not trimmer.finished(text):
+            shown = len(lines)
+            on_text(lines.replace("\n", newline))
+
+    return show
+
+
+def _ignore(text: str) -> None:
+    pass
+
+
+def _plain(text: str) -> str:
+    """Line ends as the prompt has them; the file's own are put in last."""
+    return text.replace("\r", "")

@@ -1,0 +1,94 @@
+"""Keeps what was shown, and takes what editors say became of it. Nothing leaves the machine."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.corpus import feedback_store
+from git_copilot.index.corpus.outcome import spot_of
+from git_copilot.index.git.trust import require_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.forget import Forgotten
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.completion.complete import Answer
+    from git_copilot.index.git.repository import GitRepository
+
+# The answer is out already; still, a record is not worth a thread that waits for a long sync.
+RECORD_BUSY_MS = 250
+
+
+def shown_of(answer: Answer, now: int) -> feedback_store.Shown:
+    """What the table keeps of an answer; of several candidates the first."""
+    place, fields = answer.place, answer.fields
+    document = place.document
+    return feedback_store.Shown(
+        id=str(fields["id"]),
+        time=now,
+        path=place.path,
+        spot=spot_of(document.prefix, document.suffix, document.line),
+        completion=answer.completion.replace("\r\n", "\n"),
+        model=str(fields["model"]),
+        adapter=fields["adapter"],
+    )
+
+
+def record_answer(answer: Answer) -> None:
+    """Note that a completion was shown. To be called when it has gone out.
+
+    Says nothing to the user: what goes wrong stands in ``log/feedback.log``. What looks like a
+    secret, or lies in a file that is forgotten, is not kept.
+    """
+    state_dir = answer.place.repo.state_dir
+    try:
+        shown = shown_of(answer, int(time.time()))
+        if not feedback_store.worth_keeping(shown) or _has_secret(shown):
+            return
+        with Database(state_dir / DATABASE_NAME) as db:
+            db.connection.execute(f"PRAGMA busy_timeout = {RECORD_BUSY_MS}")
+            if not Forgotten.load(db).path(shown.path):
+                feedback_store.record_shown(db, shown)
+    except (CopilotError, OSError) as exc:
+        _log(state_dir, f"{answer.fields['id']} was not recorded: {exc}")
+
+
+def report(
+    repo: GitRepository, completion_id: str, outcome: str, final: str | None = None
+) -> dict[str, str]:
+    """Note what became of a completion: id, outcome and path.
+
+    :raises CopilotError: the outcome or the completion is unknown.
+    :raises NotInitialised: ``init`` was never run.
+    :raises ReadOnly: nothing can be recorded here.
+    """
+    if outcome not in feedback_store.OUTCOMES:
+        raise CopilotError(
+            f"{outcome!r} is no outcome of a completion",
+            f"say {', '.join(feedback_store.OUTCOMES)}",
+        )
+    require_known(repo.state_dir)
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        db.check_writable()
+        return feedback_store.report(db, completion_id, outcome, final)
+
+
+def _has_secret(shown: feedback_store.Shown) -> bool:
+    from git_copilot.index.secrets.scan import find_secrets
+
+    spot = shown.spot
+    here = f"{spot.before}{shown.completion}{spot.after}"
+    return bool(find_secrets("\n".join([*reversed(spot.above), here, spot.below]), shown.path))
+
+
+def _log(state_dir: Path, message: str) -> None:
+    from git_copilot.assistant.core.logs import worker_log
+
+    with suppress(OSError):
+        log = worker_log(state_dir, "feedback")
+        log.warning("%s", message)
+        for handler in log.handlers:
+            handler.close()

@@ -1,0 +1,280 @@
+"""Settings: git configuration ``copilot.*``, with defaults from a committed ``.gitcopilot``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import platformdirs
+
+from git_copilot.assistant.prompt.fim import FORMATS
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.types import ConfigEntry
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import is_known
+
+# Snippets that are copied from (copy_model.py). Of 300 holes of the repositories that its weights
+# come from a token took 1.190 nats with 6, 1.175 with 24 and 1.169 with 40; 1.373 without copying.
+NEARBY = 24
+APP = "git-copilot"
+REPOSITORY_DEFAULTS = ".gitcopilot"
+# A larger file of defaults is not one that a person wrote, and is not parsed.
+MAX_DEFAULTS_BYTES = 64 * 1024
+# A clone must not choose which model file is loaded or whether a process starts: from the
+# committed file only keys that change numbers are honoured, within bounds that keep the work of a
+# completion (see UNBOUNDED) and of `init` to what the user's own defaults would cost, or a little
+# more.
+HARMLESS = {
+    "maxtokens": (1, 256),
+    "prompttokens": (128, 4096),
+    "contexttokens": (0, 2048),
+    "suffixtokens": (0, 2048),
+    "snippets": (0, NEARBY),
+    "historycommits": (0, 20_000),
+    "latencyms": (100, 5_000),
+    "timelimitms": (500, 15_000),
+}
+# 0 sets no bound here: a committed file may only ask for the largest one.
+UNBOUNDED = frozenset({"latencyms", "timelimitms"})
+# Where the user, or the machine's administrator, speaks.
+USERS_SCOPES = frozenset({"system", "global", "command"})
+# Below these a setting makes no sense; a prompt must hold a line and what heads it.
+MINIMA = {
+    "maxtokens": 1,
+    "prompttokens": 128,
+    "adapterrank": 1,
+    "refreshholes": 1,
+    "endpointtimeout": 1,
+}
+CHOICES = {
+    "corpussource": ("commits", "snapshot", "both", "auto"),
+    "fim": ("auto", "none", *(form.family for form in FORMATS)),
+    "precision": ("auto", "int8", "bf16", "fp32"),
+    "endpointprompt": ("auto", "tokens", "text"),
+    "endpointadapters": ("none", "name", "load"),
+}
+MAX_DIGITS = 15
+_WHOLE = re.compile(r"([0-9]+)([kmg]?)")
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+TRUE = {"true", "yes", "on", "1", ""}
+FALSE = {"false", "no", "off", "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One value per ``git config copilot.<name>`` (names are case-insensitive there)."""
+
+    model: str = "copilot-135m-v5"
+    embedder: str = "copilot-embed-v1"
+    # Tokens a completion may have.
+    max_tokens: int = 64
+    # Tokens of the whole prompt, and the shares that snippets and the suffix may take of it.
+    # 1,024 tokens take about a second to read on two cores when nothing is cached.
+    prompt_tokens: int = 1024
+    context_tokens: int = 512
+    suffix_tokens: int = 192
+    snippets: int = 6
+    # How the model was taught to fill in the middle: a family of fim.py, none, or as its tokens say.
+    fim: str = "auto"
+    # In what a CPU decodes: int8 weights, bf16, fp32, or what suits this machine.
+    precision: str = "auto"
+    # Milliseconds that reading a prompt may take where nothing of it is cached; a slow machine
+    # gets a shorter prompt. 0 sets no bound.
+    latency_ms: int = 1500
+    # Milliseconds that reading the prompt and writing may take in all once the model is loaded;
+    # what was written by then is the answer. 0 sets no bound. See complete.PATIENCE.
+    time_limit_ms: int = 10_000
+    # Let the model write the token before the cursor anew, together with what follows it.
+    healing: bool = True
+    # Let a model that was measured for it copy from the rest of the file and from other files:
+    # see copy_model.py.
+    copying: bool = True
+    # Tokens that such a model may read to find a likelier line than the greedy one (0: it stays
+    # greedy): see best_first_search.py.
+    alternatives: int = 16
+    # A server that speaks OpenAI's /v1/completions and computes instead of this machine: its
+    # address, the model's name there, and the environment variable that holds its key.
+    endpoint: str = ""
+    endpoint_model: str = ""
+    endpoint_key: str = ""
+    # Send token ids or text; `auto` is ids where the model's tokenizer is here.
+    endpoint_prompt: str = "auto"
+    # Adapters there: none, known by their name, or loaded when first needed (vLLM).
+    endpoint_adapters: str = "none"
+    # Seconds that one completion may take there.
+    endpoint_timeout: int = 30
+    # Keep what was shown, here, to learn from what became of it.
+    feedback: bool = True
+    server: bool = True
+    server_idle: int = 1800
+    history_commits: int = 5000
+    # What is learnt from: what commits wrote, the files as they are, or both; `auto` is both as
+    # long as commits give few holes.
+    corpus_source: str = "commits"
+    # Train after so many new mainline commits; 0 never trains by itself.
+    refresh_commits: int = 50
+    # Bounds of one refresh that starts by itself.
+    refresh_holes: int = 1000
+    refresh_minutes: int = 20
+    adapter_rank: int = 16
+    seed: int = 0
+
+    @property
+    def found(self) -> int:
+        """How many snippets to look for: more than a prompt has room for where they are copied
+        from."""
+        copies = self.copying and self.snippets and not self.endpoint
+        return max(self.snippets, NEARBY) if copies else self.snippets
+
+
+def cache_dir() -> Path:
+    """The user's cache folder: models and embedders, shared by all repositories."""
+    override = os.environ.get("GIT_COPILOT_CACHE")
+    return Path(override) if override else platformdirs.user_cache_path(APP)
+
+
+def log_dir() -> Path:
+    """Where reports of unexpected errors go."""
+    return platformdirs.user_log_path(APP)
+
+
+def load_settings(
+    repo: GitRepository | None,
+    commit: str = "HEAD",
+    warn: Callable[[str], None] | None = None,
+) -> Settings:
+    """Read the settings that hold in ``repo`` (the user's own where there is no repository).
+
+    :param commit: whose ``.gitcopilot`` counts.
+    :param warn: told, in one line, what of ``.gitcopilot`` is skipped or limited.
+    :raises CopilotError: a value of the user's own has the wrong type.
+    """
+    if repo is None:
+        return Settings()
+    committed, problems = repository_defaults(repo, commit)
+    if problems and warn is not None:
+        more = f" (and {len(problems) - 1} more: `git copilot doctor`)" if problems[1:] else ""
+        warn(f"{problems[0].reason}{more}")
+    return parse_settings({**committed, **own_settings(repo)})
+
+
+def own_settings(repo: GitRepository) -> dict[str, str]:
+    """What the configuration says, lower-case key to value. The repository's own part of it counts
+    in full only where the user has made the repository known; elsewhere like ``.gitcopilot``: it
+    may come from whoever packed the repository."""
+    known = is_known(repo.state_dir)
+    values = {}
+    for entry in repo.config_entries("copilot"):
+        if known or entry.scope in USERS_SCOPES:
+            values[entry.key] = entry.value
+        else:
+            values.update(judge_defaults({entry.key: entry.value})[0])
+    return values
+
+
+def skipped_settings(repo: GitRepository) -> list[ConfigEntry]:
+    """What the configuration of a repository that is not known says in vain."""
+    if is_known(repo.state_dir):
+        return []
+    near = (e for e in repo.config_entries("copilot") if e.scope not in USERS_SCOPES)
+    return [entry for entry in near if entry.key not in HARMLESS]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something of a committed ``.gitcopilot`` that is skipped or limited, and the remedy."""
+
+    reason: str
+    remedy: str = f"edit and commit {REPOSITORY_DEFAULTS}"
+
+
+def repository_defaults(
+    repo: GitRepository, commit: str = "HEAD"
+) -> tuple[dict[str, str], list[Ignored]]:
+    """The committed ``.gitcopilot``: what of it is honoured, lower-case key to value within its
+    bounds, and what is not. It never stops a command: its author is not the user."""
+    data = repo.read_start(f"{commit}:{REPOSITORY_DEFAULTS}", MAX_DEFAULTS_BYTES + 1)
+    if data is None:
+        return {}, []
+    if len(data) > MAX_DEFAULTS_BYTES:
+        limit = MAX_DEFAULTS_BYTES // 1024
+        return {}, [Ignored(f"{REPOSITORY_DEFAULTS} is larger than {limit} KiB and is skipped")]
+    given = repo.parse_config(data, "copilot")
+    if given is None:
+        return {}, [Ignored(f"{REPOSITORY_DEFAULTS} is not in git-config syntax and is skipped")]
+    return judge_defaults(given)
+
+
+def judge_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[Ignored]]:
+    """Split committed values, by lower-case key, into those that are honoured, each within its
+    bounds, and what is skipped or limited. Pure."""
+    honoured, ignored = {}, []
+    for key, value in given.items():
+        number = _whole(value)
+        if key not in HARMLESS:
+            known = any(key == f.name.replace("_", "") for f in fields(Settings))
+            why = "counts only in your own configuration" if known else "is no setting"
+        elif number is None:
+            why = f"is skipped: {value[:40]!r} is not a whole number"
+        else:
+            low, high = HARMLESS[key]
+            held = high if key in UNBOUNDED and number == 0 else min(max(number, low), high)
+            honoured[key] = str(held)
+            if held == number:
+                continue
+            why = f"is limited to {held}"
+        name = spelt(key)
+        remedy = f"git config -f {REPOSITORY_DEFAULTS} --unset {name}"
+        ignored.append(Ignored(f"{REPOSITORY_DEFAULTS}: {name} {why}", remedy))
+    return honoured, ignored
+
+
+def parse_settings(values: dict[str, str]) -> Settings:
+    """Turn lower-case configuration keys into :class:`Settings`; unknown keys are ignored."""
+    parsed: dict[str, object] = {}
+    for field in fields(Settings):
+        key = field.name.replace("_", "")
+        if key in values:
+            parsed[field.name] = _convert(key, values[key], type(field.default))
+    return Settings(**parsed)  # type: ignore[arg-type]
+
+
+def spelt(key: str) -> str:
+    """A setting as the manual writes it, from git's lower-case key (without ``copilot.``) or the
+    field's name."""
+    key = key.replace("_", "").lower()
+    field = next((f.name for f in fields(Settings) if f.name.replace("_", "") == key), key)
+    return "copilot." + re.sub(r"_(\w)", lambda found: found[1].upper(), field)
+
+
+def _whole(value: str) -> int | None:
+    """A whole number from 0, as git's configuration has it (``k``, ``m`` and ``g`` included);
+    larger ones than :data:`MAX_DIGITS` digits tell are cut to that."""
+    found = _WHOLE.fullmatch(value.lower())
+    if found is None:
+        return None
+    digits, unit = found.groups()
+    if len(digits) > MAX_DIGITS:
+        return int(10**MAX_DIGITS)
+    return int(digits) * _UNITS[unit]
+
+
+def _convert(key: str, value: str, kind: type) -> object:
+    if kind is bool:
+        if value.lower() in TRUE | FALSE:
+            return value.lower() in TRUE
+    elif kind is int:
+        number = _whole(value)
+        if number is not None and MINIMA.get(key, 0) <= number < 10**MAX_DIGITS:
+            return number
+    elif value in CHOICES.get(key, (value,)):
+        return value
+    if key in CHOICES:
+        wanted = f"one of {', '.join(CHOICES[key])}"
+    else:
+        wanted = "true or false" if kind is bool else f"a whole number from {MINIMA.get(key, 0)}"
+    name = spelt(key)
+    raise CopilotError(f"{name} is {value!r}, not {wanted}", f"mend it with `git config {name} …`")

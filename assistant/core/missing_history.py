@@ -1,0 +1,63 @@
+"""Says what is not learnt and not indexed because objects are not here, and how to get them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from git_copilot.hooks.doctor import Finding
+from git_copilot.hooks.events import Event
+from git_copilot.hooks.launch import start_worker
+from git_copilot.hooks.spool import Spool
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import Database
+from git_copilot.index.sync.revisit import Lacks, lacks, remedy
+
+FETCHED = "fetched"
+
+
+def lack_facts(repo: GitRepository, db: Database) -> dict[str, Any]:
+    """For ``--json``: the counts of :class:`Lacks`, and the command that fetches what is missing."""
+    found = lacks(repo, db)
+    return {**asdict(found), "remedy": remedy(repo, found)}
+
+
+def lack_lines(facts: dict[str, Any]) -> list[str]:
+    """The same in sentences; none when nothing is missing."""
+    found = Lacks(**{key: value for key, value in facts.items() if key != "remedy"})
+    lines = []
+    if found.commits:
+        lines.append(
+            f"{_count(found.commits, 'commit')} of a partial clone: no examples, "
+            f"{_count(found.versions, 'object')} missing"
+        )
+    if found.files:
+        lines.append(f"{_count(found.files, 'file')} of HEAD not indexed: objects missing")
+    if found.shallow:
+        lines.append(f"a shallow clone: no examples of {_count(found.shallow, 'boundary commit')}")
+    if found.limit:
+        lines.append(f"only the newest {found.limit:,} commits are used (copilot.historyCommits)")
+    if facts["remedy"]:
+        lines.append(f"`{facts['remedy']}` gets what is missing; `git copilot index` takes it in")
+    return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def examine_lacks(repo: GitRepository, db: Database) -> Finding:
+    """What ``doctor`` says of it."""
+    facts = lack_facts(repo, db)
+    told = "; ".join(line for line in lack_lines(facts) if not line.startswith("`"))
+    if facts["remedy"]:
+        return Finding("objects", "warn", told, f"{facts['remedy']} && git copilot index")
+    return Finding("objects", "ok", told or "all that HEAD and its history need are here")
+
+
+def ask_for_mining(repo: GitRepository) -> None:
+    """Tell the worker that objects have come. A fetch fires no hook."""
+    spool = Spool(repo.state_dir)
+    if not spool.pending():
+        spool.append(Event(FETCHED, str(repo.git_dir)))
+        start_worker(repo.state_dir)

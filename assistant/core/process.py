@@ -1,0 +1,47 @@
+"""What every process of ours does first and last: its streams, its threads, its last word.
+
+Standard library only: the thin client imports it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+EXIT_INTERRUPTED = 130
+TOLD_INTERRUPTED = "interrupted; what was finished is kept"
+
+
+def tell_failure(argv: list[str], message: str, hint: str, exit_code: int) -> int:
+    """Tell a failure as error_handler.py does, where that was not imported yet; its exit code."""
+    from git_copilot.index.core.errors import error_json, wants_json
+    from git_copilot.index.core.escaping import printable
+
+    line = f"{message}; {hint}" if hint else message
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(f"git-copilot: {printable(line) if sys.stderr.isatty() else line}\n")
+        if sys.stdout is not None and wants_json(argv):
+            sys.stdout.write(f"{error_json(message, hint, exit_code)}\n")
+            sys.stdout.flush()
+    except OSError:
+        pass  # the streams may be what failed
+    return exit_code
+
+
+def open_standard_streams() -> None:
+    """Put /dev/null where the caller closed a standard stream (``<&-``)."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def calm_threads() -> None:
+    """Let OpenMP's threads sleep soon when they wait; to be called before torch is imported.
+
+    By default they spin, which costs nothing on an idle machine; beside two busy processes a
+    decoding step of eight rows then takes 1.9 s, and 0.09 s with this.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")

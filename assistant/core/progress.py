@@ -1,0 +1,75 @@
+"""How far long work has come: a bar on a terminal, elsewhere a line once in a while."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+from git_copilot.assistant.core.terminal import CLEAR_LINE, Stream
+
+# Without a terminal: the first line after so many seconds, then one every so many.
+FIRST_SECONDS, EVERY_SECONDS = 10.0, 30.0
+
+
+class ProgressBar:
+    """A :class:`~git_copilot.index.core.types.Progress` for people.
+
+    On a terminal one line that is written over. Elsewhere (a log, a build server) lines of their
+    own, by a thread, so that work that says nothing for minutes is seen as well.
+    """
+
+    WIDTH = 24
+
+    def __init__(
+        self, err: Stream, first: float = FIRST_SECONDS, every: float = EVERY_SECONDS
+    ) -> None:
+        self._err = err
+        self._every = every
+        self._begun = time.monotonic()
+        self._next = self._begun + first
+        self._last = ""
+        self._state: tuple[str, int, int] = ("", 0, 0)
+        self._done = threading.Event()
+        self._teller: threading.Thread | None = None
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        self._state = label, done, total
+        if self._err.screen:
+            self._draw(label, done, total)
+        elif self._teller is None:
+            self._done.clear()
+            self._teller = threading.Thread(target=self._tell, daemon=True)
+            self._teller.start()
+
+    def _draw(self, label: str, done: int, total: int) -> None:
+        if total:
+            filled = self.WIDTH * min(done, total) // total
+            line = f"{label} [{'#' * filled}{'.' * (self.WIDTH - filled)}] {done}/{total}"
+        else:
+            line = f"{label} …"
+        if line != self._last:
+            self._last = line
+            self._err.write(f"{CLEAR_LINE}{line}")
+            self._err.flush()
+
+    def _tell(self) -> None:
+        while not self._done.wait(max(0.0, self._next - time.monotonic())):
+            self._next = time.monotonic() + self._every
+            label, done, total = self._state
+            count = f" {done}/{total}" if total else ""
+            seconds = time.monotonic() - self._begun
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it
+                self._err.write(f"git-copilot: {label}{count}, {seconds:.0f} s so far\n")
+                self._err.flush()
+
+    def finish(self) -> None:
+        """Clear the line, or say no more until there is more work."""
+        if self._teller is not None:
+            self._done.set()
+            self._teller.join()
+            self._teller = None
+        if self._last:
+            self._err.write(CLEAR_LINE)
+            self._err.flush()
+            self._last = ""

@@ -1,0 +1,1 @@
+"""From holes to training examples: selection, split, deduplication, inspection, export."""

@@ -1,0 +1,276 @@
+"""Turns holes into examples, by the serving code and with what could be known at the time.
+
+The context of a hole comes from the tree of its commit's first parent: nothing newer than the
+parent enters a prompt (CrossCodeEval and its kin leak when the index holds the answer).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.decoding.generation import Around
+from git_copilot.assistant.prompt.builder import Budget, Prompt, build_prompt
+from git_copilot.assistant.prompt.cursor_query import cursor_query
+from git_copilot.assistant.prompt.location import WINDOW_BYTES
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.index.core.types import Embedder, Hit, Hole, Progress, no_progress
+from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.cochange import CoChange
+from git_copilot.index.search.retriever import Searcher
+from git_copilot.index.secrets.scan import redact_bytes
+from git_copilot.index.store import views
+from git_copilot.index.store.allowed_lines import allowed_in
+from git_copilot.index.store.database import Database
+from git_copilot.index.sync.sync import sync
+
+# Views that train: `train/<process id>`, so that a dead process's leftovers can be told.
+VIEW_PREFIX = "train/"
+BLOB_BATCH = 200
+# Prompts to learn from have half the length of those to answer: a CPU learns from twice as many
+# holes in the same time, and the shares of context, suffix and prefix stay those of serving.
+TRAINING_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A hole with its text: the blob cut at it, line ends as ``\\n``."""
+
+    hole: Hole
+    prefix: str
+    middle: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A prompt and what should follow: ``middle_ids`` begins with the prompt's lead and ends
+    with the end token. ``weight`` scales its loss in training; ``around`` is what a completion may copy from."""
+
+    prompt_ids: tuple[int, ...]
+    middle_ids: tuple[int, ...]
+    cut: Cut
+    prompt: Prompt
+    weight: float = 1.0
+    around: Around | None = None
+
+    @property
+    def hole(self) -> Hole:
+        return self.cut.hole
+
+    @property
+    def prefix(self) -> str:
+        return self.cut.prefix
+
+    @property
+    def middle(self) -> str:
+        return self.cut.middle
+
+    @property
+    def suffix(self) -> str:
+        return self.cut.suffix
+
+    @property
+    def open_tokens(self) -> int:
+        """How many of the prompt's last tokens are text that the middle continues."""
+        return self.prompt.open_tokens
+
+    @property
+    def key(self) -> str:
+        """Names the hole."""
+        hole = self.hole
+        return f"{hole.commit} {hole.path} {hole.start} {hole.end}"
+
+    @property
+    def size(self) -> int:
+        """Tokens in all."""
+        return len(self.prompt_ids) + len(self.middle_ids)
+
+
+def serving_budget(settings: Settings, share: float = 1.0) -> Budget:
+    """The budget of a completion; ``share`` scales it as a whole."""
+    return Budget(
+        *(
+            round(tokens * share)
+            for tokens in (settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens)
+        )
+    )
+
+
+def cut_blob(data: bytes, hole: Hole) -> Cut:
+    """Cut a blob at a hole as :func:`~git_copilot.assistant.prompt.location.cut_document` cuts a file.
+
+    :raises UnicodeDecodeError: the blob is not UTF-8 (mining takes no hole from such).
+    """
+    before = data[max(0, hole.start - WINDOW_BYTES) : hole.start]
+    after = data[hole.end : hole.end + WINDOW_BYTES]
+    if hole.start > WINDOW_BYTES:  # begin at a whole line, hence at a whole character
+        before = before[before.find(b"\n") + 1 :]
+    else:
+        before = before.removeprefix(b"\xef\xbb\xbf")
+    if len(after) == WINDOW_BYTES:
+        after = after[: after.rfind(b"\n") + 1]
+    middle = data[hole.start : hole.end]
+    return Cut(hole, *(x.decode("utf-8").replace("\r\n", "\n") for x in (before, middle, after)))
+
+
+def read_cuts(repo: GitRepository, holes: Sequence[Hole]) -> list[Cut]:
+    """The texts of ``holes``, in order, with secrets masked; holes whose blob is gone or no longer
+    fits are left out."""
+    found: list[Cut] = []
+    allowed = allowed_in(repo)
+    for begin in range(0, len(holes), BLOB_BATCH):
+        batch = holes[begin : begin + BLOB_BATCH]
+        blobs = dict(repo.blobs(dict.fromkeys(h.blob for h in batch)))
+        masked: dict[tuple[str, str], bytes] = {}
+        for hole in batch:
+            data = blobs.get(hole.blob)
+            if data is None or not 0 <= hole.start < hole.end <= len(data):
+                continue
+            key = (hole.blob, hole.path)
+            if key not in masked:
+                masked[key] = redact_bytes(data, hole.path, allowed)
+            try:
+                found.append(cut_blob(masked[key], hole))
+            except UnicodeDecodeError:
+                continue
+    return found
+
+
+def parent_trees(repo: GitRepository, commits: Sequence[str]) -> dict[str, str | None]:
+    """The tree of each commit's first parent, ``None`` for a root commit."""
+    feed = "".join(f"{oid}\n" for oid in commits).encode()
+    if not feed:
+        return {}
+    out = repo.run("rev-list", "--no-walk=unsorted", "--parents", "--stdin", stdin=feed).decode()
+    parents = {line.split()[0]: line.split()[1:2] for line in out.splitlines()}
+    wanted = "".join(f"{p[0]}^{{tree}}\n" for p in parents.values() if p).encode()
+    trees = iter(
+        repo.run("cat-file", "--batch-check=%(objectname)", stdin=wanted).decode().splitlines()
+        if wanted
+        else []
+    )
+    return {oid: next(trees) if parent else None for oid, parent in parents.items()}
+
+
+@contextmanager
+def _passing_view(db: Database) -> Iterator[str]:
+    """A view of this process's own; what dead processes left is dropped first."""
+    for old in views.view_names(db, VIEW_PREFIX):
+        if not _alive(old.removeprefix(VIEW_PREFIX)):
+            views.drop_view(db, old)
+    view = f"{VIEW_PREFIX}{os.getpid()}"
+    try:
+        yield view
+    finally:
+        views.drop_view(db, view)
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return int(process) != os.getpid()
+
+
+def retrieve(
+    repo: GitRepository,
+    db: Database,
+    cuts: Sequence[Cut],
+    settings: Settings,
+    *,
+    embedder: Embedder | None,
+    vectors: VectorIndex | None,
+    judged: int = 0,
+    progress: Progress = no_progress,
+) -> list[list[Hit]]:
+    """Snippets for each cut, best first, from the tree before its commit.
+
+    One view moves along the commits, oldest first when ``cuts`` are newest first, so that each
+    step is the difference of two neighbouring trees.
+
+    :param judged: how many cuts, the first ones, get as many as serving looks for; the others
+        get those that a prompt has room for.
+    """
+    by_commit: dict[str, list[int]] = {}
+    for i, cut in enumerate(cuts):
+        by_commit.setdefault(cut.hole.commit, []).append(i)
+    found: list[list[Hit]] = [[] for _ in cuts]
+    trees = parent_trees(repo, list(by_commit))
+    with _passing_view(db) as view:
+        searcher, together = Searcher(db, view, vectors), CoChange(repo)
+        for done, (oid, indices) in enumerate(reversed(by_commit.items())):
+            progress("retrieving", done, len(by_commit))
+            tree = trees.get(oid)
+            if tree is None:
+                continue
+            sync(repo, db, embedder, view=view, tree=tree)
+            for i in indices:
+                cut = cuts[i]
+                partners = together.partners(f"{oid}^", cut.hole.path)
+                query = cursor_query(
+                    cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners
+                )
+                count = settings.found if i < judged else settings.snippets
+                found[i] = searcher.search(query, count, embedder)
+        progress("retrieving", len(by_commit), len(by_commit))
+    return found
+
+
+def make_example(
+    tokenizer: TextTokenizer,
+    cut: Cut,
+    hits: Sequence[Hit],
+    budget: Budget,
+    repository: str = "",
+    snippets: int | None = None,
+    *,
+    healing: bool = True,
+) -> Example:
+    """Render a cut with the prompt builder of serving.
+
+    :param snippets: how many of the hits may enter the prompt; the others can only be copied from.
+    """
+    prompt = build_prompt(
+        tokenizer,
+        healing=healing,
+        path=cut.hole.path,
+        language=cut.hole.language,
+        prefix=cut.prefix,
+        suffix=cut.suffix,
+        snippets=hits[:snippets],
+        budget=budget,
+        repository=repository,
+    )
+    around = Around.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
+    middle = (*tokenizer.encode(prompt.lead + cut.middle), tokenizer.end_id)
+    return Example(prompt.ids, middle, cut, prompt, around=around)
+
+
+def with_retrieval(cut: Cut, seed: int) -> bool:
+    """Whether a training example gets snippets: half of them do, so that both ways are learnt."""
+    hole = cut.hole
+    return seeded(str(seed), hole.commit, hole.path, str(hole.start)).random() < 0.5
+
+
+def training_examples(
+    tokenizer: TextTokenizer,
+    cuts: Sequence[Cut],
+    hits: Sequence[Sequence[Hit]],
+    budget: Budget,
+    repository: str,
+    seed: int,
+) -> list[Example]:
+    """Examples to learn from, half of them with their snippets."""
+    return [
+        make_example(tokenizer, cut, found if with_retrieval(cut, seed) else (), budget, repository)
+        for cut, found in zip(cuts, hits, strict=True)
+    ]

@@ -1,0 +1,233 @@
+"""The holes that training takes: from commits, from the files as they are, or from both."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from git_copilot.assistant.core.config import Settings
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.feedback_store import feedback_weights
+from git_copilot.index.corpus.harvest import identity
+from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.mining import HOLE_COLUMNS, load_holes, read_hole
+from git_copilot.index.corpus.snapshot import snapshot_holes
+from git_copilot.index.corpus.survival import Survival, load_survival, weight
+from git_copilot.index.filters import rules
+from git_copilot.index.git.history import list_commits
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.forget import Forgotten
+from git_copilot.index.text.classify import is_test
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.dataset.examples import Cut
+
+COMMITS, SNAPSHOT, BOTH = "commits", "snapshot", "both"
+SOURCES = (COMMITS, SNAPSHOT, BOTH)
+AUTO = "auto"
+# With fewer holes from commits, ``auto`` takes those of the tree as well.
+FEW_HOLES = 300
+# The share of the tree's holes that keep the text after them; the rate of Personal Copilot.
+FIM_RATE = 0.5
+
+
+def find_holes(db: Database, ids: Sequence[int]) -> list[Hole]:
+    """The holes of these ids, in their order; unknown ids are passed over."""
+    rows = db.query(
+        f"SELECT {HOLE_COLUMNS} WHERE h.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
+    )
+    found = {hole.id: hole for hole in map(read_hole, rows)}
+    return [found[i] for i in ids if i in found]
+
+
+def choose_source(source: str, holes: int) -> str:
+    """Where training takes holes from.
+
+    :param source: ``copilot.corpusSource``.
+    :param holes: how many the commits give.
+    """
+    if source != AUTO:
+        return source
+    return BOTH if holes < FEW_HOLES else COMMITS
+
+
+def training_holes(
+    repo: GitRepository,
+    db: Database,
+    settings: Settings,
+    commits: Sequence[str],
+    cut: str | None,
+    *,
+    most: int | None = None,
+) -> dict[Hole, float]:
+    """The holes to learn from with their weights (above 0, 1 is usual), from the source that
+    ``settings.corpus_source`` names: those of the tree, then those of commits, newest first.
+
+    Nothing newer than ``commits`` is looked at: neither text nor what later became of it. Where
+    tests outnumber the code they weigh less, so that together they count as much as the code.
+
+    :param commits: ids, newest first, all older than what is held out.
+    :param cut: the commit whose tree the snapshot is, the first of ``commits``; ``None`` where
+        there is none.
+    :param most: so many holes at most; half of them, or what commits leave, from the tree.
+    """
+    forgotten = Forgotten.load(db)
+    weights = hole_weights(db, may_teach(repo, load_holes(db, commits)), frozenset(commits))
+    written = {
+        hole: value
+        for hole, (value, _) in weights.items()
+        if value > 0 and not is_forgotten(forgotten, hole)
+    }
+    source = choose_source(settings.corpus_source, len(written))
+    standing: dict[Hole, float] = {}
+    if source == SNAPSHOT:
+        written = {}
+    if source != COMMITS and cut is not None:
+        standing = dict.fromkeys(_apart(tree_holes(repo, db, cut), written), 1.0)
+    if most is not None:
+        share = max(most - len(written), most // 2) if written else most
+        standing = _sample(standing, share, settings.seed)
+        written = dict(itertools.islice(written.items(), most - len(standing)))
+    return balanced({**standing, **written})
+
+
+def hole_weights(
+    db: Database, holes: Sequence[Hole], known: frozenset[str] | None = None
+) -> dict[Hole, tuple[float, str]]:
+    """How much each hole counts in training and why: by what became of it, times what a person
+    made of the completion that was shown there.
+
+    :param known: the commits that may be known of; later ones took nothing away yet.
+    """
+    ids = [hole.id for hole in holes]
+    fates, said = load_survival(db, ids), feedback_weights(db, ids)
+    found = {}
+    for hole in holes:
+        survival = fates.get(hole.id)
+        died = survival.died_commit if survival is not None else None
+        if died is not None and known is not None and died not in known:
+            survival = Survival(1.0, None, None)
+        value, why = weight(hole, survival)
+        if hole.id in said:
+            value, why = value * said[hole.id], f"{why}; x{said[hole.id]:g} by feedback"
+        found[hole] = value, why
+    return found
+
+
+def may_teach(repo: GitRepository, holes: Sequence[Hole]) -> list[Hole]:
+    """Those of ``holes`` whose files HEAD's rules do not leave out: they may have been mined before
+    the rules were made."""
+    paths = list(dict.fromkeys(hole.path for hole in holes))
+    out = rules.left_out(repo, repo.shown_tree(), paths) if paths else {}
+    return [hole for hole in holes if hole.path not in out]
+
+
+def is_forgotten(forgotten: Forgotten, hole: Hole) -> bool:
+    """Whether nothing is to be learnt from a hole."""
+    return (
+        forgotten.path(hole.path)
+        or forgotten.commit(hole.commit)
+        or (bool(hole.author) and forgotten.author(hole.author))
+    )
+
+
+def untold(repo: GitRepository, db: Database, commit: str) -> Callable[[str], bool]:
+    """Tells of a path whether its file in ``commit``'s tree may be shown: it is not forgotten,
+    and no forgotten commit or author ever touched it. Who wrote which line is not asked."""
+    forgotten = Forgotten.load(db)
+    touched: frozenset[str] = frozenset()
+    if forgotten.commits or forgotten.authors:
+        oids = [
+            c.oid
+            for c in list_commits(repo, commit)
+            if forgotten.commit(c.oid) or forgotten.author(identity(c))
+        ]
+        touched = _touched(repo, oids)
+    return lambda path: path not in touched and not forgotten.path(path)
+
+
+def _touched(repo: GitRepository, commits: Sequence[str]) -> frozenset[str]:
+    feed = "".join(f"{oid}\n" for oid in commits).encode()
+    out = repo.run(
+        "diff-tree", "--stdin", "-r", "-m", "--root", "--no-commit-id", "--name-only",
+        "--no-renames", "-z", stdin=feed,
+    )  # fmt: skip
+    return frozenset(os.fsdecode(path) for path in out.split(b"\0") if path)
+
+
+def tree_holes(repo: GitRepository, db: Database, commit: str) -> Iterator[Hole]:
+    """The holes of ``commit``'s tree, with its time, in files that may be shown."""
+    may_show = untold(repo, db, commit)
+    time = int(repo.run("log", "-1", "--no-show-signature", "--format=%at", commit, "--") or 0)
+    holes = may_teach(repo, list(snapshot_holes(repo, commit, time=time)))
+    return (hole for hole in holes if may_show(hole.path))
+
+
+def _apart(holes: Iterable[Hole], written: Iterable[Hole]) -> Iterator[Hole]:
+    """Those of ``holes`` that overlap none that commits ``written``."""
+    taken: dict[tuple[str, str], list[Hole]] = {}
+    for hole in written:
+        taken.setdefault((hole.path, hole.blob), []).append(hole)
+    for hole in holes:
+        others = taken.get((hole.path, hole.blob), ())
+        if all(hole.end <= other.start or other.end <= hole.start for other in others):
+            yield hole
+
+
+def _sample(holes: Mapping[Hole, float], count: int, seed: int) -> dict[Hole, float]:
+    """``count`` holes in the order that they had."""
+    if len(holes) <= count:
+        return dict(holes)
+    chosen = set(seeded("snapshot", str(seed)).sample(range(len(holes)), count))
+    return {hole: value for i, (hole, value) in enumerate(holes.items()) if i in chosen}
+
+
+def balanced(weights: Mapping[Hole, float]) -> dict[Hole, float]:
+    """The same weights, those of tests scaled down until they sum up to those of the code."""
+    sums = {True: 0.0, False: 0.0}
+    for hole, value in weights.items():
+        sums[is_test(hole.path)] += value
+    scale = min(1.0, sums[False] / sums[True]) if sums[False] and sums[True] else 1.0
+    return {h: value * scale if is_test(h.path) else value for h, value in weights.items()}
+
+
+def is_snapshot(hole: Hole) -> bool:
+    """Whether a hole was cut from a tree: commits have authors."""
+    return not hole.author
+
+
+def at_fim_rate(cuts: Sequence[Cut], seed: int, rate: float = FIM_RATE) -> list[Cut]:
+    """Take the text after the hole from all but ``rate`` of the cuts of a tree, which makes the
+    prompt builder write them left to right. Cuts of commits stay: there people filled in.
+
+    Of prefix and suffix, the order is that which the model's family was taught.
+    """
+    return [
+        replace(cut, suffix="") if is_snapshot(cut.hole) and _draw(cut.hole, seed) >= rate else cut
+        for cut in cuts
+    ]
+
+
+def _draw(hole: Hole, seed: int) -> float:
+    return seeded("fim", str(seed), hole.blob, hole.path, str(hole.start)).random()
+
+
+def before_held_out(
+    repo: GitRepository, commits: Sequence[str], held_out: Sequence[Hole]
+) -> tuple[list[str], str | None]:
+    """The commits older than every held-out one, newest first, and the first parent of the
+    oldest of those, whose tree may be learnt from (``None``: there is none).
+
+    :param commits: of HEAD's history, newest first, no parent before its child.
+    :param held_out: some holes of them.
+    """
+    places = {oid: i for i, oid in enumerate(commits)}
+    last = max((places[hole.commit] for hole in held_out), default=-1)
+    cut = repo.resolve(f"{commits[last]}^") if last >= 0 else next(iter(commits), None)
+    return list(commits[last + 1 :]), cut

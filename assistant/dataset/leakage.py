@@ -1,0 +1,197 @@
+"""What must not be learnt twice, and what must not be learnt because it is asked later.
+
+Duplicated training data is learnt by heart (Lee et al. 2022, arXiv 2107.06499), and a copy of a
+held-out hole in the training set measures memory (Allamanis 2019, arXiv 1812.06469).
+
+A hole's *neighbourhood* is its middle with up to :data:`NEAR_LINES` written lines on each side,
+as tokens, those of the middle marked: the same lines asked at another place are another question.
+A text is *telling* from :data:`TELLING` characters on; ``return None`` says nothing about where
+it came from, and may be learnt whatever is held out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
+
+from git_copilot.assistant.dataset.examples import Cut, Example
+from git_copilot.assistant.dataset.near_duplicates import (
+    NearIndex,
+    Shingles,
+    near_duplicates,
+    shingles,
+    tokens,
+)
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+
+NEAR_LINES = 3
+# Of a minified line only so many characters count as near.
+NEAR_CHARACTERS = 2000
+# Without white space at the ends, and with single spaces elsewhere.
+TELLING = 30
+# One line that stands in so many files is the repository's way of writing, nobody's secret.
+IDIOM_FILES = 3
+_MARK = "\0"
+
+
+class Duplicates(TypedDict):
+    """How many holes were dropped because another one of the training set is the same."""
+
+    exact: int
+    near: int
+
+
+Pair = tuple[int, int]  # indices of a training hole and of a held-out one
+Passage = tuple[str, str]  # a file's path and some of its text
+
+
+def is_telling(text: str) -> bool:
+    """Whether a text is long enough to be recognised."""
+    return len(" ".join(text.split())) >= TELLING
+
+
+def surroundings(cut: Cut) -> tuple[str, str]:
+    """What stands before and after the middle within :data:`NEAR_LINES` written lines, the rest
+    of the hole's own lines included."""
+    before = cut.prefix[-NEAR_CHARACTERS:].split("\n")
+    after = cut.suffix[:NEAR_CHARACTERS].split("\n")
+    first = _written(before[-2::-1])
+    return "\n".join(before[len(before) - 1 - first :]), "\n".join(after[: 1 + _written(after[1:])])
+
+
+def _written(lines: Sequence[str]) -> int:
+    """How many lines it takes to see :data:`NEAR_LINES` that are not blank."""
+    seen = 0
+    for count, line in enumerate(lines, 1):
+        seen += bool(line.strip())
+        if seen == NEAR_LINES:
+            return count
+    return len(lines)
+
+
+def neighbourhood(cut: Cut) -> list[str]:
+    """The tokens of the hole's neighbourhood."""
+    before, after = surroundings(cut)
+    return [*tokens(before), *(_MARK + token for token in tokens(cut.middle)), *tokens(after)]
+
+
+def own_lines(cut: Cut) -> str:
+    """The whole lines that the middle stands on."""
+    return cut.prefix.rpartition("\n")[2] + cut.middle + cut.suffix.partition("\n")[0]
+
+
+def _plain(text: str) -> str:
+    """A text that is compared: without white space, which formatters change."""
+    return "".join(text.split())
+
+
+def drop_duplicates(cuts: Sequence[Cut]) -> tuple[list[Cut], Duplicates]:
+    """Keep the first of holes whose neighbourhoods are equal, white space aside, and then the
+    first of those that are near-duplicates.
+
+    :param cuts: newest first: what is said now counts, not what it was changed from.
+    """
+    unique: dict[str, Cut] = {}
+    for cut in cuts:
+        unique.setdefault(" ".join(neighbourhood(cut)), cut)
+    first = list(unique.values())
+    near = set(near_duplicates([shingles(key.split(" ")) for key in unique]))
+    kept = [cut for i, cut in enumerate(first) if i not in near]
+    return kept, {"exact": len(cuts) - len(first), "near": len(near)}
+
+
+def find_copies(training: Sequence[Cut], held_out: Sequence[Cut]) -> Iterator[Pair]:
+    """Pairs of a training hole and a held-out one with the same telling lines, or with telling
+    middles or neighbourhoods that are equal or near-duplicates."""
+    lines: defaultdict[str, list[int]] = defaultdict(list)
+    for h, cut in enumerate(held_out):
+        if is_telling(own_lines(cut)):
+            lines[_plain(own_lines(cut))].append(h)
+    telling = [h for h, cut in enumerate(held_out) if is_telling(cut.middle)]
+    middles = NearIndex(_middle(held_out[h]) for h in telling)
+    places = NearIndex(shingles(neighbourhood(cut)) for cut in held_out)
+    for t, cut in enumerate(training):
+        found = set(lines.get(_plain(own_lines(cut)), ()))
+        if is_telling(cut.middle):
+            found.update(telling[n] for n in middles.near(_middle(cut)))
+        found.update(places.near(shingles(neighbourhood(cut))))
+        yield from ((t, h) for h in sorted(found))
+
+
+def _middle(cut: Cut) -> Shingles:
+    return shingles(tokens(cut.middle))
+
+
+def find_shown(shown: Sequence[Sequence[Passage]], held_out: Sequence[Cut]) -> Iterator[Pair]:
+    """Pairs of a training example and a held-out hole whose telling middle stands in what the
+    example shows, white space aside: code that was deleted and came back, or moved.
+
+    Idioms are passed over: single lines that the examples show in :data:`IDIOM_FILES` files.
+
+    :param shown: of each example, the passages that it is made of.
+    """
+    texts = [[(path, _plain(text)) for path, text in passages] for passages in shown]
+    wanted: defaultdict[str, list[int]] = defaultdict(list)
+    for h, cut in enumerate(held_out):
+        if is_telling(cut.middle):
+            wanted[_plain(cut.middle)].append(h)
+    for middle, owners in wanted.items():
+        files, found = set(), []
+        for t, passages in enumerate(texts):
+            paths = [path for path, text in passages if middle in text]
+            files.update(paths)
+            if paths:
+                found.append(t)
+        one_line = "\n" not in held_out[owners[0]].middle.strip()
+        if not one_line or len(files) < IDIOM_FILES:
+            yield from ((t, h) for t in found for h in owners)
+
+
+def drop_copies(training: Sequence[Cut], held_out: Sequence[Cut]) -> tuple[list[Cut], int]:
+    """Leave out the training holes that are copies of a held-out one (:func:`find_copies`).
+
+    :return: those that stay, and how many went.
+    """
+    copies = {t for t, _ in find_copies(training, held_out)}
+    return [cut for t, cut in enumerate(training) if t not in copies], len(copies)
+
+
+def drop_showing(
+    examples: Sequence[Example], held_out: Sequence[Cut], tokenizer: TextTokenizer
+) -> tuple[list[Example], int]:
+    """Leave out the examples that show a held-out middle (:func:`find_shown`) in their prompt,
+    snippets included, or across the ends of their own middle.
+
+    :return: those that stay, and how many went.
+    """
+    shown = [_passages(example, tokenizer) for example in examples]
+    showing = {t for t, _ in find_shown(shown, held_out)}
+    return [e for t, e in enumerate(examples) if t not in showing], len(showing)
+
+
+def _passages(example: Example, tokenizer: TextTokenizer) -> list[Passage]:
+    path = example.hole.path
+    before, after = surroundings(example.cut)
+    return [
+        (path, tokenizer.decode([*example.prompt_ids, *example.middle_ids])),
+        # The prompt may part what stands together in the file.
+        (path, before + example.middle + after),
+        *((hit.path, hit.text) for hit, _ in example.prompt.snippets),
+    ]
+
+
+def drop_known(
+    held_out: Sequence[Cut], training: Sequence[Cut], reach: int
+) -> tuple[list[Cut], int]:
+    """Leave out the held-out holes whose copies were learnt from, by :func:`find_copies` and
+    :func:`find_shown`, when training is over and cannot be mended.
+
+    :param reach: so many characters before and after a training hole were shown at most.
+    :return: those that stay, and how many went.
+    """
+    shown = [
+        [(cut.hole.path, cut.prefix[-reach:] + cut.middle + cut.suffix[:reach])] for cut in training
+    ]
+    known = {h for _, h in (*find_copies(training, held_out), *find_shown(shown, held_out))}
+    return [cut for h, cut in enumerate(held_out) if h not in known], len(known)

@@ -1,0 +1,1 @@
+"""From logits to text: sampling, speculation, copying, search, token healing."""

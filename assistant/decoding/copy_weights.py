@@ -1,0 +1,77 @@
+"""The weights that say how far one model copies, and where its answers end: see copy_model.py."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from git_copilot.index.core.errors import ModelError
+
+NAME = "copying.json"
+# A match of more tokens than this says no more.
+LONGEST = 16
+LEAST = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of the logistic function that says how much of the probability is what was copied.
+
+    ``share`` weighs the logarithm of the share that the most frequent continuation has, ``sure``
+    and ``log_sure`` the model's probability of its own first choice and its logarithm, ``agreed``
+    the logarithm of the probability that the model gives to what would be copied; ``lengths`` is
+    added for a match of 1, 2, … :data:`LONGEST` tokens. ``ending`` is added to the logits of the
+    end tokens once something is written, whatever is copied. ``line_end``: where the rest of a line is asked for, and has been
+    written, the answer ends unless another line is more likely than the end by so many nats
+    (``None``: unless the model's choice is to end). ``token_reward``: in nats, makes up for what
+    a longer line has less of probability when likelier ones than the greedy one are looked for, see
+    best_first_search.py (``None``: they are not).
+    """
+
+    share: float
+    sure: float
+    log_sure: float
+    agreed: float
+    lengths: tuple[float, ...]
+    ending: float = 0.0
+    line_end: float | None = None
+    token_reward: float | None = None
+
+    def trust(self, length: int, share: float, sure: float, agreed: float) -> float:
+        """The part of the probability that is copied, between 0 and 1."""
+        value = (
+            self.lengths[length - 1]
+            + self.share * math.log(share)
+            + self.sure * sure
+            + self.log_sure * math.log(max(sure, LEAST))
+            + self.agreed * math.log(agreed + LEAST)
+        )
+        return 1 / (1 + math.exp(-max(-50.0, min(50.0, value))))
+
+
+def read_weights(folder: Path) -> Weights | None:
+    """The weights in a model's folder, or ``None``: it is to be left as it is.
+
+    :raises ModelError: the file is damaged.
+    """
+    try:
+        facts = json.loads((folder / NAME).read_text("utf-8"))
+        lengths = tuple(map(float, facts.pop("lengths")))
+        line_end, reward = facts.pop("line_end", None), facts.pop("token_reward", None)
+        found = Weights(
+            **{name: float(value) for name, value in facts.items()},
+            lengths=lengths,
+            line_end=None if line_end is None else float(line_end),
+            token_reward=None if reward is None else float(reward),
+        )
+        if len(found.lengths) != LONGEST:
+            raise ValueError(f"{len(found.lengths)} lengths instead of {LONGEST}")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise ModelError(
+            f"{folder / NAME} cannot be read ({str(exc)[:160]})", "pull the model again"
+        ) from exc
+    return found

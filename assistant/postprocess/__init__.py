@@ -1,0 +1,1 @@
+"""Rules that end, trim and indent a completion. Pure."""

@@ -1,0 +1,186 @@
+"""Gives the new lines of a completion the indentation of their file: tabs or spaces. Pure.
+
+A model that has read little code with tabs goes on with spaces behind ``{``; in a Makefile and in
+Python that is an error. The rule: where nearly every indented line of the file begins with the same
+character, new lines that begin with the other one are turned into it, level by level. Left alone are
+
+- files without a grammar: white space may be their content;
+- lines that begin in a string, a here-document, a comment or preformatted text;
+- lines that are deeper than a line there can be: they are aligned with something, not indented;
+- tabs in a Makefile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from git_copilot.index.text.classify import TEXT, language_of
+from git_copilot.index.text.parsing import parse
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+# So many characters on each side of the cursor tell how a file is indented, and are parsed.
+STYLE_CHARACTERS, PARSED_CHARACTERS = 2**16, 2**14
+# Of so many indented lines one may be of the other kind: aligned, say.
+EXCEPTIONS = 20
+# Widths of a level that models write, the usual one first.
+WIDTHS = (4, 2, 8, 3)
+OPENERS, CLOSERS = (":", "{", "(", "["), ("}", ")", "]")
+_TABS, _SPACES = (
+    re.compile(r"^\t[\t ]*[^\s*]", re.MULTILINE),
+    re.compile(r"^  +[^\s*]", re.MULTILINE),
+)
+_WRONG = {"\t": re.compile(r"  +(?=[^\s*])"), " ": re.compile(r"\t+(?=\S)")}
+_INDENTED = re.compile(r"^( *)\S", re.MULTILINE)
+# Parts of the names that grammars give to text whose white space counts.
+_TEXT_NODES = ("string", "heredoc", "template", "comment", "text_block")
+_QUOTES = frozenset({'"', "'", "`", '"""', "'''", "string_start"})
+_BACKTICKS = frozenset({"javascript", "typescript", "tsx", "go", "vue"})
+_HEREDOC = re.compile(r"<<[-~]?[ ]*([\"']?)([A-Za-z_]\w*)\1")
+_HEREDOCS = frozenset({"bash", "ruby", "perl", "php"})
+_MARKUP = ("pre", "textarea")
+
+
+def style_of(text: str) -> str | None:
+    """One level of indentation: a tab or some spaces; ``None`` where the lines disagree, or where
+    none is indented."""
+    tabs, spaces = len(_TABS.findall(text)), len(_SPACES.findall(text))
+    if tabs > EXCEPTIONS * spaces:
+        return "\t"
+    if spaces <= EXCEPTIONS * tabs:
+        return None
+    depths = [len(found) for found in _INDENTED.findall(text)]
+    steps = Counter(b - a for a, b in pairwise(depths) if 2 <= b - a <= 8)
+    return " " * steps.most_common(1)[0][0] if steps else None
+
+
+class Indentation:
+    """Knows the file around one cursor."""
+
+    def __init__(self, prefix: str, suffix: str, path: str) -> None:
+        self._before, self._after = prefix, suffix
+        self._language = language_of(path)
+        self._line = prefix.rpartition("\n")[2]
+        self._style: str | None = None
+        self._asked = self._language == TEXT
+        self._last = ("", "")
+
+    def apply(self, text: str) -> str:
+        """``text``, the completion, with its new lines indented as the file is."""
+        lines = text.split("\n")
+        first = 1 if self._line else 0  # before a cursor in column 1 nothing stands on the line
+        if not any(line[:1] in ("\t", " ") for line in lines[first:]):
+            return text
+        style = self._file_style()
+        wrong = _WRONG[style[0]] if style else None
+        if wrong is None or not any(wrong.match(line) for line in lines[first:]):
+            return text
+        return "\n".join(self._changed(lines, first, style or "", wrong))
+
+    def apply_whole(self, text: str) -> str:
+        """The same for a completion that is being written: its last line stays as it is."""
+        whole, newline, line = text.rpartition("\n")
+        if whole != self._last[0]:
+            self._last = whole, self.apply(whole)
+        return self._last[1] + newline + line
+
+    def until(self, finished: Callable[[str], bool]) -> Callable[[str], bool]:
+        """``finished``, which judges a text that is being written, for the text as indented here."""
+        return lambda text: finished(self.apply_whole(text))
+
+    def _file_style(self) -> str | None:
+        if not self._asked:
+            before = self._before[-STYLE_CHARACTERS:]
+            self._style = style_of(before + "\n" + self._after[:STYLE_CHARACTERS])
+            self._asked = True
+        if self._language == "make" and self._style != "\t":
+            return None
+        return self._style
+
+    def _changed(
+        self, lines: list[str], first: int, style: str, wrong: re.Pattern[str]
+    ) -> list[str]:
+        kept = self._in_text(lines)
+        above = self._line + lines[0] if first else ""
+        above = above or self._before.rstrip().rpartition("\n")[2]
+        width, found = 0, lines[:first]
+        for number, line in enumerate(lines[first:], first):
+            match = None if number in kept else wrong.match(line)
+            if match:
+                opens = above.rstrip().endswith(OPENERS)
+                wanted = _depth(above, style) + opens - line[match.end() :].startswith(CLOSERS)
+                width = width or (_width(len(match[0]), wanted) if style == "\t" else 1)
+                line = _indented(line, len(match[0]), width, style, wanted + (not opens))
+            found.append(line)
+            if line.strip():
+                above = line
+        return found
+
+    def _in_text(self, lines: list[str]) -> set[int]:
+        """The numbers of the lines whose beginning lies in a string or something like it."""
+        before = self._before[-PARSED_CHARACTERS:]
+        if len(before) < len(self._before):
+            before = before[before.find("\n") + 1 :]
+        written = "\n".join(lines)
+        whole = (before + written + self._after[:PARSED_CHARACTERS]).encode()
+        root = parse(whole, self._language)
+        at, found = len(before.encode()), set()
+        offset = 0
+        for number, line in enumerate(lines):
+            open_text = self._is_open(self._before + written[:offset])
+            if root is None or open_text or _within_text(root, at):
+                found.add(number)
+            at += len(line.encode()) + 1
+            offset += len(line) + 1
+        return found
+
+    def _is_open(self, text: str) -> bool:
+        """Whether ``text`` ends in a string of several lines that the grammar need not see, since
+        nothing closes it yet."""
+        if self._language == "python":
+            return any(text.count(quotes) % 2 for quotes in ('"""', "'''"))
+        if self._language in _BACKTICKS and text.count("`") % 2:
+            return True
+        if self._language in _HEREDOCS:
+            for match in _HEREDOC.finditer(text):
+                if not re.search(rf"^\s*{match[2]}\b", text[match.end() :], re.MULTILINE):
+                    return True
+        if self._language in ("html", "vue"):
+            return any(text.count(f"<{tag}") > text.count(f"</{tag}") for tag in _MARKUP)
+        return False
+
+
+def _depth(line: str, style: str) -> int:
+    """How many levels of ``style`` a line begins with."""
+    return (len(line) - len(line.lstrip(style[0]))) // len(style)
+
+
+def _indented(line: str, found: int, width: int, style: str, most: int) -> str:
+    """``line``, which begins with ``found`` characters of the other kind, ``width`` of them a level:
+    as it was where these are no whole levels or more than ``most``."""
+    depth, rest = divmod(found, width) if width else (0, 1)
+    return line if rest or depth > most else style * depth + line[found:]
+
+
+def _width(spaces: int, expected: int) -> int:
+    """The width of a level where ``spaces`` are most likely ``expected`` levels; 0: none fits."""
+    fitting = [width for width in WIDTHS if spaces % width == 0]
+    return min(fitting, key=lambda width: abs(spaces // width - expected), default=0)
+
+
+def _within_text(root: Node, at: int) -> bool:
+    """Whether a node of text begins before the byte ``at``, the first of a line, and ends behind."""
+    node = root.descendant_for_byte_range(at, at)
+    while node is not None:
+        if node.start_byte < at < node.end_byte:
+            if any(part in node.type for part in _TEXT_NODES):
+                return True
+            if node.is_error and any(c.type in _QUOTES and c.end_byte <= at for c in node.children):
+                return True
+        node = node.parent
+    return False

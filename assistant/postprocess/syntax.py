@@ -1,0 +1,190 @@
+"""What a grammar says of a completion in its place: syntax errors and indentation. No I/O."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import warnings
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from git_copilot.index.text.classify import language_of
+from git_copilot.index.text.parsing import parse
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+# Lines on each side of the cursor that are parsed; what is further off is the same either way. A
+# window begins and ends where a line is not indented, which may be further off.
+WINDOW_LINES, MAX_WINDOW_LINES = 120, 1500
+# Longer ones are not parsed: it is done for every candidate.
+MAX_WINDOW_BYTES = 1 << 16
+# Where indentation is syntax and lines that end with a colon open a block.
+INDENTED = frozenset({"python"})
+# Grammars of files that the index reads as plain text.
+GRAMMARS = {
+    "json": "json", "yml": "yaml", "yaml": "yaml", "toml": "toml", "xml": "xml", "scss": "scss",
+}  # fmt: skip
+# How a line looks on which a window may begin: not in the middle of a string, if possible.
+_UNINDENTED = re.compile(r"[^\s)\]}]")
+_BEGINS = {"python": re.compile(r"(?:def|class|async|import|from|if|for|with|try)\b|@")}
+
+
+class Surroundings:
+    """The text around a cursor, for questions about what is put between.
+
+    :param path: of the file; a language without a grammar has no errors and no blocks.
+    """
+
+    def __init__(self, prefix: str, suffix: str, path: str) -> None:
+        self.language = language_of(path)
+        extension = posixpath.basename(path).lower().rpartition(".")[2]
+        self._grammar = GRAMMARS.get(extension, self.language)
+        self._before = _window_before(prefix, _BEGINS.get(self.language, _UNINDENTED))
+        self._after = _window_after(suffix)
+        self.errors = lru_cache(maxsize=64)(self._errors)
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a grammar."""
+        return parse(b"", self._grammar) is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the text parses as it stands, without a completion."""
+        return self.judged and not self.errors("") and (self.language != "python" or self._sound)
+
+    @cached_property
+    def _sound(self) -> bool:
+        """Whether Python itself reads the text as it stands. The grammar is more generous: it
+        takes definitions without a body, and lines of any indentation."""
+        return _is_python(self._before + self._after)
+
+    def _errors(self, text: str) -> int:
+        """Syntax errors of the whole with ``text`` in between; 0 without a grammar."""
+        count = self._tree_errors(text)
+        if count or not text or self.language != "python" or not self._sound:
+            return count
+        return 0 if _is_python(self._before + text + self._after) else 1
+
+    def _tree_errors(self, text: str) -> int:
+        root = self._parse(text)
+        count = 0
+        pending = [] if root is None else [root]
+        while pending:
+            node = pending.pop()
+            count += node.is_error or node.is_missing
+            if node.has_error:
+                pending.extend(node.children)
+        return count
+
+    def _parse(self, text: str) -> Node | None:
+        window = (self._before + text + self._after).encode()
+        return parse(window, self._grammar) if len(window) <= MAX_WINDOW_BYTES else None
+
+    def behind_block(self, text: str) -> int:
+        """Where a completion should have ended that leaves the block in which the suffix goes on:
+        behind the last line that is indented as deep as the suffix, or that opens a block.
+
+        :return: an offset, ``len(text)`` when it stays, or when indentation means nothing here.
+        """
+        following = _next_code_line(self._after)
+        if self.language not in INDENTED or following is None:
+            return len(text)
+        depth, offset = following
+        stem = self._before.rpartition("\n")[2]
+        lines = (stem + text).split("\n")
+        last = next((i for i in range(len(lines) - 1, -1, -1) if lines[i].strip()), -1)
+        if last < 0 or _holds(lines[last], depth):
+            return len(text)
+        begin = sum(len(line) + 1 for line in lines[:last]) - len(stem)
+        if self._within(text, begin) or self._within(text, len(text) + offset):
+            return len(text)
+        while last >= 0 and not (lines[last].strip() and _holds(lines[last], depth)):
+            last -= 1
+        return max(0, len("\n".join(lines[: last + 1])) - len(stem))
+
+    def _within(self, text: str, line: int) -> bool:
+        """Whether the line that begins ``line`` characters behind the cursor lies in a string, in
+        brackets or in an error that began on another line."""
+        whole = self._before + text + self._after
+        start = len(self._before) + line
+        content = start + len(whole[start:]) - len(whole[start:].lstrip())
+        begin, at = (len(whole[:offset].encode()) for offset in (start, content))
+        root = self._parse(text)
+        # From above: a node finds its parent by looking for it from the root on.
+        cursor = root.walk() if root is not None else None
+        while cursor is not None and cursor.goto_first_child_for_byte(at) is not None:
+            node = cursor.node
+            if node is None or not node.start_byte <= at < node.end_byte:
+                break
+            opening = node.child(0) if node.child_count else None
+            if node.start_byte < begin and (
+                node.is_error
+                or "string" in node.type
+                or (opening is not None and opening.type in ("(", "[", "{"))
+            ):
+                return True
+        return False
+
+
+def _is_python(text: str) -> bool:
+    """Whether Python reads ``text``, which may begin inside of a block."""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    depth = len(first) - len(first.lstrip(" "))
+    outer = "".join(f"{' ' * at}if 1:\n" for at in range(0, depth, 4))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(outer + text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _window_before(prefix: str, begins: re.Pattern[str]) -> str:
+    """The end of ``prefix``, from a line on which ``begins`` matches where there is one."""
+    lines = prefix.split("\n")
+    first = len(lines) - 1 - WINDOW_LINES
+    if first <= 0:
+        return prefix
+    near = range(first, len(lines) - 1)
+    far = range(first - 1, max(-1, first - MAX_WINDOW_LINES), -1)
+    begin = next((i for i in (*near, *far) if begins.match(lines[i])), max(0, far.stop + 1))
+    return "\n".join(lines[begin:])
+
+
+def _window_after(suffix: str) -> str:
+    """The start of ``suffix``, up to a blank line and one that is not indented where they are:
+    a decorator or a comment stays with what it stands above."""
+    lines = suffix.split("\n", MAX_WINDOW_LINES + 1)
+    if len(lines) <= WINDOW_LINES:
+        return suffix
+    near, far = (
+        range(WINDOW_LINES, 1, -1),
+        range(WINDOW_LINES + 1, min(len(lines), MAX_WINDOW_LINES)),
+    )
+    found = (i for i in (*near, *far) if _UNINDENTED.match(lines[i]) and not lines[i - 1].strip())
+    end = next(found, len(lines))
+    return suffix if end > MAX_WINDOW_LINES else "\n".join(lines[:end]) + "\n"
+
+
+def _next_code_line(suffix: str) -> tuple[int, int] | None:
+    """Indentation and offset of the first line that begins behind the cursor's and is neither
+    blank nor a comment; ``None`` when there is none, or the cursor's line goes on."""
+    first, _, rest = suffix.partition("\n")
+    if first.strip():
+        return None
+    offset = len(first) + 1
+    for line in rest.split("\n"):
+        bare = line.lstrip()
+        if bare and not bare.startswith("#"):
+            return len(line) - len(bare), offset
+        offset += len(line) + 1
+    return None
+
+
+def _holds(line: str, depth: int) -> bool:
+    """Whether a line of indentation ``depth`` may follow."""
+    return len(line) - len(line.lstrip()) >= depth or line.partition("#")[0].rstrip().endswith(":")

@@ -1,0 +1,1 @@
+"""From a cursor to token ids: location, query, budget, FIM format, tokenizer."""

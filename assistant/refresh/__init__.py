@@ -1,0 +1,1 @@
+"""Trains an adapter, judges it on later commits, and promotes it when it wins."""

@@ -1,0 +1,67 @@
+"""When a refresh should start by itself."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.core.atomic_files import write_atomically
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.split import MIN_HELD_OUT, MIN_TRAIN
+from git_copilot.index.corpus.mining import corpus_counts
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import Database
+
+LAST = "last.json"
+MAINLINE = "refs/remotes/origin/HEAD"
+
+
+def mainline(repo: GitRepository) -> str | None:
+    """The commit that a refresh counts from: the remote's default branch as far as HEAD contains
+    it, else HEAD."""
+    remote = repo.resolve(f"{MAINLINE}^{{commit}}")
+    if remote and repo.try_run("merge-base", "--is-ancestor", remote, "HEAD")[0] == 0:
+        return remote
+    return repo.head_commit()
+
+
+def refresh_due(repo: GitRepository, db: Database, settings: Settings) -> str | None:
+    """Why a refresh should start by itself, or ``None``: ``settings.refresh_commits`` new
+    mainline commits, merges not counted, since the last one (promoted or not)."""
+    tip = mainline(repo)
+    if not settings.refresh_commits or tip is None:
+        return None
+    if corpus_counts(db)["holes"] < MIN_TRAIN + MIN_HELD_OUT:
+        return None
+    try:
+        text = (adapter_store.adapters_dir(repo.state_dir) / LAST).read_text("utf-8")
+        last = str(json.loads(text)["commit"])
+    except (OSError, ValueError, KeyError, TypeError):
+        last = ""
+    since = [f"^{last}"] if last and repo.has_object(last) else []
+    count = int(repo.run("rev-list", "--count", "--no-merges", tip, *since))
+    if count < settings.refresh_commits:
+        return None
+    return f"{count} new commits since the last refresh" if since else f"{count} commits"
+
+
+def record_refresh(repo: GitRepository) -> None:
+    """Remember the newest commit that a refresh saw, promoted or not.
+
+    :raises CopilotError: it cannot be written.
+    """
+    facts = {"commit": repo.head_commit(), "time": int(time.time())}
+    write_atomically(adapter_store.adapters_dir(repo.state_dir) / LAST, json.dumps(facts) + "\n")
+
+
+def record_baseline(repo: GitRepository) -> bool:
+    """Count from here if nothing was ever recorded: training begins by itself only after new
+    work, not because a long history was just mined. Return whether this was the first time.
+
+    :raises CopilotError: it cannot be written.
+    """
+    if (adapter_store.adapters_dir(repo.state_dir) / LAST).exists():
+        return False
+    record_refresh(repo)
+    return True

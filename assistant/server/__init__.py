@@ -1,0 +1,1 @@
+"""The warm server of one user and its thin client."""

@@ -1,0 +1,1 @@
+"""The LoRA trainer: batches, layers, loss, checkpoints."""

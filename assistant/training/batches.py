@@ -1,0 +1,124 @@
+"""What training learns from, in which order, and with which weight: recipes, batches, tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+# An example of weight 0 would leave a batch without loss; who wants none leaves it out.
+MIN_WEIGHT = 1e-3
+# oneDNN keeps reordered weights for each shape it meets: few shapes, little memory.
+ROUND_TO = 64
+
+
+def round_up(length: int, step: int = ROUND_TO) -> int:
+    """The next multiple of ``step``."""
+    return -(-length // step) * step
+
+
+class Trainable(Protocol):
+    """An example as training sees it (:class:`~git_copilot.assistant.dataset.examples.Example` is one)."""
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...]: ...
+    @property
+    def middle_ids(self) -> tuple[int, ...]: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def open_tokens(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def key(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train. The values are those of arXiv 2503.14201 and "LoRA Without Regret": rank 16
+    over all linear layers, a constant learning rate ten times that of full tuning, small batches.
+
+    ``micro_tokens`` bounds what is in memory at once, ``batch`` is in examples.
+
+    ``open_weight`` is the weight of the loss on the last ``open_tokens`` tokens of the text before
+    the cursor: where a prompt shows the suffix first and then the prefix, the end of the prefix is
+    as good a middle as the middle itself, only longer, and costs no extra forward pass.
+    """
+
+    rank: int = 16
+    epochs: int = 2
+    batch: int = 8
+    learning_rate: float = 2e-4
+    warmup_steps: int = 5
+    clip: float = 1.0
+    micro_tokens: int = 1536
+    open_weight: float = 0.0
+    open_tokens: int = 96
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """The learning rate falls linearly to nothing in ``steps`` steps after step ``begin``, and
+    training ends. Chosen apart from the recipe, so that a long run can be ended at any checkpoint
+    (warm-up, stable, decay; Hu et al. 2024, arXiv 2404.06395)."""
+
+    begin: int
+    steps: int
+
+    def rate(self, step: int) -> float:
+        """The share of the learning rate for the step after ``step`` steps."""
+        return min(1.0, max(0.0, 1 - (step - self.begin) / self.steps))
+
+
+def plan_steps(examples: Sequence[Trainable], recipe: Recipe) -> list[list[int]]:
+    """Batches of indices for all epochs: like lengths together, batches in a seeded order."""
+    order = sorted(range(len(examples)), key=lambda i: (examples[i].size, i))
+    batches = [order[i : i + recipe.batch] for i in range(0, len(order), recipe.batch)]
+    rng = random.Random(recipe.seed)
+    steps = []
+    for _ in range(recipe.epochs):
+        rng.shuffle(batches)
+        steps += [list(b) for b in batches]
+    return steps
+
+
+def fingerprint(examples: Sequence[Trainable], recipe: Recipe, model_name: str) -> str:
+    """Tells whether a checkpoint belongs to this training."""
+    facts = [model_name, repr(recipe)]
+    facts += [e.key if e.weight == 1 else f"{e.key} {e.weight}" for e in examples]
+    return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _open(example: Trainable, recipe: Recipe) -> int:
+    """How many tokens before the middle have loss; each has at least one token before it."""
+    if not recipe.open_weight:
+        return 0
+    return min(example.open_tokens, recipe.open_tokens, len(example.prompt_ids) - 1)
+
+
+def loss_weight(example: Trainable, recipe: Recipe) -> float:
+    """The sum of an example's loss weights."""
+    tokens = len(example.middle_ids) + recipe.open_weight * _open(example, recipe)
+    return max(example.weight, MIN_WEIGHT) * tokens
+
+
+def pack(
+    examples: Sequence[Trainable], length: int, recipe: Recipe
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Ids, next-token targets and their loss weights, each of shape (examples, length)."""
+    ids = torch.zeros(len(examples), length, dtype=torch.long)
+    targets, weights = torch.zeros_like(ids), torch.zeros(len(examples), length)
+    for row, example in enumerate(examples):
+        ids[row, : example.size] = torch.tensor(example.prompt_ids + example.middle_ids)
+        targets[row, :-1] = ids[row, 1:]
+        first, last = len(example.prompt_ids) - 1, example.size - 1
+        weight = max(example.weight, MIN_WEIGHT)
+        weights[row, first - _open(example, recipe) : first] = weight * recipe.open_weight
+        weights[row, first:last] = weight
+    return ids, targets, weights

@@ -1,0 +1,108 @@
+"""LoRA layers that train fast on a CPU, and the adapter files that peft reads."""
+
+from __future__ import annotations
+
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from git_copilot.index.core.errors import ModelError
+
+ADAPTER = "default"
+DROPOUT = 0.05
+
+
+class _LowRank(torch.autograd.Function):
+    """``x W' + (x A') B'`` without a copy of x per layer; gradients for A and B only."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, weight: Any, bias: Any, a: Any, b: Any) -> Any:
+        flat = x.reshape(-1, x.shape[-1])
+        low = flat @ a.t()
+        result = functional.linear(flat, weight, bias)
+        result.addmm_(low, b.t())
+        ctx.save_for_backward(flat, low, weight, a, b)
+        ctx.shape = x.shape
+        return result.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        flat, low, weight, a, b = ctx.saved_tensors
+        grad = grads[0].reshape(-1, grads[0].shape[-1])
+        inner = grad @ b
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            grad_x = grad @ weight
+            grad_x.addmm_(inner, a)
+            grad_x = grad_x.view(ctx.shape)
+        return grad_x, None, None, inner.t() @ flat, grad.t() @ low
+
+
+def _fused_forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    a, b = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
+    if layer.training:
+        # Dropping an input feature is dropping a column of A: no mask the size of x is drawn.
+        kept = torch.rand(a.shape[1], device=a.device) >= DROPOUT
+        a = a * (kept.to(a.dtype) / (1 - DROPOUT))
+    base = layer.base_layer
+    scaled = b * layer.scaling[ADAPTER]
+    result: torch.Tensor = _LowRank.apply(x, base.weight, base.bias, a, scaled)  # type: ignore[no-untyped-call]
+    return result
+
+
+def add_adapter(model: Any, rank: int, seed: int, start: Path | None = None) -> Any:
+    """Wrap a model for training: the base frozen, LoRA weights in its dtype, new or those of
+    the adapter in ``start``."""
+    from peft import LoraConfig, get_peft_model
+    from peft.tuners.lora import Linear
+
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=DROPOUT,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft uses what transformers will rename
+        wrapped = get_peft_model(model, config, adapter_name=ADAPTER, autocast_adapter_dtype=False)
+    for layer in wrapped.modules():
+        if isinstance(layer, Linear) and type(layer.base_layer) is torch.nn.Linear:
+            layer.forward = types.MethodType(_fused_forward, layer)  # type: ignore[method-assign]
+    if start is not None:
+        _load_weights(wrapped, start)
+    return wrapped.train()
+
+
+def _load_weights(wrapped: Any, folder: Path) -> None:
+    """Go on from the adapter in ``folder``: copy its weights into those of ``wrapped``.
+
+    :raises ModelError: it cannot be read, or has other layers or another rank.
+    """
+    from peft.utils import load_peft_weights, set_peft_model_state_dict
+
+    try:
+        weights = load_peft_weights(str(folder), device="cpu")
+        result: Any = set_peft_model_state_dict(wrapped, weights, adapter_name=ADAPTER)
+        missing = [key for key in result.missing_keys if "lora_" in key]
+        if result.unexpected_keys or missing:
+            raise ValueError("it has other layers")
+    except Exception as exc:  # safetensors, peft and torch each raise their own
+        raise ModelError(
+            f"the adapter {folder.name} cannot be gone on from ({str(exc).splitlines()[0][:160]})",
+            "begin from nothing, or name one of the same base and rank",
+        ) from exc
+
+
+def save_adapter(model: Any, folder: Path, model_name: str) -> None:
+    """Write the adapter; it names its base by the name that people use, not by a path here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.peft_config[ADAPTER].base_model_name_or_path = model_name
+    model.peft_config[ADAPTER].inference_mode = True
+    model.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # a template that says nothing

@@ -1,0 +1,229 @@
+"""Trains a LoRA adapter on examples: a loop of its own, because that is where the time goes.
+
+Fused low-rank layers (lora.py), attention as matrix products (attention.py), memory that is kept
+(allocator.py), bf16 adapters with float32 masters, logits only where there is loss and never all at
+once (loss.py), and padding behind the text, so that no attention mask is needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from git_copilot.assistant.training import checkpoint
+from git_copilot.assistant.training.attention import use_causal_attention
+from git_copilot.assistant.training.batches import (
+    Decay,
+    Recipe,
+    Trainable,
+    fingerprint,
+    loss_weight,
+    pack,
+    plan_steps,
+    round_up,
+)
+from git_copilot.assistant.training.lora import add_adapter, save_adapter
+from git_copilot.assistant.training.loss import has_plain_head, only_positions, weighted_loss
+from git_copilot.index.core.errors import ModelError
+from git_copilot.index.core.types import Progress, no_progress
+
+CHECKPOINT_STEPS = 5
+# Examples are padded to multiples of this: oneDNN keeps something for every length it meets.
+LENGTHS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What training did. ``loss`` is the mean of the last epoch's steps in nats per token;
+    ``stopped`` says that the time ran out before the planned ``planned_steps``."""
+
+    steps: int
+    planned_steps: int
+    resumed_at: int
+    tokens: int
+    seconds: float
+    loss: float
+    stopped: bool
+
+
+def train_adapter(
+    model: Any,
+    examples: Sequence[Trainable],
+    recipe: Recipe,
+    *,
+    model_name: str,
+    work: Path,
+    seconds: float | None = None,
+    decay: Decay | None = None,
+    start: Path | None = None,
+    progress: Progress = no_progress,
+    on_loss: Callable[[int, float], None] = lambda step, loss: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> TrainReport:
+    """Train and save an adapter to ``work / "candidate"``, loadable by peft.
+
+    A run that was stopped continues from its last checkpoint in ``work``, unless that is damaged
+    or belongs to other examples.
+
+    :param model: a freshly loaded one; it is changed.
+    :param seconds: stop cleanly after so long, at a step's end.
+    :param decay: how to end; without it the rate stays and all steps are taken.
+    :param start: an adapter of the same base and rank to go on from instead of from nothing.
+    :param on_loss: gets each step's number and loss.
+    :raises ModelError: memory does not suffice, or ``start`` does not fit; OSError: ``work``
+        cannot be written.
+    """
+    begun = clock()
+    state = _prepare(model, recipe, decay, start)
+    mark = fingerprint(examples, recipe, model_name)
+    steps = plan_steps(examples, recipe)[: decay.begin + decay.steps if decay else None]
+    resumed = checkpoint.load(work, mark, state.tensors())
+    state.publish()
+    state.step, losses = resumed, []
+
+    def late() -> bool:
+        return seconds is not None and clock() - begun >= seconds and state.step > 0
+
+    try:
+        with only_positions(state.model.get_base_model()) as choose:
+            while state.step < len(steps) and not late():
+                progress("training", state.step, len(steps))
+                losses.append(_step(state, [examples[i] for i in steps[state.step]], choose))
+                on_loss(state.step, losses[-1])
+                if state.step % CHECKPOINT_STEPS == 0:
+                    checkpoint.save(work, mark, state.step, state.tensors())
+    except KeyboardInterrupt:
+        if state.whole:
+            checkpoint.save(work, mark, state.step, state.tensors())
+        raise
+    except RuntimeError as exc:
+        raise _explain(exc) from exc
+    checkpoint.save(work, mark, state.step, state.tensors())
+    progress("training", len(steps), len(steps))
+    save_adapter(state.model, work / "candidate", model_name)
+    recent = losses[-max(1, len(steps) // recipe.epochs) :]
+    return TrainReport(
+        steps=state.step,
+        planned_steps=len(steps),
+        resumed_at=resumed,
+        tokens=sum(examples[i].size for step in steps[resumed : state.step] for i in step),
+        seconds=clock() - begun,
+        loss=sum(recent) / len(recent) if recent else 0.0,
+        stopped=state.step < len(steps),
+    )
+
+
+class _State:
+    """The model, float32 masters of its adapter weights, and AdamW's moments."""
+
+    def __init__(self, model: Any, recipe: Recipe, decay: Decay | None = None) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.decay = decay
+        self.step = 0
+        self.whole = True  # False while an update is half done
+        self.weights = [p for p in model.parameters() if p.requires_grad]
+        # bf16 is too coarse to add small steps to: they go into float32 copies.
+        self.masters = [p.detach().clone().float().requires_grad_() for p in self.weights]
+        self.optimizer = torch.optim.AdamW(self.masters, lr=recipe.learning_rate, weight_decay=0.01)
+        for master in self.masters:  # moments exist from the start, so they can be loaded into
+            self.optimizer.state[master] = {
+                "step": torch.zeros(()),
+                "exp_avg": torch.zeros_like(master),
+                "exp_avg_sq": torch.zeros_like(master),
+            }
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Everything that a step changes, by name; loading writes into them in place."""
+        found = {}
+        for i, master in enumerate(self.masters):
+            found[f"{i}.master"] = master.data
+            for key, value in self.optimizer.state[master].items():
+                found[f"{i}.{key}"] = value
+        return found
+
+    def update(self) -> None:
+        """One optimizer step from the masters' gradients, copied into the model."""
+        torch.nn.utils.clip_grad_norm_(self.masters, self.recipe.clip)
+        warm = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
+        falling = self.decay.rate(self.step) if self.decay else 1.0
+        self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * warm * falling
+        self.whole = False
+        self.optimizer.step()
+        self.step += 1
+        self.whole = True
+        self.optimizer.zero_grad(set_to_none=True)
+        self.publish()
+
+    def publish(self) -> None:
+        """Copy the masters into the model."""
+        with torch.no_grad():
+            for weight, master in zip(self.weights, self.masters, strict=True):
+                weight.copy_(master)
+
+
+def _prepare(model: Any, recipe: Recipe, decay: Decay | None, start: Path | None) -> _State:
+    use_causal_attention(model)
+    return _State(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
+
+
+def _step(
+    state: _State, examples: Sequence[Trainable], choose: Callable[[torch.Tensor | None], None]
+) -> float:
+    """One batch, in parts that fit into memory; return its loss in nats per token."""
+    # Dropout depends on the step alone, so a resumed run equals one that was never stopped.
+    torch.manual_seed(state.recipe.seed * 1_000_003 + state.step)
+    count = sum(loss_weight(e, state.recipe) for e in examples)
+    length = round_up(max(e.size for e in examples), LENGTHS)
+    rows = max(1, state.recipe.micro_tokens // length)
+    total = 0.0
+    for begin in range(0, len(examples), rows):
+        part = examples[begin : begin + rows]
+        packed = pack(part, round_up(max(e.size for e in part), LENGTHS), state.recipe)
+        ids, targets, weights = (tensor.to(state.model.device) for tensor in packed)
+        loss = _loss(state, ids, targets, weights, choose) / count
+        loss.backward()  # type: ignore[no-untyped-call]
+        for weight, master in zip(state.weights, state.masters, strict=True):
+            if weight.grad is not None:
+                grad = weight.grad.float()
+                master.grad = grad if master.grad is None else master.grad + grad
+                weight.grad = None
+        total += float(loss.detach())
+    state.update()
+    return total
+
+
+def _loss(
+    state: _State,
+    ids: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor,
+    choose: Callable[[torch.Tensor | None], None],
+) -> torch.Tensor:
+    """The weighted sum of the losses of one part of a batch.
+
+    Padding stands behind the text, where a causal model never looks: no mask is needed.
+    """
+    model = state.model.get_base_model()
+    if has_plain_head(model):
+        return weighted_loss(model, ids, targets, weights)
+    wanted = weights > 0
+    choose(wanted)
+    logits = model(ids, use_cache=False).logits
+    losses = functional.cross_entropy(logits.float(), targets[wanted], reduction="none")
+    return (losses * weights[wanted]).sum()
+
+
+def _explain(exc: RuntimeError) -> ModelError | RuntimeError:
+    if isinstance(exc, torch.OutOfMemoryError) or "allocate" in str(exc):
+        return ModelError(
+            "there is not enough memory to train this model",
+            "choose a smaller one with `git copilot model use`",
+        )
+    return exc

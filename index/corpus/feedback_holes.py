@@ -1,0 +1,218 @@
+"""Turns feedback into holes when a commit shows what became of a completion.
+
+Reading git comes first and holds no lock; what was found is stored with the commit's own holes,
+in one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from git_copilot.index.core.errors import GitError
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus import feedback_store
+from git_copilot.index.corpus.cuts import MAX_BLOCK_TOKENS, Span, telling
+from git_copilot.index.corpus.harvest import clear_of_secrets, hole_at, skip_blob, unminable
+from git_copilot.index.corpus.outcome import Text, what_became
+from git_copilot.index.filters import rules
+from git_copilot.index.git.history import CommitInfo, FileAdditions, FilePatch, patches
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import Database
+from git_copilot.index.text.classify import MAX_FILE_BYTES, language_of
+
+KIND = "completion"
+# A completion that so many commits of its file did not show was never committed.
+MAX_TRIES = 10
+
+
+@dataclass(slots=True)
+class Case:
+    """A reported completion and what the commits looked at say of it: the path that it has now,
+    how many commits did not show it, and the hole, or that there is none to come (``over``)."""
+
+    reported: feedback_store.Reported
+    path: str
+    tries: int
+    hole: Hole | None = None
+    final: str | None = None
+    over: bool = False
+
+    @property
+    def open(self) -> bool:
+        return self.hole is None and not self.over
+
+    @property
+    def changed(self) -> bool:
+        known = self.reported
+        return not self.open or (self.path, self.tries) != (known.shown.path, known.tries)
+
+
+@dataclass(slots=True)
+class _File:
+    """A file as a commit left it, read when the first completion is looked for in it."""
+
+    repo: GitRepository
+    patch: FilePatch
+    _text: Text | None = None
+    _read: bool = False
+
+    @property
+    def text(self) -> Text | None:
+        """``None``: nothing is taken from such a file."""
+        if not self._read:
+            self._read = True
+            self._text = _read_text(self.repo, self.patch.additions)
+        return self._text
+
+
+def resolve(
+    repo: GitRepository, db: Database, commits: Sequence[CommitInfo], mined: Collection[str]
+) -> list[Case]:
+    """What commits say of the completions that people reported on. Writes nothing.
+
+    A completion is looked for in commits that were made after it was shown. One whose commit is
+    no longer in HEAD's history (amended, rebased, squashed) is looked for again.
+
+    :param commits: newest first.
+    :param mined: those of them that holes may be taken from; the others only move files.
+    :return: what :func:`settle` is to store.
+    """
+    known = feedback_store.reported_since(db, int(time.time()) - feedback_store.KEEP_SECONDS)
+    if not known:
+        return []
+    try:
+        return _resolve(repo, known, commits, mined)
+    except GitError:  # a partial clone lacks blobs; what waits goes on waiting
+        return []
+
+
+def settle(connection: sqlite3.Connection, cases: Sequence[Case]) -> None:
+    """Store what :func:`resolve` found, after the commits themselves."""
+    for case in cases:
+        if not case.changed:
+            continue
+        name, old = case.reported.shown.id, case.reported.hole_id
+        new = None
+        if case.hole is not None:
+            new = _store(connection, case.hole)
+            connection.execute(
+                "UPDATE feedback SET hole_id = ?, final = ?, path = ?, tries = ? WHERE id = ?",
+                (new, case.final, os.fsencode(case.path), case.tries, name),
+            )
+        elif case.over:
+            connection.execute("DELETE FROM feedback WHERE id = ?", (name,))
+        else:
+            connection.execute(
+                "UPDATE feedback SET path = ?, tries = ? WHERE id = ?",
+                (os.fsencode(case.path), case.tries, name),
+            )
+        if not case.open and old is not None and old != new:
+            connection.execute("DELETE FROM holes WHERE id = ?", (old,))
+
+
+def _resolve(
+    repo: GitRepository,
+    known: Sequence[feedback_store.Reported],
+    commits: Sequence[CommitInfo],
+    mined: Collection[str],
+) -> list[Case]:
+    times = _commit_times(repo, [c.oid for c in commits])
+    since = min(r.shown.time for r in known)
+    recent = {c.oid: c for c in reversed(commits) if times.get(c.oid, 0) >= since}
+    if not recent:
+        return []
+    lost = _left_history(repo, {r.commit for r in known if r.commit is not None})
+    cases = [Case(r, r.shown.path, r.tries) for r in known if r.hole_id is None or r.commit in lost]
+    for oid, found in patches(repo, list(recent), "-M"):
+        files = {patch.old_path: _File(repo, patch) for patch in found}
+        for case in cases:
+            file = files.get(case.path)
+            if file is None or not case.open or times[oid] < case.reported.shown.time:
+                continue
+            if not file.patch.deleted:
+                case.path = file.patch.path
+            if oid in mined:
+                _look(case, file, recent[oid])
+    return cases
+
+
+def _look(case: Case, file: _File, commit: CommitInfo) -> None:
+    """Look for a completion in a file that a commit wrote."""
+    known, text = case.reported, file.text
+    became = None
+    if text is not None:
+        became = what_became(
+            text,
+            file.patch.additions.runs,
+            known.shown.spot,
+            known.shown.completion,
+            taken=known.outcome == "accepted",
+            final=known.final,
+        )
+    if text is None or became is None:
+        if known.hole_id is None:
+            case.tries += 1
+            case.over = case.tries >= MAX_TRIES
+        return
+    middle = text.data[became.start : became.end].decode("utf-8")
+    language = language_of(file.patch.path)
+    span = Span(became.start, became.end, KIND)
+    # Unlike in what is cut at random, a single word is a fair question here: it was asked.
+    fair = telling(middle, 1, MAX_BLOCK_TOKENS)
+    if not fair or not clear_of_secrets(text.data, [span], language):
+        case.over = True
+        return
+    case.final = middle.replace("\r\n", "\n") if became.changed else None
+    case.hole = hole_at(commit, file.patch.additions, language, span)
+
+
+def _read_text(repo: GitRepository, file: FileAdditions) -> Text | None:
+    out = rules.left_out(repo, repo.shown_tree(), [file.path])
+    if unminable(file, out) is not None:
+        return None
+    if repo.blob_sizes([file.blob]).get(file.blob, MAX_FILE_BYTES + 1) > MAX_FILE_BYTES:
+        return None
+    data = repo.read_blob(file.blob)
+    try:
+        return Text(data) if skip_blob(data) is None else None
+    except UnicodeDecodeError:
+        return None
+
+
+def _store(connection: sqlite3.Connection, hole: Hole) -> int:
+    """The hole's id; one that was cut at the same place by chance becomes this one."""
+    place = hole.commit, os.fsencode(hole.path), hole.start, hole.end
+    connection.execute(
+        "INSERT INTO holes (commit_oid, path, start_byte, end_byte, blob, language, kind)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (commit_oid, path, start_byte, end_byte) DO UPDATE SET kind = excluded.kind",
+        (*place, hole.blob, hole.language, hole.kind),
+    )
+    row = connection.execute(
+        "SELECT id FROM holes"
+        " WHERE commit_oid = ? AND path = ? AND start_byte = ? AND end_byte = ?",
+        place,
+    ).fetchone()
+    return int(row[0])
+
+
+def _commit_times(repo: GitRepository, oids: Sequence[str]) -> dict[str, int]:
+    """When commits were made, in seconds. The author's time stays when a commit is amended."""
+    feed = "".join(f"{oid}\n" for oid in oids).encode()
+    args = ("log", "--no-show-signature", "--no-walk=unsorted", "--format=%H %ct", "--stdin")
+    rows = (line.split() for line in repo.run(*args, stdin=feed).decode().splitlines())
+    return {oid: int(seconds) for oid, seconds in rows}
+
+
+def _left_history(repo: GitRepository, oids: Collection[str]) -> set[str]:
+    """Those of ``oids`` that HEAD does not come from any more."""
+    here = repo.blob_sizes(oids).keys()
+    gone = set(oids) - here
+    if here:
+        feed = "".join(f"{oid}\n" for oid in here) + "^HEAD\n"
+        gone |= set(repo.run("rev-list", "--stdin", stdin=feed.encode()).decode().split())
+    return gone & set(oids)

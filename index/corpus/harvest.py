@@ -1,0 +1,156 @@
+"""Takes the holes of commits: which files are minable, their blobs in one stream, their spans."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.cuts import Span
+from git_copilot.index.corpus.holes import HOLES_PER_COMMIT, choose_spans, seeded
+from git_copilot.index.git.history import CommitInfo, FileAdditions
+from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.secrets.scan import touches_secret
+from git_copilot.index.store.forget import NOTHING, REASON, Forgotten
+from git_copilot.index.text.classify import (
+    MAX_FILE_BYTES,
+    TEXT,
+    language_of,
+    long_lines,
+    looks_generated,
+    skip_content,
+)
+
+
+@dataclass(slots=True)
+class Crop:
+    """The holes of one commit, by path and place, and how many files (or holes, by ``cap``
+    and ``secret``) gave none, by reason."""
+
+    commit: str
+    holes: list[Hole] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def identity(commit: CommitInfo) -> str:
+    """The author as the corpus names them."""
+    return f"{commit.author} <{commit.email}>"
+
+
+def harvest(
+    repo: GitRepository,
+    commits: Sequence[tuple[CommitInfo, Sequence[FileAdditions]]],
+    out: Mapping[str, str],
+    forgotten: Forgotten = NOTHING,
+    allowed: Container[str] = (),
+) -> list[Crop]:
+    """The holes of commits with the lines that they added; none touches a line that looks like a
+    secret. Blobs are read in one stream and only one is held at a time.
+
+    :param out: paths that the rules leave out, with the reason (:func:`.rules.left_out`).
+    :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed_lines`).
+    """
+    crops = {commit.oid: Crop(commit.oid) for commit, _ in commits}
+    candidates: list[tuple[CommitInfo, FileAdditions]] = []
+    for commit, files in commits:
+        for file in files:
+            reason = REASON if forgotten.path(file.path) else unminable(file, out)
+            if reason is None:
+                candidates.append((commit, file))
+            else:
+                crops[commit.oid].left_out[reason] += 1
+    for commit, file, data in _with_blobs(repo, candidates, crops):
+        crop = crops[commit.oid]
+        reason = skip_blob(data)
+        if reason is not None:
+            crop.left_out[reason] += 1
+            continue
+        language = language_of(file.path)
+        spans = choose_spans(data, file.runs, f"{commit.oid}:{file.path}", language)
+        crop.left_out["no hole fits"] += not spans
+        spans = clear_of_long_lines(data, spans)
+        clear = clear_of_secrets(data, spans, language, allowed)
+        crop.left_out["secret"] += len(spans) - len(clear)
+        crop.holes += [hole_at(commit, file, language, span) for span in clear]
+    return [_capped(crop) for crop in crops.values()]
+
+
+def clear_of_secrets(
+    data: bytes, spans: Sequence[Span], language: str, allowed: Container[str] = ()
+) -> list[Span]:
+    """The spans that touch no line that looks like a secret and is not allowed."""
+    return [s for s in spans if not touches_secret(data, s.start, s.end, language, allowed)]
+
+
+def clear_of_long_lines(data: bytes, spans: Sequence[Span]) -> list[Span]:
+    """The spans that touch no line that the index leaves out for its length."""
+    hidden = long_lines(data)
+    if not hidden:
+        return list(spans)
+    first = ((span, data.count(b"\n", 0, span.start) + 1) for span in spans)
+    return [
+        span
+        for span, line in first
+        if hidden.isdisjoint(range(line, line + data.count(b"\n", span.start, span.end) + 1))
+    ]
+
+
+def _with_blobs(
+    repo: GitRepository,
+    candidates: Sequence[tuple[CommitInfo, FileAdditions]],
+    crops: dict[str, Crop],
+) -> Iterator[tuple[CommitInfo, FileAdditions, bytes]]:
+    """Each candidate with its blob; those that are missing or too large are counted as such."""
+    sizes = repo.blob_sizes({file.blob for _, file in candidates})
+    small = []
+    for commit, file in candidates:
+        size = sizes.get(file.blob)
+        if size is not None and size <= MAX_FILE_BYTES:
+            small.append((commit, file))
+        else:
+            crops[commit.oid].left_out["missing" if size is None else "large"] += 1
+    blobs = repo.blobs(file.blob for _, file in small)
+    return ((c, f, data) for (c, f), (_, data) in zip(small, blobs, strict=True))
+
+
+def unminable(file: FileAdditions, out: Mapping[str, str]) -> str | None:
+    """Why no hole is taken from a file, as far as its name and mode tell, and the rules: ``out``
+    as for :func:`harvest`."""
+    if not file.runs:
+        return "nothing added"
+    if file.mode in (SUBMODULE, SYMLINK):
+        return "link"
+    if language_of(file.path) == TEXT:
+        return "not code"
+    return out.get(file.path)
+
+
+def skip_blob(data: bytes) -> str | None:
+    """Why no hole is taken from a file, as far as its content tells."""
+    return skip_content(data) or ("generated" if looks_generated(data) else None)
+
+
+def hole_at(commit: CommitInfo, file: FileAdditions, language: str, span: Span) -> Hole:
+    """The hole that ``span`` is of a file that a commit wrote."""
+    return Hole(
+        commit=commit.oid,
+        blob=file.blob,
+        path=file.path,
+        start=span.start,
+        end=span.end,
+        kind=span.kind,
+        author=identity(commit),
+        time=commit.time,
+        language=language,
+    )
+
+
+def _capped(crop: Crop) -> Crop:
+    """At most :data:`HOLES_PER_COMMIT` holes, so that no commit dominates."""
+    if len(crop.holes) > HOLES_PER_COMMIT:
+        crop.left_out["cap"] = len(crop.holes) - HOLES_PER_COMMIT
+        crop.holes = seeded(crop.commit).sample(crop.holes, HOLES_PER_COMMIT)
+    crop.holes.sort(key=lambda h: (h.path, h.start))
+    crop.left_out = +crop.left_out
+    return crop

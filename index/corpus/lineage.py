@@ -1,0 +1,266 @@
+"""Follows lines through history: parents first, one state per commit still needed. Pure.
+
+A state says where the followed lines stand in a commit's tree. What a commit does to them is the
+difference to its first parent; of the other parents of a merge only those files matter that the
+first parent does not explain. A line stands in a merge when it stands there by way of any parent.
+So the work is that of the differences, however many lines are followed.
+
+A hole dies by the earliest commit, by author's time and then by descent, that took one of its
+lines away on any route to the last commit.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from git_copilot.index.git.history import CommitInfo, FilePatch
+
+# (old commit, new commit, paths in the old one) -> how these files differ, renames found.
+Between = Callable[[str, str, Sequence[str]], list[FilePatch]]
+
+
+class Track(NamedTuple):
+    """The followed lines of one file: ``marks[i]`` stands in line ``lines[i]`` (1-based,
+    ascending). ``blob`` is its content, or one that differs in white space only."""
+
+    blob: str
+    lines: list[int]
+    marks: list[int]
+
+
+State = dict[str, Track]
+
+
+class Death(NamedTuple):
+    """When lines went, by the author's time in seconds, and with which commit."""
+
+    time: int
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a hole of ``commit``: by path, where each of its lines stands (1-based; 0:
+    not there). No path: nothing is left."""
+
+    commit: str
+    places: Mapping[str, Sequence[int]]
+    death: Death | None = None
+
+    @property
+    def stands(self) -> float:
+        """The share of the lines that stand anywhere."""
+        lines = list(zip(*self.places.values(), strict=True))
+        return sum(map(any, lines)) / max(1, len(lines))
+
+
+def carry(track: Track, patch: FilePatch) -> tuple[Track, list[int]]:
+    """``track`` behind a patch of its file, and the marks whose lines the patch removed."""
+    if patch.deleted:
+        return Track("", [], []), track.marks
+    lines: list[int] = []
+    marks: list[int] = []
+    gone: list[int] = []
+    done = shift = 0
+    for first, removed, _, added in patch.hunks:
+        first += removed == 0  # nothing removed: the line named is the one before
+        begin = bisect_left(track.lines, first, done)
+        end = bisect_left(track.lines, first + removed, begin)
+        lines += [line + shift for line in track.lines[done:begin]]
+        marks += track.marks[done:begin]
+        gone += track.marks[begin:end]
+        done, shift = end, shift + added - removed
+    lines += [line + shift for line in track.lines[done:]]
+    marks += track.marks[done:]
+    return Track(patch.blob or track.blob, lines, marks), gone
+
+
+class Lineage:
+    """Follows the lines of holes. Feed it every commit once, parents before children."""
+
+    def __init__(self, commits: Iterable[CommitInfo], between: Between) -> None:
+        self._children = Counter(parent for commit in commits for parent in commit.parents)
+        self._between = between
+        self._states: dict[str, State] = {}
+        self._owner: list[int] = []  # mark -> hole
+        self._killed: set[int] = set()  # marks that died on some route
+        # hole -> its commit, the first of its marks, how many: one per line, in order
+        self._homes: dict[int, tuple[str, int, int]] = {}
+        self._deaths: dict[int, Death] = {}
+        # Holes in files whose lines git could not compare.
+        self._lost: set[int] = set()
+
+    def resume(self, commit: str, rests: Mapping[int, Rest], blobs: Mapping[str, str]) -> None:
+        """Begin at ``commit``, where ``rests`` of holes stand in files of ``blobs``."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        for hole, rest in rests.items():
+            if rest.death is not None:
+                self._deaths[hole] = rest.death
+            count = max(map(len, rest.places.values()), default=0)
+            marks = self._register(hole, rest.commit, count)
+            for path, lines in rest.places.items():
+                pairs = zip(lines, marks, strict=True)
+                found.setdefault(path, []).extend(pair for pair in pairs if pair[0])
+        state = self._states[commit] = {}
+        for path, stands in found.items():
+            blob = blobs.get(path, "")
+            _join(state, path, blob, [line for line, _ in stands], [mark for _, mark in stands])
+
+    def step(self, commit: CommitInfo, patches: Sequence[FilePatch] | None) -> None:
+        """Take ``commit`` with its difference to its first parent, ``None`` if it cannot be had."""
+        parents = commit.parents
+        dead: Collection[int] = ()
+        if patches is None:
+            for parent in parents:
+                self._lose(self._take(parent).values())
+            state: State = {}
+        elif len(parents) < 2:
+            state = self._take(parents[0]) if parents else {}
+            dead = self._advance(state, patches)
+        else:
+            state, dead = self._merge(commit, patches)
+            for parent in parents:
+                self._take(parent, copy=False)
+        self._states[commit.oid] = state
+        self._killed.update(dead)
+        death = Death(commit.time, commit.oid)
+        for hole in {self._owner[mark] for mark in dead}:
+            known = self._deaths.get(hole)
+            if known is None or death.time < known.time:
+                self._deaths[hole] = death
+
+    def plant(self, commit: str, path: str, blob: str, hole: int, lines: Sequence[int]) -> None:
+        """Follow ``lines`` (ascending) of a file of ``commit``, the commit stepped to last."""
+        marks = self._register(hole, commit, len(lines))
+        _join(self._states[commit], path, blob, lines, marks)
+
+    def rests(self, commit: str) -> dict[int, Rest]:
+        """What is left of every hole in ``commit``, which no commit fed has as its parent. Holes
+        that could not be followed are left out."""
+        places: dict[int, dict[str, list[int]]] = {}
+        for path, track in self._states.get(commit, {}).items():
+            for line, mark in zip(track.lines, track.marks, strict=True):
+                hole = self._owner[mark]
+                _, first, count = self._homes[hole]
+                lines = places.setdefault(hole, {}).setdefault(path, [0] * count)
+                lines[mark - first] = line
+        return {
+            hole: Rest(home, places.get(hole, {}), self._deaths.get(hole))
+            for hole, (home, _, count) in self._homes.items()
+            if hole not in self._lost and count
+        }
+
+    def _register(self, hole: int, commit: str, count: int) -> range:
+        """Marks for the lines of a hole."""
+        first = len(self._owner)
+        self._owner += [hole] * count
+        self._homes[hole] = commit, first, count
+        return range(first, first + count)
+
+    def _lose(self, tracks: Iterable[Track]) -> None:
+        self._lost.update(self._owner[mark] for track in tracks for mark in track.marks)
+
+    def _take(self, oid: str, copy: bool = True) -> State:
+        """The state of a commit for one of its children to change; the last one gets itself."""
+        self._children[oid] -= 1
+        if self._children[oid] <= 0:
+            return self._states.pop(oid, {})
+        return dict(self._states.get(oid, {})) if copy else {}
+
+    def _advance(self, state: State, patches: Sequence[FilePatch]) -> list[int]:
+        """Change ``state`` by patches; return the marks that died."""
+        moved: list[tuple[str, Track]] = []
+        dead: list[int] = []
+        # All are read before any is written: one file may take another's name.
+        for patch in patches:
+            track = None if patch.created else state.pop(patch.old_path, None)
+            if track is None:
+                continue
+            if patch.opaque and not patch.deleted:
+                self._lose([track])
+                continue
+            after, gone = carry(track, patch)
+            dead += gone
+            moved.append((patch.path, after))
+        for path, track in moved:
+            _join(state, path, *track)
+        return dead
+
+    def _merge(self, commit: CommitInfo, patches: Sequence[FilePatch]) -> tuple[State, set[int]]:
+        """The state of a merge and the marks that stand in one of its parents, but not in it."""
+        base = self._states.get(commit.parents[0], {})
+        state = dict(base)
+        dead = set(self._advance(state, patches))
+        changed = _contents(base, patches)
+        for parent in commit.parents[1:]:
+            unsettled: State = {}
+            for path, track in self._states.get(parent, {}).items():
+                ours = base.get(path)
+                if track is ours:
+                    continue
+                fresh = _without(track, state[path].marks if path in state else ())
+                if track.blob == changed.get(path, ours.blob if ours else ""):
+                    _join(state, path, *fresh)
+                    dead.difference_update(fresh.marks)
+                # The merge has the first parent's file: what died there before stays dead.
+                elif path in changed or not self._killed.issuperset(fresh.marks):
+                    unsettled[path] = fresh
+            dead |= self._settle(commit.oid, parent, unsettled, state, dead)
+        return state, dead
+
+    def _settle(
+        self, commit: str, parent: str, tracks: State, state: State, dead: set[int]
+    ) -> set[int]:
+        """Bring marks of another parent, in files that differ from the merge's, to the merge.
+
+        :return: those that the merge lacks.
+        """
+        if not any(track.marks for track in tracks.values()):
+            return set()
+        # The first parent may have the same lines under another name.
+        known = {mark for track in state.values() for mark in track.marks}
+        tracks = {path: _without(track, known) for path, track in tracks.items()}
+        theirs: State = {path: track for path, track in tracks.items() if track.marks}
+        if not theirs:
+            return set()
+        lacking = set(self._advance(theirs, self._between(parent, commit, sorted(theirs))))
+        for path, track in theirs.items():
+            _join(state, path, *track)
+            dead.difference_update(track.marks)
+        return lacking
+
+
+def _join(state: State, path: str, blob: str, lines: Sequence[int], marks: Sequence[int]) -> None:
+    """Add marks to the track of a file."""
+    if not marks:
+        return
+    old = state.get(path, Track("", [], []))
+    pairs = sorted(zip([*old.lines, *lines], [*old.marks, *marks], strict=True))
+    state[path] = Track(blob, [line for line, _ in pairs], [mark for _, mark in pairs])
+
+
+def _without(track: Track, known: Collection[int]) -> Track:
+    """``track`` less the marks that are in ``known``."""
+    known = known if isinstance(known, set) else set(known)
+    pairs = [
+        (line, mark)
+        for line, mark in zip(track.lines, track.marks, strict=True)
+        if mark not in known
+    ]
+    return Track(track.blob, [line for line, _ in pairs], [mark for _, mark in pairs])
+
+
+def _contents(base: State, patches: Sequence[FilePatch]) -> dict[str, str]:
+    """The blobs of the paths that patches touch; empty where there is none or it is unknown."""
+    changed: dict[str, str] = {}
+    for patch in patches:
+        before = base.get(patch.old_path)
+        content = patch.blob or (before.blob if before else "")
+        if patch.old_path != patch.path:
+            changed.setdefault(patch.old_path, "")
+        changed[patch.path] = "" if patch.deleted else content
+    return changed

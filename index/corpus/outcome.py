@@ -1,0 +1,247 @@
+"""Finds, in a commit's blob, what became of a completion. Pure: text and added lines in, a span out.
+
+A completion has no place in history: it was shown in a buffer that has moved on since. Its place
+is found again by the text before the cursor and by the lines around it, among the lines that the
+commit added. Where that says too little, nothing is found: an example less is better than a
+wrong one.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from git_copilot.index.corpus.cuts import MAX_BLOCK_LINES, telling
+
+# Lines kept above the cursor, nearest first. Lines without a word (braces, blank ones) are passed
+# over: they stand everywhere, and formatters move them.
+LINES_ABOVE = 3
+# So far is looked for them.
+REACH = 40
+# Of a line around the cursor so many characters are compared.
+MAX_CONTEXT_LINE = 200
+# Points that tell a place; no single thing is enough.
+TEXT_STANDS, LINE_ABOVE, TOLD_BEFORE, OTHER_LINE = 3, 3, 2, 1
+ENOUGH = 4
+_WORD = re.compile(r"\w")
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a completion was asked for, by the text around it.
+
+    ``line`` counts from 1. ``before`` and ``after`` are the cursor's line cut at it; ``above``
+    are the nearest lines with a word in them, nearest first, ``below`` is the next one, or
+    empty; these without the space around them.
+    """
+
+    line: int
+    before: str
+    after: str
+    above: tuple[str, ...]
+    below: str
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What stands at a spot now: bytes ``[start, end)`` of the blob, which may be none.
+    ``changed``: it is not what was shown."""
+
+    start: int
+    end: int
+    changed: bool
+
+
+class Text:
+    """A blob as lines without their ends.
+
+    :raises UnicodeDecodeError: it is not UTF-8.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        begin = len(_BOM) if data.startswith(_BOM) else 0
+        self.starts: list[int] = []
+        self.lines: list[str] = []
+        while begin < len(data):
+            end = data.find(b"\n", begin)
+            end = len(data) if end == -1 else end
+            self.starts.append(begin)
+            self.lines.append(data[begin:end].removesuffix(b"\r").decode("utf-8"))
+            begin = end + 1
+        self._worded = [n for n, line in enumerate(self.lines) if _WORD.search(line)]
+
+    def above(self, line: int) -> tuple[str, ...]:
+        """The nearest lines with a word above ``line``, nearest first."""
+        end = bisect_left(self._worded, line)
+        return _keys(self.lines[n] for n in self._worded[max(0, end - LINES_ABOVE) : end][::-1])
+
+    def below(self, line: int, count: int) -> tuple[str, ...]:
+        """The next ``count`` lines with a word below ``line``."""
+        begin = bisect_left(self._worded, line + 1)
+        return _keys(self.lines[n] for n in self._worded[begin : begin + count])
+
+    def offset(self, line: int, column: int) -> int:
+        """The byte at which a character stands; both count from 0."""
+        return self.starts[line] + len(self.lines[line][:column].encode())
+
+
+def spot_of(prefix: str, suffix: str, line: int) -> Spot:
+    """The spot between ``prefix`` and ``suffix``, whose line ends are ``\\n``."""
+    *above, before = prefix.rsplit("\n", REACH + 1)
+    after, *below = suffix.split("\n", REACH + 1)
+    told = _keys(filter(_WORD.search, reversed(above[-REACH:])))
+    follows = _keys(filter(_WORD.search, below[:REACH]))
+    return Spot(line, before, after, told[:LINES_ABOVE], follows[0] if follows else "")
+
+
+def what_became(
+    text: Text,
+    runs: Sequence[tuple[int, int]],
+    spot: Spot,
+    completion: str,
+    *,
+    taken: bool,
+    final: str | None = None,
+) -> Became | None:
+    """Where the spot is in ``text`` and what stands there, or ``None``.
+
+    A completion that was taken and stands there is what it was, even if its line goes on. Else
+    the piece reaches to the line's end (up to what stood behind the cursor) for a completion of
+    one line; for a longer one to the end of the added lines, to the line that stood below, or as
+    many lines as the completion has, whichever comes first, but for three lines at least.
+
+    :param runs: (first line, count) of added lines, 1-based.
+    :param completion: what was shown; like ``final`` with ``\\n`` for line ends.
+    :param taken: whether it was accepted.
+    :param final: what the editor says that stands there instead.
+    """
+    added = {
+        number
+        for first, count in runs
+        for number in range(first - 1, min(first - 1 + count, len(text.lines)))
+    }
+    wanted = [t.rstrip() for t in (final, completion) if t is not None and t.strip()]
+    best: tuple[bool, int, int] | None = None
+    place = 0
+    for line in _candidates(text, added, spot, completion):
+        stands = [e for t in wanted if (e := _stands(text, line, len(spot.before), t)) is not None]
+        points = _points(text, line, spot, stands[0] if stands else None)
+        # What was rejected may well stand next to its place: that is a reason to reject it.
+        sure = bool(stands) and (taken or final is not None)
+        rank = sure, points, -abs(line + 1 - spot.line)
+        if points >= ENOUGH and (best is None or rank > best):
+            best, place = rank, line
+    if best is None:
+        return None
+    return _piece(text, added, place, spot, completion.rstrip(), wanted, taken)
+
+
+def _candidates(text: Text, added: set[int], spot: Spot, completion: str) -> list[int]:
+    """Lines that begin with the text before the cursor, where something was added."""
+    found = []
+    for line in sorted(added):
+        if text.lines[line].startswith(spot.before):
+            found.append(line)
+        # What begins with a line end leaves the cursor's own line as it was.
+        above = line - 1
+        if (
+            completion.startswith("\n")
+            and line
+            and text.lines[above].startswith(spot.before)
+            and text.lines[above].rstrip() == spot.before.rstrip()
+        ):
+            found.append(above)
+    return found
+
+
+def _points(text: Text, line: int, spot: Spot, end: tuple[int, int] | None) -> int:
+    """How much speaks for a line being the cursor's. ``end``: where the text ends, if it stands
+    there."""
+    if end is None and spot.below and _key(text.lines[line]) == spot.below:
+        return 0  # it stood below the cursor's line, which is gone
+    points = 0 if end is None else TEXT_STANDS
+    above, told = text.above(line), telling(spot.before)
+    nearest = above[:1] == spot.above[:1]  # or nothing above, both times
+    if nearest or told or end is not None:  # else the cursor's neighbours would do as well
+        points += LINE_ABOVE * nearest
+        points += OTHER_LINE * sum(known in above for known in spot.above[nearest:])
+    near = text.below(end[0], 1) if end is not None else text.below(line, MAX_BLOCK_LINES + 1)
+    points += OTHER_LINE * (bool(spot.below) and spot.below in near)
+    return points + TOLD_BEFORE * told
+
+
+def _stands(text: Text, line: int, column: int, wanted: str) -> tuple[int, int] | None:
+    """Where ``wanted`` ends (line, column) if it stands at a place; space at the ends of its
+    lines does not matter, for formatters take it away."""
+    first, *more = wanted.split("\n")
+    last = line + len(more)
+    if last >= len(text.lines):
+        return None
+    here = text.lines[line][column:]
+    if not more:
+        return (line, column + len(first)) if here.startswith(first) else None
+    inner = text.lines[line + 1 : last]
+    if [here.rstrip(), *map(str.rstrip, inner)] != [first.rstrip(), *map(str.rstrip, more[:-1])]:
+        return None
+    return (last, len(more[-1])) if text.lines[last].startswith(more[-1]) else None
+
+
+def _piece(
+    text: Text,
+    added: set[int],
+    line: int,
+    spot: Spot,
+    completion: str,
+    wanted: Sequence[str],
+    taken: bool,
+) -> Became:
+    """What stands from the cursor on, given its line."""
+    column = len(spot.before)
+    start = text.offset(line, column)
+    for expected in wanted:
+        end = _stands(text, line, column, expected)
+        if end is None:
+            continue
+        behind = text.lines[end[0]][end[1] :].strip()
+        whole = behind in ("", spot.after.strip())
+        if whole or (
+            (taken or expected != completion) and not _in_word(text.lines[end[0]], end[1])
+        ):
+            return Became(start, text.offset(*end), expected != completion)
+    if "\n" not in completion:
+        kept = text.lines[line].rstrip()
+        behind = spot.after.strip()
+        if behind and kept[column:].endswith(behind):
+            kept = kept[: -len(behind)].rstrip()
+        return Became(start, max(start, text.offset(line, len(kept))), True)
+    last = _last_line(text, added, line, spot, completion)
+    return Became(start, max(start, text.offset(last, len(text.lines[last].rstrip()))), True)
+
+
+def _last_line(text: Text, added: set[int], line: int, spot: Spot, completion: str) -> int:
+    most = max(MAX_BLOCK_LINES, completion.count("\n") + 1)
+    last = line
+    while last + 1 < line + most and last + 1 in added:
+        if spot.below and _key(text.lines[last + 1]) == spot.below:
+            break
+        last += 1
+    while last > line and not text.lines[last].strip():
+        last -= 1
+    return last
+
+
+def _in_word(line: str, column: int) -> bool:
+    """Whether a word goes on at ``column``."""
+    return bool(_WORD.match(line[column - 1 : column]) and _WORD.match(line[column : column + 1]))
+
+
+def _keys(lines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(map(_key, lines))
+
+
+def _key(line: str) -> str:
+    return line.strip()[:MAX_CONTEXT_LINE]

@@ -1,0 +1,147 @@
+"""Feeds history to a :class:`Lineage`: the differences of commits, and the lines of their holes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from git_copilot.index.core.errors import GitError
+from git_copilot.index.core.types import Progress, no_progress
+from git_copilot.index.corpus.lineage import Lineage, Rest
+from git_copilot.index.git.history import CommitInfo, FilePatch, patches, patches_between
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store.database import Database, stored_path
+
+COMMIT_BATCH = 250
+# Lines that only moved sideways stand: code that was wrapped in a block is not worse for it.
+# Of 5,000 commits of mypy this spares 2% of the holes from dying.
+LINES = ("-w", "--indent-heuristic")
+# Renames with edits are looked for among at most 200 x 200 files (1,000 x 1,000 found no more in
+# click and mypy); renames without edits are always found.
+RENAMES = ("-M", "-l200")
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A hole to follow: ``lines`` (1-based) of the file ``path`` with the content ``blob``."""
+
+    hole: int
+    path: str
+    blob: str
+    lines: list[int]
+
+
+def covered_lines(data: bytes, start: int, end: int) -> list[int]:
+    """The lines (1-based) of which ``data[start:end]`` holds more than white space."""
+    first = data.count(b"\n", 0, start) + 1
+    parts = data[start:end].split(b"\n")
+    return [number for number, part in enumerate(parts, first) if part.strip()]
+
+
+def trace(
+    repo: GitRepository,
+    db: Database,
+    commits: Sequence[CommitInfo],
+    start: tuple[str, dict[int, Rest]] | None = None,
+    progress: Progress = no_progress,
+) -> dict[int, Rest]:
+    """What is left, in the last of ``commits``, of their holes and of those of ``start``.
+
+    :param commits: parents first; with a ``start`` their parents are among them or are it.
+    :param start: a commit, and what was left of holes there.
+    :return: by hole; without those whose lines git cannot show or compare.
+    """
+    lineage = Lineage(commits, partial(_between, repo))
+    if start is not None:
+        lineage.resume(*start, {entry.path: entry.oid for entry in repo.ls_tree(start[0])})
+    for begin in range(0, len(commits), COMMIT_BATCH):
+        progress("following lines", begin, len(commits))
+        batch = commits[begin : begin + COMMIT_BATCH]
+        planted = _planted(repo, db, [commit.oid for commit in batch])
+        for commit, found in _differences(repo, batch):
+            lineage.step(commit, found)
+            for hole in planted.get(commit.oid, ()):
+                lineage.plant(commit.oid, hole.path, hole.blob, hole.hole, hole.lines)
+    progress("following lines", len(commits), len(commits))
+    return lineage.rests(commits[-1].oid) if commits else {}
+
+
+def _planted(repo: GitRepository, db: Database, commits: Sequence[str]) -> dict[str, list[Planted]]:
+    """The holes of ``commits``, by commit; those whose blobs are not here are left out."""
+    rows = db.query(
+        "SELECT blob, commit_oid, path, id, start_byte, end_byte FROM holes"
+        " WHERE commit_oid IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(commits)),),
+    )
+    by_blob: dict[str, list[tuple[object, ...]]] = {}
+    for blob, *row in rows:
+        by_blob.setdefault(str(blob), []).append(tuple(row))
+    planted: dict[str, list[Planted]] = {}
+    for blob, data in repo.blobs(by_blob):
+        for commit, path, hole, start, end in by_blob[blob]:
+            name = stored_path(path)
+            lines = covered_lines(data, int(str(start)), int(str(end)))
+            planted.setdefault(str(commit), []).append(
+                Planted(int(str(hole)), name, blob, lines),
+            )
+    return planted
+
+
+def _differences(
+    repo: GitRepository, commits: Sequence[CommitInfo]
+) -> Iterator[tuple[CommitInfo, list[FilePatch] | None]]:
+    """Each commit with its difference to its first parent."""
+    pending = list(commits)
+    while pending:
+        done = 0
+        try:
+            stream = patches(repo, [_request(commit) for commit in pending], *RENAMES, *LINES)
+            for commit, (_, found) in zip(pending, stream, strict=True):
+                done += 1
+                yield commit, found
+            return
+        except GitError:
+            pending = pending[done:]
+        yield pending[0], _difference(repo, pending.pop(0))
+
+
+def _request(commit: CommitInfo) -> str:
+    return " ".join([commit.oid, *commit.parents[:1]]) if len(commit.parents) > 1 else commit.oid
+
+
+def _difference(repo: GitRepository, commit: CommitInfo) -> list[FilePatch] | None:
+    """The difference of a commit of which objects are missing, as far as it can be had."""
+    try:
+        return next(patches(repo, [_request(commit)], *RENAMES, *LINES))[1]
+    except GitError:
+        pass
+    try:
+        changes = repo.diff_trees(commit.parents[0], commit.oid) if commit.parents else []
+    except GitError:
+        return None
+    return [
+        FilePatch(change.path, change.path, opaque=True)
+        for change in changes
+        if change.old is not None
+    ]
+
+
+def _between(repo: GitRepository, old: str, new: str, paths: Sequence[str]) -> list[FilePatch]:
+    """How files of ``old`` differ in ``new``, wherever they are there."""
+    try:
+        found = patches_between(repo, old, new, paths, "--no-renames", *LINES)
+        if not any(patch.deleted for patch in found):
+            return found
+        # Where they went can be anywhere. Only renames are shown: the rest can be much.
+        wanted = set(paths)
+        moved = [
+            patch
+            for patch in patches_between(repo, old, new, (), *RENAMES, *LINES, "--diff-filter=R")
+            if patch.old_path in wanted
+        ]
+        sources = {patch.old_path for patch in moved}
+        return [patch for patch in found if patch.old_path not in sources] + moved
+    except GitError:
+        return [FilePatch(path, path, opaque=True) for path in paths]

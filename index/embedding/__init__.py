@@ -1,0 +1,1 @@
+"""Embedders and the FAISS index over their vectors."""

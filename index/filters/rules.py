@@ -1,0 +1,175 @@
+"""Which files of a tree its own `.gitattributes` and `.copilotignore` leave out of the index.
+
+The files count as the tree has them, not as the working tree does. Git itself matches them, in a
+temporary index where `.copilotignore` stands as `.gitignore` (:mod:`.scratch_index`). Nothing of a tree
+becomes a file: trees may hold names that no disk takes, or that lead out of a folder.
+(`check-attr --source`, which would do for attributes, came with git 2.40.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from git_copilot.index.core.types import TreeEntry
+from git_copilot.index.git.objects import blob_id
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.scratch_index import shadow
+from git_copilot.index.text.classify import skip_path
+from git_copilot.index.text.secret_files import REASON as SECRET_FILE
+
+ATTRIBUTES, IGNORE = ".gitattributes", ".copilotignore"
+RULE_FILES = frozenset({ATTRIBUTES, IGNORE})
+# Bump when other files would be left out of the same tree: views are compared anew.
+RULES_VERSION = 2  # 2: names that cannot be checked out are left out, and files of secrets
+# Of more paths than this, or longer ones together, the whole tree is listed: cheaper than asking
+# for each of their folders, and no command line takes more.
+MAX_ASKED, MAX_ASKED_BYTES = 500, 1 << 16
+# A rule file larger than this is none; git reads attributes up to 100 MB.
+MAX_RULES_BYTES = 1 << 20
+# Why a path is left out that git refuses to check out: trees made by hand may hold such.
+UNSAFE = "unsafe name"
+# The mode of a regular file; symbolic links are not followed.
+_REGULAR = "100"
+_NONE = MAX_RULES_BYTES + 1
+_ASKED = ("copilot", "linguist-generated", "linguist-vendored", "binary")
+_UNSAFE = re.compile(r"(?:^|/)(?:\.\.?|\.git)?(?:/|$)", re.IGNORECASE)
+
+
+def fingerprint(repo: GitRepository) -> str:
+    """Names what decides besides the tree: this module's version and ``info/attributes``."""
+    private = _private_attributes(repo)
+    return f"{RULES_VERSION}-{hashlib.sha256(private).hexdigest()[:16] if private else ''}"
+
+
+def is_rule_file(path: str) -> bool:
+    """Whether a change of ``path`` may leave other files out, or take them in."""
+    return posixpath.basename(path) in RULE_FILES
+
+
+def is_safe(path: str) -> bool:
+    """Whether git would check out a file of that name."""
+    return not _UNSAFE.search(path)
+
+
+def left_out(
+    repo: GitRepository,
+    tree: str,
+    paths: Sequence[str],
+    entries: Iterable[TreeEntry] | None = None,
+    changed: Mapping[str, bytes | None] | None = None,
+) -> dict[str, str]:
+    """Those of ``paths`` that are not to be known, with the reason: ``generated``, ``vendored``,
+    ``binary``, ``secret file``, ``attribute`` (``-copilot`` or ``copilot=false``), ``ignored`` or
+    :data:`UNSAFE`.
+
+    The attribute ``copilot``, set, takes in what is generated or vendored by name or attribute, and
+    files of secrets, whose lines are judged as those of others;
+    ``-linguist-generated`` and ``-linguist-vendored`` say that the name misleads.
+
+    :param entries: all files of ``tree``, if the caller has them at hand.
+    :param changed: rule files that count instead of the tree's; ``None`` for one that is gone.
+    :raises GitError: the tree is not here.
+    """
+    reasons = {path: UNSAFE for path in paths if _UNSAFE.search(path)}
+    judged = [path for path in paths if path not in reasons]
+    if not judged:
+        return reasons
+    rules = _rule_files(repo, tree, judged, entries)
+    texts = {}
+    for path, text in (changed or {}).items():
+        rules.pop(path, None)
+        if text is not None:
+            rules[path] = oid = blob_id(text, repo.object_format())
+            texts[oid] = text
+    private = _private_attributes(repo)
+    if not rules and not private:
+        by_name = ((path, skip_path(path)) for path in judged)
+        return reasons | {path: reason for path, reason in by_name if reason is not None}
+    ignores = any(_ignores(path) for path in rules)
+    index = dict.fromkeys(judged) if ignores else {}
+    with shadow(repo, {**index, **_as_git_reads(rules)}, private, texts) as git:
+        attributes = git.attributes(_ASKED, judged)
+        ignored = git.ignored() if ignores else frozenset()
+    for path in judged:
+        reason = _by_attributes(path, attributes.get(path, {}))
+        if reason or path in ignored:
+            reasons[path] = reason or "ignored"
+    return reasons
+
+
+def _by_attributes(path: str, given: Mapping[str, str]) -> str | None:
+    wanted = _truth(given.get("copilot"))
+    if wanted is False:
+        return "attribute"
+    if given.get("binary") == "set":
+        return "binary"
+    if wanted:
+        return None
+    by_name = skip_path(path)
+    if by_name == SECRET_FILE:
+        return by_name
+    for reason in ("vendored", "generated"):
+        said = _truth(given.get(f"linguist-{reason}"))
+        if said or (said is None and by_name == reason):
+            return reason
+    return None
+
+
+def _truth(value: str | None) -> bool | None:
+    """What an attribute's value says; ``None`` when it says nothing."""
+    if value is None or value == "unspecified":
+        return None
+    return value not in ("unset", "false")
+
+
+def _ignores(path: str) -> bool:
+    return posixpath.basename(path) == IGNORE
+
+
+def _private_attributes(repo: GitRepository) -> bytes:
+    try:
+        return (repo.common_dir / "info" / "attributes").read_bytes()
+    except OSError:
+        return b""
+
+
+def _rule_files(
+    repo: GitRepository, tree: str, paths: Sequence[str], entries: Iterable[TreeEntry] | None
+) -> dict[str, str]:
+    """The rule files that have a say in ``paths``, by path, with the object ids of their texts;
+    those that are not here say nothing."""
+    if entries is None:
+        asked: list[str] = []
+        if len(paths) <= MAX_ASKED:
+            folders = {folder for path in paths for folder in _parents(path)}
+            asked = sorted(f"{f}{name}" for f in folders for name in RULE_FILES)
+        few = asked and sum(map(len, asked)) <= MAX_ASKED_BYTES
+        entries = repo.entries(tree, asked) if few else repo.ls_tree(tree)
+    wanted = {
+        entry.path: entry.oid
+        for entry in entries
+        if is_rule_file(entry.path)
+        and entry.mode.startswith(_REGULAR)
+        and not _UNSAFE.search(entry.path)
+    }
+    sizes = repo.blob_sizes(set(wanted.values()))
+    return {path: oid for path, oid in wanted.items() if sizes.get(oid, _NONE) <= MAX_RULES_BYTES}
+
+
+def _as_git_reads(rules: Mapping[str, str]) -> dict[str, str]:
+    """Rule files under the names by which git reads them."""
+    return {
+        posixpath.join(posixpath.dirname(path), ".gitignore") if _ignores(path) else path: oid
+        for path, oid in rules.items()
+    }
+
+
+def _parents(path: str) -> Iterator[str]:
+    """Every folder above ``path``, ended by a slash; the empty one is the root."""
+    yield ""
+    for at, char in enumerate(path):
+        if char == "/":
+            yield path[: at + 1]

@@ -1,0 +1,1 @@
+"""Runs git and reads its objects, history and configuration; decides which repositories are trusted."""

@@ -1,0 +1,183 @@
+"""Finds the repository of a folder as git does, and never inside another one's working tree.
+
+A folder of a clone may itself look like a bare repository (HEAD, config, objects, refs), and its
+configuration is then whatever the clone's author wrote. Git is asked with
+``safe.bareRepository=explicit``; since it knows that only from 2.38 on, and a bare repository that
+a person stands in is to be found, what it says is checked here: a repository that was found
+because the folder lies in it counts only when it lies in no other repository's working tree.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from git_copilot.index.core.errors import GitError, NotARepository
+from git_copilot.index.git.environment import git_command, git_environment
+
+# What a person says with `git --git-dir=D --work-tree=W copilot`, and what git says to hooks.
+NAMES_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
+# rev-parse echoes options that it does not know: a path may hold a line end, but not this line.
+_MARK = "--git-copilot-mark"
+_NO_WORK_TREE = "must be run in a work tree"
+_BARE = "cannot use bare repository"
+_NOWHERE = re.compile(r"not a git repository \(or any")
+_DUBIOUS = re.compile(r"dubious ownership in repository at '(.*)'")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A repository's folders, absolute and without links; ``root`` is ``None`` without a working
+    tree."""
+
+    git_dir: Path
+    common_dir: Path
+    root: Path | None
+
+
+class Running:
+    """The git processes that are being waited for, so that another thread can end the waiting."""
+
+    def __init__(self) -> None:
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._over = False
+
+    def add(self, process: subprocess.Popen[bytes]) -> None:
+        self._processes.add(process)
+        if self._over:
+            process.kill()
+
+    def remove(self, process: subprocess.Popen[bytes]) -> None:
+        self._processes.discard(process)
+
+    def end(self) -> None:
+        """Kill them, and every later one."""
+        self._over = True
+        for process in list(self._processes):
+            process.kill()
+
+
+def run_git(
+    command: list[str],
+    cwd: Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    running: Running | None = None,
+) -> tuple[int, bytes, str]:
+    """Run git in ``cwd`` and return (exit code, stdout, the line of stderr that says why).
+
+    :param running: knows the process as long as it runs.
+    :raises GitError: it cannot be started.
+    """
+    pipe = subprocess.PIPE
+    environment = {**git_environment(), **(env or {})}
+    try:
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=environment
+        )
+    except OSError as exc:
+        raise cannot_start(cwd, exc) from exc
+    with process:
+        if running is not None:
+            running.add(process)
+        try:
+            out, errors = process.communicate(stdin)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            if running is not None:
+                running.remove(process)
+    lines = errors.decode("utf-8", "replace").strip().splitlines()
+    fatal = (line for line in lines if line.startswith("fatal: "))  # warnings may stand before it
+    return process.returncode, out, next(fatal, lines[0] if lines else "")
+
+
+def cannot_start(cwd: Path, exc: OSError) -> GitError:
+    """Why git did not start."""
+    if not cwd.exists():
+        return GitError(f"{cwd} is gone", "was the repository moved or deleted?")
+    if isinstance(exc, FileNotFoundError):
+        return GitError("git is not installed or not on PATH", str(exc))
+    return GitError(f"git cannot be started in {cwd} ({exc.strerror})", "check the folder")
+
+
+def find_repository(start: Path, said: Mapping[str, str] | None = None) -> Found:
+    """The repository that the folder ``start`` lies in.
+
+    :param said: the variables of :data:`NAMES_REPOSITORY` that count.
+    :raises NotARepository: there is none.
+    :raises GitError: git refuses to work there (another owner, an unknown format).
+    """
+    if not start.is_dir():
+        raise NotARepository(f"{start} is not in a Git repository", "check the name")
+    try:
+        found = _ask(start, "explicit", said or {})
+    except _BareError:  # before it is asked anything: its configuration may be broken
+        return _around(start.resolve()) or _ask(start, "all", {})
+    named = "GIT_DIR" in (said or {})
+    if named or not start.resolve().is_relative_to(found.git_dir):
+        return found
+    return _around(found.git_dir) or found
+
+
+def _around(folder: Path) -> Found | None:
+    """The repository in whose working tree a folder of a bare one (or a ``.git``) lies."""
+    try:
+        outer = find_repository(folder.parent)
+    except GitError:
+        return None
+    return outer if outer.root is not None and folder.is_relative_to(outer.root) else None
+
+
+class _BareError(GitError):
+    """Git found a bare repository that nobody named."""
+
+
+def _ask(start: Path, bare: str, said: Mapping[str, str]) -> Found:
+    """What git says: one process."""
+    asked = ("rev-parse", "--git-dir", _MARK, "--git-common-dir", _MARK, "--show-toplevel")
+    command = git_command(asked, settings=(f"safe.bareRepository={bare}",))
+    code, out, message = run_git(command, start, env=dict(said))
+    answers = os.fsdecode(out).split(f"\n{_MARK}\n")
+    if code and not (_NO_WORK_TREE in message and len(answers) == 3):
+        raise _explain(start, message.removeprefix("fatal: "), said)
+    if len(answers) != 3:
+        raise GitError(f"the repository of {start} has a name that cannot be read", "rename it")
+    # The first two are relative to `start` where git likes it so.
+    git_dir, common_dir = ((start / answer).resolve() for answer in answers[:2])
+    root = Path(answers[2].removesuffix("\n")).resolve() if not code else None
+    if root is not None and "GIT_WORK_TREE" not in said and "GIT_DIR" in said:
+        root = _usual_root(git_dir, root)
+    return Found(git_dir, common_dir, root)
+
+
+def _usual_root(git_dir: Path, root: Path) -> Path:
+    """With GIT_DIR alone git takes the current folder for the top of the working tree; for a
+    folder below it, said of a usual repository, that would be no tree that HEAD could be
+    compared with."""
+    usual = git_dir.parent
+    return usual if git_dir.name == ".git" and root.is_relative_to(usual) else root
+
+
+def _explain(start: Path, message: str, said: Mapping[str, str]) -> GitError:
+    if _BARE in message:
+        return _BareError(message)
+    dubious = _DUBIOUS.search(message)
+    if dubious is not None:
+        remedy = f"git config --global --add safe.directory {shlex.quote(dubious[1])}"
+        return GitError(f"git refuses: {message}", f"if you trust it: `{remedy}`")
+    if "GIT_DIR" in said and "not a git repository" in message:
+        return NotARepository(f"GIT_DIR names no Git repository: {said['GIT_DIR']}", "unset it")
+    if _NOWHERE.search(message):
+        return NotARepository(
+            f"{start} is not in a Git repository", "run the command inside one, or `git init`"
+        )
+    if "not a git repository" in message:  # a `.git` file that leads nowhere
+        return NotARepository(f"{start} is not in a Git repository: {message}", "repair its `.git`")
+    return GitError(f"git rev-parse failed: {message}")

@@ -1,0 +1,316 @@
+"""The only module that runs git.
+
+Everything is read by plumbing with ``-z``, never from the working tree. Nothing here writes to the
+repository's index, working tree or refs, and no command of a repository's configuration is run
+(environment.py). discovery.py finds the repository; GitPython says which git this is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from git_copilot.index.core.errors import GitError
+from git_copilot.index.core.types import ConfigEntry
+from git_copilot.index.git.discovery import (
+    NAMES_REPOSITORY,
+    Running,
+    cannot_start,
+    find_repository,
+    run_git,
+)
+from git_copilot.index.git.environment import git_command, git_environment
+from git_copilot.index.git.objects import SUBMODULE, SYMLINK, Borrowed, ObjectReader
+
+__all__ = ["SUBMODULE", "SYMLINK", "GitRepository"]
+
+STATE_FOLDER = "copilot"
+COMMAND_LINE_CONFIG = ("GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT")
+_PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
+
+
+# Compare files of the working tree, which passes them through filters.
+_COMPARE = frozenset({"status", "diff", "diff-files", "diff-index"})
+
+
+def _reads_files(args: tuple[str, ...]) -> bool:
+    name = next((word for word in args if not word.startswith("-")), "")
+    if name == "ls-files":
+        return not {"-m", "--modified"}.isdisjoint(args)
+    return name in _COMPARE and not {"--cached", "--staged"}.intersection(args)
+
+
+def named_by_environment() -> dict[str, str]:
+    """The variables with which a person, or git in a hook, says which repository is meant."""
+    return {name: os.environ[name] for name in NAMES_REPOSITORY if name in os.environ}
+
+
+def installed_version() -> tuple[int, int]:
+    """Major and minor version of the git that runs here.
+
+    :raises GitError: there is none.
+    """
+    # GitPython knows the forms in which distributions write it. It is asked nothing about a
+    # repository: its discovery takes a folder of a clone for one. Importing it takes 50 ms.
+    import git as gitpython
+
+    try:
+        found = gitpython.Git().version_info
+    except (gitpython.GitCommandError, gitpython.GitCommandNotFound, ValueError) as exc:
+        raise GitError("git does not say which version it is", "is it on PATH?") from exc
+    return (found[0], found[1]) if len(found) > 1 else (0, 0)
+
+
+def _as_text(name: str) -> str:
+    """A file's name for where only UTF-8 goes; different names stay different."""
+    return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+
+
+class GitRepository(ObjectReader):
+    """A repository, read by plumbing.
+
+    ``root`` is the working tree of this worktree (``None`` in a bare repository), ``git_dir``
+    its own folder and ``common_dir`` the one that all worktrees share.
+    """
+
+    def __init__(
+        self,
+        git_dir: Path,
+        common_dir: Path,
+        root: Path | None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        :param environment: more variables for git.
+        """
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+        self.root = root
+        self._environment = dict(environment or {})
+        self._running: Running | None = None
+        # (size and time of the configuration, the repository to read through if it is partial)
+        self._partial: tuple[tuple[int, int], Borrowed | None] | None = None
+
+    @classmethod
+    def discover(cls, path: Path | None = None) -> GitRepository:
+        """Find the repository that ``path`` (default: the current folder) lies in, as git does.
+
+        ``GIT_DIR`` and ``GIT_WORK_TREE`` count only when ``path`` is not given.
+
+        :raises NotARepository: there is none.
+        :raises GitError: git refuses to work there.
+        """
+        said = {} if path is not None else named_by_environment()
+        start = Path.cwd() if path is None else path.parent if path.is_file() else path
+        found = find_repository(start, said)
+        return cls(found.git_dir, found.common_dir, found.root)
+
+    def killable(self) -> tuple[GitRepository, Running]:
+        """The same repository for one thread, and the means by which another ends its waiting."""
+        twin = GitRepository(self.git_dir, self.common_dir, self.root, self._environment)
+        twin._running = Running()
+        return twin, twin._running
+
+    @property
+    def state_dir(self) -> Path:
+        """Where this project keeps what it knows; shared by all worktrees."""
+        return self.common_dir / STATE_FOLDER
+
+    @property
+    def view_name(self) -> str:
+        """Names this worktree within the repository: empty for the main one."""
+        if self.git_dir == self.common_dir:
+            return ""
+        return _as_text(os.path.relpath(self.git_dir, self.common_dir))
+
+    def linked_views(self) -> set[str]:
+        """The :attr:`view_name` of every linked worktree that git knows of."""
+        heads = (self.common_dir / "worktrees").glob("*/HEAD")
+        return {_as_text(os.path.relpath(head.parent, self.common_dir)) for head in heads}
+
+    @property
+    def name(self) -> str:
+        """The repository's name as a person would say it."""
+        base = self.common_dir.parent if self.common_dir.name == ".git" else self.common_dir
+        return base.name.removesuffix(".git")
+
+    def _command(self, args: tuple[str, ...]) -> list[str]:
+        places = [f"--git-dir={self.git_dir}"]
+        if self.root is not None:
+            places.append(f"--work-tree={self.root}")
+        settings = self._without_filters() if _reads_files(args) else ()
+        return git_command(args, places, settings)
+
+    def _without_filters(self) -> Iterator[str]:
+        """Settings with which no file passes through a command of the configuration when git
+        compares it. What passes through one usually (large files, say) counts as changed when its
+        times are."""
+        _, out, _ = self.try_run("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
+        for name in sorted(
+            {os.fsdecode(key).rpartition(".")[0] for key in out.split(b"\0") if key}
+        ):
+            if "=" in name:  # cannot be said on a command line
+                raise GitError(
+                    f"the configuration has a filter {name.removeprefix('filter.')!r}",
+                    "give it a name without `=`",
+                )
+            yield from (f"{name}.clean=", f"{name}.process=", f"{name}.required=false")
+
+    def _cwd(self) -> Path:
+        return self.root or self.git_dir
+
+    def try_run(
+        self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, str]:
+        """Run git and return (exit code, stdout, first line of stderr)."""
+        environment = {**self._environment, **(env or {})}
+        return run_git(self._command(args), self._cwd(), stdin, environment, self._running)
+
+    def run(self, *args: str, stdin: bytes = b"") -> bytes:
+        """Run git and return what it printed.
+
+        :raises GitError: it exited with another code than 0.
+        """
+        code, out, message = self.try_run(*args, stdin=stdin)
+        if code != 0:
+            raise GitError(f"git {args[0]} failed: {message.removeprefix('fatal: ')}")
+        return out
+
+    @contextmanager
+    def stream(self, *args: str, stdin: bytes | None = None) -> Iterator[IO[bytes]]:
+        """Run git and yield its stdout; input of any size is fed from a temporary file.
+
+        :raises GitError: on leaving, when git failed although its output was read to the end.
+        """
+        with tempfile.TemporaryFile() as feed, tempfile.TemporaryFile() as errors:
+            feed.write(stdin or b"")
+            feed.seek(0)
+            try:
+                process = subprocess.Popen(
+                    self._command(args),
+                    stdin=feed,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    cwd=self._cwd(),
+                    env={**git_environment(), **self._environment},
+                )
+            except OSError as exc:
+                raise cannot_start(self._cwd(), exc) from exc
+            assert process.stdout is not None
+            with process:
+                try:
+                    yield process.stdout
+                except BaseException:
+                    process.kill()
+                    raise
+                read_to_end = process.stdout.read(1) == b""
+                if not read_to_end:
+                    process.kill()
+            if read_to_end and process.returncode != 0:
+                errors.seek(0)
+                text = errors.read().decode("utf-8", "replace").strip().splitlines()
+                raise GitError(f"git {args[0]} failed: {text[0] if text else process.returncode}")
+
+    def reader(self) -> ObjectReader:
+        """This repository, or, if it is a partial clone, one without its remotes."""
+        if self._environment:
+            return self
+        try:
+            facts = (self.common_dir / "config").stat()
+        except OSError:
+            return self
+        stamp = (facts.st_size, facts.st_mtime_ns)
+        if self._partial is None or self._partial[0] != stamp:
+            partial = self.try_run("config", "--get-regexp", _PROMISES)[0] == 0
+            self._partial = (stamp, Borrowed(self.object_format()) if partial else None)
+        borrowed = self._partial[1]
+        if borrowed is None:
+            return self
+        objects = {"GIT_OBJECT_DIRECTORY": str(self.common_dir / "objects")}
+        return GitRepository(borrowed.path, borrowed.path, None, objects)
+
+    @property
+    def partial(self) -> bool:
+        """Whether this is a partial clone: objects may be missing that its remote promised."""
+        return self.reader() is not self
+
+    def object_format(self) -> str:
+        """``sha1`` or ``sha256``."""
+        return self.run("rev-parse", "--show-object-format").decode().strip()
+
+    def resolve(self, revision: str) -> str | None:
+        """The object id that ``revision`` names, or ``None``."""
+        code, out, _ = self.try_run(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", revision
+        )
+        return out.decode().strip() if code == 0 else None
+
+    def head_commit(self) -> str | None:
+        """HEAD's commit, or ``None`` on an unborn branch."""
+        return self.resolve("HEAD^{commit}")
+
+    def head_tree(self) -> str | None:
+        """HEAD's tree, or ``None`` on an unborn branch."""
+        return self.resolve("HEAD^{tree}")
+
+    def shown_tree(self) -> str:
+        """HEAD's tree; on an unborn branch the empty one."""
+        return self.head_tree() or self.run("hash-object", "-t", "tree", "--stdin").decode().strip()
+
+    def has_object(self, oid: str) -> bool:
+        """Whether the object database still has ``oid``."""
+        return self.try_run("cat-file", "-e", oid)[0] == 0
+
+    def config_entries(self, prefix: str) -> list[ConfigEntry]:
+        """Every value under ``prefix.`` with the scope and file that set it, in git's order: the
+        last one for a key holds."""
+        given = {k: v for k, v in os.environ.items() if k in COMMAND_LINE_CONFIG}
+        _, out, _ = self.try_run(
+            "config", "-z", "--show-scope", "--show-origin", "--get-regexp", f"^{prefix}\\.",
+            env=given,
+        )  # fmt: skip
+        parts = os.fsdecode(out).split("\0")
+        found = []
+        for scope, origin, record in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
+            key, _, value = record.partition("\n")
+            name = key.lower().removeprefix(f"{prefix}.")
+            found.append(ConfigEntry(scope, origin.removeprefix("file:"), name, value))
+        return found
+
+    def config(self, prefix: str) -> dict[str, str]:
+        """All settings under ``prefix.``, lower-case key to last value, as git resolves them:
+        ``git -c key=value copilot …`` counts."""
+        return {entry.key: entry.value for entry in self.config_entries(prefix)}
+
+    def parse_config(self, text: bytes, prefix: str) -> dict[str, str] | None:
+        """Like :meth:`config`, but of a text in git-config syntax, whose includes are not
+        followed; ``None`` when it is malformed."""
+        command = ("config", "-z", "--no-includes", "--file=-", "--get-regexp", f"^{prefix}\\.")
+        code, out, _ = self.try_run(*command, stdin=text)
+        # 1: no such key
+        return self._parse_config(out, prefix) if code in (0, 1) else None
+
+    def read_start(self, name: str, limit: int) -> bytes | None:
+        """The first ``limit`` bytes of the blob that ``name`` (an id, or ``COMMIT:PATH``) names;
+        ``None`` where it names none that is here."""
+        with suppress(GitError), self.stream("cat-file", "blob", name) as out:
+            return out.read(limit)
+        return None
+
+    def set_config(self, key: str, value: str) -> None:
+        """Set a value in the repository's own configuration."""
+        self.run("config", "--local", key, value)
+
+    @staticmethod
+    def _parse_config(raw: bytes, prefix: str) -> dict[str, str]:
+        values = {}
+        for record in raw.split(b"\0"):
+            if record:
+                key, _, value = os.fsdecode(record).partition("\n")
+                values[key.lower().removeprefix(f"{prefix}.")] = value
+        return values

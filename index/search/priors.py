@@ -1,0 +1,68 @@
+"""What speaks for a file before any word of it is read. Pure but for the columns it is given.
+
+A prior multiplies what the words say; it lifts no chunk that shares none with the query.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from git_copilot.index.search.chunk_table import Shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from git_copilot.index.search.fusion import Recipe
+
+# A package's own module carries the name of its folder.
+_PACKAGE_FILES = ("__init__", "index", "mod")
+
+
+def module_name(path: str) -> str:
+    """What code that imports the file calls it: its stem, or its folder for a package's file."""
+    stem = posixpath.basename(path).partition(".")[0]
+    return posixpath.basename(posixpath.dirname(path)) if stem in _PACKAGE_FILES else stem
+
+
+def of_path(
+    path: str, modules: Collection[str], partners: Mapping[str, float], recipe: Recipe
+) -> float:
+    """What the score of one file's chunks is multiplied by.
+
+    :param modules: names that the code at the cursor imports.
+    :param partners: files that belong with the cursor's, 1 for the closest.
+    """
+    imported = module_name(path) in modules
+    return 1 + recipe.import_prior * imported + recipe.partner_prior * partners.get(path, 0.0)
+
+
+class Priors:
+    """The priors of the files that a view shows."""
+
+    def __init__(self, shown: Shown) -> None:
+        self._shown = shown
+        self.refresh()
+
+    def refresh(self) -> None:
+        """The view shows other files."""
+        self._modules: dict[str, list[int]] = {}
+        for number, path in enumerate(self._shown.paths):
+            self._modules.setdefault(module_name(path), []).append(number)
+
+    def boost(
+        self, modules: Collection[str], partners: Mapping[str, float], recipe: Recipe
+    ) -> NDArray[np.float64]:
+        """:func:`of_path` for each position."""
+        factors = np.ones(len(self._shown.paths))
+        for module in set(modules):
+            factors[self._modules.get(module, [])] += recipe.import_prior
+        for path, tie in partners.items():
+            number = self._shown.number(path)
+            if number is not None:
+                factors[number] += recipe.partner_prior * tie
+        spread: NDArray[np.float64] = factors[self._shown.file_of]
+        return spread

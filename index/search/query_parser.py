@@ -1,0 +1,162 @@
+"""Reads what a person typed into ``git copilot search``: a name, a qualified name, a path, code, or
+words. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+
+from git_copilot.index.core.types import Symbol
+from git_copilot.index.search.priors import module_name
+from git_copilot.index.text.classify import TEXT, is_test, language_of
+from git_copilot.index.text.named_values import KINDS, NAMED
+from git_copilot.index.text.terms import IDENTIFIER, STOP_WORDS, split_identifier, terms
+
+_QUALIFIED = re.compile(r"[^\W\d][\w$]*(?:(?:\.|::|#|->|\\)[^\W\d][\w$]*)*[?!]?")
+_SEPARATOR = re.compile(r"\.|::|#|->|\\")
+_PATH = re.compile(r"[\w@.+~-]*(?:/[\w@.+~ -]*)+|[\w@+~-]+(?:\.[\w+-]+)+")
+# Words that people write before a name when they look for its definition.
+_INTRODUCTIONS = frozenset(
+    ["class", "def", "func", "fn", "function", "struct", "enum", "trait", "interface", "type", "const", "var", "let", "static", "async", "impl", "module", "macro", "define", "#define", "union", "typedef"]
+)  # fmt: skip
+# What a part of a compound name weighs beside the whole name.
+PART_WEIGHT = 0.3
+
+# What the words of a file count for beside those of code: of tests, prose and data.
+TEST_PRIOR, PROSE_PRIOR, DATA_PRIOR = 0.7, 0.8, 0.4
+_PROSE = frozenset(["md", "rst", "txt", "adoc", "rdoc", "markdown", "org", "tex", "html"])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed, taken apart.
+
+    ``name`` is the identifier when nothing else was asked for, ``owners`` what qualifies it, outermost
+    first. ``path`` is what may be a part of a path. ``coded`` are the words that only code would
+    write like that, ``words`` all words with their weights, whole names and their parts.
+    """
+
+    text: str
+    name: str
+    owners: tuple[str, ...]
+    path: str
+    coded: tuple[str, ...]
+    words: dict[str, float]
+
+    @property
+    def of_tests(self) -> bool:
+        """Whether tests are asked for by that word."""
+        return any(word in self.words for word in ("test", "tests", "fixture", "fixtures"))
+
+
+def read_query(text: str) -> Asked:
+    """Take a query apart. ``text`` may be anything."""
+    stripped = text.strip()
+    parts = stripped.split()
+    alone = stripped
+    while len(parts) > 1 and parts[0].lower() in _INTRODUCTIONS:
+        parts = parts[1:]
+        alone = " ".join(parts)
+    alone = re.sub(r"\(\s*\)?$|[;:,{]$", "", alone).strip()
+    name = ""
+    owners: tuple[str, ...] = ()
+    if _QUALIFIED.fullmatch(alone):
+        *before, name = _SEPARATOR.split(alone)
+        owners = tuple(before)
+    found = IDENTIFIER.findall(stripped)
+    return Asked(
+        text=stripped,
+        name=name,
+        owners=owners,
+        path=stripped.removeprefix("./") if _PATH.fullmatch(stripped) else "",
+        coded=tuple(dict.fromkeys(each for each in found if looks_coded(each))),
+        words=_weights(found, name),
+    )
+
+
+def looks_coded(identifier: str) -> bool:
+    """Whether only code spells a word like that: ``snake_case``, ``camelCase``, ``HTTP2``."""
+    inner = identifier.strip("_")
+    return (
+        identifier != inner
+        or len(split_identifier(identifier)) > 1
+        or (len(inner) > 1 and inner.isupper())
+    )
+
+
+def _weights(identifiers: list[str], name: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for identifier in identifiers:
+        whole = identifier.lower()
+        for word in terms(identifier):
+            # A part stands for less than the whole where the name itself is what is wanted.
+            weight = 1.0 if word == whole or not name else PART_WEIGHT
+            weights[word] = max(weight, weights.get(word, 0.0))
+    return weights
+
+
+def file_prior(path: str, *, tests: bool = False) -> float:
+    """What the words of a file count for: those of tests, prose and data less than those of code.
+
+    :param tests: tests are asked for.
+    """
+    prior = TEST_PRIOR if is_test(path) and not tests else 1.0
+    if language_of(path) != TEXT:
+        return prior
+    base = posixpath.basename(path).lower().lstrip(".")
+    _, dot, extension = base.rpartition(".")
+    return min(prior, PROSE_PRIOR) if not dot or extension in _PROSE else DATA_PRIOR
+
+
+def definition_fit(asked: Asked, symbol: Symbol, path: str) -> tuple[int, ...]:
+    """How well a definition fits a name that was typed; smaller is better: what qualifies it, the
+    same case, no test, a definition before a constant, not nested."""
+    return (
+        _owned(asked, symbol, path),
+        asked.name != symbol.name,
+        is_test(path) and not asked.of_tests,
+        symbol.kind in KINDS and symbol.kind != NAMED,
+        symbol.scope.count(".") + bool(symbol.scope),
+    )
+
+
+def _owned(asked: Asked, symbol: Symbol, path: str) -> int:
+    """0: it belongs to what was typed before it; 3: nothing says so."""
+    if not asked.owners:
+        return 0
+    owner = asked.owners[-1].lower()
+    scopes = symbol.scope.lower().split(".")
+    if scopes[-1] == owner:
+        return 0
+    # `func (c *Client) Get` and `void Client::get` say it in the header; modules are files.
+    if owner in scopes or owner in (w.lower() for w in IDENTIFIER.findall(symbol.signature)):
+        return 1
+    if module_name(path).lower() == owner or owner in path.lower().split("/"):
+        return 1 if not symbol.scope else 2
+    return 3
+
+
+def title_fit(asked: Asked, symbol: Symbol) -> float:
+    """How much of the query and of a defined name is the same words, from 0 to 1."""
+    parts = {part for part in split_identifier(symbol.name) if part not in STOP_WORDS}
+    wanted = asked.words.keys()
+    shared = len(parts & wanted) or (symbol.name.lower() in wanted)
+    return 2 * shared / (len(parts) + len(wanted)) if shared else 0.0
+
+
+def path_fit(fragment: str, path: str) -> tuple[int, int] | tuple[()]:
+    """How well a path fits a part of one; smaller is better, empty: not at all."""
+    wanted, whole = fragment.lower().strip("/"), path.lower()
+    if not wanted or wanted not in whole:
+        return ()
+    stem = whole.partition(".")[0] if "." in posixpath.basename(whole) else whole
+    if f"/{whole}".endswith(f"/{wanted}"):
+        fit = 0
+    elif f"/{stem}".endswith(f"/{wanted}"):
+        fit = 1
+    elif f"/{wanted}" in f"/{whole}":
+        fit = 2
+    else:
+        fit = 3
+    return fit, len(path)

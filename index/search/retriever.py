@@ -1,0 +1,292 @@
+"""Finds chunks of one worktree's view: by words, by meaning, by defined name.
+
+Sources rank places (:class:`~git_copilot.index.search.fusion.Spot`); texts are read of those only that win.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from git_copilot.index.core.types import Embedder, Hit
+from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.search.chunk_table import Shown, integers
+from git_copilot.index.search.fusion import DEFAULT_RECIPE, Fused, Recipe, Sieve, Spot, fuse
+from git_copilot.index.search.lexicon import Lexicon
+from git_copilot.index.search.overlay import NOTHING_LOOSE, LooseChunk, Overlay
+from git_copilot.index.search.priors import Priors, of_path
+from git_copilot.index.store.database import Database
+from git_copilot.index.text.named_values import KINDS, NO_VALUES
+from git_copilot.index.text.terms import IDENTIFIER, STOP_WORDS, terms
+
+if TYPE_CHECKING:
+    from git_copilot.index.embedding.vectors import Found
+    from git_copilot.index.search.chunk_table import Flags
+
+# How many hits each source hands to the fusion.
+CANDIDATES = 40
+# Of the query the last so many lines are embedded. Recall at 10 of a needed chunk, pairs of
+# bench/embedder: all lines 12.5%, the last six 13.6%, falling by half every two lines 14.3%.
+DENSE_LINES = (2, 6, 25)
+# Nearest vectors asked for: the file at the cursor and other languages are dropped afterwards.
+NEAREST = 3 * CANDIDATES
+# A name defined in more chunks than this (`__init__`, `main`) says nothing.
+MAX_DEFINITIONS = 4
+MAX_DEFINITION_NAMES = 60
+# A shorter start of an identifier fits too many names; of longer ones the first few are enough.
+MIN_PARTIAL, MAX_STARTED = 3, 3
+# Names that begin alike and are looked at, the shortest first.
+MAX_ALIKE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for.
+
+    ``text`` is what the meaning is taken from, ``words`` are what is looked for with their weights
+    (default: those of ``text``, all alike), ``names`` are identifiers whose definitions are wanted
+    (best first), ``partial`` is the start of an identifier that is being typed, ``modules`` are
+    names that may be files of this repository, ``partners`` are paths that belong with the
+    cursor's, 1 for the closest, ``seen`` are lines in view (stripped), ``exclude``
+    is a path that is known already, ``language`` restricts hits to its family of languages.
+    """
+
+    text: str
+    words: Mapping[str, float] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    partial: str = ""
+    modules: tuple[str, ...] = ()
+    partners: Mapping[str, float] = field(default_factory=dict)
+    seen: frozenset[str] = frozenset()
+    exclude: str = ""
+    language: str = ""
+
+
+class Searcher:
+    """Searches one view. What it holds in memory (ids, vectors, words asked for) it brings up to
+    date by itself.
+
+    Hits are ranked by the view, the overlay and the query alone, never by what was indexed before.
+    """
+
+    def __init__(self, db: Database, view: str, vectors: VectorIndex | None) -> None:
+        self._db = db
+        self._vectors = vectors
+        self._shown = Shown(db, view)
+        self._lexicon = Lexicon(db, self._shown)
+        self._priors = Priors(self._shown)
+        # Vectors are compared outside Python's lock, while words are looked for.
+        self._beside = ThreadPoolExecutor(1, "dense")
+
+    def search(
+        self,
+        query: Query,
+        count: int,
+        embedder: Embedder | None,
+        overlay: Overlay = NOTHING_LOOSE,
+    ) -> list[Hit]:
+        """The ``count`` best distinct chunks, best first; the order is deterministic."""
+        if count < 1:  # `copilot.snippets 0`
+            return []
+        return self.best(self.find(query, embedder, overlay), query, count, overlay)
+
+    def refresh(self) -> None:
+        """Read what the view shows now."""
+        if self._shown.refresh():
+            self._lexicon.refresh()
+            self._priors.refresh()
+
+    def find(
+        self,
+        query: Query,
+        embedder: Embedder | None,
+        overlay: Overlay = NOTHING_LOOSE,
+        recipe: Recipe = DEFAULT_RECIPE,
+    ) -> dict[str, list[Spot]]:
+        """What each source finds, best first."""
+        self.refresh()
+        hidden = {query.exclude, *overlay.paths}
+        allowed = self._shown.allowed(query.language, hidden)
+        loose = list(overlay.chunks(query.language, query.exclude))
+        nearest = self._begin_dense(query, embedder)
+        return {
+            "typed": self._typed(query, allowed, loose),
+            "definition": self._defined(query, allowed, loose),
+            "lexical": self._lexical(query, allowed, loose, recipe),
+            "dense": self._dense(nearest.result(), allowed) if nearest else [],
+        }
+
+    def best(
+        self,
+        lists: Mapping[str, Sequence[Spot]],
+        query: Query,
+        count: int,
+        overlay: Overlay = NOTHING_LOOSE,
+        recipe: Recipe = DEFAULT_RECIPE,
+    ) -> list[Hit]:
+        """Fuse what :meth:`find` found and read the texts of the ``count`` best that say something
+        new."""
+        return self.distinct(fuse(lists, recipe), count, overlay, query.seen)
+
+    def distinct(
+        self,
+        ranked: Sequence[Fused],
+        count: int,
+        overlay: Overlay = NOTHING_LOOSE,
+        seen: frozenset[str] = frozenset(),
+    ) -> list[Hit]:
+        """Read the texts of the ``count`` best that say something new."""
+        if count < 1:
+            return []
+        sieve = Sieve(seen)
+        hits: list[Hit] = []
+        for begin in range(0, len(ranked), 2 * count):
+            for hit in self._read(ranked[begin : begin + 2 * count], overlay):
+                if sieve.admits(hit.text):
+                    hits.append(hit)
+                if len(hits) == count:
+                    return hits
+        return hits
+
+    def _lexical(
+        self, query: Query, allowed: Flags, loose: Sequence[LooseChunk], recipe: Recipe
+    ) -> list[Spot]:
+        """By the words around the cursor, whole and in parts, and by what speaks for a file."""
+        values = self._lexicon.values(query.words or dict.fromkeys(terms(query.text), 1.0))
+        boost = self._priors.boost(query.modules, query.partners, recipe)
+        found = [
+            (-score, self._shown.spot(position))
+            for position, score in self._lexicon.rank(values, allowed, boost, CANDIDATES)
+        ]
+        for each in loose:
+            score = self._lexicon.score(values, each.words)
+            if score:
+                prior = of_path(each.file.path, query.modules, query.partners, recipe)
+                found.append((-score * prior, each.spot))
+        return [spot for _, spot in sorted(found)[:CANDIDATES]]
+
+    def _begin_dense(self, query: Query, embedder: Embedder | None) -> Future[list[Found]] | None:
+        """Look for what is nearest by cosine of embeddings; None: there is nothing to compare."""
+        if embedder is None or self._vectors is None or not query.text.strip():
+            return None
+        self._vectors.refresh(self._db)
+        # Three looks at the same lines: what stands next to the cursor is in all of them.
+        lines = query.text.split("\n")
+        looks = [x for count in DENSE_LINES if (x := "\n".join(lines[-count:])).strip()]
+        return self._beside.submit(nearest, self._vectors, embedder, looks, self._shown.all_ids)
+
+    def _dense(self, nearest: Sequence[Found], allowed: Flags) -> list[Spot]:
+        """By cosine of embeddings."""
+        spots = self._shown.spots((chunk_id for chunk_id, _ in nearest), allowed)
+        ranked = sorted((-score, spots[i]) for i, score in nearest if i in spots)
+        return [spot for _, spot in ranked[:CANDIDATES]]
+
+    def _defined(self, query: Query, allowed: Flags, loose: Sequence[LooseChunk]) -> list[Spot]:
+        """Chunks that define one of the query's names, in the order of the names."""
+        names = [n for n in dict.fromkeys(query.names) if n.lower() not in STOP_WORDS]
+        names = names[:MAX_DEFINITION_NAMES]
+        rows = self._db.query(
+            "SELECT name, json_group_array(DISTINCT chunk_id) FROM symbols"
+            f" WHERE name IN (SELECT value FROM json_each(?)) AND {NO_VALUES} GROUP BY name",
+            (json.dumps(names),),
+        )
+        by_name = self._by_name(rows, allowed, MAX_DEFINITIONS)
+        wanted = set(names)
+        for each in loose:
+            for symbol in each.chunk.symbols:
+                if symbol.name in wanted and symbol.kind not in KINDS:
+                    by_name.setdefault(symbol.name, set()).add(each.spot)
+        found = (sorted(by_name.get(name, ())) for name in names)
+        few = (spots for spots in found if len(spots) <= MAX_DEFINITIONS)
+        return list(dict.fromkeys(spot for spots in few for spot in spots))[:CANDIDATES]
+
+    def _typed(self, query: Query, allowed: Flags, loose: Sequence[LooseChunk]) -> list[Spot]:
+        """Definitions whose names begin with the identifier that is being typed, the shortest
+        names first."""
+        begun = query.partial
+        if len(begun) < MIN_PARTIAL:
+            return []
+        rows = self._db.query(
+            "SELECT name, json_group_array(DISTINCT chunk_id) FROM symbols WHERE name IN (SELECT DISTINCT"
+            f" name FROM symbols WHERE name > ? AND name < ? AND {NO_VALUES}"
+            f" ORDER BY length(name), name LIMIT ?) AND {NO_VALUES} GROUP BY name",
+            (begun, f"{begun}\U0010ffff", MAX_ALIKE),
+        )
+        by_name = self._by_name(rows, allowed)
+        for each in loose:
+            for symbol in each.chunk.symbols:
+                begins = symbol.name.startswith(begun) and symbol.name != begun
+                if begins and symbol.kind not in KINDS:
+                    by_name.setdefault(symbol.name, set()).add(each.spot)
+        names = sorted(by_name, key=lambda name: (len(name), name))
+        spots = (spot for name in names for spot in sorted(by_name[name]))
+        return list(dict.fromkeys(spots))[:MAX_STARTED]
+
+    def _by_name(
+        self, rows: Sequence[tuple[object, ...]], allowed: Flags, most: int = sys.maxsize
+    ) -> dict[str, set[Spot]]:
+        """Rows of (name, JSON array of distinct chunk ids) as the places of what is allowed; of a name with
+        more than ``most`` places one more than that, whichever."""
+        ids = [integers(array) for _, array in rows]
+        positions, asked = self._shown.positions(np.concatenate([*ids, integers("[]")]), allowed)
+        # Those of each name lie together.
+        ends = np.searchsorted(asked, np.cumsum([len(each) for each in ids])).tolist()
+        found = {}
+        for (name, _), begin, end in zip(rows, [0, *ends], ends, strict=False):
+            few = positions[begin : min(end, begin + most + 1)].tolist()
+            found[str(name)] = {self._shown.spot(position) for position in few}
+        return found
+
+    def _read(self, ranked: Sequence[Fused], overlay: Overlay) -> list[Hit]:
+        """The hits with their texts, in order."""
+        committed = [f.spot.chunk_id for f in ranked if f.spot.chunk_id >= 0]
+        rows = self._db.query(
+            "SELECT c.id, b.oid, c.start_line, c.end_line, c.text, b.language FROM chunks c"
+            " JOIN blobs b ON b.id = c.blob_id WHERE c.id IN (SELECT value FROM json_each(?))",
+            (json.dumps(committed),),
+        )
+        found = {
+            int(str(chunk_id)): Hit(
+                int(str(chunk_id)), "", str(oid), int(str(first)), int(str(last)), str(text),
+                0.0, (), str(language),
+            )
+            for chunk_id, oid, first, last, text, language in rows
+        }  # fmt: skip
+        hits = []
+        for each in ranked:
+            hit = found.get(each.spot.chunk_id) or _loose_hit(each.spot, overlay)
+            # None: another process took the chunk out meanwhile.
+            if hit is not None:
+                hits.append(
+                    replace(hit, path=each.spot.path, score=each.score, sources=each.sources)
+                )
+        return hits
+
+
+def nearest(
+    vectors: VectorIndex, embedder: Embedder, looks: list[str], ids: list[int]
+) -> list[Found]:
+    """The chunks nearest to the sum of several texts' embeddings."""
+    return vectors.search(np.sum(embedder.encode(looks), axis=0), NEAREST, ids)
+
+
+def _loose_hit(spot: Spot, overlay: Overlay) -> Hit | None:
+    file = overlay.files.get(spot.path)
+    if file is None or spot.chunk_id >= 0:
+        return None
+    chunk = file.chunks[spot.ordinal]
+    return Hit(
+        spot.chunk_id, spot.path, file.blob, chunk.start_line, chunk.end_line, chunk.text,
+        0.0, (), file.language,
+    )  # fmt: skip
+
+
+def names_in(text: str) -> list[str]:
+    """Identifiers of ``text``, those nearest its end first, each once."""
+    return list(dict.fromkeys(reversed(IDENTIFIER.findall(text))))

@@ -1,0 +1,310 @@
+"""What looks like a secret: found, counted and masked. One policy for what is indexed, what is
+trained on and what is completed. The answer depends on the text and its language alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from git_copilot.index.secrets import false_positives
+from git_copilot.index.secrets.assignments import Span, named_values
+from git_copilot.index.secrets.blocks import BLOCK_LINES, block_values, manifest_values
+from git_copilot.index.secrets.contexts import context_values, known_tokens
+from git_copilot.index.secrets.detectors import (
+    CONFIGURATION,
+    ENTROPIES,
+    PRIVATE_KEY,
+    QUOTED,
+    detectors,
+    is_allowed,
+    is_secret,
+    styles,
+)
+from git_copilot.index.secrets.names import Name, names
+from git_copilot.index.secrets.prefilter import (
+    MANIFESTS,
+    NAMED,
+    OURS,
+    PLACES,
+    TOKENS,
+    triggered_lines,
+)
+from git_copilot.index.text.classify import language_of, long_lines, without_lines
+
+PRAGMA = "pragma: allowlist secret"
+# Names and randomness say nothing in a line of minified code, and looking at it takes long.
+MAX_LINE = 2000
+_NOISY = frozenset({"KeywordDetector", PLACES, *ENTROPIES})
+# The detector of names backtracks over words that hold many of its names: no person writes such.
+_LONG_WORD, _NAME, MAX_NAMES = (
+    re.compile(r"\w{300}"),
+    re.compile("secret|pass|pwd|key", re.IGNORECASE),
+    8,
+)
+MAX_KEY_LINES = 200
+# An unquoted value that fills the rest of a line of configuration.
+_VALUE = re.compile(
+    r"^([ \t]*(?:export[ \t]+|-[ \t]+)?[\"']?[\w.-]+[\"']?[ \t]*[:=][ \t]*)([\w+/=-]{20,})"
+    r"(?=[ \t\r]*(?:#.*)?$)",
+    re.MULTILINE | re.ASCII,
+)
+_KEY_MARKS = (b"PRIVATE KEY", b"PuTTY-User-Key-File")
+_KEY_BEGIN = re.compile("BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File")
+_KEY_END = re.compile(r"END [A-Z0-9 ]*PRIVATE KEY|Private-MAC:")
+_KEY_MARGIN = r"[\s\"'`#*>|,;()]*+"
+# A line of a key in a file or in a string: base64, a header, or nothing.
+_KEY_LINE = re.compile(rf"{_KEY_MARGIN}(?:[\w-]+: .*|[A-Za-z0-9+/=\\]*+{_KEY_MARGIN}[+\\]?)$")
+# The same where no end is seen: a word of code must not do.
+_KEY_BODY = re.compile(rf"{_KEY_MARGIN}[A-Za-z0-9+/=\\]{{16,}}+{_KEY_MARGIN}[+\\]?$")
+# What may follow a token whose pattern has a fixed length.
+_TOKEN_END = re.compile(r"[\w+/=.-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """Something on a line (1-based) that looks like a secret; ``start`` and ``end`` are its
+    characters in the line, 0-based and half open; ``kind`` is detect-secrets' name for it."""
+
+    line: int
+    start: int
+    end: int
+    kind: str
+
+
+def find_secrets(text: str, path: str = "", *, language: str | None = None) -> list[Finding]:
+    """Everything in ``text`` that looks like a secret, in order.
+
+    Lines end at ``\\n``. A private key is found with every line of its body. A line with the
+    comment :data:`PRAGMA`, or below one that says it of the next line, is left alone.
+
+    :param path: only its language counts; without one, passwords must stand in quotes.
+    :param language: counts instead of ``path``, as :func:`~git_copilot.index.text.classify.language_of`
+        names it.
+    :raises CopilotError: detect-secrets is not installed, and there is something to look at.
+    """
+    ways = styles(language_of(path) if language is None and path else language)
+    wanted = triggered_lines(text)
+    values = set(_named_values(text)) if ways == CONFIGURATION else set()
+    if not wanted and not values:
+        return []
+    lines = text.split("\n")
+    found: set[Finding] = set()
+    for number in wanted.keys() | values:
+        line = lines[number - 1].rstrip()
+        triggered = wanted.get(number, set())
+        named = names(line) if NAMED in triggered and len(line) <= MAX_LINE else []
+        if named or MANIFESTS in triggered:
+            found.update(_elsewhere(lines, number, named, triggered, config=ways == CONFIGURATION))
+        if _allowed_at(lines, number):
+            continue
+        spans = _examine(line, ways, triggered, named)
+        if number in values:
+            spans |= _examine_value(line)
+        found.update(Finding(number, *span) for span in spans)
+    for begin in sorted(f.line for f in found if f.kind == PRIVATE_KEY):
+        found.update(_key_body(lines, begin))
+    return sorted(found)
+
+
+def secret_lines(text: str, path: str = "", *, language: str | None = None) -> frozenset[int]:
+    """The lines (1-based) of ``text`` that hold something that looks like a secret.
+
+    Parameters and errors as of :func:`find_secrets`.
+    """
+    return frozenset(f.line for f in find_secrets(text, path, language=language))
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """The lines (1-based) of a file that no chunk may tell: what looks like a secret, and what is
+    too long to be written by hand. ``secrets`` counts the former, ``allowed`` those that the user
+    takes in, which are not among the lines."""
+
+    all: frozenset[int]
+    secrets: int
+    allowed: int
+
+
+def hidden_lines(content: bytes, language: str, allowed: Container[str] = ()) -> Hidden:
+    """Judge the lines of a file.
+
+    :param content: UTF-8.
+    :param allowed: fingerprints of lines that are taken in though they look like secrets.
+    """
+    long = long_lines(content)
+    text = without_lines(content, long).decode("utf-8", "replace")
+    found = secret_lines(text, language=language)
+    kept = but_allowed(text, found, allowed)
+    return Hidden(kept | long, len(kept), len(found) - len(kept))
+
+
+def fingerprint(line: str) -> str:
+    """What a line is known by that is allowed (:mod:`.allowed_lines`): a hash of its text without the
+    white space around it, 32 hexadecimal digits."""
+    return hashlib.blake2b(line.strip().encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def but_allowed(text: str, lines: Iterable[int], allowed: Container[str]) -> frozenset[int]:
+    """Those of ``lines`` (1-based) of ``text`` whose fingerprints are not among ``allowed``."""
+    found = frozenset(lines)
+    if not found or not allowed:
+        return found
+    texts = text.split("\n")
+    return frozenset(n for n in found if fingerprint(texts[n - 1]) not in allowed)
+
+
+def touches_secret(
+    data: bytes, start: int, end: int, language: str, allowed: Container[str] = ()
+) -> bool:
+    """Whether a line that bytes ``[start, end)`` are on looks like a secret: as
+    :func:`secret_lines` of the whole says, without looking at all of it."""
+    # Lines far above have a say: where a private key is, and in configuration.
+    if styles(language) == CONFIGURATION or any(mark in data for mark in _KEY_MARKS):
+        first = data.count(b"\n", 0, start) + 1
+        lines = range(first, first + data.count(b"\n", start, end) + 1)
+        whole = data.decode("utf-8", "replace")
+        found = secret_lines(whole, language=language)
+        return not but_allowed(whole, found, allowed).isdisjoint(lines)
+    first = above = data.rfind(b"\n", 0, start) + 1
+    for _ in range(BLOCK_LINES + 2):
+        above = data.rfind(b"\n", 0, max(above - 1, 0)) + 1
+    last = data.find(b"\n", end)
+    if last >= 0:  # the name of a value may stand below it
+        last = data.find(b"\n", last + 1)
+    last = last if last >= 0 else len(data)
+    text = data[above:last].decode("utf-8", "replace")
+    before = data.count(b"\n", above, first)
+    lines = range(before + 1, before + 2 + data.count(b"\n", start, end))
+    found = secret_lines(text, language=language)
+    return not but_allowed(text, found, allowed).isdisjoint(lines)
+
+
+def redact(text: str, path: str = "", allowed: Container[str] = ()) -> str:
+    """``text`` with the letters of secrets turned into ``x`` and their digits into ``0``: every
+    line, and every other character, stays where it is. So do lines that are ``allowed``."""
+    return _redacted(text, path, allowed, lambda char: 1)
+
+
+def redact_bytes(data: bytes, path: str = "", allowed: Container[str] = ()) -> bytes:
+    """The same for the bytes of a file: every byte offset stays good."""
+    text = data.decode("utf-8", "surrogateescape")
+    masked = _redacted(text, path, allowed, lambda char: len(char.encode()))
+    return data if masked is text else masked.encode("utf-8", "surrogateescape")
+
+
+def lines_above(text: str) -> list[str]:
+    """Of the lines before the last one of ``text``, those that have a say in whether that is a
+    secret: some before it, or all since a private key began."""
+    lines = text.split("\n")[-MAX_KEY_LINES - 1 : -1]
+    begun = [i for i, line in enumerate(lines) if _KEY_BEGIN.search(line)]
+    return lines[max(0, min(begun[-1], len(lines) - BLOCK_LINES)) if begun else -BLOCK_LINES :]
+
+
+def _redacted(text: str, path: str, allowed: Container[str], width: Callable[[str], int]) -> str:
+    hidden: dict[int, set[int]] = {}
+    for finding in find_secrets(text, path):
+        hidden.setdefault(finding.line, set()).update(range(finding.start, finding.end))
+    if not hidden:
+        return text
+    lines = text.split("\n")
+    for number, columns in hidden.items():
+        if allowed and fingerprint(lines[number - 1]) in allowed:
+            continue
+        lines[number - 1] = "".join(
+            _mask(char) * width(char) if i in columns and char.isalnum() else char
+            for i, char in enumerate(lines[number - 1])
+        )
+    return "\n".join(lines)
+
+
+def _mask(char: str) -> str:
+    return "0" if char.isdigit() else "x"
+
+
+def _allowed_at(lines: Sequence[str], number: int) -> bool:
+    return is_allowed(lines[number - 1].rstrip(), lines[number - 2] if number > 1 else "")
+
+
+def _elsewhere(
+    lines: Sequence[str], number: int, named: Sequence[Name], triggered: set[str], *, config: bool
+) -> Iterator[Finding]:
+    """What a line says of others."""
+    spans = block_values(lines, number - 1, named, config)
+    if MANIFESTS in triggered and config:
+        spans = chain(spans, manifest_values(lines))
+    for index, span in spans:
+        if not _allowed_at(lines, index + 1):
+            yield Finding(index + 1, *span)
+
+
+def _examine(
+    line: str, ways: tuple[str, ...], wanted: set[str], named: Sequence[Name]
+) -> set[Span]:
+    """Spans of what the named detectors find in a line, and its kind."""
+    found: set[Span] = set()
+    config = ways == CONFIGURATION
+    if len(line) > MAX_LINE:
+        wanted = wanted - _NOISY
+    elif _LONG_WORD.search(line) and len(_NAME.findall(line)) > MAX_NAMES:
+        wanted = wanted - {"KeywordDetector"}
+    if named:
+        found.update(named_values(line, named, config))
+    if PLACES in wanted:
+        found.update(context_values(line, config))
+    for name in wanted - OURS:
+        detector = detectors()[name]
+        for secret in {secret for way in ways for secret in detector.find(line, way)}:
+            if secret and is_secret(secret, line, detector.plugin):
+                for match in re.finditer(re.escape(secret), line):
+                    end = _TOKEN_END.match(line, match.end())
+                    assert end is not None
+                    found.add((match.start(), end.end(), detector.kind))
+    if TOKENS in wanted:  # the last, since a detector that knows the vendor names it better
+        found.update(
+            token
+            for token in known_tokens(line)
+            if not any(start <= token[0] and token[1] <= end for start, end, _ in found)
+        )
+    return found
+
+
+def _named_values(text: str) -> Iterator[int]:
+    """Lines (1-based) of configuration whose unquoted value has a secret's name."""
+    line, counted = 1, 0
+    for match in _VALUE.finditer(text):
+        if false_positives.SECRET_NAME.search(match[1]):
+            line += text.count("\n", counted, match.start(2))
+            counted = match.start(2)
+            yield line
+
+
+def _examine_value(line: str) -> set[tuple[int, int, str]]:
+    """Its value, quoted for the detectors of random text; detect-secrets parses the file for
+    that."""
+    match = _VALUE.match(line)
+    if match is None:
+        return set()
+    spans = _examine(f'{match[1]}"{match[2]}"', QUOTED, set(ENTROPIES), ())
+    return {(start - 1, end - 1, kind) for start, end, kind in spans}
+
+
+def _key_body(lines: list[str], begin: int) -> Iterator[Finding]:
+    """The lines of a private key whose first line is ``begin`` (1-based), which is all that
+    detect-secrets finds."""
+    last = begin
+    for number in range(begin, min(begin + MAX_KEY_LINES, len(lines) + 1)):
+        line = lines[number - 1]
+        if _KEY_END.search(line):
+            last = number
+            break
+        if number > begin and not _KEY_LINE.match(line):
+            break
+    if last == begin:  # cut off, or only spoken of
+        while last < len(lines) and _KEY_BODY.match(lines[last]):
+            last += 1
+    for number in range(begin, last + 1):
+        yield Finding(number, 0, len(lines[number - 1]), PRIVATE_KEY)

@@ -1,0 +1,1 @@
+"""The SQLite database: schema, transactions, views, migration, garbage collection, exclusions."""

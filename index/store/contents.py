@@ -1,0 +1,184 @@
+"""Writes what blobs say: chunks, their words and their vectors.
+
+All functions work within a transaction of the caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from git_copilot.index.core.types import Chunk
+from git_copilot.index.text.terms import terms
+
+if TYPE_CHECKING:
+    from git_copilot.index.core.types import Vectors
+
+BlobKey = tuple[str, str]  # object id, language
+# Why a blob has no chunks yet: the object is not here (a partial clone), and is looked for again.
+MISSING = "missing"
+# Blobs, by database id, as a parameter.
+_GIVEN = "(SELECT value FROM json_each(?))"
+
+
+def _json(ids: Iterable[int]) -> str:
+    return json.dumps(sorted(set(ids)))
+
+
+def in_context(scope: str, text: str) -> str:
+    """A chunk as it is embedded: below the headers of what it stands in."""
+    return f"{scope}\n{text}" if scope else text
+
+
+def digest(scope: str, text: str) -> int:
+    """64 bits of a hash of a chunk in its context."""
+    name = hashlib.blake2b(f"{scope}\0{text}".encode(), digest_size=8)
+    return int.from_bytes(name.digest(), "big", signed=True)
+
+
+def add_blob(
+    connection: sqlite3.Connection,
+    key: BlobKey,
+    lines: int,
+    chunks: Sequence[Chunk],
+    skipped: str | None,
+    secrets: int = 0,
+    allowed: int = 0,
+) -> int:
+    """Store a blob with its chunks and symbols; return its database id. Its words become
+    searchable with the first view that shows it. One that was :data:`MISSING` is completed.
+
+    :param secrets: how many of its lines are left out of the chunks.
+    :param allowed: how many lines look like secrets and are not.
+    """
+    (blob_id,) = connection.execute(
+        "INSERT INTO blobs (oid, language, lines, skipped, secrets, allowed, hidden_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (oid, language) DO UPDATE SET"
+        " lines = excluded.lines, skipped = excluded.skipped, secrets = excluded.secrets,"
+        " allowed = excluded.allowed, searchable = 0, embedder = NULL RETURNING id",
+        (*key, lines, skipped, secrets, allowed, int(time.time())),
+    ).fetchone()
+    symbols: list[tuple[object, ...]] = []
+    for c in chunks:
+        where = (c.start_line, c.end_line, c.start_byte, c.end_byte)
+        cursor = connection.execute(
+            "INSERT INTO chunks (blob_id, start_line, end_line, start_byte, end_byte, kind, name,"
+            " scope, text, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (blob_id, *where, c.kind, c.name, c.scope, c.text, digest(c.scope, c.text)),
+        )
+        symbols += (
+            (s.name, cursor.lastrowid, s.line, s.kind, s.signature, s.scope, s.doc)
+            for s in c.symbols
+        )
+    connection.executemany(
+        "INSERT INTO symbols (name, chunk_id, line, kind, signature, scope, doc)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        symbols,
+    )
+    # Of one that was missing: some views show it already.
+    connection.execute(
+        "UPDATE views SET revision = revision + 1"
+        " WHERE id IN (SELECT view_id FROM files WHERE blob_id = ?)",
+        (blob_id,),
+    )
+    return int(blob_id)
+
+
+def level(connection: sqlite3.Connection, entering: Iterable[int], leaving: Iterable[int]) -> int:
+    """Note which blobs are shown from now on, and which are not. The words of those that leave
+    stay for a while (:func:`drop_words`): who switches branches comes back, and search counts
+    only what its view shows.
+
+    :param leaving: blobs that some view does not show any more; another one may.
+    :return: how many of them no view shows.
+    """
+    connection.execute(
+        f"UPDATE blobs SET hidden_at = NULL WHERE hidden_at IS NOT NULL AND id IN {_GIVEN}",
+        (_json(entering),),
+    )
+    enter_words(connection, entering)
+    hidden = connection.execute(
+        f"UPDATE blobs SET hidden_at = ? WHERE id IN {_GIVEN}"
+        " AND NOT EXISTS (SELECT 1 FROM files WHERE blob_id = blobs.id)",
+        (int(time.time()), _json(leaving)),
+    )
+    return hidden.rowcount
+
+
+def enter_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None:
+    """Put those of some blobs into the full-text index that a view shows."""
+    _set_words(
+        connection,
+        f"hidden_at IS NULL AND NOT searchable AND id IN {_GIVEN}",
+        blob_ids,
+        searchable=True,
+    )
+
+
+def drop_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None:
+    """Take blobs out of the full-text index."""
+    _set_words(connection, f"searchable AND id IN {_GIVEN}", blob_ids, searchable=False)
+
+
+def _set_words(
+    connection: sqlite3.Connection, which: str, blob_ids: Iterable[int], *, searchable: bool
+) -> None:
+    statement = (
+        "INSERT INTO chunks_fts (rowid, terms) VALUES (?, ?)"
+        if searchable
+        else "INSERT INTO chunks_fts (chunks_fts, rowid, terms) VALUES ('delete', ?, ?)"
+    )
+    marked = connection.execute(
+        f"UPDATE blobs SET searchable = ? WHERE {which} RETURNING id",
+        (int(searchable), _json(blob_ids)),
+    ).fetchall()
+    for row in marked:
+        found = connection.execute("SELECT id, text FROM chunks WHERE blob_id = ?", row)
+        connection.executemany(statement, [(i, " ".join(terms(text))) for i, text in found])
+
+
+def delete_blobs(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> tuple[int, int]:
+    """Delete blobs that no view shows, with all that was made of them.
+
+    :return: how many chunks and how many vectors went.
+    """
+    ids = set(blob_ids)
+    drop_words(connection, ids)
+    counted = connection.execute(
+        "SELECT count(DISTINCT c.id), count(v.seq) FROM chunks c"
+        f" LEFT JOIN vectors v ON v.chunk_id = c.id WHERE c.blob_id IN {_GIVEN}",
+        (_json(ids),),
+    ).fetchone()
+    connection.execute(f"DELETE FROM blobs WHERE id IN {_GIVEN}", (_json(ids),))
+    return int(counted[0]), int(counted[1])
+
+
+def add_vectors(
+    connection: sqlite3.Connection, embedder: str, chunk_ids: Sequence[int], vectors: Vectors
+) -> None:
+    """Store vectors of shape ``(len(chunk_ids), dimensions)`` as float16, of those chunks that
+    are still there."""
+    rows = (row.tobytes() for row in vectors.astype("<f2"))
+    add_stored(connection, embedder, list(zip(chunk_ids, rows, strict=True)))
+
+
+def add_stored(
+    connection: sqlite3.Connection, embedder: str, rows: Sequence[tuple[int, bytes]]
+) -> None:
+    """The same for (chunk id, bytes as they are stored)."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO vectors (embedder, chunk_id, vector)"
+        " SELECT ?, id, ? FROM chunks WHERE id = ?",
+        ((embedder, vector, chunk_id) for chunk_id, vector in rows),
+    )
+
+
+def mark_embedded(connection: sqlite3.Connection, embedder: str, blob_ids: Iterable[int]) -> None:
+    """Note that all chunks of some blobs have vectors of ``embedder``."""
+    connection.execute(
+        f"UPDATE blobs SET embedder = ? WHERE id IN {_GIVEN}", (embedder, _json(blob_ids))
+    )

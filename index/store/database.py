@@ -1,0 +1,301 @@
+"""Opens ``copilot.db``: version check, transactions, errors in one line."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Self
+
+from git_copilot.index.core.errors import ROOM_HINT, DatabaseError, NoRoom, NotInitialised
+from git_copilot.index.store.read_only import is_refused, open_for_reading, refusal, state_of
+from git_copilot.index.text.chunking import CHUNKER_VERSION
+
+DATABASE_NAME = "copilot.db"
+# 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at;
+# 4: what commits wait for, names in any case, secrets that are allowed
+SCHEMA_VERSION = 4
+# A sync of a large tree may hold the write lock for seconds; readers never wait (WAL).
+BUSY_SECONDS = 30.0
+# A file without a byte is one that somebody is just making, or one that was emptied.
+EMPTY_SECONDS, POLL_SECONDS = 1.0, 0.02
+REBUILD_HINT = "`git copilot index --rebuild` makes a new one; adapters and settings are kept"
+# With less room than this an I/O error is taken for a full disk's: the index of the journal
+# alone takes 32 KB.
+ROOM_BYTES = 2**20
+JOURNALS = ("-wal", "-shm", "-journal")
+
+
+class Database:
+    """A connection to ``copilot.db``. Use one per thread; close it, or use it in ``with``."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        """Open the database, creating its tables when ``create``.
+
+        On a full disk, where SQLite cannot even read as it is used to, it is opened for reading
+        only when all of it is in the file; so is one that this user may not write.
+
+        :raises NotInitialised: it does not exist and ``create`` is false.
+        :raises NoRoom: the disk is full.
+        :raises DatabaseError: it is damaged, of another version, or cannot be read.
+        """
+        self.path = path
+        self.read_only = False
+        self._state: tuple[object, ...] | None = None  # of one that this user may not write
+        if not create and not path.exists():
+            raise NotInitialised(
+                "git-copilot does not know this repository yet", "run `git copilot init`"
+            )
+        with self._translated():
+            try:
+                self._connection = self._open(create)
+            except sqlite3.Error as exc:
+                self._connection = self._open_read_only(exc, create)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _open(self, create: bool) -> sqlite3.Connection:
+        """A connection that can write, whatever may be in the file.
+
+        :raises DatabaseError: it is empty, and not to be created or held by another process.
+        """
+        deadline = time.monotonic() + EMPTY_SECONDS
+        while is_empty(self.path) and not create and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        empty = is_empty(self.path)
+        if empty and not create:
+            raise _emptied(self.path)
+        # Who still has open what was emptied keeps the lock for as long as it runs.
+        connection = self._connect(str(self.path), timeout=EMPTY_SECONDS if empty else BUSY_SECONDS)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            # The first look into the journal, which the settings need not take.
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except BaseException as exc:
+            connection.close()
+            if not (empty and isinstance(exc, sqlite3.Error) and is_busy(exc)):
+                raise
+            if is_empty(self.path):
+                raise _emptied(self.path) from exc
+            return self._open(create)  # another process has begun to make it
+        return connection
+
+    def _open_read_only(self, exc: sqlite3.Error, create: bool) -> sqlite3.Connection:
+        """A connection that can only read, where that is why it cannot be opened as usual."""
+        if is_refused(exc, self.path):
+            self._state = state_of(self.path)
+            if create:
+                raise refusal(self.path) from exc
+            self.read_only = True
+            return open_for_reading(self.path, BUSY_SECONDS)
+        if create or not is_full(exc, self.path) or not _is_all(self.path):
+            raise exc
+        self.read_only = True
+        return self._connect(f"{self.path.absolute().as_uri()}?immutable=1")
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether what others write can be seen here, and written once that is possible."""
+        if self._state is not None:
+            return self._state == state_of(self.path)
+        return not self.read_only
+
+    @staticmethod
+    def _connect(name: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+        return sqlite3.connect(
+            name,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=name.startswith("file:"),
+        )
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        if not self.read_only and not self._has_tables():
+            schema = files("git_copilot.index.store").joinpath("schema.sql").read_text("utf-8")
+            try:
+                connection.executescript(
+                    f"BEGIN IMMEDIATE;\n{schema}\n"
+                    f"INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'), ('chunker',"
+                    f" '{CHUNKER_VERSION}'), ('identity', '{secrets.token_hex(8)}');\nCOMMIT;"
+                )
+            except sqlite3.OperationalError:
+                connection.rollback()
+                if not self._has_tables():  # another process, a worker perhaps, was first
+                    raise
+        found = dict(connection.execute("SELECT key, value FROM meta"))
+        wanted = {"schema": str(SCHEMA_VERSION), "chunker": str(CHUNKER_VERSION)}
+        if {key: found.get(key) for key in wanted} != wanted:
+            raise DatabaseError(
+                f"{self.path} was made by another version of git-copilot", REBUILD_HINT
+            )
+
+    def _has_tables(self) -> bool:
+        sql = "SELECT 1 FROM sqlite_master WHERE name = 'meta'"
+        return self._connection.execute(sql).fetchone() is not None
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            if self._state is not None and not self.sees_all:
+                # Its owner wrote into what was thought to be unchangeable.
+                raise DatabaseError(f"{self.path} is being written", "try again") from exc
+            raise explain(exc, self.path) from exc
+
+    def check_writable(self) -> None:
+        """
+        :raises NoRoom: the disk is full.
+        :raises ReadOnly: this user may not write it.
+        """
+        if self.read_only:
+            raise refusal(self.path) if self._state is not None else _no_room(self.path)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction: all of it, or nothing.
+
+        :raises NoRoom: the disk is full.
+        :raises ReadOnly: this user may not write it.
+        """
+        self.check_writable()
+        with self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.execute("COMMIT")
+
+    def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """Run a SELECT and return all rows."""
+        with self._translated():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def scalar(self, sql: str, parameters: tuple[object, ...] = ()) -> int:
+        """The single integer that a SELECT returns (0 for no row or NULL)."""
+        rows = self.query(sql, parameters)
+        return int(str(rows[0][0])) if rows and rows[0][0] is not None else 0
+
+    @property
+    def identity(self) -> str:
+        """Differs between any two databases, also of the same repository."""
+        return str(self.query("SELECT value FROM meta WHERE key = 'identity'")[0][0])
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For streaming reads; errors are not translated."""
+        return self._connection
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def stored_path(raw: object) -> str:
+    """A path as the database has it, in raw bytes, as text."""
+    return os.fsdecode(bytes(raw))  # type: ignore[call-overload, no-any-return, unused-ignore]
+
+
+def is_empty(path: Path) -> bool:
+    """Whether the file is there and has nothing in it."""
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
+
+
+def _is_all(path: Path) -> bool:
+    """Whether nothing that was committed is in a journal only."""
+    return not any(
+        each.exists() and not is_empty(each)
+        for each in (Path(f"{path}{suffix}") for suffix in ("-wal", "-journal"))
+    )
+
+
+def is_full(exc: sqlite3.Error, path: Path) -> bool:
+    """Whether an error comes from a disk without room. SQLite says so only when it writes to the
+    database itself; of its other files it says that they cannot be read or opened."""
+    code = getattr(exc, "sqlite_errorcode", 0)
+    if code & 0xFF == sqlite3.SQLITE_FULL:
+        return True
+    if code & 0xFF not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        return False
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:
+        return False
+    return free < ROOM_BYTES and os.access(path.parent, os.W_OK)
+
+
+def is_busy(exc: sqlite3.Error) -> bool:
+    """Whether another process was in the way."""
+    return "locked" in str(exc)
+
+
+def is_passing(exc: sqlite3.Error, path: Path) -> bool:
+    """Whether an error says nothing of the database: it may be whole."""
+    return is_full(exc, path) or is_busy(exc)
+
+
+def explain(exc: sqlite3.Error, path: Path) -> DatabaseError:
+    """What an error of SQLite means for the database at ``path``, and how to mend it."""
+    text = str(exc)
+    if is_full(exc, path):
+        return _no_room(path)
+    if is_refused(exc, path):
+        return refusal(path)
+    if "malformed" in text or "not a database" in text or "no such" in text:
+        return DatabaseError(f"{path} is damaged ({text})", REBUILD_HINT)
+    if is_busy(exc):
+        return DatabaseError(f"{path} is busy", "another process is writing; try again")
+    if "readonly" in text or "unable to open" in text:
+        return DatabaseError(f"cannot write {path} ({text})", "check its permissions")
+    return DatabaseError(f"{path}: {text}", REBUILD_HINT)
+
+
+def _no_room(path: Path) -> NoRoom:
+    return NoRoom(f"no room to write {path}", ROOM_HINT)
+
+
+def _emptied(path: Path) -> DatabaseError:
+    return DatabaseError(f"{path} is empty", REBUILD_HINT)
+
+
+def remove_database(path: Path) -> None:
+    """Delete the database and its journals; the next :class:`Database` starts from nothing."""
+    for suffix in ("", *JOURNALS):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """Where a database is made that is to take the place of the one at ``path``."""
+    return path.with_name(f"{path.name}.new")
+
+
+def replace_database(path: Path) -> None:
+    """Put the database :func:`beside` ``path``, which nobody has open, in its place."""
+    # First, or the new one would be read with what was still to be written into the old one.
+    for suffix in JOURNALS:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    beside(path).replace(path)

@@ -1,0 +1,190 @@
+"""Removes what no worktree and no recent branch shows any more, after a grace period.
+
+Git's own garbage collection is not asked for leave: a blob that comes back is read and embedded
+again, which costs time and loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.store import views as store
+from git_copilot.index.store.contents import delete_blobs, drop_words
+from git_copilot.index.store.database import Database
+
+DAY = 86_400
+# As git's own gc.pruneExpire: who has not come back within two weeks, rarely does.
+GRACE_DAYS = 14.0
+# The words of what is hidden slow full-text search down; entering them again is cheap.
+WORDS_DAYS = 1.0
+# Branches with a commit this young are switched to again, however long ago one left them.
+BRANCH_DAYS = 60
+MAX_BRANCHES = 100
+# Views of commits (`--at`) and of training: their owners use them more often, or are gone.
+PASSING_DAYS = 1.0
+WORKTREES = "worktrees/"
+# Blobs per transaction: a commit in between waits no longer than for a small sync.
+BATCH = 100
+# Writing the database anew pays when this part of it is unused.
+SHRINK_SHARE = 4
+_KEY = "collected"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was removed, or would be; field names are those of ``index gc --json``."""
+
+    views: int = 0
+    blobs: int = 0
+    chunks: int = 0
+    vectors: int = 0
+    seconds: float = 0.0
+
+
+def due(db: Database, days: float = 1.0) -> bool:
+    """Whether nothing was collected for so long."""
+    return time.time() - db.scalar("SELECT value FROM meta WHERE key = ?", (_KEY,)) > days * DAY
+
+
+def collect(
+    repo: GitRepository,
+    db: Database,
+    *,
+    embedder: str | None = None,
+    grace_days: float = GRACE_DAYS,
+    dry_run: bool = False,
+) -> Collected:
+    """Remove views whose worktrees are gone, blobs that nothing has shown for ``grace_days`` and
+    that no recent branch has, and vectors of other embedders than ``embedder`` once it has all.
+
+    Works in small transactions; a kill in between leaves less to do.
+
+    :raises GitError: git cannot list the branches' trees; then nothing is removed.
+    """
+    begun, now = time.monotonic(), time.time()
+    passed = _passed_views(repo, db, now)
+    if not dry_run:
+        for view in passed:
+            store.drop_view(db, view)
+    hidden = _hidden(db, now - grace_days * DAY)
+    kept = _branch_oids(repo, now) if hidden else frozenset()
+    blobs = [blob_id for blob_id, oid in hidden if oid not in kept]
+    if dry_run:
+        return Collected(len(passed), len(blobs), *_counted(db, blobs), time.monotonic() - begun)
+    removed = chunks = vectors = 0
+    for connection, batch in _still_hidden(db, blobs):
+        gone = delete_blobs(connection, batch)
+        removed, chunks, vectors = removed + len(batch), chunks + gone[0], vectors + gone[1]
+    silent = [blob_id for blob_id, _ in _hidden(db, now - WORDS_DAYS * DAY)]
+    for connection, batch in _still_hidden(db, silent):
+        drop_words(connection, batch)
+    if embedder is not None:
+        vectors += _drop_other_vectors(db, embedder)
+    with db.transaction() as connection:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_KEY, str(int(now))))
+    return Collected(len(passed), removed, chunks, vectors, time.monotonic() - begun)
+
+
+def _passed_views(repo: GitRepository, db: Database, now: float) -> list[str]:
+    """Views of worktrees that are gone, and passing ones that nobody used lately."""
+    linked = repo.linked_views()
+    rows = db.query("SELECT name, seen FROM views WHERE name != ''")
+    return [
+        str(name)
+        for name, seen in rows
+        if (
+            name not in linked
+            if str(name).startswith(WORKTREES)
+            else int(str(seen)) <= now - PASSING_DAYS * DAY
+        )
+    ]
+
+
+def _hidden(db: Database, until: float) -> list[tuple[int, str]]:
+    """Database id and object id of the blobs that no view shows, since ``until`` or longer."""
+    rows = db.query(
+        "SELECT id, oid FROM blobs WHERE hidden_at <= ?"
+        " AND NOT EXISTS (SELECT 1 FROM files WHERE blob_id = blobs.id) ORDER BY id",
+        (int(until),),
+    )
+    return [(int(str(blob_id)), str(oid)) for blob_id, oid in rows]
+
+
+def _still_hidden(
+    db: Database, blobs: Sequence[int]
+) -> Iterator[tuple[sqlite3.Connection, set[int]]]:
+    """Some of ``blobs`` at a time, each lot in a transaction of its own; without those that a view
+    has come back to meanwhile."""
+    for begin in range(0, len(blobs), BATCH):
+        with db.transaction() as connection:
+            batch = set(blobs[begin : begin + BATCH])
+            shown = connection.execute(
+                "SELECT value FROM json_each(?) WHERE EXISTS"
+                " (SELECT 1 FROM files WHERE blob_id = value)",
+                (json.dumps(list(batch)),),
+            )
+            yield connection, batch.difference([i for (i,) in shown.fetchall()])
+
+
+def _branch_oids(repo: GitRepository, now: float) -> frozenset[str]:
+    """Every object in the trees of the branches that were committed to lately."""
+    listing = "--format=%(committerdate:unix) %(tree)"
+    options = ("--sort=-committerdate", f"--count={MAX_BRANCHES}", listing)
+    trees = []
+    for line in repo.run("for-each-ref", *options, "refs/heads").decode().splitlines():
+        date, tree = line.split()
+        if int(date) > now - BRANCH_DAYS * DAY:
+            trees.append(tree)
+    if not trees:
+        return frozenset()
+    # A tree that is not here (a partial clone) keeps nothing: its blobs were never read.
+    ask = ("rev-list", "--objects", "--no-object-names", "--no-walk", "--missing=allow-any")
+    feed = "".join(f"{tree}\n" for tree in trees).encode()
+    return frozenset(repo.run(*ask, "--stdin", stdin=feed).decode().split())
+
+
+def _counted(db: Database, blobs: Collection[int]) -> tuple[int, int]:
+    """The chunks and vectors of blobs."""
+    of_blobs = "WHERE blob_id IN (SELECT value FROM json_each(?))"
+    ids = (json.dumps(sorted(blobs)),)
+    return (
+        db.scalar(f"SELECT count(*) FROM chunks {of_blobs}", ids),
+        db.scalar(f"SELECT count(*) FROM vectors JOIN chunks c ON c.id = chunk_id {of_blobs}", ids),
+    )
+
+
+def _drop_other_vectors(db: Database, embedder: str) -> int:
+    """Delete the vectors of other embedders, if all that is shown has one of ``embedder``."""
+    waiting = "SELECT count(*) FROM blobs WHERE hidden_at IS NULL AND embedder IS NOT ?"
+    if db.scalar(waiting, (embedder,)):
+        return 0
+    removed = 0
+    while True:
+        with db.transaction() as connection:
+            gone = connection.execute(
+                "DELETE FROM vectors WHERE seq IN"
+                " (SELECT seq FROM vectors WHERE embedder != ? LIMIT 1000)",
+                (embedder,),
+            ).rowcount
+        if not gone:
+            return removed
+        removed += gone
+
+
+def shrink(db: Database) -> int:
+    """Give the database's unused room back if that is a quarter of it or more; return the bytes.
+
+    :raises DatabaseError: another process writes, or the disk has no room for a second copy.
+    """
+    facts = ("freelist_count", "page_count", "page_size")
+    free, pages, size = (db.scalar(f"PRAGMA {fact}") for fact in facts)
+    if free * SHRINK_SHARE < pages:
+        return 0
+    db.query("VACUUM")
+    db.query("PRAGMA wal_checkpoint(TRUNCATE)")
+    return (pages - db.scalar("PRAGMA page_count")) * size

@@ -1,0 +1,307 @@
+"""Brings the index level with a tree: plan (pure), then apply in small transactions.
+
+A blob seen before costs nothing, whatever path, branch or worktree it comes back under. A kill
+between transactions leaves blobs that the next run finds, and a view that still shows the old
+tree.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from git_copilot.index.core.errors import GitError
+from git_copilot.index.core.types import (
+    Change,
+    Chunk,
+    Embedder,
+    Progress,
+    SyncReport,
+    TreeEntry,
+    no_progress,
+)
+from git_copilot.index.filters import rules
+from git_copilot.index.git.objects import FOLDER
+from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.secrets.scan import hidden_lines
+from git_copilot.index.store import views
+from git_copilot.index.store.contents import MISSING, BlobKey, enter_words, in_context
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.forget import Forgotten
+from git_copilot.index.text.chunking import chunk_blob
+from git_copilot.index.text.classify import (
+    MAX_FILE_BYTES,
+    language_of,
+    skip_content,
+    to_utf8,
+)
+
+# Blobs per transaction: a kill loses at most this much work, and readers never wait for it.
+BLOB_BATCH = 200
+# Blobs whose chunks are embedded at once: some thousands.
+EMBED_BLOBS = 200
+# Stands for the language of a folder whose tree is not here.
+FOLDER_KEY = "tree"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What must change in a view that shows the tree ``base``: paths that go, and entries that
+    come or are replaced."""
+
+    base: str | None
+    removed: tuple[str, ...]
+    added: tuple[TreeEntry, ...]
+
+    @property
+    def keys(self) -> list[BlobKey]:
+        """The blobs that the added entries need, each once, in path order."""
+        return list(dict.fromkeys(key_of(entry) for entry in self.added))
+
+
+def key_of(entry: TreeEntry) -> BlobKey:
+    """What an entry's content is stored under."""
+    return entry.oid, FOLDER_KEY if entry.mode == FOLDER else language_of(entry.path)
+
+
+def is_file(entry: TreeEntry) -> bool:
+    """Whether an entry has content of its own to know, or may have once its tree is here."""
+    return entry.mode not in (SUBMODULE, SYMLINK)
+
+
+def plan_from_changes(base: str, changes: Iterable[Change], out: Container[str]) -> SyncPlan:
+    """The plan for the difference of two trees, the older one being ``base``.
+
+    :param out: paths that are left out.
+    """
+    removed, added = [], []
+    for change in changes:
+        if change.new is not None and is_file(change.new) and change.path not in out:
+            added.append(change.new)
+        else:
+            removed.append(change.path)
+    return SyncPlan(base, tuple(removed), tuple(added))
+
+
+def plan_from_tree(
+    base: str | None,
+    entries: Iterable[TreeEntry],
+    known: Mapping[str, BlobKey],
+    out: Container[str],
+) -> SyncPlan:
+    """The plan for a whole tree over a view of ``base`` that lists ``known``: what differs.
+
+    :param out: paths that are left out.
+    """
+    wanted = {e.path: e for e in entries if is_file(e) and e.path not in out}
+    added = tuple(e for e in wanted.values() if known.get(e.path) != key_of(e))
+    return SyncPlan(base, tuple(sorted(p for p in known if p not in wanted)), added)
+
+
+def plan_sync(
+    repo: GitRepository, db: Database, view: str, tree: str, *, fingerprint: str | None = None
+) -> SyncPlan:
+    """Plan bringing ``view`` to ``tree``: by the difference to its old tree, or, when that is gone
+    or what leaves files out has changed, by the whole of it.
+
+    :param fingerprint: of :func:`rules.fingerprint`, if the caller has it.
+    :raises GitError: the tree is not here.
+    """
+    fingerprint = rules.fingerprint(repo) if fingerprint is None else fingerprint
+    old, made_with = views.view_state(db, view) or (None, "")
+    if (old, made_with) == (tree, fingerprint):
+        return SyncPlan(old, (), ())
+    forgotten = Forgotten.load(db)
+    changes = _changes(repo, old, tree) if made_with == fingerprint else None
+    if old is not None and changes is not None:
+        paths = [c.path for c in changes if c.new is not None and is_file(c.new)]
+        out = set(rules.left_out(repo, tree, paths)).union(filter(forgotten.path, paths))
+        return plan_from_changes(old, changes, out)
+    entries = repo.ls_tree(tree)
+    paths = [e.path for e in entries if is_file(e)]
+    out = set(rules.left_out(repo, tree, paths, entries)).union(filter(forgotten.path, paths))
+    return plan_from_tree(old, entries, views.view_files(db, view), out)
+
+
+def _changes(repo: GitRepository, old: str | None, tree: str) -> list[Change] | None:
+    """The difference of two trees, if it says all."""
+    if not old:
+        return None
+    try:
+        changes = repo.diff_trees(old, tree)
+    except GitError:  # the old tree is gone, or some of either is not here
+        return None
+    return None if any(rules.is_rule_file(change.path) for change in changes) else changes
+
+
+def sync(
+    repo: GitRepository,
+    db: Database,
+    embedder: Embedder | None,
+    *,
+    view: str | None = None,
+    tree: str | None = None,
+    progress: Progress = no_progress,
+) -> SyncReport:
+    """Bring ``view`` (default: this worktree's) level with ``tree`` (default: HEAD's).
+
+    Without an ``embedder`` the chunks are findable by name and text at once, and their vectors
+    are left to the next sync that has one.
+
+    :raises GitError: git cannot read the tree.
+    """
+    begun = time.monotonic()
+    view = repo.view_name if view is None else view
+    tree = tree or repo.shown_tree()
+    made_with = rules.fingerprint(repo)
+    added_blobs, added_chunks = _complete(repo, db, view, progress)
+    removed_blobs = 0
+    while views.view_state(db, view) != (tree, made_with):
+        identity = db.identity
+        plan = plan_sync(repo, db, view, tree, fingerprint=made_with)
+        blob_ids, blobs, chunks = store_blobs(repo, db, plan.keys, progress)
+        added_blobs += blobs
+        added_chunks += chunks
+        shown = [(e.path, blob_ids[key_of(e)]) for e in plan.added]
+        with db.transaction() as connection:
+            # Another process may have moved the view meanwhile or collected a blob, or the user
+            # may have asked to forget something, which changes the identity: the plan is void.
+            if (views.view_tree(db, view), db.identity) == (
+                plan.base,
+                identity,
+            ) and views.all_there(connection, (blob_id for _, blob_id in shown)):
+                removed_blobs = views.set_view(
+                    connection, view, tree, made_with, plan.removed, shown
+                )
+    views.touch_view(db, view)
+    embedded = embed_missing(db, view, embedder, progress) if embedder else 0
+    return SyncReport(
+        tree=tree,
+        blobs_added=added_blobs,
+        blobs_removed=removed_blobs,
+        chunks_added=added_chunks,
+        chunks_embedded=embedded,
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _complete(repo: GitRepository, db: Database, view: str, progress: Progress) -> tuple[int, int]:
+    """Look again for what was not here; return how many blobs and chunks were added."""
+    keys = views.missing_blobs(db, view)
+    here = repo.blob_sizes({oid for oid, _ in keys}).keys()
+    come = [key for key in keys if key[0] in here]
+    files = views.view_files(db, view) if come else {}
+    rule_files = {key for path, key in files.items() if rules.is_rule_file(path)}
+    if any(key in rule_files or key[1] == FOLDER_KEY for key in come):
+        with db.transaction() as connection:  # they have a say in others: all is planned anew
+            connection.execute("UPDATE views SET tree = '' WHERE name = ?", (view,))
+    _, blobs, chunks = store_blobs(repo, db, [k for k in come if k[1] != FOLDER_KEY], progress)
+    return blobs, chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is made of one blob."""
+
+    lines: int
+    skipped: str | None
+    secrets: int
+    allowed: int
+    chunks: list[Chunk]
+
+
+def read_blob(
+    data: bytes | None, language: str, size: int | None, allowed: Container[str] = ()
+) -> Reading:
+    """Cut a blob into chunks. Pure.
+
+    :param data: its content; ``None`` when it was not read, for its ``size``.
+    :param size: its bytes; ``None`` when it is not here.
+    :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed_lines`).
+    """
+    if data is None:
+        return Reading(0, MISSING if size is None else "large", 0, 0, [])
+    content = to_utf8(data)
+    skipped = skip_content(content)
+    if skipped:
+        return Reading(data.count(b"\n"), skipped, 0, 0, [])
+    hidden = hidden_lines(content, language, allowed)
+    chunks = chunk_blob(content, language, hidden.all)
+    return Reading(content.count(b"\n"), None, hidden.secrets, hidden.allowed, chunks)
+
+
+def store_blobs(
+    repo: GitRepository, db: Database, keys: Sequence[BlobKey], progress: Progress = no_progress
+) -> tuple[dict[BlobKey, int], int, int]:
+    """Chunk and store the blobs that are new or were missing; return ids by key and the numbers
+    added."""
+    known = views.known_blobs(db, keys)
+    new = [key for key in keys if key not in known]
+    allowed = frozenset(str(row[0]) for row in db.query("SELECT fingerprint FROM allowed"))
+    blobs_added = chunks_added = 0
+    for begin in range(0, len(new), BLOB_BATCH):
+        progress("indexing files", begin, len(new))
+        batch = new[begin : begin + BLOB_BATCH]
+        readings = _read(repo, batch, allowed)
+        with db.transaction() as connection:
+            # Another process may have stored some of them since.
+            done = views.known_blobs(db, batch)
+            for key in batch:
+                if key in done:
+                    continue
+                read = readings[key]
+                done[key] = views.add_blob(
+                    connection,
+                    key,
+                    read.lines,
+                    read.chunks,
+                    read.skipped,
+                    read.secrets,
+                    read.allowed,
+                )
+                blobs_added += read.skipped != MISSING
+                chunks_added += len(read.chunks)
+            enter_words(connection, done.values())
+            known.update(done)
+    if new:
+        progress("indexing files", len(new), len(new))
+    return known, blobs_added, chunks_added
+
+
+def _read(
+    repo: GitRepository, keys: Sequence[BlobKey], allowed: Container[str]
+) -> dict[BlobKey, Reading]:
+    """Read blobs and cut them into chunks."""
+    sizes = repo.blob_sizes(dict.fromkeys(oid for oid, kind in keys if kind != FOLDER_KEY))
+    contents = dict(repo.blobs(oid for oid, size in sizes.items() if size <= MAX_FILE_BYTES))
+    return {
+        key: read_blob(contents.get(key[0]), key[1], sizes.get(key[0]), allowed) for key in keys
+    }
+
+
+def embed_missing(
+    db: Database, view: str, embedder: Embedder, progress: Progress = no_progress
+) -> int:
+    """See that the chunks of ``view`` have vectors of this embedder; return how many texts it
+    embedded for that."""
+    blobs = views.unembedded_blobs(db, embedder.name, view)
+    done = 0
+    for begin in range(0, len(blobs), EMBED_BLOBS):
+        progress("embedding", begin, len(blobs))
+        batch = blobs[begin : begin + EMBED_BLOBS]
+        chunks = views.unembedded_chunks(db, embedder.name, batch)
+        # A function stands in many versions of its file: what was embedded once is copied.
+        known = [(c.chunk_id, c.twin) for c in chunks if c.twin is not None]
+        new = [c for c in chunks if c.twin is None]
+        place = {text: i for i, text in enumerate(dict.fromkeys((c.scope, c.text) for c in new))}
+        vectors = embedder.encode([in_context(scope, text) for scope, text in place])
+        rows = [place[c.scope, c.text] for c in new]
+        with db.transaction() as connection:
+            views.add_stored(connection, embedder.name, known)
+            views.add_vectors(connection, embedder.name, [c.chunk_id for c in new], vectors[rows])
+            views.mark_embedded(connection, embedder.name, batch)
+        done += len(place)
+    if blobs:
+        progress("embedding", len(blobs), len(blobs))
+    return done

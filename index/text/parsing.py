@@ -1,0 +1,150 @@
+"""Parses a text, within limits: some 100 KB of brackets, tags or quotes keep a grammar busy for
+minutes, and what comes of them says nothing. Who gets no tree reads lines.
+
+Most of what is too much is seen in the text or in the tree, and is so on every machine. The last
+resort is a limit of processor time, so that an index does not depend on the load of a machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from git_copilot.index.text.classify import TEXT
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+# Processor time for one text. No file of click, flask, datasette, mypy and starlette took a fifth.
+SECONDS, SECONDS_PER_BYTE = 1.0, 4 / 2**20
+# The parser gets so much at a time, and between two pieces the time is looked at.
+PIECE_BYTES = 1024
+# A wrong stretch with more parts than this has no structure, and looking for definitions in it
+# takes a time that grows with the square of their number.
+MAX_ERROR_PARTS = 4000
+# The scanner of HTML copies all open tags at every tag: so many may be copied in one text.
+MAX_TAG_COPIES = 10_000_000
+TAGGED = frozenset({"html", "vue"})
+_TAG = re.compile(rb"<(/?)([A-Za-z][\w:-]*)")
+# Tags that nothing closes, or that the next one of their kind closes.
+_SINGLE = frozenset(
+    b"area base br col embed hr img input link meta param source track wbr"
+    b" p li dt dd option optgroup tr td th thead tbody tfoot colgroup".split()
+)
+# Texts that took too long, by digest: a query, or the next cut in a blob, does not try again.
+MAX_REMEMBERED = 1000
+_slow: OrderedDict[bytes, None] = OrderedDict()
+
+
+class TooSlow(Exception):
+    """Nothing is to be made of a text's tree any more."""
+
+
+class Patience:
+    """How much processor time of this thread may go into a text of ``size`` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._end = time.thread_time() + SECONDS + SECONDS_PER_BYTE * size
+
+    def is_over(self) -> bool:
+        return time.thread_time() > self._end
+
+
+class _Parsers(threading.local):
+    """The parsers of a thread: while one asks for text, another thread may come to parse."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Parser | None] = {}
+
+    def of(self, language: str) -> Parser | None:
+        if language not in self.made:
+            self.made[language] = _new_parser(language)
+        return self.made[language]
+
+
+_parsers = _Parsers()
+
+
+def _new_parser(language: str) -> Parser | None:
+    from tree_sitter_language_pack import get_parser
+
+    try:
+        return get_parser(language)  # type: ignore[no-any-return, arg-type, unused-ignore]
+    except LookupError:
+        return None
+
+
+def has_grammar(language: str) -> bool:
+    """Whether texts of ``language`` have a syntax tree at all."""
+    return language != TEXT and _parsers.of(language) is not None
+
+
+def parse(data: bytes, language: str, patience: Patience | None = None) -> Node | None:
+    """The root of the syntax tree; ``None`` for a language without a grammar, and for a text that
+    is too much for its grammar.
+
+    :param patience: what is left of it; by default, all that a text of this size deserves.
+    """
+    parser = None if language == TEXT else _parsers.of(language)
+    if parser is None or (language in TAGGED and _copied_tags(data) > MAX_TAG_COPIES):
+        return None
+    if _slow and _digest(data, language) in _slow:
+        return None
+    root = _parse(parser, data, patience or Patience(len(data)))
+    if root is None:
+        give_up(data, language)
+    return None if root is None or _is_shapeless(root) else root
+
+
+def give_up(data: bytes, language: str) -> None:
+    """Note that what is made of a text's tree takes too long: it has none from now on."""
+    _slow[_digest(data, language)] = None
+    while len(_slow) > MAX_REMEMBERED:
+        _slow.popitem(last=False)
+
+
+def _digest(data: bytes, language: str) -> bytes:
+    return hashlib.blake2b(data, digest_size=16, key=language.encode()).digest()
+
+
+def _parse(parser: Parser, data: bytes, patience: Patience) -> Node | None:
+    """The root, or ``None`` once ``patience`` is over."""
+    over = False
+
+    # Not `timeout_micros`, which counts the time of other processes as well, and not a
+    # `progress_callback`, at which tree-sitter 0.25.2 crashes.
+    def read(offset: int, _: object) -> bytes:
+        nonlocal over
+        over = over or patience.is_over()
+        return b"" if over else data[offset : offset + PIECE_BYTES]
+
+    tree = parser.parse(read)
+    return None if over else tree.root_node
+
+
+def _is_shapeless(root: Node) -> bool:
+    """Whether some error has so many parts that the grammar made nothing of them."""
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if node.has_error:
+            if node.is_error and node.child_count > MAX_ERROR_PARTS:
+                return True
+            pending.extend(node.children)
+    return False
+
+
+def _copied_tags(data: bytes) -> int:
+    """How many open tags the scanner meets in all, roughly: the sum of the depths of all tags."""
+    depth = copies = 0
+    for closing, name in _TAG.findall(data):
+        if closing:
+            depth = max(0, depth - 1)
+        elif name.lower() not in _SINGLE:
+            depth += 1
+        copies += depth
+    return copies
