@@ -18,7 +18,7 @@ from git_copilot.index.core.types import Progress
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A completion of one hole: ``text`` is what counts, ``written`` what the model wrote; see
-    :class:`git_copilot.assistant.evaluation.scorer.Completion`. ``fits``: the tokens allowed suffice for
+    :class:`git_copilot.assistant.evaluation.batched_scoring.Completion`. ``fits``: the tokens allowed suffice for
     the middle and the end token."""
 
     task: Task

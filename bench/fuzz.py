@@ -28,7 +28,8 @@ from pathlib import Path
 
 from about import machine, output
 
-from git_copilot.assistant.completion.complete import Answer, complete
+from git_copilot.assistant.completion.answer import Answer
+from git_copilot.assistant.completion.complete import complete
 from git_copilot.assistant.completion.request import Request, find_place
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.process import calm_threads

@@ -29,7 +29,8 @@ from dataclasses import dataclass
 from git_copilot.assistant.dataset.examples import Cut
 from git_copilot.index.core.types import Hit
 from git_copilot.index.search.chunk_table import family
-from git_copilot.index.store.database import Database, stored_path
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import stored_path
 from git_copilot.index.text.classify import TEXT
 from git_copilot.index.text.named_values import NO_VALUES
 from git_copilot.index.text.parsing import parse

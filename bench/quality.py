@@ -254,7 +254,8 @@ def measure_subset(
 
     :raises CopilotError: the model cannot take prompts of this length.
     """
-    from git_copilot.assistant.evaluation.scorer import Completion, evaluate
+    from git_copilot.assistant.evaluation.batched_scoring import Completion
+    from git_copilot.assistant.evaluation.scorer import evaluate
 
     examples = [render(loaded.tokenizer, t, left_to_right=run.left_to_right) for t in tasks]
     needed = max(len(e.prompt_ids) + max(len(e.middle_ids), run.max_tokens) for e in examples)

@@ -42,7 +42,8 @@ from git_copilot.index.git.history import list_commits
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.cochange import CoChange
 from git_copilot.index.search.retriever import Searcher
-from git_copilot.index.store.database import DATABASE_NAME, Database, remove_database
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.database_files import remove_database
 from git_copilot.index.sync.sync import sync
 
 VIEW = "bench"

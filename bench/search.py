@@ -39,7 +39,8 @@ from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.code_search import Lookup
 from git_copilot.index.search.retriever import Query, names_in
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.sync.sync import is_file, sync
+from git_copilot.index.sync.plan import is_file
+from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.classify import MAX_FILE_BYTES, skip_content
 from git_copilot.index.text.terms import terms
 

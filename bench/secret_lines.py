@@ -22,7 +22,8 @@ from planted import planted
 from git_copilot.index.audit.secret_report import of_text
 from git_copilot.index.filters import rules
 from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
-from git_copilot.index.secrets.scan import redact, secret_lines
+from git_copilot.index.secrets.redaction import redact
+from git_copilot.index.secrets.scan import secret_lines
 from git_copilot.index.text.classify import (
     MAX_FILE_BYTES,
     language_of,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from git_copilot.hooks import block
 from git_copilot.hooks.events import HOOKS
-from git_copilot.index.git.repository import GitRepository, installed_version
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.version import installed_version
 
 CONFIG_HOOKS_SINCE = (2, 54)
 PRE_COMMIT_CONFIG = ".pre-commit-config.yaml"

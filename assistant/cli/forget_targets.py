@@ -9,7 +9,8 @@ from pathlib import Path
 from git_copilot.index.core.errors import CopilotError, LocationError
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import forget
-from git_copilot.index.store.database import Database, stored_path
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import stored_path
 from git_copilot.index.store.forget import AUTHOR, COMMIT, PATH, Entry
 
 EXACT = "say which with --path, --commit or --author"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.completion.answer import Answer, answer_id, snippet_fields
 from git_copilot.assistant.completion.feedback import record_answer
 from git_copilot.assistant.completion.request import Place, Request, model_name
 from git_copilot.assistant.completion.session import Session, Workspace
@@ -32,19 +32,6 @@ if TYPE_CHECKING:
 PATIENCE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The JSON of the contract, and what ``--explain`` adds."""
-
-    fields: dict[str, Any]
-    explanation: dict[str, Any]
-    place: Place
-
-    @property
-    def completion(self) -> str:
-        return str(self.fields["completion"])
-
-
 def complete(
     request: Request,
     place: Place,
@@ -62,7 +49,6 @@ def complete(
     :raises CopilotError: something the user can mend.
     """
     from git_copilot.assistant.completion.candidates import Writer
-    from git_copilot.assistant.decoding.generation import Sampling
 
     begun = time.perf_counter()
     workspace = session.workspace(place.repo, note)
@@ -79,19 +65,19 @@ def complete(
         engine, prompt, lead, place,
         nearby=hits, time_limit_ms=settings.time_limit_ms, cancelled=cancelled,
     )  # fmt: skip
-    most = request.max_tokens or settings.max_tokens
-    sampling = Sampling(most, seed=settings.seed, alternatives=settings.alternatives)
+    sampling = _sampling(request, settings)
     candidates = writer.write(sampling, request.count, on_text)
+    at = place.document
     fields: dict[str, Any] = {
-        "id": _answer_id(place, seen.tree, model, adapter, prompt.ids),
+        "id": answer_id(place, seen.tree, model, adapter, prompt.ids),
         "completion": candidates[0].text,
         "file": place.path,
-        "line": place.document.line,
-        "column": place.document.column,
+        "line": at.line,
+        "column": at.column,
         "model": model,
         "adapter": adapter,
         "index": {"tree": seen.tree, "fresh": fresh},
-        "snippets": [_snippet(hit, tokens) for hit, tokens in prompt.snippets],
+        "snippets": [snippet_fields(hit, tokens) for hit, tokens in prompt.snippets],
         "prompt_tokens": len(prompt.ids),
         **_generated(candidates[0], begun, retrieved),
     }
@@ -104,12 +90,19 @@ def complete(
         "prompt_budget": [budget.prompt, settings.prompt_tokens],
         **_explained(engine, prompt, lead, candidates[0], sampling),
     }
-    if explanation["out_of_time"] and not fields["completion"].strip():
-        note(f"nothing was written within {settings.time_limit_ms} ms (copilot.timeLimitMs)")
     answer = Answer(fields, explanation, place)
+    if explanation["out_of_time"] and not answer.completion.strip():
+        note(f"nothing was written within {settings.time_limit_ms} ms (copilot.timeLimitMs)")
     if settings.feedback and request.at is None:
         session.defer(lambda: record_answer(answer))
     return answer
+
+
+def _sampling(request: Request, settings: Settings) -> Sampling:
+    from git_copilot.assistant.decoding.generation import Sampling
+
+    most = request.max_tokens or settings.max_tokens
+    return Sampling(most, seed=settings.seed, alternatives=settings.alternatives)
 
 
 def _explained(
@@ -286,29 +279,3 @@ def _adapter(
         note(f"working without the adapter {chosen}; {hint}")
         return None
     return chosen
-
-
-def _snippet(hit: Hit, tokens: int) -> dict[str, Any]:
-    return {
-        "path": hit.path,
-        "blob": hit.blob,
-        "start_line": hit.start_line,
-        "end_line": hit.end_line,
-        "score": round(hit.score, 5),
-        "sources": list(hit.sources),
-        "tokens": tokens,
-    }
-
-
-def _answer_id(
-    place: Place, tree: str, model: str, adapter: str | None, ids: tuple[int, ...]
-) -> str:
-    """Equal for equal inputs: the same question to the same state has the same id."""
-    digest = hashlib.sha256()
-    document = place.document
-    for part in (
-        place.path, tree, model, adapter or "", ",".join(map(str, ids)),
-        document.prefix, document.suffix,
-    ):  # fmt: skip
-        digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
-    return f"cmpl-{digest.hexdigest()[:16]}"

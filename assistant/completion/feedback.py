@@ -15,7 +15,7 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.forget import Forgotten
 
 if TYPE_CHECKING:
-    from git_copilot.assistant.completion.complete import Answer
+    from git_copilot.assistant.completion.answer import Answer
     from git_copilot.index.git.repository import GitRepository
 
 # The answer is out already; still, a record is not worth a thread that waits for a long sync.

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from git_copilot.index.secrets.scan import lines_above, redact
+from git_copilot.index.secrets.redaction import redact
+from git_copilot.index.secrets.scan import lines_above
 from git_copilot.index.store.allowed_lines import Allowed, allowed_in
 from git_copilot.index.text.secret_files import is_secret_file, masked
 

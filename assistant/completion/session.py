@@ -141,7 +141,8 @@ class Workspace:
 
         :return: the tree that the index stands for, and whether it is HEAD's.
         """
-        from git_copilot.index.sync.sync import plan_sync, sync
+        from git_copilot.index.sync.plan import plan_sync
+        from git_copilot.index.sync.sync import sync
 
         self._notice_fetched()
         view = self.repo.view_name

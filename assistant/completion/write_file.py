@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 
-from git_copilot.assistant.completion.complete import Answer
+from git_copilot.assistant.completion.answer import Answer
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.safe_open import folder_inside, open_regular
 

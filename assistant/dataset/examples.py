@@ -23,7 +23,7 @@ from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.cochange import CoChange
 from git_copilot.index.search.retriever import Searcher
-from git_copilot.index.secrets.scan import redact_bytes
+from git_copilot.index.secrets.redaction import redact_bytes
 from git_copilot.index.store import views
 from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.store.database import Database

@@ -17,16 +17,16 @@ from git_copilot.assistant.dataset.examples import (
     training_examples,
     with_retrieval,
 )
-from git_copilot.assistant.dataset.export import hole_batches, hole_row, with_blobs
 from git_copilot.assistant.dataset.hole_selection import COMMITS, SNAPSHOT, at_fim_rate, tree_holes
 from git_copilot.assistant.dataset.row_files import Row
+from git_copilot.assistant.dataset.rows import hole_batches, hole_row, with_blobs
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.models.embedder import ready_embedder
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Embedder, Hit, Hole, Progress, no_progress
 from git_copilot.index.embedding.vectors import VectorIndex, load_vectors
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.secrets.scan import redact
+from git_copilot.index.secrets.redaction import redact
 from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.store.database import Database
 

@@ -12,7 +12,7 @@ from git_copilot.assistant.dataset.hole_selection import find_holes, hole_weight
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.secrets.scan import redact_bytes
+from git_copilot.index.secrets.redaction import redact_bytes
 from git_copilot.index.store.allowed_lines import Allowed, load
 from git_copilot.index.store.database import Database
 

@@ -11,7 +11,8 @@ from typing import Any
 from git_copilot.index.corpus.mining import corpus_counts
 from git_copilot.index.corpus.survival import Survival
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.store.database import Database, stored_path
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import stored_path
 from git_copilot.index.text.classify import is_test
 
 SECONDS_PER_DAY = 86400

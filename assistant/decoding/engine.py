@@ -20,6 +20,7 @@ from git_copilot.assistant.decoding.copy_model import Copier, Source
 from git_copilot.assistant.decoding.copy_weights import Weights, read_weights
 from git_copilot.assistant.decoding.decoding_state import Writing
 from git_copilot.assistant.decoding.generation import Around, Generation, Sampling
+from git_copilot.assistant.decoding.limits import ReadRate, out_of_time
 from git_copilot.assistant.decoding.sampling import Spellings
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
@@ -28,9 +29,6 @@ from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 PARTS = (256, 128, 64, 32)
 # Reads shorter than this say little about the speed of reading.
 MEASURED = 64
-_WEIGHT = 0.3  # of the newest measurement in the mean
-# A rate stays as it was said until it is wrong by this: prompts are cut by it, and should stay too.
-_STEADY = 0.25
 
 
 class Engine:
@@ -62,8 +60,7 @@ class Engine:
         self.speculative = self.backend.croppable
         self._spellings = Spellings(tokenizer)
         self._copier = Copier(tokenizer, copying, self._spellings) if copying else None
-        self._mean = 0.0  # tokens a second, as measured last and before
-        self._rate: float | None = None  # as said
+        self._rate = ReadRate()
 
     @classmethod
     def load(
@@ -97,14 +94,14 @@ class Engine:
     @property
     def prefill_rate(self) -> float | None:
         """Tokens of a new prompt that are read in a second; ``None`` before anything was read."""
-        return self._rate
+        return self._rate.tokens_per_second
 
     @torch.inference_mode()
     def warm_up(self) -> None:
         """Let the kernels be prepared, and measure how fast a prompt is read."""
         ids = [i % 128 for i in range(PARTS[1])]
         for _ in range(2):
-            self._rate = None  # the first time the kernels are prepared
+            self._rate = ReadRate()  # the first time the kernels are prepared
             slot = Slot(self.backend.new_cache())
             logits = self._read(slot, ids, lambda: False)
         if logits is not None:
@@ -131,7 +128,7 @@ class Engine:
             What is written does not depend on it.
         """
         begun = time.perf_counter()
-        over = _bounded(begun, sampling.time_limit_ms, cancelled)
+        over = out_of_time(begun, sampling.time_limit_ms, cancelled)
         writing = self._writing(sampling, lead, enough, self._source(around, lead), on_text)
         slot, reused = self._take(prompt)
         try:
@@ -171,7 +168,7 @@ class Engine:
         """
         assert isinstance(self.backend, Decoder)
         begun = time.perf_counter()
-        over = _bounded(begun, samplings[0].time_limit_ms, cancelled)
+        over = out_of_time(begun, samplings[0].time_limit_ms, cancelled)
         source = self._source(around, lead)
         writings = [
             self._writing(each, lead, own, source)
@@ -267,14 +264,8 @@ class Engine:
             slot.ids += ids
         slot.ahead = (len(prompt), logits)
         if len(prompt) - start >= MEASURED:
-            self._note_rate((len(prompt) - start) / (time.perf_counter() - begun))
+            self._rate.note((len(prompt) - start) / (time.perf_counter() - begun))
         return logits
-
-    def _note_rate(self, rate: float) -> None:
-        """Take a measurement, in tokens a second, into the mean."""
-        self._mean = rate if self._rate is None else self._mean + _WEIGHT * (rate - self._mean)
-        if self._rate is None or abs(self._mean / self._rate - 1) > _STEADY:
-            self._rate = self._mean
 
     def _write(
         self, slot: Slot, logits: torch.Tensor, writing: Writing, over: Callable[[], bool]
@@ -298,13 +289,3 @@ class Engine:
             ids = [writing.ids[-1], *guess]
             rows = self.backend.run(slot.cache, ids, len(ids))
             slot.ids += ids
-
-
-def _bounded(begun: float, limit_ms: int, cancelled: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether to end: the time since ``begun`` is over, or the caller has gone."""
-
-    def over() -> bool:
-        late = limit_ms > 0 and (time.perf_counter() - begun) * 1000 >= limit_ms
-        return late or cancelled()
-
-    return over

@@ -33,7 +33,7 @@ from git_copilot.assistant.diagnostics.integrity import examine_integrity
 from git_copilot.assistant.diagnostics.status import is_fresh
 from git_copilot.assistant.models.catalogue import canonical, resolve_model
 from git_copilot.assistant.models.pull import damage
-from git_copilot.assistant.server import client
+from git_copilot.assistant.server import address, client
 from git_copilot.assistant.server.log import last_death, log_path
 from git_copilot.hooks.backlog import examine_backlog
 from git_copilot.hooks.doctor import Finding, Level, examine_git, examine_hooks
@@ -237,7 +237,7 @@ def _endpoint(repo: GitRepository, settings: Settings, known: bool) -> Iterator[
 
 
 def _server() -> Iterator[Finding]:
-    folder = client.runtime_dir()
+    folder = address.runtime_dir()
     with contextlib.suppress(OSError):
         facts = folder.lstat()
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from git_copilot.hooks.doctor import Finding
 from git_copilot.index.core.errors import ROOM_HINT
-from git_copilot.index.store.database import explain, is_busy, is_empty, is_full
+from git_copilot.index.store.database_files import explain, is_busy, is_empty, is_full
 from git_copilot.index.store.read_only import may_write, open_for_reading, refusal
 
 REBUILD = "git copilot index --rebuild"

@@ -55,10 +55,7 @@ def run_eval(
     begun = time.monotonic()
     folder = resolve_model(settings.model)
     state = repo.state_dir
-    current = adapter_store.current_adapter(state)
-    if current is not None and adapter_store.base_model(state, current) != settings.model:
-        on_note(f"the adapter {current} was trained for another model and is left out")
-        current = None
+    current = _current(state, settings, on_note)
     chosen = None if adapter == "none" else adapter or current
     paths = {a: _path(state, a, settings) for a in (current, chosen) if a is not None}
     mine(repo, db, limit=settings.history_commits, progress=progress)
@@ -126,6 +123,15 @@ def _reach(settings: Settings) -> int:
     """More characters than a training prompt showed on a side of its hole: it had half the tokens
     of one that is answered, and a token of code has some three characters, not eight."""
     return settings.prompt_tokens * 4
+
+
+def _current(state: Path, settings: Settings, on_note: Callable[[str], None]) -> str | None:
+    """The adapter in use, if it is for the model of the settings."""
+    current = adapter_store.current_adapter(state)
+    if current is not None and adapter_store.base_model(state, current) != settings.model:
+        on_note(f"the adapter {current} was trained for another model and is left out")
+        return None
+    return current
 
 
 def _holes(

@@ -46,8 +46,8 @@ from git_copilot.assistant.postprocess.repetition import (
     loop_in_line,
     wordy,
 )
+from git_copilot.assistant.postprocess.secret_lines import SecretLines, offset
 from git_copilot.assistant.postprocess.syntax import INDENTED, Surroundings
-from git_copilot.index.secrets.scan import find_secrets, lines_above
 from git_copilot.index.text.classify import language_of
 
 STOP, LENGTH = "stop", "length"
@@ -81,8 +81,8 @@ class Trimmer:
         :param left_to_right: the model was not shown ``suffix``."""
         self._line = prefix.rpartition("\n")[2]
         self._sides, self._path = (prefix, suffix), path
-        self._above = lines_above(prefix)
         self._rest = suffix.partition("\n")[0]
+        self._secrets = SecretLines(prefix, self._rest, path)
         self._extent = Extent(prefix, self._rest)
         self._empty_file = not (prefix + suffix).strip()
         self._repeats = Repeats(self._line, suffix)
@@ -182,7 +182,7 @@ class Trimmer:
 
     def _stops_here(self) -> tuple[int, str] | None:
         end = self._ends_here()
-        secret = self._first_secret("\n".join(self._seen))
+        secret = self._secrets.first("\n".join(self._seen))
         # Whatever else ends the text, what is kept of it has no secret in it.
         if secret is not None and (end is None or secret < end[0]):
             return secret, "secret"
@@ -192,7 +192,7 @@ class Trimmer:
         end, line = self._ends_lines(), self._seen[-1]
         piece = loop_in_line(line, self._nearby)
         if piece is not None:
-            piece += _offset(self._seen, len(self._seen)) - len(line)
+            piece += offset(self._seen, len(self._seen)) - len(line)
             if end is None or piece < end[0]:
                 return piece, "loops"
         return end
@@ -202,10 +202,10 @@ class Trimmer:
         if self._left_to_right:
             count = self._extent.end(lines)
             if count is not None:
-                return _offset(lines, count), self._place_rule
+                return offset(lines, count), self._place_rule
         left = self._enclosing.left(lines)
         if left is not None:
-            return _offset(lines, len(lines) - 1), left
+            return offset(lines, len(lines) - 1), left
         repeated = self._repeats.begins(lines, 1 if self._left_to_right else self._sure_lines)
         if repeated is not None and (self._left_to_right or self._is_clean(lines, repeated)):
             return repeated, "repeats_suffix"
@@ -213,7 +213,7 @@ class Trimmer:
         if below is not None and not self._extent.inside and self.whole:
             return below, "repeats_suffix"
         kept = is_looping(lines, self._nearby)
-        return None if kept is None else (_offset(lines, kept), "loops")
+        return None if kept is None else (offset(lines, kept), "loops")
 
     def _is_clean(self, lines: list[str], end: int) -> bool:
         """Whether the text up to ``end`` fits: overloads and tests repeat each other by right."""
@@ -223,26 +223,12 @@ class Trimmer:
     def _place_rule(self) -> str:
         return "after_block" if self._extent.block else "after_line"
 
-    def _first_secret(self, text: str) -> int | None:
-        """Where the first line that looks like a secret begins, if the completion has a part in
-        that: what stood there before is the user's own."""
-        first, newline, more = text.partition("\n")
-        begin, end = len(self._line), len(self._line) + len(first)
-        seen = "\n".join([*self._above, self._line + first + self._rest]) + newline + more
-        for finding in find_secrets(seen, self._path):
-            number = finding.line - len(self._above) - 1  # 0: the cursor's line
-            if number == 0 and finding.start < end and finding.end > begin:
-                return 0
-            if number > 0:
-                return _offset(text.split("\n"), number)
-        return None
-
     def _by_place(self, text: str) -> tuple[str, str | None]:
         lines = text.split("\n")
         for number in range(1, len(lines) + 1):
             count = self._extent.end(lines[:number])
             if count is not None:
-                kept = text[: _offset(lines, count)]
+                kept = text[: offset(lines, count)]
                 return kept, self._place_rule if len(kept) < len(text) else None
             repeated = self._repeats.begins(lines[:number], 1)
             if repeated is not None:
@@ -309,7 +295,3 @@ class Trimmer:
             last = (self._line + text).rpartition("\n")[2]
             closed += "\n" + last[: len(last) - len(last.lstrip())] + "    pass"
         return closed != text and not self._around.errors(closed)
-
-
-def _offset(lines: list[str], count: int) -> int:
-    return len("\n".join(lines[:count]))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from git_copilot.assistant.core.atomic_files import alone, writing
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import (
     TRAINING_SHARE,
-    Example,
     read_cuts,
     retrieve,
     serving_budget,
@@ -27,21 +26,20 @@ from git_copilot.assistant.dataset.hole_selection import (
     training_holes,
 )
 from git_copilot.assistant.dataset.leakage import (
-    Duplicates,
     drop_copies,
     drop_duplicates,
     drop_showing,
 )
 from git_copilot.assistant.dataset.split import HELD_OUT_HOLES, Split, commit_span, split_holes
 from git_copilot.assistant.evaluation import report as evidence
-from git_copilot.assistant.evaluation.arms import Arm, Held, Judge
+from git_copilot.assistant.evaluation.arms import Arm, Judge
 from git_copilot.assistant.evaluation.eval_run import run_eval
 from git_copilot.assistant.evaluation.regression_check import verdict
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.refresh.promotion import decide
+from git_copilot.assistant.refresh.run_state import LOCK, Note, RefreshRun, RefreshTools
 from git_copilot.assistant.refresh.schedule import record_refresh, refresh_due
-from git_copilot.assistant.training.batches import Recipe
 from git_copilot.assistant.training.trainer import TrainReport, train_adapter
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Embedder, Hole, Progress, no_progress
@@ -54,51 +52,8 @@ from git_copilot.index.store.database import Database
 
 __all__ = ["refresh_due", "run_eval", "run_refresh"]
 
-WORK, LOCK = ".work", ".lock"
 # However short the time, so much is spent on learning.
 MIN_TRAINING_SECONDS = 30.0
-Note = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Tools:
-    """What was handed to a refresh; ``begun`` is a reading of ``time.monotonic``."""
-
-    repo: GitRepository
-    db: Database
-    settings: Settings
-    embedder: Embedder | None
-    vectors: VectorIndex | None
-    progress: Progress
-    note: Note
-    begun: float
-
-    def clock(self) -> float:
-        return time.monotonic() - self.begun
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What a refresh learns from and judges by."""
-
-    tools: _Tools
-    examples: list[Example]
-    copies: int
-    duplicates: Duplicates
-    held: Held
-    judge: Judge
-
-    @property
-    def state(self) -> Path:
-        return self.tools.repo.state_dir
-
-    @property
-    def work(self) -> Path:
-        return adapter_store.adapters_dir(self.state) / WORK
-
-    @property
-    def recipe(self) -> Recipe:
-        return Recipe(rank=self.tools.settings.adapter_rank, seed=self.tools.settings.seed)
 
 
 def run_refresh(
@@ -149,11 +104,11 @@ def run_refresh(
         older, tree = before_held_out(repo, commits, split.held_out)
         most = max_holes or settings.refresh_holes
         weights = training_holes(repo, db, settings, older, tree, most=most)
-        tools = _Tools(repo, db, settings, embedder, vectors, progress, on_note, begun)
+        tools = RefreshTools(repo, db, settings, embedder, vectors, progress, on_note, begun)
         return _train_and_judge(_prepare(tools, split, weights), seconds)
 
 
-def _prepare(tools: _Tools, split: Split, weights: Mapping[Hole, float]) -> _Run:
+def _prepare(tools: RefreshTools, split: Split, weights: Mapping[Hole, float]) -> RefreshRun:
     """Read, retrieve for and render every hole; drop duplicates and copies of what is held out."""
     repo, settings = tools.repo, tools.settings
     folder = resolve_model(settings.model)
@@ -189,7 +144,7 @@ def _prepare(tools: _Tools, split: Split, weights: Mapping[Hole, float]) -> _Run
             "no hole is left to learn from: all are copies of held-out ones, or too long",
             "commit more code",
         )
-    return _Run(tools, examples, copies + showing, duplicates, held, judge)
+    return RefreshRun(tools, examples, copies + showing, duplicates, held, judge)
 
 
 def _history(repo: GitRepository, settings: Settings) -> list[str]:
@@ -200,7 +155,7 @@ def _history(repo: GitRepository, settings: Settings) -> list[str]:
     return [c.oid for c in list_commits(repo, tip, limit=settings.history_commits)]
 
 
-def _train_and_judge(run: _Run, seconds: float | None) -> dict[str, Any]:
+def _train_and_judge(run: RefreshRun, seconds: float | None) -> dict[str, Any]:
     """Measure what is in use, train, measure the candidate, decide, and store all of it."""
     state = run.state
     incumbent = _incumbent(state, run.tools.settings, run.tools.note)
@@ -227,7 +182,7 @@ def _train_and_judge(run: _Run, seconds: float | None) -> dict[str, Any]:
     return facts
 
 
-def _train(run: _Run, seconds: float | None) -> TrainReport:
+def _train(run: RefreshRun, seconds: float | None) -> TrainReport:
     with writing(run.work):
         report = train_adapter(
             run.judge.load(None),
@@ -246,7 +201,7 @@ def _train(run: _Run, seconds: float | None) -> TrainReport:
 
 
 def _evidence(
-    run: _Run,
+    run: RefreshRun,
     identity: str,
     incumbent: str | None,
     arms: tuple[Arm, Arm | None, Arm],
@@ -286,7 +241,7 @@ def _evidence(
     }
 
 
-def _fill(run: _Run, folder: Path) -> None:
+def _fill(run: RefreshRun, folder: Path) -> None:
     for name in (adapter_store.CONFIG, adapter_store.WEIGHTS):
         shutil.copyfile(run.work / "candidate" / name, folder / name)
     commits = dict.fromkeys(e.hole.commit for e in run.examples)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
-from git_copilot.assistant.server.client import socket_path
+from git_copilot.assistant.server.address import socket_path
 from git_copilot.assistant.server.log import ServerLog, open_log
 from git_copilot.assistant.server.server import Runner, Server
 from git_copilot.index.core.errors import CopilotError

@@ -26,7 +26,7 @@ from git_copilot.assistant.backend.compute_thread import OneThread
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.error_handler import package_version, run_guarded
 from git_copilot.assistant.core.terminal import Terminal
-from git_copilot.assistant.server.client import lock_path, secure_runtime_dir, socket_path
+from git_copilot.assistant.server.address import lock_path, secure_runtime_dir, socket_path
 from git_copilot.assistant.server.connection import Wire, same_user
 from git_copilot.assistant.server.log import DIED, ServerLog
 from git_copilot.index.core.errors import BUG, OK, USAGE
@@ -271,7 +271,7 @@ def _wake() -> None:
 
 def _take(lock: TextIO) -> int | None:
     """Take the lock and write who holds it. Return who had it before and did not end on purpose
-    (0: nobody), or ``None`` where somebody has it. A client that looks who does (client.lock_holder)
+    (0: nobody), or ``None`` where somebody has it. A client that looks who does (address.lock_holder)
     has it for a moment, so one refusal says little."""
     for attempt in range(LOCK_TRIES):
         if attempt:

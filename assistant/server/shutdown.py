@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from git_copilot.assistant.server import client
+from git_copilot.assistant.server import address, client
 from git_copilot.assistant.server.log import say_goodbye
 from git_copilot.index.core.errors import CopilotError
 
@@ -34,7 +34,7 @@ def stop_server() -> str | None:
         except client.ServerSilent:
             break
         if answer is None:
-            if client.lock_holder() is None:
+            if address.lock_holder() is None:
                 return None
             time.sleep(client.POLL_SECONDS)
     if answer is not None:
@@ -42,19 +42,19 @@ def stop_server() -> str | None:
         if _gone(pid, STOP_SECONDS):
             return f"server {pid} stopped"
         return _end(pid)
-    return _end(client.lock_holder() or 0)
+    return _end(address.lock_holder() or 0)
 
 
 def _end(pid: int) -> str:
     """End the process that holds the server's lock, and no other."""
     if not pid or not is_server(pid):
-        lock = client.lock_path()
+        lock = address.lock_path()
         raise CopilotError(
             "the server does not answer, and which process it is cannot be told",
             f"end the one that `fuser {lock}` names",
         )
     for number, seconds in SIGNALS:
-        if client.lock_holder() == pid:
+        if address.lock_holder() == pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
                 os.kill(pid, signal.SIGCONT)  # one that was halted takes nothing but SIGKILL
@@ -85,7 +85,7 @@ def is_server(pid: int) -> bool:
 def _gone(pid: int, seconds: float) -> bool:
     """Whether that server has let go of the lock within ``seconds``; another may have it."""
     deadline = time.monotonic() + seconds
-    while client.lock_holder() == pid:
+    while address.lock_holder() == pid:
         if time.monotonic() > deadline:
             return False
         time.sleep(client.POLL_SECONDS)

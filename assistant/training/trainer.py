@@ -107,15 +107,11 @@ def train_adapter(
     checkpoint.save(work, mark, state.step, state.tensors())
     progress("training", len(steps), len(steps))
     save_adapter(state.model, work / "candidate", model_name)
+    tokens = sum(examples[i].size for step in steps[resumed : state.step] for i in step)
     recent = losses[-max(1, len(steps) // recipe.epochs) :]
+    loss = sum(recent) / len(recent) if recent else 0.0
     return TrainReport(
-        steps=state.step,
-        planned_steps=len(steps),
-        resumed_at=resumed,
-        tokens=sum(examples[i].size for step in steps[resumed : state.step] for i in step),
-        seconds=clock() - begun,
-        loss=sum(recent) / len(recent) if recent else 0.0,
-        stopped=state.step < len(steps),
+        state.step, len(steps), resumed, tokens, clock() - begun, loss, state.step < len(steps)
     )
 
 

@@ -20,13 +20,8 @@ from git_copilot.index.core.types import Progress, SyncReport
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import migrate
-from git_copilot.index.store.database import (
-    DATABASE_NAME,
-    Database,
-    beside,
-    remove_database,
-    replace_database,
-)
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.database_files import beside, remove_database, replace_database
 
 
 def rebuild(

@@ -24,7 +24,8 @@ from git_copilot.index.git.history import (
 from git_copilot.index.git.missing_objects import Gap, find_gaps
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import allowed_lines
-from git_copilot.index.store.database import Database, stored_path
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import stored_path
 from git_copilot.index.store.forget import REASON, Forgotten
 from git_copilot.index.sync.revisit import record_limit, record_stamp, revisit, stamp
 

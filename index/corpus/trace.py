@@ -12,7 +12,8 @@ from git_copilot.index.core.types import Progress, no_progress
 from git_copilot.index.corpus.lineage import Lineage, Rest
 from git_copilot.index.git.history import CommitInfo, FilePatch, patches, patches_between
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.store.database import Database, stored_path
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import stored_path
 
 COMMIT_BATCH = 250
 # Lines that only moved sideways stand: code that was wrapped in a block is not worse for it.

@@ -50,22 +50,6 @@ def named_by_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in NAMES_REPOSITORY if name in os.environ}
 
 
-def installed_version() -> tuple[int, int]:
-    """Major and minor version of the git that runs here.
-
-    :raises GitError: there is none.
-    """
-    # GitPython knows the forms in which distributions write it. It is asked nothing about a
-    # repository: its discovery takes a folder of a clone for one. Importing it takes 50 ms.
-    import git as gitpython
-
-    try:
-        found = gitpython.Git().version_info
-    except (gitpython.GitCommandError, gitpython.GitCommandNotFound, ValueError) as exc:
-        raise GitError("git does not say which version it is", "is it on PATH?") from exc
-    return (found[0], found[1]) if len(found) > 1 else (0, 0)
-
-
 def _as_text(name: str) -> str:
     """A file's name for where only UTF-8 goes; different names stay different."""
     return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from git_copilot.index.search.fusion import Spot
-from git_copilot.index.store.database import Database, stored_path
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import stored_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

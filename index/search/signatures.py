@@ -7,7 +7,8 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from git_copilot.index.store.database import Database, stored_path
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import stored_path
 from git_copilot.index.text.named_values import NO_VALUES
 
 # Folders that hold packages and are none.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -183,46 +183,12 @@ def touches_secret(
     return not but_allowed(text, found, allowed).isdisjoint(lines)
 
 
-def redact(text: str, path: str = "", allowed: Container[str] = ()) -> str:
-    """``text`` with the letters of secrets turned into ``x`` and their digits into ``0``: every
-    line, and every other character, stays where it is. So do lines that are ``allowed``."""
-    return _redacted(text, path, allowed, lambda char: 1)
-
-
-def redact_bytes(data: bytes, path: str = "", allowed: Container[str] = ()) -> bytes:
-    """The same for the bytes of a file: every byte offset stays good."""
-    text = data.decode("utf-8", "surrogateescape")
-    masked = _redacted(text, path, allowed, lambda char: len(char.encode()))
-    return data if masked is text else masked.encode("utf-8", "surrogateescape")
-
-
 def lines_above(text: str) -> list[str]:
     """Of the lines before the last one of ``text``, those that have a say in whether that is a
     secret: some before it, or all since a private key began."""
     lines = text.split("\n")[-MAX_KEY_LINES - 1 : -1]
     begun = [i for i, line in enumerate(lines) if _KEY_BEGIN.search(line)]
     return lines[max(0, min(begun[-1], len(lines) - BLOCK_LINES)) if begun else -BLOCK_LINES :]
-
-
-def _redacted(text: str, path: str, allowed: Container[str], width: Callable[[str], int]) -> str:
-    hidden: dict[int, set[int]] = {}
-    for finding in find_secrets(text, path):
-        hidden.setdefault(finding.line, set()).update(range(finding.start, finding.end))
-    if not hidden:
-        return text
-    lines = text.split("\n")
-    for number, columns in hidden.items():
-        if allowed and fingerprint(lines[number - 1]) in allowed:
-            continue
-        lines[number - 1] = "".join(
-            _mask(char) * width(char) if i in columns and char.isalnum() else char
-            for i, char in enumerate(lines[number - 1])
-        )
-    return "\n".join(lines)
-
-
-def _mask(char: str) -> str:
-    return "0" if char.isdigit() else "x"
 
 
 def _allowed_at(lines: Sequence[str], number: int) -> bool:

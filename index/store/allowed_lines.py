@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import is_known
-from git_copilot.index.store.database import DATABASE_NAME, Database, stored_path
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.store.database_files import stored_path
 
 Allowed = frozenset[str]
 _COLUMNS = "fingerprint, path, line, time"

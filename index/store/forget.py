@@ -18,7 +18,8 @@ from typing import Self
 from git_copilot.index.core.errors import DatabaseError
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import views
-from git_copilot.index.store.database import Database, beside, remove_database
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import beside, remove_database
 
 PATH, COMMIT, AUTHOR = "path", "commit", "author"
 # Why a file, or a whole commit, gave no holes.

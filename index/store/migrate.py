@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from git_copilot.index.store import allowed_lines
-from git_copilot.index.store.database import Database, explain, is_empty, is_passing
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import explain, is_empty, is_passing
 from git_copilot.index.store.forget import Entry, read_entries, write_entries
 
 T = TypeVar("T")

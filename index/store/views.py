@@ -19,7 +19,8 @@ from git_copilot.index.store.contents import (
     level,
     mark_embedded,
 )
-from git_copilot.index.store.database import Database, stored_path
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.database_files import stored_path
 
 __all__ = ["BlobKey", "add_blob", "add_stored", "add_vectors", "mark_embedded"]
 

@@ -13,9 +13,10 @@ from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.evaluation.batched_scoring import group
 from git_copilot.assistant.evaluation.metrics import Score
 from git_copilot.assistant.evaluation.regression_check import guard_examples, verdict
-from git_copilot.assistant.evaluation.scorer import evaluate, group
+from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer

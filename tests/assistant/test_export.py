@@ -10,14 +10,9 @@ from exports import export, load
 from gitrepo import EPOCH
 from histories import KEY, function
 
-from git_copilot.assistant.dataset.export import (
-    FILE_COLUMNS,
-    HOLE_COLUMNS,
-    Order,
-    file_rows,
-    hole_rows,
-)
+from git_copilot.assistant.dataset.export import Order
 from git_copilot.assistant.dataset.hole_selection import tree_holes
+from git_copilot.assistant.dataset.rows import FILE_COLUMNS, HOLE_COLUMNS, file_rows, hole_rows
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.store.forget import forget

@@ -17,8 +17,8 @@ from git_copilot.assistant.dataset.examples import (
     serving_budget,
     with_retrieval,
 )
-from git_copilot.assistant.dataset.export import TEXT_COLUMNS, hole_rows
 from git_copilot.assistant.dataset.render import control_ids, rendered_rows, spell
+from git_copilot.assistant.dataset.rows import TEXT_COLUMNS, hole_rows
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.corpus.mining import load_holes, mine

@@ -112,7 +112,7 @@ def test_a_wrong_beginning_is_thrown_away(index, cache, size):
 
 
 CODE = """
-from git_copilot.assistant import models, pull
+from git_copilot.assistant.models import catalogue as models, pull
 models.SPECS = (models.{spec},)
 pull.pull("toy")
 """

@@ -50,7 +50,7 @@ def test_places_are_of_every_class(fuzz):
 
 def test_what_is_wrong_is_noticed(fuzz, repository):
     """The checks themselves: an answer with the wrong line ends is not passed over."""
-    from git_copilot.assistant.completion.complete import Answer
+    from git_copilot.assistant.completion.answer import Answer
     from git_copilot.assistant.completion.request import Request, find_place
 
     data = fuzz.odd_files()["crlf.py"]

@@ -19,7 +19,7 @@ FILES = {
 }
 CODE = """
 import os, sys
-from git_copilot.assistant import pull
+from git_copilot.assistant.models import pull
 from git_copilot.index.core.errors import ModelError
 steps = []
 try:

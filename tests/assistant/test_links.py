@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant.completion.complete import Answer
+from git_copilot.assistant.completion.answer import Answer
 from git_copilot.assistant.completion.request import Request, find_place
 from git_copilot.assistant.completion.write_file import write_completion
 from git_copilot.index.core.errors import CopilotError, LocationError, NotARepository

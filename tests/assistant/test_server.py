@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant.server import client, shutdown
+from git_copilot.assistant.server import address, client, shutdown
 from git_copilot.assistant.server import connection as wire
 from git_copilot.assistant.server.server import Server
 from git_copilot.index.core.errors import CopilotError
@@ -26,25 +26,25 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(autouse=True)
 def private(runtime):
     """The folder for the socket."""
-    client.secure_runtime_dir()
+    address.secure_runtime_dir()
 
 
 def test_a_folder_with_too_long_a_name_for_a_socket_is_passed_over(runtime, monkeypatch):
     own = f"git-copilot-{os.getuid()}"
-    long = runtime / ("x" * client.MAX_FOLDER)
-    longest = runtime / ("x" * (client.MAX_FOLDER - len(f"{runtime}//git-copilot")))
+    long = runtime / ("x" * address.MAX_FOLDER)
+    longest = runtime / ("x" * (address.MAX_FOLDER - len(f"{runtime}//git-copilot")))
     for folder in (long, longest):
         folder.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(longest))
-    assert client.runtime_dir() == longest / "git-copilot"
-    client.secure_runtime_dir()
+    assert address.runtime_dir() == longest / "git-copilot"
+    address.secure_runtime_dir()
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(client.socket_path()))
+        listener.bind(str(address.socket_path()))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
     monkeypatch.setattr("tempfile.tempdir", str(runtime))
-    assert client.runtime_dir() == runtime / own
+    assert address.runtime_dir() == runtime / own
     monkeypatch.setattr("tempfile.tempdir", str(long))
-    assert client.runtime_dir() == Path("/tmp") / own
+    assert address.runtime_dir() == Path("/tmp") / own
 
 
 def test_a_relative_folder_is_ignored_and_a_name_of_any_length_is_none(runtime, monkeypatch):
@@ -52,17 +52,17 @@ def test_a_relative_folder_is_ignored_and_a_name_of_any_length_is_none(runtime, 
     monkeypatch.setattr("tempfile.tempdir", str(runtime))
     for name in (".", "x" * 300, str(runtime / ("x" * 300)), str(runtime / "none")):
         monkeypatch.setenv("XDG_RUNTIME_DIR", name)
-        assert client.runtime_dir() == runtime / f"git-copilot-{os.getuid()}"
+        assert address.runtime_dir() == runtime / f"git-copilot-{os.getuid()}"
 
 
 @pytest.fixture
 def deaf():
     """A socket at which nobody answers; the lock is held by this process."""
-    with socket.socket(socket.AF_UNIX) as listener, client.lock_path().open("w") as lock:
+    with socket.socket(socket.AF_UNIX) as listener, address.lock_path().open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
-        listener.bind(str(client.socket_path()))
+        listener.bind(str(address.socket_path()))
         listener.listen(8)
         yield listener
 
@@ -144,20 +144,20 @@ def test_no_process_is_ended_that_is_no_server(deaf, monkeypatch):
     monkeypatch.setattr(shutdown, "ASK_SECONDS", 0.1)
     with pytest.raises(CopilotError, match="cannot be told"):
         shutdown.stop_server()
-    assert client.lock_holder() == os.getpid()
+    assert address.lock_holder() == os.getpid()
 
 
 # Takes requests and ignores them, and SIGTERM.
 STUBBORN = """
 import fcntl, os, signal, socket
-from git_copilot.assistant import client
+from git_copilot.assistant.server import address
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-lock = client.lock_path().open("w")
+lock = address.lock_path().open("w")
 fcntl.flock(lock, fcntl.LOCK_EX)
 lock.write(str(os.getpid()))
 lock.flush()
 listener = socket.socket(socket.AF_UNIX)
-listener.bind(str(client.socket_path()))
+listener.bind(str(address.socket_path()))
 listener.listen()
 signal.pause()
 """
@@ -167,7 +167,7 @@ def test_a_server_that_ignores_everything_is_killed(monkeypatch):
     monkeypatch.setattr(shutdown, "ASK_SECONDS", 0.2)
     monkeypatch.setattr(shutdown, "SIGNALS", ((signal.SIGTERM, 0.2), (signal.SIGKILL, 10)))
     with subprocess.Popen([sys.executable, "-c", STUBBORN, "serve"]) as process:
-        while not client.socket_path().exists() or client.connect() is None:
+        while not address.socket_path().exists() or client.connect() is None:
             time.sleep(0.02)
         told = shutdown.stop_server()
         assert told == f"server {process.pid} did not stop when asked and was ended (SIGKILL)"
@@ -176,11 +176,11 @@ def test_a_server_that_ignores_everything_is_killed(monkeypatch):
 
 
 def test_looking_who_the_server_is_keeps_none_from_starting(serve):
-    with client.lock_path().open("w") as lock:
+    with address.lock_path().open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # as one who looks does, for a moment
         threading.Timer(0.03, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
         serve(lambda *_: 0)
-    assert client.lock_holder() == os.getpid()
+    assert address.lock_holder() == os.getpid()
 
 
 # Presses Ctrl-C while the module argv[1] is looked for.

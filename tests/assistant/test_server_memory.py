@@ -16,7 +16,7 @@ from git_copilot.assistant.backend.compute_thread import OneThread
 # Takes blocks as a model does, frees every other one, and says what is resident before and after.
 HOLES = """
 import ctypes, sys
-from git_copilot.assistant import memory
+from git_copilot.assistant.backend import allocator as memory
 memory.keep_freed_memory()
 memory.GATHERED_BYTES = int(sys.argv[1]) << 20
 keeper = memory.Keeper()

@@ -14,7 +14,8 @@ from git_copilot.assistant.diagnostics.doctor import examine
 from git_copilot.assistant.diagnostics.status import _server_state, server_facts
 from git_copilot.assistant.server import client
 from git_copilot.assistant.server import log as serverlog
-from git_copilot.assistant.server.client import lock_holder, wait_for_server
+from git_copilot.assistant.server.address import lock_holder
+from git_copilot.assistant.server.client import wait_for_server
 from git_copilot.assistant.server.launch import start_server
 from git_copilot.assistant.server.log import ServerLog, last_death, log_path
 from git_copilot.assistant.server.shutdown import stop_server

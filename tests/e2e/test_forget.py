@@ -10,7 +10,7 @@ import pytest
 from copilot_commands import Copilot
 
 from git_copilot.assistant.cli.commands import forget
-from git_copilot.assistant.refresh import pipeline
+from git_copilot.assistant.refresh import run_state
 
 PASSWORD = "Tr0ub4dor" + "Zebra7"
 ADAPTER = "20260102-030405-ab12"
@@ -157,11 +157,11 @@ def test_without_init_or_repository(bare_commands, environment, repo):
 
 
 def test_not_while_a_refresh_learns_and_no_checkpoint_stays(copilot, state):
-    assert (forget.WORK, forget.LOCK) == (pipeline.WORK, pipeline.LOCK)
-    work = state / "adapters" / pipeline.WORK
+    assert (forget.WORK, forget.LOCK) == (run_state.WORK, run_state.LOCK)
+    work = state / "adapters" / run_state.WORK
     work.mkdir(parents=True)
     (work / "checkpoint.safetensors").write_bytes(b"learnt")
-    with (state / "adapters" / pipeline.LOCK).open("w") as lock:
+    with (state / "adapters" / run_state.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         problem(copilot.run("forget", "src"), 1, "a refresh is running")
         assert work.exists()

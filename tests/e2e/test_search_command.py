@@ -11,7 +11,7 @@ from screens import on_terminal
 
 from git_copilot.assistant.cli.commands import complete
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.completion.complete import Answer
+from git_copilot.assistant.completion.answer import Answer
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.terminal import Terminal
 

@@ -17,7 +17,7 @@ from gitrepo import GitRepo
 from level import know
 
 from git_copilot.assistant.diagnostics import doctor, integrity
-from git_copilot.assistant.server import client
+from git_copilot.assistant.server import address
 from git_copilot.hooks.check import ACTIONS
 from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import install
@@ -138,10 +138,10 @@ def test_a_database_that_is_busy_or_large_is_not_waited_for(ward, monkeypatch):
 
 
 def test_a_server_that_does_not_answer(ward):
-    folder = client.secure_runtime_dir()
+    folder = address.secure_runtime_dir()
     assert folder.is_relative_to(os.environ["XDG_RUNTIME_DIR"])
     with socket.socket(socket.AF_UNIX) as deaf:
-        deaf.bind(str(client.socket_path()))
+        deaf.bind(str(address.socket_path()))
         deaf.listen()
         (found,) = ward.ill()
     assert (found.check, found.mend) == ("server", "git copilot serve --stop")

@@ -16,7 +16,7 @@ from ward import Ward
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.error_handler import package_version
 from git_copilot.assistant.models.embedder import ready_embedder
-from git_copilot.assistant.server import client
+from git_copilot.assistant.server import address
 from git_copilot.hooks import doctor as hooks_doctor
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.install import MANAGER_LINE, install
@@ -195,7 +195,7 @@ TROUBLES = {
         lambda w: w.put(w.state / "adapters/current", "20260101-000000-abcd\n"),
         "adapter", "warn", "20260101-000000-abcd", "git copilot adapter rollback"),
     "no private folder": (
-        lambda _: client.runtime_dir().mkdir(mode=0o755), "server", "warn", "private", "mv "),
+        lambda _: address.runtime_dir().mkdir(mode=0o755), "server", "warn", "private", "mv "),
 }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from git_copilot.index.store import views
 from git_copilot.index.store.contents import add_vectors
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.garbage_collection import DAY, collect, due, shrink
-from git_copilot.index.sync.sync import plan_sync, sync
+from git_copilot.index.sync.plan import plan_sync
+from git_copilot.index.sync.sync import sync
 
 
 @pytest.fixture

@@ -11,14 +11,8 @@ import pytest
 
 from git_copilot.index.core.errors import DatabaseError, NoRoom
 from git_copilot.index.store import database as module
-from git_copilot.index.store.database import (
-    BUSY_SECONDS,
-    DATABASE_NAME,
-    Database,
-    beside,
-    explain,
-    replace_database,
-)
+from git_copilot.index.store.database import BUSY_SECONDS, DATABASE_NAME, Database
+from git_copilot.index.store.database_files import beside, explain, replace_database
 from git_copilot.index.store.forget import PATH, Entry, scrub, write_entries
 from git_copilot.index.store.migrate import read_old
 

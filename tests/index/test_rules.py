@@ -9,7 +9,8 @@ from git_copilot.index.filters import rules
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.sync.sync import plan_sync, sync
+from git_copilot.index.sync.plan import plan_sync
+from git_copilot.index.sync.sync import sync
 
 FILES = {
     "a.py": "def alpha():\n    return 1\n",

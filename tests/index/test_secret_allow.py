@@ -15,7 +15,8 @@ from git_copilot.index.git.trust import make_known
 from git_copilot.index.search.overlay import loose_file
 from git_copilot.index.search.retriever import Query, Searcher
 from git_copilot.index.search.worktree import Worktree
-from git_copilot.index.secrets.scan import find_secrets, fingerprint, redact, touches_secret
+from git_copilot.index.secrets.redaction import redact
+from git_copilot.index.secrets.scan import find_secrets, fingerprint, touches_secret
 from git_copilot.index.store import allowed_lines, views
 from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.store.database import DATABASE_NAME, Database

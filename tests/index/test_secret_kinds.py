@@ -17,7 +17,8 @@ from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.snapshot import snapshot_holes
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.retriever import Query, Searcher
-from git_copilot.index.secrets.scan import find_secrets, redact
+from git_copilot.index.secrets.redaction import redact
+from git_copilot.index.secrets.scan import find_secrets
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 

@@ -15,7 +15,8 @@ from leaks import AWS, BASE64, BEGIN, GITHUB, HEX, JWT, KEY, MANY, PATHS, STRIPE
 
 from git_copilot.index.secrets import prefilter, scan
 from git_copilot.index.secrets.detectors import LEFT_OUT, detectors
-from git_copilot.index.secrets.scan import find_secrets, redact, redact_bytes, secret_lines
+from git_copilot.index.secrets.redaction import redact, redact_bytes
+from git_copilot.index.secrets.scan import find_secrets, secret_lines
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ import click
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.completion.complete import Answer, complete
+from git_copilot.assistant.completion.answer import Answer
+from git_copilot.assistant.completion.complete import complete
 from git_copilot.assistant.completion.request import Place, Request, find_place, model_name
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.models.catalogue import resolve_model
-from git_copilot.assistant.server import client
+from git_copilot.assistant.server import address, client
 from git_copilot.index.core.escaping import quoted
 from git_copilot.index.git.trust import require_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -102,7 +103,7 @@ def _through_server(host: Host, settings: Settings, stdin: bytes | None) -> int 
     from git_copilot.assistant.server.log import log_path
 
     try:
-        client.secure_runtime_dir()
+        address.secure_runtime_dir()
         started = start_server()
     except OSError as exc:
         why = f"{exc.filename} {exc.strerror}" if exc.filename else exc.strerror

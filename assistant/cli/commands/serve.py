@@ -9,7 +9,7 @@ import click
 from git_copilot.assistant.cli.main import Host, dispatch_in_server
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.diagnostics.status import server_facts
-from git_copilot.assistant.server import client
+from git_copilot.assistant.server import address, client
 from git_copilot.assistant.server.shutdown import stop_server
 from git_copilot.index.core.errors import CopilotError, NotARepository
 from git_copilot.index.git.repository import GitRepository
@@ -45,7 +45,7 @@ def serve_command(
         return run_server(dispatch_in_server, _idle_seconds(), foreground=foreground)
     from git_copilot.assistant.server.launch import start_server
 
-    client.secure_runtime_dir()
+    address.secure_runtime_dir()
     started = start_server()
     pid = client.wait_for_server(START_SECONDS)
     if pid is None:

@@ -1,0 +1,33 @@
+"""Where a completion begins to show something that looks like a secret. Pure."""
+
+from __future__ import annotations
+
+from git_copilot.index.secrets.scan import find_secrets, lines_above
+
+
+class SecretLines:
+    """Knows the text around one cursor, which has a say in what looks like a secret."""
+
+    def __init__(self, prefix: str, rest: str, path: str) -> None:
+        """:param rest: of the cursor's line."""
+        self._line, self._rest, self._path = prefix.rpartition("\n")[2], rest, path
+        self._above = lines_above(prefix)
+
+    def first(self, text: str) -> int | None:
+        """Where the first line of ``text`` that looks like a secret begins, if the completion has
+        a part in that: what stood there before is the user's own."""
+        first, newline, more = text.partition("\n")
+        begin, end = len(self._line), len(self._line) + len(first)
+        seen = "\n".join([*self._above, self._line + first + self._rest]) + newline + more
+        for finding in find_secrets(seen, self._path):
+            number = finding.line - len(self._above) - 1  # 0: the cursor's line
+            if number == 0 and finding.start < end and finding.end > begin:
+                return 0
+            if number > 0:
+                return offset(text.split("\n"), number)
+        return None
+
+
+def offset(lines: list[str], count: int) -> int:
+    """Characters of the first ``count`` lines, without the last line end."""
+    return len("\n".join(lines[:count]))

@@ -1,0 +1,115 @@
+"""Plans a sync: which blobs come and which go. Pure but for reading trees."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+
+from git_copilot.index.core.errors import GitError
+from git_copilot.index.core.types import (
+    Change,
+    TreeEntry,
+)
+from git_copilot.index.filters import rules
+from git_copilot.index.git.objects import FOLDER
+from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
+from git_copilot.index.store import views
+from git_copilot.index.store.contents import BlobKey
+from git_copilot.index.store.database import Database
+from git_copilot.index.store.forget import Forgotten
+from git_copilot.index.text.classify import (
+    language_of,
+)
+
+# Stands for the language of a folder whose tree is not here.
+FOLDER_KEY = "tree"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What must change in a view that shows the tree ``base``: paths that go, and entries that
+    come or are replaced."""
+
+    base: str | None
+    removed: tuple[str, ...]
+    added: tuple[TreeEntry, ...]
+
+    @property
+    def keys(self) -> list[BlobKey]:
+        """The blobs that the added entries need, each once, in path order."""
+        return list(dict.fromkeys(key_of(entry) for entry in self.added))
+
+
+def key_of(entry: TreeEntry) -> BlobKey:
+    """What an entry's content is stored under."""
+    return entry.oid, FOLDER_KEY if entry.mode == FOLDER else language_of(entry.path)
+
+
+def is_file(entry: TreeEntry) -> bool:
+    """Whether an entry has content of its own to know, or may have once its tree is here."""
+    return entry.mode not in (SUBMODULE, SYMLINK)
+
+
+def plan_from_changes(base: str, changes: Iterable[Change], out: Container[str]) -> SyncPlan:
+    """The plan for the difference of two trees, the older one being ``base``.
+
+    :param out: paths that are left out.
+    """
+    removed, added = [], []
+    for change in changes:
+        if change.new is not None and is_file(change.new) and change.path not in out:
+            added.append(change.new)
+        else:
+            removed.append(change.path)
+    return SyncPlan(base, tuple(removed), tuple(added))
+
+
+def plan_from_tree(
+    base: str | None,
+    entries: Iterable[TreeEntry],
+    known: Mapping[str, BlobKey],
+    out: Container[str],
+) -> SyncPlan:
+    """The plan for a whole tree over a view of ``base`` that lists ``known``: what differs.
+
+    :param out: paths that are left out.
+    """
+    wanted = {e.path: e for e in entries if is_file(e) and e.path not in out}
+    added = tuple(e for e in wanted.values() if known.get(e.path) != key_of(e))
+    return SyncPlan(base, tuple(sorted(p for p in known if p not in wanted)), added)
+
+
+def plan_sync(
+    repo: GitRepository, db: Database, view: str, tree: str, *, fingerprint: str | None = None
+) -> SyncPlan:
+    """Plan bringing ``view`` to ``tree``: by the difference to its old tree, or, when that is gone
+    or what leaves files out has changed, by the whole of it.
+
+    :param fingerprint: of :func:`rules.fingerprint`, if the caller has it.
+    :raises GitError: the tree is not here.
+    """
+    fingerprint = rules.fingerprint(repo) if fingerprint is None else fingerprint
+    old, made_with = views.view_state(db, view) or (None, "")
+    if (old, made_with) == (tree, fingerprint):
+        return SyncPlan(old, (), ())
+    forgotten = Forgotten.load(db)
+    changes = _changes(repo, old, tree) if made_with == fingerprint else None
+    if old is not None and changes is not None:
+        paths = [c.path for c in changes if c.new is not None and is_file(c.new)]
+        out = set(rules.left_out(repo, tree, paths)).union(filter(forgotten.path, paths))
+        return plan_from_changes(old, changes, out)
+    entries = repo.ls_tree(tree)
+    paths = [e.path for e in entries if is_file(e)]
+    out = set(rules.left_out(repo, tree, paths, entries)).union(filter(forgotten.path, paths))
+    return plan_from_tree(old, entries, views.view_files(db, view), out)
+
+
+def _changes(repo: GitRepository, old: str | None, tree: str) -> list[Change] | None:
+    """The difference of two trees, if it says all."""
+    if not old:
+        return None
+    try:
+        changes = repo.diff_trees(old, tree)
+    except GitError:  # the old tree is gone, or some of either is not here
+        return None
+    return None if any(rules.is_rule_file(change.path) for change in changes) else changes
