@@ -7,7 +7,7 @@ from tiny import save_tiny
 
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.evaluation import regression_check
-from git_copilot.assistant.refresh import pipeline
+from git_copilot.assistant.refresh import run_state
 from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
@@ -28,9 +28,9 @@ def another_model(tmp_path_factory):
 def quick_recipe(monkeypatch):
     """A random model learns nothing in a few steps of the usual size; eight guards are enough."""
     monkeypatch.setattr(regression_check, "MODULES", regression_check.MODULES[:8])
-    recipe = pipeline.Recipe
+    recipe = run_state.Recipe
     monkeypatch.setattr(
-        pipeline,
+        run_state,
         "Recipe",
         lambda **given: recipe(learning_rate=5e-3, warmup_steps=1, epochs=3, **given),
     )

@@ -25,6 +25,12 @@ class Answer:
         return str(self.fields["completion"])
 
 
+def place_fields(place: Place) -> dict[str, Any]:
+    """The fields of an answer that say where the cursor was."""
+    at = place.document
+    return {"file": place.path, "line": at.line, "column": at.column}
+
+
 def snippet_fields(hit: Hit, tokens: int) -> dict[str, Any]:
     return {
         "path": hit.path,

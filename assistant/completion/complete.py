@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from git_copilot.assistant.adapters import adapter_store
-from git_copilot.assistant.completion.answer import Answer, answer_id, snippet_fields
+from git_copilot.assistant.completion.answer import Answer, answer_id, place_fields, snippet_fields
 from git_copilot.assistant.completion.feedback import record_answer
 from git_copilot.assistant.completion.request import Place, Request, model_name
 from git_copilot.assistant.completion.session import Session, Workspace
@@ -67,13 +67,10 @@ def complete(
     )  # fmt: skip
     sampling = _sampling(request, settings)
     candidates = writer.write(sampling, request.count, on_text)
-    at = place.document
     fields: dict[str, Any] = {
         "id": answer_id(place, seen.tree, model, adapter, prompt.ids),
         "completion": candidates[0].text,
-        "file": place.path,
-        "line": at.line,
-        "column": at.column,
+        **place_fields(place),
         "model": model,
         "adapter": adapter,
         "index": {"tree": seen.tree, "fresh": fresh},
@@ -86,7 +83,6 @@ def complete(
     explanation = {
         "found": len(hits),
         "seed": settings.seed,
-        # Fewer tokens than copilot.promptTokens: more would not be read within copilot.latencyMs.
         "prompt_budget": [budget.prompt, settings.prompt_tokens],
         **_explained(engine, prompt, lead, candidates[0], sampling),
     }

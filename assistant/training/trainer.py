@@ -76,8 +76,7 @@ def train_adapter(
     :param decay: how to end; without it the rate stays and all steps are taken.
     :param start: an adapter of the same base and rank to go on from instead of from nothing.
     :param on_loss: gets each step's number and loss.
-    :raises ModelError: memory does not suffice, or ``start`` does not fit; OSError: ``work``
-        cannot be written.
+    :raises ModelError: memory does not suffice, or ``start`` does not fit.
     """
     begun = clock()
     state = _prepare(model, recipe, decay, start)

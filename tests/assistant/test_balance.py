@@ -42,8 +42,9 @@ def unmatched(text, path):
 
 
 def texts():
-    names = ("trim", "lexing", "balance", "client", "prompt")
-    own = {f"{x}.py": (ROOT / "assistant" / f"{x}.py").read_text("utf-8")[:4000] for x in names}
+    names = ("postprocess/trim", "postprocess/lexer", "server/client", "prompt/builder")
+    own = {x: (ROOT / "assistant" / f"{x}.py").read_text("utf-8")[:4000] for x in names}
+    own = {f"{x.rpartition('/')[2]}.py": text for x, text in own.items()}
     return {**SOURCES, **{name: text[: text.rfind("\n\n\n") + 1] for name, text in own.items()}}
 
 

@@ -95,7 +95,7 @@ def test_an_interruption_is_an_object_too(environment, monkeypatch, capsysbinary
 
     monkeypatch.setattr(signal, "signal", lambda *args: None)
     monkeypatch.setattr(sys, "argv", ["git-copilot", "status", "--json"])
-    monkeypatch.setattr(*(client, "main") if early else (main, "dispatch"), interrupted)
+    monkeypatch.setattr(*(client, "ask_for") if early else (main, "dispatch"), interrupted)
     assert entry.main() == 130
     out, err = capsysbinary.readouterr()
     error = json.loads(out)["error"]
