@@ -233,8 +233,8 @@ def prepare(folder: Path, model: Path) -> Path:
 
 def measure(repositories: Sequence[Path], count: int, seed: int) -> dict[str, object]:
     """The whole run on a model of its own."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from tiny import save_tiny
+    sys.path.insert(0, str(ROOT))
+    from tests.support.tiny_models import save_tiny
 
     files = {**odd_files(), **real_files(repositories, random.Random(seed), 60)}
     with tempfile.TemporaryDirectory() as folder:

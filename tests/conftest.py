@@ -7,13 +7,15 @@ import signal
 import tempfile
 from pathlib import Path
 
-import copilot_commands  # noqa: F401 - remembers the real home before it is sealed off
 import pytest
-from gitrepo import GitRepo
 
 from git_copilot.assistant.core.process import calm_threads
 
-pytest_plugins = ["user_environment"]
+pytest.register_assert_rewrite("tests.support")
+import tests.support.commands  # noqa: F401 - remembers the real home before it is sealed off
+from tests.support.gitrepo import GitRepo
+
+pytest_plugins = ["tests.support.user_environment"]
 calm_threads()  # before any test imports torch
 # A shell starts what runs in the background with Ctrl-C ignored, and so would be what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gitrepo import GitRepo
-from histories import function
-from running import Running
-from tiny import save_tiny
 
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -17,6 +13,10 @@ from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.gitrepo import GitRepo
+from tests.support.histories import function
+from tests.support.running_server import Running
+from tests.support.tiny_models import save_tiny
 
 
 @pytest.fixture(scope="session")

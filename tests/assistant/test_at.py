@@ -6,14 +6,14 @@ import sqlite3
 
 import pytest
 import torch
-from known import make_known
-from tiny import UNFINISHED, save_tiny
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.completion.complete import complete
 from git_copilot.assistant.completion.request import Request, find_place
 from git_copilot.assistant.completion.session import AT_PREFIX, MAX_AT_VIEWS, Session
 from git_copilot.index.store.database import DATABASE_NAME
+from tests.support.initialised_repo import make_known
+from tests.support.tiny_models import UNFINISHED, save_tiny
 
 APP = "from util import alpha\n\n\ndef beta(name):\n    return alpha(name)\n" + UNFINISHED
 UTIL = "def alpha(value):\n    return value + {}\n"

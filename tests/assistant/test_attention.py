@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import save_tiny
 from transformers import MistralConfig, MistralForCausalLM
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.training import attention
 from git_copilot.assistant.training.attention import NAME, use_causal_attention
+from tests.support.tiny_models import save_tiny
 
 
 @pytest.fixture(scope="module")

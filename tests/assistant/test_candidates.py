@@ -6,9 +6,6 @@ import json
 import threading
 
 import pytest
-from known import make_known
-from plain import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
-from tiny import CODE, UNFINISHED, save_tiny
 
 from git_copilot.assistant.backend.transformers_backend import Reference
 from git_copilot.assistant.cli.commands.complete import explain_lines
@@ -22,6 +19,9 @@ from git_copilot.assistant.decoding.generation import Generation, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.server import client
 from git_copilot.assistant.server.server import Server
+from tests.support.initialised_repo import make_known
+from tests.support.left_to_right_model import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
+from tests.support.tiny_models import CODE, UNFINISHED, save_tiny
 
 
 @pytest.fixture

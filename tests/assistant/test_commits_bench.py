@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny import save_tiny
 
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import no_progress
+from tests.support.tiny_models import save_tiny
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 with pytest.MonkeyPatch.context() as patch:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from tiny import SPARE, adapter_of, save_tiny
 
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.decoding.copy_weights import LONGEST, NAME, read_weights
 from git_copilot.assistant.models.seed_adapter_files import make_seeded
 from git_copilot.index.core.errors import CopilotError
+from tests.support.tiny_models import SPARE, adapter_of, save_tiny
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 with pytest.MonkeyPatch.context() as patch:

@@ -8,7 +8,6 @@ import math
 
 import pytest
 import torch
-from copied import HALF, NEVER, OTHER
 
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
 from git_copilot.assistant.decoding.copy_model import (
@@ -23,6 +22,7 @@ from git_copilot.assistant.decoding.sampling import Spellings
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Hole
+from tests.support.copy_weights import HALF, NEVER, OTHER
 
 
 def source(tokenizer, prefix, suffix="", nearby=(), weights=HALF, lead=""):

@@ -8,8 +8,6 @@ import math
 
 import pytest
 import torch
-from copied import ALWAYS, HALF, NEVER, OTHER
-from tiny import CODE, UNFINISHED
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
@@ -19,6 +17,8 @@ from git_copilot.assistant.decoding.generation import Around, Sampling
 from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.index.core.types import Hole
+from tests.support.copy_weights import ALWAYS, HALF, NEVER, OTHER
+from tests.support.tiny_models import CODE, UNFINISHED
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from histories import dated, function, newest_first
 
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import read_cuts
@@ -21,6 +20,7 @@ from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.survival import update_survival
 from git_copilot.index.store.forget import Forgotten, forget
+from tests.support.histories import dated, function, newest_first
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from histories import dated, function, newest_first
 
 from git_copilot.assistant.dataset.hole_selection import find_holes
 from git_copilot.assistant.dataset.statistics import corpus_figures, fate, reverted_by
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.survival import Survival, update_survival
+from tests.support.histories import dated, function, newest_first
 
 
 def by(name):

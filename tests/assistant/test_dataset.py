@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from fakes import HashingEmbedder
-from tiny import save_tiny
 
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import (
@@ -26,6 +24,8 @@ from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.store import views
+from tests.support.fakes import HashingEmbedder
+from tests.support.tiny_models import save_tiny
 
 
 def hole(data, middle, commit="c", path="m.py"):

@@ -10,9 +10,7 @@ import sys
 
 import pytest
 import torch
-from families import FAMILIES, save_family
 from safetensors.torch import load_file, save_file
-from tiny import CODE, adapter_of, save_tiny
 from transformers import AutoTokenizer
 
 from git_copilot.assistant.backend.llama import Decoder
@@ -22,6 +20,8 @@ from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer, _read_plain
 from git_copilot.index.core.errors import ModelError
+from tests.support.model_families import FAMILIES, save_family
+from tests.support.tiny_models import CODE, adapter_of, save_tiny
 
 IDS = list(range(1, 41))
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -7,8 +7,6 @@ import itertools
 
 import pytest
 import torch
-from plain import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
-from tiny import CODE
 from transformers import AutoModelForCausalLM, GraniteMoeHybridConfig, Starcoder2Config
 
 from git_copilot.assistant.backend.llama import Decoder
@@ -16,6 +14,8 @@ from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.backend.transformers_backend import Reference
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
+from tests.support.left_to_right_model import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
+from tests.support.tiny_models import CODE
 
 SMALL = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,

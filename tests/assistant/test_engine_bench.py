@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import CODE, save_tiny
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.decoding.engine import Engine
+from tests.support.tiny_models import CODE, save_tiny
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 

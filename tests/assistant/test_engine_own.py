@@ -8,8 +8,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plain import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
-from tiny import CODE
 
 from git_copilot.assistant.backend.cache_slots import TYPED, WORTH_KEEPING
 from git_copilot.assistant.backend.devices import choose_precision
@@ -20,6 +18,8 @@ from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
 from git_copilot.assistant.decoding.sampling import Spellings
 from git_copilot.index.core.errors import ModelError
+from tests.support.left_to_right_model import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
+from tests.support.tiny_models import CODE
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from tiny import CODE, save_tiny
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
@@ -22,6 +21,7 @@ from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.training.loss import only_positions
 from git_copilot.index.core.types import Hole
+from tests.support.tiny_models import CODE, save_tiny
 
 MAX_TOKENS = 24
 

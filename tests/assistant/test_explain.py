@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from gitrepo import EPOCH
-from histories import DAY, KEY, all_holes, fill, function
-from tiny import save_tiny
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.cli.display import Look, explanation_lines
@@ -15,6 +12,9 @@ from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.explain import explain_hole
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus.mining import mine
+from tests.support.gitrepo import EPOCH
+from tests.support.histories import DAY, KEY, all_holes, fill, function
+from tests.support.tiny_models import save_tiny
 
 
 def says(explanation):

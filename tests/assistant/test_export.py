@@ -6,9 +6,6 @@ import json
 import os
 
 import pytest
-from exports import export, load
-from gitrepo import EPOCH
-from histories import KEY, function
 
 from git_copilot.assistant.dataset.export import Order
 from git_copilot.assistant.dataset.hole_selection import tree_holes
@@ -16,6 +13,9 @@ from git_copilot.assistant.dataset.rows import FILE_COLUMNS, HOLE_COLUMNS, file_
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.store.forget import forget
+from tests.support.exports import export, load
+from tests.support.gitrepo import EPOCH
+from tests.support.histories import KEY, function
 
 
 def read_jsonl(path):

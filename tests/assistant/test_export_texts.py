@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from exports import export, load
-from fakes import HashingEmbedder
-from histories import function
-from tiny import FIM_TOKENS, save_tiny
 
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset import render
@@ -22,6 +18,10 @@ from git_copilot.assistant.dataset.rows import TEXT_COLUMNS, hole_rows
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.corpus.mining import load_holes, mine
+from tests.support.exports import export, load
+from tests.support.fakes import HashingEmbedder
+from tests.support.histories import function
+from tests.support.tiny_models import FIM_TOKENS, save_tiny
 
 END = "<|endoftext|>"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from families import FAMILIES, SENTENCE_PIECE, Family, save_family
 
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
@@ -13,6 +12,7 @@ from git_copilot.assistant.prompt.fim import FORMATS
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Hit
+from tests.support.model_families import FAMILIES, SENTENCE_PIECE, Family, save_family
 
 TEXTS = (
     "", " ", "  x", " + b", "a", "\tb = 1\n", "\n\n  y", "ns_of(x)", "é, ☺ and 漢字 🙂\n",

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 import pytest
-from tiny import UNFINISHED, save_tiny
 
 from git_copilot.assistant.cli import main
 from git_copilot.assistant.cli.main import dispatch, dispatch_in_server
@@ -26,6 +25,7 @@ from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.tiny_models import UNFINISHED, save_tiny
 
 TEXT = "def area(width):\n    größe = 'ü😀' + str(width)\n    return größe\n" + UNFINISHED
 

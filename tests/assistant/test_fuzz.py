@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import save_tiny
+
+from tests.support.tiny_models import save_tiny
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 PLACES = 120

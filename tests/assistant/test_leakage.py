@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from copies import THRESHOLD, is_copy, marked, runs, similarity
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import save_tiny
 
 from git_copilot.assistant.dataset.examples import Cut, cut_blob, make_example
 from git_copilot.assistant.dataset.leakage import (
@@ -24,6 +22,8 @@ from git_copilot.assistant.dataset.leakage import (
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hit, Hole
+from tests.support.reference_dedup import THRESHOLD, is_copy, marked, runs, similarity
+from tests.support.tiny_models import save_tiny
 
 
 def cut(text, commit="c", path="m.py"):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from copies import bare, is_copy, long
-from tiny import save_tiny
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.adapters.provenance import FILE, read_learnt, write_learnt
@@ -19,6 +17,8 @@ from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes
+from tests.support.reference_dedup import bare, is_copy, long
+from tests.support.tiny_models import save_tiny
 
 
 @pytest.fixture(scope="module")

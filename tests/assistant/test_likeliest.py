@@ -7,7 +7,6 @@ import math
 
 import pytest
 import torch
-from tiny import CODE
 
 from git_copilot.assistant.backend.cache_slots import Slot, Slots
 from git_copilot.assistant.backend.llama import Decoder
@@ -24,6 +23,7 @@ from git_copilot.assistant.decoding.sampling import Spellings
 from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.index.core.types import Hole
+from tests.support.tiny_models import CODE
 
 PLAIN = Weights(0, 0, 0, 0, (-50.0,) * LONGEST, line_end=math.inf, token_reward=0.0)
 

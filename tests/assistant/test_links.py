@@ -56,7 +56,7 @@ def test_a_chain_that_leaves_the_tree_in_its_middle_comes_back_to_it(tree, tmp_p
 
 
 def test_a_link_into_another_repository_is_refused(tree, tmp_path):
-    from gitrepo import GitRepo
+    from tests.support.gitrepo import GitRepo
 
     other = GitRepo.init(tmp_path / "other")
     other.commit({"secret.py": TEXT})

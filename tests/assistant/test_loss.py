@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import save_tiny
 from torch.nn import functional
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.training import loss
 from git_copilot.assistant.training.loss import has_plain_head, weighted_loss
+from tests.support.tiny_models import save_tiny
 
 
 @pytest.fixture(scope="module")

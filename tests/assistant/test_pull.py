@@ -7,13 +7,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tiny import SPARE, adapter_of, save_tiny
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.decoding.copy_weights import NAME
 from git_copilot.assistant.models import catalogue, pull, seed_adapter_files
 from git_copilot.assistant.models.catalogue import Wheel
 from git_copilot.index.core.errors import ModelError
+from tests.support.tiny_models import SPARE, adapter_of, save_tiny
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from humaneval import HEAD, ROWS
-from tiny import CODE, save_tiny
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
@@ -22,6 +20,8 @@ from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hole
+from tests.support.humaneval import HEAD, ROWS
+from tests.support.tiny_models import CODE, save_tiny
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 with pytest.MonkeyPatch.context() as patch:

@@ -6,7 +6,8 @@ import importlib
 from pathlib import Path
 
 import pytest
-from humaneval import HEAD, ROWS, TEST, row
+
+from tests.support.humaneval import HEAD, ROWS, TEST, row
 
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
 with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from tiny import save_tiny
 
 from git_copilot.assistant.cli.main import dispatch
 from git_copilot.assistant.completion.session import Session
@@ -19,6 +18,7 @@ from git_copilot.assistant.diagnostics import doctor, endpoint_check
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.tiny_models import save_tiny
 
 MODEL, ADAPTER = "qwen2.5-coder-7b", "20260101-000000-abcd"
 

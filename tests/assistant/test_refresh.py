@@ -7,15 +7,6 @@ import fcntl
 import json
 
 import pytest
-from refreshing import (  # noqa: F401 - fixtures
-    another_model,
-    evaluate,
-    opened_history,
-    quick_recipe,
-    run,
-    tiny_model,
-    write_history,
-)
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.evaluation import arms
@@ -25,6 +16,15 @@ from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.refresh_fixtures import (  # noqa: F401 - fixtures
+    another_model,
+    evaluate,
+    opened_history,
+    quick_recipe,
+    run,
+    tiny_model,
+    write_history,
+)
 
 CONTRACT = {
     "candidate", "incumbent", "base_model", "commits", "holes", "arms", "delta_em", "ci95",

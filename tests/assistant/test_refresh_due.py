@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from refreshing import opened_history, settings, tiny_model  # noqa: F401 - fixtures
 
 from git_copilot.assistant.dataset.split import split_holes
 from git_copilot.assistant.refresh.pipeline import refresh_due
 from git_copilot.assistant.refresh.schedule import record_refresh
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import mine
+from tests.support.refresh_fixtures import opened_history, settings, tiny_model  # noqa: F401 - fixtures
 
 
 def test_a_refresh_is_due_after_so_many_commits(opened, tiny):

@@ -8,7 +8,6 @@ import socket
 import threading
 
 import pytest
-from replay import WAIT, answer, chunk, events, replay
 
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.decoding.generation import Sampling
@@ -21,6 +20,7 @@ from git_copilot.assistant.remote.remote_engine import (
     load_adapter,
     open_remote,
 )
+from tests.support.replay_server import WAIT, answer, chunk, events, replay
 
 KEY = "GIT_COPILOT_TEST_KEY"
 

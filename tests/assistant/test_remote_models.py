@@ -11,8 +11,6 @@ import urllib.request
 from contextlib import suppress
 
 import pytest
-from replay import chunk, events, replay
-from tiny import save_tiny
 
 from git_copilot.assistant.completion.complete import complete
 from git_copilot.assistant.completion.request import Request, find_place
@@ -28,6 +26,8 @@ from git_copilot.assistant.remote.remote_engine import family_format, open_remot
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.replay_server import chunk, events, replay
+from tests.support.tiny_models import save_tiny
 
 
 def test_a_committed_file_cannot_send_code_elsewhere(repo):

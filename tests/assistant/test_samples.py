@@ -7,11 +7,8 @@ import re
 import unicodedata
 
 import pytest
-from gitrepo import EPOCH
-from histories import KEY, all_holes, fill
 from hypothesis import given
 from hypothesis import strategies as st
-from screens import shown
 
 from git_copilot.assistant.cli.display import (
     BAR_WIDTH,
@@ -36,6 +33,9 @@ from git_copilot.assistant.dataset.samples import (
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.escaping import printable
 from git_copilot.index.core.types import Hole
+from tests.support.gitrepo import EPOCH
+from tests.support.histories import KEY, all_holes, fill
+from tests.support.terminal_screens import shown
 
 SGR = re.compile("\x1b\\[[0-9;]*m")
 

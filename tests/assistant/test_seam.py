@@ -6,7 +6,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from families import FAMILIES, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -18,6 +17,7 @@ from git_copilot.assistant.prompt.fim import FORMATS
 from git_copilot.assistant.prompt.token_boundary import Seam, find_seam
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hole
+from tests.support.model_families import FAMILIES, make_tokenizer
 
 TABS = "func f() {\n\tif a {\n\t\treturn b\n\t\treturn c\n\t}\n\t\t\treturn total\n}\n"
 CODE = (TABS + TABS.replace("\t", "    ")) * 4

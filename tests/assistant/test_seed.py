@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import CODE, SPARE, adapter_of, save_tiny
 
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.models.seed_adapter_files import make_seeded, rename_sentinels
 from git_copilot.assistant.prompt.builder import Budget, build_prompt
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from tests.support.tiny_models import CODE, SPARE, adapter_of, save_tiny
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import sys
 import threading
 
 import pytest
-from running import Running
 
 from git_copilot.assistant.backend import allocator
 from git_copilot.assistant.backend.compute_thread import OneThread
+from tests.support.running_server import Running
 
 # Takes blocks as a model does, frees every other one, and says what is resident before and after.
 HOLES = """

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from plain import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
-from tiny import CODE
 
 from git_copilot.assistant.backend.linear import int8_is_exact
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
+from tests.support.left_to_right_model import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
+from tests.support.tiny_models import CODE
 
 PRECISIONS = ["fp32", "bf16", *(["int8"] if int8_is_exact() else [])]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from screens import hostile, shown
 
 from git_copilot.assistant.core import progress, terminal
 from git_copilot.assistant.core.error_handler import run_guarded
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.core.terminal import CLEAR_LINE, Stream, Terminal, style
 from git_copilot.index.core.errors import CopilotError
+from tests.support.terminal_screens import hostile, shown
 
 ROOM = Path(terminal.__file__).parents[1]
 EVIL = "ev\x1b[31mil\x1b]0;OWNED\x07\x9b\u202e\x08\r!"

@@ -8,8 +8,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from fakes import HashingEmbedder
-from gitrepo import GitRepo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +22,8 @@ from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.fakes import HashingEmbedder
+from tests.support.gitrepo import GitRepo
 
 BOM = "\ufeff"
 LINES = st.sampled_from(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import CODE, save_tiny
 
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
@@ -18,6 +17,7 @@ from git_copilot.assistant.training.lora import add_adapter
 from git_copilot.assistant.training.trainer import train_adapter
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Hole
+from tests.support.tiny_models import CODE, save_tiny
 
 RECIPE = Recipe(rank=4, epochs=3, batch=4, learning_rate=5e-3, warmup_steps=2, micro_tokens=256)
 

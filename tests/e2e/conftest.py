@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from copilot_commands import Copilot
+
+from tests.support.commands import Copilot
 
 
 @pytest.fixture

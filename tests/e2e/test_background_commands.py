@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 
-from copilot_commands import one_line
+from tests.support.commands import one_line
 
 
 def test_the_first_call_starts_a_server_and_says_so_once(copilot):

@@ -6,8 +6,9 @@ import os
 import subprocess
 
 import pytest
-from copilot_commands import one_line
-from gitrepo import GitRepo
+
+from tests.support.commands import one_line
+from tests.support.gitrepo import GitRepo
 
 MISTAKES = [
     (["complete", "nope.py:1"], 1, ["does not exist"]),

@@ -7,11 +7,11 @@ import subprocess
 import time
 
 import pytest
-from copilot_commands import one_line
 
 from git_copilot.index.corpus.feedback_store import feedback_weights
 from git_copilot.index.corpus.mining import load_holes
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.commands import one_line
 
 COMPLETE_FIELDS = {
     "id", "completion", "file", "line", "column", "model", "adapter", "finish_reason", "index",

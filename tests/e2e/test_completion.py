@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 import pytest
-from copilot_commands import one_line
 
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import COMMANDS
 from git_copilot.assistant.core.config import Settings
+from tests.support.commands import one_line
 
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
 
@@ -129,7 +129,7 @@ def test_another_shell_is_wrong_usage(bare_commands):
 
 
 def test_hooks_by_their_clear_name(project):
-    from copilot_commands import Copilot
+    from tests.support.commands import Copilot
 
     commands = Copilot(project.path)
     assert "post-commit" in commands.ok("hooks", "install")

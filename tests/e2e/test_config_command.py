@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from copilot_commands import one_line
-
 from git_copilot.assistant.core.config import Settings, spelt
+from tests.support.commands import one_line
 
 
 def row(copilot, name):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from copilot_commands import BIN, REAL_CACHE, REAL_HOME, Copilot
+
+from tests.support.commands import BIN, REAL_CACHE, REAL_HOME, Copilot
 
 pytestmark = pytest.mark.model
 

@@ -6,8 +6,9 @@ import json
 import time
 
 import pytest
-from copilot_commands import Copilot
-from gitrepo import GitRepo
+
+from tests.support.commands import Copilot
+from tests.support.gitrepo import GitRepo
 
 
 @pytest.fixture

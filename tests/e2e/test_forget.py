@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from copilot_commands import Copilot
 
 from git_copilot.assistant.cli.commands import forget
 from git_copilot.assistant.refresh import run_state
+from tests.support.commands import Copilot
 
 PASSWORD = "Tr0ub4dor" + "Zebra7"
 ADAPTER = "20260102-030405-ab12"

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from copilot_commands import Copilot
-from gitrepo import GitRepo
-from restricted import mounts
 
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.database_files import beside
+from tests.support.commands import Copilot
+from tests.support.gitrepo import GitRepo
+from tests.support.restricted_user import mounts
 
 # A file system of its own, which only these commands see and which goes with them.
 MOUNTED = 'mount -t tmpfs -o size=6m tmpfs "$0" && cd "$0" && . "$1"'

@@ -8,8 +8,9 @@ import json
 import os
 
 import pytest
-from copilot_commands import Copilot
-from screens import hostile, on_terminal
+
+from tests.support.commands import Copilot
+from tests.support.terminal_screens import hostile, on_terminal
 
 EVIL = "\x1b]0;OWNED\x07\x1b[31m\x9b2J\u202e"
 NAME = f"ti{EVIL}tle.py"

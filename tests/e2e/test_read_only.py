@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from copilot_commands import Copilot, one_line
-from restricted import mounts, run_restricted, set_writable
 
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.commands import Copilot, one_line
+from tests.support.restricted_user import mounts, run_restricted, set_writable
 
 
 class Restricted(Copilot):

@@ -6,14 +6,14 @@ import io
 import json
 
 import pytest
-from copilot_commands import Copilot, one_line
-from screens import on_terminal
 
 from git_copilot.assistant.cli.commands import complete
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.completion.answer import Answer
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.terminal import Terminal
+from tests.support.commands import Copilot, one_line
+from tests.support.terminal_screens import on_terminal
 
 
 @pytest.mark.parametrize("query", ["zzqqxxyy", "zzqqxxyy --", "!!!", "\u202e"])

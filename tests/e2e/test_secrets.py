@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from copilot_commands import one_line
+
+from tests.support.commands import one_line
 
 VALUE = "Tr0ub4dor" + "Quokka7"
 LINE = f'password = "{VALUE}"\n'

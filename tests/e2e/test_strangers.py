@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from copilot_commands import Copilot, one_line
-from gitrepo import GitRepo
 
 from git_copilot.index.git.trust import data_dir
+from tests.support.commands import Copilot, one_line
+from tests.support.gitrepo import GitRepo
 
 COMMANDS = (
     ("status",), ("search", "alpha"), ("complete", "src/app.py:5", "--no-server"), ("index",),

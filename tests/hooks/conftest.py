@@ -13,10 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from copilot_commands import BIN
-from gitrepo import GitRepo
-from level import know
-from ward import Ward
 
 from git_copilot.assistant.diagnostics import doctor
 from git_copilot.hooks import sources as sources_module
@@ -25,6 +21,10 @@ from git_copilot.hooks.launch import WORKER_MODULE, stop_worker
 from git_copilot.hooks.lock import read_pid, worker_alive
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
+from tests.support.commands import BIN
+from tests.support.doctor_repo import Ward
+from tests.support.gitrepo import GitRepo
+from tests.support.index_assertions import know
 
 WORKER = """
 import json, logging, os, subprocess, sys, time

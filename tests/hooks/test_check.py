@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from gitrepo import GitRepo
 
 from git_copilot.hooks import check, run
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import forget_known, make_known
+from tests.support.gitrepo import GitRepo
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "ghp_" + "a1B2c3D4e" * 4

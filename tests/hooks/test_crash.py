@@ -10,9 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-from gitrepo import GitRepo
-from level import assert_level
-
 from git_copilot.hooks.install import install
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import read_pid, worker_alive, worker_starting
@@ -20,6 +17,8 @@ from git_copilot.hooks.spool import Spool
 from git_copilot.hooks.worker import MAX_DEATHS, queue_state
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.gitrepo import GitRepo
+from tests.support.index_assertions import assert_level
 
 SEED = 20261121
 COMMITS = 100

@@ -12,9 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from copilot_commands import BIN, Copilot
-from gitrepo import GitRepo
-from level import know
 
 from git_copilot.assistant.diagnostics import doctor, integrity
 from git_copilot.assistant.server import address
@@ -25,6 +22,9 @@ from git_copilot.hooks.lock import START_FILE, WorkerLock, worker_alive
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME
+from tests.support.commands import BIN, Copilot
+from tests.support.gitrepo import GitRepo
+from tests.support.index_assertions import know
 
 
 def settle(state: Path) -> None:

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from level import know
-from ward import Ward
 
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.error_handler import package_version
@@ -23,6 +21,8 @@ from git_copilot.hooks.install import MANAGER_LINE, install
 from git_copilot.hooks.spool import MAX_BYTES
 from git_copilot.index.embedding.vectors import load_vectors
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.doctor_repo import Ward
+from tests.support.index_assertions import know
 
 
 def answer(missing: list[str], version: str = "") -> str:

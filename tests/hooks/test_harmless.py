@@ -12,10 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from copilot_commands import Copilot
-from gitrepo import GitRepo
-from level import assert_level
-from troubles import commits, interpreter, mended, settle
 
 from git_copilot.hooks.install import install
 from git_copilot.hooks.launch import start_worker
@@ -23,6 +19,10 @@ from git_copilot.hooks.lock import worker_alive, worker_starting
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME
+from tests.support.commands import Copilot
+from tests.support.gitrepo import GitRepo
+from tests.support.index_assertions import assert_level
+from tests.support.worker_failures import commits, interpreter, mended, settle
 
 
 @pytest.mark.parametrize(

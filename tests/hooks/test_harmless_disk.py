@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from gitrepo import GitRepo
-from troubles import commits, interpreter, mended, settle
 
 from git_copilot.hooks.install import install
 from git_copilot.hooks.launch import WORKER_MODULE
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
+from tests.support.gitrepo import GitRepo
+from tests.support.worker_failures import commits, interpreter, mended, settle
 
 NOBODY = 65534
 

@@ -7,8 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from folders import put, snapshot
-from gitrepo import GitRepo
 
 from git_copilot.hooks import block
 from git_copilot.hooks.events import HOOKS
@@ -16,6 +14,8 @@ from git_copilot.hooks.install import install, uninstall
 from git_copilot.hooks.sources import installed
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
+from tests.support.folders import put, snapshot
+from tests.support.gitrepo import GitRepo
 
 # Each notes its arguments, its input and its name, and exits 7.
 SH = '#!/bin/sh\nread line\necho "$#:$*:$line:${0##*/}" >>"$OUT"\nexit 7\n'

@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from folders import put, snapshot
-from gitrepo import GitRepo
 
 from git_copilot.hooks import sources as sources_module
 from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import MANAGER_LINE, install, uninstall
 from git_copilot.hooks.sources import installed
 from git_copilot.index.git.repository import GitRepository
+from tests.support.folders import put, snapshot
+from tests.support.gitrepo import GitRepo
 
 
 @pytest.mark.parametrize("path", [".husky/_", "~/shared hooks", "/dev/null"])

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from gitrepo import GitRepo
-from level import assert_level
 
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.install import install
@@ -20,6 +18,8 @@ from git_copilot.hooks.lock import worker_alive, worker_starting
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.gitrepo import GitRepo
+from tests.support.index_assertions import assert_level
 
 TREES, COMMITS = 10, 6
 # The real worker with its real handlers, which also says when it began and ended what.

@@ -7,19 +7,6 @@ import shutil
 import sys
 
 import pytest
-from copilot_commands import BIN, Copilot
-from desk import APP, SIDE, UTIL, Desk, check
-from gitrepo import GitRepo
-from history_operations import HISTORY, commit, pull_rebase, rebase_interactive, true_merge
-from level import assert_level, know, work
-from tree_operations import (
-    PLACES,
-    filter_branch,
-    reset_and_prune,
-    submodule_add,
-    worktree_commit,
-    worktree_remove,
-)
 
 from git_copilot.hooks import spool as spool_module
 from git_copilot.hooks.events import decode_all
@@ -27,6 +14,25 @@ from git_copilot.hooks.install import install
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.commands import BIN, Copilot
+from tests.support.gitrepo import GitRepo
+from tests.support.history_operations import (
+    HISTORY,
+    commit,
+    pull_rebase,
+    rebase_interactive,
+    true_merge,
+)
+from tests.support.index_assertions import assert_level, know, work
+from tests.support.operations_repo import APP, SIDE, UTIL, Desk, check
+from tests.support.tree_operations import (
+    PLACES,
+    filter_branch,
+    reset_and_prune,
+    submodule_add,
+    worktree_commit,
+    worktree_remove,
+)
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ import sys
 import tomllib
 
 import pytest
-from copilot_commands import ROOT, SCRIPT
 
 from git_copilot.hooks.install import install, uninstall
 from git_copilot.hooks.sources import installed
 from git_copilot.index.git.repository import GitRepository
+from tests.support.commands import ROOT, SCRIPT
 
 PYTHON = f"{sys.executable} -m git_copilot.hooks.run"
 STAGES = ("post-commit", "post-merge", "post-checkout", "post-rewrite")

@@ -10,10 +10,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from copilot_commands import ROOT, SCRIPT
 
 from git_copilot.hooks import run
 from git_copilot.hooks.events import decode_all
+from tests.support.commands import ROOT, SCRIPT
 
 FIRINGS = (
     ("argv", "env", "expected"),

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitrepo import GitRepo
+from tests.support.gitrepo import GitRepo
 
 SECRET = "def outside_of_the_clone(secret_word):\n    return secret_word\n"
 

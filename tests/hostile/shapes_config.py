@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hostile.place import Place
+from tests.hostile.place import Place
 
 Build = Callable[[Place], None]
 

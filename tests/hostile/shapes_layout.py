@@ -7,7 +7,7 @@ import shutil
 import socket
 from collections.abc import Callable
 
-from hostile.place import Place
+from tests.hostile.place import Place
 
 Build = Callable[[Place], None]
 CONFIG = (

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from hostile.place import Place
+from tests.hostile.place import Place
 
 Build = Callable[[Place], None]
 

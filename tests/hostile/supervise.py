@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hostile.driver import MARKER
+from tests.hostile.driver import MARKER
 
 DRIVER = Path(__file__).with_name("driver.py")
 CALLS = (

@@ -10,10 +10,11 @@ import socket
 from pathlib import Path
 
 import pytest
-from gitrepo import GitRepo
-from hostile import shapes_config, shapes_layout, shapes_state
-from hostile.place import SECRET, Place
-from hostile.supervise import Deeds, Said, Supervisor, strace
+
+from tests.hostile import shapes_config, shapes_layout, shapes_state
+from tests.hostile.place import SECRET, Place
+from tests.hostile.supervise import Deeds, Said, Supervisor, strace
+from tests.support.gitrepo import GitRepo
 
 SHAPES = {**shapes_config.SHAPES, **shapes_layout.SHAPES, **shapes_state.SHAPES}
 COMPLETE = ["complete", "--max-tokens", "2"]

@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from hostile import supervise
-from hostile.supervise import read_git_trace, read_trace, strace
+
+from tests.hostile import supervise
+from tests.hostile.supervise import read_git_trace, read_trace, strace
 
 DEEDS = """
 import os, socket, subprocess, sys

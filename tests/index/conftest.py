@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from buffers import NOW
-from gitrepo import GitRepo
-from tracking import Field
 
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.gitrepo import GitRepo
+from tests.support.hole_tracking import Field
+from tests.support.shown_completions import NOW
 
 
 @pytest.fixture

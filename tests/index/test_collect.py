@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from fakes import HashingEmbedder
 
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
@@ -16,6 +15,7 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.garbage_collection import DAY, collect, due, shrink
 from git_copilot.index.sync.plan import plan_sync
 from git_copilot.index.sync.sync import sync
+from tests.support.fakes import HashingEmbedder
 
 
 @pytest.fixture

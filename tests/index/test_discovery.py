@@ -8,11 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from gitrepo import GitRepo
 
 from git_copilot.index.core.errors import GitError, NotARepository
 from git_copilot.index.git import discovery
 from git_copilot.index.git.repository import GitRepository
+from tests.support.gitrepo import GitRepo
 
 HOSTILE = "[core]\n\trepositoryformatversion = 0\n\tbare = {bare}\n\tworktree = {worktree}\n"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from buffers import HEAD, TAIL, examples, reported, show
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from git_copilot.index.corpus.cuts import Span
 from git_copilot.index.corpus.feedback_store import counts, feedback_weights
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.outcome import Text, spot_of, what_became
+from tests.support.shown_completions import HEAD, TAIL, examples, reported, show
 
 ACCEPTED = [
     # buffer with the cursor, completion, what is committed, the middle, its weight

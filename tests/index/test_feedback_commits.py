@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from buffers import HEAD, NOW, TAIL, examples, reported, show
 
 from git_copilot.index.corpus import feedback_store
 from git_copilot.index.corpus.feedback_holes import MAX_TRIES
 from git_copilot.index.corpus.feedback_store import counts, figures
 from git_copilot.index.corpus.mining import load_holes, mine
+from tests.support.shown_completions import HEAD, NOW, TAIL, examples, reported, show
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one commit", "renamed first"])

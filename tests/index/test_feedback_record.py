@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from buffers import HEAD, NOW, TAIL, examples, reported, show
 
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus import feedback_store
 from git_copilot.index.corpus.feedback_store import counts, figures
 from git_copilot.index.corpus.mining import mine
+from tests.support.shown_completions import HEAD, NOW, TAIL, examples, reported, show
 
 
 def test_the_last_word_wins_and_saying_it_twice_changes_nothing(opened):

@@ -6,7 +6,6 @@ import os
 import sqlite3
 
 import pytest
-from fakes import HashingEmbedder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from git_copilot.index.store.forget import (
     path_matches,
 )
 from git_copilot.index.sync.sync import sync
+from tests.support.fakes import HashingEmbedder
 
 WORD = "quokkaword"  # shares no beginning with another, so the word list holds it whole
 ODD = b"caf\xe9.py"

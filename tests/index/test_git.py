@@ -86,7 +86,7 @@ def test_missing_objects_are_left_out_of_batches(repo):
 
 
 def test_sha256_repository(tmp_path):
-    from gitrepo import GitRepo
+    from tests.support.gitrepo import GitRepo
 
     repo = GitRepo.init(tmp_path / "r", "--object-format=sha256")
     repo.commit({"a.py": "x = 1\n"})

@@ -9,13 +9,13 @@ import re
 import subprocess
 
 import pytest
-from gitrepo import GitRepo
 
 from git_copilot.hooks.check import _DIFF
 from git_copilot.index.core.errors import GitError
 from git_copilot.index.git.environment import NO_HOOKS, PINS, git_environment
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.worktree_status import uncommitted_paths
+from tests.support.gitrepo import GitRepo
 
 # Of the keys that git lists, those whose names say that the value is run, or starts something.
 SOUNDS_LIKE_A_COMMAND = re.compile(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from gitrepo import GitRepo
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tracking import numbered
 
 from git_copilot.index.core.errors import GitError
 from git_copilot.index.corpus.lineage import Track, carry
 from git_copilot.index.git.history import FilePatch, additions, patches, patches_between
 from git_copilot.index.git.repository import GitRepository
+from tests.support.gitrepo import GitRepo
+from tests.support.hole_tracking import numbered
 
 TEN = numbered(range(10))
 

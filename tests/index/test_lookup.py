@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from fakes import HashingEmbedder
 
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
@@ -12,6 +11,7 @@ from git_copilot.index.search.overlay import Overlay, loose_file
 from git_copilot.index.search.query_parser import file_prior, path_fit, read_query
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
+from tests.support.fakes import HashingEmbedder
 
 CLIENT = '''\
 class Client:

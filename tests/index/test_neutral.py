@@ -6,11 +6,11 @@ import sys
 import unicodedata
 
 import pytest
-from gitrepo import GitRepo
 from hypothesis import given
 from hypothesis import strategies as st
 
 from git_copilot.index.core.escaping import printable, quoted
+from tests.support.gitrepo import GitRepo
 
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 

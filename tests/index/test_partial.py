@@ -6,8 +6,6 @@ import os
 import subprocess
 
 import pytest
-from fakes import HashingEmbedder
-from gitrepo import GitRepo
 
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.retriever import Query, Searcher
@@ -15,6 +13,8 @@ from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.garbage_collection import collect
 from git_copilot.index.sync.sync import sync
+from tests.support.fakes import HashingEmbedder
+from tests.support.gitrepo import GitRepo
 
 FILES = {
     "top.py": "def top():\n    return 1\n",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gitrepo import GitRepo
-from tracking import numbered
 
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.corpus.prune import prune_lost
 from git_copilot.index.corpus.survival import update_survival
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.gitrepo import GitRepo
+from tests.support.hole_tracking import numbered
 
 BODY = (
     "def area_{0}(width, height):\n    total = width * height + {0}\n    return total - {0}\n\n\n"

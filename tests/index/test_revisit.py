@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from gitrepo import GitRepo
 
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.history import list_commits
@@ -12,6 +11,7 @@ from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.revisit import due, lacks, remedy
 from git_copilot.index.sync.sync import sync
+from tests.support.gitrepo import GitRepo
 
 COMMITS = 6
 

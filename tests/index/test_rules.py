@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from fakes import HashingEmbedder
 
 from git_copilot.index.filters import rules
 from git_copilot.index.git.repository import GitRepository
@@ -11,6 +10,7 @@ from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.plan import plan_sync
 from git_copilot.index.sync.sync import sync
+from tests.support.fakes import HashingEmbedder
 
 FILES = {
     "a.py": "def alpha():\n    return 1\n",

@@ -7,8 +7,6 @@ import os
 import subprocess
 
 import pytest
-from fakes import HashingEmbedder
-from gitrepo import GitRepo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +15,8 @@ from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
+from tests.support.fakes import HashingEmbedder
+from tests.support.gitrepo import GitRepo
 
 NAMES = ("a.py", "b.md", "*", "[a].py", "ä b", "!x", "#y", ".gitignore", "lib", "gen", "Lib")
 FOLDERS = ("", "lib/", "lib/deep/", "gen/", "g [x]/")

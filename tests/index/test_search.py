@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from fakes import HashingEmbedder
 
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
@@ -14,6 +13,7 @@ from git_copilot.index.search.retriever import MAX_DEFINITIONS, Query, Searcher
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.terms import split_identifier, terms, words_near
+from tests.support.fakes import HashingEmbedder
 
 FILES = {
     "src/users.py": "def load_user_profile(user_id):\n    return database.fetch(user_id)\n",

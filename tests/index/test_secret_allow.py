@@ -4,7 +4,6 @@ is forbidden again is gone."""
 from __future__ import annotations
 
 import pytest
-from fakes import HashingEmbedder
 
 from git_copilot.index.audit import reindex
 from git_copilot.index.audit.secret_report import kept_out
@@ -25,6 +24,7 @@ from git_copilot.index.store.migrate import read_old, write_before_mining
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.classify import skip_path
 from git_copilot.index.text.secret_files import is_secret_file, masked
+from tests.support.fakes import HashingEmbedder
 
 VALUE = "Tr0ub4dor" + "Zebra7"
 LINE = f'    session = open_session(host, password="{VALUE}")'

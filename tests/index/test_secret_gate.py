@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fakes import HashingEmbedder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.chunking import chunk_blob
 from git_copilot.index.text.named_values import KINDS
+from tests.support.fakes import HashingEmbedder
 
 PASSWORD = "Tr0ub4dor" + "Zebra7"
 SOURCE = f'''\

@@ -56,7 +56,7 @@ def test_every_planted_secret_is_hidden(kind):
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     """All of them in one history, indexed and mined."""
-    from gitrepo import GitRepo
+    from tests.support.gitrepo import GitRepo
 
     repo = GitRepo.init(tmp_path_factory.mktemp("planted") / "repo")
     cases = list(planted(7))

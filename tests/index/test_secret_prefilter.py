@@ -10,7 +10,6 @@ from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_cla
 from detect_secrets.settings import transient_settings
 from hypothesis import example, given
 from hypothesis import strategies as st
-from leaks import KEY, MANY, PATHS, documents
 
 from git_copilot.index.secrets import detectors as secret_detectors
 from git_copilot.index.secrets import scan as secrets
@@ -22,6 +21,7 @@ from git_copilot.index.secrets.names import names
 from git_copilot.index.secrets.prefilter import OURS
 from git_copilot.index.secrets.scan import find_secrets, secret_lines, touches_secret
 from git_copilot.index.text.classify import language_of
+from tests.support.secret_samples import KEY, MANY, PATHS, documents
 
 OUR_KINDS = {PASSWORD, TOKEN, MANIFEST, *(context.kind for context in CONTEXTS)}
 ROOT = Path(__file__).resolve().parents[2]

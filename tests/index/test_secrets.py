@@ -11,12 +11,24 @@ import pytest
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.settings import get_settings, transient_settings
 from hypothesis import given
-from leaks import AWS, BASE64, BEGIN, GITHUB, HEX, JWT, KEY, MANY, PATHS, STRIPE, documents
 
 from git_copilot.index.secrets import prefilter, scan
 from git_copilot.index.secrets.detectors import LEFT_OUT, detectors
 from git_copilot.index.secrets.redaction import redact, redact_bytes
 from git_copilot.index.secrets.scan import find_secrets, secret_lines
+from tests.support.secret_samples import (
+    AWS,
+    BASE64,
+    BEGIN,
+    GITHUB,
+    HEX,
+    JWT,
+    KEY,
+    MANY,
+    PATHS,
+    STRIPE,
+    documents,
+)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from gitrepo import EPOCH
-from tracking import numbered
 
 from git_copilot.index.corpus.survival import Survival
 from git_copilot.index.corpus.trace import covered_lines
+from tests.support.gitrepo import EPOCH
+from tests.support.hole_tracking import numbered
 
 TEN = numbered(range(10))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from gitrepo import EPOCH
-from tracking import numbered
 
 from git_copilot.index.corpus.lineage import Lineage
 from git_copilot.index.corpus.survival import Survival
 from git_copilot.index.git.history import list_commits, patches
 from git_copilot.index.git.repository import GitRepository
+from tests.support.gitrepo import EPOCH
+from tests.support.hole_tracking import numbered
 
 TEN = numbered(range(10))
 

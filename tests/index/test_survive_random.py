@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from gitrepo import GitRepo
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tracking import Field
 
 from git_copilot.index.corpus.survival import load_survival
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.gitrepo import GitRepo
+from tests.support.hole_tracking import Field
 
 TOKEN = re.compile(r"token_(\d+)_")
 EDITS = ("insert", "delete", "replace", "indent", "new", "remove")

@@ -7,14 +7,14 @@ import subprocess
 import sys
 
 import pytest
-from gitrepo import EPOCH
-from tracking import Field, numbered
 
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.corpus.survival import DAY, Survival, load_survival, weight
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import Database
+from tests.support.gitrepo import EPOCH
+from tests.support.hole_tracking import Field, numbered
 
 TEN = numbered(range(10))
 

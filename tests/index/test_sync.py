@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from fakes import HashingEmbedder
 
 from git_copilot.index.core.errors import DatabaseError, NotInitialised
 from git_copilot.index.embedding.vectors import VectorIndex
@@ -13,6 +12,7 @@ from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.chunking import chunk_blob
+from tests.support.fakes import HashingEmbedder
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from fakes import HashingEmbedder
-from gitrepo import GitRepo
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -19,6 +17,8 @@ from git_copilot.index.search.retriever import Query, Searcher
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.garbage_collection import DAY, collect
 from git_copilot.index.sync.sync import sync
+from tests.support.fakes import HashingEmbedder
+from tests.support.gitrepo import GitRepo
 
 NAMES = st.sampled_from(["alpha", "beta", "compute_total", "Thing", "value"])
 PATHS = st.sampled_from(["a.py", "b.py", "lib/c.py", "lib/deep/d.js", "notes.txt", "vendor/e.py"])

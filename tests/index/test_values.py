@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from fakes import HashingEmbedder
 
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.overlay import Overlay, loose_file
@@ -12,6 +11,7 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.chunking import chunk_blob
 from git_copilot.index.text.named_values import KINDS, LANGUAGES
+from tests.support.fakes import HashingEmbedder
 
 # Of each language: a text, and the names that it gives besides functions and classes.
 TEXTS = {

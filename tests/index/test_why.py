@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from fakes import HashingEmbedder
 
 from git_copilot.index.audit import exclusions
 from git_copilot.index.git.repository import GitRepository
@@ -15,6 +14,7 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.forget import PATH, Entry, write_entries
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.classify import long_lines, skip_content
+from tests.support.fakes import HashingEmbedder
 
 TABLE = "TABLE = [" + ", ".join(map(str, range(40_000))) + "]\n"
 LOGO = f"LOGO = '''{'QUJD' * 520}'''\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from gitrepo import GitRepo
 
 from git_copilot.index.git.objects import blob_id
 from git_copilot.index.git.repository import GitRepository
@@ -15,6 +14,7 @@ from git_copilot.index.search.worktree import Worktree
 from git_copilot.index.search.worktree_status import uncommitted_paths
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
+from tests.support.gitrepo import GitRepo
 
 FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three = 3\n"}
 

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from gitrepo import GitRepo
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -18,6 +17,7 @@ from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.search.retriever import Query
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.gitrepo import GitRepo
 
 PATHS = st.sampled_from(["a.py", "b.py", "lib/c.py", "lib/deep/d.py", "new.py", "B.py"])
 FOLDERS = st.sampled_from(["lib", "lib/deep"])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from desk import CHECKOUT, COMMIT, Desk
-from gitrepo import GitRepo
-from history_operations import commit
-from level import work
-
 from git_copilot.index.git.repository import GitRepository
+from tests.support.gitrepo import GitRepo
+from tests.support.history_operations import commit
+from tests.support.index_assertions import work
+from tests.support.operations_repo import CHECKOUT, COMMIT, Desk
 
 ALLOW = ("-c", "protocol.file.allow=always")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gitrepo import GitRepo
-from level import assert_level, work
-
 from git_copilot.assistant.diagnostics.status import read_status, wait_until_done
 from git_copilot.index.git.repository import GitRepository
+from tests.support.gitrepo import GitRepo
+from tests.support.index_assertions import assert_level, work
 
 UTIL = "def alpha(value):\n    return value + 1\n\n\ndef gamma(name):\n    return name\n"
 APP = "from util import alpha\n\n\nclass App:\n    def helper(self):\n        return alpha(2)\n"

@@ -6,13 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-from gitrepo import GitRepo
-from level import assert_level
-
 from git_copilot.hooks.install import install
 from git_copilot.hooks.lock import worker_alive, worker_starting
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
+from tests.support.gitrepo import GitRepo
+from tests.support.index_assertions import assert_level
 
 
 def settle(state: Path, seconds: float = 60) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitrepo import GitRepo
-
 from git_copilot.index.git.trust import make_known as adopt
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.gitrepo import GitRepo
 
 
 def make_known(repo: GitRepo, model: Path, **settings: str) -> GitRepo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from desk import APP, CHECKOUT, COMMIT, MERGE, REWRITE, SIDE, UTIL, Desk
+from tests.support.operations_repo import APP, CHECKOUT, COMMIT, MERGE, REWRITE, SIDE, UTIL, Desk
 
 
 def commit(d):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tiny import CODE
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from tests.support.tiny_models import CODE
 
 SIZES = {
     "hidden_size": 32,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import save_tiny
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.decoding.generation import Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from tests.support.tiny_models import save_tiny
 
 LONG = Sampling(max_tokens=40)
 

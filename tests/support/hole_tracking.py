@@ -6,11 +6,10 @@ import json
 import os
 from collections.abc import Iterable
 
-from gitrepo import GitRepo
-
 from git_copilot.index.corpus.survival import Survival, load_survival, update_survival
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import Database
+from tests.support.gitrepo import GitRepo
 
 
 def numbered(numbers: Iterable[int]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tiny import save_tiny
 
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.evaluation import regression_check
@@ -12,6 +11,7 @@ from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.tiny_models import save_tiny
 
 
 @pytest.fixture(scope="module", name="tiny")

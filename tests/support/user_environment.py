@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 import pytest
-from copilot_commands import BIN
+
+from tests.support.commands import BIN
 
 WORDS = ["def", "return", "class", "self", "import", "alpha", "beta", "value", "name", "helper"]
 

@@ -6,13 +6,12 @@ import json
 import sqlite3
 from pathlib import Path
 
-from gitrepo import GitRepo
-
 from git_copilot.assistant.diagnostics import doctor
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME
+from tests.support.gitrepo import GitRepo
 
 
 class Ward:

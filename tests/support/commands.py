@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 BIN = Path(sys.executable).parent
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "hooks/git-copilot-hook"  # what pre-commit calls
 # Read before a test seals itself off: models are pulled once per machine, not once per test.
 REAL_HOME = os.environ.get("HOME", "")

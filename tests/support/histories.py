@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from gitrepo import EPOCH
-
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.survival import update_survival
+from tests.support.gitrepo import EPOCH
 
 DAY = 86_400
 # Put together here, so that no scanner takes this file for a leak.

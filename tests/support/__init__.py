@@ -1,0 +1,1 @@
+"""Helpers of the tests: real repositories, tiny real models, servers, and assertions."""
