@@ -13,7 +13,7 @@ from git_copilot.assistant.core.process import calm_threads
 from git_copilot.hooks.plan import Job
 from git_copilot.hooks.worker import run_worker
 from git_copilot.index.core.errors import BUG, USER_PROBLEM, CopilotError
-from git_copilot.index.git.trust import is_known
+from git_copilot.index.git.trust import is_trusted
 
 # Kept off the cores that the user works on; the worker is niced besides.
 THREADS = "1"
@@ -47,7 +47,7 @@ def train_in_background(git_dir: Path) -> int:
 
     os.nice(NICENESS)
     state_dir = open_repository(git_dir).state_dir
-    if not is_known(state_dir):
+    if not is_trusted(state_dir):
         return USER_PROBLEM
     log = worker_log(state_dir, "refresh")
     try:
@@ -72,7 +72,7 @@ def main() -> int:
         if sys.argv[1] == "--refresh":
             return train_in_background(Path(sys.argv[2]))
         state_dir = Path(sys.argv[1]).absolute()  # not resolved: it may be a link elsewhere
-        if not is_known(state_dir):
+        if not is_trusted(state_dir):
             return 0  # somebody else's, or a copy: `doctor` and every command say so
         log = worker_log(state_dir, "worker")
     except OSError:

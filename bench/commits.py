@@ -38,7 +38,7 @@ from git_copilot.assistant.models.embedder import ready_embedder
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole, Progress
-from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.snapshot import snapshot_holes
 from git_copilot.index.git.history import list_commits
@@ -77,7 +77,7 @@ def choose_holes(repo: GitRepository, db: Database, wanted: Wanted) -> list[Hole
             by_commit[hole.commit].append(hole)
     chosen: list[Hole] = []
     for oid, holes in by_commit.items():
-        seeded("quality", oid).shuffle(holes)
+        seeded_random("quality", oid).shuffle(holes)
         chosen += holes[:HOLES_PER_COMMIT]
     return chosen[: wanted.limit]
 
@@ -91,7 +91,7 @@ def choose_tree_holes(repo: GitRepository, wanted: Wanted, tokenizer: TextTokeni
     elif tip:
         holes = snapshot_holes(repo, tip, per_file=HOLES_PER_TREE_FILE)
     found = [hole for hole in holes if wanted.has(hole)]
-    seeded("quality", tip or "").shuffle(found)
+    seeded_random("quality", tip or "").shuffle(found)
     return sorted(found[: wanted.limit], key=lambda hole: (hole.path, hole.start))
 
 

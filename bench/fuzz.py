@@ -36,7 +36,7 @@ from git_copilot.assistant.core.process import calm_threads
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.core.terminal import Stream
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.text.encodings import encoding_of, readable_text
 
@@ -226,7 +226,7 @@ def prepare(folder: Path, model: Path) -> Path:
     # What is asked must not depend on how busy the machine is.
     repo.set_config("copilot.latencyMs", "0")
     repo.set_config("copilot.timeLimitMs", "0")
-    make_known(repo.state_dir)
+    trust_repository(repo.state_dir)
     Database(repo.state_dir / DATABASE_NAME, create=True).close()
     return folder
 

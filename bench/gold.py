@@ -30,7 +30,7 @@ from git_copilot.assistant.dataset.examples import Cut
 from git_copilot.index.core.types import Hit
 from git_copilot.index.search.chunk_table import family
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import stored_path
+from git_copilot.index.store.database_files import decode_path
 from git_copilot.index.text.classify import TEXT
 from git_copilot.index.text.named_values import NO_VALUES
 from git_copilot.index.text.parsing import parse
@@ -125,7 +125,7 @@ def needs(db: Database, view: str, cut: Cut, names: Sequence[str]) -> list[Need]
         word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
         defined, used = set(), set()
         for chunk_id, text, path, language, defines in rows:
-            other = stored_path(path) != cut.hole.path
+            other = decode_path(path) != cut.hole.path
             if other and language != TEXT and language in languages and word.search(str(text)):
                 (defined if defines else used).add(int(str(chunk_id)))
         if defined:

@@ -80,7 +80,7 @@ def fill(db: Database, view: str, files: Files, count: int, embedder: Embedder) 
             ids = connection.execute("SELECT id FROM chunks WHERE blob_id = ? ORDER BY id", (blob,))
             rows = [i for (i,) in ids]
         shown.append((path, blob))
-        said = [contents.in_context(c.scope, c.text) for c in chunks]
+        said = [contents.embedding_text(c.scope, c.text) for c in chunks]
         waiting += zip(rows, said, strict=True)
         texts += [c.text for c in chunks] if len(texts) < 20_000 else []
         if len(waiting) >= BATCH:

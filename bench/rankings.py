@@ -16,7 +16,7 @@ from git_copilot.assistant.dataset.examples import Cut
 from git_copilot.assistant.evaluation.metrics import Score, compare
 from git_copilot.assistant.prompt.cursor_query import cursor_query
 from git_copilot.index.core.types import Embedder, Hit
-from git_copilot.index.search.fusion import DEFAULT_RECIPE, Recipe
+from git_copilot.index.search.fusion import DEFAULT_RANKING, RankingWeights
 from git_copilot.index.search.retriever import Searcher
 
 DENSE = "dense"
@@ -56,7 +56,7 @@ def rankings(
     lists = {e.name if e else "none": s.find(query, e) for s, e in searchers}
     first = next(iter(lists.values()))
     rest = {**first, DENSE: []}
-    plain = Recipe(import_prior=0, partner_prior=0)
+    plain = RankingWeights(import_prior=0, partner_prior=0)
     words = searcher.find(query, None, recipe=plain)["lexical"]
     alone = {"lexical": words, **{s: first[s] for s in first if s not in (DENSE, "lexical")}}
     named = [name for name in lists if name != "none"]
@@ -65,14 +65,14 @@ def rankings(
     for name, found in {**lists, "none": rest}.items():
         ranked[f"fused {name}"] = searcher.best(found, query, count)
         for weight in dense_weights if name in named else ():
-            recipe = replace(DEFAULT_RECIPE, weights={**DEFAULT_RECIPE.weights, DENSE: weight})
+            recipe = replace(DEFAULT_RANKING, weights={**DEFAULT_RANKING.weights, DENSE: weight})
             arm = f"  {name}, dense x {weight:g}"
             ranked[arm] = searcher.best(found, query, count, recipe=recipe)
     for source in rest:
         if source != DENSE:
             ranked[f"  without {source}"] = searcher.best({**first, source: []}, query, count)
     for prior in PRIORS:
-        recipe = replace(DEFAULT_RECIPE, **{prior: 0.0})
+        recipe = replace(DEFAULT_RANKING, **{prior: 0.0})
         without = {**searcher.find(query, None, recipe=recipe), DENSE: first[DENSE]}
         ranked[f"  without {prior}"] = searcher.best(without, query, count, recipe=recipe)
     return ranked, seconds

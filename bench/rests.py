@@ -11,7 +11,7 @@ from random import Random
 
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hole
-from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.snapshot import snapshot_files
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.text.classify import language_of
@@ -25,7 +25,7 @@ def rest_holes(
     """At most ``per_file`` holes of each file of ``commit``'s tree, on as many lines."""
     for entry, data in snapshot_files(repo, commit):
         language = language_of(entry.path)
-        rng = seeded("rest", entry.oid, entry.path)
+        rng = seeded_random("rest", entry.oid, entry.path)
         lines = list(enumerate(data.split(b"\n")))
         rng.shuffle(lines)
         starts, at = [], 0

@@ -34,7 +34,7 @@ from git_copilot.assistant.dataset.examples import Cut, parent_trees, read_cuts
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.index.core.errors import DatabaseError
 from git_copilot.index.core.types import Embedder, Hole
-from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.embedding.embedders import load_embedder
 from git_copilot.index.embedding.vectors import load_vectors
@@ -90,7 +90,7 @@ def wanting(repo: GitRepository, db: Database) -> Iterator[tuple[str, list[tuple
         tree = trees.get(oid)
         if tree is None:
             continue
-        seeded("bench", oid).shuffle(holes)
+        seeded_random("bench", oid).shuffle(holes)
         cuts = ((cut, wanted_names(cut)) for cut in read_cuts(repo, holes))
         found = [(cut, names) for cut, names in cuts if names]
         if found:

@@ -34,12 +34,12 @@ from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.index.core.types import Embedder, Hit
 from git_copilot.index.embedding.embedders import load_embedder
 from git_copilot.index.embedding.vectors import load_vectors
-from git_copilot.index.filters.rules import left_out
+from git_copilot.index.filters.rules import exclusion_reasons
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.search.code_search import Lookup
+from git_copilot.index.search.code_search import CodeSearch
 from git_copilot.index.search.retriever import Query, names_in
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.sync.plan import is_file
+from git_copilot.index.sync.plan import has_content
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.classify import MAX_FILE_BYTES, skip_content
 from git_copilot.index.text.terms import terms
@@ -50,7 +50,7 @@ EMBEDDER = "copilot-embed-v1"
 Ask = Callable[[str], list[Hit]]
 
 
-def arms(searcher: Lookup, embedder: Embedder) -> dict[str, Ask]:
+def arms(searcher: CodeSearch, embedder: Embedder) -> dict[str, Ask]:
     """What answers a query, by name."""
 
     def completion(text: str) -> list[Hit]:
@@ -69,9 +69,9 @@ def targets(
     words: set[str] = set()
     named: list[Target] = []
     described: list[Target] = []
-    listed = [e for e in repo.ls_tree("HEAD") if is_file(e)]
+    listed = [e for e in repo.ls_tree("HEAD") if has_content(e)]
     # Vendored and generated files are not indexed, so nothing in them can be found.
-    out = left_out(repo, repo.shown_tree(), [e.path for e in listed])
+    out = exclusion_reasons(repo, repo.shown_tree(), [e.path for e in listed])
     entries = [e for e in listed if e.path not in out]
     sizes = repo.blob_sizes({e.oid for e in entries})
     small = [e for e in entries if sizes.get(e.oid, 0) <= MAX_FILE_BYTES]
@@ -128,7 +128,7 @@ def _indexed(
     """An index of HEAD: its chunks, and the arms that ask it."""
     db = Database(folder / DATABASE_NAME, create=True)
     sync(repo, db, embedder)
-    searcher = Lookup(db, repo.view_name, load_vectors(db, folder, embedder))
+    searcher = CodeSearch(db, repo.view_name, load_vectors(db, folder, embedder))
     answers = {name: ask for name, ask in arms(searcher, embedder).items() if name in wanted}
     for ask in answers.values():
         ask("warm up")

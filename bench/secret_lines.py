@@ -19,7 +19,7 @@ import about
 import click
 from planted import planted
 
-from git_copilot.index.audit.secret_report import of_text
+from git_copilot.index.audit.secret_report import secrets_in_text
 from git_copilot.index.filters import rules
 from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
 from git_copilot.index.secrets.redaction import redact
@@ -60,7 +60,7 @@ def alarms(path: Path, *, quick: bool) -> dict[str, Any]:
     repo = GitRepository.discover(path)
     tree = repo.shown_tree()
     listed = [e for e in repo.ls_tree(tree) if e.mode not in (SUBMODULE, SYMLINK)]
-    out = rules.left_out(repo, tree, [e.path for e in listed], listed)
+    out = rules.exclusion_reasons(repo, tree, [e.path for e in listed], listed)
     entries = [e for e in listed if e.path not in out][: 200 if quick else None]
     sizes = repo.blob_sizes({e.oid for e in entries})
     entries = [e for e in entries if 0 < sizes.get(e.oid, 0) <= MAX_FILE_BYTES]
@@ -71,7 +71,7 @@ def alarms(path: Path, *, quick: bool) -> dict[str, Any]:
         if skip_content(content) is not None:
             continue
         texts.append((content.decode("utf-8", "replace"), language_of(entry.path)))
-        for kept in of_text(entry.path, data, frozenset()):
+        for kept in secrets_in_text(entry.path, data, frozenset()):
             found.append(
                 {"path": entry.path, "line": kept.line, "kind": kept.kind, "masked": kept.masked}
             )

@@ -36,7 +36,7 @@ from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole
-from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.snapshot import snapshot_files
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.text.classify import TEXT, language_of
@@ -60,7 +60,7 @@ def places(repo: GitRepository, count: int) -> Iterator[tuple[str, str, str]]:
             if sum(map(str.isalnum, line)) >= LETTERS:
                 found.append((entry.path, text, at + len(line.rstrip())))
             at += len(line) + 1
-    seeded("whole", commit).shuffle(found)
+    seeded_random("whole", commit).shuffle(found)
     for path, text, end in found[:count]:
         yield path, text[:end], text[end:]
 

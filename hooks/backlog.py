@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from git_copilot.hooks.doctor import INSTALL, Finding
+from git_copilot.hooks.doctor import INSTALL, CheckResult
 from git_copilot.hooks.launch import recorded_interpreter
 from git_copilot.hooks.lock import START_FILE, read_pid, worker_alive, worker_starting
 from git_copilot.hooks.spool import MAX_BYTES, Spool
@@ -29,7 +29,7 @@ LOG_TAIL = 200_000  # bytes
 _RECORD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} ([A-Z]+) (.*)$")
 
 
-def examine_backlog(repo: GitRepository) -> Iterator[Finding]:
+def examine_backlog(repo: GitRepository) -> Iterator[CheckResult]:
     """The spool, the worker, what was given up, and the logs."""
     state = repo.state_dir
     spool = Spool(state)
@@ -39,40 +39,40 @@ def examine_backlog(repo: GitRepository) -> Iterator[Finding]:
         if entry.deaths >= SUSPECT_DEATHS:
             what = _named(repo, entry.job.kind, entry.job.git_dir)
             told = f"{entry.deaths} workers in a row were killed while they ran {what}"
-            yield Finding("queue", "warn", told, f"see {state / 'log/worker.log'}")
+            yield CheckResult("queue", "warn", told, f"see {state / 'log/worker.log'}")
     for given_up in spool.set_aside():
         what = _named(repo, given_up.kind, given_up.git_dir)
         told = (
             f"{what} was given up {_ago(given_up.time)} after {given_up.attempts} tries: "
             f"{_one_line(given_up.error)}"
         )
-        yield Finding("queue", "fail", told, RETRY)
+        yield CheckResult("queue", "fail", told, RETRY)
     for name in ("worker", "refresh"):
         yield from _log(state / "log" / f"{name}.log")
 
 
-def _place(state: Path) -> Finding:
+def _place(state: Path) -> CheckResult:
     folder = state / "spool"
     if not folder.is_dir():
         what = "is not a folder" if os.path.lexists(folder) else "is missing"
         mend = INSTALL if not os.path.lexists(folder) else f"mv '{folder}' elsewhere; {INSTALL}"
-        return Finding("spool", "fail", f"{folder} {what}: events are lost", mend)
+        return CheckResult("spool", "fail", f"{folder} {what}: events are lost", mend)
     for path in (state, folder, folder / "events"):
         writable = os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY
         if path.exists() and not writable and not os.access(state.parent / "objects", os.W_OK):
             told = "the repository is read-only here: nothing is committed, and no event comes"
-            return Finding("spool", "warn", told, "work in a clone of your own")
+            return CheckResult("spool", "warn", told, "work in a clone of your own")
         if (path.exists() and not writable) or (path.name == "events" and path.is_dir()):
             told = f"{path} cannot be written: events are lost"
-            return Finding("spool", "fail", told, f"chown -R \"$(id -un)\" '{state}'")
+            return CheckResult("spool", "fail", told, f"chown -R \"$(id -un)\" '{state}'")
     size = (folder / "events").stat().st_size if (folder / "events").exists() else 0
     if size > MAX_BYTES // 2:
         told = f"{size // 1024} KiB of events that nobody takes in (at most {MAX_BYTES // 1024})"
-        return Finding("spool", "warn", told, WORK)
-    return Finding("spool", "ok", f"{folder} takes events")
+        return CheckResult("spool", "warn", told, WORK)
+    return CheckResult("spool", "ok", f"{folder} takes events")
 
 
-def _worker(state: Path, spool: Spool) -> Finding:
+def _worker(state: Path, spool: Spool) -> CheckResult:
     """Whether somebody works on what waits."""
     queue = queue_state(state)
     starting, since = worker_starting(state), spool.waiting_since()
@@ -82,21 +82,23 @@ def _worker(state: Path, spool: Spool) -> Finding:
         begun = queue.since or time.time()
         told = f"process {pid} runs {queue.running.kind}, begun {_ago(begun)}; {waiting}"
         if time.time() - begun > LONG_RUN_S:
-            return Finding("worker", "warn", told, f"kill {pid}  # it is taken up again later")
-        return Finding("worker", "ok", told)
+            return CheckResult("worker", "warn", told, f"kill {pid}  # it is taken up again later")
+        return CheckResult("worker", "ok", told)
     if pid:
-        return Finding("worker", "ok", f"process {pid}; {waiting}")
+        return CheckResult("worker", "ok", f"process {pid}; {waiting}")
     if starting:
         begun = (state / START_FILE).stat().st_mtime if (state / START_FILE).exists() else 0.0
         told = f"process {starting} is starting since {_ago(begun)}; {waiting}"
         slow = time.time() - begun > LONG_START_S
-        return Finding("worker", "warn" if slow else "ok", told, f"kill {starting}" if slow else "")
+        return CheckResult(
+            "worker", "warn" if slow else "ok", told, f"kill {starting}" if slow else ""
+        )
     if not queue.pending:
-        return Finding("worker", "ok", "none runs, and nothing waits")
+        return CheckResult("worker", "ok", "none runs, and nothing waits")
     if recorded_interpreter(state) is None:
-        return Finding("worker", "fail", f"none can be started; {waiting}", INSTALL)
+        return CheckResult("worker", "fail", f"none can be started; {waiting}", INSTALL)
     waits = since is not None and time.time() - since > LONG_WAIT_S
-    return Finding("worker", "warn" if waits else "ok", f"none runs; {waiting}", WORK)
+    return CheckResult("worker", "warn" if waits else "ok", f"none runs; {waiting}", WORK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class _Record:
     text: str
 
 
-def _log(path: Path) -> Iterator[Finding]:
+def _log(path: Path) -> Iterator[CheckResult]:
     """The last failure that a log tells of, and whether anything went well since."""
     last: _Record | None = None
     well = 0
@@ -120,13 +122,13 @@ def _log(path: Path) -> Iterator[Finding]:
     name = path.stem
     if last is None:
         if path.exists():
-            yield Finding("log", "ok", f"{name}: no failure in {path}")
+            yield CheckResult("log", "ok", f"{name}: no failure in {path}")
         return
     told = f"{name}: {_ago(last.time)}: {last.text}"
     if well:
-        yield Finding("log", "ok", f"{told}; {well} went well since")
+        yield CheckResult("log", "ok", f"{told}; {well} went well since")
     else:
-        yield Finding("log", "warn", told, f"tail '{path}'")
+        yield CheckResult("log", "warn", told, f"tail '{path}'")
 
 
 def _records(path: Path) -> Iterator[_Record]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from git_copilot.hooks.launch import recorded_interpreter
 from git_copilot.index.core.errors import CopilotError, GitError
-from git_copilot.index.core.escaping import printable, quoted
+from git_copilot.index.core.escaping import printable, quote_path
 from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
-from git_copilot.index.git.trust import is_known
+from git_copilot.index.git.trust import is_trusted
 from git_copilot.index.secrets.detectors import PRIVATE_KEY
-from git_copilot.index.secrets.scan import PRAGMA, Finding, but_allowed, find_secrets
+from git_copilot.index.secrets.scan import PRAGMA, SecretFinding, find_secrets, without_allowed
 from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.text.classify import GENERATED_NAMES, SNIFF_BYTES
 
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"git-copilot: secrets were not looked for: {exc}")
         return int(refuse)
     for path, finding in found:
-        _say(f"{quoted(path)}:{finding.line}: looks like a secret ({finding.kind})")
+        _say(f"{quote_path(path)}:{finding.line}: looks like a secret ({finding.kind})")
     if found:
         _say(
             f"git-copilot: take it out and `git add` again, or say that it is none: mark the line "
@@ -85,7 +85,7 @@ def _configured(repo: GitRepository) -> str:
 
 def _hand_over(repo: GitRepository, *, refuse: bool, handed: bool) -> int:
     """Let the interpreter look that ``init`` wrote down; where there is none, nobody does."""
-    ours = not handed and is_known(repo.state_dir)
+    ours = not handed and is_trusted(repo.state_dir)
     python = recorded_interpreter(repo.state_dir) if ours else None
     if python is not None:
         unset = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
@@ -115,7 +115,7 @@ def _say(line: str) -> None:
     sys.stdout.buffer.flush()
 
 
-def _added_secrets(repo: GitRepository) -> Iterator[tuple[str, Finding]]:
+def _added_secrets(repo: GitRepository) -> Iterator[tuple[str, SecretFinding]]:
     """Secrets on lines that the commit adds: one for each line, one for a private key."""
     staged = _staged(repo)
     sizes = repo.blob_sizes({file.blob for file in staged})
@@ -128,10 +128,10 @@ def _added_secrets(repo: GitRepository) -> Iterator[tuple[str, Finding]]:
             continue
         text = data.decode("utf-8", "replace")
         findings = find_secrets(text, file.path)
-        kept = but_allowed(text, (f.line for f in findings), allowed)
+        kept = without_allowed(text, (f.line for f in findings), allowed)
         findings = [f for f in findings if f.line in kept]
         added = _added_lines(repo, file) if findings else []
-        last = Finding(0, 0, 0, "")
+        last = SecretFinding(0, 0, 0, "")
         for finding in findings:
             if not any(finding.line in run for run in added):
                 continue

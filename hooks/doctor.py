@@ -20,15 +20,15 @@ from git_copilot.hooks.launch import INTERPRETER_FILE, WORKER_MODULE, worker_env
 from git_copilot.hooks.sources import (
     CONFIG_HOOKS_SINCE,
     PRE_COMMIT_CONFIG,
-    Source,
-    config_hooks_work,
+    HookSource,
     configured_stages,
     git_version,
+    hook_sources,
     hooks_folder,
     is_generated,
-    is_own,
+    is_own_folder,
     manager_folder,
-    sources,
+    supports_config_hooks,
 )
 from git_copilot.index.git.repository import GitRepository
 
@@ -59,7 +59,7 @@ print(json.dumps({"missing": missing, "version": version}))
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One line of the doctor's.
 
     ``check`` names what was looked at, for scripts; ``mend`` is the command that helps, empty
@@ -72,82 +72,84 @@ class Finding:
     mend: str = ""
 
 
-def examine_hooks(repo: GitRepository, version: str) -> Iterator[Finding]:
+def examine_hooks(repo: GitRepository, version: str) -> Iterator[CheckResult]:
     """Git itself, the hooks, and the interpreter; ``version`` is that of the running command."""
     yield examine_git(repo)
     if repo.root is None:
-        yield Finding(
+        yield CheckResult(
             "hooks", "ok", "a bare repository: only pushes change it, which queries catch up with"
         )
     else:
         folder = hooks_folder(repo)
-        found = sources(repo)
+        found = hook_sources(repo)
         yield _folder(repo, folder)
         for hook in HOOKS:
             yield _event(repo, folder, hook, found[hook])
         yield from _pre_commit(repo, folder, found)
         yield from _shims(repo, folder, found)
-    yield interpreter(repo.state_dir, version)
+    yield check_interpreter(repo.state_dir, version)
 
 
-def shown(repo: GitRepository, path: Path) -> str:
+def display_path(repo: GitRepository, path: Path) -> str:
     """A path as a person in the working tree would write it."""
     base = repo.root
     return str(path.relative_to(base)) if base and path.is_relative_to(base) else str(path)
 
 
-def examine_git(repo: GitRepository) -> Finding:
+def examine_git(repo: GitRepository) -> CheckResult:
     """Git's version, and what of it matters here."""
     number = os.fsdecode(repo.run("version")).removeprefix("git version ").strip()
     if git_version(repo) < OLDEST_GIT:
         oldest = ".".join(map(str, OLDEST_GIT))
-        return Finding("git", "warn", f"git {number} is older than {oldest}", "install a newer git")
+        return CheckResult(
+            "git", "warn", f"git {number} is older than {oldest}", "install a newer git"
+        )
     where = "files or the configuration"
-    if not config_hooks_work(repo):
+    if not supports_config_hooks(repo):
         since = ".".join(map(str, CONFIG_HOOKS_SINCE))
         where = f"files only (in the configuration from {since} on)"
-    return Finding("git", "ok", f"git {number}: hooks in {where}")
+    return CheckResult("git", "ok", f"git {number}: hooks in {where}")
 
 
-def _folder(repo: GitRepository, folder: Path) -> Finding:
-    place = shown(repo, folder)
-    if is_own(repo, folder):
-        return Finding("hooks", "ok", f"hooks lie in {place}")
+def _folder(repo: GitRepository, folder: Path) -> CheckResult:
+    place = display_path(repo, folder)
+    if is_own_folder(repo, folder):
+        return CheckResult("hooks", "ok", f"hooks lie in {place}")
     # "local<TAB>file:.git/config<TAB>value"
     code, out, _ = repo.try_run("config", "--show-scope", "--get", "core.hooksPath")
     scope = os.fsdecode(out).split("\t")[0] if code == 0 else "?"
     manager = ", husky's" if folder.name == "_" and folder.parent.name == ".husky" else ""
     told = f"core.hooksPath is {place} ({scope} configuration{manager})"
     if folder.exists() and not folder.is_dir():
-        return Finding("hooks", "warn", f"hooks are switched off: {told}; queries catch up")
-    return Finding("hooks", "ok", f"{told}: not ours to edit")
+        return CheckResult("hooks", "warn", f"hooks are switched off: {told}; queries catch up")
+    return CheckResult("hooks", "ok", f"{told}: not ours to edit")
 
 
-def _event(repo: GitRepository, folder: Path, hook: str, ways: list[Source]) -> Finding:
+def _event(repo: GitRepository, folder: Path, hook: str, ways: list[HookSource]) -> CheckResult:
     """What fires for one of git's hooks."""
     if ways:
-        told = " and ".join(f"{way.via} ({shown(repo, Path(way.place))})" for way in ways)
+        told = " and ".join(f"{way.via} ({display_path(repo, Path(way.place))})" for way in ways)
         beside = _beside(folder, hook, ways)
-        return Finding("hooks", "ok", f"{hook}: {told}{f', beside {beside}' if beside else ''}")
+        return CheckResult("hooks", "ok", f"{hook}: {told}{f', beside {beside}' if beside else ''}")
     path = folder / hook
     if (
         path.is_file()
         and not os.access(path, os.X_OK)
         and block.note(path.read_bytes()) is not None
     ):
-        told = f"{hook}: {shown(repo, path)} has our lines and is switched off"
-        return Finding("hooks", "warn", told, f"chmod +x '{path}'")
+        told = f"{hook}: {display_path(repo, path)} has our lines and is switched off"
+        return CheckResult("hooks", "warn", told, f"chmod +x '{path}'")
     beside = _beside(folder, hook, ways)
     told = f"{hook}: nothing leads to us{f', only to {beside}' if beside else ''}; queries catch up"
     if folder.exists() and not folder.is_dir():
-        return Finding("hooks", "warn", told)  # switched off, which is the user's to mend
-    if is_own(repo, folder) or config_hooks_work(repo):
-        return Finding("hooks", "warn", told, INSTALL)
-    place = shown(repo, manager_folder(folder) / hook)
-    return Finding("hooks", "warn", told, f"add to {place}: {MANAGER_LINE}")
+        return CheckResult("hooks", "warn", told)  # switched off, which is the user's to mend
+    if is_own_folder(repo, folder) or supports_config_hooks(repo):
+        return CheckResult("hooks", "warn", told, INSTALL)
+    place = display_path(repo, manager_folder(folder) / hook)
+    return CheckResult("hooks", "warn", told, f"add to {place}: {MANAGER_LINE}")
 
 
-def _beside(folder: Path, hook: str, ways: Iterable[Source]) -> str:
+def _beside(folder: Path, hook: str, ways: Iterable[HookSource]) -> str:
     """What else git runs for this event."""
     path = folder / hook
     if not os.access(path, os.X_OK) or not path.is_file():
@@ -166,14 +168,14 @@ def _beside(folder: Path, hook: str, ways: Iterable[Source]) -> str:
 
 
 def _pre_commit(
-    repo: GitRepository, folder: Path, found: dict[str, list[Source]]
-) -> Iterator[Finding]:
+    repo: GitRepository, folder: Path, found: dict[str, list[HookSource]]
+) -> Iterator[CheckResult]:
     """Stages that are configured and were never installed: the usual slip, since
     ``pre-commit install`` alone installs one hook type."""
     wanted = configured_stages(repo)
     missing = [h for h in HOOKS if h in wanted and not is_generated(folder / h) and not found[h]]
     if missing:
-        yield Finding(
+        yield CheckResult(
             "pre-commit",
             "warn",
             f"{PRE_COMMIT_CONFIG} names our hooks, but pre-commit was not installed for "
@@ -181,10 +183,12 @@ def _pre_commit(
             f"pre-commit install {' '.join(f'-t {hook}' for hook in missing)}",
         )
     elif wanted:
-        yield Finding("pre-commit", "ok", f"{PRE_COMMIT_CONFIG}: {', '.join(sorted(wanted))}")
+        yield CheckResult("pre-commit", "ok", f"{PRE_COMMIT_CONFIG}: {', '.join(sorted(wanted))}")
 
 
-def _shims(repo: GitRepository, folder: Path, found: dict[str, list[Source]]) -> Iterator[Finding]:
+def _shims(
+    repo: GitRepository, folder: Path, found: dict[str, list[HookSource]]
+) -> Iterator[CheckResult]:
     """Whether our lines are this version's, and whether what we moved aside still runs."""
     old = []
     for hook, ways in found.items():
@@ -196,7 +200,7 @@ def _shims(repo: GitRepository, folder: Path, found: dict[str, list[Source]]) ->
         current = folder / hook
         content = current.read_bytes() if current.is_file() else b""
         if os.path.lexists(aside) and block.note(content) != block.WRAPPER:
-            yield Finding(
+            yield CheckResult(
                 "shims",
                 "warn",
                 f"{aside.name} does not run any more: our {hook} was replaced",
@@ -207,23 +211,23 @@ def _shims(repo: GitRepository, folder: Path, found: dict[str, list[Source]]) ->
         old.append(sourced.name)
     sourcing = any(way.via in ("config", "manager") for ways in found.values() for way in ways)
     if sourcing and not sourced.is_file():
-        yield Finding("shims", "fail", f"{sourced} is missing: hooks do nothing", INSTALL)
+        yield CheckResult("shims", "fail", f"{sourced} is missing: hooks do nothing", INSTALL)
     if old:
         told = f"of another version: {', '.join(dict.fromkeys(old))}"
-        yield Finding("shims", "warn", told, INSTALL)
+        yield CheckResult("shims", "warn", told, INSTALL)
     elif any(found.values()):
-        yield Finding("shims", "ok", "our lines are of this version")
+        yield CheckResult("shims", "ok", "our lines are of this version")
 
 
-def interpreter(state_dir: Path, version: str) -> Finding:
+def check_interpreter(state_dir: Path, version: str) -> CheckResult:
     """Whether the recorded interpreter exists and has what the worker needs."""
     try:
         python = os.fsdecode((state_dir / INTERPRETER_FILE).read_bytes()).removesuffix("\n")
     except OSError:
         told = "no interpreter is recorded, so events are not worked on"
-        return Finding("interpreter", "fail" if state_dir.is_dir() else "warn", told, INSTALL)
+        return CheckResult("interpreter", "fail" if state_dir.is_dir() else "warn", told, INSTALL)
     if not os.access(python, os.X_OK):
-        return Finding("interpreter", "fail", f"{python} is gone or cannot be run", INSTALL)
+        return CheckResult("interpreter", "fail", f"{python} is gone or cannot be run", INSTALL)
     try:
         done = subprocess.run(
             [python, "-P", "-c", _ASK, WORKER_MODULE, *WORKER_NEEDS],
@@ -238,16 +242,16 @@ def interpreter(state_dir: Path, version: str) -> Finding:
         missing, found = list(facts["missing"]), str(facts["version"])
     except subprocess.TimeoutExpired:
         told = f"{python} does not answer within {ASK_SECONDS:g} s"
-        return Finding("interpreter", "fail", told, INSTALL)
+        return CheckResult("interpreter", "fail", told, INSTALL)
     except (OSError, ValueError, KeyError, TypeError):
-        return Finding("interpreter", "fail", f"{python} is no Python that works", INSTALL)
+        return CheckResult("interpreter", "fail", f"{python} is no Python that works", INSTALL)
     if WORKER_MODULE in missing:
-        return Finding("interpreter", "fail", f"{python} does not have git-copilot", INSTALL)
+        return CheckResult("interpreter", "fail", f"{python} does not have git-copilot", INSTALL)
     if missing:
         told = f"{python} lacks {', '.join(missing)}"
         mend = f"'{python}' -m pip install 'git-copilot[local]'"
-        return Finding("interpreter", "fail", told, mend)
+        return CheckResult("interpreter", "fail", told, mend)
     if found != version:
         told = f"{python} has git-copilot {found or '?'}, this is {version}"
-        return Finding("interpreter", "warn", told, INSTALL)
-    return Finding("interpreter", "ok", f"{python} (git-copilot {found})")
+        return CheckResult("interpreter", "warn", told, INSTALL)
+    return CheckResult("interpreter", "ok", f"{python} (git-copilot {found})")

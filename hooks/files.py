@@ -14,14 +14,14 @@ EXECUTABLE = 0o755
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class HookFileChange:
     """What uninstalling one file did."""
 
     created_folder: bool = False
     notes: tuple[str, ...] = ()
 
 
-def put(path: Path, content: bytes, mode: int) -> bool:
+def write_if_changed(path: Path, content: bytes, mode: int) -> bool:
     """Write a file beside and rename it into place; whether it differed."""
     if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
         return False
@@ -41,16 +41,16 @@ def install_hook(folder: Path, hook: str, with_folder: bool) -> bool:
         if place.is_file() and block.note(content := place.read_bytes()) is not None:
             if place.is_symlink():
                 return False  # somebody moved our hook elsewhere and linked it
-            return put(place, block.insert(content, hook), _mode(place))
+            return write_if_changed(place, block.insert(content, hook), _mode(place))
     if not os.path.lexists(path):
-        return put(path, block.created(hook, with_folder), EXECUTABLE)
+        return write_if_changed(path, block.created(hook, with_folder), EXECUTABLE)
     executable = os.access(path, os.X_OK)
     if path.is_symlink() or not executable or not block.is_shell(path.read_bytes()):
         return _wrap(path, hook)
-    return put(path, block.insert(path.read_bytes(), hook), _mode(path))
+    return write_if_changed(path, block.insert(path.read_bytes(), hook), _mode(path))
 
 
-def uninstall_hook(path: Path, hook: str) -> Change | None:
+def uninstall_hook(path: Path, hook: str) -> HookFileChange | None:
     """Restore what was there before :func:`install_hook`; ``None`` when nothing was ours."""
     aside = path.with_name(hook + block.ORIGINAL_SUFFIX)
     if path.is_symlink() or not path.is_file():
@@ -67,8 +67,8 @@ def uninstall_hook(path: Path, hook: str) -> Change | None:
     if note.startswith(block.CREATED) and rest == block.SHEBANG:
         path.unlink()
     else:
-        put(path, rest, _mode(path))
-    return Change(created_folder=note == block.CREATED_FOLDER)
+        write_if_changed(path, rest, _mode(path))
+    return HookFileChange(created_folder=note == block.CREATED_FOLDER)
 
 
 def _wrap(path: Path, hook: str) -> bool:
@@ -95,20 +95,22 @@ def _wrap(path: Path, hook: str) -> bool:
             os.link(path, aside, follow_symlinks=False)
         except OSError:  # a file system without hard links
             path.rename(aside)
-    return put(path, block.wrapper(hook, original), EXECUTABLE)
+    return write_if_changed(path, block.wrapper(hook, original), EXECUTABLE)
 
 
-def _unwrap(path: Path, hook: str, aside: Path, rest: bytes) -> Change:
+def _unwrap(path: Path, hook: str, aside: Path, rest: bytes) -> HookFileChange:
     linked = f"{block.ORIGINAL_FOLDER}/{hook}"
     untouched = any(block.is_passthrough(rest, name) for name in (aside.name, linked))
     if not os.path.lexists(aside) or not untouched:
-        put(path, rest, _mode(path))
-        return Change(notes=(f"{path} was changed after installation: only our block is gone",))
+        write_if_changed(path, rest, _mode(path))
+        return HookFileChange(
+            notes=(f"{path} was changed after installation: only our block is gone",)
+        )
     aside.replace(path)
     (path.parent / linked).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         path.with_name(block.ORIGINAL_FOLDER).rmdir()
-    return Change()
+    return HookFileChange()
 
 
 def _mode(path: Path) -> int:

@@ -17,22 +17,22 @@ from pathlib import Path
 
 from git_copilot.hooks import block
 from git_copilot.hooks.events import HOOKS
-from git_copilot.hooks.files import Change, install_hook, put, uninstall_hook
+from git_copilot.hooks.files import HookFileChange, install_hook, uninstall_hook, write_if_changed
 from git_copilot.hooks.launch import INTERPRETER_FILE, record_interpreter
 from git_copilot.hooks.sources import (
     PRE_COMMIT_CONFIG,
-    config_hooks_work,
     hooks_folder,
-    installed,
-    is_own,
+    installed_hooks,
+    is_own_folder,
     manager_folder,
     pre_commit_hooks,
     reaching_file,
+    supports_config_hooks,
 )
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import claim_new, is_known, require_known
+from git_copilot.index.git.trust import is_trusted, require_trusted, trust_if_new
 
 SOURCED_FILE = "hook.sh"
 
@@ -58,13 +58,13 @@ def prepare(repo: GitRepository, interpreter: str = sys.executable) -> bool:
     :raises CopilotError: the interpreter cannot be run or the state folder cannot be written.
     :raises NotInitialised: there is a state folder that is not known to be this user's.
     """
-    python = _runnable(interpreter)
-    if not claim_new(repo.state_dir):
-        require_known(repo.state_dir)
+    python = _resolve_interpreter(interpreter)
+    if not trust_if_new(repo.state_dir):
+        require_trusted(repo.state_dir)
     with _writing(repo.state_dir):
         Spool(repo.state_dir).prepare()
         changed = record_interpreter(repo.state_dir, python)
-        return put(repo.state_dir / SOURCED_FILE, block.sourced(), 0o644) or changed
+        return write_if_changed(repo.state_dir / SOURCED_FILE, block.sourced(), 0o644) or changed
 
 
 def install(repo: GitRepository, interpreter: str = sys.executable) -> InstallReport:
@@ -76,7 +76,7 @@ def install(repo: GitRepository, interpreter: str = sys.executable) -> InstallRe
     """
     changed = prepare(repo, interpreter)
     folder = hooks_folder(repo)
-    if not is_own(repo, folder):
+    if not is_own_folder(repo, folder):
         elsewhere = _install_elsewhere(repo, folder)
         return InstallReport(elsewhere.hooks, changed or elsewhere.changed, elsewhere.notes)
     changed |= _remove_config_hooks(repo)
@@ -107,26 +107,26 @@ def uninstall(repo: GitRepository) -> InstallReport:
     changed = _remove_config_hooks(repo)
     own = repo.common_dir / "hooks"
     folder = hooks_folder(repo)
-    folders = {own, folder} if is_own(repo, folder) else {own}
+    folders = {own, folder} if is_own_folder(repo, folder) else {own}
     for place in sorted(folders):
         with _writing(place):
             for hook, change in _uninstall_all(place):
                 hooks.append(hook)
                 notes.extend(change.notes)
                 changed = True
-    if is_known(repo.state_dir):
+    if is_trusted(repo.state_dir):
         with _writing(repo.state_dir):
             for name in (SOURCED_FILE, INTERPRETER_FILE):
                 changed |= (repo.state_dir / name).exists()
                 (repo.state_dir / name).unlink(missing_ok=True)
-    left = installed(repo)
+    left = installed_hooks(repo)
     if left.installed:
         where = PRE_COMMIT_CONFIG if left.via == "pre-commit" else str(manager_folder(folder))
         notes.append(f"{', '.join(left.installed)}: remove git-copilot's lines from {where}")
     return InstallReport(hooks, changed, tuple(notes))
 
 
-def _uninstall_all(folder: Path) -> Iterator[tuple[str, Change]]:
+def _uninstall_all(folder: Path) -> Iterator[tuple[str, HookFileChange]]:
     created_folder = False
     for hook in HOOKS:
         for name in (hook, f"{hook}.legacy"):
@@ -145,7 +145,7 @@ def _install_elsewhere(repo: GitRepository, folder: Path) -> InstallReport:
         return InstallReport([], False, (note,))
     missing = [hook for hook in HOOKS if reaching_file(folder, hook) is None]
     reached = [hook for hook in HOOKS if hook not in missing]
-    if config_hooks_work(repo):
+    if supports_config_hooks(repo):
         return InstallReport(list(HOOKS), _write_config_hooks(repo, missing))
     if not missing:
         return InstallReport(reached, False)
@@ -178,7 +178,7 @@ def _remove_config_hooks(repo: GitRepository) -> bool:
     return changed
 
 
-def _runnable(interpreter: str) -> str:
+def _resolve_interpreter(interpreter: str) -> str:
     # Not resolved: a virtual environment's interpreter is a link, and works only as that.
     path = os.path.abspath(shutil.which(interpreter) or interpreter)  # noqa: PTH100
     if "\n" in path or not os.access(path, os.X_OK):

@@ -85,7 +85,7 @@ def worker_starting(state_dir: Path) -> int | None:
     return None
 
 
-def withdraw(state_dir: Path) -> None:
+def withdraw_start(state_dir: Path) -> None:
     """Stop telling the hooks that this process is about to be the worker.
 
     A process that does not get the lock asks for it once more after this: a hook that saw it
@@ -139,7 +139,7 @@ class WorkerLock:
         except OSError:
             fresh.unlink(missing_ok=True)  # a full disk
             raise
-        withdraw(self._state_dir)  # in this order: a hook sees the one or the other
+        withdraw_start(self._state_dir)  # in this order: a hook sees the one or the other
         return self
 
     def __exit__(

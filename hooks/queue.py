@@ -49,7 +49,7 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class QueueContents:
     """What ``jobs.json`` says. ``damaged``: it is there and cannot be read."""
 
     jobs: tuple[QueuedJob, ...] = ()
@@ -57,7 +57,7 @@ class State:
     damaged: bool = False
 
 
-def dump_state(state: State, common_dir: str) -> bytes:
+def dump_state(state: QueueContents, common_dir: str) -> bytes:
     """The text of ``jobs.json``."""
     jobs = [
         {
@@ -74,15 +74,15 @@ def dump_state(state: State, common_dir: str) -> bytes:
     return json.dumps({"jobs": jobs, "merged": state.merged}).encode()
 
 
-def load_state(data: bytes, common_dir: str) -> State:
+def load_state(data: bytes, common_dir: str) -> QueueContents:
     """The inverse of :func:`dump_state`; what is not of that form is ``damaged``."""
     try:
         found = json.loads(data)
         jobs = tuple(_queued(entry, common_dir) for entry in found["jobs"])
         merged = {str(name): int(size) for name, size in found["merged"].items()}
     except (ValueError, TypeError, KeyError, AttributeError):
-        return State(damaged=True)
-    return State(jobs, merged)
+        return QueueContents(damaged=True)
+    return QueueContents(jobs, merged)
 
 
 def _queued(entry: dict[str, Any], common_dir: str) -> QueuedJob:
@@ -99,7 +99,7 @@ def _queued(entry: dict[str, Any], common_dir: str) -> QueuedJob:
     )
 
 
-def bury(state: State) -> State:
+def record_deaths(state: QueueContents) -> QueueContents:
     """``state`` as the next worker finds it: what was running when a worker was killed is not
     running any more, and has a death more."""
     jobs = (
@@ -111,7 +111,9 @@ def bury(state: State) -> State:
     return replace(state, jobs=tuple(jobs))
 
 
-def ask(queued: Iterable[QueuedJob], wanted: Iterable[Job], now: float) -> tuple[QueuedJob, ...]:
+def enqueue(
+    queued: Iterable[QueuedJob], wanted: Iterable[Job], now: float
+) -> tuple[QueuedJob, ...]:
     """The queue after ``wanted`` was asked for, in the order of work. A job that is queued
     already keeps its history but not its count of attempts: what is asked for anew is tried
     anew."""

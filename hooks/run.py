@@ -20,7 +20,7 @@ from git_copilot.hooks.events import HOOKS, Event
 from git_copilot.hooks.launch import record_interpreter, recorded_interpreter, start_worker
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.environment import git_command
-from git_copilot.index.git.trust import claim_new
+from git_copilot.index.git.trust import trust_if_new
 
 SECRETS = "--secrets"
 STATE_FOLDER = "copilot"  # as in index.git, which would cost the import of GitPython
@@ -41,23 +41,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _record(argv: Sequence[str], env: Mapping[str, str]) -> None:
-    found = describe(argv, env)
+    found = identify_event(argv, env)
     if found is None:
         return
     kind, args = found
     git_dir, common_dir = _git_dirs()
     state_dir = common_dir / STATE_FOLDER
-    if not claim_new(state_dir):  # somebody else's: nothing of it is read, written or run
+    if not trust_if_new(state_dir):  # somebody else's: nothing of it is read, written or run
         return
     spool = Spool(state_dir)
     spool.prepare()
     spool.append(Event(kind, str(git_dir), args, time.time()))
-    if recorded_interpreter(state_dir) is None and _can_work():
+    if recorded_interpreter(state_dir) is None and _has_worker_packages():
         record_interpreter(state_dir, sys.executable)
     start_worker(state_dir)
 
 
-def describe(argv: Sequence[str], env: Mapping[str, str]) -> tuple[str, tuple[str, ...]] | None:
+def identify_event(
+    argv: Sequence[str], env: Mapping[str, str]
+) -> tuple[str, tuple[str, ...]] | None:
     """Which hook fired, with the arguments git gave it; ``None`` when it moved nothing."""
     stage = ""
     rest = list(argv)
@@ -108,7 +110,7 @@ def _git_dirs() -> tuple[Path, Path]:
     return git_dir.resolve(), (git_dir / common).resolve()
 
 
-def _can_work() -> bool:
+def _has_worker_packages() -> bool:
     """Whether this very environment has what the worker needs."""
     return all(importlib.util.find_spec(name) is not None for name in ("torch", "faiss"))
 

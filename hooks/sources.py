@@ -31,7 +31,7 @@ class HookStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class HookSource:
     """One way on which an event reaches us.
 
     ``via`` is ``"native"`` (our block in a hook file), ``"manager"`` (our line in another hook
@@ -42,29 +42,29 @@ class Source:
     place: str
 
 
-def installed(repo: GitRepository) -> HookStatus:
+def installed_hooks(repo: GitRepository) -> HookStatus:
     """Which hooks reach us, and how."""
-    found = {hook: ways for hook, ways in sources(repo).items() if ways}
+    found = {hook: ways for hook, ways in hook_sources(repo).items() if ways}
     native = any(way.via != "pre-commit" for ways in found.values() for way in ways)
     return HookStatus(list(found), "native" if native else "pre-commit" if found else None)
 
 
-def sources(repo: GitRepository) -> dict[str, list[Source]]:
+def hook_sources(repo: GitRepository) -> dict[str, list[HookSource]]:
     """For each of our hooks the ways on which it reaches us; normally one, at worst none."""
     folder = hooks_folder(repo)
-    configured = config_hooks(repo) if config_hooks_work(repo) else []
+    configured = config_hooks(repo) if supports_config_hooks(repo) else []
     through_pre_commit = pre_commit_hooks(repo, folder)
-    found: dict[str, list[Source]] = {}
+    found: dict[str, list[HookSource]] = {}
     for hook in HOOKS:
         ways = found[hook] = []
         if hook in configured:
-            ways.append(Source("config", f"hook.git-copilot-{hook}"))
+            ways.append(HookSource("config", f"hook.git-copilot-{hook}"))
         place = reaching_file(folder, hook)
         if place is not None:
             ours = block.note(place.read_bytes()) is not None
-            ways.append(Source("native" if ours else "manager", str(place)))
+            ways.append(HookSource("native" if ours else "manager", str(place)))
         if hook in through_pre_commit:
-            ways.append(Source("pre-commit", PRE_COMMIT_CONFIG))
+            ways.append(HookSource("pre-commit", PRE_COMMIT_CONFIG))
     return found
 
 
@@ -74,7 +74,7 @@ def hooks_folder(repo: GitRepository) -> Path:
     return (repo.root or repo.git_dir) / os.fsdecode(out)
 
 
-def is_own(repo: GitRepository, folder: Path) -> bool:
+def is_own_folder(repo: GitRepository, folder: Path) -> bool:
     """Whether the files in ``folder`` are the repository's own, and not part of a working tree
     (which may lie inside a bare repository's folder) or of something shared."""
     folder = folder.resolve()
@@ -140,7 +140,7 @@ def git_version(repo: GitRepository) -> tuple[int, int]:
     return installed_version()
 
 
-def config_hooks_work(repo: GitRepository) -> bool:
+def supports_config_hooks(repo: GitRepository) -> bool:
     """Whether this git runs hooks that are in the configuration (git 2.54)."""
     return git_version(repo) >= CONFIG_HOOKS_SINCE
 

@@ -21,15 +21,15 @@ from pathlib import Path
 from git_copilot.hooks.events import Event, decode_all, encode
 from git_copilot.hooks.plan import Job, plan
 from git_copilot.hooks.queue import (
+    QueueContents,
     QueuedJob,
     SetAside,
-    State,
-    ask,
-    bury,
     dump_set_aside,
     dump_state,
+    enqueue,
     load_set_aside,
     load_state,
+    record_deaths,
 )
 
 MAX_EVENTS = 10_000
@@ -42,7 +42,7 @@ STALE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class NewEvents:
     """How many new events were claimed, and how many could not be read (torn lines, a file that
     belongs to somebody else): for those every worktree is looked at."""
 
@@ -143,13 +143,13 @@ class Spool:
     def recover(self) -> None:
         """Take over from a worker that may have been killed. To be called once, first."""
         state = self._load()
-        buried = bury(state)
+        buried = record_deaths(state)
         if state.damaged:
-            buried = State(ask((), self._everything(), time.time()))
+            buried = QueueContents(enqueue((), self._everything(), time.time()))
         if buried != state:
             self._save(buried)
 
-    def collect(self) -> Collected:
+    def collect(self) -> NewEvents:
         """Claim new events and add their jobs to the queue.
 
         What an earlier worker claimed and could not queue (a full disk) comes first; only then
@@ -166,14 +166,14 @@ class Spool:
             files, lost = self._read_claimed()
         merged = _sizes(files)
         if merged == state.merged and not lost:
-            return Collected()
+            return NewEvents()
         new = b"".join(data[state.merged.get(name, 0) :] for name, data in files.items())
         events, bad = decode_all(_last_lines(new, MAX_EVENTS), self._common_dir)
         jobs = plan(events, self._common_dir)
         if bad or lost:
             jobs = (*jobs, *self._everything())
-        self._save(State(ask(state.jobs, jobs, time.time()), merged))
-        return Collected(len(events), bad + lost)
+        self._save(QueueContents(enqueue(state.jobs, jobs, time.time()), merged))
+        return NewEvents(len(events), bad + lost)
 
     def settle(self) -> bool:
         """Delete claimed files that are fully read; ``False`` when one has grown meanwhile."""
@@ -231,14 +231,14 @@ class Spool:
         changed = (change(entry) if entry.job == job else entry for entry in state.jobs)
         self._save(replace(state, jobs=tuple(entry for entry in changed if entry is not None)))
 
-    def _load(self) -> State:
+    def _load(self) -> QueueContents:
         try:
             data = self._jobs.read_bytes()
         except OSError:
-            return State()
+            return QueueContents()
         return load_state(data, self._common_dir)
 
-    def _save(self, state: State) -> None:
+    def _save(self, state: QueueContents) -> None:
         _write(self._jobs, dump_state(state, self._common_dir))
 
     def _read_claimed(self) -> tuple[dict[str, bytes], int]:

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from git_copilot.hooks.lock import WorkerLock, withdraw, worker_alive
+from git_copilot.hooks.lock import WorkerLock, withdraw_start, worker_alive
 from git_copilot.hooks.plan import Job
 from git_copilot.hooks.queue import DIED, QueuedJob
 from git_copilot.hooks.spool import Spool
 
-__all__ = ["QueueState", "Stopped", "detach", "queue_state", "run_worker", "worker_alive"]
+__all__ = ["QueueState", "WorkerStopped", "detach", "queue_state", "run_worker", "worker_alive"]
 
 Handlers = Mapping[str, Callable[[Job], None]]
 # A worker that was killed while it ran a job: one death tells nothing, since machines are
@@ -30,7 +30,7 @@ SUSPECT_DEATHS, MAX_DEATHS = 2, 10
 REBASE_FOLDERS = ("rebase-merge", "rebase-apply")
 
 
-class Stopped(BaseException):
+class WorkerStopped(BaseException):
     """SIGTERM arrived. Not an `Exception`, so that no handler takes it for a failure."""
 
 
@@ -96,7 +96,7 @@ def run_worker(
             # A hook that fired before the pid file went saw a worker and started none.
             if not spool.pending():
                 return 0
-    except Stopped:
+    except WorkerStopped:
         log.info("stopped; what is queued stays queued")
     except OSError:
         if state_dir.parent.is_dir() and state_dir.is_dir():
@@ -108,7 +108,7 @@ def run_worker(
 def _acquire(state_dir: Path) -> WorkerLock | None:
     lock = WorkerLock.acquire(state_dir)
     if lock is None:
-        withdraw(state_dir)
+        withdraw_start(state_dir)
         lock = WorkerLock.acquire(state_dir)
     return lock
 
@@ -136,7 +136,7 @@ def detach(state_dir: Path) -> None:
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise Stopped
+    raise WorkerStopped
 
 
 class _Worker:
@@ -224,7 +224,7 @@ class _Worker:
         self._spool.start(job)
         try:
             handler(job)
-        except (Stopped, KeyboardInterrupt):
+        except (WorkerStopped, KeyboardInterrupt):
             self._spool.interrupt(job)
             raise
         # Whatever a handler raises is logged and reported, and the other jobs go on.

@@ -10,8 +10,8 @@ from git_copilot.index.core.errors import CopilotError, LocationError
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import forget
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import stored_path
-from git_copilot.index.store.forget import AUTHOR, COMMIT, PATH, Entry
+from git_copilot.index.store.database_files import decode_path
+from git_copilot.index.store.forget import AUTHOR, COMMIT, PATH, ForgetRule
 
 EXACT = "say which with --path, --commit or --author"
 
@@ -83,7 +83,7 @@ def _pattern(repo: GitRepository, db: Database, path: str) -> str | None:
     if path in forget.Forgotten.load(db).paths:
         return path
     rows = db.query("SELECT path FROM files UNION SELECT path FROM holes")
-    known = {stored_path(raw) for (raw,) in rows}
+    known = {decode_path(raw) for (raw,) in rows}
     known.update(entry.path for entry in repo.ls_tree(repo.shown_tree()))
     if any(name == path or name.startswith(f"{path}/") for name in known):
         return glob.escape(path)
@@ -99,7 +99,9 @@ def _is_author(repo: GitRepository, db: Database, value: str) -> bool:
     return bool(forget.commits_of(repo, AUTHOR, value))
 
 
-def meant_entry(repo: GitRepository, db: Database, cwd: Path, what: str, kind: str | None) -> Entry:
+def meant_entry(
+    repo: GitRepository, db: Database, cwd: Path, what: str, kind: str | None
+) -> ForgetRule:
     """The forgotten thing that is meant.
 
     :raises CopilotError: there is none, or more than one.

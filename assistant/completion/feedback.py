@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus import feedback_store
-from git_copilot.index.corpus.outcome import spot_of
-from git_copilot.index.git.trust import require_known
+from git_copilot.index.corpus.outcome import cursor_context
+from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.forget import Forgotten
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 RECORD_BUSY_MS = 250
 
 
-def shown_of(answer: Answer, now: int) -> feedback_store.Shown:
+def shown_of(answer: Answer, now: int) -> feedback_store.ShownCompletion:
     """What the table keeps of an answer; of several candidates the first."""
     place, fields = answer.place, answer.fields
     document = place.document
-    return feedback_store.Shown(
+    return feedback_store.ShownCompletion(
         id=str(fields["id"]),
         time=now,
         path=place.path,
-        spot=spot_of(document.prefix, document.suffix, document.line),
+        spot=cursor_context(document.prefix, document.suffix, document.line),
         completion=answer.completion.replace("\r\n", "\n"),
         model=str(fields["model"]),
         adapter=fields["adapter"],
@@ -46,7 +46,7 @@ def record_answer(answer: Answer) -> None:
     state_dir = answer.place.repo.state_dir
     try:
         shown = shown_of(answer, int(time.time()))
-        if not feedback_store.worth_keeping(shown) or _has_secret(shown):
+        if not feedback_store.is_worth_keeping(shown) or _has_secret(shown):
             return
         with Database(state_dir / DATABASE_NAME) as db:
             db.connection.execute(f"PRAGMA busy_timeout = {RECORD_BUSY_MS}")
@@ -70,13 +70,13 @@ def report(
             f"{outcome!r} is no outcome of a completion",
             f"say {', '.join(feedback_store.OUTCOMES)}",
         )
-    require_known(repo.state_dir)
+    require_trusted(repo.state_dir)
     with Database(repo.state_dir / DATABASE_NAME) as db:
         db.check_writable()
-        return feedback_store.report(db, completion_id, outcome, final)
+        return feedback_store.record_outcome(db, completion_id, outcome, final)
 
 
-def _has_secret(shown: feedback_store.Shown) -> bool:
+def _has_secret(shown: feedback_store.ShownCompletion) -> bool:
     from git_copilot.index.secrets.scan import find_secrets
 
     spot = shown.spot

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from git_copilot.index.secrets.redaction import redact
-from git_copilot.index.secrets.scan import lines_above
+from git_copilot.index.secrets.scan import context_above
 from git_copilot.index.store.allowed_lines import Allowed, allowed_in
-from git_copilot.index.text.secret_files import is_secret_file, masked
+from git_copilot.index.text.secret_files import is_secret_file, mask_values
 
 if TYPE_CHECKING:
     from git_copilot.assistant.completion.request import Place
@@ -34,12 +34,12 @@ def told(place: Place, settings: Settings) -> Place:
 def discreet(prefix: str, suffix: str, path: str, allowed: Allowed) -> tuple[str, str]:
     """The texts around a cursor without their secrets, every character in its place."""
     text = prefix + suffix
-    shown = masked(text) if is_secret_file(path) else redact(text, path, allowed)
+    shown = mask_values(text) if is_secret_file(path) else redact(text, path, allowed)
     before, after = shown[: len(prefix)], shown[len(prefix) :]
     line = prefix.rpartition("\n")[2]
     for quote in QUOTES:  # a secret that is being typed has no end yet
         if line.count(quote) % 2:
-            closed = redact("\n".join([*lines_above(prefix), line + quote]), path, allowed)
+            closed = redact("\n".join([*context_above(prefix), line + quote]), path, allowed)
             typed = closed.rpartition("\n")[2][: len(line)]
             before = before[: len(prefix) - len(line)] + _both(
                 before[len(prefix) - len(line) :], typed, line

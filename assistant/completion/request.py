@@ -20,8 +20,8 @@ from git_copilot.assistant.prompt.location import (
     read_file,
 )
 from git_copilot.index.core.errors import CopilotError, GitError, LocationError
-from git_copilot.index.core.safe_open import Way, follow
-from git_copilot.index.git.repository import GitRepository, named_by_environment
+from git_copilot.index.core.safe_open import ResolvedPath, resolve_links
+from git_copilot.index.git.repository import GitRepository, environment_overrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def find_place(request: Request) -> Place:
     if request.text is not None and way.target.is_relative_to(repo.root):
         target = way.target
     if not target.is_relative_to(repo.root):
-        why = "GIT_DIR names that one: unset it, or " if named_by_environment() else ""
+        why = "GIT_DIR names that one: unset it, or " if environment_overrides() else ""
         raise LocationError(f"{location.file} is outside {repo.root}", f"{why}name a file in it")
     path = target.relative_to(repo.root).as_posix()
     if request.text is not None:
@@ -97,9 +97,9 @@ def find_place(request: Request) -> Place:
     return Place(repo, location, target, path, data, cut_document(data, location))
 
 
-def _follow(path: Path, location: Location) -> Way:
+def _follow(path: Path, location: Location) -> ResolvedPath:
     try:
-        return follow(path)
+        return resolve_links(path)
     except OSError as exc:
         raise LocationError(
             f"{location.file} cannot be followed ({exc.strerror})", "name the file itself"
@@ -108,10 +108,10 @@ def _follow(path: Path, location: Location) -> Way:
 
 def _repository(folder: Path) -> GitRepository:
     """The repository that a person, or git in a hook, has named; else the one of ``folder``."""
-    return GitRepository.discover(None if named_by_environment() else folder)
+    return GitRepository.discover(None if environment_overrides() else folder)
 
 
-def _check_links(location: Location, way: Way) -> None:
+def _check_links(location: Location, way: ResolvedPath) -> None:
     """:raises LocationError: a link of a working tree leads out of it, or into its ``.git``."""
     for link in way.links:
         tree = _tree_of(link, way.target)

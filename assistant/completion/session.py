@@ -16,18 +16,18 @@ from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.missing_history import ask_for_mining
 from git_copilot.assistant.models.catalogue import find_spec, is_ready, resolve_model
 from git_copilot.assistant.prompt.snippet_cache import SteadyContext
-from git_copilot.index.core.errors import ModelError, NoRoom, ReadOnly
+from git_copilot.index.core.errors import DiskFull, ModelError, ReadOnlyDatabase
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import is_known, require_known
+from git_copilot.index.git.trust import is_trusted, require_trusted
 from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.sync.revisit import Stamp, due, stamp
+from git_copilot.index.sync.revisit import Stamp, is_due, stamp
 
 if TYPE_CHECKING:
     from git_copilot.assistant.decoding.generation import Generator
     from git_copilot.index.core.types import Embedder, Hit
     from git_copilot.index.search.cochange import CoChange
-    from git_copilot.index.search.code_search import Lookup
+    from git_copilot.index.search.code_search import CodeSearch
     from git_copilot.index.search.overlay import Overlay
     from git_copilot.index.search.worktree import Worktree
 
@@ -49,11 +49,11 @@ class Workspace:
     """One worktree with its database and search, kept open."""
 
     def __init__(self, repo: GitRepository) -> None:
-        require_known(repo.state_dir)
+        require_trusted(repo.state_dir)
         self.repo = repo
         self.db = Database(repo.state_dir / DATABASE_NAME)
         self._inode = self._stamp()
-        self._searchers: dict[str, tuple[str, Lookup]] = {}
+        self._searchers: dict[str, tuple[str, CodeSearch]] = {}
         self._worktree: Worktree | None = None
         self._typed = ("", float("-inf"))  # a file, and when it was asked for
         self._patience = 0.0
@@ -84,16 +84,16 @@ class Workspace:
         keeps us from seeing what others write."""
         return self._inode == self._stamp() and self.db.sees_all
 
-    def searcher(self, embedder: Embedder | None, view: str) -> Lookup:
+    def searcher(self, embedder: Embedder | None, view: str) -> CodeSearch:
         """The search of a view, with its vectors loaded."""
         from git_copilot.index.embedding.vectors import load_vectors
-        from git_copilot.index.search.code_search import Lookup
+        from git_copilot.index.search.code_search import CodeSearch
 
         name = embedder.name if embedder else ""
         held = self._searchers.get(view)
         if held is None or held[0] != name:
             vectors = load_vectors(self.db, self.repo.state_dir, embedder)
-            held = (name, Lookup(self.db, view, vectors))
+            held = (name, CodeSearch(self.db, view, vectors))
             self._searchers[view] = held
         return held[1]
 
@@ -154,12 +154,12 @@ class Workspace:
             return tree, False
         try:
             return sync(self.repo, self.db, embedder).tree, True
-        except (NoRoom, ReadOnly):  # what is known answers as well as it can
+        except (DiskFull, ReadOnlyDatabase):  # what is known answers as well as it can
             return tree, False
 
     def _notice_fetched(self) -> None:
         """Have the worker look at what a fetch brought that was missing before, asked once."""
-        if due(self.repo, self.db) and self._asked_at != (now := stamp(self.repo)):
+        if is_due(self.repo, self.db) and self._asked_at != (now := stamp(self.repo)):
             self._asked_at = now
             with suppress(OSError):  # a read-only repository
                 ask_for_mining(self.repo)
@@ -218,7 +218,7 @@ class Session:
         :raises NotInitialised: ``init`` was never run there.
         """
         held = self._workspaces.pop(repo.git_dir, None)
-        if held is not None and not (held.current and is_known(repo.state_dir)):
+        if held is not None and not (held.current and is_trusted(repo.state_dir)):
             held.close()
             held = None
         if held is None:

@@ -14,7 +14,7 @@ from git_copilot.assistant.prompt.fim import FORMATS
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import ConfigEntry
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import is_known
+from git_copilot.index.git.trust import is_trusted
 
 # Snippets that are copied from (copy_model.py). Of 300 holes of the repositories that its weights
 # come from a token took 1.190 nats with 6, 1.175 with 24 and 1.169 with 40; 1.373 without copying.
@@ -165,7 +165,7 @@ def own_settings(repo: GitRepository) -> dict[str, str]:
     """What the configuration says, lower-case key to value. The repository's own part of it counts
     in full only where the user has made the repository known; elsewhere like ``.gitcopilot``: it
     may come from whoever packed the repository."""
-    known = is_known(repo.state_dir)
+    known = is_trusted(repo.state_dir)
     values = {}
     for entry in repo.config_entries("copilot"):
         if known or entry.scope in USERS_SCOPES:
@@ -177,7 +177,7 @@ def own_settings(repo: GitRepository) -> dict[str, str]:
 
 def skipped_settings(repo: GitRepository) -> list[ConfigEntry]:
     """What the configuration of a repository that is not known says in vain."""
-    if is_known(repo.state_dir):
+    if is_trusted(repo.state_dir):
         return []
     near = (e for e in repo.config_entries("copilot") if e.scope not in USERS_SCOPES)
     return [entry for entry in near if entry.key not in HARMLESS]

@@ -18,10 +18,10 @@ from git_copilot.assistant.core.process import TOLD_INTERRUPTED
 from git_copilot.assistant.core.terminal import Terminal
 from git_copilot.index.core.errors import (
     BUG,
+    DISK_FULL_ERRNOS,
+    DISK_FULL_HINT,
     INTERRUPTED,
-    NO_ROOM,
     OK,
-    ROOM_HINT,
     USAGE,
     USER_PROBLEM,
     CopilotError,
@@ -81,7 +81,9 @@ def _failure(exc: BaseException) -> _Failure:
         return _Failure(USER_PROBLEM, "not enough memory", hint)
     if isinstance(exc, OSError):
         problem = _one_line(f"{exc.filename or 'the system'}: {exc.strerror or exc}")
-        return _Failure(USER_PROBLEM, problem, ROOM_HINT if exc.errno in NO_ROOM else "")
+        return _Failure(
+            USER_PROBLEM, problem, DISK_FULL_HINT if exc.errno in DISK_FULL_ERRNOS else ""
+        )
     log, hint = _report()
     problem = f"unexpected {type(exc).__name__}: {_one_line(str(exc))[:200]}"
     return _Failure(BUG, problem, hint, log)

@@ -5,26 +5,26 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from git_copilot.hooks.doctor import Finding
+from git_copilot.hooks.doctor import CheckResult
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import Database
-from git_copilot.index.sync.revisit import Lacks, lacks, remedy
+from git_copilot.index.sync.revisit import MissingHistory, fetch_command, find_missing_history
 
 FETCHED = "fetched"
 
 
 def lack_facts(repo: GitRepository, db: Database) -> dict[str, Any]:
-    """For ``--json``: the counts of :class:`Lacks`, and the command that fetches what is missing."""
-    found = lacks(repo, db)
-    return {**asdict(found), "remedy": remedy(repo, found)}
+    """For ``--json``: the counts of :class:`MissingHistory`, and the command that fetches what is missing."""
+    found = find_missing_history(repo, db)
+    return {**asdict(found), "remedy": fetch_command(repo, found)}
 
 
 def lack_lines(facts: dict[str, Any]) -> list[str]:
     """The same in sentences; none when nothing is missing."""
-    found = Lacks(**{key: value for key, value in facts.items() if key != "remedy"})
+    found = MissingHistory(**{key: value for key, value in facts.items() if key != "remedy"})
     lines = []
     if found.commits:
         lines.append(
@@ -46,13 +46,13 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def examine_lacks(repo: GitRepository, db: Database) -> Finding:
+def examine_lacks(repo: GitRepository, db: Database) -> CheckResult:
     """What ``doctor`` says of it."""
     facts = lack_facts(repo, db)
     told = "; ".join(line for line in lack_lines(facts) if not line.startswith("`"))
     if facts["remedy"]:
-        return Finding("objects", "warn", told, f"{facts['remedy']} && git copilot index")
-    return Finding("objects", "ok", told or "all that HEAD and its history need are here")
+        return CheckResult("objects", "warn", told, f"{facts['remedy']} && git copilot index")
+    return CheckResult("objects", "ok", told or "all that HEAD and its history need are here")
 
 
 def ask_for_mining(repo: GitRepository) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from git_copilot.index.core.escaping import printable, quoted
+from git_copilot.index.core.escaping import printable, quote_path
 
 # Our own control sequences carry a mark that nobody can know who wrote the text around them.
 _MARK = f"\x1b<{os.urandom(8).hex()}:"
@@ -151,7 +151,7 @@ class Terminal:
 
     def name(self, path: str) -> str:
         """A file's name for :meth:`echo`: on a terminal quoted as git quotes it."""
-        return quoted(path) if self.out.screen else path
+        return quote_path(path) if self.out.screen else path
 
     @staticmethod
     def _one_line(line: str, stream: Stream) -> str:

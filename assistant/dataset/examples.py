@@ -18,7 +18,7 @@ from git_copilot.assistant.prompt.cursor_query import cursor_query
 from git_copilot.assistant.prompt.location import WINDOW_BYTES
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Embedder, Hit, Hole, Progress, no_progress
-from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.cochange import CoChange
@@ -258,7 +258,7 @@ def make_example(
 def with_retrieval(cut: Cut, seed: int) -> bool:
     """Whether a training example gets snippets: half of them do, so that both ways are learnt."""
     hole = cut.hole
-    return seeded(str(seed), hole.commit, hole.path, str(hole.start)).random() < 0.5
+    return seeded_random(str(seed), hole.commit, hole.path, str(hole.start)).random() < 0.5
 
 
 def training_examples(

@@ -27,7 +27,7 @@ from git_copilot.index.corpus.survival import Survival, load_survival
 from git_copilot.index.filters import rules
 from git_copilot.index.git.history import list_commits
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.secrets.scan import but_allowed, secret_lines
+from git_copilot.index.secrets.scan import secret_lines, without_allowed
 from git_copilot.index.store.allowed_lines import Allowed, allowed_in
 from git_copilot.index.store.database import Database
 from git_copilot.index.store.forget import Forgotten
@@ -142,7 +142,7 @@ def _forgotten(db: Database, hole: Hole) -> Rule:
 
 
 def _left_out(repo: GitRepository, hole: Hole) -> Rule:
-    reason = rules.left_out(repo, repo.shown_tree(), [hole.path]).get(hole.path)
+    reason = rules.exclusion_reasons(repo, repo.shown_tree(), [hole.path]).get(hole.path)
     if reason is not None:
         return Rule("left out", AGAINST, f"HEAD's rules leave its file out of the index ({reason})")
     return Rule("left out", FOR, "no rule leaves its file out of the index")
@@ -153,7 +153,9 @@ def _secret(data: bytes, hole: Hole, allowed: Allowed) -> Rule:
     last = first + data.count(b"\n", hole.start, hole.end)
     text = data.decode("utf-8", "replace")
     lines = sorted(
-        n for n in but_allowed(text, secret_lines(text, hole.path), allowed) if first <= n <= last
+        n
+        for n in without_allowed(text, secret_lines(text, hole.path), allowed)
+        if first <= n <= last
     )
     if lines:
         return Rule("secret", AGAINST, f"line {lines[0]} looks like a secret")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from git_copilot.assistant.core.config import Settings
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.feedback_store import feedback_weights
-from git_copilot.index.corpus.harvest import identity
-from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.harvest import author_identity
+from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.mining import HOLE_COLUMNS, load_holes, read_hole
 from git_copilot.index.corpus.snapshot import snapshot_holes
 from git_copilot.index.corpus.survival import Survival, load_survival, weight
@@ -124,7 +124,7 @@ def may_teach(repo: GitRepository, holes: Sequence[Hole]) -> list[Hole]:
     """Those of ``holes`` whose files HEAD's rules do not leave out: they may have been mined before
     the rules were made."""
     paths = list(dict.fromkeys(hole.path for hole in holes))
-    out = rules.left_out(repo, repo.shown_tree(), paths) if paths else {}
+    out = rules.exclusion_reasons(repo, repo.shown_tree(), paths) if paths else {}
     return [hole for hole in holes if hole.path not in out]
 
 
@@ -146,7 +146,7 @@ def untold(repo: GitRepository, db: Database, commit: str) -> Callable[[str], bo
         oids = [
             c.oid
             for c in list_commits(repo, commit)
-            if forgotten.commit(c.oid) or forgotten.author(identity(c))
+            if forgotten.commit(c.oid) or forgotten.author(author_identity(c))
         ]
         touched = _touched(repo, oids)
     return lambda path: path not in touched and not forgotten.path(path)
@@ -184,7 +184,7 @@ def _sample(holes: Mapping[Hole, float], count: int, seed: int) -> dict[Hole, fl
     """``count`` holes in the order that they had."""
     if len(holes) <= count:
         return dict(holes)
-    chosen = set(seeded("snapshot", str(seed)).sample(range(len(holes)), count))
+    chosen = set(seeded_random("snapshot", str(seed)).sample(range(len(holes)), count))
     return {hole: value for i, (hole, value) in enumerate(holes.items()) if i in chosen}
 
 
@@ -215,7 +215,7 @@ def at_fim_rate(cuts: Sequence[Cut], seed: int, rate: float = FIM_RATE) -> list[
 
 
 def _draw(hole: Hole, seed: int) -> float:
-    return seeded("fim", str(seed), hole.blob, hole.path, str(hole.start)).random()
+    return seeded_random("fim", str(seed), hole.blob, hole.path, str(hole.start)).random()
 
 
 def before_held_out(

@@ -12,7 +12,7 @@ from git_copilot.index.corpus.mining import corpus_counts
 from git_copilot.index.corpus.survival import Survival
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import stored_path
+from git_copilot.index.store.database_files import decode_path
 from git_copilot.index.text.classify import is_test
 
 SECONDS_PER_DAY = 86400
@@ -58,7 +58,7 @@ def _months(db: Database) -> dict[str, int]:
 def _tests(db: Database) -> dict[str, int]:
     counts: Counter[bool] = Counter()
     for path, count in db.query("SELECT path, count(*) FROM holes GROUP BY 1"):
-        counts[is_test(stored_path(path))] += int(str(count))
+        counts[is_test(decode_path(path))] += int(str(count))
     return {"code": counts[False], "tests": counts[True]}
 
 

@@ -36,11 +36,11 @@ from git_copilot.assistant.models.pull import damage
 from git_copilot.assistant.server import address, client
 from git_copilot.assistant.server.log import last_death, log_path
 from git_copilot.hooks.backlog import examine_backlog
-from git_copilot.hooks.doctor import Finding, Level, examine_git, examine_hooks
+from git_copilot.hooks.doctor import CheckResult, Level, examine_git, examine_hooks
 from git_copilot.index.audit.exclusions import LIMITS, count_left_out
 from git_copilot.index.core.errors import CopilotError, GitError, ModelError, NotARepository
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import ADOPT_HINT, is_known
+from git_copilot.index.git.trust import ADOPT_HINT, is_trusted
 from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
 
@@ -53,38 +53,38 @@ CHOICES = {"secrets": ("warn", "refuse")}
 SNAPSHOT = "vectors.faiss"  # as in index.vectors, which would cost the import of FAISS
 
 
-def examine(*, thorough: bool = False) -> list[Finding]:
+def examine(*, thorough: bool = False) -> list[CheckResult]:
     """Everything that can be said of this place: in a repository, in one that was never
     initialised, or outside of any. ``thorough`` sets no time limit to the database's check."""
     try:
         repo = GitRepository.discover()
     except NotARepository as exc:
-        found = [Finding("repository", "warn", exc.message, "cd into a repository")]
+        found = [CheckResult("repository", "warn", exc.message, "cd into a repository")]
         return [*found, *_server(), *_disk(cache_dir())]
     except GitError as exc:
         return [_vetoed(exc)]
     return list(_in_repository(repo, thorough))
 
 
-def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[Finding]:
+def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[CheckResult]:
     place = repo.root or repo.git_dir
-    ours = is_known(repo.state_dir)
+    ours = is_trusted(repo.state_dir)
     known = ours and (repo.state_dir / DATABASE_NAME).exists()
     if known:
-        yield Finding("repository", "ok", f"{place}, known in {repo.state_dir}")
+        yield CheckResult("repository", "ok", f"{place}, known in {repo.state_dir}")
     elif ours or not os.path.lexists(repo.state_dir):
         told = f"git-copilot does not know {place} yet"
-        yield Finding("repository", "warn", told, "git copilot init")
+        yield CheckResult("repository", "warn", told, "git copilot init")
     else:
         told = f"{repo.state_dir} is not known to be yours, so it is not used"
-        yield Finding("repository", "warn", told, ADOPT_HINT)
+        yield CheckResult("repository", "warn", told, ADOPT_HINT)
     if ours:  # else nothing of it is run or read: its interpreter may be anything
         yield from examine_hooks(repo, package_version())
         yield from examine_backlog(repo)
     else:
         yield examine_git(repo)
     problems = list(_settings(repo))
-    yield from problems or [Finding("settings", "ok", "all known and of the right kind")]
+    yield from problems or [CheckResult("settings", "ok", "all known and of the right kind")]
     settings = Settings()
     with contextlib.suppress(CopilotError):
         settings = load_settings(repo)
@@ -96,23 +96,23 @@ def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[Finding]:
     yield from _disk(repo.state_dir, cache_dir())
 
 
-def _vetoed(exc: GitError) -> Finding:
+def _vetoed(exc: GitError) -> CheckResult:
     """Git itself refuses to work here."""
     place = re.search(r"dubious ownership in repository at '(.*?)'", exc.message)
     if place is None:
-        return Finding("repository", "fail", exc.message, exc.hint)
+        return CheckResult("repository", "fail", exc.message, exc.hint)
     told = f"{place[1]} belongs to another user, so git refuses to work there"
-    return Finding("repository", "fail", told, _command(exc.hint))
+    return CheckResult("repository", "fail", told, _command(exc.hint))
 
 
-def _settings(repo: GitRepository) -> Iterator[Finding]:
+def _settings(repo: GitRepository) -> Iterator[CheckResult]:
     """Misspelt and malformed settings, each with the scope in which it stands."""
     known = {
         name.replace("_", ""): name for name in (*CHOICES, *(f.name for f in fields(Settings)))
     }
     for key in dict.fromkeys(entry.key for entry in skipped_settings(repo)):
         told = f"{spelt(key)} of this repository's own configuration is skipped until `init`"
-        yield Finding("settings", "warn", told, "git copilot init")
+        yield CheckResult("settings", "warn", told, "git copilot init")
     for entry in repo.config_entries("copilot"):
         key, value = entry.key, entry.value
         name = spelt(key) if key in known else f"copilot.{key}"
@@ -120,25 +120,25 @@ def _settings(repo: GitRepository) -> Iterator[Finding]:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             guess = f"; {spelt(known[near[0]])} is meant?" if near else ""
-            yield Finding("settings", "warn", f"{name} is no setting of ours{guess}", unset)
+            yield CheckResult("settings", "warn", f"{name} is no setting of ours{guess}", unset)
         elif key in CHOICES and value not in CHOICES[key]:
             told = f"{name} is {value!r}, not {' or '.join(CHOICES[key])}"
-            yield Finding("settings", "fail", told, unset)
+            yield CheckResult("settings", "fail", told, unset)
         else:
             try:
                 parse_settings({key: value})
             except CopilotError as exc:
-                yield Finding("settings", "fail", exc.message, unset)
+                yield CheckResult("settings", "fail", exc.message, unset)
     yield from _committed(repo)
 
 
-def _committed(repo: GitRepository) -> Iterator[Finding]:
+def _committed(repo: GitRepository) -> Iterator[CheckResult]:
     """What of a committed `.gitcopilot` is skipped or limited."""
     for problem in repository_defaults(repo)[1]:
-        yield Finding("settings", "warn", problem.reason, problem.remedy)
+        yield CheckResult("settings", "warn", problem.reason, problem.remedy)
 
 
-def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterator[Finding]:
+def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterator[CheckResult]:
     path = repo.state_dir / DATABASE_NAME
     whole = examine_integrity(path, thorough=thorough)
     yield whole
@@ -155,19 +155,19 @@ def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterat
             if counts["vectors"] < counts["chunks"]:
                 missing = counts["chunks"] - counts["vectors"]
                 told = f"{told}: {missing} chunks are found by words only"
-                yield Finding("vectors", "warn", told, "git copilot index")
+                yield CheckResult("vectors", "warn", told, "git copilot index")
             else:
-                yield Finding("vectors", "ok", told)
+                yield CheckResult("vectors", "ok", told)
             yield _snapshot(repo.state_dir, db.identity)
             yield from _left_out(repo, db, counts["files"])
     except CopilotError as exc:
-        yield Finding("database", "fail", exc.message, _command(exc.hint))
+        yield CheckResult("database", "fail", exc.message, _command(exc.hint))
     warning = adapter_store.current_warning(repo.state_dir)
     if warning is not None:
-        yield Finding("adapter", "warn", warning, "git copilot adapter rollback")
+        yield CheckResult("adapter", "warn", warning, "git copilot adapter rollback")
 
 
-def _left_out(repo: GitRepository, db: Database, files: int) -> Iterator[Finding]:
+def _left_out(repo: GitRepository, db: Database, files: int) -> Iterator[CheckResult]:
     """Files that a limit of ours keeps out, where they are many."""
     found = count_left_out(repo, db, repo.view_name)
     by_limits = {reason: number for reason, number in found.items() if reason in LIMITS}
@@ -175,25 +175,25 @@ def _left_out(repo: GitRepository, db: Database, files: int) -> Iterator[Finding
     if number > MANY_LEFT_OUT * (files + number):
         said = ", ".join(f"{count} {reason}" for reason, count in by_limits.items())
         told = f"{number} of {files + number} files are not known: {said}"
-        yield Finding("left out", "warn", told, "git copilot index --why PATH")
+        yield CheckResult("left out", "warn", told, "git copilot index --why PATH")
     elif found:
         told = f"{sum(found.values())} files, {number} of them by a limit of size"
-        yield Finding("left out", "ok", told)
+        yield CheckResult("left out", "ok", told)
 
 
-def _level(repo: GitRepository, db: Database) -> Finding:
+def _level(repo: GitRepository, db: Database) -> CheckResult:
     tree = views.view_tree(db, repo.view_name)
     if is_fresh(repo, tree):
-        return Finding("index", "ok", f"stands for HEAD ({(tree or 'nothing')[:12]})")
+        return CheckResult("index", "ok", f"stands for HEAD ({(tree or 'nothing')[:12]})")
     told = f"stands for {tree[:12] if tree else 'nothing'}, not for HEAD; the next query catches up"
-    return Finding("index", "warn", told, "git copilot index")
+    return CheckResult("index", "warn", told, "git copilot index")
 
 
-def _snapshot(state: Path, identity: str) -> Finding:
+def _snapshot(state: Path, identity: str) -> CheckResult:
     """Whether the vectors' file can be what its facts say; FAISS is not asked."""
     path = state / SNAPSHOT
     if not path.exists():
-        return Finding("snapshot", "ok", "none yet: vectors are read from the database")
+        return CheckResult("snapshot", "ok", "none yet: vectors are read from the database")
     try:
         facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
         whole = path.stat().st_size == facts["bytes"] and path.open("rb").read(2) == b"Ix"
@@ -202,31 +202,31 @@ def _snapshot(state: Path, identity: str) -> Finding:
         whole, count, database = False, 0, identity
     if not whole:
         told = f"{path} cannot be read; vectors are read from the database, which takes longer"
-        return Finding("snapshot", "warn", told, f"rm '{path}'  # it is made again")
+        return CheckResult("snapshot", "warn", told, f"rm '{path}'  # it is made again")
     if database != identity:
-        return Finding("snapshot", "ok", "of an older database; it is made again")
-    return Finding("snapshot", "ok", f"{count} vectors")
+        return CheckResult("snapshot", "ok", "of an older database; it is made again")
+    return CheckResult("snapshot", "ok", f"{count} vectors")
 
 
-def _models(settings: Settings) -> Iterator[Finding]:
+def _models(settings: Settings) -> Iterator[CheckResult]:
     for check, name in (("model", settings.model), ("embedder", settings.embedder)):
         try:
             folder = resolve_model(name)
             if broken := damage(folder):
                 told = f"{folder / broken} is damaged"
-                yield Finding(check, "fail", told, f"git copilot model pull {name}")
+                yield CheckResult(check, "fail", told, f"git copilot model pull {name}")
                 continue
-            yield Finding(check, "ok", f"{name} in {folder}")
+            yield CheckResult(check, "ok", f"{name} in {folder}")
         except ModelError as exc:
             if check == "model" and settings.endpoint:
-                yield Finding(check, "ok", f"{name} is not here; copilot.endpoint computes")
+                yield CheckResult(check, "ok", f"{name} is not here; copilot.endpoint computes")
                 continue
             # Without an embedder, words and definitions are found all the same.
             level: Level = "fail" if check == "model" else "warn"
-            yield Finding(check, level, exc.message, _command(exc.hint))
+            yield CheckResult(check, level, exc.message, _command(exc.hint))
 
 
-def _endpoint(repo: GitRepository, settings: Settings, known: bool) -> Iterator[Finding]:
+def _endpoint(repo: GitRepository, settings: Settings, known: bool) -> Iterator[CheckResult]:
     """Whether the configured server is there and can do what it is asked for."""
     adapter = adapter_store.current_adapter(repo.state_dir) if known else None
     found = examine_endpoint(
@@ -236,29 +236,29 @@ def _endpoint(repo: GitRepository, settings: Settings, known: bool) -> Iterator[
         yield found
 
 
-def _server() -> Iterator[Finding]:
+def _server() -> Iterator[CheckResult]:
     folder = address.runtime_dir()
     with contextlib.suppress(OSError):
         facts = folder.lstat()
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
             told = f"{folder} is not a private folder of yours: no server can start"
-            yield Finding("server", "warn", told, f"mv '{folder}' elsewhere")
+            yield CheckResult("server", "warn", told, f"mv '{folder}' elsewhere")
             return
     try:
         answer = client.ask({"op": "status"}, SERVER_SECONDS)
     except (client.ServerSilent, OSError, ValueError):
         told = f"one runs and does not answer within {SERVER_SECONDS:g} s: busy, or stuck"
-        yield Finding("server", "warn", told, "git copilot serve --stop")
+        yield CheckResult("server", "warn", told, "git copilot serve --stop")
         return
     now = f"process {answer.get('pid')} answers" if answer else "none runs; `complete` starts one"
     death = last_death()
     if death is None:
-        yield Finding("server", "ok", now)
+        yield CheckResult("server", "ok", now)
     else:
-        yield Finding("server", "warn", f"{now}; {death}", f"tail '{log_path()}'")
+        yield CheckResult("server", "warn", f"{now}; {death}", f"tail '{log_path()}'")
 
 
-def _disk(*folders: Path) -> Iterator[Finding]:
+def _disk(*folders: Path) -> Iterator[CheckResult]:
     """Room where the state lies and where models do, or would."""
     disks: dict[int, Path] = {}
     for folder in folders:
@@ -269,7 +269,7 @@ def _disk(*folders: Path) -> Iterator[Finding]:
         free = shutil.disk_usage(folder).free // 2**20
         level: Level = "fail" if free < FULL_MB else "warn" if free < LOW_MB else "ok"
         told = f"{free} MB free for {folder}"
-        yield Finding("disk", level, told, "" if level == "ok" else "free some disk space")
+        yield CheckResult("disk", level, told, "" if level == "ok" else "free some disk space")
 
 
 def _command(hint: str) -> str:

@@ -15,7 +15,7 @@ from git_copilot.assistant.server.log import last_death, log_path
 from git_copilot.assistant.worker.jobs import mine_job, sync_repository
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import worker_starting
-from git_copilot.hooks.sources import installed
+from git_copilot.hooks.sources import installed_hooks
 from git_copilot.hooks.spool import Spool
 from git_copilot.hooks.worker import MAX_DEATHS, queue_state, worker_alive
 from git_copilot.index.audit.exclusions import count_left_out
@@ -24,7 +24,7 @@ from git_copilot.index.corpus.mining import corpus_counts
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.sync.revisit import due
+from git_copilot.index.sync.revisit import is_due
 
 POLL_SECONDS = 0.1
 MAX_IDLE_TURNS = 20
@@ -45,7 +45,7 @@ def read_status(repo: GitRepository) -> dict[str, Any]:
         missing = lack_facts(repo, db)
     head = repo.head_tree()
     queue = queue_state(repo.state_dir)
-    hooks = installed(repo)
+    hooks = installed_hooks(repo)
     known = adapter_store.list_adapters(repo.state_dir)
     server = server_facts()
     return {
@@ -130,7 +130,7 @@ def wait_until_done(repo: GitRepository, timeout: float) -> None:
         if queue.pending == 0 and queue.running is None:
             with Database(repo.state_dir / DATABASE_NAME) as db:
                 tree = views.view_tree(db, repo.view_name)
-                fetched = due(repo, db)
+                fetched = is_due(repo, db)
             if is_fresh(repo, tree) and not fetched:
                 return
             if not asked:

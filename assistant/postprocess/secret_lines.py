@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_copilot.index.secrets.scan import find_secrets, lines_above
+from git_copilot.index.secrets.scan import context_above, find_secrets
 
 
 class SecretLines:
@@ -11,7 +11,7 @@ class SecretLines:
     def __init__(self, prefix: str, rest: str, path: str) -> None:
         """:param rest: of the cursor's line."""
         self._line, self._rest, self._path = prefix.rpartition("\n")[2], rest, path
-        self._above = lines_above(prefix)
+        self._above = context_above(prefix)
 
     def first(self, text: str) -> int | None:
         """Where the first line of ``text`` that looks like a secret begins, if the completion has

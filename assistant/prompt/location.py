@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_copilot.index.core.errors import LocationError
-from git_copilot.index.core.safe_open import NotRegular, open_inside
+from git_copilot.index.core.safe_open import NotARegularFile, open_inside
 from git_copilot.index.text.classify import SNIFF_BYTES
 from git_copilot.index.text.encodings import encoding_of, exact_bytes, exact_text, readable_text
 
@@ -75,7 +75,7 @@ def read_file(root: Path, path: str, name: str) -> bytes:
         raise LocationError(f"{name} does not exist", "check the name, or use --stdin") from exc
     except IsADirectoryError as exc:
         raise LocationError(f"{name} is a folder", "name a file in it") from exc
-    except NotRegular as exc:
+    except NotARegularFile as exc:
         raise LocationError(f"{name} is {exc.strerror}", "only text can be completed") from exc
     except OSError as exc:
         raise LocationError(f"{name} cannot be read ({exc.strerror})", "check it") from exc

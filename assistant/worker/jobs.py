@@ -12,10 +12,10 @@ from git_copilot.assistant.models.catalogue import is_ready
 from git_copilot.assistant.models.embedder import ready_embedder
 from git_copilot.index.core.types import Progress, SyncReport, no_progress
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import require_known
+from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.store.garbage_collection import WORKTREES, collect, due
+from git_copilot.index.store.garbage_collection import WORKTREES, collect, is_due
 
 
 def open_repository(git_dir: Path) -> GitRepository:
@@ -33,7 +33,7 @@ def known_repository() -> GitRepository:
     :raises NotInitialised: the user has not made it known.
     """
     repo = GitRepository.discover()
-    require_known(repo.state_dir)
+    require_trusted(repo.state_dir)
     return repo
 
 
@@ -94,7 +94,7 @@ def sync_job(git_dir: Path) -> SyncReport:
     settings = load_settings(repo)
     report = sync_repository(repo, settings)
     with open_database(repo) as db:
-        if due(db):
+        if is_due(db):
             collect(repo, db, embedder=settings.embedder)
         save_snapshot(repo, db, settings)
     return report
@@ -102,11 +102,11 @@ def sync_job(git_dir: Path) -> SyncReport:
 
 def save_snapshot(repo: GitRepository, db: Database, settings: Settings) -> None:
     """Write the vectors' snapshot anew when that is worth it: who queries need not wait for it."""
-    from git_copilot.index.embedding.vectors import load_vectors, worth_saving
+    from git_copilot.index.embedding.vectors import is_worth_saving, load_vectors
 
-    if worth_saving(db, repo.state_dir, settings.embedder):
+    if is_worth_saving(db, repo.state_dir, settings.embedder):
         vectors = load_vectors(db, repo.state_dir, ready_embedder(settings))
-        if vectors is not None and worth_saving(db, repo.state_dir, settings.embedder):
+        if vectors is not None and is_worth_saving(db, repo.state_dir, settings.embedder):
             with suppress(OSError):  # a cache, on a full disk perhaps
                 vectors.save(repo.state_dir, db)
 

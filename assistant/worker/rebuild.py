@@ -9,11 +9,11 @@ from git_copilot.assistant.worker.jobs import sync_database
 from git_copilot.hooks.launch import stop_worker
 from git_copilot.hooks.lock import WorkerLock
 from git_copilot.index.core.errors import (
-    NO_ROOM,
-    ROOM_HINT,
+    DISK_FULL_ERRNOS,
+    DISK_FULL_HINT,
     CopilotError,
     DatabaseError,
-    NoRoom,
+    DiskFull,
     NotInitialised,
 )
 from git_copilot.index.core.types import Progress, SyncReport
@@ -21,7 +21,11 @@ from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import migrate
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.store.database_files import beside, remove_database, replace_database
+from git_copilot.index.store.database_files import (
+    remove_database,
+    replace_database,
+    replacement_path,
+)
 
 
 def rebuild(
@@ -33,7 +37,7 @@ def rebuild(
 
     :param note: is told when that cannot be read.
     :raises NotInitialised: there is no state here.
-    :raises NoRoom: there is none for a second database.
+    :raises DiskFull: there is none for a second database.
     :raises CopilotError: the worker does not end, or the old database cannot be read now.
     """
     state = repo.state_dir
@@ -51,8 +55,10 @@ def rebuild(
         with lock:
             return _make_anew(repo, settings, note, progress)
     except OSError as exc:
-        if exc.errno in NO_ROOM:
-            raise NoRoom(f"no room for a second {DATABASE_NAME} in {state}", ROOM_HINT) from exc
+        if exc.errno in DISK_FULL_ERRNOS:
+            raise DiskFull(
+                f"no room for a second {DATABASE_NAME} in {state}", DISK_FULL_HINT
+            ) from exc
         raise
 
 
@@ -60,16 +66,16 @@ def _make_anew(
     repo: GitRepository, settings: Settings, note: Callable[[str], None], progress: Progress
 ) -> SyncReport:
     path = repo.state_dir / DATABASE_NAME
-    old = migrate.read_old(path)
+    old = migrate.read_preserved(path)
     if old is None:
         note(
             "what was forgotten cannot be read from the damaged database and is taken in "
             "again; `git copilot forget` it anew (feedback of editors is lost as well)"
         )
-        old = migrate.Carried()
-    remove_database(beside(path))  # of one that was killed
+        old = migrate.PreservedData()
+    remove_database(replacement_path(path))  # of one that was killed
     try:
-        with Database(beside(path), create=True) as db:
+        with Database(replacement_path(path), create=True) as db:
             migrate.write_before_mining(db, old)
             mine(repo, db, limit=settings.history_commits, progress=progress)
             migrate.write_after_mining(db, old)
@@ -78,5 +84,5 @@ def _make_anew(
                 raise DatabaseError(f"{db.path} is read by another process", "try again")
         replace_database(path)
     finally:
-        remove_database(beside(path))
+        remove_database(replacement_path(path))
     return report

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from git_copilot.assistant.prompt.cursor_query import LINES_AFTER, LINES_BEFORE, cursor_query
 from git_copilot.index.core.types import Chunk
-from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.snapshot import snapshot_files
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.text.chunking import chunk_blob
@@ -100,7 +100,7 @@ def cursor_pairs(tree: Tree, group: str, most: int, seed: str, use_share: float)
 
     :param use_share: of the pairs, those whose answer uses the name instead of defining it.
     """
-    rng = seeded(seed, group)
+    rng = seeded_random(seed, group)
     places = [
         (number, line, names)
         for number, file in enumerate(tree.files)
@@ -124,7 +124,7 @@ def cursor_pairs(tree: Tree, group: str, most: int, seed: str, use_share: float)
 def described_pairs(tree: Tree, group: str, most: int, seed: str) -> Iterator[Pair]:
     """What people ask for in words: the first line of a description, and the chunk below it
     without that line."""
-    rng = seeded(seed, group, "described")
+    rng = seeded_random(seed, group, "described")
     chunks = [c for file in tree.files for c in file.chunks if c.name]
     for chunk in rng.sample(chunks, len(chunks)):
         if most <= 0:

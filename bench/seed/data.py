@@ -18,7 +18,7 @@ from git_copilot.assistant.dataset.examples import Cut, Example, make_example, r
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Embedder, Hit, Hole
-from git_copilot.index.corpus.holes import seeded
+from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.snapshot import snapshot_holes
 from git_copilot.index.git.repository import GitRepository
@@ -51,7 +51,7 @@ def choose_holes(
     """The holes of one repository that the recipe asks for: of commits and of the tree."""
     mine(repo, db, limit=HISTORY)
     oids = [str(o) for (o,) in db.query("SELECT oid FROM commits ORDER BY time DESC, oid")]
-    rng = seeded(str(data["seed"]), facts["name"])
+    rng = seeded_random(str(data["seed"]), facts["name"])
     order = {oid: i for i, oid in enumerate(oids)}
     of_commits = _share_languages(load_holes(db, oids), data, rng)
     of_commits.sort(key=lambda h: (order[h.commit], h.path, h.start))
@@ -107,7 +107,7 @@ def render(
 ) -> Iterator[Example]:
     """Examples with a budget drawn for each; some show nothing behind the cursor."""
     for i, cut in enumerate(cuts):
-        rng = seeded(str(data["seed"]), cut.hole.commit, cut.hole.path, str(cut.hole.start))
+        rng = seeded_random(str(data["seed"]), cut.hole.commit, cut.hole.path, str(cut.hole.start))
         kind = "retrieval" if hits.get(i) else "plain"
         budget = Budget(*rng.choice(data["budgets"][kind]))
         if rng.random() < data["left_to_right_share"]:
@@ -132,7 +132,7 @@ def find_context(
     before each commit."""
     of_commits = [i for i, cut in enumerate(cuts) if cut.hole.author]
     of_tree = [i for i, cut in enumerate(cuts) if not cut.hole.author]
-    rng = seeded(str(data["seed"]), facts["name"], "context")
+    rng = seeded_random(str(data["seed"]), facts["name"], "context")
     chosen = [
         *rng.sample(of_tree, round(len(of_tree) * data["retrieval_share"])),
         *of_commits[: with_context(facts, data)],

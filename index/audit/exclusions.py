@@ -134,7 +134,7 @@ def explain_path(repo: GitRepository, db: Database, path: str) -> Verdict:
     """
     tree = repo.shown_tree()
     # A folder's name may be a submodule's; a path below one is none of this repository.
-    entry = next(iter(repo.entries(tree, [path])), None) if rules.is_safe(path) else None
+    entry = next(iter(repo.entries(tree, [path])), None) if rules.is_safe_path(path) else None
     committed = entry is not None and entry.mode != FOLDER
     if Forgotten.load(db).path(path):
         return Verdict(path, REASON, committed)
@@ -144,7 +144,7 @@ def explain_path(repo: GitRepository, db: Database, path: str) -> Verdict:
         return _uncommitted(repo, tree, path)
     if entry.mode == FOLDER:
         return Verdict(path, IN_FOLDER, committed=False)
-    reason = rules.left_out(repo, tree, [path]).get(path)
+    reason = rules.exclusion_reasons(repo, tree, [path]).get(path)
     if reason is not None:
         return Verdict(path, reason, committed)
     size = repo.blob_sizes([entry.oid]).get(entry.oid)
@@ -159,7 +159,7 @@ def explain_path(repo: GitRepository, db: Database, path: str) -> Verdict:
 def _uncommitted(repo: GitRepository, tree: str, path: str) -> Verdict:
     """Of a path that is not in HEAD's tree."""
     name = (repo.root or repo.git_dir) / path
-    if repo.root is None or not rules.is_safe(path):
+    if repo.root is None or not rules.is_safe_path(path):
         return Verdict(path, NO_FILE, committed=False)
     try:
         facts = name.lstat()
@@ -170,7 +170,7 @@ def _uncommitted(repo: GitRepository, tree: str, path: str) -> Verdict:
         tracked = repo.try_run("--literal-pathspecs", "ls-files", "--error-unmatch", "--", path)
         if tracked[0] and repo.try_run("check-ignore", "-q", "--", f"./{path}")[0] == 0:
             return Verdict(path, UNTRACKED, committed=False)
-        reason = rules.left_out(repo, tree, [path]).get(path)
+        reason = rules.exclusion_reasons(repo, tree, [path]).get(path)
         if reason is None and facts.st_size > MAX_FILE_BYTES:
             reason = "large"
         if reason is None:
@@ -210,7 +210,7 @@ def count_left_out(repo: GitRepository, db: Database, view: str) -> dict[str, in
     except GitError:
         return {}
     files = [e for e in entries if e.mode not in (SYMLINK, SUBMODULE)]
-    found = rules.left_out(repo, tree, [e.path for e in files], entries)
+    found = rules.exclusion_reasons(repo, tree, [e.path for e in files], entries)
     forgotten = Forgotten.load(db)
     counts = Counter({LINK: 0, MODULE: 0})
     counts.update(REASON if forgotten.path(e.path) else found.get(e.path, "") for e in files)
@@ -226,7 +226,7 @@ def count_left_out(repo: GitRepository, db: Database, view: str) -> dict[str, in
     return {reason: number for reason, number in counts.most_common() if number}
 
 
-def path_in(repo: GitRepository, given: str, below: str | Path) -> str:
+def repository_path(repo: GitRepository, given: str, below: str | Path) -> str:
     """The path of the repository that a person named in the folder ``below``; what leads out of it
     stays as it is."""
     if repo.root is None:

@@ -9,31 +9,31 @@ import time
 from collections.abc import Sequence
 
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.store.allowed_lines import Entry, load, write_entries
-from git_copilot.index.store.contents import BlobKey, add_blob, drop_words, enter_words
+from git_copilot.index.store.allowed_lines import AllowedLine, load, write_entries
+from git_copilot.index.store.contents import BlobKey, add_blob, index_words, unindex_words
 from git_copilot.index.store.database import Database
-from git_copilot.index.sync.sync import Reading, read_blob
+from git_copilot.index.sync.sync import ParsedBlob, parse_blob
 
 BATCH = 100
 
 
-def allow(repo: GitRepository, db: Database, lines: Sequence[tuple[str, int, str]]) -> int:
+def allow_lines(repo: GitRepository, db: Database, lines: Sequence[tuple[str, int, str]]) -> int:
     """Take lines in: path, number (1-based) and fingerprint of each. Return how many blobs were indexed
     anew. Commits that lost holes to secrets are looked at again by the next mining.
 
     :raises DatabaseError: the database is busy or damaged.
     """
     now = int(time.time())
-    write_entries(db, [Entry(mark, path, number, now) for path, number, mark in lines])
+    write_entries(db, [AllowedLine(mark, path, number, now) for path, number, mark in lines])
     with db.transaction() as connection:
         connection.execute(
             "DELETE FROM commits WHERE oid IN"
             " (SELECT commit_oid FROM left_out WHERE reason = 'secret')"
         )
-    return judge_again(repo, db, "secrets > 0")
+    return rechunk_blobs(repo, db, "secrets > 0")
 
 
-def forbid(repo: GitRepository, db: Database, found: Sequence[Entry]) -> int:
+def disallow_lines(repo: GitRepository, db: Database, found: Sequence[AllowedLine]) -> int:
     """The contrary. Holes of the files where the lines stood are cut anew by the next mining, and
     snapshots of vectors that were made before are not taken for this database's."""
     with db.transaction() as connection:
@@ -46,10 +46,10 @@ def forbid(repo: GitRepository, db: Database, found: Sequence[Entry]) -> int:
         connection.execute(
             "UPDATE meta SET value = ? WHERE key = 'identity'", (secrets.token_hex(8),)
         )
-    return judge_again(repo, db, "allowed > 0")
+    return rechunk_blobs(repo, db, "allowed > 0")
 
 
-def judge_again(repo: GitRepository, db: Database, which: str) -> int:
+def rechunk_blobs(repo: GitRepository, db: Database, which: str) -> int:
     """Cut the blobs anew of whose lines others are left out now; return how many.
 
     :param which: a condition of SQL that picks the blobs to look at.
@@ -64,18 +64,18 @@ def judge_again(repo: GitRepository, db: Database, which: str) -> int:
             for blob_id, key in batch.items():
                 data = contents.get(key[0])
                 if data is not None:
-                    read = read_blob(data, key[1], len(data), taken_in)
+                    read = parse_blob(data, key[1], len(data), taken_in)
                     changed += _replace(connection, blob_id, key, read)
     return changed
 
 
-def _replace(connection: sqlite3.Connection, blob_id: int, key: BlobKey, read: Reading) -> bool:
+def _replace(connection: sqlite3.Connection, blob_id: int, key: BlobKey, read: ParsedBlob) -> bool:
     """Put other chunks in the place of a blob's, if other lines are left out of them."""
     before = connection.execute("SELECT secrets, allowed FROM blobs WHERE id = ?", (blob_id,))
     if before.fetchone() == (read.secrets, read.allowed):
         return False
-    drop_words(connection, [blob_id])
+    unindex_words(connection, [blob_id])
     connection.execute("DELETE FROM chunks WHERE blob_id = ?", (blob_id,))
     add_blob(connection, key, read.lines, read.chunks, read.skipped, read.secrets, read.allowed)
-    enter_words(connection, [blob_id])
+    index_words(connection, [blob_id])
     return True

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from git_copilot.index.core.safe_open import read_inside
 from git_copilot.index.filters import rules
 from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
-from git_copilot.index.search.worktree_status import paths_in_time
+from git_copilot.index.search.worktree_status import uncommitted_paths_in_time
 from git_copilot.index.secrets.detectors import PRIVATE_KEY
-from git_copilot.index.secrets.scan import Finding, find_secrets, fingerprint
+from git_copilot.index.secrets.scan import SecretFinding, find_secrets, fingerprint
 from git_copilot.index.store.allowed_lines import Allowed
 from git_copilot.index.store.database import Database
 from git_copilot.index.text.classify import MAX_FILE_BYTES, language_of, skip_content, to_utf8
@@ -20,7 +20,7 @@ MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ExcludedSecret:
     """A line that looks like a secret; ``line`` is 1-based, 0 for a whole file that is left out by
     its name. ``masked`` is the line with :data:`MASK` for what must not be shown, ``lines`` are the
     fingerprints of it and of those that go with it: a private key is one."""
@@ -33,9 +33,9 @@ class Kept:
     allowed: bool = False
 
 
-def kept_out(
+def excluded_secrets(
     repo: GitRepository, db: Database, allowed: Allowed, *, uncommitted: bool = False
-) -> Iterator[Kept]:
+) -> Iterator[ExcludedSecret]:
     """Everything in HEAD's tree that looks like a secret, by path and line; what is ``allowed``
     among it.
 
@@ -48,8 +48,8 @@ def kept_out(
         return
     listed = repo.ls_tree(tree)
     entries = [e for e in listed if e.mode not in (SUBMODULE, SYMLINK)]
-    out = rules.left_out(repo, tree, [e.path for e in entries], listed)
-    yield from (Kept(e.path, 0, REASON, "") for e in entries if out.get(e.path) == REASON)
+    out = rules.exclusion_reasons(repo, tree, [e.path for e in entries], listed)
+    yield from (ExcludedSecret(e.path, 0, REASON, "") for e in entries if out.get(e.path) == REASON)
     # Most files are known to hold none.
     clear = set(
         db.query(
@@ -61,30 +61,30 @@ def kept_out(
     sizes = repo.blob_sizes({e.oid for e in asked})
     asked = [e for e in asked if 0 < sizes.get(e.oid, 0) <= MAX_FILE_BYTES]
     for entry, (_, data) in zip(asked, repo.blobs(e.oid for e in asked), strict=True):
-        yield from of_text(entry.path, data, allowed)
+        yield from secrets_in_text(entry.path, data, allowed)
 
 
-def _loose(repo: GitRepository, tree: str, allowed: Allowed) -> Iterator[Kept]:
-    paths = paths_in_time(repo)
-    out = rules.left_out(repo, tree, paths) if paths else {}
+def _loose(repo: GitRepository, tree: str, allowed: Allowed) -> Iterator[ExcludedSecret]:
+    paths = uncommitted_paths_in_time(repo)
+    out = rules.exclusion_reasons(repo, tree, paths) if paths else {}
     for path in paths:
         read = read_inside(repo.root or repo.git_dir, path, MAX_FILE_BYTES + 1)
         if read is None or len(read[0]) > MAX_FILE_BYTES:
             continue
         if out.get(path) == REASON:
-            yield Kept(path, 0, REASON, "")
+            yield ExcludedSecret(path, 0, REASON, "")
         elif path not in out:
-            yield from of_text(path, read[0], allowed)
+            yield from secrets_in_text(path, read[0], allowed)
 
 
-def of_text(path: str, data: bytes, allowed: Allowed) -> Iterator[Kept]:
+def secrets_in_text(path: str, data: bytes, allowed: Allowed) -> Iterator[ExcludedSecret]:
     """What looks like a secret in the bytes of a file, by line."""
     content = to_utf8(data)
     if skip_content(content) is not None:
         return
     text = content.decode("utf-8", "replace")
     lines = text.split("\n")
-    by_line: dict[int, list[Finding]] = {}
+    by_line: dict[int, list[SecretFinding]] = {}
     for finding in find_secrets(text, language=language_of(path)):
         by_line.setdefault(finding.line, []).append(finding)
     numbers = sorted(by_line)
@@ -94,7 +94,7 @@ def of_text(path: str, data: bytes, allowed: Allowed) -> Iterator[Kept]:
         while numbers and numbers[0] == group[-1] + 1 and _goes_on(by_line, numbers[0]):
             group.append(numbers.pop(0))
         marks = tuple((n, fingerprint(lines[n - 1])) for n in group)
-        yield Kept(
+        yield ExcludedSecret(
             path,
             first,
             by_line[first][0].kind,
@@ -104,13 +104,13 @@ def of_text(path: str, data: bytes, allowed: Allowed) -> Iterator[Kept]:
         )
 
 
-def _goes_on(by_line: dict[int, list[Finding]], number: int) -> bool:
+def _goes_on(by_line: dict[int, list[SecretFinding]], number: int) -> bool:
     """Whether a line is part of the private key that the line before it is of."""
     both = (by_line[number - 1], by_line[number])
     return all(found[0].kind == PRIVATE_KEY for found in both)
 
 
-def _masked(line: str, found: list[Finding]) -> str:
+def _masked(line: str, found: list[SecretFinding]) -> str:
     text, end = "", 0
     for finding in found:
         if finding.start >= end:

@@ -13,8 +13,8 @@ NOT_PROMOTED = 4
 INTERRUPTED = 130
 
 # What the system says when a disk, or a user's share of it, is full.
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-ROOM_HINT = "free some disk space"
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL_HINT = "free some disk space"
 
 
 def wants_json(argv: Sequence[str]) -> bool:
@@ -64,11 +64,11 @@ class DatabaseError(CopilotError):
     """``copilot.db`` cannot be opened, read or written."""
 
 
-class NoRoom(DatabaseError):
+class DiskFull(DatabaseError):
     """The disk is full: the database is as it was and can still be read, perhaps."""
 
 
-class ReadOnly(DatabaseError):
+class ReadOnlyDatabase(DatabaseError):
     """The database can be read and not written."""
 
 

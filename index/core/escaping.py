@@ -43,7 +43,7 @@ def _spelt(char: str) -> str:
     return f"<U+{code:04X}>"
 
 
-def quoted(name: str) -> str:
+def quote_path(name: str) -> str:
     """A file's name on one line: in git's quotes where it holds a control character, a quote, a
     backslash or something hidden, else as it is."""
     if '"' not in name and "\\" not in name and not _HIDDEN.search(name):

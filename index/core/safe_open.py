@@ -22,7 +22,7 @@ _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | 
 MAX_LINKS = 40
 
 
-class NotRegular(OSError):
+class NotARegularFile(OSError):
     """There is a folder, a link, a pipe, a socket or a device in the place of a file."""
 
 
@@ -34,7 +34,7 @@ def folder_inside(root: Path, path: str) -> Iterator[int]:
     """
     names = path.split("/")
     if path.startswith("/") or any(name in ("", ".", "..") for name in names):
-        raise NotRegular(errno.EINVAL, "not a path below a folder", path)
+        raise NotARegularFile(errno.EINVAL, "not a path below a folder", path)
     # The root itself may be reached through links: it is what the person, or git, has named.
     descriptor = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
     try:
@@ -51,7 +51,7 @@ def open_inside(root: Path, path: str) -> IO[bytes]:
     """Open the regular file ``path`` (relative to ``root``, parted by ``/``) for reading. No
     component of it may be a link.
 
-    :raises NotRegular: it is a folder, a pipe, a socket or a device.
+    :raises NotARegularFile: it is a folder, a pipe, a socket or a device.
     :raises OSError: it is missing, may not be read, or a component is a link.
     """
     with folder_inside(root, path) as folder:
@@ -95,12 +95,12 @@ def _check(mode: int, shown: str) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), shown)
     if stat.S_ISLNK(mode):
-        raise NotRegular(errno.ELOOP, "a symbolic link", shown)
-    raise NotRegular(errno.EINVAL, "no regular file", shown)
+        raise NotARegularFile(errno.ELOOP, "a symbolic link", shown)
+    raise NotARegularFile(errno.EINVAL, "no regular file", shown)
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ResolvedPath:
     """Where a name leads: ``target`` without any link, and the links on the way, each with the
     folder (without links) that it lies in."""
 
@@ -108,7 +108,7 @@ class Way:
     links: tuple[Path, ...]
 
 
-def follow(path: Path) -> Way:
+def resolve_links(path: Path) -> ResolvedPath:
     """Follow a name, which need not exist, as the system would.
 
     :param path: absolute.
@@ -136,4 +136,4 @@ def follow(path: Path) -> Way:
             rest.extend(reversed(target.parts[1:]))
         else:
             rest.extend(reversed(target.parts))
-    return Way(at, tuple(links))
+    return ResolvedPath(at, tuple(links))

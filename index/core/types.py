@@ -23,7 +23,7 @@ class TreeEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TreeChange:
     """One path that differs between two trees. A missing side has ``oid`` ``None``."""
 
     path: str

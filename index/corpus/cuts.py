@@ -14,7 +14,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from git_copilot.index.text.parsing import Patience, parse
+from git_copilot.index.text.parsing import ParseBudget, parse
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -59,13 +59,13 @@ class Block:
     run_last: int
 
 
-class Source:
+class SourceText:
     """A blob with its lines and, once asked for, its syntax tree."""
 
     def __init__(self, data: bytes, language: str) -> None:
         self.data = data
         self.language = language
-        self._patience = Patience(len(data))  # for all windows together
+        self._patience = ParseBudget(len(data))  # for all windows together
         # A byte order mark is not text that anyone types.
         first = len(BOM) if data.startswith(BOM) else 0
         self.starts = [first, *(m.end() for m in re.finditer(b"\n", data))]
@@ -126,7 +126,7 @@ class Source:
         return found
 
 
-def telling(text: str, least: int = MIN_TOKENS, most: int = MAX_BLOCK_TOKENS) -> bool:
+def is_worth_completing(text: str, least: int = MIN_TOKENS, most: int = MAX_BLOCK_TOKENS) -> bool:
     """Whether a person could be asked to write this: ``least`` to ``most`` tokens, some letter,
     neither a table of numbers nor an encoded blob."""
     tokens = _TOKEN.findall(text)
@@ -138,7 +138,7 @@ def telling(text: str, least: int = MIN_TOKENS, most: int = MAX_BLOCK_TOKENS) ->
     return max(map(len, tokens)) <= MAX_WORD
 
 
-def cut_line(source: Source, block: Block, rng: random.Random) -> Span | None:
+def cut_line(source: SourceText, block: Block, rng: random.Random) -> Span | None:
     """The last tokens of one line, leaving at least one before the cursor."""
     line = rng.randrange(block.first, block.last)
     begin, end = source.starts[line], source.content_end(line)
@@ -151,7 +151,7 @@ def cut_line(source: Source, block: Block, rng: random.Random) -> Span | None:
     return _span(source, start, end, "line", most=MAX_TOKENS)
 
 
-def cut_lines(source: Source, block: Block, rng: random.Random) -> Span | None:
+def cut_lines(source: SourceText, block: Block, rng: random.Random) -> Span | None:
     """One to three whole lines, with the first one's indentation or without it."""
     first = rng.randrange(block.first, block.last)
     last = rng.randint(first + 1, block.last)
@@ -165,7 +165,7 @@ def cut_lines(source: Source, block: Block, rng: random.Random) -> Span | None:
     return _span(source, start, source.content_end(last - 1), "lines")
 
 
-def cut_node(source: Source, block: Block, rng: random.Random) -> Span | None:
+def cut_node(source: SourceText, block: Block, rng: random.Random) -> Span | None:
     """A syntax node that begins in the block and lies in its run, larger ones as likely as
     small ones: first a size is drawn, then a node of it."""
     end = source.starts[block.run_last]
@@ -185,7 +185,7 @@ def cut_node(source: Source, block: Block, rng: random.Random) -> Span | None:
     return None
 
 
-def cut_characters(source: Source, block: Block, rng: random.Random) -> Span | None:
+def cut_characters(source: SourceText, block: Block, rng: random.Random) -> Span | None:
     """From any character to any later one, within a few lines; may begin and end in a word."""
     first = rng.randrange(block.first, block.last)
     last = min(first + rng.randint(1, MAX_CHARACTER_LINES), block.run_last)
@@ -201,7 +201,7 @@ def cut_characters(source: Source, block: Block, rng: random.Random) -> Span | N
     return _span(source, start, end, "chars", least=1)
 
 
-def cut_described(source: Source, block: Block, rng: random.Random) -> Span | None:
+def cut_described(source: SourceText, block: Block, rng: random.Random) -> Span | None:
     """What a docstring or a leading comment describes: the body of a function below it, or the
     lines from a comment to the next blank line or smaller indentation."""
     begin, end = source.starts[block.run_first], source.starts[block.run_last]
@@ -217,7 +217,7 @@ def cut_described(source: Source, block: Block, rng: random.Random) -> Span | No
     return None
 
 
-def _described(source: Source, node: Node, limit: int) -> tuple[int, int, str] | None:
+def _described(source: SourceText, node: Node, limit: int) -> tuple[int, int, str] | None:
     """Where the code that ``node`` describes begins and ends."""
     if node.type == "comment":
         return _below_comment(source, node, limit)
@@ -242,7 +242,7 @@ def _is_docstring(node: Node) -> bool:
     )
 
 
-def _below_comment(source: Source, node: Node, limit: int) -> tuple[int, int, str] | None:
+def _below_comment(source: SourceText, node: Node, limit: int) -> tuple[int, int, str] | None:
     line = source.line_at(node.end_byte - 1)
     if source.content_start(source.line_at(node.start_byte)) != node.start_byte:
         return None  # behind code on its line
@@ -261,27 +261,27 @@ def _below_comment(source: Source, node: Node, limit: int) -> tuple[int, int, st
     return start, end, "described"
 
 
-def _with_indentation(source: Source, start: int, rng: random.Random) -> int:
+def _with_indentation(source: SourceText, start: int, rng: random.Random) -> int:
     """Half of the time, the start of the line of a hole that begins where its text does."""
     line = source.line_at(start)
     at_text = source.content_start(line) == start
     return source.starts[line] if at_text and rng.random() < INDENTATION_SHARE else start
 
 
-def _trailing(source: Source, node: Node) -> int:
+def _trailing(source: SourceText, node: Node) -> int:
     """Bytes of white space at a node's end (some grammars count the newline in)."""
     text = source.data[node.start_byte : node.end_byte]
     return len(text) - len(text.rstrip())
 
 
 def _span(
-    source: Source,
+    source: SourceText,
     start: int,
     end: int,
     kind: str,
     least: int = MIN_TOKENS,
     most: int = MAX_BLOCK_TOKENS,
 ) -> Span | None:
-    if start >= end or not telling(source.text(start, end), least, most):
+    if start >= end or not is_worth_completing(source.text(start, end), least, most):
         return None
     return Span(start, end, kind)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from git_copilot.index.core.errors import GitError
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus import feedback_store
-from git_copilot.index.corpus.cuts import MAX_BLOCK_TOKENS, Span, telling
-from git_copilot.index.corpus.harvest import clear_of_secrets, hole_at, skip_blob, unminable
-from git_copilot.index.corpus.outcome import Text, what_became
+from git_copilot.index.corpus.cuts import MAX_BLOCK_TOKENS, Span, is_worth_completing
+from git_copilot.index.corpus.harvest import hole_at, skip_blob, skip_file, spans_without_secrets
+from git_copilot.index.corpus.outcome import BlobLines, find_outcome
 from git_copilot.index.filters import rules
 from git_copilot.index.git.history import CommitInfo, FileAdditions, FilePatch, patches
 from git_copilot.index.git.repository import GitRepository
@@ -30,11 +30,11 @@ MAX_TRIES = 10
 
 
 @dataclass(slots=True)
-class Case:
+class PendingReport:
     """A reported completion and what the commits looked at say of it: the path that it has now,
     how many commits did not show it, and the hole, or that there is none to come (``over``)."""
 
-    reported: feedback_store.Reported
+    reported: feedback_store.ReportedCompletion
     path: str
     tries: int
     hole: Hole | None = None
@@ -57,11 +57,11 @@ class _File:
 
     repo: GitRepository
     patch: FilePatch
-    _text: Text | None = None
+    _text: BlobLines | None = None
     _read: bool = False
 
     @property
-    def text(self) -> Text | None:
+    def text(self) -> BlobLines | None:
         """``None``: nothing is taken from such a file."""
         if not self._read:
             self._read = True
@@ -71,7 +71,7 @@ class _File:
 
 def resolve(
     repo: GitRepository, db: Database, commits: Sequence[CommitInfo], mined: Collection[str]
-) -> list[Case]:
+) -> list[PendingReport]:
     """What commits say of the completions that people reported on. Writes nothing.
 
     A completion is looked for in commits that were made after it was shown. One whose commit is
@@ -79,7 +79,7 @@ def resolve(
 
     :param commits: newest first.
     :param mined: those of them that holes may be taken from; the others only move files.
-    :return: what :func:`settle` is to store.
+    :return: what :func:`store_resolved` is to store.
     """
     known = feedback_store.reported_since(db, int(time.time()) - feedback_store.KEEP_SECONDS)
     if not known:
@@ -90,7 +90,7 @@ def resolve(
         return []
 
 
-def settle(connection: sqlite3.Connection, cases: Sequence[Case]) -> None:
+def store_resolved(connection: sqlite3.Connection, cases: Sequence[PendingReport]) -> None:
     """Store what :func:`resolve` found, after the commits themselves."""
     for case in cases:
         if not case.changed:
@@ -116,17 +116,21 @@ def settle(connection: sqlite3.Connection, cases: Sequence[Case]) -> None:
 
 def _resolve(
     repo: GitRepository,
-    known: Sequence[feedback_store.Reported],
+    known: Sequence[feedback_store.ReportedCompletion],
     commits: Sequence[CommitInfo],
     mined: Collection[str],
-) -> list[Case]:
+) -> list[PendingReport]:
     times = _commit_times(repo, [c.oid for c in commits])
     since = min(r.shown.time for r in known)
     recent = {c.oid: c for c in reversed(commits) if times.get(c.oid, 0) >= since}
     if not recent:
         return []
     lost = _left_history(repo, {r.commit for r in known if r.commit is not None})
-    cases = [Case(r, r.shown.path, r.tries) for r in known if r.hole_id is None or r.commit in lost]
+    cases = [
+        PendingReport(r, r.shown.path, r.tries)
+        for r in known
+        if r.hole_id is None or r.commit in lost
+    ]
     for oid, found in patches(repo, list(recent), "-M"):
         files = {patch.old_path: _File(repo, patch) for patch in found}
         for case in cases:
@@ -136,16 +140,16 @@ def _resolve(
             if not file.patch.deleted:
                 case.path = file.patch.path
             if oid in mined:
-                _look(case, file, recent[oid])
+                _search_file(case, file, recent[oid])
     return cases
 
 
-def _look(case: Case, file: _File, commit: CommitInfo) -> None:
+def _search_file(case: PendingReport, file: _File, commit: CommitInfo) -> None:
     """Look for a completion in a file that a commit wrote."""
     known, text = case.reported, file.text
     became = None
     if text is not None:
-        became = what_became(
+        became = find_outcome(
             text,
             file.patch.additions.runs,
             known.shown.spot,
@@ -162,23 +166,23 @@ def _look(case: Case, file: _File, commit: CommitInfo) -> None:
     language = language_of(file.patch.path)
     span = Span(became.start, became.end, KIND)
     # Unlike in what is cut at random, a single word is a fair question here: it was asked.
-    fair = telling(middle, 1, MAX_BLOCK_TOKENS)
-    if not fair or not clear_of_secrets(text.data, [span], language):
+    fair = is_worth_completing(middle, 1, MAX_BLOCK_TOKENS)
+    if not fair or not spans_without_secrets(text.data, [span], language):
         case.over = True
         return
     case.final = middle.replace("\r\n", "\n") if became.changed else None
     case.hole = hole_at(commit, file.patch.additions, language, span)
 
 
-def _read_text(repo: GitRepository, file: FileAdditions) -> Text | None:
-    out = rules.left_out(repo, repo.shown_tree(), [file.path])
-    if unminable(file, out) is not None:
+def _read_text(repo: GitRepository, file: FileAdditions) -> BlobLines | None:
+    out = rules.exclusion_reasons(repo, repo.shown_tree(), [file.path])
+    if skip_file(file, out) is not None:
         return None
     if repo.blob_sizes([file.blob]).get(file.blob, MAX_FILE_BYTES + 1) > MAX_FILE_BYTES:
         return None
     data = repo.read_blob(file.blob)
     try:
-        return Text(data) if skip_blob(data) is None else None
+        return BlobLines(data) if skip_blob(data) is None else None
     except UnicodeDecodeError:
         return None
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from git_copilot.index.core.errors import CopilotError
-from git_copilot.index.corpus.outcome import Spot
+from git_copilot.index.corpus.outcome import CursorContext
 from git_copilot.index.store.database import Database
 
 SHOWN = "shown"
@@ -33,23 +33,23 @@ KEPT_WEIGHT, CORRECTED_WEIGHT = 1.0, 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownCompletion:
     """A completion that was shown; ``path`` is the repository's, ``time`` in seconds."""
 
     id: str
     time: int
     path: str
-    spot: Spot
+    spot: CursorContext
     completion: str
     model: str
     adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class ReportedCompletion:
     """A completion with its outcome and, once a commit resolved it, the hole and its commit."""
 
-    shown: Shown
+    shown: ShownCompletion
     outcome: str
     final: str | None
     tries: int
@@ -57,7 +57,7 @@ class Reported:
     commit: str | None
 
 
-def worth_keeping(shown: Shown) -> bool:
+def is_worth_keeping(shown: ShownCompletion) -> bool:
     """Whether a completion may tell anything: it has text, and its place is one of a person."""
     texts = (shown.completion, shown.spot.after)
     return (
@@ -67,7 +67,7 @@ def worth_keeping(shown: Shown) -> bool:
     )
 
 
-def record_shown(db: Database, shown: Shown) -> bool:
+def record_shown(db: Database, shown: ShownCompletion) -> bool:
     """Note that a completion was shown; the same one shown again is not counted again.
 
     :return: whether it was new.
@@ -92,7 +92,7 @@ def record_shown(db: Database, shown: Shown) -> bool:
         return bool(done.rowcount)
 
 
-def report(
+def record_outcome(
     db: Database, completion_id: str, outcome: str, final: str | None = None
 ) -> dict[str, str]:
     """Note what became of a completion; the last word wins, saying it twice changes nothing.
@@ -161,7 +161,7 @@ def _prune(connection: sqlite3.Connection, now: int) -> None:
     connection.execute("DELETE FROM feedback_days WHERE day < ?", (oldest,))
 
 
-def reported_since(db: Database, since: int) -> list[Reported]:
+def reported_since(db: Database, since: int) -> list[ReportedCompletion]:
     """Completions shown at ``since`` or later that were accepted, edited or rejected, the oldest
     first."""
     rows = db.query(
@@ -174,12 +174,12 @@ def reported_since(db: Database, since: int) -> list[Reported]:
     return [_reported(*row) for row in rows]
 
 
-def _reported(*row: Any) -> Reported:
+def _reported(*row: Any) -> ReportedCompletion:
     (name, when, path, line, before, after, above, below, completion, model, adapter, outcome,
      final, tries, hole_id, commit) = row  # fmt: skip
-    spot = Spot(line, before, after, tuple(above.split("\n")) if above else (), below)
-    shown = Shown(name, when, os.fsdecode(path), spot, completion, model, adapter or None)
-    return Reported(shown, outcome, final, tries, hole_id, commit)
+    spot = CursorContext(line, before, after, tuple(above.split("\n")) if above else (), below)
+    shown = ShownCompletion(name, when, os.fsdecode(path), spot, completion, model, adapter or None)
+    return ReportedCompletion(shown, outcome, final, tries, hole_id, commit)
 
 
 def feedback_weights(db: Database, hole_ids: Sequence[int]) -> dict[int, float]:
@@ -216,7 +216,7 @@ def counts(db: Database) -> dict[str, int]:
     }
 
 
-def figures(db: Database, now: int | None = None, days: int = FIGURE_DAYS) -> dict[str, Any]:
+def statistics(db: Database, now: int | None = None, days: int = FIGURE_DAYS) -> dict[str, Any]:
     """What was shown and reported in the last ``days`` days: in all, ``by_day`` (UTC, newest
     first) and ``by_model``. ``acceptance_rate`` is the share of the shown ones that were accepted
     or edited, ``None`` where none was shown."""

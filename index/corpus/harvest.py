@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.cuts import Span
-from git_copilot.index.corpus.holes import HOLES_PER_COMMIT, choose_spans, seeded
+from git_copilot.index.corpus.holes import HOLES_PER_COMMIT, choose_spans, seeded_random
 from git_copilot.index.git.history import CommitInfo, FileAdditions
 from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
 from git_copilot.index.secrets.scan import touches_secret
-from git_copilot.index.store.forget import NOTHING, REASON, Forgotten
+from git_copilot.index.store.forget import NOTHING_FORGOTTEN, REASON, Forgotten
 from git_copilot.index.text.classify import (
     MAX_FILE_BYTES,
     TEXT,
@@ -24,7 +24,7 @@ from git_copilot.index.text.classify import (
 
 
 @dataclass(slots=True)
-class Crop:
+class CommitHoles:
     """The holes of one commit, by path and place, and how many files (or holes, by ``cap``
     and ``secret``) gave none, by reason."""
 
@@ -33,29 +33,29 @@ class Crop:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def identity(commit: CommitInfo) -> str:
+def author_identity(commit: CommitInfo) -> str:
     """The author as the corpus names them."""
     return f"{commit.author} <{commit.email}>"
 
 
-def harvest(
+def harvest_holes(
     repo: GitRepository,
     commits: Sequence[tuple[CommitInfo, Sequence[FileAdditions]]],
     out: Mapping[str, str],
-    forgotten: Forgotten = NOTHING,
+    forgotten: Forgotten = NOTHING_FORGOTTEN,
     allowed: Container[str] = (),
-) -> list[Crop]:
+) -> list[CommitHoles]:
     """The holes of commits with the lines that they added; none touches a line that looks like a
     secret. Blobs are read in one stream and only one is held at a time.
 
-    :param out: paths that the rules leave out, with the reason (:func:`.rules.left_out`).
+    :param out: paths that the rules leave out, with the reason (:func:`.rules.exclusion_reasons`).
     :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed_lines`).
     """
-    crops = {commit.oid: Crop(commit.oid) for commit, _ in commits}
+    crops = {commit.oid: CommitHoles(commit.oid) for commit, _ in commits}
     candidates: list[tuple[CommitInfo, FileAdditions]] = []
     for commit, files in commits:
         for file in files:
-            reason = REASON if forgotten.path(file.path) else unminable(file, out)
+            reason = REASON if forgotten.path(file.path) else skip_file(file, out)
             if reason is None:
                 candidates.append((commit, file))
             else:
@@ -69,21 +69,21 @@ def harvest(
         language = language_of(file.path)
         spans = choose_spans(data, file.runs, f"{commit.oid}:{file.path}", language)
         crop.left_out["no hole fits"] += not spans
-        spans = clear_of_long_lines(data, spans)
-        clear = clear_of_secrets(data, spans, language, allowed)
+        spans = spans_without_long_lines(data, spans)
+        clear = spans_without_secrets(data, spans, language, allowed)
         crop.left_out["secret"] += len(spans) - len(clear)
         crop.holes += [hole_at(commit, file, language, span) for span in clear]
-    return [_capped(crop) for crop in crops.values()]
+    return [_cap(crop) for crop in crops.values()]
 
 
-def clear_of_secrets(
+def spans_without_secrets(
     data: bytes, spans: Sequence[Span], language: str, allowed: Container[str] = ()
 ) -> list[Span]:
     """The spans that touch no line that looks like a secret and is not allowed."""
     return [s for s in spans if not touches_secret(data, s.start, s.end, language, allowed)]
 
 
-def clear_of_long_lines(data: bytes, spans: Sequence[Span]) -> list[Span]:
+def spans_without_long_lines(data: bytes, spans: Sequence[Span]) -> list[Span]:
     """The spans that touch no line that the index leaves out for its length."""
     hidden = long_lines(data)
     if not hidden:
@@ -99,7 +99,7 @@ def clear_of_long_lines(data: bytes, spans: Sequence[Span]) -> list[Span]:
 def _with_blobs(
     repo: GitRepository,
     candidates: Sequence[tuple[CommitInfo, FileAdditions]],
-    crops: dict[str, Crop],
+    crops: dict[str, CommitHoles],
 ) -> Iterator[tuple[CommitInfo, FileAdditions, bytes]]:
     """Each candidate with its blob; those that are missing or too large are counted as such."""
     sizes = repo.blob_sizes({file.blob for _, file in candidates})
@@ -114,9 +114,9 @@ def _with_blobs(
     return ((c, f, data) for (c, f), (_, data) in zip(small, blobs, strict=True))
 
 
-def unminable(file: FileAdditions, out: Mapping[str, str]) -> str | None:
+def skip_file(file: FileAdditions, out: Mapping[str, str]) -> str | None:
     """Why no hole is taken from a file, as far as its name and mode tell, and the rules: ``out``
-    as for :func:`harvest`."""
+    as for :func:`harvest_holes`."""
     if not file.runs:
         return "nothing added"
     if file.mode in (SUBMODULE, SYMLINK):
@@ -140,17 +140,17 @@ def hole_at(commit: CommitInfo, file: FileAdditions, language: str, span: Span) 
         start=span.start,
         end=span.end,
         kind=span.kind,
-        author=identity(commit),
+        author=author_identity(commit),
         time=commit.time,
         language=language,
     )
 
 
-def _capped(crop: Crop) -> Crop:
+def _cap(crop: CommitHoles) -> CommitHoles:
     """At most :data:`HOLES_PER_COMMIT` holes, so that no commit dominates."""
     if len(crop.holes) > HOLES_PER_COMMIT:
         crop.left_out["cap"] = len(crop.holes) - HOLES_PER_COMMIT
-        crop.holes = seeded(crop.commit).sample(crop.holes, HOLES_PER_COMMIT)
+        crop.holes = seeded_random(crop.commit).sample(crop.holes, HOLES_PER_COMMIT)
     crop.holes.sort(key=lambda h: (h.path, h.start))
     crop.left_out = +crop.left_out
     return crop

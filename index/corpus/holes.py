@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from git_copilot.index.corpus.cuts import (
     MAX_BLOCK_LINES,
     Block,
-    Source,
+    SourceText,
     Span,
     cut_characters,
     cut_described,
@@ -20,7 +20,7 @@ from git_copilot.index.corpus.cuts import (
 
 HOLES_PER_FILE = 4
 HOLES_PER_COMMIT = 12
-Cut = Callable[[Source, Block, random.Random], Span | None]
+Cut = Callable[[SourceText, Block, random.Random], Span | None]
 # What a cursor asks for most is the rest of a line; about a tenth are character cuts, so that a
 # hole may begin and end anywhere. A cut that finds nothing falls back to the end of a line.
 MIXTURE: tuple[tuple[Cut, float], ...] = (
@@ -36,7 +36,7 @@ MIXTURE: tuple[tuple[Cut, float], ...] = (
 MAX_TRIES = 400
 
 
-def seeded(*parts: str) -> random.Random:
+def seeded_random(*parts: str) -> random.Random:
     """A generator that depends on ``parts`` only: mining twice finds the same holes."""
     return random.Random(hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).digest())
 
@@ -59,13 +59,13 @@ def choose_spans(
         data.decode("utf-8")
     except UnicodeDecodeError:
         return []
-    rng = seeded(seed)
-    source = Source(data, language)
+    rng = seeded_random(seed)
+    source = SourceText(data, language)
     blocks = [b for first, count in runs for b in _blocks(first - 1, count, source.lines)]
     rng.shuffle(blocks)
     spans: list[Span] = []
     for block in blocks[:MAX_TRIES]:
-        span = _draw(rng)(source, block, rng) or cut_line(source, block, rng)
+        span = _draw_cut(rng)(source, block, rng) or cut_line(source, block, rng)
         if span is not None and all(span.end <= s.start or s.end <= span.start for s in spans):
             spans.append(span)
         if len(spans) == most:
@@ -73,7 +73,7 @@ def choose_spans(
     return sorted(spans, key=lambda s: s.start)
 
 
-def _draw(rng: random.Random) -> Cut:
+def _draw_cut(rng: random.Random) -> Cut:
     cuts, shares = zip(*MIXTURE, strict=True)
     return rng.choices(cuts, shares)[0]  # type: ignore[no-any-return]
 

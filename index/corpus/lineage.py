@@ -23,7 +23,7 @@ from git_copilot.index.git.history import CommitInfo, FilePatch
 Between = Callable[[str, str, Sequence[str]], list[FilePatch]]
 
 
-class Track(NamedTuple):
+class TrackedLines(NamedTuple):
     """The followed lines of one file: ``marks[i]`` stands in line ``lines[i]`` (1-based,
     ascending). ``blob`` is its content, or one that differs in white space only."""
 
@@ -32,10 +32,10 @@ class Track(NamedTuple):
     marks: list[int]
 
 
-State = dict[str, Track]
+State = dict[str, TrackedLines]
 
 
-class Death(NamedTuple):
+class LineDeletion(NamedTuple):
     """When lines went, by the author's time in seconds, and with which commit."""
 
     time: int
@@ -43,13 +43,13 @@ class Death(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class HoleRemains:
     """What is left of a hole of ``commit``: by path, where each of its lines stands (1-based; 0:
     not there). No path: nothing is left."""
 
     commit: str
     places: Mapping[str, Sequence[int]]
-    death: Death | None = None
+    death: LineDeletion | None = None
 
     @property
     def stands(self) -> float:
@@ -58,10 +58,10 @@ class Rest:
         return sum(map(any, lines)) / max(1, len(lines))
 
 
-def carry(track: Track, patch: FilePatch) -> tuple[Track, list[int]]:
+def apply_patch(track: TrackedLines, patch: FilePatch) -> tuple[TrackedLines, list[int]]:
     """``track`` behind a patch of its file, and the marks whose lines the patch removed."""
     if patch.deleted:
-        return Track("", [], []), track.marks
+        return TrackedLines("", [], []), track.marks
     lines: list[int] = []
     marks: list[int] = []
     gone: list[int] = []
@@ -76,7 +76,7 @@ def carry(track: Track, patch: FilePatch) -> tuple[Track, list[int]]:
         done, shift = end, shift + added - removed
     lines += [line + shift for line in track.lines[done:]]
     marks += track.marks[done:]
-    return Track(patch.blob or track.blob, lines, marks), gone
+    return TrackedLines(patch.blob or track.blob, lines, marks), gone
 
 
 class Lineage:
@@ -90,11 +90,13 @@ class Lineage:
         self._killed: set[int] = set()  # marks that died on some route
         # hole -> its commit, the first of its marks, how many: one per line, in order
         self._homes: dict[int, tuple[str, int, int]] = {}
-        self._deaths: dict[int, Death] = {}
+        self._deaths: dict[int, LineDeletion] = {}
         # Holes in files whose lines git could not compare.
         self._lost: set[int] = set()
 
-    def resume(self, commit: str, rests: Mapping[int, Rest], blobs: Mapping[str, str]) -> None:
+    def resume(
+        self, commit: str, rests: Mapping[int, HoleRemains], blobs: Mapping[str, str]
+    ) -> None:
         """Begin at ``commit``, where ``rests`` of holes stand in files of ``blobs``."""
         found: dict[str, list[tuple[int, int]]] = {}
         for hole, rest in rests.items():
@@ -127,7 +129,7 @@ class Lineage:
                 self._take(parent, copy=False)
         self._states[commit.oid] = state
         self._killed.update(dead)
-        death = Death(commit.time, commit.oid)
+        death = LineDeletion(commit.time, commit.oid)
         for hole in {self._owner[mark] for mark in dead}:
             known = self._deaths.get(hole)
             if known is None or death.time < known.time:
@@ -138,7 +140,7 @@ class Lineage:
         marks = self._register(hole, commit, len(lines))
         _join(self._states[commit], path, blob, lines, marks)
 
-    def rests(self, commit: str) -> dict[int, Rest]:
+    def rests(self, commit: str) -> dict[int, HoleRemains]:
         """What is left of every hole in ``commit``, which no commit fed has as its parent. Holes
         that could not be followed are left out."""
         places: dict[int, dict[str, list[int]]] = {}
@@ -149,7 +151,7 @@ class Lineage:
                 lines = places.setdefault(hole, {}).setdefault(path, [0] * count)
                 lines[mark - first] = line
         return {
-            hole: Rest(home, places.get(hole, {}), self._deaths.get(hole))
+            hole: HoleRemains(home, places.get(hole, {}), self._deaths.get(hole))
             for hole, (home, _, count) in self._homes.items()
             if hole not in self._lost and count
         }
@@ -161,7 +163,7 @@ class Lineage:
         self._homes[hole] = commit, first, count
         return range(first, first + count)
 
-    def _lose(self, tracks: Iterable[Track]) -> None:
+    def _lose(self, tracks: Iterable[TrackedLines]) -> None:
         self._lost.update(self._owner[mark] for track in tracks for mark in track.marks)
 
     def _take(self, oid: str, copy: bool = True) -> State:
@@ -173,7 +175,7 @@ class Lineage:
 
     def _advance(self, state: State, patches: Sequence[FilePatch]) -> list[int]:
         """Change ``state`` by patches; return the marks that died."""
-        moved: list[tuple[str, Track]] = []
+        moved: list[tuple[str, TrackedLines]] = []
         dead: list[int] = []
         # All are read before any is written: one file may take another's name.
         for patch in patches:
@@ -183,7 +185,7 @@ class Lineage:
             if patch.opaque and not patch.deleted:
                 self._lose([track])
                 continue
-            after, gone = carry(track, patch)
+            after, gone = apply_patch(track, patch)
             dead += gone
             moved.append((patch.path, after))
         for path, track in moved:
@@ -238,12 +240,12 @@ def _join(state: State, path: str, blob: str, lines: Sequence[int], marks: Seque
     """Add marks to the track of a file."""
     if not marks:
         return
-    old = state.get(path, Track("", [], []))
+    old = state.get(path, TrackedLines("", [], []))
     pairs = sorted(zip([*old.lines, *lines], [*old.marks, *marks], strict=True))
-    state[path] = Track(blob, [line for line, _ in pairs], [mark for _, mark in pairs])
+    state[path] = TrackedLines(blob, [line for line, _ in pairs], [mark for _, mark in pairs])
 
 
-def _without(track: Track, known: Collection[int]) -> Track:
+def _without(track: TrackedLines, known: Collection[int]) -> TrackedLines:
     """``track`` less the marks that are in ``known``."""
     known = known if isinstance(known, set) else set(known)
     pairs = [
@@ -251,7 +253,7 @@ def _without(track: Track, known: Collection[int]) -> Track:
         for line, mark in zip(track.lines, track.marks, strict=True)
         if mark not in known
     ]
-    return Track(track.blob, [line for line, _ in pairs], [mark for _, mark in pairs])
+    return TrackedLines(track.blob, [line for line, _ in pairs], [mark for _, mark in pairs])
 
 
 def _contents(base: State, patches: Sequence[FilePatch]) -> dict[str, str]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from git_copilot.index.core.errors import GitError
 from git_copilot.index.core.types import Hole, Progress, TreeEntry, no_progress
-from git_copilot.index.corpus.feedback_holes import resolve, settle
-from git_copilot.index.corpus.harvest import Crop, harvest, identity
+from git_copilot.index.corpus.feedback_holes import resolve, store_resolved
+from git_copilot.index.corpus.harvest import CommitHoles, author_identity, harvest_holes
 from git_copilot.index.corpus.prune import prune_lost
 from git_copilot.index.filters import rules
 from git_copilot.index.git.history import (
@@ -21,11 +21,11 @@ from git_copilot.index.git.history import (
     list_commits,
     shallow_commits,
 )
-from git_copilot.index.git.missing_objects import Gap, find_gaps
+from git_copilot.index.git.missing_objects import MissingObjects, find_missing_objects
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import allowed_lines
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import stored_path
+from git_copilot.index.store.database_files import decode_path
 from git_copilot.index.store.forget import REASON, Forgotten
 from git_copilot.index.sync.revisit import record_limit, record_stamp, revisit, stamp
 
@@ -96,15 +96,15 @@ def _mine_batch(
     statuses.update({oid: "mass" for oid, files in added.items() if len(files) > bound})
     mined = [c for c in commits if statuses[c.oid] == "mined"]
     paths = dict.fromkeys(file.path for c in mined for file in added[c.oid])
-    out = rules.left_out(repo, ruling[0], list(paths), ruling[1])
-    found = harvest(
+    out = rules.exclusion_reasons(repo, ruling[0], list(paths), ruling[1])
+    found = harvest_holes(
         repo, [(c, added[c.oid]) for c in mined], out, forgotten, allowed_lines.load(db)
     )
     answers = resolve(repo, db, commits, {c.oid for c in mined})
     with db.transaction() as connection:
         if Forgotten.load(db) == forgotten:
             _store(connection, commits, statuses, found, gaps)
-            settle(connection, [case for case in answers if not forgotten.path(case.path)])
+            store_resolved(connection, [case for case in answers if not forgotten.path(case.path)])
             return
     _mine_batch(repo, db, commits, shallow, ruling)  # something was forgotten meanwhile
 
@@ -113,14 +113,17 @@ def _store(
     connection: sqlite3.Connection,
     commits: Sequence[CommitInfo],
     statuses: Mapping[str, str],
-    found: Sequence[Crop],
-    gaps: Mapping[str, Gap],
+    found: Sequence[CommitHoles],
+    gaps: Mapping[str, MissingObjects],
 ) -> None:
     waits_for = {oid: gap.witness or None for oid, gap in gaps.items()}
     connection.executemany(
         "INSERT OR IGNORE INTO commits (oid, author, time, status, waits_for)"
         " VALUES (?, ?, ?, ?, ?)",
-        [(c.oid, identity(c), c.time, statuses[c.oid], waits_for.get(c.oid)) for c in commits],
+        [
+            (c.oid, author_identity(c), c.time, statuses[c.oid], waits_for.get(c.oid))
+            for c in commits
+        ],
     )
     connection.executemany(
         "INSERT OR IGNORE INTO left_out VALUES (?, 'missing', ?)",
@@ -136,15 +139,15 @@ def _store(
 
 def _read(
     repo: GitRepository, commits: Sequence[CommitInfo]
-) -> tuple[dict[str, list[FileAdditions]], dict[str, Gap]]:
+) -> tuple[dict[str, list[FileAdditions]], dict[str, MissingObjects]]:
     """What commits added, and what those lack that cannot be read."""
-    gaps = find_gaps(repo, commits) if repo.partial else {}
+    gaps = find_missing_objects(repo, commits) if repo.partial else {}
     try:
         return _additions(repo, [c.oid for c in commits if c.oid not in gaps]), gaps
     except GitError:  # a damaged repository, or a partial clone that does not say so
-        gaps = find_gaps(repo, commits)
+        gaps = find_missing_objects(repo, commits)
     added = _salvaged(repo, [c.oid for c in commits if c.oid not in gaps])
-    gaps |= {oid: Gap("", 1) for oid, files in added.items() if files is None}
+    gaps |= {oid: MissingObjects("", 1) for oid, files in added.items() if files is None}
     return {oid: files for oid, files in added.items() if files is not None}, gaps
 
 
@@ -179,7 +182,7 @@ def _insert(connection: sqlite3.Connection, holes: Sequence[Hole]) -> None:
 
 
 def _rule_out(commit: CommitInfo, shallow: set[str], forgotten: Forgotten) -> str:
-    if forgotten.commit(commit.oid) or forgotten.author(identity(commit)):
+    if forgotten.commit(commit.oid) or forgotten.author(author_identity(commit)):
         return REASON
     if commit.oid in shallow:
         return "shallow"
@@ -221,7 +224,7 @@ def read_hole(row: tuple[object, ...]) -> Hole:
     return Hole(
         commit=str(commit),
         blob=str(blob),
-        path=stored_path(path),
+        path=decode_path(path),
         start=int(str(start)),
         end=int(str(end)),
         kind=str(kind),

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from git_copilot.index.corpus.cuts import MAX_BLOCK_LINES, telling
+from git_copilot.index.corpus.cuts import MAX_BLOCK_LINES, is_worth_completing
 
 # Lines kept above the cursor, nearest first. Lines without a word (braces, blank ones) are passed
 # over: they stand everywhere, and formatters move them.
@@ -30,7 +30,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class CursorContext:
     """Where a completion was asked for, by the text around it.
 
     ``line`` counts from 1. ``before`` and ``after`` are the cursor's line cut at it; ``above``
@@ -46,7 +46,7 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class Became:
+class FoundOutcome:
     """What stands at a spot now: bytes ``[start, end)`` of the blob, which may be none.
     ``changed``: it is not what was shown."""
 
@@ -55,7 +55,7 @@ class Became:
     changed: bool
 
 
-class Text:
+class BlobLines:
     """A blob as lines without their ends.
 
     :raises UnicodeDecodeError: it is not UTF-8.
@@ -89,24 +89,24 @@ class Text:
         return self.starts[line] + len(self.lines[line][:column].encode())
 
 
-def spot_of(prefix: str, suffix: str, line: int) -> Spot:
+def cursor_context(prefix: str, suffix: str, line: int) -> CursorContext:
     """The spot between ``prefix`` and ``suffix``, whose line ends are ``\\n``."""
     *above, before = prefix.rsplit("\n", REACH + 1)
     after, *below = suffix.split("\n", REACH + 1)
     told = _keys(filter(_WORD.search, reversed(above[-REACH:])))
     follows = _keys(filter(_WORD.search, below[:REACH]))
-    return Spot(line, before, after, told[:LINES_ABOVE], follows[0] if follows else "")
+    return CursorContext(line, before, after, told[:LINES_ABOVE], follows[0] if follows else "")
 
 
-def what_became(
-    text: Text,
+def find_outcome(
+    text: BlobLines,
     runs: Sequence[tuple[int, int]],
-    spot: Spot,
+    spot: CursorContext,
     completion: str,
     *,
     taken: bool,
     final: str | None = None,
-) -> Became | None:
+) -> FoundOutcome | None:
     """Where the spot is in ``text`` and what stands there, or ``None``.
 
     A completion that was taken and stands there is what it was, even if its line goes on. Else
@@ -128,8 +128,10 @@ def what_became(
     best: tuple[bool, int, int] | None = None
     place = 0
     for line in _candidates(text, added, spot, completion):
-        stands = [e for t in wanted if (e := _stands(text, line, len(spot.before), t)) is not None]
-        points = _points(text, line, spot, stands[0] if stands else None)
+        stands = [
+            e for t in wanted if (e := _match_end(text, line, len(spot.before), t)) is not None
+        ]
+        points = _score(text, line, spot, stands[0] if stands else None)
         # What was rejected may well stand next to its place: that is a reason to reject it.
         sure = bool(stands) and (taken or final is not None)
         rank = sure, points, -abs(line + 1 - spot.line)
@@ -137,10 +139,12 @@ def what_became(
             best, place = rank, line
     if best is None:
         return None
-    return _piece(text, added, place, spot, completion.rstrip(), wanted, taken)
+    return _outcome_at(text, added, place, spot, completion.rstrip(), wanted, taken)
 
 
-def _candidates(text: Text, added: set[int], spot: Spot, completion: str) -> list[int]:
+def _candidates(
+    text: BlobLines, added: set[int], spot: CursorContext, completion: str
+) -> list[int]:
     """Lines that begin with the text before the cursor, where something was added."""
     found = []
     for line in sorted(added):
@@ -158,13 +162,13 @@ def _candidates(text: Text, added: set[int], spot: Spot, completion: str) -> lis
     return found
 
 
-def _points(text: Text, line: int, spot: Spot, end: tuple[int, int] | None) -> int:
+def _score(text: BlobLines, line: int, spot: CursorContext, end: tuple[int, int] | None) -> int:
     """How much speaks for a line being the cursor's. ``end``: where the text ends, if it stands
     there."""
     if end is None and spot.below and _key(text.lines[line]) == spot.below:
         return 0  # it stood below the cursor's line, which is gone
     points = 0 if end is None else TEXT_STANDS
-    above, told = text.above(line), telling(spot.before)
+    above, told = text.above(line), is_worth_completing(spot.before)
     nearest = above[:1] == spot.above[:1]  # or nothing above, both times
     if nearest or told or end is not None:  # else the cursor's neighbours would do as well
         points += LINE_ABOVE * nearest
@@ -174,7 +178,7 @@ def _points(text: Text, line: int, spot: Spot, end: tuple[int, int] | None) -> i
     return points + TOLD_BEFORE * told
 
 
-def _stands(text: Text, line: int, column: int, wanted: str) -> tuple[int, int] | None:
+def _match_end(text: BlobLines, line: int, column: int, wanted: str) -> tuple[int, int] | None:
     """Where ``wanted`` ends (line, column) if it stands at a place; space at the ends of its
     lines does not matter, for formatters take it away."""
     first, *more = wanted.split("\n")
@@ -190,20 +194,20 @@ def _stands(text: Text, line: int, column: int, wanted: str) -> tuple[int, int] 
     return (last, len(more[-1])) if text.lines[last].startswith(more[-1]) else None
 
 
-def _piece(
-    text: Text,
+def _outcome_at(
+    text: BlobLines,
     added: set[int],
     line: int,
-    spot: Spot,
+    spot: CursorContext,
     completion: str,
     wanted: Sequence[str],
     taken: bool,
-) -> Became:
+) -> FoundOutcome:
     """What stands from the cursor on, given its line."""
     column = len(spot.before)
     start = text.offset(line, column)
     for expected in wanted:
-        end = _stands(text, line, column, expected)
+        end = _match_end(text, line, column, expected)
         if end is None:
             continue
         behind = text.lines[end[0]][end[1] :].strip()
@@ -211,18 +215,20 @@ def _piece(
         if whole or (
             (taken or expected != completion) and not _in_word(text.lines[end[0]], end[1])
         ):
-            return Became(start, text.offset(*end), expected != completion)
+            return FoundOutcome(start, text.offset(*end), expected != completion)
     if "\n" not in completion:
         kept = text.lines[line].rstrip()
         behind = spot.after.strip()
         if behind and kept[column:].endswith(behind):
             kept = kept[: -len(behind)].rstrip()
-        return Became(start, max(start, text.offset(line, len(kept))), True)
+        return FoundOutcome(start, max(start, text.offset(line, len(kept))), True)
     last = _last_line(text, added, line, spot, completion)
-    return Became(start, max(start, text.offset(last, len(text.lines[last].rstrip()))), True)
+    return FoundOutcome(start, max(start, text.offset(last, len(text.lines[last].rstrip()))), True)
 
 
-def _last_line(text: Text, added: set[int], line: int, spot: Spot, completion: str) -> int:
+def _last_line(
+    text: BlobLines, added: set[int], line: int, spot: CursorContext, completion: str
+) -> int:
     most = max(MAX_BLOCK_LINES, completion.count("\n") + 1)
     last = line
     while last + 1 < line + most and last + 1 in added:

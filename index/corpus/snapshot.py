@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_copilot.index.core.types import Hole, TreeEntry
-from git_copilot.index.corpus.harvest import clear_of_secrets
+from git_copilot.index.corpus.harvest import spans_without_secrets
 from git_copilot.index.corpus.holes import HOLES_PER_FILE, choose_spans
 from git_copilot.index.filters import rules
 from git_copilot.index.git.repository import SUBMODULE, SYMLINK, GitRepository
@@ -40,7 +40,7 @@ def snapshot_holes(
         lines = data.count(b"\n") + 1
         seed = f"snapshot:{entry.oid}:{entry.path}"
         spans = choose_spans(data, [(1, lines)], seed, language, per_file)
-        for span in clear_of_secrets(data, spans, language, taken_in):
+        for span in spans_without_secrets(data, spans, language, taken_in):
             yield Hole(
                 commit=commit,
                 blob=entry.oid,
@@ -58,22 +58,22 @@ def snapshot_files(repo: GitRepository, commit: str) -> Iterator[tuple[TreeEntry
     """The files of ``commit``'s tree that people wrote as code and that its rules do not leave
     out, with their content, in the order of their paths."""
     listed = repo.ls_tree(commit)
-    entries = [e for e in listed if _of_interest(e)]
-    out = rules.left_out(repo, commit, [e.path for e in entries], listed)
+    entries = [e for e in listed if _is_code_file(e)]
+    out = rules.exclusion_reasons(repo, commit, [e.path for e in entries], listed)
     entries = [e for e in entries if e.path not in out]
     sizes = repo.blob_sizes({e.oid for e in entries})
     entries = [e for e in entries if 0 < sizes.get(e.oid, 0) <= MAX_FILE_BYTES]
     blobs = repo.blobs(e.oid for e in entries)
     for entry, (_, data) in zip(entries, blobs, strict=True):
-        if code_of_people(data):
+        if is_handwritten_code(data):
             yield entry, data
 
 
-def _of_interest(entry: TreeEntry) -> bool:
+def _is_code_file(entry: TreeEntry) -> bool:
     return entry.mode not in (SUBMODULE, SYMLINK) and language_of(entry.path) != TEXT
 
 
-def code_of_people(data: bytes) -> bool:
+def is_handwritten_code(data: bytes) -> bool:
     """Whether a file passes the filters of the Personal Copilot data set and is not generated."""
     if skip_content(data) is not None or looks_generated(data):
         return False

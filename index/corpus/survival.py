@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from git_copilot.index.core.types import Hole, Progress, no_progress
-from git_copilot.index.corpus.lineage import Death, Rest
+from git_copilot.index.corpus.lineage import HoleRemains, LineDeletion
 from git_copilot.index.corpus.mining import DEFAULT_HISTORY
 from git_copilot.index.corpus.trace import trace
 from git_copilot.index.git.history import CommitInfo, list_commits
@@ -104,25 +104,25 @@ def update_survival(
     if tip is None:
         return False
     limit = limit or sys.maxsize
-    level = _Level.load(db)
+    level = _SurvivalState.load(db)
     holes = db.scalar("SELECT count(*) FROM holes")
     if level.head == tip and limit <= level.limit and _unknown(db) <= level.unknown:
         return False
     new = _since(repo, db, level, tip) if limit <= level.limit else None
     if new is not None and level.head is not None:
-        before = _load_rests(db)
+        before = _load_remains(db)
         after = trace(repo, db, new, (level.head, before), progress)
         gone = [hole for hole in before if hole not in after]
         changed = {hole: rest for hole, rest in after.items() if before.get(hole) != rest}
-        _store(db, changed, gone, _Level(tip, level.limit, holes))
+        _store(db, changed, gone, _SurvivalState(tip, level.limit, holes))
     else:
         rests = trace(repo, db, _from_first_hole(repo, db, tip, limit), None, progress)
-        _store(db, rests, None, _Level(tip, limit, holes))
+        _store(db, rests, None, _SurvivalState(tip, limit, holes))
     return True
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
+class _SurvivalState:
     """What the table stands for: the newest ``limit`` commits of ``head``. ``unknown`` is the
     number of holes that have no row; when there are more, holes came since."""
 
@@ -131,7 +131,7 @@ class _Level:
     unknown: int
 
     @classmethod
-    def load(cls, db: Database) -> _Level:
+    def load(cls, db: Database) -> _SurvivalState:
         sql = "SELECT key, value FROM meta WHERE key IN (?, ?)"
         found = {str(key): str(value) for key, value in db.query(sql, (_HEAD_KEY, _SCOPE_KEY))}
         limit, unknown = (int(part) for part in found.get(_SCOPE_KEY, "0 0").split())
@@ -150,7 +150,9 @@ def _from_first_hole(repo: GitRepository, db: Database, tip: str, limit: int) ->
     return commits[first:]
 
 
-def _since(repo: GitRepository, db: Database, level: _Level, tip: str) -> list[CommitInfo] | None:
+def _since(
+    repo: GitRepository, db: Database, level: _SurvivalState, tip: str
+) -> list[CommitInfo] | None:
     """The commits since ``level``, oldest first; ``None`` unless all that is needed to follow
     lines through them is what stood at ``level``."""
     if level.head is None or not repo.has_object(level.head):
@@ -166,20 +168,23 @@ def _since(repo: GitRepository, db: Database, level: _Level, tip: str) -> list[C
     return commits if _unknown(db) - come <= level.unknown else None
 
 
-def _load_rests(db: Database) -> dict[int, Rest]:
+def _load_remains(db: Database) -> dict[int, HoleRemains]:
     """What is left of the holes that stand, in whole or in part."""
     rests = {}
     for hole, home, commit, time, places in db.query(
         "SELECT s.hole_id, h.commit_oid, s.died_commit, s.died_time, s.places"
         " FROM survival s JOIN holes h ON h.id = s.hole_id WHERE s.stands > 0"
     ):
-        death = None if commit is None else Death(int(str(time)), str(commit))
-        rests[int(str(hole))] = Rest(str(home), json.loads(str(places)), death)
+        death = None if commit is None else LineDeletion(int(str(time)), str(commit))
+        rests[int(str(hole))] = HoleRemains(str(home), json.loads(str(places)), death)
     return rests
 
 
 def _store(
-    db: Database, rests: Mapping[int, Rest], gone: Sequence[int] | None, level: _Level
+    db: Database,
+    rests: Mapping[int, HoleRemains],
+    gone: Sequence[int] | None,
+    level: _SurvivalState,
 ) -> None:
     """Write rests and take out those of ``gone`` (``None``: all that are not in ``rests``).
 

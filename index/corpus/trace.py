@@ -9,11 +9,11 @@ from functools import partial
 
 from git_copilot.index.core.errors import GitError
 from git_copilot.index.core.types import Progress, no_progress
-from git_copilot.index.corpus.lineage import Lineage, Rest
+from git_copilot.index.corpus.lineage import HoleRemains, Lineage
 from git_copilot.index.git.history import CommitInfo, FilePatch, patches, patches_between
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import stored_path
+from git_copilot.index.store.database_files import decode_path
 
 COMMIT_BATCH = 250
 # Lines that only moved sideways stand: code that was wrapped in a block is not worse for it.
@@ -25,7 +25,7 @@ RENAMES = ("-M", "-l200")
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class AddedHole:
     """A hole to follow: ``lines`` (1-based) of the file ``path`` with the content ``blob``."""
 
     hole: int
@@ -45,9 +45,9 @@ def trace(
     repo: GitRepository,
     db: Database,
     commits: Sequence[CommitInfo],
-    start: tuple[str, dict[int, Rest]] | None = None,
+    start: tuple[str, dict[int, HoleRemains]] | None = None,
     progress: Progress = no_progress,
-) -> dict[int, Rest]:
+) -> dict[int, HoleRemains]:
     """What is left, in the last of ``commits``, of their holes and of those of ``start``.
 
     :param commits: parents first; with a ``start`` their parents are among them or are it.
@@ -60,7 +60,7 @@ def trace(
     for begin in range(0, len(commits), COMMIT_BATCH):
         progress("following lines", begin, len(commits))
         batch = commits[begin : begin + COMMIT_BATCH]
-        planted = _planted(repo, db, [commit.oid for commit in batch])
+        planted = _added_holes(repo, db, [commit.oid for commit in batch])
         for commit, found in _differences(repo, batch):
             lineage.step(commit, found)
             for hole in planted.get(commit.oid, ()):
@@ -69,7 +69,9 @@ def trace(
     return lineage.rests(commits[-1].oid) if commits else {}
 
 
-def _planted(repo: GitRepository, db: Database, commits: Sequence[str]) -> dict[str, list[Planted]]:
+def _added_holes(
+    repo: GitRepository, db: Database, commits: Sequence[str]
+) -> dict[str, list[AddedHole]]:
     """The holes of ``commits``, by commit; those whose blobs are not here are left out."""
     rows = db.query(
         "SELECT blob, commit_oid, path, id, start_byte, end_byte FROM holes"
@@ -79,13 +81,13 @@ def _planted(repo: GitRepository, db: Database, commits: Sequence[str]) -> dict[
     by_blob: dict[str, list[tuple[object, ...]]] = {}
     for blob, *row in rows:
         by_blob.setdefault(str(blob), []).append(tuple(row))
-    planted: dict[str, list[Planted]] = {}
+    planted: dict[str, list[AddedHole]] = {}
     for blob, data in repo.blobs(by_blob):
         for commit, path, hole, start, end in by_blob[blob]:
-            name = stored_path(path)
+            name = decode_path(path)
             lines = covered_lines(data, int(str(start)), int(str(end)))
             planted.setdefault(str(commit), []).append(
-                Planted(int(str(hole)), name, blob, lines),
+                AddedHole(int(str(hole)), name, blob, lines),
             )
     return planted
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from git_copilot.index.core.types import Embedder, Vectors
 
     Ids = NDArray[np.int64]
-    Found = tuple[int, float]  # chunk id, inner product
+    Neighbour = tuple[int, float]  # chunk id, inner product
 
 SNAPSHOT_NAME = "vectors.faiss"
 # A tail is loaded in a few milliseconds per thousand vectors; beyond a quarter of the snapshot
@@ -62,7 +62,7 @@ def _exact(dimensions: int) -> Any:
     )
 
 
-def build(matrix: Vectors, ids: Ids, exact_limit: int = EXACT_LIMIT) -> Any:
+def build_index(matrix: Vectors, ids: Ids, exact_limit: int = EXACT_LIMIT) -> Any:
     """The index of a snapshot. Deterministic.
 
     :param matrix: shape ``(len(ids), dimensions)``.
@@ -114,7 +114,7 @@ class VectorIndex:
         loaded._read(folder)
         base = loaded.size
         loaded.refresh(db)
-        if base < loaded.size <= EXACT_LIMIT and worth_saving(db, folder, embedder):
+        if base < loaded.size <= EXACT_LIMIT and is_worth_saving(db, folder, embedder):
             with contextlib.suppress(OSError):  # a cache: read-only state still answers
                 loaded.save(folder, db)
         return loaded
@@ -196,7 +196,7 @@ class VectorIndex:
             rows = db.query("SELECT chunk_id FROM vectors WHERE embedder = ?", (self.embedder,))
             kept = np.isin(ids, np.fromiter((int(str(i)) for (i,) in rows), np.int64, len(rows)))
             ids, matrix = ids[kept], matrix[kept]
-        self._base = build(matrix, ids)
+        self._base = build_index(matrix, ids)
         self._tail = faiss.IndexIDMap(_exact(self.dimensions))
 
     def _everything(self) -> tuple[Ids, Vectors]:
@@ -209,7 +209,7 @@ class VectorIndex:
 
     def search(
         self, query: Vectors, count: int, allowed: Sequence[int] | Ids | None = None
-    ) -> list[Found]:
+    ) -> list[Neighbour]:
         """The nearest chunk ids, best first, ties by id. Chunks that were deleted meanwhile may be
         among them unless ``allowed`` is given.
 
@@ -240,9 +240,9 @@ class VectorIndex:
             fetch *= 4
         return self._nearest(query, count, ids)
 
-    def _nearest(self, query: Vectors, count: int, only: Ids | None = None) -> list[Found]:
+    def _nearest(self, query: Vectors, count: int, only: Ids | None = None) -> list[Neighbour]:
         row = query.reshape(1, -1).astype(np.float32)
-        found: list[Found] = []
+        found: list[Neighbour] = []
         for part in (self._base, self._tail):
             if part is None or not part.ntotal:
                 continue
@@ -263,7 +263,7 @@ def _only(part: Any, ids: Ids) -> Any:
     return make(sel=selector)
 
 
-def worth_saving(db: Database, folder: Path, embedder: str) -> bool:
+def is_worth_saving(db: Database, folder: Path, embedder: str) -> bool:
     """Whether a snapshot differs from the database by so much that a new one pays. Cheap."""
     try:
         facts = json.loads((folder / SNAPSHOT_NAME).with_suffix(".json").read_text("utf-8"))

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from git_copilot.index.core.types import TreeEntry
 from git_copilot.index.git.objects import blob_id
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.scratch_index import shadow
+from git_copilot.index.git.scratch_index import open_scratch_index
 from git_copilot.index.text.classify import skip_path
 from git_copilot.index.text.secret_files import REASON as SECRET_FILE
 
@@ -49,12 +49,12 @@ def is_rule_file(path: str) -> bool:
     return posixpath.basename(path) in RULE_FILES
 
 
-def is_safe(path: str) -> bool:
+def is_safe_path(path: str) -> bool:
     """Whether git would check out a file of that name."""
     return not _UNSAFE.search(path)
 
 
-def left_out(
+def exclusion_reasons(
     repo: GitRepository,
     tree: str,
     paths: Sequence[str],
@@ -90,7 +90,7 @@ def left_out(
         return reasons | {path: reason for path, reason in by_name if reason is not None}
     ignores = any(_ignores(path) for path in rules)
     index = dict.fromkeys(judged) if ignores else {}
-    with shadow(repo, {**index, **_as_git_reads(rules)}, private, texts) as git:
+    with open_scratch_index(repo, {**index, **_as_git_reads(rules)}, private, texts) as git:
         attributes = git.attributes(_ASKED, judged)
         ignored = git.ignored() if ignores else frozenset()
     for path in judged:

@@ -6,11 +6,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from git_copilot.index.core.safe_open import read_inside
-from git_copilot.index.filters.rules import MAX_RULES_BYTES, fingerprint, is_rule_file, left_out
+from git_copilot.index.filters.rules import (
+    MAX_RULES_BYTES,
+    exclusion_reasons,
+    fingerprint,
+    is_rule_file,
+)
 from git_copilot.index.git.repository import GitRepository
 
 
-class Judge:
+class UncommittedRules:
     """Decides which files that differ from HEAD count. Remembers the last answer."""
 
     def __init__(self, repo: GitRepository) -> None:
@@ -44,12 +49,12 @@ class Judge:
         self, tree: str, paths: Sequence[str], changed: dict[str, bytes | None]
     ) -> tuple[list[str], frozenset[str]]:
         if not changed:
-            out = left_out(self._repo, tree, paths)
+            out = exclusion_reasons(self._repo, tree, paths)
             return [path for path in paths if path not in out], frozenset()
         entries = self._repo.ls_tree(tree)
         committed = [entry.path for entry in entries]
-        before = left_out(self._repo, tree, committed, entries)
-        now = left_out(self._repo, tree, [*paths, *committed], entries, changed)
+        before = exclusion_reasons(self._repo, tree, committed, entries)
+        now = exclusion_reasons(self._repo, tree, [*paths, *committed], entries, changed)
         taken_in = [path for path in committed if path in before and path not in now]
         seen = dict.fromkeys(path for path in (*paths, *taken_in) if path not in now)
         return list(seen), frozenset(path for path in now if path not in before)

@@ -21,7 +21,7 @@ from git_copilot.index.core.errors import GitError, NotARepository
 from git_copilot.index.git.environment import git_command, git_environment
 
 # What a person says with `git --git-dir=D --work-tree=W copilot`, and what git says to hooks.
-NAMES_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
+REPOSITORY_OVERRIDES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
 # rev-parse echoes options that it does not know: a path may hold a line end, but not this line.
 _MARK = "--git-copilot-mark"
 _NO_WORK_TREE = "must be run in a work tree"
@@ -31,7 +31,7 @@ _DUBIOUS = re.compile(r"dubious ownership in repository at '(.*)'")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RepositoryPaths:
     """A repository's folders, absolute and without links; ``root`` is ``None`` without a working
     tree."""
 
@@ -40,7 +40,7 @@ class Found:
     root: Path | None
 
 
-class Running:
+class RunningProcesses:
     """The git processes that are being waited for, so that another thread can end the waiting."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ def run_git(
     cwd: Path,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
-    running: Running | None = None,
+    running: RunningProcesses | None = None,
 ) -> tuple[int, bytes, str]:
     """Run git in ``cwd`` and return (exit code, stdout, the line of stderr that says why).
 
@@ -81,7 +81,7 @@ def run_git(
             command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=environment
         )
     except OSError as exc:
-        raise cannot_start(cwd, exc) from exc
+        raise start_error(cwd, exc) from exc
     with process:
         if running is not None:
             running.add(process)
@@ -98,7 +98,7 @@ def run_git(
     return process.returncode, out, next(fatal, lines[0] if lines else "")
 
 
-def cannot_start(cwd: Path, exc: OSError) -> GitError:
+def start_error(cwd: Path, exc: OSError) -> GitError:
     """Why git did not start."""
     if not cwd.exists():
         return GitError(f"{cwd} is gone", "was the repository moved or deleted?")
@@ -107,26 +107,26 @@ def cannot_start(cwd: Path, exc: OSError) -> GitError:
     return GitError(f"git cannot be started in {cwd} ({exc.strerror})", "check the folder")
 
 
-def find_repository(start: Path, said: Mapping[str, str] | None = None) -> Found:
+def find_repository(start: Path, said: Mapping[str, str] | None = None) -> RepositoryPaths:
     """The repository that the folder ``start`` lies in.
 
-    :param said: the variables of :data:`NAMES_REPOSITORY` that count.
+    :param said: the variables of :data:`REPOSITORY_OVERRIDES` that count.
     :raises NotARepository: there is none.
     :raises GitError: git refuses to work there (another owner, an unknown format).
     """
     if not start.is_dir():
         raise NotARepository(f"{start} is not in a Git repository", "check the name")
     try:
-        found = _ask(start, "explicit", said or {})
+        found = _rev_parse(start, "explicit", said or {})
     except _BareError:  # before it is asked anything: its configuration may be broken
-        return _around(start.resolve()) or _ask(start, "all", {})
+        return _enclosing_repository(start.resolve()) or _rev_parse(start, "all", {})
     named = "GIT_DIR" in (said or {})
     if named or not start.resolve().is_relative_to(found.git_dir):
         return found
-    return _around(found.git_dir) or found
+    return _enclosing_repository(found.git_dir) or found
 
 
-def _around(folder: Path) -> Found | None:
+def _enclosing_repository(folder: Path) -> RepositoryPaths | None:
     """The repository in whose working tree a folder of a bare one (or a ``.git``) lies."""
     try:
         outer = find_repository(folder.parent)
@@ -139,14 +139,14 @@ class _BareError(GitError):
     """Git found a bare repository that nobody named."""
 
 
-def _ask(start: Path, bare: str, said: Mapping[str, str]) -> Found:
+def _rev_parse(start: Path, bare: str, said: Mapping[str, str]) -> RepositoryPaths:
     """What git says: one process."""
     asked = ("rev-parse", "--git-dir", _MARK, "--git-common-dir", _MARK, "--show-toplevel")
     command = git_command(asked, settings=(f"safe.bareRepository={bare}",))
     code, out, message = run_git(command, start, env=dict(said))
     answers = os.fsdecode(out).split(f"\n{_MARK}\n")
     if code and not (_NO_WORK_TREE in message and len(answers) == 3):
-        raise _explain(start, message.removeprefix("fatal: "), said)
+        raise _translate_error(start, message.removeprefix("fatal: "), said)
     if len(answers) != 3:
         raise GitError(f"the repository of {start} has a name that cannot be read", "rename it")
     # The first two are relative to `start` where git likes it so.
@@ -154,7 +154,7 @@ def _ask(start: Path, bare: str, said: Mapping[str, str]) -> Found:
     root = Path(answers[2].removesuffix("\n")).resolve() if not code else None
     if root is not None and "GIT_WORK_TREE" not in said and "GIT_DIR" in said:
         root = _usual_root(git_dir, root)
-    return Found(git_dir, common_dir, root)
+    return RepositoryPaths(git_dir, common_dir, root)
 
 
 def _usual_root(git_dir: Path, root: Path) -> Path:
@@ -165,7 +165,7 @@ def _usual_root(git_dir: Path, root: Path) -> Path:
     return usual if git_dir.name == ".git" and root.is_relative_to(usual) else root
 
 
-def _explain(start: Path, message: str, said: Mapping[str, str]) -> GitError:
+def _translate_error(start: Path, message: str, said: Mapping[str, str]) -> GitError:
     if _BARE in message:
         return _BareError(message)
     dubious = _DUBIOUS.search(message)

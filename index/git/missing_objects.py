@@ -20,7 +20,7 @@ _TREE = re.compile(rb"^tree ([0-9a-f]+)\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class MissingObjects:
     """What a commit lacks: one of its missing objects, and how many versions of files (or
     folders, where a tree is missing) are not here."""
 
@@ -29,7 +29,7 @@ class Gap:
 
 
 @dataclass(slots=True)
-class _Needs:
+class _NeededObjects:
     """The blobs that a commit's patch is made of, and the trees that were looked for in vain."""
 
     new: list[str] = field(default_factory=list)
@@ -43,7 +43,9 @@ class _Needs:
                 side.append(oid)
 
 
-def find_gaps(repo: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, Gap]:
+def find_missing_objects(
+    repo: ObjectReader, commits: Sequence[CommitInfo]
+) -> dict[str, MissingObjects]:
     """Those of ``commits`` (none of them a merge) whose patches cannot be made, by id.
 
     Nothing is fetched.
@@ -61,19 +63,19 @@ def find_gaps(repo: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, Ga
         for side in (need.trees, need.new, need.old):
             absent = [oid for oid in side if oid not in here]
             if absent:
-                found[commit] = Gap(absent[0], len(absent))
+                found[commit] = MissingObjects(absent[0], len(absent))
                 break
     return found
 
 
-def _listed(reader: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, _Needs]:
+def _listed(reader: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, _NeededObjects]:
     """What the commits need, as git lists it.
 
     :raises GitError: a tree is missing.
     """
     feed = "".join(f"{' '.join((c.oid, *c.parents[:1]))}\n" for c in commits).encode()
-    needs = {c.oid: _Needs() for c in commits}
-    current = _Needs()
+    needs = {c.oid: _NeededObjects() for c in commits}
+    current = _NeededObjects()
     with reader.stream(
         "diff-tree", "--stdin", "--root", "--always", "-r", "--raw", "--no-renames", "--full-index",
         "--no-abbrev", stdin=feed,
@@ -87,11 +89,11 @@ def _listed(reader: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, _N
     return needs
 
 
-def _walked(reader: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, _Needs]:
+def _walked(reader: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, _NeededObjects]:
     """The same, folder by folder through all commits at once, past trees that are missing."""
     parents = [c.parents[0] for c in commits if c.parents]
     roots = dict(_root_trees(reader, [*(c.oid for c in commits), *parents]))
-    needs = {c.oid: _Needs() for c in commits}
+    needs = {c.oid: _NeededObjects() for c in commits}
     level: list[tuple[str, str, str]] = []  # commit, tree before, tree after; "": none
     for commit in commits:
         before = roots.get(commit.parents[0]) if commit.parents else ""
@@ -132,7 +134,7 @@ def _changed(
 
 
 def _descend(
-    commit: str, changed: Iterable[tuple[_Entry, _Entry]], need: _Needs
+    commit: str, changed: Iterable[tuple[_Entry, _Entry]], need: _NeededObjects
 ) -> list[tuple[str, str, str]]:
     """Note the blobs that differ; return the folders to look into."""
     below = []

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from git_copilot.index.core.errors import GitError
-from git_copilot.index.core.types import Change, TreeEntry
+from git_copilot.index.core.types import TreeChange, TreeEntry
 
 SUBMODULE = "160000"
 SYMLINK = "120000"
@@ -30,7 +30,7 @@ def blob_id(data: bytes, object_format: str = "sha1") -> str:
     return hashlib.new(object_format, b"blob %d\0" % len(data) + data).hexdigest()
 
 
-def make_bare(folder: Path, object_format: str, settings: str = "") -> None:
+def init_bare_repository(folder: Path, object_format: str, settings: str = "") -> None:
     """Lay out an empty repository in ``folder``, as ``git init --bare`` does without templates.
 
     :param settings: more lines of the section `core`.
@@ -44,13 +44,13 @@ def make_bare(folder: Path, object_format: str, settings: str = "") -> None:
     (folder / "config").write_text(version + settings + extensions, "utf-8")
 
 
-class Borrowed:
+class BorrowingRepository:
     """A repository without remotes, in a folder of its own that goes with this object."""
 
     def __init__(self, object_format: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="git-copilot-")
         self.path = Path(self._folder.name)
-        make_bare(self.path, object_format)
+        init_bare_repository(self.path, object_format)
 
 
 class ObjectReader(ABC):
@@ -125,7 +125,7 @@ class ObjectReader(ABC):
         literal = ("--literal-pathspecs", "ls-tree", "-z", "--full-tree", oid, "--")
         return _entries(reader.run(*literal, *wanted)) if wanted else []
 
-    def diff_trees(self, old: str, new: str) -> list[Change]:
+    def diff_trees(self, old: str, new: str) -> list[TreeChange]:
         """The paths that differ between two trees (renames are a removal and an addition).
 
         :raises GitError: a tree is not here.
@@ -138,7 +138,7 @@ class ObjectReader(ABC):
             old_mode, new_mode, old_oid, new_oid, status = meta.decode().lstrip(":").split(" ")
             path = os.fsdecode(raw_path)
             changes.append(
-                Change(
+                TreeChange(
                     path,
                     None if status == "A" else TreeEntry(old_mode, old_oid, path),
                     None if status == "D" else TreeEntry(new_mode, new_oid, path),

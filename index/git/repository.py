@@ -18,14 +18,14 @@ from typing import IO
 from git_copilot.index.core.errors import GitError
 from git_copilot.index.core.types import ConfigEntry
 from git_copilot.index.git.discovery import (
-    NAMES_REPOSITORY,
-    Running,
-    cannot_start,
+    REPOSITORY_OVERRIDES,
+    RunningProcesses,
     find_repository,
     run_git,
+    start_error,
 )
 from git_copilot.index.git.environment import git_command, git_environment
-from git_copilot.index.git.objects import SUBMODULE, SYMLINK, Borrowed, ObjectReader
+from git_copilot.index.git.objects import SUBMODULE, SYMLINK, BorrowingRepository, ObjectReader
 
 __all__ = ["SUBMODULE", "SYMLINK", "GitRepository"]
 
@@ -45,9 +45,9 @@ def _reads_files(args: tuple[str, ...]) -> bool:
     return name in _COMPARE and not {"--cached", "--staged"}.intersection(args)
 
 
-def named_by_environment() -> dict[str, str]:
+def environment_overrides() -> dict[str, str]:
     """The variables with which a person, or git in a hook, says which repository is meant."""
-    return {name: os.environ[name] for name in NAMES_REPOSITORY if name in os.environ}
+    return {name: os.environ[name] for name in REPOSITORY_OVERRIDES if name in os.environ}
 
 
 def _as_text(name: str) -> str:
@@ -76,9 +76,9 @@ class GitRepository(ObjectReader):
         self.common_dir = common_dir
         self.root = root
         self._environment = dict(environment or {})
-        self._running: Running | None = None
+        self._running: RunningProcesses | None = None
         # (size and time of the configuration, the repository to read through if it is partial)
-        self._partial: tuple[tuple[int, int], Borrowed | None] | None = None
+        self._partial: tuple[tuple[int, int], BorrowingRepository | None] | None = None
 
     @classmethod
     def discover(cls, path: Path | None = None) -> GitRepository:
@@ -89,15 +89,15 @@ class GitRepository(ObjectReader):
         :raises NotARepository: there is none.
         :raises GitError: git refuses to work there.
         """
-        said = {} if path is not None else named_by_environment()
+        said = {} if path is not None else environment_overrides()
         start = Path.cwd() if path is None else path.parent if path.is_file() else path
         found = find_repository(start, said)
         return cls(found.git_dir, found.common_dir, found.root)
 
-    def killable(self) -> tuple[GitRepository, Running]:
+    def killable(self) -> tuple[GitRepository, RunningProcesses]:
         """The same repository for one thread, and the means by which another ends its waiting."""
         twin = GitRepository(self.git_dir, self.common_dir, self.root, self._environment)
-        twin._running = Running()
+        twin._running = RunningProcesses()
         return twin, twin._running
 
     @property
@@ -184,7 +184,7 @@ class GitRepository(ObjectReader):
                     env={**git_environment(), **self._environment},
                 )
             except OSError as exc:
-                raise cannot_start(self._cwd(), exc) from exc
+                raise start_error(self._cwd(), exc) from exc
             assert process.stdout is not None
             with process:
                 try:
@@ -211,7 +211,7 @@ class GitRepository(ObjectReader):
         stamp = (facts.st_size, facts.st_mtime_ns)
         if self._partial is None or self._partial[0] != stamp:
             partial = self.try_run("config", "--get-regexp", _PROMISES)[0] == 0
-            self._partial = (stamp, Borrowed(self.object_format()) if partial else None)
+            self._partial = (stamp, BorrowingRepository(self.object_format()) if partial else None)
         borrowed = self._partial[1]
         if borrowed is None:
             return self

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from git_copilot.index.git.objects import make_bare
+from git_copilot.index.git.objects import init_bare_repository
 from git_copilot.index.git.repository import GitRepository
 
 # Nobody's settings but these: what git says here must not depend on who asks.
@@ -33,7 +33,7 @@ _EXTENDED, _SKIP_WORKTREE, _LONGEST_NAME = 0x4000, 0x4000, 0xFFF
 _ENTRY = struct.Struct(">6I I 3I")
 
 
-class Shadow:
+class ScratchIndex:
     """Such a repository. Its objects are those of another one, to which it adds some of its own."""
 
     def __init__(self, repo: GitRepository) -> None:
@@ -64,12 +64,12 @@ class Shadow:
 
 
 @contextmanager
-def shadow(
+def open_scratch_index(
     repo: GitRepository,
     index: Mapping[str, str | None],
     private: bytes,
     texts: Mapping[str, bytes] | None = None,
-) -> Iterator[Shadow]:
+) -> Iterator[ScratchIndex]:
     """A shadow of ``repo`` for as long as the context lasts.
 
     :param index: paths, each with the object id of its content, or ``None`` where that does not
@@ -80,7 +80,7 @@ def shadow(
     kind = repo.object_format()
     with tempfile.TemporaryDirectory(prefix="git-copilot-") as folder:
         git_dir, root = Path(folder) / "git", Path(folder) / "tree"
-        make_bare(git_dir, kind, _SETTINGS)
+        init_bare_repository(git_dir, kind, _SETTINGS)
         if private:
             (git_dir / "info").mkdir()
             (git_dir / "info" / "attributes").write_bytes(private)
@@ -90,7 +90,7 @@ def shadow(
             _write_blob(git_dir / "objects", oid, text)
         objects = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(repo.common_dir / "objects")}
         environment = {**objects, **_ENVIRONMENT}
-        yield Shadow(GitRepository(git_dir, git_dir, root, environment))
+        yield ScratchIndex(GitRepository(git_dir, git_dir, root, environment))
 
 
 def _write_blob(objects: Path, oid: str, text: bytes) -> None:

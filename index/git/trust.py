@@ -44,7 +44,7 @@ def data_dir() -> Path:
     return base / "git-copilot"
 
 
-def is_known(state_dir: Path) -> bool:
+def is_trusted(state_dir: Path) -> bool:
     """Whether this user's git-copilot made the state folder, at this place or at one from which it
     was moved. Takes two small reads."""
     token = _read_token(state_dir)
@@ -61,16 +61,16 @@ def is_known(state_dir: Path) -> bool:
     return True
 
 
-def require_known(state_dir: Path) -> None:
+def require_trusted(state_dir: Path) -> None:
     """:raises NotInitialised: there is no state folder, or it is not known to be this user's."""
-    if is_known(state_dir):
+    if is_trusted(state_dir):
         return
     if not os.path.lexists(state_dir):
         raise NotInitialised("git-copilot does not know this repository yet", INIT_HINT)
     raise NotInitialised(f"{state_dir} is not known to be yours, so it is not used", ADOPT_HINT)
 
 
-def make_known(state_dir: Path, *, adopt: bool = False) -> Path | None:
+def trust_repository(state_dir: Path, *, adopt: bool = False) -> Path | None:
     """Make the state folder, or see that it is known already.
 
     :param adopt: take in a folder that is there and not known, instead of moving it aside.
@@ -78,7 +78,7 @@ def make_known(state_dir: Path, *, adopt: bool = False) -> Path | None:
     :raises CopilotError: a folder cannot be written, or has links that an adopted one may not have.
     """
     with _locked():
-        if is_known(state_dir):
+        if is_trusted(state_dir):
             return None
         aside = None
         if os.path.lexists(state_dir):
@@ -90,16 +90,16 @@ def make_known(state_dir: Path, *, adopt: bool = False) -> Path | None:
         return aside
 
 
-def claim_new(state_dir: Path) -> bool:
+def trust_if_new(state_dir: Path) -> bool:
     """Make the state folder known if there is none yet; whether it is known now. For hooks, which
     must not decide over a folder that somebody else made.
 
     :raises CopilotError: a folder cannot be written.
     """
-    if is_known(state_dir):
+    if is_trusted(state_dir):
         return True
     with _locked():
-        if is_known(state_dir):
+        if is_trusted(state_dir):
             return True
         if os.path.lexists(state_dir):
             return False
@@ -107,7 +107,7 @@ def claim_new(state_dir: Path) -> bool:
         return True
 
 
-def forget_known(state_dir: Path) -> None:
+def revoke_trust(state_dir: Path) -> None:
     """Take the record back, for ``uninstall --purge``."""
     token = _read_token(state_dir)
     if token:

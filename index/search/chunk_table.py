@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from git_copilot.index.search.fusion import Spot
+from git_copilot.index.search.fusion import ChunkRef
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import stored_path
+from git_copilot.index.store.database_files import decode_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def family(language: str) -> frozenset[str]:
     return next((f for f in FAMILIES if language in f), frozenset({language}))
 
 
-class Shown:
+class ChunkTable:
     """The chunks of one view by *position*: ordered by path, then by line, so that a smaller
     position breaks ties and ``position + 1`` is the next chunk of a file.
 
@@ -68,7 +68,7 @@ class Shown:
             " WHERE v.name = ?",
             (self._view,),
         )
-        files = sorted((stored_path(path), int(str(blob))) for path, blob in listed)
+        files = sorted((decode_path(path), int(str(blob))) for path, blob in listed)
         self._load(dict.fromkeys(blob for _, blob in files))
         self._columns(files)
         self._key = key
@@ -95,11 +95,11 @@ class Shown:
             for blob, language in languages:
                 self._blobs[int(str(blob))] = str(language), empty, empty
             for blob, ids, lines, sizes in chunks:
-                order = np.argsort(integers(lines))
+                order = np.argsort(parse_integers(lines))
                 self._blobs[int(str(blob))] = (
                     self._blobs[int(str(blob))][0],
-                    integers(ids)[order],
-                    integers(sizes)[order],
+                    parse_integers(ids)[order],
+                    parse_integers(sizes)[order],
                 )
 
     def _columns(self, files: Sequence[tuple[str, int]]) -> None:
@@ -157,13 +157,13 @@ class Shown:
             )
         return self._families[language]
 
-    def spot(self, position: int) -> Spot:
+    def spot(self, position: int) -> ChunkRef:
         """The place of a chunk."""
         file = int(self.file_of[position])
         ordinal = position - int(self.first[file])
-        return Spot(self.paths[file], ordinal, int(self.chunk[position]))
+        return ChunkRef(self.paths[file], ordinal, int(self.chunk[position]))
 
-    def spots(self, chunk_ids: Iterable[int], allowed: Flags) -> dict[int, Spot]:
+    def spots(self, chunk_ids: Iterable[int], allowed: Flags) -> dict[int, ChunkRef]:
         """The places of those chunks that the view shows and that are allowed."""
         ids = np.asarray(list(chunk_ids), np.int64)
         positions, _ = self.positions(ids, allowed)
@@ -196,7 +196,7 @@ class Shown:
         return indices[here], asked[here]
 
 
-def integers(array: object) -> Ints:
+def parse_integers(array: object) -> Ints:
     """The numbers of a JSON array, which SQLite gives five times as fast as rows."""
     numbers: Ints = np.fromstring(str(array)[1:-1], dtype=np.int64, sep=",")
     return numbers

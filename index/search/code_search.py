@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from git_copilot.index.core.types import Embedder, Hit, Symbol
-from git_copilot.index.search.chunk_table import integers
-from git_copilot.index.search.fusion import Fused, Spot
-from git_copilot.index.search.overlay import NOTHING_LOOSE, LooseChunk, Overlay
+from git_copilot.index.search.chunk_table import parse_integers
+from git_copilot.index.search.fusion import ChunkRef, FusedResult
+from git_copilot.index.search.overlay import EMPTY_OVERLAY, Overlay, UncommittedChunk
 from git_copilot.index.search.query_parser import (
-    Asked,
-    definition_fit,
+    ParsedQuery,
+    definition_rank,
     file_prior,
-    path_fit,
-    read_query,
-    title_fit,
+    parse_query,
+    path_rank,
+    title_similarity,
 )
 from git_copilot.index.search.retriever import MIN_PARTIAL, Searcher, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from git_copilot.index.embedding.vectors import Found
+    from git_copilot.index.embedding.vectors import Neighbour
     from git_copilot.index.search.chunk_table import Flags
 
 # How many places words and meaning hand on.
@@ -51,7 +51,7 @@ MIN_COSINE = 0.5
 STEM_SHARE, MIN_STEM = 0.7, 5
 
 
-class Lookup(Searcher):
+class CodeSearch(Searcher):
     """A :class:`Searcher` that also answers queries which people type."""
 
     # The paths that the priors below were made of; `Shown` keeps the list while it shows the same.
@@ -63,11 +63,11 @@ class Lookup(Searcher):
         text: str,
         count: int,
         embedder: Embedder | None,
-        overlay: Overlay = NOTHING_LOOSE,
+        overlay: Overlay = EMPTY_OVERLAY,
     ) -> list[Hit]:
         """The ``count`` best distinct chunks for what a person typed, best first; none where nothing
         fits. The order is deterministic."""
-        asked = read_query(text)
+        asked = parse_query(text)
         if count < 1 or not asked.text:
             return []
         self.refresh()
@@ -93,31 +93,31 @@ class Lookup(Searcher):
         ranking.add("definition", titles, TITLED)
         return self.distinct(ranking.ranked(), count, overlay)
 
-    def _begin_near(self, text: str, embedder: Embedder | None) -> Future[list[Found]] | None:
+    def _begin_near(self, text: str, embedder: Embedder | None) -> Future[list[Neighbour]] | None:
         """Look for the chunks whose meaning is nearest, beside everything else."""
         if embedder is None or self._vectors is None:
             return None
         self._vectors.refresh(self._db)
         return self._beside.submit(nearest, self._vectors, embedder, [text], self._shown.all_ids)
 
-    def _related(self, asked: Asked) -> bool:
+    def _related(self, asked: ParsedQuery) -> bool:
         """Whether a word here begins like one of the query's."""
         stems = (word[: max(MIN_STEM, round(STEM_SHARE * len(word)))] for word in asked.words)
         match = " OR ".join(f'"{stem}" *' for stem in stems if len(stem) >= MIN_STEM)
         if not match:
             return False
         ask = "SELECT json_group_array(rowid) FROM chunks_fts WHERE chunks_fts MATCH ?"
-        return bool(len(self._shown.locate(integers(self._db.query(ask, (match,))[0][0]))))
+        return bool(len(self._shown.locate(parse_integers(self._db.query(ask, (match,))[0][0]))))
 
-    def _near(self, near: Future[list[Found]] | None, allowed: Flags) -> dict[Spot, float]:
+    def _near(self, near: Future[list[Neighbour]] | None, allowed: Flags) -> dict[ChunkRef, float]:
         """The nearest, with their cosines."""
         found = [(i, cosine) for i, cosine in near.result() if cosine >= MIN_COSINE] if near else []
         spots = self._shown.spots((i for i, _ in found), allowed)
         return {spots[i]: cosine for i, cosine in found[:CANDIDATES] if i in spots}
 
     def _by_words(
-        self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk]
-    ) -> dict[Spot, float]:
+        self, asked: ParsedQuery, allowed: Flags, loose: Sequence[UncommittedChunk]
+    ) -> dict[ChunkRef, float]:
         """What has the words, those of code before those of tests, prose and data: its share of
         the best one's score."""
         values = self._lexicon.values(asked.words)
@@ -146,7 +146,9 @@ class Lookup(Searcher):
             self._prior_paths = paths
         return self._prior_of[tests]
 
-    def _exact(self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk]) -> list[Spot]:
+    def _exact(
+        self, asked: ParsedQuery, allowed: Flags, loose: Sequence[UncommittedChunk]
+    ) -> list[ChunkRef]:
         """What defines the name that was typed, the best fitting first; or, among several words,
         those that only code spells like that."""
         if asked.name:
@@ -158,15 +160,15 @@ class Lookup(Searcher):
             wanted = self._symbols(f"name IN ({marks})", asked.coded, allowed)
             coded = set(asked.coded)
             wanted += _loose_symbols(loose, lambda name: name in coded)
-        fits: dict[Spot, tuple[object, ...]] = {}
+        fits: dict[ChunkRef, tuple[object, ...]] = {}
         for spot, symbol in wanted:
-            fit = (*definition_fit(asked, symbol, spot.path), spot)
+            fit = (*definition_rank(asked, symbol, spot.path), spot)
             fits[spot] = min(fit, fits.get(spot, fit))
         return sorted(fits, key=lambda spot: fits[spot])
 
     def _begun(
-        self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk]
-    ) -> dict[Spot, float]:
+        self, asked: ParsedQuery, allowed: Flags, loose: Sequence[UncommittedChunk]
+    ) -> dict[ChunkRef, float]:
         """Definitions whose names begin with the name that was typed, the shortest names first."""
         begun = asked.name
         if len(begun) < MIN_PARTIAL:
@@ -178,14 +180,14 @@ class Lookup(Searcher):
             loose, lambda name: name.lower().startswith(low) and name.lower() != low
         )
         order = sorted(
-            (len(s.name), definition_fit(asked, s, spot.path), spot) for spot, s in found
+            (len(s.name), definition_rank(asked, s, spot.path), spot) for spot, s in found
         )
         spots = list(dict.fromkeys(spot for *_, spot in order))[:MAX_BEGUN]
         return {spot: 1 - rank / MAX_BEGUN for rank, spot in enumerate(spots)}
 
     def _symbols(
         self, where: str, values: Sequence[str], allowed: Flags
-    ) -> list[tuple[Spot, Symbol]]:
+    ) -> list[tuple[ChunkRef, Symbol]]:
         """Symbols that the view shows, at each of their places."""
         rows = self._db.query(
             f"SELECT chunk_id, name, kind, line, signature, scope FROM symbols WHERE {where}"
@@ -202,33 +204,37 @@ class Lookup(Searcher):
         return found
 
     def _titled(
-        self, asked: Asked, spots: Sequence[Spot], allowed: Flags, loose: Sequence[LooseChunk]
-    ) -> dict[Spot, float]:
+        self,
+        asked: ParsedQuery,
+        spots: Sequence[ChunkRef],
+        allowed: Flags,
+        loose: Sequence[UncommittedChunk],
+    ) -> dict[ChunkRef, float]:
         """How well the names that ``spots`` define are made of the query's words."""
         here = dict.fromkeys(spots)
         numbers = ",".join(str(spot.chunk_id) for spot in here if spot.chunk_id >= 0)
         symbols = self._symbols(f"chunk_id IN ({numbers})", [], allowed)
         symbols += [(e.spot, s) for e in loose if e.spot in here for s in e.chunk.symbols]
-        fits: dict[Spot, float] = {}
+        fits: dict[ChunkRef, float] = {}
         for spot, symbol in symbols:
-            fits[spot] = max(title_fit(asked, symbol), fits.get(spot, 0.0))
+            fits[spot] = max(title_similarity(asked, symbol), fits.get(spot, 0.0))
         return {spot: fit for spot, fit in fits.items() if fit}
 
     def _by_path(
-        self, asked: Asked, allowed: Flags, loose: Sequence[LooseChunk], typed: str = ""
-    ) -> list[Spot]:
+        self, asked: ParsedQuery, allowed: Flags, loose: Sequence[UncommittedChunk], typed: str = ""
+    ) -> list[ChunkRef]:
         """The beginnings of the files whose paths hold what was typed, the closest first."""
         fragment = typed or asked.path
         if not fragment:
             return []
         found = []
         for number, path in enumerate(self._shown.paths):
-            fit = path_fit(fragment, path)
+            fit = path_rank(fragment, path)
             position = int(self._shown.first[number])
             if fit and position < int(self._shown.first[number + 1]) and allowed[position]:
                 found.append((*fit, self._shown.spot(position)))
         for each in loose:
-            fit = path_fit(fragment, each.spot.path) if each.spot.ordinal == 0 else ()
+            fit = path_rank(fragment, each.spot.path) if each.spot.ordinal == 0 else ()
             if fit:
                 found.append((*fit, each.spot))
         return [entry[-1] for entry in sorted(found)[:CANDIDATES]]
@@ -238,11 +244,11 @@ class _Ranking:
     """Scores of places, and which sources speak for them."""
 
     def __init__(self) -> None:
-        self._scores: dict[Spot, float] = {}
-        self._sources: dict[Spot, list[str]] = {}
-        self._first: list[Spot] = []
+        self._scores: dict[ChunkRef, float] = {}
+        self._sources: dict[ChunkRef, list[str]] = {}
+        self._first: list[ChunkRef] = []
 
-    def add(self, source: str, found: Mapping[Spot, float], weight: float) -> None:
+    def add(self, source: str, found: Mapping[ChunkRef, float], weight: float) -> None:
         """Add ``weight`` times a value from 0 to 1 to each score."""
         for spot, value in found.items():
             self._scores[spot] = self._scores.get(spot, 0.0) + weight * value
@@ -250,22 +256,22 @@ class _Ranking:
             if source not in named:
                 named.append(source)
 
-    def lead(self, source: str, found: Sequence[Spot]) -> None:
+    def lead(self, source: str, found: Sequence[ChunkRef]) -> None:
         """Put ``found`` before all that scores say, in this order, behind what was put there
         before."""
         self.add(source, dict.fromkeys(found, 0.0), 0.0)
         self._first = list(dict.fromkeys((*self._first, *found)))
 
-    def ranked(self) -> list[Fused]:
+    def ranked(self) -> list[FusedResult]:
         """Best first; ties by place."""
         count = len(self._first)
         scores = {**self._scores}
         scores |= {spot: LEAD + (count - at) / count for at, spot in enumerate(self._first)}
         order = sorted(scores, key=lambda spot: (-scores[spot], spot))
-        return [Fused(s, scores[s], tuple(self._sources[s])) for s in order]
+        return [FusedResult(s, scores[s], tuple(self._sources[s])) for s in order]
 
 
 def _loose_symbols(
-    loose: Iterable[LooseChunk], wanted: Callable[[str], bool]
-) -> list[tuple[Spot, Symbol]]:
+    loose: Iterable[UncommittedChunk], wanted: Callable[[str], bool]
+) -> list[tuple[ChunkRef, Symbol]]:
     return [(e.spot, s) for e in loose for s in e.chunk.symbols if wanted(s.name)]

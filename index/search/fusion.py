@@ -36,7 +36,7 @@ NEAR_DUPLICATE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class RankingWeights:
     """What the ranking weighs: each source, and each prior (what a file gains at most, as a share
     of what its words say). bench/retrieval.py leaves out one at a time."""
 
@@ -45,11 +45,11 @@ class Recipe:
     partner_prior: float = 0.3
 
 
-DEFAULT_RECIPE = Recipe()
+DEFAULT_RANKING = RankingWeights()
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Spot:
+class ChunkRef:
     """A chunk's place: the ``ordinal``-th of its file. ``chunk_id`` is below 0 for a chunk of a
     file that is not committed. The order of spots breaks ties of ranks, and never depends on
     which chunk was seen first."""
@@ -60,18 +60,20 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class Fused:
+class FusedResult:
     """A spot with its score and the sources that found it."""
 
-    spot: Spot
+    spot: ChunkRef
     score: float
     sources: tuple[str, ...]
 
 
-def fuse(lists: Mapping[str, Sequence[Spot]], recipe: Recipe = DEFAULT_RECIPE) -> list[Fused]:
+def fuse(
+    lists: Mapping[str, Sequence[ChunkRef]], recipe: RankingWeights = DEFAULT_RANKING
+) -> list[FusedResult]:
     """Merge ranked lists, one for each source, into one, best first."""
-    scores: dict[Spot, float] = {}
-    sources: dict[Spot, list[str]] = {}
+    scores: dict[ChunkRef, float] = {}
+    sources: dict[ChunkRef, list[str]] = {}
     for source, ranked in lists.items():
         weight = recipe.weights.get(source, 1.0)
         if not weight:
@@ -83,10 +85,10 @@ def fuse(lists: Mapping[str, Sequence[Spot]], recipe: Recipe = DEFAULT_RECIPE) -
             if (name := REPORTED_AS.get(source, source)) not in named:
                 named.append(name)
     order = sorted(scores, key=lambda spot: (-scores[spot], spot))
-    return [Fused(spot, scores[spot], tuple(sources[spot])) for spot in order]
+    return [FusedResult(spot, scores[spot], tuple(sources[spot])) for spot in order]
 
 
-class Sieve:
+class NoveltyFilter:
     """Lets a text through that says something new.
 
     :param seen: lines that are in view, without white space at their ends.

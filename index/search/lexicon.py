@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from git_copilot.index.search.chunk_table import Shown, integers
+from git_copilot.index.search.chunk_table import ChunkTable, parse_integers
 from git_copilot.index.store.database import Database
 from git_copilot.index.text.terms import terms
 
@@ -38,7 +38,7 @@ KEPT_CHUNKS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class TermCounts:
     """A text's words with how often each occurs, and its size in bytes."""
 
     counts: Mapping[str, int]
@@ -48,7 +48,7 @@ class Words:
 class Lexicon:
     """The words of the chunks that a view shows."""
 
-    def __init__(self, db: Database, shown: Shown) -> None:
+    def __init__(self, db: Database, shown: ChunkTable) -> None:
         self._db = db
         self._shown = shown
         self._places: OrderedDict[str, Ints] = OrderedDict()
@@ -108,7 +108,7 @@ class Lexicon:
                 position,
                 self.score(
                     values,
-                    Words(
+                    TermCounts(
                         self._counts[int(self._shown.chunk[position])],
                         int(self._shown.size[position]),
                     ),
@@ -119,7 +119,7 @@ class Lexicon:
         ]
         return sorted(exact, key=lambda item: (-item[1], item[0]))[:count]
 
-    def score(self, values: Mapping[str, float], text: Words) -> float:
+    def score(self, values: Mapping[str, float], text: TermCounts) -> float:
         """BM25 of one text."""
         share = text.size / self._mean_size
         norm = SATURATION * (1 - LENGTH_NORM + LENGTH_NORM * share)
@@ -131,14 +131,14 @@ class Lexicon:
         )
 
     def _places_of(self, word: str) -> Ints:
-        """Indices into :attr:`Shown.ids` of the chunks that have the word."""
+        """Indices into :attr:`ChunkTable.ids` of the chunks that have the word."""
         held = self._places.get(word)
         if held is None:
             rows = self._db.query(
                 "SELECT json_group_array(rowid) FROM chunks_fts WHERE chunks_fts MATCH ?",
                 (f'"{word}"',),
             )
-            held = self._shown.locate(integers(rows[0][0]))
+            held = self._shown.locate(parse_integers(rows[0][0]))
             self._held += len(held)
         self._places[word] = held
         self._places.move_to_end(word)

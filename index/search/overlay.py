@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from git_copilot.index.core.types import Chunk
 from git_copilot.index.git.objects import blob_id
 from git_copilot.index.search.chunk_table import family
-from git_copilot.index.search.fusion import Spot
-from git_copilot.index.search.lexicon import Words
+from git_copilot.index.search.fusion import ChunkRef
+from git_copilot.index.search.lexicon import TermCounts
 from git_copilot.index.secrets.scan import hidden_lines
 from git_copilot.index.text.chunking import chunk_blob
 from git_copilot.index.text.classify import language_of, skip_content, to_utf8
@@ -19,7 +19,7 @@ from git_copilot.index.text.terms import terms
 
 
 @dataclass(frozen=True, slots=True)
-class LooseFile:
+class UncommittedFile:
     """A file as it lies in the worktree or in an editor. ``blob`` is the object id that git would
     give its text; ``words`` are those of each chunk."""
 
@@ -27,22 +27,22 @@ class LooseFile:
     blob: str
     language: str
     chunks: tuple[Chunk, ...]
-    words: tuple[Words, ...]
+    words: tuple[TermCounts, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class LooseChunk:
+class UncommittedChunk:
     """A chunk of such a file and its place among what is committed."""
 
-    spot: Spot
-    file: LooseFile
+    spot: ChunkRef
+    file: UncommittedFile
     chunk: Chunk
-    words: Words
+    words: TermCounts
 
 
-def loose_file(
+def chunk_uncommitted(
     path: str, data: bytes, object_format: str = "sha1", allowed: Container[str] = ()
-) -> LooseFile:
+) -> UncommittedFile:
     """Cut a text into chunks. What the index would leave out (generated files, binary ones, lines
     that look like secrets) is left out here as well.
 
@@ -55,15 +55,17 @@ def loose_file(
     if skip_content(content) is None:
         hidden = hidden_lines(content, language, allowed).all
         chunks = chunk_blob(content, language, hidden)
-    words = (Words(Counter(terms(c.text)), c.end_byte - c.start_byte) for c in chunks)
-    return LooseFile(path, blob_id(data, object_format), language, tuple(chunks), tuple(words))
+    words = (TermCounts(Counter(terms(c.text)), c.end_byte - c.start_byte) for c in chunks)
+    return UncommittedFile(
+        path, blob_id(data, object_format), language, tuple(chunks), tuple(words)
+    )
 
 
 @dataclass(frozen=True)
 class Overlay:
     """Loose files by path; ``None`` for a file that is gone. Their paths hide what is committed."""
 
-    files: Mapping[str, LooseFile | None] = field(default_factory=dict)
+    files: Mapping[str, UncommittedFile | None] = field(default_factory=dict)
 
     @property
     def paths(self) -> Iterable[str]:
@@ -78,7 +80,7 @@ class Overlay:
             if path != exclude
         )
 
-    def chunks(self, language: str, exclude: str) -> Iterator[LooseChunk]:
+    def chunks(self, language: str, exclude: str) -> Iterator[UncommittedChunk]:
         """The chunks of the family of ``language`` (empty: all) but those of one path, in order.
 
         Their ids are below 0 and hold for this overlay only.
@@ -90,8 +92,8 @@ class Overlay:
                 if file is None or path == exclude:
                     continue
                 if not language or file.language in family(language):
-                    spot = Spot(path, ordinal, number)
-                    yield LooseChunk(spot, file, chunk, file.words[ordinal])
+                    spot = ChunkRef(path, ordinal, number)
+                    yield UncommittedChunk(spot, file, chunk, file.words[ordinal])
 
 
-NOTHING_LOOSE = Overlay()
+EMPTY_OVERLAY = Overlay()

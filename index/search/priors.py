@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from git_copilot.index.search.chunk_table import Shown
+from git_copilot.index.search.chunk_table import ChunkTable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from git_copilot.index.search.fusion import Recipe
+    from git_copilot.index.search.fusion import RankingWeights
 
 # A package's own module carries the name of its folder.
 _PACKAGE_FILES = ("__init__", "index", "mod")
@@ -28,8 +28,8 @@ def module_name(path: str) -> str:
     return posixpath.basename(posixpath.dirname(path)) if stem in _PACKAGE_FILES else stem
 
 
-def of_path(
-    path: str, modules: Collection[str], partners: Mapping[str, float], recipe: Recipe
+def path_prior(
+    path: str, modules: Collection[str], partners: Mapping[str, float], recipe: RankingWeights
 ) -> float:
     """What the score of one file's chunks is multiplied by.
 
@@ -43,7 +43,7 @@ def of_path(
 class Priors:
     """The priors of the files that a view shows."""
 
-    def __init__(self, shown: Shown) -> None:
+    def __init__(self, shown: ChunkTable) -> None:
         self._shown = shown
         self.refresh()
 
@@ -54,9 +54,9 @@ class Priors:
             self._modules.setdefault(module_name(path), []).append(number)
 
     def boost(
-        self, modules: Collection[str], partners: Mapping[str, float], recipe: Recipe
+        self, modules: Collection[str], partners: Mapping[str, float], recipe: RankingWeights
     ) -> NDArray[np.float64]:
-        """:func:`of_path` for each position."""
+        """:func:`path_prior` for each position."""
         factors = np.ones(len(self._shown.paths))
         for module in set(modules):
             factors[self._modules.get(module, [])] += recipe.import_prior

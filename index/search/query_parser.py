@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from git_copilot.index.core.types import Symbol
 from git_copilot.index.search.priors import module_name
 from git_copilot.index.text.classify import TEXT, is_test, language_of
-from git_copilot.index.text.named_values import KINDS, NAMED
+from git_copilot.index.text.named_values import NAMED, VALUE_KINDS
 from git_copilot.index.text.terms import IDENTIFIER, STOP_WORDS, split_identifier, terms
 
 _QUALIFIED = re.compile(r"[^\W\d][\w$]*(?:(?:\.|::|#|->|\\)[^\W\d][\w$]*)*[?!]?")
@@ -29,7 +29,7 @@ _PROSE = frozenset(["md", "rst", "txt", "adoc", "rdoc", "markdown", "org", "tex"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedQuery:
     """What was typed, taken apart.
 
     ``name`` is the identifier when nothing else was asked for, ``owners`` what qualifies it, outermost
@@ -50,7 +50,7 @@ class Asked:
         return any(word in self.words for word in ("test", "tests", "fixture", "fixtures"))
 
 
-def read_query(text: str) -> Asked:
+def parse_query(text: str) -> ParsedQuery:
     """Take a query apart. ``text`` may be anything."""
     stripped = text.strip()
     parts = stripped.split()
@@ -65,17 +65,17 @@ def read_query(text: str) -> Asked:
         *before, name = _SEPARATOR.split(alone)
         owners = tuple(before)
     found = IDENTIFIER.findall(stripped)
-    return Asked(
+    return ParsedQuery(
         text=stripped,
         name=name,
         owners=owners,
         path=stripped.removeprefix("./") if _PATH.fullmatch(stripped) else "",
-        coded=tuple(dict.fromkeys(each for each in found if looks_coded(each))),
+        coded=tuple(dict.fromkeys(each for each in found if looks_like_code(each))),
         words=_weights(found, name),
     )
 
 
-def looks_coded(identifier: str) -> bool:
+def looks_like_code(identifier: str) -> bool:
     """Whether only code spells a word like that: ``snake_case``, ``camelCase``, ``HTTP2``."""
     inner = identifier.strip("_")
     return (
@@ -109,19 +109,19 @@ def file_prior(path: str, *, tests: bool = False) -> float:
     return min(prior, PROSE_PRIOR) if not dot or extension in _PROSE else DATA_PRIOR
 
 
-def definition_fit(asked: Asked, symbol: Symbol, path: str) -> tuple[int, ...]:
+def definition_rank(asked: ParsedQuery, symbol: Symbol, path: str) -> tuple[int, ...]:
     """How well a definition fits a name that was typed; smaller is better: what qualifies it, the
     same case, no test, a definition before a constant, not nested."""
     return (
         _owned(asked, symbol, path),
         asked.name != symbol.name,
         is_test(path) and not asked.of_tests,
-        symbol.kind in KINDS and symbol.kind != NAMED,
+        symbol.kind in VALUE_KINDS and symbol.kind != NAMED,
         symbol.scope.count(".") + bool(symbol.scope),
     )
 
 
-def _owned(asked: Asked, symbol: Symbol, path: str) -> int:
+def _owned(asked: ParsedQuery, symbol: Symbol, path: str) -> int:
     """0: it belongs to what was typed before it; 3: nothing says so."""
     if not asked.owners:
         return 0
@@ -137,7 +137,7 @@ def _owned(asked: Asked, symbol: Symbol, path: str) -> int:
     return 3
 
 
-def title_fit(asked: Asked, symbol: Symbol) -> float:
+def title_similarity(asked: ParsedQuery, symbol: Symbol) -> float:
     """How much of the query and of a defined name is the same words, from 0 to 1."""
     parts = {part for part in split_identifier(symbol.name) if part not in STOP_WORDS}
     wanted = asked.words.keys()
@@ -145,7 +145,7 @@ def title_fit(asked: Asked, symbol: Symbol) -> float:
     return 2 * shared / (len(parts) + len(wanted)) if shared else 0.0
 
 
-def path_fit(fragment: str, path: str) -> tuple[int, int] | tuple[()]:
+def path_rank(fragment: str, path: str) -> tuple[int, int] | tuple[()]:
     """How well a path fits a part of one; smaller is better, empty: not at all."""
     wanted, whole = fragment.lower().strip("/"), path.lower()
     if not wanted or wanted not in whole:

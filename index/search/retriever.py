@@ -1,6 +1,6 @@
 """Finds chunks of one worktree's view: by words, by meaning, by defined name.
 
-Sources rank places (:class:`~git_copilot.index.search.fusion.Spot`); texts are read of those only that win.
+Sources rank places (:class:`~git_copilot.index.search.fusion.ChunkRef`); texts are read of those only that win.
 """
 
 from __future__ import annotations
@@ -16,17 +16,24 @@ import numpy as np
 
 from git_copilot.index.core.types import Embedder, Hit
 from git_copilot.index.embedding.vectors import VectorIndex
-from git_copilot.index.search.chunk_table import Shown, integers
-from git_copilot.index.search.fusion import DEFAULT_RECIPE, Fused, Recipe, Sieve, Spot, fuse
+from git_copilot.index.search.chunk_table import ChunkTable, parse_integers
+from git_copilot.index.search.fusion import (
+    DEFAULT_RANKING,
+    ChunkRef,
+    FusedResult,
+    NoveltyFilter,
+    RankingWeights,
+    fuse,
+)
 from git_copilot.index.search.lexicon import Lexicon
-from git_copilot.index.search.overlay import NOTHING_LOOSE, LooseChunk, Overlay
-from git_copilot.index.search.priors import Priors, of_path
+from git_copilot.index.search.overlay import EMPTY_OVERLAY, Overlay, UncommittedChunk
+from git_copilot.index.search.priors import Priors, path_prior
 from git_copilot.index.store.database import Database
-from git_copilot.index.text.named_values import KINDS, NO_VALUES
+from git_copilot.index.text.named_values import NO_VALUES, VALUE_KINDS
 from git_copilot.index.text.terms import IDENTIFIER, STOP_WORDS, terms
 
 if TYPE_CHECKING:
-    from git_copilot.index.embedding.vectors import Found
+    from git_copilot.index.embedding.vectors import Neighbour
     from git_copilot.index.search.chunk_table import Flags
 
 # How many hits each source hands to the fusion.
@@ -78,7 +85,7 @@ class Searcher:
     def __init__(self, db: Database, view: str, vectors: VectorIndex | None) -> None:
         self._db = db
         self._vectors = vectors
-        self._shown = Shown(db, view)
+        self._shown = ChunkTable(db, view)
         self._lexicon = Lexicon(db, self._shown)
         self._priors = Priors(self._shown)
         # Vectors are compared outside Python's lock, while words are looked for.
@@ -89,7 +96,7 @@ class Searcher:
         query: Query,
         count: int,
         embedder: Embedder | None,
-        overlay: Overlay = NOTHING_LOOSE,
+        overlay: Overlay = EMPTY_OVERLAY,
     ) -> list[Hit]:
         """The ``count`` best distinct chunks, best first; the order is deterministic."""
         if count < 1:  # `copilot.snippets 0`
@@ -106,9 +113,9 @@ class Searcher:
         self,
         query: Query,
         embedder: Embedder | None,
-        overlay: Overlay = NOTHING_LOOSE,
-        recipe: Recipe = DEFAULT_RECIPE,
-    ) -> dict[str, list[Spot]]:
+        overlay: Overlay = EMPTY_OVERLAY,
+        recipe: RankingWeights = DEFAULT_RANKING,
+    ) -> dict[str, list[ChunkRef]]:
         """What each source finds, best first."""
         self.refresh()
         hidden = {query.exclude, *overlay.paths}
@@ -124,11 +131,11 @@ class Searcher:
 
     def best(
         self,
-        lists: Mapping[str, Sequence[Spot]],
+        lists: Mapping[str, Sequence[ChunkRef]],
         query: Query,
         count: int,
-        overlay: Overlay = NOTHING_LOOSE,
-        recipe: Recipe = DEFAULT_RECIPE,
+        overlay: Overlay = EMPTY_OVERLAY,
+        recipe: RankingWeights = DEFAULT_RANKING,
     ) -> list[Hit]:
         """Fuse what :meth:`find` found and read the texts of the ``count`` best that say something
         new."""
@@ -136,15 +143,15 @@ class Searcher:
 
     def distinct(
         self,
-        ranked: Sequence[Fused],
+        ranked: Sequence[FusedResult],
         count: int,
-        overlay: Overlay = NOTHING_LOOSE,
+        overlay: Overlay = EMPTY_OVERLAY,
         seen: frozenset[str] = frozenset(),
     ) -> list[Hit]:
         """Read the texts of the ``count`` best that say something new."""
         if count < 1:
             return []
-        sieve = Sieve(seen)
+        sieve = NoveltyFilter(seen)
         hits: list[Hit] = []
         for begin in range(0, len(ranked), 2 * count):
             for hit in self._read(ranked[begin : begin + 2 * count], overlay):
@@ -155,8 +162,12 @@ class Searcher:
         return hits
 
     def _lexical(
-        self, query: Query, allowed: Flags, loose: Sequence[LooseChunk], recipe: Recipe
-    ) -> list[Spot]:
+        self,
+        query: Query,
+        allowed: Flags,
+        loose: Sequence[UncommittedChunk],
+        recipe: RankingWeights,
+    ) -> list[ChunkRef]:
         """By the words around the cursor, whole and in parts, and by what speaks for a file."""
         values = self._lexicon.values(query.words or dict.fromkeys(terms(query.text), 1.0))
         boost = self._priors.boost(query.modules, query.partners, recipe)
@@ -167,11 +178,13 @@ class Searcher:
         for each in loose:
             score = self._lexicon.score(values, each.words)
             if score:
-                prior = of_path(each.file.path, query.modules, query.partners, recipe)
+                prior = path_prior(each.file.path, query.modules, query.partners, recipe)
                 found.append((-score * prior, each.spot))
         return [spot for _, spot in sorted(found)[:CANDIDATES]]
 
-    def _begin_dense(self, query: Query, embedder: Embedder | None) -> Future[list[Found]] | None:
+    def _begin_dense(
+        self, query: Query, embedder: Embedder | None
+    ) -> Future[list[Neighbour]] | None:
         """Look for what is nearest by cosine of embeddings; None: there is nothing to compare."""
         if embedder is None or self._vectors is None or not query.text.strip():
             return None
@@ -181,13 +194,15 @@ class Searcher:
         looks = [x for count in DENSE_LINES if (x := "\n".join(lines[-count:])).strip()]
         return self._beside.submit(nearest, self._vectors, embedder, looks, self._shown.all_ids)
 
-    def _dense(self, nearest: Sequence[Found], allowed: Flags) -> list[Spot]:
+    def _dense(self, nearest: Sequence[Neighbour], allowed: Flags) -> list[ChunkRef]:
         """By cosine of embeddings."""
         spots = self._shown.spots((chunk_id for chunk_id, _ in nearest), allowed)
         ranked = sorted((-score, spots[i]) for i, score in nearest if i in spots)
         return [spot for _, spot in ranked[:CANDIDATES]]
 
-    def _defined(self, query: Query, allowed: Flags, loose: Sequence[LooseChunk]) -> list[Spot]:
+    def _defined(
+        self, query: Query, allowed: Flags, loose: Sequence[UncommittedChunk]
+    ) -> list[ChunkRef]:
         """Chunks that define one of the query's names, in the order of the names."""
         names = [n for n in dict.fromkeys(query.names) if n.lower() not in STOP_WORDS]
         names = names[:MAX_DEFINITION_NAMES]
@@ -200,13 +215,15 @@ class Searcher:
         wanted = set(names)
         for each in loose:
             for symbol in each.chunk.symbols:
-                if symbol.name in wanted and symbol.kind not in KINDS:
+                if symbol.name in wanted and symbol.kind not in VALUE_KINDS:
                     by_name.setdefault(symbol.name, set()).add(each.spot)
         found = (sorted(by_name.get(name, ())) for name in names)
         few = (spots for spots in found if len(spots) <= MAX_DEFINITIONS)
         return list(dict.fromkeys(spot for spots in few for spot in spots))[:CANDIDATES]
 
-    def _typed(self, query: Query, allowed: Flags, loose: Sequence[LooseChunk]) -> list[Spot]:
+    def _typed(
+        self, query: Query, allowed: Flags, loose: Sequence[UncommittedChunk]
+    ) -> list[ChunkRef]:
         """Definitions whose names begin with the identifier that is being typed, the shortest
         names first."""
         begun = query.partial
@@ -222,7 +239,7 @@ class Searcher:
         for each in loose:
             for symbol in each.chunk.symbols:
                 begins = symbol.name.startswith(begun) and symbol.name != begun
-                if begins and symbol.kind not in KINDS:
+                if begins and symbol.kind not in VALUE_KINDS:
                     by_name.setdefault(symbol.name, set()).add(each.spot)
         names = sorted(by_name, key=lambda name: (len(name), name))
         spots = (spot for name in names for spot in sorted(by_name[name]))
@@ -230,11 +247,13 @@ class Searcher:
 
     def _by_name(
         self, rows: Sequence[tuple[object, ...]], allowed: Flags, most: int = sys.maxsize
-    ) -> dict[str, set[Spot]]:
+    ) -> dict[str, set[ChunkRef]]:
         """Rows of (name, JSON array of distinct chunk ids) as the places of what is allowed; of a name with
         more than ``most`` places one more than that, whichever."""
-        ids = [integers(array) for _, array in rows]
-        positions, asked = self._shown.positions(np.concatenate([*ids, integers("[]")]), allowed)
+        ids = [parse_integers(array) for _, array in rows]
+        positions, asked = self._shown.positions(
+            np.concatenate([*ids, parse_integers("[]")]), allowed
+        )
         # Those of each name lie together.
         ends = np.searchsorted(asked, np.cumsum([len(each) for each in ids])).tolist()
         found = {}
@@ -243,7 +262,7 @@ class Searcher:
             found[str(name)] = {self._shown.spot(position) for position in few}
         return found
 
-    def _read(self, ranked: Sequence[Fused], overlay: Overlay) -> list[Hit]:
+    def _read(self, ranked: Sequence[FusedResult], overlay: Overlay) -> list[Hit]:
         """The hits with their texts, in order."""
         committed = [f.spot.chunk_id for f in ranked if f.spot.chunk_id >= 0]
         rows = self._db.query(
@@ -271,12 +290,12 @@ class Searcher:
 
 def nearest(
     vectors: VectorIndex, embedder: Embedder, looks: list[str], ids: list[int]
-) -> list[Found]:
+) -> list[Neighbour]:
     """The chunks nearest to the sum of several texts' embeddings."""
     return vectors.search(np.sum(embedder.encode(looks), axis=0), NEAREST, ids)
 
 
-def _loose_hit(spot: Spot, overlay: Overlay) -> Hit | None:
+def _loose_hit(spot: ChunkRef, overlay: Overlay) -> Hit | None:
     file = overlay.files.get(spot.path)
     if file is None or spot.chunk_id >= 0:
         return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import stored_path
+from git_copilot.index.store.database_files import decode_path
 from git_copilot.index.text.named_values import NO_VALUES
 
 # Folders that hold packages and are none.
@@ -56,7 +56,7 @@ def signatures(db: Database, view: str, names: Sequence[str]) -> list[Signature]
     )
     found = []
     for name, kind, signature, doc, scope, raw, line, language in rows:
-        path = stored_path(raw)
+        path = decode_path(raw)
         module = module_path(path, str(language))
         separator = _SEPARATORS.get(str(language), "/")
         inner = str(scope).replace(".", separator)

@@ -18,8 +18,18 @@ from git_copilot.index.core.errors import GitError
 from git_copilot.index.core.safe_open import read_inside
 from git_copilot.index.git.objects import blob_id
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.search.overlay import NOTHING_LOOSE, LooseFile, Overlay, loose_file
-from git_copilot.index.search.worktree_status import Asker, Differing, differing_of, in_time
+from git_copilot.index.search.overlay import (
+    EMPTY_OVERLAY,
+    Overlay,
+    UncommittedFile,
+    chunk_uncommitted,
+)
+from git_copilot.index.search.worktree_status import (
+    StatusQuery,
+    WorktreeDifference,
+    changed_among,
+    with_deadline,
+)
 from git_copilot.index.store import allowed_lines
 from git_copilot.index.store.database import Database
 from git_copilot.index.store.forget import Forgotten
@@ -40,9 +50,9 @@ _Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CachedFile:
     stamp: _Stamp | None  # None: it is to be read again
-    file: LooseFile
+    file: UncommittedFile
 
 
 class Worktree:
@@ -52,14 +62,14 @@ class Worktree:
         self._root = repo.root
         self._repo = repo
         self._db = db
-        self._asker = Asker(repo)
-        self._differing: Differing | None = None
-        self._known: dict[str, _Known] = {}
+        self._asker = StatusQuery(repo)
+        self._differing: WorktreeDifference | None = None
+        self._known: dict[str, _CachedFile] = {}
         # Known to differ, by a look at single files since git answered.
         self._found: set[str] = set()
         # Known to differ, and still shown as they are committed.
         self._late: set[str] = set()
-        self._overlay = NOTHING_LOOSE
+        self._overlay = EMPTY_OVERLAY
         self._format = ""
         self._allowed: allowed_lines.Allowed = frozenset()
         #: Whether the last overlay is all that differed when it was asked for.
@@ -87,7 +97,7 @@ class Worktree:
         :param patience: seconds to wait.
         """
         if self._root is None:
-            return NOTHING_LOOSE
+            return EMPTY_OVERLAY
         deadline = time.monotonic() + patience
         found, of_now = self._asker.answer(patience)
         if found is not self._differing:
@@ -108,13 +118,13 @@ class Worktree:
         differ = asked & self._late
         with contextlib.suppress(GitError):
             suspects = [path for path in asked - differ if self._touched(path)]
-            differ |= in_time(
-                self._repo, PATIENT_SECONDS, lambda repo: differing_of(repo, suspects)
+            differ |= with_deadline(
+                self._repo, PATIENT_SECONDS, lambda repo: changed_among(repo, suspects)
             )
         if not differ:
             return False
         self._found |= differ
-        self._lay(self._differing or Differing(0), 0.0, differ)
+        self._lay(self._differing or WorktreeDifference(0), 0.0, differ)
         return True
 
     def _touched(self, path: str) -> bool:
@@ -129,7 +139,7 @@ class Worktree:
             return True
         return changed >= self._differing.began - SKEW_SECONDS
 
-    def _lay(self, found: Differing, deadline: float, needed: Iterable[str] = ()) -> None:
+    def _lay(self, found: WorktreeDifference, deadline: float, needed: Iterable[str] = ()) -> None:
         """Make the overlay of what is known to differ.
 
         :param deadline: when to stop cutting files.
@@ -139,7 +149,7 @@ class Worktree:
         if (taken_in := allowed_lines.load(self._db)) != self._allowed:
             self._allowed = taken_in
             self._known.clear()
-        files: dict[str, LooseFile | None] = dict.fromkeys(found.hidden)
+        files: dict[str, UncommittedFile | None] = dict.fromkeys(found.hidden)
         first = dict.fromkeys(needed)
         paths = list(first | dict.fromkeys(found.paths) | dict.fromkeys(sorted(self._found)))
         self._late = set(paths[MAX_LOOKED:])
@@ -177,7 +187,7 @@ class Worktree:
             return None
         return _stamp_of(found)
 
-    def _cut(self, path: str) -> LooseFile | None:
+    def _cut(self, path: str) -> UncommittedFile | None:
         assert self._root is not None
         read = read_inside(self._root, path, MAX_FILE_BYTES)
         if read is None:
@@ -187,11 +197,11 @@ class Worktree:
             self._format = self._repo.object_format()
         held = self._known.get(path)
         if held is None or held.file.blob != blob_id(data, self._format):
-            file = loose_file(path, data, self._format, self._allowed)
+            file = chunk_uncommitted(path, data, self._format, self._allowed)
         else:
             file = held.file
         racy = time.time_ns() - facts.st_ctime_ns < RACY_NS
-        self._known[path] = _Known(None if racy else _stamp_of(facts), file)
+        self._known[path] = _CachedFile(None if racy else _stamp_of(facts), file)
         return file
 
     def close(self) -> None:

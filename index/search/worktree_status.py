@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from git_copilot.index.core.errors import GitError
-from git_copilot.index.filters.uncommitted_rules import Judge
+from git_copilot.index.filters.uncommitted_rules import UncommittedRules
 from git_copilot.index.git.repository import GitRepository
 
 # Where git takes longer than this (20,000 files take 40 ms), keys in a row do not each start it:
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Differing:
+class WorktreeDifference:
     """What differed from HEAD. ``began`` is when git was asked, in seconds since 1970;
     ``paths`` are to be read from the worktree, ``hidden`` are not to be shown at all. ``failed``:
     git cannot tell (its index is damaged, say)."""
@@ -40,10 +40,10 @@ class Differing:
     failed: bool = False
 
 
-UNKNOWN = Differing(float("-inf"))
+UNKNOWN = WorktreeDifference(float("-inf"))
 
 
-def in_time(repo: GitRepository, seconds: float, ask: Callable[[GitRepository], T]) -> T:
+def with_deadline(repo: GitRepository, seconds: float, ask: Callable[[GitRepository], T]) -> T:
     """What ``ask`` gets from git; its processes are ended after ``seconds``.
 
     :raises GitError: as ``ask`` does, or git did not answer in time.
@@ -62,12 +62,12 @@ def in_time(repo: GitRepository, seconds: float, ask: Callable[[GitRepository], 
         timer.cancel()
 
 
-def paths_in_time(repo: GitRepository) -> list[str]:
+def uncommitted_paths_in_time(repo: GitRepository) -> list[str]:
     """:func:`uncommitted_paths` for who has nothing to say without.
 
     :raises GitError: as there, or it takes longer than :data:`LONGEST_SECONDS`.
     """
-    return in_time(repo, LONGEST_SECONDS, uncommitted_paths)
+    return with_deadline(repo, LONGEST_SECONDS, uncommitted_paths)
 
 
 def uncommitted_paths(repo: GitRepository) -> list[str]:
@@ -84,7 +84,7 @@ def uncommitted_paths(repo: GitRepository) -> list[str]:
     return [path for _, path in sorted(entries)]
 
 
-def differing_of(repo: GitRepository, paths: Iterable[str]) -> set[str]:
+def changed_among(repo: GitRepository, paths: Iterable[str]) -> set[str]:
     """Those of some committed paths whose files are changed or gone, as git sees it. Takes a
     fraction of the time that the whole worktree does; a file that was only touched may be named.
 
@@ -100,15 +100,15 @@ def differing_of(repo: GitRepository, paths: Iterable[str]) -> set[str]:
     return {os.fsdecode(path) for path in raw.split(b"\0") if path}
 
 
-class Asker:
+class StatusQuery:
     """Asks about one worktree. Belongs to one thread at a time."""
 
     def __init__(self, repo: GitRepository) -> None:
         # git may never answer, where a file that it reads is a pipe or a disk that is gone.
         self._repo, self._running = repo.killable()
-        self._judge = Judge(self._repo)
+        self._judge = UncommittedRules(self._repo)
         self._pool: ThreadPoolExecutor | None = None
-        self._asked: Future[Differing] | None = None
+        self._asked: Future[WorktreeDifference] | None = None
         self._asked_at = float("-inf")
         self._seconds = 0.0
         self._of_now = False
@@ -129,7 +129,7 @@ class Asker:
         self._asked_at, self._of_now = now, True
         self._asked = self._pool.submit(self._differing)
 
-    def answer(self, patience: float) -> tuple[Differing, bool]:
+    def answer(self, patience: float) -> tuple[WorktreeDifference, bool]:
         """What git said last, and whether that is the answer to what was asked last.
 
         :param patience: seconds to wait for that.
@@ -143,14 +143,16 @@ class Asker:
                 return self._known, False
         return self._known, self._of_now and not self._known.failed
 
-    def _differing(self) -> Differing:
+    def _differing(self) -> WorktreeDifference:
         began, clock = time.time(), time.monotonic()
         try:
             paths = uncommitted_paths(self._repo)
             seen, hidden = self._judge.judge(paths)
-            found = Differing(began, tuple(seen), hidden)
+            found = WorktreeDifference(began, tuple(seen), hidden)
         except GitError:
-            found = Differing(began, failed=True)  # what is committed is searched all the same
+            found = WorktreeDifference(
+                began, failed=True
+            )  # what is committed is searched all the same
         self._seconds = time.monotonic() - clock
         return found
 

@@ -9,8 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from git_copilot.index.secrets.names import Name
-from git_copilot.index.secrets.values import is_bare, is_password, is_token, is_wordy
+from git_copilot.index.secrets.names import NameSpan
+from git_copilot.index.secrets.values import (
+    is_made_of_words,
+    may_be_password,
+    may_be_token,
+    may_be_unquoted_secret,
+)
 
 PASSWORD, TOKEN = "Password", "Named Secret"
 Span = tuple[int, int, str]
@@ -75,7 +80,7 @@ _PARAMETER_END = re.compile(r"[&;,#\s\"'`]")
 _COMMENT = re.compile(r"\s+(?:#|//|;|--).*$")
 
 
-def named_values(line: str, found: Sequence[Name], config: bool) -> Iterator[Span]:
+def named_values(line: str, found: Sequence[NameSpan], config: bool) -> Iterator[Span]:
     """Spans of values on a line that stand at the name of a secret.
 
     :param found: its :func:`names`.
@@ -101,7 +106,7 @@ def _values(
             if _is_sure(item["v"], name):
                 yield item.span("v")
         return
-    fits: Callable[[str, str], bool] = is_password if strong else is_token
+    fits: Callable[[str, str], bool] = may_be_password if strong else may_be_token
     for pattern, judge in (
         (_VALUED, fits), (_GIVEN, fits), (_COMPARED, _is_sure), (_CALLED, _is_sure),
         (_ELEMENT, fits), (_ESCAPED, fits),
@@ -110,7 +115,7 @@ def _values(
         if found:
             a, b = _without_scheme(found)
             if pattern is _CALLED and strong and _SETTER.search(name):
-                judge = is_password
+                judge = may_be_password
             if judge(line[a:b], name):
                 yield a, b
             if pattern in (_GIVEN, _COMPARED):
@@ -149,11 +154,11 @@ def _unquoted(
         if found:
             a, b = found.span("v")
             if pattern in (_SQL, _ALONE):
-                good = is_password(line[a:b], name)
+                good = may_be_password(line[a:b], name)
             elif pattern in (_STATED, _TWO, _LOOSE):
-                good = is_token(line[a:b], name)
+                good = may_be_token(line[a:b], name)
             else:
-                good = is_bare(line[a:b], name, strong=strong)
+                good = may_be_unquoted_secret(line[a:b], name, strong=strong)
             if good:
                 yield a, b
                 return
@@ -177,7 +182,9 @@ def _bare(
     if found["op"].endswith("=") and (not before or before.split()[-1] in ("export", "set", "ENV", "env", "local", "readonly", "ARG", "-e", "--env")):  # fmt: skip
         word = value.split()[0] if line[end : end + 1] == "=" else value
         # Upper case is a setting of the environment, whose values are no prose.
-        if is_bare(word, line[start:end], strong=strong or _is_setting(line[start:end], word)):
+        if may_be_unquoted_secret(
+            word, line[start:end], strong=strong or _is_setting(line[start:end], word)
+        ):
             yield a, a + len(word.rstrip(",;"))
     elif before[-1:] in ("/", ":", "?", "&", ";") and found["op"] == "=":
         value = _PARAMETER_END.split(value, maxsplit=1)[0]
@@ -185,17 +192,17 @@ def _bare(
             yield a, a + len(value)
     elif " " not in value and not before.endswith(("=", ":")):
         telling = strong and (not value.isalpha() or not before)
-        if is_bare(value, line[start:end], strong=telling):
+        if may_be_unquoted_secret(value, line[start:end], strong=telling):
             yield a, a + len(value.rstrip(",;"))
 
 
 def _is_setting(name: str, value: str) -> bool:
-    return name.isupper() and not (is_wordy(value) and value.islower() and len(value) < 8)
+    return name.isupper() and not (is_made_of_words(value) and value.islower() and len(value) < 8)
 
 
 def _is_sure(value: str, name: str) -> bool:
     """Where other things than secrets stand as well: names of fields, what is compared."""
-    return is_password(value, name) and not is_wordy(value) and " " not in value
+    return may_be_password(value, name) and not is_made_of_words(value) and " " not in value
 
 
 def _without_scheme(found: re.Match[str]) -> tuple[int, int]:

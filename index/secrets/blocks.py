@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from git_copilot.index.secrets.assignments import PASSWORD, Span
-from git_copilot.index.secrets.names import Name
-from git_copilot.index.secrets.values import is_bare, is_password, is_token
+from git_copilot.index.secrets.names import NameSpan
+from git_copilot.index.secrets.values import may_be_password, may_be_token, may_be_unquoted_secret
 
 # Lines below a name that may hold its value.
 BLOCK_LINES = 20
@@ -30,8 +30,8 @@ _HERE = re.compile(
 )
 # A name given as a value: `name: DB_PASSWORD`, `"name": "x"`, `<name>x</name>`, `key = "x"`.
 _NAMED = re.compile(
-    r"^\s*(?:-\s+)?(?:\{\s*)?(?:[\"']?(?:name|key|Name|Key|variable_name|ParameterKey|OptionName)[\"']?\s*[:=]\s*[\"']?"
-    r"|<(?:name|key|Name|Key)>\s*)(?P<n>[\w.-]+)[\"']?\s*(?:</\w+>)?\s*,?\s*$"
+    r"^\s*(?:-\s+)?(?:\{\s*)?(?:[\"']?(?:name|key|NameSpan|Key|variable_name|ParameterKey|OptionName)[\"']?\s*[:=]\s*[\"']?"
+    r"|<(?:name|key|NameSpan|Key)>\s*)(?P<n>[\w.-]+)[\"']?\s*(?:</\w+>)?\s*,?\s*$"
 )
 _VALUE = re.compile(
     r"^\s*(?:[\"']?(?:value|Value|ParameterValue|default|string)[\"']?\s*[:=]\s*|<(?:value|string|Value)>\s*)"
@@ -48,7 +48,7 @@ _TAG = re.compile(r"<([\w:.-]+)[^<>/]*>\s*$")
 
 
 def block_values(
-    lines: Sequence[str], at: int, found_names: Sequence[Name], config: bool
+    lines: Sequence[str], at: int, found_names: Sequence[NameSpan], config: bool
 ) -> Iterator[tuple[int, Span]]:
     """Spans on other lines, by their indices, of what is given to a name on ``lines[at]``, one of
     its ``found_names``."""
@@ -56,7 +56,7 @@ def block_values(
     if config and _NETRC.match(line) and at and _LOGIN.match(lines[at - 1]):
         found = _NETRC.match(line)
         assert found is not None
-        if is_bare(found["v"], "password", strong=True):
+        if may_be_unquoted_secret(found["v"], "password", strong=True):
             yield at, (*found.span("v"), PASSWORD)
         return
     beside = _NAMED.match(line)
@@ -83,7 +83,7 @@ def _default(lines: Sequence[str], at: int, name: str) -> Iterator[tuple[int, Sp
     """What a variable of Terraform is if nobody says."""
     for number in range(at, min(at + NEXT_LINES + 3, len(lines))):
         found = _DEFAULT.search(lines[number])
-        if found and is_password(found["v"], name):
+        if found and may_be_password(found["v"], name):
             yield number, (*found.span("v"), PASSWORD)
         if lines[number].strip().endswith("}"):
             return
@@ -97,7 +97,7 @@ def _next(
     lines: Sequence[str], at: int, name: str, *, strong: bool, config: bool
 ) -> Iterator[tuple[int, Span]]:
     """The value on the next line that has one, which holds nothing else."""
-    fits = is_password if strong else is_token
+    fits = may_be_password if strong else may_be_token
     for number in range(at + 1, min(at + NEXT_LINES, len(lines))):
         line = lines[number].rstrip()
         if not line.strip():
@@ -109,7 +109,7 @@ def _next(
             return
         deeper = len(line) - len(line.lstrip()) > len(lines[at]) - len(lines[at].lstrip())
         bare = _PLAIN.match(line) if config and deeper else None
-        if bare and ":" not in bare["v"] and is_bare(bare["v"], name, strong=strong):
+        if bare and ":" not in bare["v"] and may_be_unquoted_secret(bare["v"], name, strong=strong):
             yield number, (*bare.span("v"), PASSWORD)
         return
 
@@ -118,7 +118,7 @@ def _beside(
     lines: Sequence[str], at: int, name: str, *, strong: bool
 ) -> Iterator[tuple[int, Span]]:
     """The value of an entry of a list whose name is on the line before, or after it."""
-    fits = is_password if strong or name.isupper() else is_token
+    fits = may_be_password if strong or name.isupper() else may_be_token
     for number in (at + 1, at + 2, at - 1):
         if 0 <= number < len(lines):
             found = _VALUE.match(lines[number].rstrip())
@@ -154,7 +154,9 @@ def _whole(lines: Sequence[str], at: int, block: Iterator[int]) -> Iterator[tupl
     texts = [lines[n].strip() for n in numbers if lines[n].strip()]
     if not texts or len(texts) > BLOCK_LINES:
         return
-    if not any(" " not in text and is_bare(text, "", strong=True) for text in texts[:3]):
+    if not any(
+        " " not in text and may_be_unquoted_secret(text, "", strong=True) for text in texts[:3]
+    ):
         return
     for number in numbers:
         line = lines[number].rstrip()
@@ -180,7 +182,7 @@ def _leaves(lines: Sequence[str], begin: int, end: int) -> Iterator[tuple[int, S
             inside = bool(_DATA.match(line))
         elif inside:
             found = _LEAF.match(line)
-            if found and is_bare(found["v"], "", strong=True):
+            if found and may_be_unquoted_secret(found["v"], "", strong=True):
                 yield number, (*found.span("v"), MANIFEST)
             elif not found and ":" not in line and line.strip():  # of a block scalar
                 start = len(line) - len(line.lstrip())

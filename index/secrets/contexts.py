@@ -10,32 +10,37 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from git_copilot.index.secrets.assignments import Span
-from git_copilot.index.secrets.values import is_bare, is_password, is_reference, is_wordy
+from git_copilot.index.secrets.values import (
+    is_made_of_words,
+    is_reference,
+    may_be_password,
+    may_be_unquoted_secret,
+)
 
 HEADER, COMMAND, ADDRESS = "Authorization Header", "Command Line Password", "Address Password"
 HASH, DSN, SEED, TOKEN = "Password Hash", "Sentry DSN", "TOTP Seed", "Access Token"
 CONNECTION = "Connection Password"
 
-Judge = Callable[[str], bool]
+Validator = Callable[[str], bool]
 
 
-def _any(value: str) -> bool:
-    return is_password(value, "")
+def _may_be_password(value: str) -> bool:
+    return may_be_password(value, "")
 
 
-def _sure(value: str) -> bool:
-    return is_password(value, "") and not is_wordy(value)
+def _is_certain(value: str) -> bool:
+    return may_be_password(value, "") and not is_made_of_words(value)
 
 
-def _word(value: str) -> bool:
-    return is_bare(value, "", strong=True)
+def _may_be_unquoted(value: str) -> bool:
+    return may_be_unquoted_secret(value, "", strong=True)
 
 
 def _url_password(value: str) -> bool:
     """Short ones are examples (``scott:tiger``)."""
     if len(value) < 6 and not (len(value) > 3 and re.search(r"\d", value)):
         return False
-    return is_password(value, "")
+    return may_be_password(value, "")
 
 
 def _credentials(value: str) -> bool:
@@ -45,12 +50,12 @@ def _credentials(value: str) -> bool:
     try:
         _, colon, password = base64.b64decode(value + "==").decode().partition(":")
     except (binascii.Error, ValueError):
-        return _sure(value)
-    return is_password(password, "") if colon else _sure(value)
+        return _is_certain(value)
+    return may_be_password(password, "") if colon else _is_certain(value)
 
 
 def _bearer(value: str) -> bool:
-    return len(value) >= 8 and _sure(value)
+    return len(value) >= 8 and _is_certain(value)
 
 
 def _token(value: str) -> bool:
@@ -59,21 +64,21 @@ def _token(value: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class SecretContext:
     """``triggers`` are texts (lower case, in the text without case) one of which is on every line
     that the pattern can match; its groups ``v`` and ``w`` hold the secret."""
 
     kind: str
     triggers: tuple[str, ...]
     pattern: re.Pattern[str]
-    judge: Judge
+    judge: Validator
     config: bool = False
 
 
 def _context(
-    kind: str, triggers: str, pattern: str, judge: Judge, *, config: bool = False
-) -> Context:
-    return Context(
+    kind: str, triggers: str, pattern: str, judge: Validator, *, config: bool = False
+) -> SecretContext:
+    return SecretContext(
         kind, tuple(triggers.split("|")), re.compile(pattern, re.IGNORECASE), judge, config
     )
 
@@ -94,31 +99,31 @@ CONTEXTS = (
         r"(?P<v>[\w+/.~=-]{8,})", _bearer,
     ),
     _context(HEADER, "cookie:|cookie\"|cookie'", r"Cookie[\"']?\s*[:,=]\s*[\"']?[\w.-]*(?:sess|sid|auth|token|jwt|remember)[\w.-]*=(?P<v>[^;\"'\s]+)", _bearer),
-    _context(COMMAND, " -u| --user| --proxy-user| -a ", r"\b(?:curl|wget|https?|xh)\b.*?\s(?:-u|--user|--proxy-user|-U|-a|--auth)[= ]?\s*[\"']?[^\s:\"'/]+:(?P<v>[^\s\"'@]+)", _word),
-    _context(COMMAND, "-u | --user|--proxy-user", r"^\s*(?:-u|--user|--proxy-user)[= ]\s*[\"']?[\w.@+-]*[a-z][\w.@+-]*:(?P<v>[^\s\"'@]+)", _word),
-    _context(COMMAND, " -u |\"-u\"|'-u'", r"[\"']-u[\"'],\s*[\"'][^\s:\"']+:(?P<v>[^\"']+)[\"']", _any),
-    _context(COMMAND, "mysql|mariadb", r"\b(?:mysql\w*|mariadb\w*)\b[^|;]*?\s-p(?P<v>[^\s\"'-][^\s\"']*|[\"'][^\"']+(?=[\"']))", _word),
-    _context(COMMAND, "sshpass", r"\bsshpass\s+-p\s*[\"']?(?P<v>[^\s\"']+)", _word),
-    _context(COMMAND, "redis-cli", r"\bredis-cli\b.*?\s-a\s*[\"']?(?P<v>[^\s\"']+)", _word),
-    _context(COMMAND, "login", r"\blogin\b.*?\s-p[= ]?[\"']?(?P<v>[^\s\"'-][^\s\"']*)", _word),
-    _context(COMMAND, "htpasswd", r"\bhtpasswd\s+-\w*b\w*\s+\S+\s+\S+\s+[\"']?(?P<v>[^\s\"']+)", _word),
-    _context(COMMAND, "chpasswd|password-stdin", r"\b(?:echo|printf)\s+(?:-\w+\s+)?[\"']?(?:[\w.$-]+:)?(?P<v>[^\s\"':]+)[\"']?\s*\|\s*(?:sudo\s+)?(?:chpasswd|.*--password-stdin)", _word),
-    _context(COMMAND, "pass:", r"(?:-pass(?:in|out)?|-k)\s+[\"']?pass:(?P<v>[^\s\"']+)", _word),
-    _context(COMMAND, "sqlcmd|bcp |smbclient|ldap|mongo|ftp|7z|zip ", r"\b(?:sqlcmd|bcp|ldap\w+|mongo\w*|lftp|7z\w?|zip|unzip)\b.*?\s-[PWwp]\s?[\"']?(?P<v>[^\s\"'-][^\s\"']*)", lambda v: _word(v) and _sure(v)),
-    _context(COMMAND, "smbclient|smb|cifs", r"-U\s*[\"']?[\w.\\/-]+%(?P<v>[^\s\"']+)", _word),
-    _context(COMMAND, "net user|net use", r"\bnet\s+use?r?\s+\S+\s+(?P<v>[^\s/*]\S+)", _word, config=True),
-    _context(COMMAND, "securestring", r"ConvertTo-SecureString\s+(?:-\w+\s+)*?(?:-String\s+)?[\"'](?P<v>[^\"'\n]+)[\"']", _any),
-    _context(COMMAND, "vault login", r"\bvault\s+login\s+(?:-\S+\s+)*(?P<v>[\w.-]{8,})", _sure),
-    _context(TOKEN, "fernet|hmac|aesgcm|aes.new|createcipher|createdecipher", r"(?:Fernet|hmac\.new|hmac\.digest|AESGCM|AES\.new|create(?:Hmac|Cipheriv|Decipheriv)\([^,()]+,)\(?\s*b?[\"'](?P<v>[^\"']{8,})[\"']", _sure),
+    _context(COMMAND, " -u| --user| --proxy-user| -a ", r"\b(?:curl|wget|https?|xh)\b.*?\s(?:-u|--user|--proxy-user|-U|-a|--auth)[= ]?\s*[\"']?[^\s:\"'/]+:(?P<v>[^\s\"'@]+)", _may_be_unquoted),
+    _context(COMMAND, "-u | --user|--proxy-user", r"^\s*(?:-u|--user|--proxy-user)[= ]\s*[\"']?[\w.@+-]*[a-z][\w.@+-]*:(?P<v>[^\s\"'@]+)", _may_be_unquoted),
+    _context(COMMAND, " -u |\"-u\"|'-u'", r"[\"']-u[\"'],\s*[\"'][^\s:\"']+:(?P<v>[^\"']+)[\"']", _may_be_password),
+    _context(COMMAND, "mysql|mariadb", r"\b(?:mysql\w*|mariadb\w*)\b[^|;]*?\s-p(?P<v>[^\s\"'-][^\s\"']*|[\"'][^\"']+(?=[\"']))", _may_be_unquoted),
+    _context(COMMAND, "sshpass", r"\bsshpass\s+-p\s*[\"']?(?P<v>[^\s\"']+)", _may_be_unquoted),
+    _context(COMMAND, "redis-cli", r"\bredis-cli\b.*?\s-a\s*[\"']?(?P<v>[^\s\"']+)", _may_be_unquoted),
+    _context(COMMAND, "login", r"\blogin\b.*?\s-p[= ]?[\"']?(?P<v>[^\s\"'-][^\s\"']*)", _may_be_unquoted),
+    _context(COMMAND, "htpasswd", r"\bhtpasswd\s+-\w*b\w*\s+\S+\s+\S+\s+[\"']?(?P<v>[^\s\"']+)", _may_be_unquoted),
+    _context(COMMAND, "chpasswd|password-stdin", r"\b(?:echo|printf)\s+(?:-\w+\s+)?[\"']?(?:[\w.$-]+:)?(?P<v>[^\s\"':]+)[\"']?\s*\|\s*(?:sudo\s+)?(?:chpasswd|.*--password-stdin)", _may_be_unquoted),
+    _context(COMMAND, "pass:", r"(?:-pass(?:in|out)?|-k)\s+[\"']?pass:(?P<v>[^\s\"']+)", _may_be_unquoted),
+    _context(COMMAND, "sqlcmd|bcp |smbclient|ldap|mongo|ftp|7z|zip ", r"\b(?:sqlcmd|bcp|ldap\w+|mongo\w*|lftp|7z\w?|zip|unzip)\b.*?\s-[PWwp]\s?[\"']?(?P<v>[^\s\"'-][^\s\"']*)", lambda v: _may_be_unquoted(v) and _is_certain(v)),
+    _context(COMMAND, "smbclient|smb|cifs", r"-U\s*[\"']?[\w.\\/-]+%(?P<v>[^\s\"']+)", _may_be_unquoted),
+    _context(COMMAND, "net user|net use", r"\bnet\s+use?r?\s+\S+\s+(?P<v>[^\s/*]\S+)", _may_be_unquoted, config=True),
+    _context(COMMAND, "securestring", r"ConvertTo-SecureString\s+(?:-\w+\s+)*?(?:-String\s+)?[\"'](?P<v>[^\"'\n]+)[\"']", _may_be_password),
+    _context(COMMAND, "vault login", r"\bvault\s+login\s+(?:-\S+\s+)*(?P<v>[\w.-]{8,})", _is_certain),
+    _context(TOKEN, "fernet|hmac|aesgcm|aes.new|createcipher|createdecipher", r"(?:Fernet|hmac\.new|hmac\.digest|AESGCM|AES\.new|create(?:Hmac|Cipheriv|Decipheriv)\([^,()]+,)\(?\s*b?[\"'](?P<v>[^\"']{8,})[\"']", _is_certain),
     _context(ADDRESS, "@tcp(|@unix(", r"[\w.-]+:(?P<v>[^\s\"'@]+)@(?:tcp|unix)\(", _url_password),
-    _context(CONNECTION, "basic_auth", rf"\bbasic_auth\s+{_SKIP}\s*,\s*{_Q}", _any),
-    _context(COMMAND, "sudo -s", r"\becho\s+[\"']?(?P<v>[^\s\"'|]+)[\"']?\s*\|\s*sudo\s+-S", _word),
-    _context(COMMAND, "openssl enc", r"\bopenssl\s+enc\b.*?\s-(?:k|K)\s+[\"']?(?P<v>[^\s\"']+)", _word),
+    _context(CONNECTION, "basic_auth", rf"\bbasic_auth\s+{_SKIP}\s*,\s*{_Q}", _may_be_password),
+    _context(COMMAND, "sudo -s", r"\becho\s+[\"']?(?P<v>[^\s\"'|]+)[\"']?\s*\|\s*sudo\s+-S", _may_be_unquoted),
+    _context(COMMAND, "openssl enc", r"\bopenssl\s+enc\b.*?\s-(?:k|K)\s+[\"']?(?P<v>[^\s\"']+)", _may_be_unquoted),
     _context(TOKEN, "sonar.login", r"sonar\.login[\"']?\s*[=:]\s*[\"']?(?P<v>[\w-]{20,})", _token),
-    _context(CONNECTION, "jwt", r"\bjwt\.(?:sign|verify|encode|decode)\(\s*[^,()]+,\s*[\"'](?P<v>[^\"']+)[\"']", _sure),
-    _context(CONNECTION, "password ", r"\b(?:machine|host)\s+\S+\s+(?:login|user)\s+\S+\s+password\s+(?P<v>[^\s\"'\\]+)", _word),
-    _context(CONNECTION, "passw|pwd", r"(?:password|passphrase|pwd)\s*(?:is|:|=)\s*[*_`]{1,3}(?P<v>[^\s*`\"']{6,})[*_`]", _sure),
-    _context(TOKEN, "://", r"://(?P<v>[\w-]{20,})@[\w.-]+/", lambda v: _token(v) and _sure(v)),
+    _context(CONNECTION, "jwt", r"\bjwt\.(?:sign|verify|encode|decode)\(\s*[^,()]+,\s*[\"'](?P<v>[^\"']+)[\"']", _is_certain),
+    _context(CONNECTION, "password ", r"\b(?:machine|host)\s+\S+\s+(?:login|user)\s+\S+\s+password\s+(?P<v>[^\s\"'\\]+)", _may_be_unquoted),
+    _context(CONNECTION, "passw|pwd", r"(?:password|passphrase|pwd)\s*(?:is|:|=)\s*[*_`]{1,3}(?P<v>[^\s*`\"']{6,})[*_`]", _is_certain),
+    _context(TOKEN, "://", r"://(?P<v>[\w-]{20,})@[\w.-]+/", lambda v: _token(v) and _is_certain(v)),
     _context(ADDRESS, "://", r"://[^\s/:@\"'<>\\]*:(?P<v>[^\s\"'<>@/]+)@(?![\s\"'])", _url_password),
     _context(DSN, "://", r"https?://(?P<v>[0-9a-f]{32}(?::[0-9a-f]{32})?)@[\w.-]+/", _token),
     _context(SEED, "otpauth", r"otpauth://[^\s\"']*?secret=(?P<v>[a-z2-7]{8,})", _token),
@@ -130,18 +135,18 @@ CONTEXTS = (
     _context(HASH, "{s|{c|{p", r"\{(?:S?SHA\d*|SMD5|CRYPT|PBKDF2\w*|PLAIN)\}(?P<v>[\w+/=.$-]{13,})", _token),
     _context(HASH, "pbkdf2|scrypt:|bcrypt", r"(?:pbkdf2[_:]sha\d+[$:]\d+\$|scrypt:\d+:\d:\d\$|bcrypt(?:_sha256)?\$\$)(?P<v>[\w./+=$-]{24,})", _token),
     _context(HASH, ":", r"^[\w.@-]+:(?P<v>(?=[./]*[a-z0-9./]*[A-Z0-9])(?-i:(?=.*\d)(?=.*[a-z])(?=.*[A-Z]))[\w./]{13})$", _token, config=True),
-    _context(CONNECTION, "(", rf"(?:{_LOGINS})(?:\]::new)?\(\s*{_SKIP}\s*,\s*{_Q}\s*[,)]", _any),
-    _context(CONNECTION, "connect|pdo(|mysqli", rf"(?:getConnection|PDO|mysqli(?:_\w+)?|pg_connect|(?<=\.)connect|mysql_connect|createConnection)\(\s*[^()]*?,\s*{_SKIP}\s*,\s*{_Q}\s*[,)]", lambda v: _any(v) and not is_wordy(v) and not re.search(r"[\s,=/]", v)),
-    _context(CONNECTION, "identified", r"IDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:VALUES\s+|PASSWORD\s+)?[\"'](?P<v>[^\"']+)[\"']", _any),
-    _context(CONNECTION, "identified", r"IDENTIFIED\s+BY\s+(?P<v>[^\s\"';&:]+)", _word),
-    _context(CONNECTION, ":", r"^[\w.*-]+:(?:\d{2,5}|\*):[\w*.-]+:[\w*.-]+:(?P<v>[^\s:]+)$", _any, config=True),
+    _context(CONNECTION, "(", rf"(?:{_LOGINS})(?:\]::new)?\(\s*{_SKIP}\s*,\s*{_Q}\s*[,)]", _may_be_password),
+    _context(CONNECTION, "connect|pdo(|mysqli", rf"(?:getConnection|PDO|mysqli(?:_\w+)?|pg_connect|(?<=\.)connect|mysql_connect|createConnection)\(\s*[^()]*?,\s*{_SKIP}\s*,\s*{_Q}\s*[,)]", lambda v: _may_be_password(v) and not is_made_of_words(v) and not re.search(r"[\s,=/]", v)),
+    _context(CONNECTION, "identified", r"IDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:VALUES\s+|PASSWORD\s+)?[\"'](?P<v>[^\"']+)[\"']", _may_be_password),
+    _context(CONNECTION, "identified", r"IDENTIFIED\s+BY\s+(?P<v>[^\s\"';&:]+)", _may_be_unquoted),
+    _context(CONNECTION, ":", r"^[\w.*-]+:(?:\d{2,5}|\*):[\w*.-]+:[\w*.-]+:(?P<v>[^\s:]+)$", _may_be_password, config=True),
     _context(CONNECTION, "accountkey=|sharedaccesskey=|&sig=|?sig=", r"(?:AccountKey|SharedAccessKey|[?&]sig)=(?P<v>[\w+/%=-]{16,})", _token),
     _context(CONNECTION, "dockerconfig|dockercfg", r"dockerc(?:on)?f(?:i)?g(?:json)?[\"']?\s*[:=]\s*[\"']?(?P<v>[\w+/=]{16,})", _token),
     _context(CONNECTION, "-key-data|-keystore|tls.key|keystore", r"(?:client-key-data|tls\.key|keystore\w*|\.jks|\.p12)[\"']?\s*[:=]\s*[\"']?(?P<v>[\w+/=]{32,})", _token),
     _context(TOKEN, "akia|asia", r"\b(?-i:AKIA|ASIA)[A-Z0-9]{16}[\"']?\s*[,:;|\s]\s*[\"']?(?P<v>[\w/+]{40})(?![\w/+])", _token),
 )  # fmt: skip
 
-_BY_TRIGGER: dict[str, list[Context]] = {}
+_BY_TRIGGER: dict[str, list[SecretContext]] = {}
 for _each in CONTEXTS:
     for _text in _each.triggers:
         _BY_TRIGGER.setdefault(_text, []).append(_each)
@@ -181,7 +186,7 @@ _TOKENS = re.compile(rf"(?<![A-Za-z0-9])(?P<v>{_PREFIXES})")
 def context_values(line: str, config: bool) -> Iterator[Span]:
     """Spans of the secrets that stand in one of :data:`CONTEXTS` on a line."""
     folded = line.lower()
-    wanted: dict[Context, None] = {}
+    wanted: dict[SecretContext, None] = {}
     for text, contexts in _BY_TRIGGER.items():
         if text in folded:
             wanted.update(dict.fromkeys(contexts))
@@ -206,7 +211,7 @@ def inserted_values(line: str) -> Iterator[Span]:
         columns = match[1].split(",")
         for column, value in zip(columns, match[2].split(","), strict=False):
             bare = value.strip().strip("'")
-            if _COLUMN.search(column) and value.strip()[:1] == "'" and _any(bare):
+            if _COLUMN.search(column) and value.strip()[:1] == "'" and _may_be_password(bare):
                 start = place + value.index(bare)
                 yield start, start + len(bare), CONNECTION
             place += len(value) + 1

@@ -81,13 +81,13 @@ def detectors() -> dict[str, Detector]:
             name = made_by.__name__
             if name not in LEFT_OUT:
                 plugin = made_by(ENTROPIES[name]) if name in ENTROPIES else made_by()
-                found[name] = Detector(plugin, kind, _way(name, plugin))
+                found[name] = Detector(plugin, kind, _analyzer(name, plugin))
         for name, (kind, pattern) in OWN.items():
             found[name] = Detector(None, kind, partial(_find_pattern, re.compile(pattern)))
         return found
 
 
-def _way(name: str, plugin: Any) -> Callable[[str, str], list[str]]:
+def _analyzer(name: str, plugin: Any) -> Callable[[str, str], list[str]]:
     """How a plugin analyses a line without a look at process-wide settings."""
     if name in ENTROPIES:
         return lambda line, _: [
@@ -114,7 +114,7 @@ def _find_named(plugin: Any, line: str, style: str) -> list[str]:
     return list(plugin.analyze_string(line, denylist_regex_to_group=patterns))
 
 
-def styles(language: str | None) -> tuple[str, ...]:
+def assignment_styles(language: str | None) -> tuple[str, ...]:
     """File names that stand for the ways in which values are assigned in a language; in quotes
     where it is not known."""
     return QUOTED if language is None else _STYLES.get(language, QUOTED)
@@ -133,7 +133,7 @@ def _library_filters() -> tuple[Callable[[str], bool], ...]:
     )
 
 
-def is_secret(secret: str, line: str, plugin: Any) -> bool:
+def passes_filters(secret: str, line: str, plugin: Any) -> bool:
     """Whether no filter knows better than the ``plugin`` that found ``secret`` on ``line``."""
     return not (
         any(known(secret) for known in _library_filters())
@@ -146,7 +146,7 @@ def is_secret(secret: str, line: str, plugin: Any) -> bool:
     )
 
 
-def is_allowed(line: str, previous: str) -> bool:
+def is_allowlisted(line: str, previous: str) -> bool:
     """Whether a comment on the line, or on the one before, says that it may stay."""
     if GITLEAKS in line:
         return True

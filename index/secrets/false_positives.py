@@ -95,7 +95,7 @@ def is_mask(secret: str) -> bool:
     return not re.search(r"[^\W_xX0]", secret)
 
 
-def _owner(secret: str, line: str) -> str:
+def _assigned_name(secret: str, line: str) -> str:
     """The name that the secret is given to; empty where it has none."""
     match = _NAME.search(_before(secret, line))
     return match[1] if match else ""
@@ -105,7 +105,7 @@ def is_named_id(secret: str, line: str, plugin: object) -> bool:
     """The name that the value is given to says that it identifies something."""
     kind = _name(plugin)
     if kind == "KeywordDetector" or kind in _ENTROPY:
-        owner = _owner(secret, line)
+        owner = _assigned_name(secret, line)
         if _IDENTITY.search(owner):
             return True
         return kind in _ENTROPY and bool(_DIGEST.search(owner)) and not SECRET_NAME.search(owner)
@@ -115,7 +115,7 @@ def is_named_id(secret: str, line: str, plugin: object) -> bool:
 def is_digest(secret: str, line: str, plugin: object) -> bool:
     """Hexadecimal text that no name calls a secret is an object id or a checksum."""
     if _name(plugin) == "HexHighEntropyString":
-        return not SECRET_NAME.search(_owner(secret, line) or _before(secret, line))
+        return not SECRET_NAME.search(_assigned_name(secret, line) or _before(secret, line))
     return _name(plugin) == "Base64HighEntropyString" and bool(re.match(r"sha\d+[-:=]", secret))
 
 

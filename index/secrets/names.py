@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 # Where a name begins and ends, and whether it names nothing else.
-Name = tuple[int, int, bool]
+NameSpan = tuple[int, int, bool]
 # More names than this are on no line that a person wrote.
 MAX_NAMES = 24
 
@@ -77,7 +77,7 @@ _NEVER = re.compile(
 )
 
 
-def names(line: str) -> list[Name]:
+def secret_names(line: str) -> list[NameSpan]:
     """The names of secrets on a line: start, end, and whether they have no other meaning."""
     folded = line.lower()
     if len(folded) != len(line):
@@ -88,7 +88,7 @@ def names(line: str) -> list[Name]:
         while place >= 0:
             places.append(place)
             place = folded.find(root, place + len(root))
-    found: list[Name] = []
+    found: list[NameSpan] = []
     for place in sorted(places)[:MAX_NAMES]:
         match = _WORD.match(folded, place)
         if match is None:
@@ -104,7 +104,7 @@ def names(line: str) -> list[Name]:
     return found
 
 
-def _name_at(line: str, first: int, last: int, strong: bool) -> Name | None:
+def _name_at(line: str, first: int, last: int, strong: bool) -> NameSpan | None:
     """The whole name that a word of a secret is part of, unless it names something else."""
     start, end = first, last
     while start and (line[start - 1].isalnum() or line[start - 1] in _NAME_CHARACTERS):

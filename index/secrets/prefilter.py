@@ -57,7 +57,7 @@ _FOLDED_LITERALS: Table = (
 )
 
 
-def _behind(word: str, owners: str) -> str:
+def _preceded_by(word: str, owners: str) -> str:
     """``word`` behind one of ``owners``, with or without an underscore; written with the word
     first, because a search for a literal is fast."""
     places = (f"(?<={owner}{mark}{word})" for owner in owners.split() for mark in ("", "_"))
@@ -77,9 +77,9 @@ _GIVEN = r"[\"']?\]? *(?:=|:| )[=:> ]*[\"']?"
 _FOLDED_PATTERNS: Gated = (
     (r"pw[\"']?\]?\s?[=: ]", "pw", (NAMED,)),
     (r"auth(?!ors?\b|ored)", "auth", (NAMED, PLACES)),
-    (_behind("key", _KEY_OWNERS), "key", ("KeywordDetector", NAMED)),
-    (_behind("key", _MORE_OWNERS), "key", (NAMED,)),
-    (_behind("pass", "db database key"), "pass", ("KeywordDetector", NAMED)),
+    (_preceded_by("key", _KEY_OWNERS), "key", ("KeywordDetector", NAMED)),
+    (_preceded_by("key", _MORE_OWNERS), "key", (NAMED,)),
+    (_preceded_by("pass", "db database key"), "pass", ("KeywordDetector", NAMED)),
     (r"pass[\"']?\]? ?(?:[=:,]|$| [\"']|[\"']>|>|_|-)", "pass", (NAMED,)),
     *(
         (rf"{word}{_GIVEN}[\w-]{{44}}", gate, ("IbmCloudIamDetector",))
@@ -194,8 +194,8 @@ _WORDS = bytes(
 # Words that were looked at: those without any gate, and the gates of the others. Most words of a
 # file are those of other files.
 MAX_KNOWN, MAX_KNOWN_WORD = 1 << 16, 40
-_dull: set[bytes] = set()
-_telling: dict[bytes, frozenset[bytes]] = {}
+_ungated_words: set[bytes] = set()
+_gates_by_word: dict[bytes, frozenset[bytes]] = {}
 
 
 def _fold(text: str) -> str:
@@ -208,25 +208,25 @@ def _fold(text: str) -> str:
 
 def _open_gates(folded: str) -> set[bytes]:
     """The gates that some word of the text has in it."""
-    words = set(folded.encode("utf-8", "surrogatepass").translate(_WORDS).split()) - _dull
+    words = set(folded.encode("utf-8", "surrogatepass").translate(_WORDS).split()) - _ungated_words
     found: set[bytes] = {b""}
     new = []
     for word in words:
-        gates = _telling.get(word)
+        gates = _gates_by_word.get(word)
         if gates is None:
             new.append(word)
         else:
             found |= gates
     if new:
-        found |= _judge(new)
+        found |= _classify_new_words(new)
     return found
 
 
-def _judge(words: list[bytes]) -> set[bytes]:
+def _classify_new_words(words: list[bytes]) -> set[bytes]:
     """The gates of words that were not seen before; which they are is kept."""
-    if len(_dull) + len(_telling) > MAX_KNOWN:
-        _dull.clear()
-        _telling.clear()
+    if len(_ungated_words) + len(_gates_by_word) > MAX_KNOWN:
+        _ungated_words.clear()
+        _gates_by_word.clear()
     joined = b"\n".join(words)
     found = {gate for gate in _GATES if gate in joined}
     dull = []
@@ -238,10 +238,10 @@ def _judge(words: list[bytes]) -> set[bytes]:
         if len(word) > MAX_KNOWN_WORD:
             continue
         if gates:
-            _telling[word] = gates
+            _gates_by_word[word] = gates
         else:
             dull.append(word)
-    _dull.update(dull)
+    _ungated_words.update(dull)
     return found
 
 

@@ -19,12 +19,12 @@ from git_copilot.index.secrets.detectors import (
     ENTROPIES,
     PRIVATE_KEY,
     QUOTED,
+    assignment_styles,
     detectors,
-    is_allowed,
-    is_secret,
-    styles,
+    is_allowlisted,
+    passes_filters,
 )
-from git_copilot.index.secrets.names import Name, names
+from git_copilot.index.secrets.names import NameSpan, secret_names
 from git_copilot.index.secrets.prefilter import (
     MANIFESTS,
     NAMED,
@@ -65,7 +65,7 @@ _TOKEN_END = re.compile(r"[\w+/=.-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class SecretFinding:
     """Something on a line (1-based) that looks like a secret; ``start`` and ``end`` are its
     characters in the line, 0-based and half open; ``kind`` is detect-secrets' name for it."""
 
@@ -75,7 +75,7 @@ class Finding:
     kind: str
 
 
-def find_secrets(text: str, path: str = "", *, language: str | None = None) -> list[Finding]:
+def find_secrets(text: str, path: str = "", *, language: str | None = None) -> list[SecretFinding]:
     """Everything in ``text`` that looks like a secret, in order.
 
     Lines end at ``\\n``. A private key is found with every line of its body. A line with the
@@ -86,17 +86,17 @@ def find_secrets(text: str, path: str = "", *, language: str | None = None) -> l
         names it.
     :raises CopilotError: detect-secrets is not installed, and there is something to look at.
     """
-    ways = styles(language_of(path) if language is None and path else language)
+    ways = assignment_styles(language_of(path) if language is None and path else language)
     wanted = triggered_lines(text)
     values = set(_named_values(text)) if ways == CONFIGURATION else set()
     if not wanted and not values:
         return []
     lines = text.split("\n")
-    found: set[Finding] = set()
+    found: set[SecretFinding] = set()
     for number in wanted.keys() | values:
         line = lines[number - 1].rstrip()
         triggered = wanted.get(number, set())
-        named = names(line) if NAMED in triggered and len(line) <= MAX_LINE else []
+        named = secret_names(line) if NAMED in triggered and len(line) <= MAX_LINE else []
         if named or MANIFESTS in triggered:
             found.update(_elsewhere(lines, number, named, triggered, config=ways == CONFIGURATION))
         if _allowed_at(lines, number):
@@ -104,7 +104,7 @@ def find_secrets(text: str, path: str = "", *, language: str | None = None) -> l
         spans = _examine(line, ways, triggered, named)
         if number in values:
             spans |= _examine_value(line)
-        found.update(Finding(number, *span) for span in spans)
+        found.update(SecretFinding(number, *span) for span in spans)
     for begin in sorted(f.line for f in found if f.kind == PRIVATE_KEY):
         found.update(_key_body(lines, begin))
     return sorted(found)
@@ -119,7 +119,7 @@ def secret_lines(text: str, path: str = "", *, language: str | None = None) -> f
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class HiddenLines:
     """The lines (1-based) of a file that no chunk may tell: what looks like a secret, and what is
     too long to be written by hand. ``secrets`` counts the former, ``allowed`` those that the user
     takes in, which are not among the lines."""
@@ -129,7 +129,7 @@ class Hidden:
     allowed: int
 
 
-def hidden_lines(content: bytes, language: str, allowed: Container[str] = ()) -> Hidden:
+def hidden_lines(content: bytes, language: str, allowed: Container[str] = ()) -> HiddenLines:
     """Judge the lines of a file.
 
     :param content: UTF-8.
@@ -138,8 +138,8 @@ def hidden_lines(content: bytes, language: str, allowed: Container[str] = ()) ->
     long = long_lines(content)
     text = without_lines(content, long).decode("utf-8", "replace")
     found = secret_lines(text, language=language)
-    kept = but_allowed(text, found, allowed)
-    return Hidden(kept | long, len(kept), len(found) - len(kept))
+    kept = without_allowed(text, found, allowed)
+    return HiddenLines(kept | long, len(kept), len(found) - len(kept))
 
 
 def fingerprint(line: str) -> str:
@@ -148,7 +148,7 @@ def fingerprint(line: str) -> str:
     return hashlib.blake2b(line.strip().encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
-def but_allowed(text: str, lines: Iterable[int], allowed: Container[str]) -> frozenset[int]:
+def without_allowed(text: str, lines: Iterable[int], allowed: Container[str]) -> frozenset[int]:
     """Those of ``lines`` (1-based) of ``text`` whose fingerprints are not among ``allowed``."""
     found = frozenset(lines)
     if not found or not allowed:
@@ -163,12 +163,12 @@ def touches_secret(
     """Whether a line that bytes ``[start, end)`` are on looks like a secret: as
     :func:`secret_lines` of the whole says, without looking at all of it."""
     # Lines far above have a say: where a private key is, and in configuration.
-    if styles(language) == CONFIGURATION or any(mark in data for mark in _KEY_MARKS):
+    if assignment_styles(language) == CONFIGURATION or any(mark in data for mark in _KEY_MARKS):
         first = data.count(b"\n", 0, start) + 1
         lines = range(first, first + data.count(b"\n", start, end) + 1)
         whole = data.decode("utf-8", "replace")
         found = secret_lines(whole, language=language)
-        return not but_allowed(whole, found, allowed).isdisjoint(lines)
+        return not without_allowed(whole, found, allowed).isdisjoint(lines)
     first = above = data.rfind(b"\n", 0, start) + 1
     for _ in range(BLOCK_LINES + 2):
         above = data.rfind(b"\n", 0, max(above - 1, 0)) + 1
@@ -180,10 +180,10 @@ def touches_secret(
     before = data.count(b"\n", above, first)
     lines = range(before + 1, before + 2 + data.count(b"\n", start, end))
     found = secret_lines(text, language=language)
-    return not but_allowed(text, found, allowed).isdisjoint(lines)
+    return not without_allowed(text, found, allowed).isdisjoint(lines)
 
 
-def lines_above(text: str) -> list[str]:
+def context_above(text: str) -> list[str]:
     """Of the lines before the last one of ``text``, those that have a say in whether that is a
     secret: some before it, or all since a private key began."""
     lines = text.split("\n")[-MAX_KEY_LINES - 1 : -1]
@@ -192,23 +192,28 @@ def lines_above(text: str) -> list[str]:
 
 
 def _allowed_at(lines: Sequence[str], number: int) -> bool:
-    return is_allowed(lines[number - 1].rstrip(), lines[number - 2] if number > 1 else "")
+    return is_allowlisted(lines[number - 1].rstrip(), lines[number - 2] if number > 1 else "")
 
 
 def _elsewhere(
-    lines: Sequence[str], number: int, named: Sequence[Name], triggered: set[str], *, config: bool
-) -> Iterator[Finding]:
+    lines: Sequence[str],
+    number: int,
+    named: Sequence[NameSpan],
+    triggered: set[str],
+    *,
+    config: bool,
+) -> Iterator[SecretFinding]:
     """What a line says of others."""
     spans = block_values(lines, number - 1, named, config)
     if MANIFESTS in triggered and config:
         spans = chain(spans, manifest_values(lines))
     for index, span in spans:
         if not _allowed_at(lines, index + 1):
-            yield Finding(index + 1, *span)
+            yield SecretFinding(index + 1, *span)
 
 
 def _examine(
-    line: str, ways: tuple[str, ...], wanted: set[str], named: Sequence[Name]
+    line: str, ways: tuple[str, ...], wanted: set[str], named: Sequence[NameSpan]
 ) -> set[Span]:
     """Spans of what the named detectors find in a line, and its kind."""
     found: set[Span] = set()
@@ -224,7 +229,7 @@ def _examine(
     for name in wanted - OURS:
         detector = detectors()[name]
         for secret in {secret for way in ways for secret in detector.find(line, way)}:
-            if secret and is_secret(secret, line, detector.plugin):
+            if secret and passes_filters(secret, line, detector.plugin):
                 for match in re.finditer(re.escape(secret), line):
                     end = _TOKEN_END.match(line, match.end())
                     assert end is not None
@@ -258,7 +263,7 @@ def _examine_value(line: str) -> set[tuple[int, int, str]]:
     return {(start - 1, end - 1, kind) for start, end, kind in spans}
 
 
-def _key_body(lines: list[str], begin: int) -> Iterator[Finding]:
+def _key_body(lines: list[str], begin: int) -> Iterator[SecretFinding]:
     """The lines of a private key whose first line is ``begin`` (1-based), which is all that
     detect-secrets finds."""
     last = begin
@@ -273,4 +278,4 @@ def _key_body(lines: list[str], begin: int) -> Iterator[Finding]:
         while last < len(lines) and _KEY_BODY.match(lines[last]):
             last += 1
     for number in range(begin, last + 1):
-        yield Finding(number, 0, len(lines[number - 1]), PRIVATE_KEY)
+        yield SecretFinding(number, 0, len(lines[number - 1]), PRIVATE_KEY)

@@ -63,7 +63,7 @@ def is_reference(value: str) -> bool:
     return bool(_REFERENCE.search(value)) if value.isascii() or "…" in value else False
 
 
-def is_wordy(value: str) -> bool:
+def is_made_of_words(value: str) -> bool:
     """Whether it is made of words: letters in long runs, hardly a digit."""
     if _IDENTIFIER.fullmatch(value):
         return True
@@ -117,7 +117,7 @@ def _is_prose(value: str) -> bool:
     return len(words) < 4 or not _STOP_WORDS.isdisjoint(w.lower().strip(".,:!?") for w in words)
 
 
-def is_password(value: str, name: str) -> bool:
+def may_be_password(value: str, name: str) -> bool:
     """Whether a value in quotes at the ``name`` of a password may be one, of whatever shape."""
     if len(value) < MIN_ANY or _is_plain(value) or _is_prose(value) or _FORMAT.search(value):
         return False
@@ -126,20 +126,20 @@ def is_password(value: str, name: str) -> bool:
     return not _echoes(value, name)
 
 
-def is_token(value: str, name: str) -> bool:
+def may_be_token(value: str, name: str) -> bool:
     """The same for a name that has other meanings too (``token``, ``key``, ``auth``): words are
     none, and neither is what is short."""
     if len(value) < MIN_TELLING or " " in value or _URL.match(value):
         return False
-    return is_password(value, name) and not is_wordy(value) and not _CODE.search(value)
+    return may_be_password(value, name) and not is_made_of_words(value) and not _CODE.search(value)
 
 
-def is_bare(value: str, name: str, *, strong: bool) -> bool:
+def may_be_unquoted_secret(value: str, name: str, *, strong: bool) -> bool:
     """The same for a value without quotes, which may be code."""
     value = value.rstrip(",;")
     if _CODE.search(value) or value[:1] in "([{<|>&*!@%`":
         return False
-    return is_password(value, name) if strong else is_token(value, name)
+    return may_be_password(value, name) if strong else may_be_token(value, name)
 
 
 def _echoes(value: str, name: str) -> bool:

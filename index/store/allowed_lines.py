@@ -13,16 +13,16 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import is_known
+from git_copilot.index.git.trust import is_trusted
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.store.database_files import stored_path
+from git_copilot.index.store.database_files import decode_path
 
 Allowed = frozenset[str]
 _COLUMNS = "fingerprint, path, line, time"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AllowedLine:
     """A line that is allowed; ``path`` and ``line`` (1-based) are where it stood when that was
     asked, at ``time`` (seconds since 1970)."""
 
@@ -40,7 +40,7 @@ def load(db: Database) -> Allowed:
 def allowed_in(repo: GitRepository) -> Allowed:
     """The same of a repository whose database nobody has open here; none where it has none."""
     path = repo.state_dir / DATABASE_NAME
-    if not path.exists() or not is_known(repo.state_dir):
+    if not path.exists() or not is_trusted(repo.state_dir):
         return frozenset()
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as found:
@@ -51,18 +51,18 @@ def allowed_in(repo: GitRepository) -> Allowed:
         return frozenset()
 
 
-def entries(db: Database) -> list[Entry]:
+def entries(db: Database) -> list[AllowedLine]:
     """All that is allowed, oldest first."""
     return read_entries(db.connection)
 
 
-def read_entries(connection: sqlite3.Connection) -> list[Entry]:
+def read_entries(connection: sqlite3.Connection) -> list[AllowedLine]:
     """What a database, also one of another version, allows."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM allowed ORDER BY time, path, line")
-    return [Entry(str(f), stored_path(p), int(n), int(t)) for f, p, n, t in rows]
+    return [AllowedLine(str(f), decode_path(p), int(n), int(t)) for f, p, n, t in rows]
 
 
-def write_entries(db: Database, kept: Iterable[Entry]) -> None:
+def write_entries(db: Database, kept: Iterable[AllowedLine]) -> None:
     """Note in a database what is allowed."""
     with db.transaction() as connection:
         connection.executemany(

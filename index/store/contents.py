@@ -29,12 +29,12 @@ def _json(ids: Iterable[int]) -> str:
     return json.dumps(sorted(set(ids)))
 
 
-def in_context(scope: str, text: str) -> str:
+def embedding_text(scope: str, text: str) -> str:
     """A chunk as it is embedded: below the headers of what it stands in."""
     return f"{scope}\n{text}" if scope else text
 
 
-def digest(scope: str, text: str) -> int:
+def chunk_digest(scope: str, text: str) -> int:
     """64 bits of a hash of a chunk in its context."""
     name = hashlib.blake2b(f"{scope}\0{text}".encode(), digest_size=8)
     return int.from_bytes(name.digest(), "big", signed=True)
@@ -68,7 +68,7 @@ def add_blob(
         cursor = connection.execute(
             "INSERT INTO chunks (blob_id, start_line, end_line, start_byte, end_byte, kind, name,"
             " scope, text, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (blob_id, *where, c.kind, c.name, c.scope, c.text, digest(c.scope, c.text)),
+            (blob_id, *where, c.kind, c.name, c.scope, c.text, chunk_digest(c.scope, c.text)),
         )
         symbols += (
             (s.name, cursor.lastrowid, s.line, s.kind, s.signature, s.scope, s.doc)
@@ -88,9 +88,11 @@ def add_blob(
     return int(blob_id)
 
 
-def level(connection: sqlite3.Connection, entering: Iterable[int], leaving: Iterable[int]) -> int:
+def update_hidden(
+    connection: sqlite3.Connection, entering: Iterable[int], leaving: Iterable[int]
+) -> int:
     """Note which blobs are shown from now on, and which are not. The words of those that leave
-    stay for a while (:func:`drop_words`): who switches branches comes back, and search counts
+    stay for a while (:func:`unindex_words`): who switches branches comes back, and search counts
     only what its view shows.
 
     :param leaving: blobs that some view does not show any more; another one may.
@@ -100,7 +102,7 @@ def level(connection: sqlite3.Connection, entering: Iterable[int], leaving: Iter
         f"UPDATE blobs SET hidden_at = NULL WHERE hidden_at IS NOT NULL AND id IN {_GIVEN}",
         (_json(entering),),
     )
-    enter_words(connection, entering)
+    index_words(connection, entering)
     hidden = connection.execute(
         f"UPDATE blobs SET hidden_at = ? WHERE id IN {_GIVEN}"
         " AND NOT EXISTS (SELECT 1 FROM files WHERE blob_id = blobs.id)",
@@ -109,7 +111,7 @@ def level(connection: sqlite3.Connection, entering: Iterable[int], leaving: Iter
     return hidden.rowcount
 
 
-def enter_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None:
+def index_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None:
     """Put those of some blobs into the full-text index that a view shows."""
     _set_words(
         connection,
@@ -119,7 +121,7 @@ def enter_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None
     )
 
 
-def drop_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None:
+def unindex_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None:
     """Take blobs out of the full-text index."""
     _set_words(connection, f"searchable AND id IN {_GIVEN}", blob_ids, searchable=False)
 
@@ -147,7 +149,7 @@ def delete_blobs(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> tup
     :return: how many chunks and how many vectors went.
     """
     ids = set(blob_ids)
-    drop_words(connection, ids)
+    unindex_words(connection, ids)
     counted = connection.execute(
         "SELECT count(DISTINCT c.id), count(v.seq) FROM chunks c"
         f" LEFT JOIN vectors v ON v.chunk_id = c.id WHERE c.blob_id IN {_GIVEN}",
@@ -163,10 +165,10 @@ def add_vectors(
     """Store vectors of shape ``(len(chunk_ids), dimensions)`` as float16, of those chunks that
     are still there."""
     rows = (row.tobytes() for row in vectors.astype("<f2"))
-    add_stored(connection, embedder, list(zip(chunk_ids, rows, strict=True)))
+    add_encoded_vectors(connection, embedder, list(zip(chunk_ids, rows, strict=True)))
 
 
-def add_stored(
+def add_encoded_vectors(
     connection: sqlite3.Connection, embedder: str, rows: Sequence[tuple[int, bytes]]
 ) -> None:
     """The same for (chunk id, bytes as they are stored)."""

@@ -14,15 +14,20 @@ from typing import Self
 from git_copilot.index.core.errors import DatabaseError, NotInitialised
 from git_copilot.index.store.database_files import (
     REBUILD_HINT,
-    _emptied,
-    _is_all,
-    _no_room,
-    explain,
+    _disk_full_error,
+    _empty_error,
+    _is_checkpointed,
     is_busy,
     is_empty,
     is_full,
+    translate_error,
 )
-from git_copilot.index.store.read_only import is_refused, open_for_reading, refusal, state_of
+from git_copilot.index.store.read_only import (
+    file_state,
+    is_write_refused,
+    open_for_reading,
+    read_only_error,
+)
 from git_copilot.index.text.chunking import CHUNKER_VERSION
 
 DATABASE_NAME = "copilot.db"
@@ -76,7 +81,7 @@ class Database:
             time.sleep(POLL_SECONDS)
         empty = is_empty(self.path)
         if empty and not create:
-            raise _emptied(self.path)
+            raise _empty_error(self.path)
         # Who still has open what was emptied keeps the lock for as long as it runs.
         connection = self._connect(str(self.path), timeout=EMPTY_SECONDS if empty else BUSY_SECONDS)
         try:
@@ -91,19 +96,19 @@ class Database:
             if not (empty and isinstance(exc, sqlite3.Error) and is_busy(exc)):
                 raise
             if is_empty(self.path):
-                raise _emptied(self.path) from exc
+                raise _empty_error(self.path) from exc
             return self._open(create)  # another process has begun to make it
         return connection
 
     def _open_read_only(self, exc: sqlite3.Error, create: bool) -> sqlite3.Connection:
         """A connection that can only read, where that is why it cannot be opened as usual."""
-        if is_refused(exc, self.path):
-            self._state = state_of(self.path)
+        if is_write_refused(exc, self.path):
+            self._state = file_state(self.path)
             if create:
-                raise refusal(self.path) from exc
+                raise read_only_error(self.path) from exc
             self.read_only = True
             return open_for_reading(self.path, BUSY_SECONDS)
-        if create or not is_full(exc, self.path) or not _is_all(self.path):
+        if create or not is_full(exc, self.path) or not _is_checkpointed(self.path):
             raise exc
         self.read_only = True
         return self._connect(f"{self.path.absolute().as_uri()}?immutable=1")
@@ -112,7 +117,7 @@ class Database:
     def sees_all(self) -> bool:
         """Whether what others write can be seen here, and written once that is possible."""
         if self._state is not None:
-            return self._state == state_of(self.path)
+            return self._state == file_state(self.path)
         return not self.read_only
 
     @staticmethod
@@ -158,7 +163,7 @@ class Database:
             if self._state is not None and not self.sees_all:
                 # Its owner wrote into what was thought to be unchangeable.
                 raise DatabaseError(f"{self.path} is being written", "try again") from exc
-            raise explain(exc, self.path) from exc
+            raise translate_error(exc, self.path) from exc
 
     def check_writable(self) -> None:
         """
@@ -166,7 +171,11 @@ class Database:
         :raises ReadOnly: this user may not write it.
         """
         if self.read_only:
-            raise refusal(self.path) if self._state is not None else _no_room(self.path)
+            raise (
+                read_only_error(self.path)
+                if self._state is not None
+                else _disk_full_error(self.path)
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

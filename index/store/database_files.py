@@ -7,8 +7,8 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from git_copilot.index.core.errors import ROOM_HINT, DatabaseError, NoRoom
-from git_copilot.index.store.read_only import is_refused, refusal
+from git_copilot.index.core.errors import DISK_FULL_HINT, DatabaseError, DiskFull
+from git_copilot.index.store.read_only import is_write_refused, read_only_error
 
 REBUILD_HINT = "`git copilot index --rebuild` makes a new one; adapters and settings are kept"
 # With less room than this an I/O error is taken for a full disk's: the index of the journal
@@ -17,7 +17,7 @@ ROOM_BYTES = 2**20
 JOURNALS = ("-wal", "-shm", "-journal")
 
 
-def stored_path(raw: object) -> str:
+def decode_path(raw: object) -> str:
     """A path as the database has it, in raw bytes, as text."""
     return os.fsdecode(bytes(raw))  # type: ignore[call-overload, no-any-return, unused-ignore]
 
@@ -30,7 +30,7 @@ def is_empty(path: Path) -> bool:
         return False
 
 
-def _is_all(path: Path) -> bool:
+def _is_checkpointed(path: Path) -> bool:
     """Whether nothing that was committed is in a journal only."""
     return not any(
         each.exists() and not is_empty(each)
@@ -58,18 +58,18 @@ def is_busy(exc: sqlite3.Error) -> bool:
     return "locked" in str(exc)
 
 
-def is_passing(exc: sqlite3.Error, path: Path) -> bool:
+def is_transient(exc: sqlite3.Error, path: Path) -> bool:
     """Whether an error says nothing of the database: it may be whole."""
     return is_full(exc, path) or is_busy(exc)
 
 
-def explain(exc: sqlite3.Error, path: Path) -> DatabaseError:
+def translate_error(exc: sqlite3.Error, path: Path) -> DatabaseError:
     """What an error of SQLite means for the database at ``path``, and how to mend it."""
     text = str(exc)
     if is_full(exc, path):
-        return _no_room(path)
-    if is_refused(exc, path):
-        return refusal(path)
+        return _disk_full_error(path)
+    if is_write_refused(exc, path):
+        return read_only_error(path)
     if "malformed" in text or "not a database" in text or "no such" in text:
         return DatabaseError(f"{path} is damaged ({text})", REBUILD_HINT)
     if is_busy(exc):
@@ -79,11 +79,11 @@ def explain(exc: sqlite3.Error, path: Path) -> DatabaseError:
     return DatabaseError(f"{path}: {text}", REBUILD_HINT)
 
 
-def _no_room(path: Path) -> NoRoom:
-    return NoRoom(f"no room to write {path}", ROOM_HINT)
+def _disk_full_error(path: Path) -> DiskFull:
+    return DiskFull(f"no room to write {path}", DISK_FULL_HINT)
 
 
-def _emptied(path: Path) -> DatabaseError:
+def _empty_error(path: Path) -> DatabaseError:
     return DatabaseError(f"{path} is empty", REBUILD_HINT)
 
 
@@ -93,14 +93,14 @@ def remove_database(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def beside(path: Path) -> Path:
+def replacement_path(path: Path) -> Path:
     """Where a database is made that is to take the place of the one at ``path``."""
     return path.with_name(f"{path.name}.new")
 
 
 def replace_database(path: Path) -> None:
-    """Put the database :func:`beside` ``path``, which nobody has open, in its place."""
+    """Put the database :func:`replacement_path` ``path``, which nobody has open, in its place."""
     # First, or the new one would be read with what was still to be written into the old one.
     for suffix in JOURNALS:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-    beside(path).replace(path)
+    replacement_path(path).replace(path)

@@ -19,7 +19,7 @@ from git_copilot.index.core.errors import DatabaseError
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import views
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import beside, remove_database
+from git_copilot.index.store.database_files import remove_database, replacement_path
 
 PATH, COMMIT, AUTHOR = "path", "commit", "author"
 # Why a file, or a whole commit, gave no holes.
@@ -28,7 +28,7 @@ _GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ForgetRule:
     """One thing that is forgotten: a path, folder or glob of the repository, a commit's full id,
     or an author. ``time`` is when it was asked, in seconds since 1970."""
 
@@ -85,11 +85,11 @@ class Forgotten:
         return any(author_matches(value, identity) for value in self.authors)
 
 
-NOTHING = Forgotten()
+NOTHING_FORGOTTEN = Forgotten()
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class RemovalCounts:
     """What forgetting took away: holes, the commits that they were of, paths of the index, the
     chunks and vectors that nothing else shows, and completions people reported on."""
 
@@ -102,20 +102,20 @@ class Removed:
 
 
 class _DryRun(Exception):
-    def __init__(self, removed: Removed) -> None:
+    def __init__(self, removed: RemovalCounts) -> None:
         self.removed = removed
 
 
-def entries(db: Database) -> list[Entry]:
+def entries(db: Database) -> list[ForgetRule]:
     """All that is forgotten, oldest first."""
     rows = db.query("SELECT kind, value, time FROM forgotten ORDER BY time, kind, value")
     return [_entry(row) for row in rows]
 
 
-def _entry(row: Sequence[object]) -> Entry:
+def _entry(row: Sequence[object]) -> ForgetRule:
     kind, value, when = row
     text = os.fsdecode(value) if isinstance(value, bytes) else str(value)
-    return Entry(str(kind), text, int(str(when)))
+    return ForgetRule(str(kind), text, int(str(when)))
 
 
 def _stored(value: str) -> str | bytes:
@@ -127,7 +127,7 @@ def _stored(value: str) -> str | bytes:
     return value
 
 
-def forget(db: Database, kind: str, value: str, *, dry_run: bool = False) -> Removed:
+def forget(db: Database, kind: str, value: str, *, dry_run: bool = False) -> RemovalCounts:
     """Take something out of index and corpus and note it. :func:`scrub` makes it unreadable.
 
     Blobs that no worktree shows go with a path: nobody knows under which paths they were.
@@ -156,7 +156,7 @@ def forget(db: Database, kind: str, value: str, *, dry_run: bool = False) -> Rem
     return removed
 
 
-def _remove_path(connection: sqlite3.Connection, kind: str, value: str) -> Removed:
+def _remove_path(connection: sqlite3.Connection, kind: str, value: str) -> RemovalCounts:
     rows = connection.execute(
         "SELECT path FROM files UNION SELECT path FROM holes UNION SELECT path FROM feedback"
     )
@@ -173,10 +173,10 @@ def _remove_path(connection: sqlite3.Connection, kind: str, value: str) -> Remov
             (oid, REASON),
         )
     said += _remove_holes(connection, holes)
-    return Removed(len(holes), frozenset(oid for _, oid in holes), *index, said)
+    return RemovalCounts(len(holes), frozenset(oid for _, oid in holes), *index, said)
 
 
-def _remove_commits(connection: sqlite3.Connection, kind: str, value: str) -> Removed:
+def _remove_commits(connection: sqlite3.Connection, kind: str, value: str) -> RemovalCounts:
     rows = connection.execute("SELECT oid, author FROM commits").fetchall()
     oids = [o for o, who in rows if (o == value if kind == COMMIT else author_matches(value, who))]
     holes: list[tuple[int, str]] = []
@@ -185,7 +185,7 @@ def _remove_commits(connection: sqlite3.Connection, kind: str, value: str) -> Re
     said = _remove_holes(connection, holes)
     _each(connection, "DELETE FROM left_out WHERE commit_oid = ?", oids)
     _each(connection, f"UPDATE commits SET status = '{REASON}' WHERE oid = ?", oids)
-    return Removed(len(holes), frozenset(oid for _, oid in holes), feedback=said)
+    return RemovalCounts(len(holes), frozenset(oid for _, oid in holes), feedback=said)
 
 
 def _remove_holes(connection: sqlite3.Connection, holes: Sequence[tuple[int, str]]) -> int:
@@ -208,7 +208,7 @@ def scrub(db: Database, state_dir: Path) -> None:
     """
     for path in (*state_dir.glob("vectors.*"), *state_dir.glob(".vectors.*")):
         path.unlink(missing_ok=True)
-    remove_database(beside(db.path))
+    remove_database(replacement_path(db.path))
     with db.transaction() as connection:
         # Deleted words stay in the lists until these are merged.
         connection.execute("INSERT INTO chunks_fts (chunks_fts) VALUES ('optimize')")
@@ -220,7 +220,7 @@ def scrub(db: Database, state_dir: Path) -> None:
         )
 
 
-def undo(db: Database, entry: Entry) -> None:
+def undo(db: Database, entry: ForgetRule) -> None:
     """Allow something again. Commits that lost holes by any forgetting are mined anew, and each
     worktree's view is compared with its whole tree by the next sync."""
     with db.transaction() as connection:
@@ -236,12 +236,12 @@ def undo(db: Database, entry: Entry) -> None:
             connection.execute("UPDATE views SET tree = ''")
 
 
-def read_entries(connection: sqlite3.Connection) -> list[Entry]:
+def read_entries(connection: sqlite3.Connection) -> list[ForgetRule]:
     """What a database, also one of another version, says is forgotten."""
     return [_entry(r) for r in connection.execute("SELECT kind, value, time FROM forgotten")]
 
 
-def write_entries(db: Database, kept: Iterable[Entry]) -> None:
+def write_entries(db: Database, kept: Iterable[ForgetRule]) -> None:
     """Note in a new database what was forgotten in the one before."""
     with db.transaction() as connection:
         connection.executemany(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import views as store
-from git_copilot.index.store.contents import delete_blobs, drop_words
+from git_copilot.index.store.contents import delete_blobs, unindex_words
 from git_copilot.index.store.database import Database
 
 DAY = 86_400
@@ -26,7 +26,7 @@ WORDS_DAYS = 1.0
 BRANCH_DAYS = 60
 MAX_BRANCHES = 100
 # Views of commits (`--at`) and of training: their owners use them more often, or are gone.
-PASSING_DAYS = 1.0
+TRANSIENT_VIEW_DAYS = 1.0
 WORKTREES = "worktrees/"
 # Blobs per transaction: a commit in between waits no longer than for a small sync.
 BATCH = 100
@@ -36,7 +36,7 @@ _KEY = "collected"
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class GarbageReport:
     """What was removed, or would be; field names are those of ``index gc --json``."""
 
     views: int = 0
@@ -46,7 +46,7 @@ class Collected:
     seconds: float = 0.0
 
 
-def due(db: Database, days: float = 1.0) -> bool:
+def is_due(db: Database, days: float = 1.0) -> bool:
     """Whether nothing was collected for so long."""
     return time.time() - db.scalar("SELECT value FROM meta WHERE key = ?", (_KEY,)) > days * DAY
 
@@ -58,7 +58,7 @@ def collect(
     embedder: str | None = None,
     grace_days: float = GRACE_DAYS,
     dry_run: bool = False,
-) -> Collected:
+) -> GarbageReport:
     """Remove views whose worktrees are gone, blobs that nothing has shown for ``grace_days`` and
     that no recent branch has, and vectors of other embedders than ``embedder`` once it has all.
 
@@ -67,7 +67,7 @@ def collect(
     :raises GitError: git cannot list the branches' trees; then nothing is removed.
     """
     begun, now = time.monotonic(), time.time()
-    passed = _passed_views(repo, db, now)
+    passed = _expired_views(repo, db, now)
     if not dry_run:
         for view in passed:
             store.drop_view(db, view)
@@ -75,22 +75,24 @@ def collect(
     kept = _branch_oids(repo, now) if hidden else frozenset()
     blobs = [blob_id for blob_id, oid in hidden if oid not in kept]
     if dry_run:
-        return Collected(len(passed), len(blobs), *_counted(db, blobs), time.monotonic() - begun)
+        return GarbageReport(
+            len(passed), len(blobs), *_counted(db, blobs), time.monotonic() - begun
+        )
     removed = chunks = vectors = 0
     for connection, batch in _still_hidden(db, blobs):
         gone = delete_blobs(connection, batch)
         removed, chunks, vectors = removed + len(batch), chunks + gone[0], vectors + gone[1]
     silent = [blob_id for blob_id, _ in _hidden(db, now - WORDS_DAYS * DAY)]
     for connection, batch in _still_hidden(db, silent):
-        drop_words(connection, batch)
+        unindex_words(connection, batch)
     if embedder is not None:
         vectors += _drop_other_vectors(db, embedder)
     with db.transaction() as connection:
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_KEY, str(int(now))))
-    return Collected(len(passed), removed, chunks, vectors, time.monotonic() - begun)
+    return GarbageReport(len(passed), removed, chunks, vectors, time.monotonic() - begun)
 
 
-def _passed_views(repo: GitRepository, db: Database, now: float) -> list[str]:
+def _expired_views(repo: GitRepository, db: Database, now: float) -> list[str]:
     """Views of worktrees that are gone, and passing ones that nobody used lately."""
     linked = repo.linked_views()
     rows = db.query("SELECT name, seen FROM views WHERE name != ''")
@@ -100,7 +102,7 @@ def _passed_views(repo: GitRepository, db: Database, now: float) -> list[str]:
         if (
             name not in linked
             if str(name).startswith(WORKTREES)
-            else int(str(seen)) <= now - PASSING_DAYS * DAY
+            else int(str(seen)) <= now - TRANSIENT_VIEW_DAYS * DAY
         )
     ]
 

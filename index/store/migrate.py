@@ -12,32 +12,32 @@ from typing import Any, TypeVar
 
 from git_copilot.index.store import allowed_lines
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import explain, is_empty, is_passing
-from git_copilot.index.store.forget import Entry, read_entries, write_entries
+from git_copilot.index.store.database_files import is_empty, is_transient, translate_error
+from git_copilot.index.store.forget import ForgetRule, read_entries, write_entries
 
 T = TypeVar("T")
 _HOLE = ("commit_oid", "path", "start_byte", "end_byte", "blob", "language", "kind")
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class PreservedData:
     """Rows of the old database by their columns. ``waiting`` are completions of which no commit
     has shown yet what became of them, ``resolved`` the others, each with its hole."""
 
-    forgotten: list[Entry] = field(default_factory=list)
-    allowed: list[allowed_lines.Entry] = field(default_factory=list)
+    forgotten: list[ForgetRule] = field(default_factory=list)
+    allowed: list[allowed_lines.AllowedLine] = field(default_factory=list)
     waiting: list[dict[str, Any]] = field(default_factory=list)
     resolved: list[tuple[dict[str, Any], tuple[Any, ...]]] = field(default_factory=list)
     days: list[dict[str, Any]] = field(default_factory=list)
 
 
-def read_old(database: Path) -> Carried | None:
+def read_preserved(database: Path) -> PreservedData | None:
     """What a database, also one of another version, has to hand on; ``None``: it is damaged.
 
     :raises DatabaseError: it may be whole and cannot be read now: the disk is full, or it is busy.
     """
     if not database.exists():
-        return Carried()
+        return PreservedData()
     if is_empty(database):
         return None
     try:
@@ -50,12 +50,12 @@ def read_old(database: Path) -> Carried | None:
             taken_in = allowed_lines.read_entries(connection) if "allowed" in tables else []
             holes = _holes(connection) if {"feedback", "holes"} <= tables else {}
     except sqlite3.Error as exc:
-        if is_passing(exc, database):
-            raise explain(exc, database) from exc
+        if is_transient(exc, database):
+            raise translate_error(exc, database) from exc
         return None
     resolved = [(row, holes[row["id"]]) for row in feedback if row["id"] in holes]
     waiting = [r for r in feedback if r["id"] not in holes]
-    return Carried(forgotten, taken_in, waiting, resolved, days)
+    return PreservedData(forgotten, taken_in, waiting, resolved, days)
 
 
 def _reader(
@@ -80,7 +80,7 @@ def _holes(connection: sqlite3.Connection) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(hole) for name, *hole in rows}
 
 
-def write_before_mining(db: Database, old: Carried) -> None:
+def write_before_mining(db: Database, old: PreservedData) -> None:
     """Hand on what mining must know: what is forgotten, and what waits for a commit. All commits
     are looked at anew, so those that did not show a completion are counted anew."""
     write_entries(db, old.forgotten)
@@ -92,7 +92,7 @@ def write_before_mining(db: Database, old: Carried) -> None:
             _insert(connection, "feedback_days", row)
 
 
-def write_after_mining(db: Database, old: Carried) -> None:
+def write_after_mining(db: Database, old: PreservedData) -> None:
     """Hand on what was resolved; where its commit is mined no more, it waits for another."""
     names, marks = ", ".join(_HOLE), ", ".join("?" * len(_HOLE))
     with db.transaction() as connection:

@@ -14,7 +14,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from git_copilot.index.core.errors import ReadOnly
+from git_copilot.index.core.errors import ReadOnlyDatabase
 
 _CODES = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 JOURNALS = ("-wal", "-shm", "-journal")
@@ -25,35 +25,37 @@ def may_write(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
-def is_refused(exc: sqlite3.Error, path: Path) -> bool:
+def is_write_refused(exc: sqlite3.Error, path: Path) -> bool:
     """Whether an error comes from a database that may be read and not written."""
     code = getattr(exc, "sqlite_errorcode", 0)
     return code & 0xFF in _CODES and os.access(path, os.R_OK) and not may_write(path)
 
 
-def refusal(path: Path) -> ReadOnly:
+def read_only_error(path: Path) -> ReadOnlyDatabase:
     """Why a file cannot be written, and what to do."""
     folder = path.parent
     try:
         if os.statvfs(folder).f_flag & os.ST_RDONLY:
-            return ReadOnly(
+            return ReadOnlyDatabase(
                 f"{path} lies on a read-only file system", "mount it for writing, or clone it"
             )
         owner = path.stat().st_uid
     except OSError as exc:
-        return ReadOnly(f"{path} cannot be written ({exc.strerror})", "check its permissions")
+        return ReadOnlyDatabase(
+            f"{path} cannot be written ({exc.strerror})", "check its permissions"
+        )
     if owner == os.geteuid():
-        return ReadOnly(f"{path} is read-only", f"`chmod -R u+w '{folder}'`")
+        return ReadOnlyDatabase(f"{path} is read-only", f"`chmod -R u+w '{folder}'`")
     try:
         name = pwd.getpwuid(owner).pw_name
     except KeyError:
         name = str(owner)
-    return ReadOnly(
+    return ReadOnlyDatabase(
         f"{path} belongs to {name} and is read-only for you", "work in a clone of your own"
     )
 
 
-def state_of(path: Path) -> tuple[object, ...]:
+def file_state(path: Path) -> tuple[object, ...]:
     """What changes when somebody writes the database, or may write it from now on."""
     found: list[object] = [may_write(path)]
     for each in (path, *(Path(f"{path}{suffix}") for suffix in JOURNALS)):
@@ -75,7 +77,7 @@ def open_for_reading(path: Path, seconds: float) -> sqlite3.Connection:
     try:
         return _try(f"{uri}?mode=ro", seconds)
     except sqlite3.Error as exc:
-        if not is_refused(exc, path):
+        if not is_write_refused(exc, path):
             raise
     if not _has_bytes(f"{path}-wal") and not _has_bytes(f"{path}-journal"):
         return _try(f"{uri}?immutable=1", seconds)

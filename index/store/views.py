@@ -13,16 +13,16 @@ from git_copilot.index.store.contents import (
     MISSING,
     BlobKey,
     add_blob,
-    add_stored,
+    add_encoded_vectors,
     add_vectors,
     delete_blobs,
-    level,
     mark_embedded,
+    update_hidden,
 )
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import stored_path
+from git_copilot.index.store.database_files import decode_path
 
-__all__ = ["BlobKey", "add_blob", "add_stored", "add_vectors", "mark_embedded"]
+__all__ = ["BlobKey", "add_blob", "add_encoded_vectors", "add_vectors", "mark_embedded"]
 
 HOUR = 3600
 
@@ -69,7 +69,7 @@ def missing_blobs(db: Database, view: str) -> list[BlobKey]:
     return [(str(oid), str(language)) for oid, language in rows]
 
 
-def all_there(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> bool:
+def all_blobs_exist(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> bool:
     """Whether none of some blobs was collected meanwhile."""
     wanted = set(blob_ids)
     (found,) = connection.execute(
@@ -111,7 +111,7 @@ def set_view(
         "INSERT INTO files (view_id, path, blob_id) VALUES (?, ?, ?)",
         ((view_id, os.fsencode(path), blob_id) for path, blob_id in added),
     )
-    return level(connection, {blob_id for _, blob_id in added}, dropped)
+    return update_hidden(connection, {blob_id for _, blob_id in added}, dropped)
 
 
 def remove_paths(connection: sqlite3.Connection, paths: Iterable[bytes]) -> tuple[int, int, int]:
@@ -126,7 +126,7 @@ def remove_paths(connection: sqlite3.Connection, paths: Iterable[bytes]) -> tupl
         found = {blob_id for (blob_id,) in rows.fetchall()}
         files += bool(found)
         theirs |= found
-    level(connection, (), theirs)
+    update_hidden(connection, (), theirs)
     rows = connection.execute(
         "SELECT id FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM files WHERE blob_id = b.id)"
     )
@@ -149,7 +149,7 @@ def drop_view(db: Database, view: str) -> None:
             (view,),
         ).fetchall()
         connection.execute("DELETE FROM views WHERE name = ?", (view,))
-        level(connection, (), {blob_id for (blob_id,) in rows})
+        update_hidden(connection, (), {blob_id for (blob_id,) in rows})
 
 
 def view_paths(db: Database, view: str) -> list[str]:
@@ -164,7 +164,7 @@ def view_files(db: Database, view: str) -> dict[str, BlobKey]:
         " JOIN blobs b ON b.id = f.blob_id WHERE v.name = ?",
         (view,),
     )
-    return {stored_path(path): (str(oid), str(language)) for path, oid, language in rows}
+    return {decode_path(path): (str(oid), str(language)) for path, oid, language in rows}
 
 
 def unembedded_blobs(db: Database, embedder: str, view: str) -> list[int]:
@@ -179,7 +179,7 @@ def unembedded_blobs(db: Database, embedder: str, view: str) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Unembedded:
+class UnembeddedChunk:
     """A chunk without a vector; ``twin`` is the vector, as it is stored, of one that says the same
     in the same context."""
 
@@ -189,7 +189,9 @@ class Unembedded:
     twin: bytes | None
 
 
-def unembedded_chunks(db: Database, embedder: str, blob_ids: Sequence[int]) -> list[Unembedded]:
+def unembedded_chunks(
+    db: Database, embedder: str, blob_ids: Sequence[int]
+) -> list[UnembeddedChunk]:
     """The chunks of ``blob_ids`` that have no vector yet, in id order."""
     rows = db.query(
         "SELECT c.id, c.scope, c.text, (SELECT x.vector FROM chunks d CROSS JOIN vectors x"
@@ -200,7 +202,9 @@ def unembedded_chunks(db: Database, embedder: str, blob_ids: Sequence[int]) -> l
         (embedder, json.dumps(list(blob_ids))),
     )
     return [
-        Unembedded(int(str(i)), str(scope), str(text), twin if isinstance(twin, bytes) else None)
+        UnembeddedChunk(
+            int(str(i)), str(scope), str(text), twin if isinstance(twin, bytes) else None
+        )
         for i, scope, text, twin in rows
     ]
 

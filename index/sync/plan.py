@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from git_copilot.index.core.errors import GitError
 from git_copilot.index.core.types import (
-    Change,
+    TreeChange,
     TreeEntry,
 )
 from git_copilot.index.filters import rules
@@ -37,27 +37,27 @@ class SyncPlan:
     @property
     def keys(self) -> list[BlobKey]:
         """The blobs that the added entries need, each once, in path order."""
-        return list(dict.fromkeys(key_of(entry) for entry in self.added))
+        return list(dict.fromkeys(blob_key(entry) for entry in self.added))
 
 
-def key_of(entry: TreeEntry) -> BlobKey:
+def blob_key(entry: TreeEntry) -> BlobKey:
     """What an entry's content is stored under."""
     return entry.oid, FOLDER_KEY if entry.mode == FOLDER else language_of(entry.path)
 
 
-def is_file(entry: TreeEntry) -> bool:
+def has_content(entry: TreeEntry) -> bool:
     """Whether an entry has content of its own to know, or may have once its tree is here."""
     return entry.mode not in (SUBMODULE, SYMLINK)
 
 
-def plan_from_changes(base: str, changes: Iterable[Change], out: Container[str]) -> SyncPlan:
+def plan_from_changes(base: str, changes: Iterable[TreeChange], out: Container[str]) -> SyncPlan:
     """The plan for the difference of two trees, the older one being ``base``.
 
     :param out: paths that are left out.
     """
     removed, added = [], []
     for change in changes:
-        if change.new is not None and is_file(change.new) and change.path not in out:
+        if change.new is not None and has_content(change.new) and change.path not in out:
             added.append(change.new)
         else:
             removed.append(change.path)
@@ -74,8 +74,8 @@ def plan_from_tree(
 
     :param out: paths that are left out.
     """
-    wanted = {e.path: e for e in entries if is_file(e) and e.path not in out}
-    added = tuple(e for e in wanted.values() if known.get(e.path) != key_of(e))
+    wanted = {e.path: e for e in entries if has_content(e) and e.path not in out}
+    added = tuple(e for e in wanted.values() if known.get(e.path) != blob_key(e))
     return SyncPlan(base, tuple(sorted(p for p in known if p not in wanted)), added)
 
 
@@ -95,16 +95,18 @@ def plan_sync(
     forgotten = Forgotten.load(db)
     changes = _changes(repo, old, tree) if made_with == fingerprint else None
     if old is not None and changes is not None:
-        paths = [c.path for c in changes if c.new is not None and is_file(c.new)]
-        out = set(rules.left_out(repo, tree, paths)).union(filter(forgotten.path, paths))
+        paths = [c.path for c in changes if c.new is not None and has_content(c.new)]
+        out = set(rules.exclusion_reasons(repo, tree, paths)).union(filter(forgotten.path, paths))
         return plan_from_changes(old, changes, out)
     entries = repo.ls_tree(tree)
-    paths = [e.path for e in entries if is_file(e)]
-    out = set(rules.left_out(repo, tree, paths, entries)).union(filter(forgotten.path, paths))
+    paths = [e.path for e in entries if has_content(e)]
+    out = set(rules.exclusion_reasons(repo, tree, paths, entries)).union(
+        filter(forgotten.path, paths)
+    )
     return plan_from_tree(old, entries, views.view_files(db, view), out)
 
 
-def _changes(repo: GitRepository, old: str | None, tree: str) -> list[Change] | None:
+def _changes(repo: GitRepository, old: str | None, tree: str) -> list[TreeChange] | None:
     """The difference of two trees, if it says all."""
     if not old:
         return None

@@ -1,6 +1,6 @@
 """Has commits mined again that lacked something when they were looked at, once it is here.
 
-A fetch fires no hook. So whatever mines looks for what came, and :func:`due` says at the cost of
+A fetch fires no hook. So whatever mines looks for what came, and :func:`is_due` says at the cost of
 a few ``stat`` calls whether that is worth it: after ``git fetch --unshallow``, ``--refetch``, a
 replace ref, or objects of a partial clone that git fetched for itself.
 """
@@ -57,7 +57,7 @@ def record_limit(db: Database, limit: int) -> None:
     _write(db, _LIMIT, str(limit))
 
 
-def due(repo: GitRepository, db: Database) -> bool:
+def is_due(repo: GitRepository, db: Database) -> bool:
     """Whether something may have come that was missed. Cheap enough for every query."""
     known = _read(db, _STAMP)
     if known is None:  # nothing was mined yet
@@ -120,7 +120,7 @@ def _replaced(repo: GitRepository) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Lacks:
+class MissingHistory:
     """What is not learnt or not indexed because it is not here.
 
     ``shallow``: commits at the boundary of a shallow clone. ``commits``: those without examples
@@ -140,9 +140,9 @@ class Lacks:
         return bool(self.shallow or self.commits or self.files)
 
 
-def lacks(repo: GitRepository, db: Database) -> Lacks:
+def find_missing_history(repo: GitRepository, db: Database) -> MissingHistory:
     """Count what is missing, as far as it was looked at."""
-    return Lacks(
+    return MissingHistory(
         shallow=db.scalar("SELECT count(*) FROM commits WHERE status = 'shallow'"),
         commits=db.scalar("SELECT count(*) FROM commits WHERE status = 'missing'"),
         versions=db.scalar(
@@ -158,7 +158,7 @@ def lacks(repo: GitRepository, db: Database) -> Lacks:
     )
 
 
-def remedy(repo: GitRepository, found: Lacks) -> str:
+def fetch_command(repo: GitRepository, found: MissingHistory) -> str:
     """The command that fetches what is missing; empty when nothing is."""
     if not found.missing:
         return ""

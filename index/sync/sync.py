@@ -22,9 +22,9 @@ from git_copilot.index.filters import rules
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.secrets.scan import hidden_lines
 from git_copilot.index.store import views
-from git_copilot.index.store.contents import MISSING, BlobKey, enter_words, in_context
+from git_copilot.index.store.contents import MISSING, BlobKey, embedding_text, index_words
 from git_copilot.index.store.database import Database
-from git_copilot.index.sync.plan import FOLDER_KEY, key_of, plan_sync
+from git_copilot.index.sync.plan import FOLDER_KEY, blob_key, plan_sync
 from git_copilot.index.text.chunking import chunk_blob
 from git_copilot.index.text.classify import (
     MAX_FILE_BYTES,
@@ -58,7 +58,7 @@ def sync(
     view = repo.view_name if view is None else view
     tree = tree or repo.shown_tree()
     made_with = rules.fingerprint(repo)
-    added_blobs, added_chunks = _complete(repo, db, view, progress)
+    added_blobs, added_chunks = _add_arrived_blobs(repo, db, view, progress)
     removed_blobs = 0
     while views.view_state(db, view) != (tree, made_with):
         identity = db.identity
@@ -66,14 +66,14 @@ def sync(
         blob_ids, blobs, chunks = store_blobs(repo, db, plan.keys, progress)
         added_blobs += blobs
         added_chunks += chunks
-        shown = [(e.path, blob_ids[key_of(e)]) for e in plan.added]
+        shown = [(e.path, blob_ids[blob_key(e)]) for e in plan.added]
         with db.transaction() as connection:
             # Another process may have moved the view meanwhile or collected a blob, or the user
             # may have asked to forget something, which changes the identity: the plan is void.
             if (views.view_tree(db, view), db.identity) == (
                 plan.base,
                 identity,
-            ) and views.all_there(connection, (blob_id for _, blob_id in shown)):
+            ) and views.all_blobs_exist(connection, (blob_id for _, blob_id in shown)):
                 removed_blobs = views.set_view(
                     connection, view, tree, made_with, plan.removed, shown
                 )
@@ -89,7 +89,9 @@ def sync(
     )
 
 
-def _complete(repo: GitRepository, db: Database, view: str, progress: Progress) -> tuple[int, int]:
+def _add_arrived_blobs(
+    repo: GitRepository, db: Database, view: str, progress: Progress
+) -> tuple[int, int]:
     """Look again for what was not here; return how many blobs and chunks were added."""
     keys = views.missing_blobs(db, view)
     here = repo.blob_sizes({oid for oid, _ in keys}).keys()
@@ -104,7 +106,7 @@ def _complete(repo: GitRepository, db: Database, view: str, progress: Progress) 
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedBlob:
     """What is made of one blob."""
 
     lines: int
@@ -114,9 +116,9 @@ class Reading:
     chunks: list[Chunk]
 
 
-def read_blob(
+def parse_blob(
     data: bytes | None, language: str, size: int | None, allowed: Container[str] = ()
-) -> Reading:
+) -> ParsedBlob:
     """Cut a blob into chunks. Pure.
 
     :param data: its content; ``None`` when it was not read, for its ``size``.
@@ -124,14 +126,14 @@ def read_blob(
     :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed_lines`).
     """
     if data is None:
-        return Reading(0, MISSING if size is None else "large", 0, 0, [])
+        return ParsedBlob(0, MISSING if size is None else "large", 0, 0, [])
     content = to_utf8(data)
     skipped = skip_content(content)
     if skipped:
-        return Reading(data.count(b"\n"), skipped, 0, 0, [])
+        return ParsedBlob(data.count(b"\n"), skipped, 0, 0, [])
     hidden = hidden_lines(content, language, allowed)
     chunks = chunk_blob(content, language, hidden.all)
-    return Reading(content.count(b"\n"), None, hidden.secrets, hidden.allowed, chunks)
+    return ParsedBlob(content.count(b"\n"), None, hidden.secrets, hidden.allowed, chunks)
 
 
 def store_blobs(
@@ -165,7 +167,7 @@ def store_blobs(
                 )
                 blobs_added += read.skipped != MISSING
                 chunks_added += len(read.chunks)
-            enter_words(connection, done.values())
+            index_words(connection, done.values())
             known.update(done)
     if new:
         progress("indexing files", len(new), len(new))
@@ -174,12 +176,12 @@ def store_blobs(
 
 def _read(
     repo: GitRepository, keys: Sequence[BlobKey], allowed: Container[str]
-) -> dict[BlobKey, Reading]:
+) -> dict[BlobKey, ParsedBlob]:
     """Read blobs and cut them into chunks."""
     sizes = repo.blob_sizes(dict.fromkeys(oid for oid, kind in keys if kind != FOLDER_KEY))
     contents = dict(repo.blobs(oid for oid, size in sizes.items() if size <= MAX_FILE_BYTES))
     return {
-        key: read_blob(contents.get(key[0]), key[1], sizes.get(key[0]), allowed) for key in keys
+        key: parse_blob(contents.get(key[0]), key[1], sizes.get(key[0]), allowed) for key in keys
     }
 
 
@@ -198,10 +200,10 @@ def embed_missing(
         known = [(c.chunk_id, c.twin) for c in chunks if c.twin is not None]
         new = [c for c in chunks if c.twin is None]
         place = {text: i for i, text in enumerate(dict.fromkeys((c.scope, c.text) for c in new))}
-        vectors = embedder.encode([in_context(scope, text) for scope, text in place])
+        vectors = embedder.encode([embedding_text(scope, text) for scope, text in place])
         rows = [place[c.scope, c.text] for c in new]
         with db.transaction() as connection:
-            views.add_stored(connection, embedder.name, known)
+            views.add_encoded_vectors(connection, embedder.name, known)
             views.add_vectors(connection, embedder.name, [c.chunk_id for c in new], vectors[rows])
             views.mark_embedded(connection, embedder.name, batch)
         done += len(place)

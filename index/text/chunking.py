@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from git_copilot.index.core.types import Chunk, Symbol
 from git_copilot.index.text.definitions import Definition, definitions, headers_around
-from git_copilot.index.text.named_values import values
-from git_copilot.index.text.parsing import Patience, TooSlow, give_up, parse
+from git_copilot.index.text.named_values import value_symbols
+from git_copilot.index.text.parsing import ParseBudget, TooSlow, mark_too_slow, parse
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -64,17 +64,17 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
         they define is no symbol. Where chunks begin and end does not depend on them.
     """
     lines = _Lines(data)
-    patience = Patience(len(data))
+    patience = ParseBudget(len(data))
     root = parse(data, language, patience)
     defined: list[Definition] = []
     named: list[Symbol] = []
     if root is not None:
         try:
             defined = definitions(root, data, language, hidden, patience)
-            named = values(root, data, language, defined, hidden, patience)
+            named = value_symbols(root, data, language, defined, hidden, patience)
         except TooSlow:
             root, defined = None, []
-            give_up(data, language)
+            mark_too_slow(data, language)
     spans = _windows(lines, 0, len(lines)) if root is None else _syntax_spans(root, lines)
     scopes = headers_around(defined, (first + 1 for first, _ in spans))
     begins = [d.first for d in defined]

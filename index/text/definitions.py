@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from git_copilot.index.core.types import Symbol
-from git_copilot.index.text.parsing import Patience, TooSlow
+from git_copilot.index.text.parsing import ParseBudget, TooSlow
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Query
@@ -58,7 +58,7 @@ def definitions(
     data: bytes,
     language: str,
     hidden: frozenset[int] = frozenset(),
-    patience: Patience | None = None,
+    patience: ParseBudget | None = None,
 ) -> list[Definition]:
     """Every named definition of which no header line is hidden, in order of its line.
 

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 
 from git_copilot.index.core.types import Symbol
 from git_copilot.index.text.definitions import MAX_NAME, MAX_SIGNATURE, Definition
-from git_copilot.index.text.parsing import Patience, TooSlow
+from git_copilot.index.text.parsing import ParseBudget, TooSlow
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Query
 
 VALUE, TYPE, MACRO, NAMED = "value", "typename", "define", "named"
 # Kinds of symbols that only `git copilot search` asks for. No grammar's node gives such a name.
-KINDS = (VALUE, TYPE, MACRO, NAMED)
+VALUE_KINDS = (VALUE, TYPE, MACRO, NAMED)
 # Nodes that stand deeper are inside of functions: a class in a class in a class, with a conditional
 # around it, begins less deep. Looking everywhere takes twice as long.
 MAX_DEPTH = 6
 # For SQL over the table `symbols`.
-NO_VALUES = f"kind NOT IN {KINDS}"
+NO_VALUES = f"kind NOT IN {VALUE_KINDS}"
 
 _SCRIPT = """
 (program [(lexical_declaration (variable_declarator name: (identifier) @value))
@@ -116,13 +116,13 @@ def _query(language: str) -> Query | None:
     return Query(grammar, _QUERIES[language])
 
 
-def values(
+def value_symbols(
     root: Node,
     data: bytes,
     language: str,
     defined: Sequence[Definition],
     hidden: frozenset[int] = frozenset(),
-    patience: Patience | None = None,
+    patience: ParseBudget | None = None,
 ) -> list[Symbol]:
     """What the file names that is not in ``defined``, in order of its line, each once a line.
 

@@ -44,7 +44,7 @@ class TooSlow(Exception):
     """Nothing is to be made of a text's tree any more."""
 
 
-class Patience:
+class ParseBudget:
     """How much processor time of this thread may go into a text of ``size`` bytes."""
 
     def __init__(self, size: int) -> None:
@@ -83,7 +83,7 @@ def has_grammar(language: str) -> bool:
     return language != TEXT and _parsers.of(language) is not None
 
 
-def parse(data: bytes, language: str, patience: Patience | None = None) -> Node | None:
+def parse(data: bytes, language: str, patience: ParseBudget | None = None) -> Node | None:
     """The root of the syntax tree; ``None`` for a language without a grammar, and for a text that
     is too much for its grammar.
 
@@ -94,13 +94,13 @@ def parse(data: bytes, language: str, patience: Patience | None = None) -> Node 
         return None
     if _slow and _digest(data, language) in _slow:
         return None
-    root = _parse(parser, data, patience or Patience(len(data)))
+    root = _parse(parser, data, patience or ParseBudget(len(data)))
     if root is None:
-        give_up(data, language)
+        mark_too_slow(data, language)
     return None if root is None or _is_shapeless(root) else root
 
 
-def give_up(data: bytes, language: str) -> None:
+def mark_too_slow(data: bytes, language: str) -> None:
     """Note that what is made of a text's tree takes too long: it has none from now on."""
     _slow[_digest(data, language)] = None
     while len(_slow) > MAX_REMEMBERED:
@@ -111,7 +111,7 @@ def _digest(data: bytes, language: str) -> bytes:
     return hashlib.blake2b(data, digest_size=16, key=language.encode()).digest()
 
 
-def _parse(parser: Parser, data: bytes, patience: Patience) -> Node | None:
+def _parse(parser: Parser, data: bytes, patience: ParseBudget) -> Node | None:
     """The root, or ``None`` once ``patience`` is over."""
     over = False
 

@@ -42,7 +42,7 @@ _SHOWN = frozenset({
 _KEY = re.compile(r"[ \t]*(?:export[ \t]+)?[\"']?[\w.-]+[\"']?[ \t]*[=:]")
 
 
-def masked(text: str) -> str:
+def mask_values(text: str) -> str:
     """The text of a file of secrets with all values hidden: what follows the first ``=`` or ``:``
     of each line, and lines without one; letters become ``x`` and digits ``0``."""
     return "\n".join(_masked_line(line) for line in text.split("\n"))

@@ -11,7 +11,7 @@ from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
 from tests.support.histories import function
@@ -35,7 +35,7 @@ def tokenizer(folder: Path) -> TextTokenizer:
 def opened(repo: GitRepo) -> Iterator[tuple[GitRepo, GitRepository, Database]]:
     """A repository, how the index sees it, and its empty database."""
     found = GitRepository.discover(repo.path)
-    make_known(found.state_dir)
+    trust_repository(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
         yield repo, found, db
 

@@ -15,7 +15,7 @@ from git_copilot.assistant.core.config import (
 )
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 
 
 def test_defaults_without_a_repository():
@@ -86,7 +86,7 @@ def test_the_users_own_values_are_not_bounded(repo):
     repo.git("config", "copilot.timeLimitMs", "0")
     found = GitRepository.discover(repo.path)
     assert load_settings(found).max_tokens == HARMLESS["maxtokens"][1]  # who knows whose they are
-    make_known(found.state_dir)
+    trust_repository(found.state_dir)
     settings = load_settings(found)
     assert (settings.max_tokens, settings.time_limit_ms) == (2000, 0)
 

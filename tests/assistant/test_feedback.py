@@ -23,7 +23,7 @@ from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus.feedback_store import reported_since
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.tiny_models import UNFINISHED, save_tiny
 
@@ -43,7 +43,7 @@ def project(repo, tiny):
     repo.git("config", "copilot.model", str(tiny))
     repo.git("config", "copilot.maxTokens", "6")
     state = repo.git_dir / "copilot"
-    make_known(state)
+    trust_repository(state)
     Database(state / DATABASE_NAME, create=True).close()
     return repo
 

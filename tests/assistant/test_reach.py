@@ -16,7 +16,7 @@ from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.core.terminal import Terminal
 from git_copilot.assistant.diagnostics import doctor, endpoint_check
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.tiny_models import save_tiny
 
@@ -140,7 +140,7 @@ def served(repo, monkeypatch):
     """A repository that git-copilot knows, whose model is not on this machine."""
     repo.commit({"a.py": "def area(w):\n    return w\n"})
     state = repo.git_dir / "copilot"
-    make_known(state)
+    trust_repository(state)
     Database(state / DATABASE_NAME, create=True).close()
     repo.git("config", "copilot.model", MODEL)
     monkeypatch.chdir(repo.path)

@@ -14,7 +14,7 @@ from git_copilot.assistant.refresh import pipeline
 from git_copilot.index.core.errors import CopilotError, GitError, ModelError
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.refresh_fixtures import (  # noqa: F401 - fixtures
     another_model,
@@ -163,7 +163,7 @@ def test_a_full_disk_is_the_users_problem_and_changes_nothing(opened, tiny, monk
 def test_too_small_a_history_says_how_much_is_needed(repo, tiny):
     write_history(repo, 2)
     found = GitRepository.discover(repo.path)
-    make_known(found.state_dir)
+    trust_repository(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
         with pytest.raises(CopilotError, match=r"2 commits give only \d+ holes; at least 25"):
             run(found, db, tiny)
@@ -173,7 +173,7 @@ def test_too_small_a_history_says_how_much_is_needed(repo, tiny):
 
 def test_an_unborn_branch_and_a_missing_model_are_the_users_problem(repo, tiny):
     found = GitRepository.discover(repo.path)
-    make_known(found.state_dir)
+    trust_repository(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
         with pytest.raises(CopilotError, match="no commit"):
             run(found, db, tiny)

@@ -24,7 +24,7 @@ from git_copilot.assistant.remote import http_client
 from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
 from git_copilot.assistant.remote.remote_engine import family_format, open_remote
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.replay_server import chunk, events, replay
 from tests.support.tiny_models import save_tiny
@@ -146,7 +146,7 @@ def served(repo):
     """A repository that git-copilot knows, with a cursor in a.py."""
     repo.commit({"a.py": "def area(w):\r\n    return w\r\n\r\nunfinished = (\r\n"})
     state = repo.git_dir / "copilot"
-    make_known(state)
+    trust_repository(state)
     Database(state / DATABASE_NAME, create=True).close()
     repo.git("config", "copilot.model", "qwen2.5-coder-7b")  # whose weights are not here
     repo.git("config", "copilot.feedback", "false")

@@ -20,7 +20,7 @@ from git_copilot.index.corpus.holes import choose_spans
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.fakes import HashingEmbedder
 from tests.support.gitrepo import GitRepo
@@ -117,7 +117,7 @@ def test_an_exported_row_is_its_blob_byte_for_byte(files):
         for number, text in enumerate(files):
             repo.commit({f"{number}.py": text.encode()})
         found = GitRepository.discover(repo.path)
-        make_known(found.state_dir)
+        trust_repository(found.state_dir)
         with Database(found.state_dir / DATABASE_NAME, create=True) as db:
             mine(found, db)
             holes = load_holes(db, repo.git("rev-list", "HEAD").split())
@@ -208,7 +208,7 @@ def test_no_snippet_is_newer_than_the_parent_of_its_commit():
         with tempfile.TemporaryDirectory() as folder:
             repo, oids = build(Path(folder) / "r", history)
             found = GitRepository.discover(repo.path)
-            make_known(found.state_dir)
+            trust_repository(found.state_dir)
             with Database(found.state_dir / DATABASE_NAME, create=True) as db:
                 mine(found, db)
                 cuts = read_cuts(found, load_holes(db, repo.git("rev-list", "HEAD").split()))

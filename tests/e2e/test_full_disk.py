@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.store.database_files import beside
+from git_copilot.index.store.database_files import replacement_path
 from tests.support.commands import Copilot
 from tests.support.gitrepo import GitRepo
 from tests.support.restricted_user import mounts
@@ -113,15 +113,15 @@ def test_a_rebuild_that_fails_or_is_killed_keeps_the_old_index(copilot, project)
     path = project.git_dir / "copilot" / DATABASE_NAME
     with Database(path) as db:
         identity = db.identity
-    beside(path).mkdir()  # nothing can be made there
+    replacement_path(path).mkdir()  # nothing can be made there
     assert copilot.run("index", "--rebuild").returncode == 1
-    beside(path).rmdir()
-    beside(path).write_bytes(b"half of one")
+    replacement_path(path).rmdir()
+    replacement_path(path).write_bytes(b"half of one")
     with Database(path) as db:
         assert db.identity == identity
     assert copilot.json("search", "beta")["hits"]
     copilot.ok("index", "--rebuild")
-    assert not beside(path).exists()
+    assert not replacement_path(path).exists()
     with Database(path) as db:
         assert db.identity != identity
     assert "src/util.py" in copilot.ok("forget", "--list")

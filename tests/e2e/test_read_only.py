@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.commands import Copilot, one_line
 from tests.support.restricted_user import mounts, run_restricted, set_writable
@@ -111,7 +111,7 @@ def test_a_picture_of_a_repository_in_use_is_read_with_its_journal(copilot, proj
         shutil.copytree(project.path, tmp_path / "backup", symlinks=True)
     backup = tmp_path / "backup/.git/copilot"
     (backup / f"{DATABASE_NAME}-shm").unlink()
-    make_known(backup, adopt=True)
+    trust_repository(backup, adopt=True)
     set_writable(backup, False)
     done = Restricted(tmp_path / "backup").run("forget", "--list")
     set_writable(backup, True)

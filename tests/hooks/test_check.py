@@ -11,7 +11,7 @@ import pytest
 
 from git_copilot.hooks import check, run
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import forget_known, make_known
+from git_copilot.index.git.trust import revoke_trust, trust_repository
 from tests.support.gitrepo import GitRepo
 
 ROOT = Path(__file__).parents[2]
@@ -224,7 +224,7 @@ def look_blindly(repo, *args):
 
 def record(repo, text):
     state = GitRepository.discover(repo.path).state_dir
-    make_known(state)
+    trust_repository(state)
     script = state / "interpreter"
     script.write_text(text)
     script.chmod(0o755)
@@ -242,7 +242,7 @@ def test_the_recorded_interpreter_looks_instead(repo):
 
 def test_an_interpreter_that_somebody_else_recorded_is_not_run(repo, tmp_path):
     record(repo, f'#!/bin/sh\ntouch "{tmp_path}/ran"\n')
-    forget_known(GitRepository.discover(repo.path).state_dir)
+    revoke_trust(GitRepository.discover(repo.path).state_dir)
     code, (line,) = look_blindly(repo)
     assert code == 0 and "detect-secrets is not installed" in line
     assert not (tmp_path / "ran").exists()

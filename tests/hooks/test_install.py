@@ -11,7 +11,7 @@ import pytest
 from git_copilot.hooks import block
 from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import install, uninstall
-from git_copilot.hooks.sources import installed
+from git_copilot.hooks.sources import installed_hooks
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
 from tests.support.folders import put, snapshot
@@ -55,8 +55,8 @@ def test_a_fresh_repository_gets_four_hooks_and_loses_them_again(found, hooks):
     before = snapshot(hooks)
     report = install(found)
     assert (report.hooks, report.changed, report.notes) == (list(HOOKS), True, ())
-    assert installed(found).installed == list(HOOKS)
-    assert installed(found).via == "native"
+    assert installed_hooks(found).installed == list(HOOKS)
+    assert installed_hooks(found).via == "native"
     assert (found.state_dir / "python").read_text() == f"{sys.executable}\n"
     assert os.access(hooks / "post-commit", os.X_OK)
     once = snapshot(found.common_dir)
@@ -66,7 +66,7 @@ def test_a_fresh_repository_gets_four_hooks_and_loses_them_again(found, hooks):
     gone = uninstall(found)
     assert (gone.hooks, gone.changed, gone.notes) == (list(HOOKS), True, ())
     assert snapshot(hooks) == before
-    assert (installed(found).installed, installed(found).via) == ([], None)
+    assert (installed_hooks(found).installed, installed_hooks(found).via) == ([], None)
     assert not uninstall(found).changed
 
 
@@ -178,7 +178,9 @@ def test_installing_killed_between_moving_aside_and_wrapping(found, hooks, monke
     put(hooks / "post-commit", PYTHON)
     before = snapshot(hooks)
     with monkeypatch.context() as patch:
-        patch.setattr("git_copilot.hooks.files.put", lambda *_: (_ for _ in ()).throw(KeyError))
+        patch.setattr(
+            "git_copilot.hooks.files.write_if_changed", lambda *_: (_ for _ in ()).throw(KeyError)
+        )
         with pytest.raises(KeyError):
             install(found)
     assert (hooks / "post-commit").read_text() == PYTHON  # never a moment without the hook
@@ -203,7 +205,7 @@ def test_a_missing_hooks_folder_comes_and_goes(tmp_path):
     repo = GitRepository.discover(made.path)
     assert not (made.path / "hooks").exists()
     assert install(repo).hooks == list(HOOKS)
-    assert installed(repo).via == "native"
+    assert installed_hooks(repo).via == "native"
     uninstall(repo)
     assert not (made.path / "hooks").exists()
 
@@ -215,7 +217,7 @@ def test_a_linked_worktree_shares_the_hooks(repo, found, hooks, tmp_path):
     assert install(linked).changed
     assert block.START in (hooks / "post-commit").read_bytes()
     assert not install(found).changed
-    assert installed(linked) == installed(found)
+    assert installed_hooks(linked) == installed_hooks(found)
 
 
 def test_a_submodule_has_its_own(repo, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from git_copilot.hooks import sources as sources_module
 from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import MANAGER_LINE, install, uninstall
-from git_copilot.hooks.sources import installed
+from git_copilot.hooks.sources import installed_hooks
 from git_copilot.index.git.repository import GitRepository
 from tests.support.folders import put, snapshot
 from tests.support.gitrepo import GitRepo
@@ -36,7 +36,7 @@ def test_a_foreign_hooks_path_is_left_alone_with_one_line_of_advice(
     assert {n: v for n, v in after.items() if not n.startswith(".git/copilot")} == worktree
     new = {n for n in snapshot(hermetic).items() if n not in home.items()}
     assert {n for n, _ in new if not n.startswith(".local")} == set()  # the record of `known`
-    assert installed(found).via is None
+    assert installed_hooks(found).via is None
 
 
 def test_the_advised_line_works_in_husky(lab, monkeypatch):
@@ -65,7 +65,7 @@ def test_a_git_with_config_hooks_needs_no_file(repo, found, monkeypatch, tmp_pat
     report = install(found)
     assert (report.hooks, report.changed, report.notes) == (list(HOOKS), True, ())
     assert not install(found).changed
-    assert installed(found).installed == list(HOOKS)
+    assert installed_hooks(found).installed == list(HOOKS)
     # What git 2.54 does with it: the command, by a shell, with the hook's arguments behind it.
     command = repo.git("config", "hook.git-copilot-post-checkout.command")
     events = found.state_dir / "spool/events"
@@ -117,7 +117,7 @@ def test_a_kill_while_the_configuration_is_written_leaves_no_event_without_comma
     events = [name.removesuffix(".event") for name in settings if name.endswith(".event")]
     assert all(f"{name}.command" in settings for name in events)
     install(found)
-    assert installed(found).installed == list(HOOKS)
+    assert installed_hooks(found).installed == list(HOOKS)
     uninstall(found)
     assert found.config("hook") == {}
 

@@ -11,7 +11,7 @@ import tomllib
 import pytest
 
 from git_copilot.hooks.install import install, uninstall
-from git_copilot.hooks.sources import installed
+from git_copilot.hooks.sources import installed_hooks
 from git_copilot.index.git.repository import GitRepository
 from tests.support.commands import ROOT, SCRIPT
 
@@ -55,7 +55,7 @@ def test_hooks_that_pre_commit_runs_for_us_are_left_to_it(framework):
     report = lab.install()
     assert "left to pre-commit" in report.notes[0]
     assert {p.name: p.read_bytes() for p in (lab.repo.git_dir / "hooks").iterdir()} == before
-    status = installed(found)
+    status = installed_hooks(found)
     assert (status.installed, status.via) == (list(STAGES), "pre-commit")
     lab.repo.commit({"b": "b"})
     lab.settle()
@@ -74,7 +74,7 @@ def test_pre_commit_without_our_ids_gets_the_block_and_still_runs(framework):
     hook = lab.repo.git_dir / "hooks/post-commit"
     before = hook.read_bytes()
     assert lab.install().notes == ()
-    assert (installed(found).via, hook.read_bytes() != before) == ("native", True)
+    assert (installed_hooks(found).via, hook.read_bytes() != before) == ("native", True)
     lab.repo.commit({"b": "b"})
     lab.settle()
     assert len(lab.did(kind="sync")) == 1
@@ -94,7 +94,7 @@ def test_pre_commit_installed_after_us_keeps_our_hook(framework, tmp_path):
     hooks = repo.git_dir / "hooks"
     assert (hooks / "post-commit.legacy").exists()
     after = (hooks / "post-commit").read_bytes()
-    assert "post-commit" in installed(found).installed
+    assert "post-commit" in installed_hooks(found).installed
     assert not install(found, str(lab.interpreter)).changed
     (found.state_dir / "behave.json").write_text("{}")
     lab.interpreter.write_text("#!/bin/sh\nexit 0\n")
@@ -164,7 +164,7 @@ def test_the_readme_snippet_installs_from_a_clone_with_its_tag(
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     lab.install()
-    assert installed(GitRepository.discover(lab.repo.path)).via == "pre-commit"
+    assert installed_hooks(GitRepository.discover(lab.repo.path)).via == "pre-commit"
     lab.repo.commit({"b": "b"})
     lab.settle()
     assert lab.did(kind="sync")[-1]["head"] == lab.repo.git("rev-parse", "HEAD")

@@ -38,7 +38,7 @@ FIRINGS = (
 
 @pytest.mark.parametrize(*FIRINGS)
 def test_the_hook_is_told_from_option_or_environment(argv, env, expected):
-    assert run.describe(argv, env) == expected
+    assert run.identify_event(argv, env) == expected
 
 
 @pytest.fixture
@@ -159,11 +159,11 @@ def test_it_records_and_wakes(lab, monkeypatch, capfd):
 def test_without_a_recorded_interpreter_a_capable_one_records_itself(lab, monkeypatch):
     monkeypatch.chdir(lab.repo.path)
     monkeypatch.setattr(run, "start_worker", lambda _state: False)
-    monkeypatch.setattr(run, "_can_work", lambda: False)
+    monkeypatch.setattr(run, "_has_worker_packages", lambda: False)
     assert run.main(["--stage", "post-merge"]) == 0
     assert not (lab.state / "python").exists()
     assert lab.spool.pending() == 1
-    monkeypatch.setattr(run, "_can_work", lambda: True)
+    monkeypatch.setattr(run, "_has_worker_packages", lambda: True)
     assert run.main([]) == 0
     assert (lab.state / "python").read_text() == f"{sys.executable}\n"
     (lab.state / "python").write_text(f"{lab.interpreter}\n")  # what is recorded and runs, stays

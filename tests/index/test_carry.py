@@ -8,16 +8,21 @@ import time
 import pytest
 
 from git_copilot.index.corpus import feedback_store
-from git_copilot.index.corpus.feedback_store import Shown, counts, figures, record_shown
+from git_copilot.index.corpus.feedback_store import (
+    ShownCompletion,
+    counts,
+    record_shown,
+    statistics,
+)
 from git_copilot.index.corpus.mining import load_holes, mine
-from git_copilot.index.corpus.outcome import Spot
+from git_copilot.index.corpus.outcome import CursorContext
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import forget
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.forget import AUTHOR, PATH
 from git_copilot.index.store.migrate import (
-    Carried,
-    read_old,
+    PreservedData,
+    read_preserved,
     write_after_mining,
     write_before_mining,
 )
@@ -27,9 +32,9 @@ BASE = "def area(width, height):\n    total = 0\n"
 
 
 def show(db, name, line, completion, outcome="accepted", when=NOW):
-    spot = Spot(line, "    total = ", "", ("def area(width, height):",), "")
-    record_shown(db, Shown(name, when, "a.py", spot, completion, "m"))
-    feedback_store.report(db, name, outcome)
+    spot = CursorContext(line, "    total = ", "", ("def area(width, height):",), "")
+    record_shown(db, ShownCompletion(name, when, "a.py", spot, completion, "m"))
+    feedback_store.record_outcome(db, name, outcome)
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def old(git, tmp_path):
 
 def hand_on(git, old, tmp_path):
     """A new database beside the old one, made as a rebuild makes it."""
-    kept = read_old(old.path)
+    kept = read_preserved(old.path)
     new = Database(tmp_path / "new.db", create=True)
     write_before_mining(new, kept)
     mine(git, new)
@@ -80,14 +85,14 @@ def test_all_of_it_is_handed_on(git, old, repo, tmp_path):
     with hand_on(git, old, tmp_path) as new:
         assert rows(new) == rows(old) and len(rows(new)) == 3
         assert completions(new) == completions(old)
-        assert (counts(new), figures(new)) == (counts(old), figures(old))
+        assert (counts(new), statistics(new)) == (counts(old), statistics(old))
         assert forget.entries(new) == forget.entries(old) and len(forget.entries(new)) == 2
         (weight,) = feedback_store.feedback_weights(
             new, [int(str(n)) for (n,) in new.query("SELECT hole_id FROM feedback WHERE hole_id")]
         ).values()
         assert weight == feedback_store.KEPT_WEIGHT
         # Twice changes nothing.
-        kept = read_old(old.path)
+        kept = read_preserved(old.path)
         write_before_mining(new, kept)
         write_after_mining(new, kept)
         assert (rows(new), counts(new)) == (rows(old), counts(old))
@@ -118,11 +123,11 @@ def test_what_was_resolved_in_a_commit_that_is_gone_waits_again(git, old, repo, 
 
 
 def test_databases_of_other_versions_and_damaged_ones(tmp_path):
-    nothing = Carried()
-    assert read_old(tmp_path / "none.db") == nothing
+    nothing = PreservedData()
+    assert read_preserved(tmp_path / "none.db") == nothing
     with sqlite3.connect(tmp_path / "old.db") as connection:
         connection.execute("CREATE TABLE meta (key, value)")
-    assert read_old(tmp_path / "old.db") == nothing
+    assert read_preserved(tmp_path / "old.db") == nothing
     with sqlite3.connect(tmp_path / "other.db") as connection:
         connection.executescript(
             "CREATE TABLE meta (key, value);"
@@ -130,10 +135,10 @@ def test_databases_of_other_versions_and_damaged_ones(tmp_path):
             "INSERT INTO feedback_days VALUES (20000, 'm', '', 7, 'what a later version notes');"
         )
     with Database(tmp_path / "new.db", create=True) as new:
-        write_before_mining(new, read_old(tmp_path / "other.db"))
+        write_before_mining(new, read_preserved(tmp_path / "other.db"))
         assert new.query("SELECT day, shown, accepted FROM feedback_days") == [(20000, 7, 0)]
     (tmp_path / "torn.db").write_bytes(b"no database at all" * 100)
-    assert read_old(tmp_path / "torn.db") is None
+    assert read_preserved(tmp_path / "torn.db") is None
     with sqlite3.connect(tmp_path / "no-meta.db") as connection:
         connection.execute("CREATE TABLE other (x)")
-    assert read_old(tmp_path / "no-meta.db") is None
+    assert read_preserved(tmp_path / "no-meta.db") is None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_copilot.index.text.chunking import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunk_blob
-from git_copilot.index.text.named_values import KINDS
+from git_copilot.index.text.named_values import VALUE_KINDS
 from git_copilot.index.text.parsing import parse
 
 PYTHON = b'''"""Module."""
@@ -184,7 +184,7 @@ def test_a_symbol_has_all_parameters_its_scope_and_the_first_line_of_its_docstri
 )  # fmt: skip
 def test_headers_and_comments_of_other_languages(language, source, wanted):
     found = [s for c in chunk_blob(source, language) for s in c.symbols]
-    (symbol,) = [s for s in found if s.kind not in KINDS]
+    (symbol,) = [s for s in found if s.kind not in VALUE_KINDS]
     assert (symbol.signature, symbol.doc) == wanted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.search import cochange
 from git_copilot.index.search.cochange import FILE_NAME, CoChange
 
@@ -19,7 +19,7 @@ def history(repo):
         repo.commit({"a.py": "3\n"}),
     ]
     found = GitRepository.discover(repo.path)
-    make_known(found.state_dir)
+    trust_repository(found.state_dir)
     return found, oids
 
 

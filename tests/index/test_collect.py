@@ -12,7 +12,7 @@ from git_copilot.index.search.retriever import Query, Searcher
 from git_copilot.index.store import views
 from git_copilot.index.store.contents import add_vectors
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.store.garbage_collection import DAY, collect, due, shrink
+from git_copilot.index.store.garbage_collection import DAY, collect, is_due, shrink
 from git_copilot.index.sync.plan import plan_sync
 from git_copilot.index.sync.sync import sync
 from tests.support.fakes import HashingEmbedder
@@ -141,7 +141,7 @@ def test_a_sync_that_planned_before_finds_out(repo, db, embedder, monkeypatch):
     sync(git, db, embedder)
     sync(git, db, embedder, tree=repo.git("rev-parse", f"{first}^{{tree}}"))
     calls = []
-    original = views.all_there
+    original = views.all_blobs_exist
 
     def collect_first(connection, blob_ids):
         if not calls:
@@ -149,7 +149,7 @@ def test_a_sync_that_planned_before_finds_out(repo, db, embedder, monkeypatch):
             connection.execute("DELETE FROM blobs WHERE hidden_at IS NOT NULL")
         return original(connection, blob_ids)
 
-    monkeypatch.setattr(views, "all_there", collect_first)
+    monkeypatch.setattr(views, "all_blobs_exist", collect_first)
     sync(git, db, embedder)
     assert calls and stored(db) >= {"second"}
     assert plan_sync(git, db, "", git.shown_tree()).added == ()
@@ -184,10 +184,10 @@ def test_vectors_that_were_lost_are_made_again(repo, db, embedder):
 
 def test_it_is_due_once_a_day(repo, db):
     git = GitRepository.discover(repo.path)
-    assert due(db)
+    assert is_due(db)
     collect(git, db)
-    assert not due(db)
-    assert due(db, days=-1)
+    assert not is_due(db)
+    assert is_due(db, days=-1)
 
 
 def test_room_is_given_back(repo, db, embedder):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_copilot.index.corpus import cuts, holes
-from git_copilot.index.corpus.cuts import Block, Source, telling
+from git_copilot.index.corpus.cuts import Block, SourceText, is_worth_completing
 from git_copilot.index.corpus.holes import choose_spans
 
 CODE = b'''import os
@@ -34,7 +34,7 @@ class Box:
 
 def every(cut, data=CODE, language="python", lines=None, tries=200):
     """All texts that ``cut`` takes out of ``data``."""
-    source = Source(data, language)
+    source = SourceText(data, language)
     last = lines or source.lines
     rng = random.Random(0)
     found = set()
@@ -105,7 +105,7 @@ def test_other_languages():
     ["", "x", ")])", "1, 2, 3, 44, 55", "key = " + "a" * 80, "a b " * 200],
 )
 def test_no_person_would_be_asked_for_this(text):
-    assert not telling(text)
+    assert not is_worth_completing(text)
 
 
 def test_large_files_are_parsed_around_the_added_lines_only():

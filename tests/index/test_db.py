@@ -9,12 +9,16 @@ from contextlib import closing
 
 import pytest
 
-from git_copilot.index.core.errors import DatabaseError, NoRoom
+from git_copilot.index.core.errors import DatabaseError, DiskFull
 from git_copilot.index.store import database as module
 from git_copilot.index.store.database import BUSY_SECONDS, DATABASE_NAME, Database
-from git_copilot.index.store.database_files import beside, explain, replace_database
-from git_copilot.index.store.forget import PATH, Entry, scrub, write_entries
-from git_copilot.index.store.migrate import read_old
+from git_copilot.index.store.database_files import (
+    replace_database,
+    replacement_path,
+    translate_error,
+)
+from git_copilot.index.store.forget import PATH, ForgetRule, scrub, write_entries
+from git_copilot.index.store.migrate import read_preserved
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def path(tmp_path):
     path = tmp_path / "wörk #1?" / DATABASE_NAME
     path.parent.mkdir()
     with Database(path, create=True) as db:
-        write_entries(db, [Entry(PATH, "docs", 7)])
+        write_entries(db, [ForgetRule(PATH, "docs", 7)])
     return path
 
 
@@ -55,7 +59,7 @@ def test_a_database_that_cannot_grow_says_that_there_is_no_room(path):
     with Database(path) as db:
         pages = db.scalar("PRAGMA page_count")
         db.query(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(NoRoom, match=r"no room.*free some disk space"), db.transaction() as c:
+        with pytest.raises(DiskFull, match=r"no room.*free some disk space"), db.transaction() as c:
             c.execute("INSERT INTO meta VALUES ('x', ?)", ("y" * 100_000,))
         db.query("PRAGMA max_page_count = 100000")
         with db.transaction() as c:
@@ -66,26 +70,26 @@ def test_a_database_that_cannot_grow_says_that_there_is_no_room(path):
     "code", [sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_CANTOPEN]
 )
 def test_an_error_of_input_or_output_is_told_by_the_room_there_is(path, monkeypatch, code):
-    assert "no room" not in str(explain(error(code), path))
+    assert "no room" not in str(translate_error(error(code), path))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
-    told = explain(error(code), path)
-    assert isinstance(told, NoRoom)
+    told = translate_error(error(code), path)
+    assert isinstance(told, DiskFull)
     assert "--rebuild" not in str(told) and "free some disk space" in str(told)
-    assert "damaged" in str(explain(error(sqlite3.SQLITE_CORRUPT, "malformed"), path))
+    assert "damaged" in str(translate_error(error(sqlite3.SQLITE_CORRUPT, "malformed"), path))
 
 
 def test_without_room_the_database_is_read_and_writing_says_why(path, no_room):
     with Database(path) as db:
         assert db.read_only and db.query("SELECT value FROM forgotten") == [("docs",)]
-        with pytest.raises(NoRoom), db.transaction():
+        with pytest.raises(DiskFull), db.transaction():
             raise AssertionError
-    with pytest.raises(NoRoom):
+    with pytest.raises(DiskFull):
         Database(path, create=True)
 
 
 def test_without_room_nothing_that_stands_in_the_journal_is_overlooked(path, no_room):
     path.with_name(f"{path.name}-wal").write_bytes(b"committed")
-    with pytest.raises(NoRoom):
+    with pytest.raises(DiskFull):
         Database(path)
 
 
@@ -98,7 +102,7 @@ def test_an_empty_file_is_told_at_once_though_somebody_has_it_open(path):
             with pytest.raises(DatabaseError, match=r"is empty.*--rebuild"):
                 Database(path, create=create)
             assert time.monotonic() - begun < BUSY_SECONDS / 3
-        assert read_old(path) is None
+        assert read_preserved(path) is None
 
 
 def test_an_empty_file_is_made_a_database_when_that_is_asked_for(path):
@@ -114,21 +118,21 @@ def test_an_empty_file_is_made_a_database_when_that_is_asked_for(path):
 
 
 def test_what_is_forgotten_is_not_taken_for_nothing_while_it_cannot_be_read(path, monkeypatch):
-    assert read_old(path).forgotten == [Entry(PATH, "docs", 7)]
+    assert read_preserved(path).forgotten == [ForgetRule(PATH, "docs", 7)]
     with closing(sqlite3.connect(path, isolation_level=None)) as holder:
         holder.execute("PRAGMA locking_mode = EXCLUSIVE")
         holder.execute("CREATE TABLE held (x)")
         monkeypatch.setattr("sqlite3.connect", _hurried(sqlite3.connect))
         with pytest.raises(DatabaseError, match="busy"):
-            read_old(path)
+            read_preserved(path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
 
     def connect(*_args, **_how):
         raise error(sqlite3.SQLITE_IOERR_SHMSIZE)
 
     monkeypatch.setattr("sqlite3.connect", connect)
-    with pytest.raises(NoRoom):
-        read_old(path)
+    with pytest.raises(DiskFull):
+        read_preserved(path)
 
 
 def _hurried(connect):
@@ -136,7 +140,7 @@ def _hurried(connect):
 
 
 def test_a_database_takes_the_place_of_another_and_of_its_journal(path):
-    with Database(beside(path), create=True) as new:
+    with Database(replacement_path(path), create=True) as new:
         identity = new.identity
     with Database(path) as old:
         with old.transaction() as connection:
@@ -151,7 +155,7 @@ def test_a_database_takes_the_place_of_another_and_of_its_journal(path):
 
 
 def test_forgetting_removes_what_a_killed_rebuild_left(path):
-    beside(path).write_bytes(b"secret")
+    replacement_path(path).write_bytes(b"secret")
     with Database(path) as db:
         scrub(db, path.parent)
-    assert not beside(path).exists()
+    assert not replacement_path(path).exists()

@@ -92,8 +92,10 @@ def test_one_in_a_linked_worktree_and_in_a_submodule(clone, tmp_path):
 def test_an_older_git_that_knows_no_safe_bare_repository(clone, monkeypatch):
     """It ignores the setting, and says that the folder is the repository."""
     lib = plant(clone.path / "lib")
-    real = discovery._ask
-    monkeypatch.setattr(discovery, "_ask", lambda start, _bare, said: real(start, "all", said))
+    real = discovery._rev_parse
+    monkeypatch.setattr(
+        discovery, "_rev_parse", lambda start, _bare, said: real(start, "all", said)
+    )
     assert is_the_clone(GitRepository.discover(lib), clone)
     assert is_the_clone(GitRepository.discover(clone.path / ".git" / "refs"), clone)
 

@@ -10,7 +10,7 @@ from git_copilot.index.corpus import feedback_store, harvest
 from git_copilot.index.corpus.cuts import Span
 from git_copilot.index.corpus.feedback_store import counts, feedback_weights
 from git_copilot.index.corpus.mining import load_holes, mine
-from git_copilot.index.corpus.outcome import Text, spot_of, what_became
+from git_copilot.index.corpus.outcome import BlobLines, cursor_context, find_outcome
 from tests.support.shown_completions import HEAD, TAIL, examples, reported, show
 
 ACCEPTED = [
@@ -78,7 +78,7 @@ def test_an_accepted_completion_becomes_what_was_committed(
     repo.commit({"a.py": (HEAD + TAIL).replace("\n", newline)})
     mine(git, db)
     show(db, HEAD + line + TAIL, completion)
-    feedback_store.report(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
     oid = repo.commit({"a.py": (HEAD + written + TAIL).replace("\n", newline)})
     mine(git, db)
     before = line.partition("|")[0]
@@ -92,7 +92,7 @@ def test_a_file_that_is_new_as_a_whole_gives_the_same(
 ):
     git, db = opened
     show(db, HEAD + line + TAIL, completion)
-    feedback_store.report(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
     repo.commit({})
     oid = repo.commit({"a.py": HEAD + written + TAIL})
     mine(git, db)
@@ -103,7 +103,7 @@ def test_an_edited_one_ends_where_the_editor_says_if_it_stands_there(repo, opene
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.report(db, "c1", "edited", "total * 3\r\n    area -= 1")
+    feedback_store.record_outcome(db, "c1", "edited", "total * 3\r\n    area -= 1")
     oid = repo.commit({"a.py": HEAD + "    area = total * 3\n    area -= 1  # why\n" + TAIL})
     mine(git, db)
     assert examples(git, db) == {oid: [("total * 3\n    area -= 1", 1.5, "    area = ")]}
@@ -115,7 +115,7 @@ def test_a_rejected_one_becomes_what_the_person_wrote(repo, opened):
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     show(db, HEAD + "    area = total * 2\n    other = |\n" + TAIL, "width", name="c2")
     for name in ("c1", "c2"):
-        feedback_store.report(db, name, "rejected")
+        feedback_store.record_outcome(db, name, "rejected")
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n    other = height + 1\n" + TAIL})
     mine(git, db)
     # The first was rejected, and then written all the same: the model was right.
@@ -138,8 +138,8 @@ def test_characters_of_several_bytes_before_the_cursor(repo, opened):
     repo.commit({"a.py": "\ufeff" + HEAD + TAIL})
     show(db, HEAD + "    größe = 'ü€😀' + |\n" + TAIL, "str(total)")
     show(db, "größe = |\n" + HEAD + TAIL, "größer(3)", name="c2")
-    feedback_store.report(db, "c1", "accepted")
-    feedback_store.report(db, "c2", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c2", "accepted")
     text = "\ufeffgröße = größer(3)\n" + HEAD + "    größe = 'ü€😀' + str(total)\n" + TAIL
     oid = repo.commit({"a.py": text})
     mine(git, db)
@@ -156,8 +156,8 @@ def test_two_at_one_place_share_what_was_written(repo, opened):
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "height")
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2", name="c2")
-    feedback_store.report(db, "c1", "rejected")
-    feedback_store.report(db, "c2", "accepted")
+    feedback_store.record_outcome(db, "c1", "rejected")
+    feedback_store.record_outcome(db, "c2", "accepted")
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     # One example; the model was wrong there once.
@@ -173,7 +173,7 @@ def test_lines_added_above_and_twins_do_not_mislead(repo, opened):
     buffer = HEAD + TAIL + "".join(block.format(n) for n in names)
     marked = buffer.replace("|", "None", 1).replace("|", "\0", 1).replace("|", "None")
     show(db, marked.replace("\0", "|"), "load(kind)")
-    feedback_store.report(db, "c1", "rejected")
+    feedback_store.record_outcome(db, "c1", "rejected")
     written = marked.replace("\0", "dump(kind)")
     oid = repo.commit({"a.py": '"""New."""\n' + "\n".join(["A = 1"] * 30) + "\n" + written})
     mine(git, db)
@@ -189,7 +189,7 @@ def test_of_places_that_read_the_same_the_nearest_is_taken(repo, opened):
     lines = [block.format(name) for name in ("one(kind)", "two(kind)", "three(kind)", "four(kind)")]
     buffer = HEAD + lines[0] + block.format("|") + lines[2] + lines[3] + TAIL
     show(db, buffer, "load(kind)")
-    feedback_store.report(db, "c1", "rejected")
+    feedback_store.record_outcome(db, "c1", "rejected")
     oid = repo.commit({"a.py": HEAD + "".join(lines) + TAIL})
     mine(git, db)
     assert examples(git, db) == {oid: [("two(kind)", 1.5, "    result = ")]}
@@ -200,7 +200,7 @@ def test_what_was_rejected_is_not_looked_for_where_it_stands_already(repo, opene
     block = "def {}(kind):\n    x = {}\n    return x\n\n\n"
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + TAIL + block.format("a", "load(kind)") + block.format("b", "|"), "load(kind)")
-    feedback_store.report(db, "c1", "rejected")
+    feedback_store.record_outcome(db, "c1", "rejected")
     written = block.format("a", "load(kind)") + block.format("b", "dump(kind)")
     oid = repo.commit({"a.py": HEAD + TAIL + written})
     mine(git, db)
@@ -214,7 +214,7 @@ def test_a_hole_cut_at_the_same_place_by_chance_becomes_this_one(repo, opened, m
     monkeypatch.setattr(harvest, "choose_spans", lambda *given: [span])
     repo.commit({})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.report(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     (hole,) = load_holes(db, [oid])
@@ -243,14 +243,14 @@ def test_a_span_begins_behind_the_text_before_the_cursor(lines, data, newline, t
     completion = "\n".join(data.draw(st.lists(LINES, min_size=1, max_size=3)))
     buffer_prefix = "\n".join([*lines[:row], lines[row][:column]])
     buffer_suffix = "\n".join([lines[row][column:], *lines[row + 1 :]])
-    spot = spot_of(buffer_prefix, buffer_suffix, row + 1)
+    spot = cursor_context(buffer_prefix, buffer_suffix, row + 1)
     kept = data.draw(st.sampled_from([completion, data.draw(LINES), ""]))
     written = (buffer_prefix + kept + buffer_suffix).split("\n")
     written[row:row] = data.draw(st.lists(LINES, max_size=2))
     blob = newline.join(written).encode()
     added = data.draw(st.sets(st.integers(1, len(written))))
-    text = Text(blob)
-    found = what_became(text, [(n, 1) for n in sorted(added)], spot, completion, taken=taken)
+    text = BlobLines(blob)
+    found = find_outcome(text, [(n, 1) for n in sorted(added)], spot, completion, taken=taken)
     if found is None:
         return
     prefix, middle, suffix = blob[: found.start], blob[found.start : found.end], blob[found.end :]

@@ -6,7 +6,7 @@ import pytest
 
 from git_copilot.index.corpus import feedback_store
 from git_copilot.index.corpus.feedback_holes import MAX_TRIES
-from git_copilot.index.corpus.feedback_store import counts, figures
+from git_copilot.index.corpus.feedback_store import counts, statistics
 from git_copilot.index.corpus.mining import load_holes, mine
 from tests.support.shown_completions import HEAD, NOW, TAIL, examples, reported, show
 
@@ -16,7 +16,7 @@ def test_a_renamed_file_is_followed(repo, opened, together):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    |\n" + TAIL, "return total, width")
-    feedback_store.report(db, "c1", "rejected")
+    feedback_store.record_outcome(db, "c1", "rejected")
     repo.git("mv", "a.py", "b ü.py")
     if not together:
         repo.commit({}, "rename")
@@ -33,7 +33,7 @@ def test_a_file_that_is_not_indexed_gives_nothing(repo, opened):
     repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL, ".copilotignore": "a.py\n"})
     for name in "ab":
         show(db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name)
-        feedback_store.report(db, name, "accepted")
+        feedback_store.record_outcome(db, name, "accepted")
     text = HEAD + "    area = total * 2\n" + TAIL
     oid = repo.commit({"a.py": text, "b.py": text})
     mine(git, db)
@@ -46,7 +46,7 @@ def test_commits_that_are_not_mined_give_nothing_but_move_files(repo, opened):
     repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL})
     for name in "ab":
         show(db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name)
-        feedback_store.report(db, name, "accepted")
+        feedback_store.record_outcome(db, name, "accepted")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL}, **bot)
     repo.git("mv", "b.py", "c.py")
     repo.commit({}, **bot)
@@ -62,7 +62,7 @@ def test_an_amended_commit_has_the_last_word(repo, opened, collected):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.report(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
     first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     assert examples(git, db) == {first: [("total * 2", 1.0, "    area = ")]}
@@ -81,7 +81,7 @@ def test_a_commit_that_is_forgotten_gives_its_feedback_back(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.report(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
     first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     with db.transaction() as connection:
@@ -96,7 +96,7 @@ def test_what_is_never_committed_leaves_nothing(repo, opened):
     repo.commit({"a.py": HEAD + TAIL, "b.py": TAIL})
     mine(git, db)
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.report(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
     repo.commit({"b.py": HEAD + "    area = total * 2\n" + TAIL})  # another file
     mine(git, db)
     assert db.scalar("SELECT tries FROM feedback") == 0
@@ -105,7 +105,7 @@ def test_what_is_never_committed_leaves_nothing(repo, opened):
         repo.commit({"a.py": HEAD + TAIL + f"\n\ndef number_{number}(x):\n    return x + total\n"})
         mine(git, db)
     assert reported(db) == [] and examples(git, db) == {}
-    assert figures(db)["accepted"] == 1, "people see what was taken all the same"
+    assert statistics(db)["accepted"] == 1, "people see what was taken all the same"
 
 
 def test_commits_made_before_tell_nothing(repo, opened):
@@ -114,8 +114,8 @@ def test_commits_made_before_tell_nothing(repo, opened):
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2", when=NOW + 7200)
     show(db, HEAD + "    area = |\n" + TAIL, "total", path="b.py", name="c2")
-    feedback_store.report(db, "c1", "accepted")
-    feedback_store.report(db, "c2", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c2", "accepted")
     mine(git, db)
     assert examples(git, db) == {} and db.scalar("SELECT max(tries) FROM feedback") == 0
 
@@ -124,7 +124,7 @@ def test_text_that_the_commit_did_not_add_is_not_taken(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     show(db, HEAD + "    area = |total * 2\n" + TAIL, "width")
-    feedback_store.report(db, "c1", "rejected")
+    feedback_store.record_outcome(db, "c1", "rejected")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL + "print(area)\n"})
     mine(git, db)
     assert examples(git, db) == {} and reported(db) == ["c1"]
@@ -148,7 +148,7 @@ def test_what_the_corpus_does_not_take_is_not_taken_from_feedback(
     git, db = opened
     repo.commit({path: HEAD + TAIL})
     show(db, HEAD + line + TAIL, completion, path=path)
-    feedback_store.report(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
     repo.commit({path: HEAD + line.replace("|", completion) + TAIL})
     mine(git, db)
     assert examples(git, db) == {}
@@ -159,7 +159,7 @@ def test_a_line_that_nobody_wrote_is_not_made_up(repo, opened):
     git, db = opened
     for number, line in enumerate(["    |\n", "|\n", "    area = total|\n"]):
         show(db, HEAD + line + TAIL, "return width, height", name=f"c{number}")
-        feedback_store.report(db, f"c{number}", "rejected")
+        feedback_store.record_outcome(db, f"c{number}", "rejected")
     repo.commit({})
     repo.commit({"a.py": HEAD + TAIL})
     mine(git, db)

@@ -8,7 +8,7 @@ import pytest
 
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus import feedback_store
-from git_copilot.index.corpus.feedback_store import counts, figures
+from git_copilot.index.corpus.feedback_store import counts, statistics
 from git_copilot.index.corpus.mining import mine
 from tests.support.shown_completions import HEAD, NOW, TAIL, examples, reported, show
 
@@ -19,24 +19,24 @@ def test_the_last_word_wins_and_saying_it_twice_changes_nothing(opened):
     show(db, HEAD + "    area = |\n", "total * 2")
     said = [("accepted", None), ("accepted", None), ("edited", "x + 1"), ("edited", None)]
     for outcome, final in said:
-        feedback_store.report(db, "c1", outcome, final)
+        feedback_store.record_outcome(db, "c1", outcome, final)
     assert db.query("SELECT outcome, final FROM feedback") == [("edited", "x + 1")]
-    assert figures(db)["shown"] == figures(db)["edited"] == 1
-    assert figures(db)["accepted"] == figures(db)["rejected"] == 0
-    feedback_store.report(db, "c1", "rejected")
+    assert statistics(db)["shown"] == statistics(db)["edited"] == 1
+    assert statistics(db)["accepted"] == statistics(db)["rejected"] == 0
+    feedback_store.record_outcome(db, "c1", "rejected")
     assert db.query("SELECT outcome, final FROM feedback") == [("rejected", None)]
-    assert figures(db)["rejected"] == 1 and figures(db)["edited"] == 0
+    assert statistics(db)["rejected"] == 1 and statistics(db)["edited"] == 0
 
 
 def test_the_commit_has_the_last_word_on_what_stands_there(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.report(db, "c1", "edited", "total * 2\r\n")
+    feedback_store.record_outcome(db, "c1", "edited", "total * 2\r\n")
     assert db.query("SELECT final FROM feedback") == [(None,)], "that is the completion"
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
-    feedback_store.report(db, "c1", "rejected", "width")
+    feedback_store.record_outcome(db, "c1", "rejected", "width")
     assert db.query("SELECT outcome, final FROM feedback") == [("rejected", None)]
     assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
 
@@ -44,15 +44,15 @@ def test_the_commit_has_the_last_word_on_what_stands_there(repo, opened):
 def test_an_unknown_completion_is_one_line(opened):
     _, db = opened
     with pytest.raises(CopilotError, match="no completion 'c9' is kept here"):
-        feedback_store.report(db, "c9", "accepted")
+        feedback_store.record_outcome(db, "c9", "accepted")
     with pytest.raises(CopilotError, match="is kept here"):
-        feedback_store.report(db, "\udcff", "accepted")
+        feedback_store.record_outcome(db, "\udcff", "accepted")
 
 
 def test_any_text_can_be_kept(opened):
     _, db = opened
     show(db, "\udcff = |", "a\ud800\r\nb", path="\udcff.py", model="/m\udcff")
-    feedback_store.report(db, "c1", "edited", "\udfff\r\n")
+    feedback_store.record_outcome(db, "c1", "edited", "\udfff\r\n")
     (known,) = feedback_store.reported_since(db, 0)
     assert known.shown.path == "\udcff.py"
     assert (known.shown.completion, known.final) == ("a?\nb", "?\n")
@@ -67,7 +67,7 @@ def test_rows_are_bounded_and_the_figures_do_not_suffer(opened, monkeypatch):
         show(db, "x = |", "y", name=f"c{number:02}", when=NOW - 40 + number)
         outcome = ("shown", *feedback_store.OUTCOMES)[number % 4]
         if outcome != "shown":
-            feedback_store.report(db, f"c{number:02}", outcome)
+            feedback_store.record_outcome(db, f"c{number:02}", outcome)
     kept = dict(db.query("SELECT outcome, count(*) FROM feedback GROUP BY 1"))
     # The last one shown had pushed out a fifth, and was then accepted.
     assert kept == {"shown": 4, "accepted": 4, "edited": 3, "rejected": 2}
@@ -88,7 +88,7 @@ def test_old_rows_go(opened):
     old = NOW - feedback_store.KEEP_SECONDS - 10
     show(db, "x = |", "y", name="old", when=old)
     show(db, "x = |", "y", name="older", when=old)
-    feedback_store.report(db, "older", "accepted")
+    feedback_store.record_outcome(db, "older", "accepted")
     show(db, "x = |", "y", name="new")
     assert reported(db) == ["new"]
 
@@ -97,7 +97,7 @@ def test_examples_stay_when_the_rows_are_bounded(repo, opened, monkeypatch):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.report(db, "c1", "accepted")
+    feedback_store.record_outcome(db, "c1", "accepted")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     monkeypatch.setattr(feedback_store, "MOST", dict.fromkeys(feedback_store.MOST, 0))
@@ -114,8 +114,8 @@ def test_figures_are_by_day_and_by_model(opened):
     ]:  # fmt: skip
         show(db, "x = |", "y", name=name, when=when, adapter=adapter)
         if outcome is not None and name != "e":
-            feedback_store.report(db, name, outcome)
-    found = figures(db, NOW)
+            feedback_store.record_outcome(db, name, outcome)
+    found = statistics(db, NOW)
     assert {k: v for k, v in found.items() if not k.startswith("by_")} == {
         "days": 30, "shown": 4, "accepted": 1, "edited": 1, "rejected": 1, "acceptance_rate": 0.5,
     }  # fmt: skip
@@ -126,5 +126,5 @@ def test_figures_are_by_day_and_by_model(opened):
     ]
     models = [(m["model"], m["adapter"], m["shown"]) for m in found["by_model"]]
     assert models == [("m", "lora-1", 3), ("m", None, 1)]
-    assert figures(db, NOW - 300 * day)["by_day"][-1]["shown"] == 1
-    assert figures(db, NOW + 300 * day)["acceptance_rate"] is None
+    assert statistics(db, NOW - 300 * day)["by_day"][-1]["shown"] == 1
+    assert statistics(db, NOW + 300 * day)["acceptance_rate"] is None

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_copilot.index.core.errors import GitError
-from git_copilot.index.corpus.lineage import Track, carry
+from git_copilot.index.corpus.lineage import TrackedLines, apply_patch
 from git_copilot.index.git.history import FilePatch, additions, patches, patches_between
 from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
@@ -150,7 +150,7 @@ def test_carried_lines_are_the_same_lines_and_nothing_else_stays(store, old, edi
         return
     (patch,) = found
     numbers = list(range(1, len(old) + 1 - (old[-1:] == [""] and len(old) > 0)))
-    after, dead = carry(Track("", numbers, numbers), patch)
+    after, dead = apply_patch(TrackedLines("", numbers, numbers), patch)
     assert sorted(after.marks + dead) == numbers
     assert after.lines == sorted(set(after.lines))
     assert [old[mark - 1] for mark in after.marks] == [new[line - 1] for line in after.lines]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.index.core.safe_open import NotRegular, follow, open_inside
+from git_copilot.index.core.safe_open import NotARegularFile, open_inside, resolve_links
 from git_copilot.index.search.worktree import Worktree
 
 
@@ -36,7 +36,7 @@ def test_regular_files_are_read(root):
 
 @pytest.mark.parametrize("path", ["../outside/o.py", "/etc/passwd", "a//b/c.py", "a/./b/c.py", ""])
 def test_only_plain_paths_below_the_root(root, path):
-    with pytest.raises(NotRegular):
+    with pytest.raises(NotARegularFile):
         read(root, path)
 
 
@@ -73,7 +73,7 @@ def test_nothing_but_files_and_no_waiting(root):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.relpath(root / "sock"))
     for name in ("fifo", "sock"):
-        with pytest.raises(NotRegular, match="no regular file"):
+        with pytest.raises(NotARegularFile, match="no regular file"):
             read(root, name)
     with pytest.raises(IsADirectoryError):
         read(root, "a")
@@ -89,13 +89,13 @@ def test_nothing_but_files_and_no_waiting(root):
 def test_following_a_name_as_the_system_does(root):
     (root / "one").symlink_to("a/two")
     (root / "a" / "two").symlink_to("../a/b")
-    way = follow(root / "one" / ".." / "b" / "c.py")
+    way = resolve_links(root / "one" / ".." / "b" / "c.py")
     assert way.target == (root / "one" / ".." / "b" / "c.py").resolve()
     assert way.links == (root / "one", root / "a" / "two")
-    assert follow(root / "none" / "x.py").target == root / "none" / "x.py"
+    assert resolve_links(root / "none" / "x.py").target == root / "none" / "x.py"
     (root / "loop").symlink_to("loop")
     with pytest.raises(OSError, match="symbolic links"):
-        follow(root / "loop" / "x")
+        resolve_links(root / "loop" / "x")
 
 
 def test_a_tracked_folder_that_became_a_link_shows_nothing_of_where_it_leads(opened, repo):

@@ -15,12 +15,12 @@ import pytest
 from git_copilot.index.core.errors import CopilotError, NotInitialised
 from git_copilot.index.git import trust
 from git_copilot.index.git.trust import (
-    claim_new,
     data_dir,
-    forget_known,
-    is_known,
-    make_known,
-    require_known,
+    is_trusted,
+    require_trusted,
+    revoke_trust,
+    trust_if_new,
+    trust_repository,
 )
 
 
@@ -38,18 +38,18 @@ def test_the_data_folder_is_the_one_of_platformdirs(monkeypatch):
 
 
 def test_made_known_and_forgotten(state):
-    assert not is_known(state)
+    assert not is_trusted(state)
     with pytest.raises(NotInitialised, match="git copilot init"):
-        require_known(state)
-    assert make_known(state) is None
-    assert is_known(state)
-    require_known(state)
-    assert make_known(state) is None
+        require_trusted(state)
+    assert trust_repository(state) is None
+    assert is_trusted(state)
+    require_trusted(state)
+    assert trust_repository(state) is None
     for path in (data_dir(), data_dir() / "known", *(data_dir() / "known").iterdir()):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     assert stat.S_IMODE((state / "owner").stat().st_mode) == 0o600
-    forget_known(state)
-    assert not is_known(state)
+    revoke_trust(state)
+    assert not is_trusted(state)
     assert list((data_dir() / "known").iterdir()) == []
 
 
@@ -58,37 +58,37 @@ def test_a_ready_made_folder_is_moved_aside(state):
         state.mkdir()
         (state / "copilot.db").write_text("theirs")
         (state / "owner").write_text("0" * 32 + "\n")
-        assert not is_known(state) and not claim_new(state)
+        assert not is_trusted(state) and not trust_if_new(state)
         with pytest.raises(NotInitialised, match="--adopt"):
-            require_known(state)
-        aside = make_known(state)
+            require_trusted(state)
+        aside = trust_repository(state)
         assert aside == state.with_name("copilot.aside" + ("-2" if number else ""))
         assert (aside / "copilot.db").read_text() == "theirs"
-        assert is_known(state) and [path.name for path in state.iterdir()] == ["owner"]
+        assert is_trusted(state) and [path.name for path in state.iterdir()] == ["owner"]
         shutil.rmtree(state)
 
 
 def test_another_repository_in_the_same_place_is_not_known(state):
-    make_known(state)
+    trust_repository(state)
     shutil.rmtree(state.parent)
     state.mkdir(parents=True)
-    assert not is_known(state)
+    assert not is_trusted(state)
     (state / "owner").write_text("f" * 32 + "\n")
-    assert not is_known(state)
+    assert not is_trusted(state)
 
 
 def test_a_moved_repository_stays_known_and_a_copy_is_not(state, tmp_path):
-    make_known(state)
+    trust_repository(state)
     moved = tmp_path / "two\nlines"
     (tmp_path / "project").rename(moved)
-    assert is_known(moved / ".git/copilot")
+    assert is_trusted(moved / ".git/copilot")
     shutil.copytree(moved, tmp_path / "copy")
     copy = tmp_path / "copy" / ".git/copilot"
-    assert not is_known(copy)
-    assert make_known(copy, adopt=True) is None
-    assert is_known(copy) and is_known(moved / ".git/copilot")
-    forget_known(copy)
-    assert is_known(moved / ".git/copilot") and not is_known(copy)
+    assert not is_trusted(copy)
+    assert trust_repository(copy, adopt=True) is None
+    assert is_trusted(copy) and is_trusted(moved / ".git/copilot")
+    revoke_trust(copy)
+    assert is_trusted(moved / ".git/copilot") and not is_trusted(copy)
 
 
 def test_an_adopted_folder_has_no_links(state, tmp_path):
@@ -96,34 +96,34 @@ def test_an_adopted_folder_has_no_links(state, tmp_path):
     state.mkdir()
     (state / "spool").symlink_to(tmp_path / "outside")
     with pytest.raises(CopilotError, match="spool"):
-        make_known(state, adopt=True)
-    assert not is_known(state)
+        trust_repository(state, adopt=True)
+    assert not is_trusted(state)
     (state / "spool").unlink()
     os.mkfifo(state / "copilot.db")
     with pytest.raises(CopilotError, match=r"copilot\.db"):
-        make_known(state, adopt=True)
+        trust_repository(state, adopt=True)
 
 
 def test_a_link_in_the_folders_place_is_moved_and_its_target_left(state, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "file").write_text("mine")
     state.symlink_to(tmp_path / "outside")
-    assert not is_known(state) and not claim_new(state)
-    aside = make_known(state)
+    assert not is_trusted(state) and not trust_if_new(state)
+    aside = trust_repository(state)
     assert aside is not None and aside.is_symlink() and not state.is_symlink()
     assert [path.name for path in (tmp_path / "outside").iterdir()] == ["file"]
 
 
 def test_a_known_folder_may_be_moved_to_another_disk_and_linked(state, tmp_path):
-    make_known(state)
+    trust_repository(state)
     state.rename(tmp_path / "disk")
     state.symlink_to(tmp_path / "disk")
-    assert is_known(state)
+    assert is_trusted(state)
 
 
 @pytest.mark.parametrize("trap", ["link", "fifo", "folder"])
 def test_traps_in_the_place_of_the_token(state, tmp_path, trap):
-    make_known(state)
+    trust_repository(state)
     (tmp_path / "token").write_bytes((state / "owner").read_bytes())
     (state / "owner").unlink()
     place = state / "owner"
@@ -133,17 +133,17 @@ def test_traps_in_the_place_of_the_token(state, tmp_path, trap):
         os.mkfifo(place)
     else:
         place.mkdir()
-    assert not is_known(state)
+    assert not is_trusted(state)
 
 
 def test_of_several_at_once_one_makes_it(state):
     code = (
-        "import sys; from pathlib import Path; from git_copilot.index.git.trust import make_known; "
-        "assert make_known(Path(sys.argv[1])) is None"
+        "import sys; from pathlib import Path; from git_copilot.index.git.trust import trust_repository; "
+        "assert trust_repository(Path(sys.argv[1])) is None"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, state]) for _ in range(6)]
     assert [process.wait() for process in running] == [0] * 6
-    assert is_known(state)
+    assert is_trusted(state)
 
 
 def test_no_room_for_the_record_is_one_line(state, monkeypatch):
@@ -151,5 +151,5 @@ def test_no_room_for_the_record_is_one_line(state, monkeypatch):
     blocked.touch()
     monkeypatch.setattr(trust, "data_dir", lambda: blocked / "data")
     with pytest.raises(CopilotError, match="cannot be written") as caught:
-        make_known(state)
+        trust_repository(state)
     assert "XDG_DATA_HOME" in caught.value.hint and not state.exists()

@@ -6,9 +6,9 @@ import pytest
 
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.search.code_search import Lookup
-from git_copilot.index.search.overlay import Overlay, loose_file
-from git_copilot.index.search.query_parser import file_prior, path_fit, read_query
+from git_copilot.index.search.code_search import CodeSearch
+from git_copilot.index.search.overlay import Overlay, chunk_uncommitted
+from git_copilot.index.search.query_parser import file_prior, parse_query, path_rank
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 from tests.support.fakes import HashingEmbedder
@@ -48,7 +48,7 @@ def find(repo, tmp_path):
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         sync(GitRepository.discover(repo.path), db, embedder)
         vectors = VectorIndex.load(db, tmp_path, embedder.name, embedder.dimensions)
-        lookup = Lookup(db, "", vectors)
+        lookup = CodeSearch(db, "", vectors)
 
         def look(text, count=10, overlay=None, embedder=embedder):
             return lookup.look_up(text, count, embedder, overlay or Overlay())
@@ -126,7 +126,9 @@ def test_a_word_that_begins_like_one_here_lets_meaning_answer(find, monkeypatch)
 
 def test_an_unsaved_file_hides_and_defines(find):
     moved = b"ProxyTypes = int\n\n\nclass Gateway:\n    pass\n"
-    overlay = Overlay({"src/kinds.py": None, "src/gate.py": loose_file("src/gate.py", moved)})
+    overlay = Overlay(
+        {"src/kinds.py": None, "src/gate.py": chunk_uncommitted("src/gate.py", moved)}
+    )
     assert first(find("ProxyTypes", overlay=overlay)) == "src/gate.py:1"
     assert first(find("gateway", overlay=overlay)) == "src/gate.py:1"
     assert first(find("gate.py", overlay=overlay)) == "src/gate.py:1"
@@ -147,9 +149,9 @@ def test_files_of_data_count_least():
 
 def test_paths_fit_from_their_ends_before_their_middles():
     paths = ["core/api", "core/api.py", "core/api/x.py", "hardcore/apix.py"]
-    fits = [path_fit("core/api", path) for path in paths]
+    fits = [path_rank("core/api", path) for path in paths]
     assert fits == sorted(fits) and len(set(fits)) == len(paths)
-    assert path_fit("core/api", "x.py") == ()
+    assert path_rank("core/api", "x.py") == ()
 
 
 @pytest.mark.parametrize(
@@ -168,5 +170,5 @@ def test_paths_fit_from_their_ends_before_their_middles():
     ],
 )
 def test_queries_are_taken_apart(text, name, owners, path):
-    asked = read_query(text)
+    asked = parse_query(text)
     assert (asked.name, asked.owners, asked.path) == (name, owners, path)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.index.core.escaping import printable, quoted
+from git_copilot.index.core.escaping import printable, quote_path
 from tests.support.gitrepo import GitRepo
 
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -74,10 +74,10 @@ def test_names_are_quoted_as_git_quotes_them(tmp_path):
         (tmp_path / name.decode("utf-8", "surrogateescape")).write_bytes(b"x\n")
     repo.git("add", "-A")
     listed = repo.git("-c", "core.quotePath=false", "ls-files").splitlines()
-    ours = sorted(quoted(name.decode("utf-8", "surrogateescape")) for name in NAMES)
+    ours = sorted(quote_path(name.decode("utf-8", "surrogateescape")) for name in NAMES)
     assert ours == sorted(r'"bad\377\376.py"' if "bad" in name else name for name in listed)
 
 
 def test_a_name_that_only_hides_something_is_quoted_too():
-    assert quoted("\u202etxt.py") == r'"\342\200\256txt.py"'
-    assert quoted("plain.py") == "plain.py"
+    assert quote_path("\u202etxt.py") == r'"\342\200\256txt.py"'
+    assert quote_path("plain.py") == "plain.py"

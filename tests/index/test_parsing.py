@@ -82,7 +82,7 @@ def test_what_took_too_long_is_not_tried_again(monkeypatch):
 def test_it_is_remembered_of_so_many_texts_only(monkeypatch):
     monkeypatch.setattr(parsing, "MAX_REMEMBERED", 3)
     for number in range(5):
-        parsing.give_up(b"x = %d\n" % number, "python")
+        parsing.mark_too_slow(b"x = %d\n" % number, "python")
     found = [parse(b"x = %d\n" % number, "python") is None for number in range(5)]
     assert found == [False, False, True, True, True]
 

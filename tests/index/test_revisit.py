@@ -6,10 +6,10 @@ import pytest
 
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.history import list_commits
-from git_copilot.index.git.missing_objects import find_gaps
+from git_copilot.index.git.missing_objects import find_missing_objects
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.sync.revisit import due, lacks, remedy
+from git_copilot.index.sync.revisit import fetch_command, find_missing_history, is_due
 from git_copilot.index.sync.sync import sync
 from tests.support.gitrepo import GitRepo
 
@@ -77,16 +77,16 @@ def test_a_deepened_clone_learns_what_a_full_one_does(clone, whole):
     shallow = clone("shallow", "--depth=2")
     shallow.mine()
     assert shallow.statuses() == {"mined": 1, "shallow": 1}
-    assert not due(shallow.found, shallow.db)
+    assert not is_due(shallow.found, shallow.db)
     shallow.git("fetch", "-q", "--deepen=2")
-    assert due(shallow.found, shallow.db)
+    assert is_due(shallow.found, shallow.db)
     assert shallow.mine() == 3  # two that came, and the one whose parent came
     assert shallow.statuses() == {"mined": 3, "shallow": 1}
-    assert not due(shallow.found, shallow.db)
+    assert not is_due(shallow.found, shallow.db)
     shallow.git("fetch", "-q", "--unshallow")
     shallow.mine()
     assert shallow.holes() == whole
-    assert not lacks(shallow.found, shallow.db).missing
+    assert not find_missing_history(shallow.found, shallow.db).missing
 
 
 @pytest.mark.parametrize("how", ["blob:none", "blob:limit=90", "tree:0", "tree:1"])
@@ -101,19 +101,19 @@ def test_a_partial_clone_learns_what_is_here_and_the_rest_when_it_comes(
         partial.mine()
         assert partial.holes() <= whole
         here = partial.statuses().get("mined", 0)
-        found = lacks(partial.found, partial.db)
+        found = find_missing_history(partial.found, partial.db)
         assert (here + found.commits, found.versions >= found.commits) == (COMMITS, True)
     finally:
         away.rename(source.path)
     assert found.commits or how == "blob:limit=90"
     if found.commits:
-        command = remedy(partial.found, found).split()
+        command = fetch_command(partial.found, found).split()
         assert command[0] == "git" and "--no-filter" in command
         partial.git("-c", "protocol.file.allow=always", *command[1:])
-        assert due(partial.found, partial.db)
+        assert is_due(partial.found, partial.db)
         assert partial.mine() == found.commits
     assert partial.holes() == whole
-    assert remedy(partial.found, lacks(partial.found, partial.db)) == ""
+    assert fetch_command(partial.found, find_missing_history(partial.found, partial.db)) == ""
 
 
 def test_what_is_missing_is_found_without_asking_about_each_commit(clone, source, monkeypatch):
@@ -145,7 +145,7 @@ def test_gaps_are_counted_and_named(clone, source, how):
     partial = clone("partial", f"--filter={how}", "--no-checkout")
     tip, parent = partial.git("rev-list", "-2", "HEAD").split()
     (commit,) = [c for c in list_commits(partial.found, tip) if c.oid == tip]
-    gap = find_gaps(partial.found, [commit])[tip]
+    gap = find_missing_objects(partial.found, [commit])[tip]
     # Without blobs the two new ones; without trees its own and its parent's.
     own = ["top.py", f"pkg/part_{COMMITS - 1}.py"]
     names = {"blob:none": [f"{tip}:{path}" for path in own], "tree:0": [f"{tip}^{{tree}}"]}[how]
@@ -179,7 +179,7 @@ def test_a_graft_has_the_commit_mined_against_its_new_parent(clone, whole):
     tip = full.git("rev-parse", "HEAD")
     before = {row for row in full.holes() if row[0] == tip}
     full.git("replace", "--graft", "HEAD", "HEAD~3")
-    assert due(full.found, full.db)
+    assert is_due(full.found, full.db)
     full.mine()
     grafted = {row for row in full.holes() if row[0] == tip}
     # Against its great-grandparent it adds what the two between them added as well.
@@ -193,17 +193,17 @@ def test_files_of_head_that_are_not_here_are_counted(clone):
     partial = clone("partial", "--filter=blob:none", "--sparse")
     sync(partial.found, partial.db, None)
     partial.mine()
-    assert lacks(partial.found, partial.db).files == COMMITS
+    assert find_missing_history(partial.found, partial.db).files == COMMITS
     partial.git("sparse-checkout", "disable")  # git fetches them
-    assert due(partial.found, partial.db)
+    assert is_due(partial.found, partial.db)
     sync(partial.found, partial.db, None)
     partial.mine()
-    assert lacks(partial.found, partial.db).files == 0
+    assert find_missing_history(partial.found, partial.db).files == 0
 
 
 def test_a_limit_is_told_only_where_something_lies_behind_it(clone):
     full = clone("full")
     mine(full.found, full.db, limit=COMMITS - 1)
-    assert lacks(full.found, full.db).limit == COMMITS - 1
+    assert find_missing_history(full.found, full.db).limit == COMMITS - 1
     assert mine(full.found, full.db, limit=COMMITS) == 1
-    assert lacks(full.found, full.db).limit == 0
+    assert find_missing_history(full.found, full.db).limit == 0

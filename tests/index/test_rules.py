@@ -32,7 +32,7 @@ def database(tmp_path):
 
 def out(repo, tree="HEAD"):
     git = GitRepository.discover(repo.path)
-    return rules.left_out(git, tree, [e.path for e in git.ls_tree(tree)])
+    return rules.exclusion_reasons(git, tree, [e.path for e in git.ls_tree(tree)])
 
 
 def shown(db, view=""):
@@ -182,4 +182,4 @@ def test_a_tree_with_names_that_lead_elsewhere_writes_nothing_there(repo, tmp_pa
     git = GitRepository.discover(repo.path)
     entries = git.ls_tree(tree)
     assert entries[0].path == "../" * 8 + ".gitattributes"
-    assert rules.left_out(git, tree, ["a.py"], entries) == {}
+    assert rules.exclusion_reasons(git, tree, ["a.py"], entries) == {}

@@ -100,11 +100,11 @@ def test_any_rules_say_what_git_says_of_a_checkout(tmp_path_factory, files, igno
     paths = [entry.path for entry in known.ls_tree("HEAD")]
     given, ignored = said_of_a_checkout(repo, root / "copy", paths)
     wanted = {path: judged(given[path], path in ignored) for path in paths}
-    found = rules.left_out(known, "HEAD", paths)
+    found = rules.exclusion_reasons(known, "HEAD", paths)
     assert {path: found.get(path) for path in paths} == wanted
     # Few paths are judged without a look at the whole tree.
     for path in paths[:2]:
-        assert rules.left_out(known, "HEAD", [path]).get(path) == wanted[path]
+        assert rules.exclusion_reasons(known, "HEAD", [path]).get(path) == wanted[path]
 
 
 def test_folders_that_are_called_like_rule_files(repo):
@@ -121,7 +121,7 @@ def test_folders_that_are_called_like_rule_files(repo):
     )
     known = GitRepository.discover(repo.path)
     paths = [entry.path for entry in known.ls_tree("HEAD")]
-    assert rules.left_out(known, "HEAD", paths) == {
+    assert rules.exclusion_reasons(known, "HEAD", paths) == {
         ".gitignore/.gitattributes": "ignored",
         ".gitignore/a.py": "attribute",
         "lib/.copilotignore/c.log": "ignored",
@@ -135,7 +135,7 @@ def test_a_link_is_no_rule_file(repo):
     (repo.path / ".copilotignore").symlink_to("rules")
     repo.commit({})
     known = GitRepository.discover(repo.path)
-    assert rules.left_out(known, "HEAD", ["a.py", "rules", ".copilotignore"]) == {}
+    assert rules.exclusion_reasons(known, "HEAD", ["a.py", "rules", ".copilotignore"]) == {}
 
 
 class Trees:
@@ -192,7 +192,7 @@ def test_trees_that_no_checkout_could_come_from_are_indexed(repo, trees, tmp_pat
     known = GitRepository.discover(repo.path)
     for name, tree, out in hostile_trees(trees):
         paths = [entry.path for entry in known.ls_tree(tree)]
-        found = rules.left_out(known, tree, paths)
+        found = rules.exclusion_reasons(known, tree, paths)
         assert {path for path in ("a.py", "b.py") if path in found} == out, name
         unsafe = {path for path, reason in found.items() if reason == rules.UNSAFE}
         assert unsafe == {p for p in paths if p.startswith(("..", ".g", ".G", "/"))} - {
@@ -215,4 +215,4 @@ def test_a_long_path_is_asked_for_without_a_long_command_line(repo, trees):
         deep = trees.tree(("d" * 250, deep, "40000"))
     known = GitRepository.discover(repo.path)
     path = f"{'d' * 250}/" * 300 + "a.py"
-    assert rules.left_out(known, deep, [path, "a.py"]) == {path: "attribute"}
+    assert rules.exclusion_reasons(known, deep, [path, "a.py"]) == {path: "attribute"}

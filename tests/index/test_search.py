@@ -6,8 +6,8 @@ import pytest
 
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.search.fusion import Sieve, Spot, fuse
-from git_copilot.index.search.overlay import Overlay, loose_file
+from git_copilot.index.search.fusion import ChunkRef, NoveltyFilter, fuse
+from git_copilot.index.search.overlay import Overlay, chunk_uncommitted
 from git_copilot.index.search.priors import module_name
 from git_copilot.index.search.retriever import MAX_DEFINITIONS, Query, Searcher
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -134,7 +134,7 @@ def test_a_word_that_is_rare_here_ranks_first(indexed):
 
 
 def spot(path, ordinal=0, chunk_id=1):
-    return Spot(path, ordinal, chunk_id)
+    return ChunkRef(path, ordinal, chunk_id)
 
 
 def test_fusion_prefers_what_two_sources_agree_on():
@@ -159,13 +159,13 @@ def test_a_package_goes_by_its_folder():
 
 def test_near_duplicates_are_dropped():
     words = "def load(user): return database.fetch(user, cache)"
-    sieve = Sieve()
+    sieve = NoveltyFilter()
     assert [sieve.admits(text) for text in (words, f"{words}\n", "other")] == [True, False, True]
 
 
 def test_text_in_view_is_no_news():
     lines = ["import os", "def notify(user):", "address = user.address"]
-    sieve = Sieve(frozenset(lines))
+    sieve = NoveltyFilter(frozenset(lines))
     assert not sieve.admits("def notify(user):\n    address = user.address\n")
     assert sieve.admits("def send(address):\n    deliver(address)\n")
     assert not sieve.admits("\n\n")
@@ -226,7 +226,7 @@ def test_a_name_defined_in_many_places_says_nothing_however_often_one_defines_it
 def test_an_unsaved_file_hides_what_is_committed(searcher):
     find, embedder = searcher
     text = b"def send_letter(address):\n    pigeon.deliver(address)\n"
-    overlay = Overlay({"src/mail.py": loose_file("src/mail.py", text), "web/users.js": None})
+    overlay = Overlay({"src/mail.py": chunk_uncommitted("src/mail.py", text), "web/users.js": None})
     hits = find.search(
         Query("deliver address pigeon", names=("send_letter", "send_mail")), 9, embedder, overlay
     )
@@ -244,6 +244,6 @@ def test_the_same_text_ranks_alike_committed_or_not(indexed):
     query = Query("fetch row", names=("fetch_2",), partners={"n1.py": 1.0})
     find, _ = indexed({"a.py": "def fetch(row):\n    return row\n", **new})
     before = find.search(query, 5, None)
-    overlay = Overlay({path: loose_file(path, text.encode()) for path, text in new.items()})
+    overlay = Overlay({path: chunk_uncommitted(path, text.encode()) for path, text in new.items()})
     after = find.search(query, 5, None, overlay)
     assert [(h.path, h.blob, h.text) for h in after] == [(h.path, h.blob, h.text) for h in before]

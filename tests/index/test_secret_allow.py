@@ -6,12 +6,12 @@ from __future__ import annotations
 import pytest
 
 from git_copilot.index.audit import reindex
-from git_copilot.index.audit.secret_report import kept_out
+from git_copilot.index.audit.secret_report import excluded_secrets
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.filters import rules
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
-from git_copilot.index.search.overlay import loose_file
+from git_copilot.index.git.trust import trust_repository
+from git_copilot.index.search.overlay import chunk_uncommitted
 from git_copilot.index.search.retriever import Query, Searcher
 from git_copilot.index.search.worktree import Worktree
 from git_copilot.index.secrets.redaction import redact
@@ -20,10 +20,10 @@ from git_copilot.index.store import allowed_lines, views
 from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.forget import scrub
-from git_copilot.index.store.migrate import read_old, write_before_mining
+from git_copilot.index.store.migrate import read_preserved, write_before_mining
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.classify import skip_path
-from git_copilot.index.text.secret_files import is_secret_file, masked
+from git_copilot.index.text.secret_files import is_secret_file, mask_values
 from tests.support.fakes import HashingEmbedder
 
 VALUE = "Tr0ub4dor" + "Zebra7"
@@ -79,7 +79,7 @@ def test_an_attribute_takes_a_file_of_secrets_in_and_its_lines_are_judged(repo, 
     files = {".env": f"NAME=quokka\nDB_PASSWORD={VALUE}\n", "a.py": "x = 1\n"}
     repo.commit(files)
     git = GitRepository.discover(repo.path)
-    assert rules.left_out(git, git.shown_tree(), list(files)) == {".env": "secret file"}
+    assert rules.exclusion_reasons(git, git.shown_tree(), list(files)) == {".env": "secret file"}
     sync(git, database, None)
     assert views.view_paths(database, "") == ["a.py"]
     repo.commit({".gitattributes": ".env copilot\n"})
@@ -111,20 +111,20 @@ def test_a_line_that_is_allowed_is_taken_in_and_forbidden_again(repo, database):
         repo.commit({f"src/m{i}.py": CODE.replace("host", f"host{i}")})
     repo.commit({"one.py": CODE, "two.py": f"import three\n\n\n{CODE}"})
     git = GitRepository.discover(repo.path)
-    make_known(git.state_dir, adopt=True)
+    trust_repository(git.state_dir, adopt=True)
     embedder = HashingEmbedder()
     sync(git, database, embedder)
     mine(git, database)
     assert VALUE.encode() not in stored(database)
     before = views.view_counts(database, "", embedder.name)
-    kept = list(kept_out(git, database, allowed_lines.load(database)))
+    kept = list(excluded_secrets(git, database, allowed_lines.load(database)))
     assert len(kept) == 32 and all(
         VALUE not in each.masked and each.line in (2, 5) for each in kept
     )
     (mine_one,) = [each for each in kept if each.path == "one.py"]
 
     # By its text: also in another file, but not what says something else.
-    assert reindex.allow(git, database, [("one.py", *mine_one.lines[0])]) == 2
+    assert reindex.allow_lines(git, database, [("one.py", *mine_one.lines[0])]) == 2
     mine(git, database)
     sync(git, database, embedder)
     after = views.view_counts(database, "", embedder.name)
@@ -133,10 +133,10 @@ def test_a_line_that_is_allowed_is_taken_in_and_forbidden_again(repo, database):
     assert first.path in ("one.py", "two.py") and VALUE in first.text
     assert database.scalar(f"SELECT count(*) FROM chunks WHERE text LIKE '%{VALUE}%'") == 2
     assert allowed_in(git) == {fingerprint(LINE)}
-    rest = list(kept_out(git, database, allowed_lines.load(database)))
+    rest = list(excluded_secrets(git, database, allowed_lines.load(database)))
     assert [e.path for e in rest if e.allowed] == ["one.py", "two.py"] and len(rest) == 32
 
-    assert reindex.forbid(git, database, allowed_lines.entries(database)) == 2
+    assert reindex.disallow_lines(git, database, allowed_lines.entries(database)) == 2
     scrub(database, git.state_dir)
     mine(git, database)
     sync(git, database, embedder)
@@ -150,23 +150,23 @@ def test_holes_and_masks_know_what_is_allowed(repo, database):
     assert touches_secret(data, start, start + 9, "python")
     assert not touches_secret(data, start, start + 9, "python", taken_in)
     assert VALUE not in redact(CODE, "a.py") and redact(CODE, "a.py", taken_in) == CODE
-    chunks = loose_file("a.py", data, allowed=taken_in).chunks
+    chunks = chunk_uncommitted("a.py", data, allowed=taken_in).chunks
     assert VALUE in "".join(chunk.text for chunk in chunks)
     repo.commit({f"m{i}.py": CODE for i in range(30)})
     git = GitRepository.discover(repo.path)
     mine(git, database)
     left_out = "SELECT sum(count) FROM left_out WHERE reason = 'secret'"
     assert database.scalar(left_out) > 0
-    reindex.allow(git, database, [("m0.py", 2, fingerprint(LINE))])
+    reindex.allow_lines(git, database, [("m0.py", 2, fingerprint(LINE))])
     mine(git, database)
     assert database.scalar(left_out) == 0
     assert load_holes(database, repo.git("rev-list", "HEAD").split())
 
 
 def test_a_rebuild_hands_on_what_is_allowed(repo, database, tmp_path):
-    entry = allowed_lines.Entry(fingerprint(LINE), "é.py", 2, 1_700_000_000)
+    entry = allowed_lines.AllowedLine(fingerprint(LINE), "é.py", 2, 1_700_000_000)
     allowed_lines.write_entries(database, [entry])
-    old = read_old(database.path)
+    old = read_preserved(database.path)
     with Database(tmp_path / "new.db", create=True) as new:
         write_before_mining(new, old)
         assert allowed_lines.entries(new) == [entry]
@@ -176,7 +176,7 @@ def test_a_database_of_before_allows_nothing(repo, database):
     with database.transaction() as connection:
         connection.execute("DROP TABLE allowed")
     assert allowed_in(GitRepository.discover(repo.path)) == frozenset()
-    assert read_old(database.path).allowed == []
+    assert read_preserved(database.path).allowed == []
 
 
 @pytest.mark.parametrize("mark", ["pragma: allowlist secret", "gitleaks:allow"])
@@ -188,4 +188,4 @@ def test_marks_of_other_tools_allow_a_line(mark):
 
 def test_a_file_of_secrets_is_masked_whole():
     text = "# note: mine\nexport DB_PASSWORD=Abc1 d\nplain9\n"
-    assert masked(text) == "# xxxx: xxxx\nexport DB_PASSWORD=xxx0 x\nxxxxx0\n"
+    assert mask_values(text) == "# xxxx: xxxx\nexport DB_PASSWORD=xxx0 x\nxxxxx0\n"

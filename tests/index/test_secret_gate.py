@@ -17,7 +17,7 @@ from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.chunking import chunk_blob
-from git_copilot.index.text.named_values import KINDS
+from git_copilot.index.text.named_values import VALUE_KINDS
 from tests.support.fakes import HashingEmbedder
 
 PASSWORD = "Tr0ub4dor" + "Zebra7"
@@ -41,10 +41,10 @@ def test_a_hidden_line_is_empty_and_everything_else_stays(language):
             if one.start_line <= number <= one.end_line:
                 lines[number - one.start_line] = ""
         symbols = tuple(s for s in one.symbols if s.line != 1)
-        named = [s for s in symbols if s.kind not in KINDS]  # constants name no chunk
+        named = [s for s in symbols if s.kind not in VALUE_KINDS]  # constants name no chunk
         name, kind = (named[0].name, named[0].kind) if named else ("", other.kind)
         assert other == replace(one, text="\n".join(lines), symbols=symbols, name=name, kind=kind)
-    assert [s.name for c in plain for s in c.symbols if s.kind not in KINDS] == (
+    assert [s.name for c in plain for s in c.symbols if s.kind not in VALUE_KINDS] == (
         ["connect", "close"] if language == "python" else []
     )
 

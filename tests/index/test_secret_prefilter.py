@@ -16,8 +16,8 @@ from git_copilot.index.secrets import scan as secrets
 from git_copilot.index.secrets.assignments import PASSWORD, TOKEN
 from git_copilot.index.secrets.blocks import MANIFEST
 from git_copilot.index.secrets.contexts import CONTEXTS
-from git_copilot.index.secrets.detectors import ENTROPIES, LEFT_OUT, detectors, styles
-from git_copilot.index.secrets.names import names
+from git_copilot.index.secrets.detectors import ENTROPIES, LEFT_OUT, assignment_styles, detectors
+from git_copilot.index.secrets.names import secret_names
 from git_copilot.index.secrets.prefilter import OURS
 from git_copilot.index.secrets.scan import find_secrets, secret_lines, touches_secret
 from git_copilot.index.text.classify import language_of
@@ -40,12 +40,12 @@ def found_without_prefilter(text, path):
     found = set()
     for number, line in enumerate(text.split("\n"), 1):
         previous = text.split("\n")[number - 2] if number > 1 else ""
-        if not secret_detectors.is_allowed(line.rstrip(), previous):
+        if not secret_detectors.is_allowlisted(line.rstrip(), previous):
             spans = secrets._examine(
                 line.rstrip(),
-                styles(language_of(path) if path else None),
+                assignment_styles(language_of(path) if path else None),
                 set(detectors()) | OURS,
-                names(line.rstrip()),
+                secret_names(line.rstrip()),
             )
             found |= {(number, kind) for _, _, kind in spans}
     return found
@@ -71,7 +71,7 @@ def found_by_detect_secrets(text, path):
     with transient_settings(used):
         return {
             (secret.line_number, secret.type)
-            for way in styles(language_of(path) if path else None)
+            for way in assignment_styles(language_of(path) if path else None)
             for secret in scan._process_line_based_plugins(lines, filename=way)
         }
 

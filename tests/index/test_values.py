@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.search.overlay import Overlay, loose_file
+from git_copilot.index.search.overlay import Overlay, chunk_uncommitted
 from git_copilot.index.search.retriever import Query, Searcher
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.chunking import chunk_blob
-from git_copilot.index.text.named_values import KINDS, LANGUAGES
+from git_copilot.index.text.named_values import LANGUAGES, VALUE_KINDS
 from tests.support.fakes import HashingEmbedder
 
 # Of each language: a text, and the names that it gives besides functions and classes.
@@ -70,16 +70,16 @@ def symbols(text, language, hidden=frozenset()):
 def test_each_language_gives_its_values(language):
     text, names = TEXTS[language]
     found = symbols(text, language)
-    assert {s.name for s in found if s.kind in KINDS} == names
+    assert {s.name for s in found if s.kind in VALUE_KINDS} == names
     lines = text.split("\n")
     for symbol in found:
         assert symbol.name in lines[symbol.line - 1]
-        assert symbol.kind not in KINDS or symbol.name in symbol.signature
+        assert symbol.kind not in VALUE_KINDS or symbol.name in symbol.signature
 
 
 def test_a_value_knows_what_it_belongs_to_and_is_hidden_with_its_line():
     text = "class Outer:\n    class Inner:\n        LIMIT = 3\n    PLACE = 'x'\n"
-    scopes = {s.name: s.scope for s in symbols(text, "python") if s.kind in KINDS}
+    scopes = {s.name: s.scope for s in symbols(text, "python") if s.kind in VALUE_KINDS}
     assert scopes == {"LIMIT": "Outer.Inner", "PLACE": "Outer"}
     assert "PLACE" not in {s.name for s in symbols(text, "python", frozenset({4}))}
 
@@ -97,7 +97,9 @@ def test_completion_ranks_as_if_there_were_no_values(repo, tmp_path):
     repo.commit(files)
     embedder = HashingEmbedder()
     names = sorted({name for _, names in TEXTS.values() for name in names})
-    overlay = Overlay({"python/new.py": loose_file("python/new.py", TEXTS["python"][0].encode())})
+    overlay = Overlay(
+        {"python/new.py": chunk_uncommitted("python/new.py", TEXTS["python"][0].encode())}
+    )
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         sync(GitRepository.discover(repo.path), db, embedder)
         queries = [
@@ -106,10 +108,10 @@ def test_completion_ranks_as_if_there_were_no_values(repo, tmp_path):
         ]
         finder = Searcher(db, "", None)
         before = [finder.find(q, embedder, o) for q in queries for o in (Overlay(), overlay)]
-        marks = ",".join("?" * len(KINDS))
-        assert db.scalar(f"SELECT count(*) FROM symbols WHERE kind IN ({marks})", KINDS) > 30
+        marks = ",".join("?" * len(VALUE_KINDS))
+        assert db.scalar(f"SELECT count(*) FROM symbols WHERE kind IN ({marks})", VALUE_KINDS) > 30
         with db.transaction() as connection:
-            connection.execute(f"DELETE FROM symbols WHERE kind IN ({marks})", KINDS)
+            connection.execute(f"DELETE FROM symbols WHERE kind IN ({marks})", VALUE_KINDS)
         after = [finder.find(q, embedder, o) for q in queries for o in (Overlay(), overlay)]
     assert after == before
     assert any(each["definition"] for each in before)

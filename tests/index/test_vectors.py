@@ -7,7 +7,7 @@ import pytest
 
 from git_copilot.index.core.types import Chunk
 from git_copilot.index.embedding import vectors as module
-from git_copilot.index.embedding.vectors import SNAPSHOT_NAME, VectorIndex, worth_saving
+from git_copilot.index.embedding.vectors import SNAPSHOT_NAME, VectorIndex, is_worth_saving
 from git_copilot.index.store.contents import add_blob, add_vectors, delete_blobs
 from git_copilot.index.store.database import DATABASE_NAME, Database
 
@@ -68,8 +68,8 @@ def test_a_large_snapshot_has_cells_and_loses_little(db, tmp_path, monkeypatch):
     _, ids, matrix = fill(db, 4000, 1)
     index = VectorIndex.load(db, tmp_path, EMBEDDER, DIMENSIONS)
     exact = [index.search(query, 10) for query in queries(40)]
-    original = module.build
-    monkeypatch.setattr(module, "build", lambda m, i: original(m, i, exact_limit=1000))
+    original = module.build_index
+    monkeypatch.setattr(module, "build_index", lambda m, i: original(m, i, exact_limit=1000))
     monkeypatch.setattr(module, "PROBED", 1 / 2)
     index.save(tmp_path, db)
     index = VectorIndex.load(db, tmp_path, EMBEDDER, DIMENSIONS)
@@ -93,20 +93,20 @@ def test_a_large_snapshot_has_cells_and_loses_little(db, tmp_path, monkeypatch):
 def test_a_snapshot_is_made_anew_when_a_quarter_of_it_is_gone_or_new(db, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MIN_TAIL", 10)
     blob, _, _ = fill(db, 30, 1)
-    assert worth_saving(db, tmp_path, EMBEDDER)
+    assert is_worth_saving(db, tmp_path, EMBEDDER)
     VectorIndex.load(db, tmp_path, EMBEDDER, DIMENSIONS)
-    assert not worth_saving(db, tmp_path, EMBEDDER)
+    assert not is_worth_saving(db, tmp_path, EMBEDDER)
     fill(db, 80, 2)
-    assert worth_saving(db, tmp_path, EMBEDDER)
+    assert is_worth_saving(db, tmp_path, EMBEDDER)
     assert VectorIndex.load(db, tmp_path, EMBEDDER, DIMENSIONS).size == 110
-    assert not worth_saving(db, tmp_path, EMBEDDER)
+    assert not is_worth_saving(db, tmp_path, EMBEDDER)
     with db.transaction() as connection:
         delete_blobs(connection, [blob])
-    assert worth_saving(db, tmp_path, EMBEDDER)
+    assert is_worth_saving(db, tmp_path, EMBEDDER)
     index = VectorIndex.load(db, tmp_path, EMBEDDER, DIMENSIONS)
     index.save(tmp_path, db)
     assert VectorIndex.load(db, tmp_path, EMBEDDER, DIMENSIONS).size == 80
-    assert not worth_saving(db, tmp_path, EMBEDDER)
+    assert not is_worth_saving(db, tmp_path, EMBEDDER)
 
 
 @pytest.mark.parametrize("place", [2, 40, 5000, -9, -1])

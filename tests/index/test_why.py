@@ -8,10 +8,10 @@ import pytest
 
 from git_copilot.index.audit import exclusions
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.search.overlay import loose_file
+from git_copilot.index.search.overlay import chunk_uncommitted
 from git_copilot.index.store import views
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.store.forget import PATH, Entry, write_entries
+from git_copilot.index.store.forget import PATH, ForgetRule, write_entries
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.classify import long_lines, skip_content
 from tests.support.fakes import HashingEmbedder
@@ -59,7 +59,7 @@ def known(repo, tmp_path):
     (repo.path / "new_link.py").symlink_to("a.py")
     git = GitRepository.discover(repo.path)
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
-        write_entries(db, [Entry(PATH, "lost.py", 1)])
+        write_entries(db, [ForgetRule(PATH, "lost.py", 1)])
         sync(git, db, HashingEmbedder())
         yield git, db
 
@@ -121,9 +121,12 @@ def test_a_submodule_is_one(known, repo, tmp_path):
 
 def test_paths_are_named_from_where_one_stands(known, repo):
     git, _ = known
-    assert exclusions.path_in(git, "made.py", str(repo.path.resolve() / "own")) == "own/made.py"
-    assert exclusions.path_in(git, "../a.py", str(repo.path.resolve() / "own")) == "a.py"
-    assert exclusions.path_in(git, str(repo.path.resolve() / "a.py"), os.sep) == "a.py"
+    assert (
+        exclusions.repository_path(git, "made.py", str(repo.path.resolve() / "own"))
+        == "own/made.py"
+    )
+    assert exclusions.repository_path(git, "../a.py", str(repo.path.resolve() / "own")) == "a.py"
+    assert exclusions.repository_path(git, str(repo.path.resolve() / "a.py"), os.sep) == "a.py"
 
 
 @pytest.mark.parametrize("name", ["logo.py", "table.py"])
@@ -138,7 +141,7 @@ def test_a_long_line_is_left_out_and_not_its_file(known, name):
     ]
     assert any("def behind(a):" in text for text in texts)
     assert max(map(len, texts)) < 100
-    loose = loose_file(name, FILES[name].encode())
+    loose = chunk_uncommitted(name, FILES[name].encode())
     assert [chunk.text for chunk in loose.chunks] == texts
     assert views.view_counts(db, "", "x")["secrets"] == 0
 

@@ -9,7 +9,7 @@ import pytest
 from git_copilot.index.git.objects import blob_id
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search import worktree
-from git_copilot.index.search.overlay import loose_file
+from git_copilot.index.search.overlay import chunk_uncommitted
 from git_copilot.index.search.worktree import Worktree
 from git_copilot.index.search.worktree_status import uncommitted_paths
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -128,7 +128,7 @@ def test_an_unborn_branch_and_a_bare_repository(tmp_path):
 
 def test_lines_that_look_like_secrets_are_left_out():
     key = "AKIA" + "Z7QF3MBX2KLW9TRD"
-    (chunk,) = loose_file("a.py", f"name = 1\naws_key = '{key}'\n".encode()).chunks
+    (chunk,) = chunk_uncommitted("a.py", f"name = 1\naws_key = '{key}'\n".encode()).chunks
     assert "name" in chunk.text and key not in chunk.text
 
 

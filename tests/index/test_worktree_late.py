@@ -13,7 +13,7 @@ from git_copilot.index.core.safe_open import read_inside
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search import worktree, worktree_status
 from git_copilot.index.search.worktree import Worktree
-from git_copilot.index.search.worktree_status import differing_of
+from git_copilot.index.search.worktree_status import changed_among
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 
@@ -80,10 +80,10 @@ def test_what_differs_is_told_for_odd_names(repo):
     names = [":(top)x.py", "*.py", "d/é\n.py", "plain.py"]
     repo.commit(dict.fromkeys(names, "x = 1\n"))
     found = GitRepository.discover(repo.path)
-    assert differing_of(found, names) == set() == differing_of(found, [])
+    assert changed_among(found, names) == set() == changed_among(found, [])
     repo.write(dict.fromkeys(names[:3], "x = 2\n"))
-    assert differing_of(found, names) == set(names[:3])
-    assert differing_of(found, ["*.py"]) == {"*.py"}
+    assert changed_among(found, names) == set(names[:3])
+    assert changed_among(found, ["*.py"]) == {"*.py"}
 
 
 def test_more_files_than_are_cut_are_cut_when_they_are_shown(repo, tree, monkeypatch):
@@ -173,7 +173,7 @@ def test_who_needs_gits_answer_is_told_that_there_is_none(repo, monkeypatch):
     os.mkfifo(repo.path / ".gitignore")
     monkeypatch.setattr(worktree_status, "LONGEST_SECONDS", 0.3)
     with pytest.raises(GitError, match="does not answer within"):
-        worktree_status.paths_in_time(GitRepository.discover(repo.path))
+        worktree_status.uncommitted_paths_in_time(GitRepository.discover(repo.path))
 
 
 def test_a_git_that_never_answers_is_not_waited_for(tree, repo):

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from git_copilot.assistant.completion.session import Workspace
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.search.retriever import Query
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
@@ -38,7 +38,7 @@ class Worktrees(RuleBasedStateMachine):
         self.repo.commit({path: self.text() for path in START})
         self.repo.commit({path: self.text() for path in START[:2]})
         found = GitRepository.discover(self.repo.path)
-        make_known(found.state_dir)
+        trust_repository(found.state_dir)
         Database(found.state_dir / DATABASE_NAME, create=True).close()
         self.workspace = Workspace(found)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from git_copilot.index.git.trust import make_known as adopt
+from git_copilot.index.git.trust import trust_repository as adopt
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
 
 
-def make_known(repo: GitRepo, model: Path, **settings: str) -> GitRepo:
+def trust_repository(repo: GitRepo, model: Path, **settings: str) -> GitRepo:
     """Give a repository an empty database, a model, and ``copilot.*`` settings."""
     for name, value in {"model": str(model), "latencyMs": "0", **settings}.items():
         repo.git("config", f"copilot.{name}", value)

@@ -9,7 +9,7 @@ from git_copilot.assistant.evaluation import regression_check
 from git_copilot.assistant.refresh import run_state
 from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.tiny_models import save_tiny
 
@@ -58,7 +58,7 @@ def write_history(repo, commits):
 def opened_history(repo):
     write_history(repo, 24)
     found = GitRepository.discover(repo.path)
-    make_known(found.state_dir)
+    trust_repository(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
         yield repo, found, db
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from git_copilot.index.corpus.feedback_store import Shown, feedback_weights, record_shown
+from git_copilot.index.corpus.feedback_store import ShownCompletion, feedback_weights, record_shown
 from git_copilot.index.corpus.mining import load_holes
-from git_copilot.index.corpus.outcome import spot_of
+from git_copilot.index.corpus.outcome import cursor_context
 
 HEAD = "import math\n\n\ndef area(width, height):\n    total = width * height\n"
 TAIL = "    return total\n\n\ndef unrelated(value):\n    return math.floor(value)\n"
@@ -16,8 +16,8 @@ NOW = int(time.time())
 def show(db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None):
     """Record a completion shown at the mark ``|`` of a buffer."""
     prefix, _, suffix = buffer.replace("\r\n", "\n").partition("|")
-    spot = spot_of(prefix, suffix, prefix.count("\n") + 1)
-    record_shown(db, Shown(name, when, path, spot, completion, model, adapter))
+    spot = cursor_context(prefix, suffix, prefix.count("\n") + 1)
+    record_shown(db, ShownCompletion(name, when, path, spot, completion, model, adapter))
 
 
 def examples(git, db):

@@ -17,8 +17,8 @@ from git_copilot.assistant.completion.request import Place, Request, find_place,
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.server import address, client
-from git_copilot.index.core.escaping import quoted
-from git_copilot.index.git.trust import require_known
+from git_copilot.index.core.escaping import quote_path
+from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.store.database import DATABASE_NAME, Database
 
 SEPARATOR = "----"
@@ -85,7 +85,7 @@ def complete_command(host: Host, /, **options: Any) -> int:
 
 def _check_ready(place: Place, request: Request) -> Settings:
     """Fail for what the user can mend before anything is started."""
-    require_known(place.repo.state_dir)
+    require_trusted(place.repo.state_dir)
     Database(place.repo.state_dir / DATABASE_NAME).close()
     settings = load_settings(place.repo)
     if not settings.endpoint:
@@ -135,7 +135,7 @@ def _print_answer(host: Host, answer: Answer, *, as_json: bool, explain: bool) -
     elif not answer.explanation["out_of_time"]:  # which was told
         terminal.note(f"no completion: {_why_empty(answer)}")
     if explain:
-        for line in explain_lines(answer, quoted if terminal.err.screen else str):
+        for line in explain_lines(answer, quote_path if terminal.err.screen else str):
             terminal.tell(line)
 
 

@@ -12,7 +12,7 @@ from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.core.terminal import style
 from git_copilot.assistant.diagnostics.doctor import examine
 from git_copilot.assistant.worker.jobs import known_repository
-from git_copilot.hooks.doctor import Finding
+from git_copilot.hooks.doctor import CheckResult
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.core.errors import OK, USER_PROBLEM
@@ -41,7 +41,7 @@ def doctor_command(host: Host, /, as_json: bool, retry: bool, thorough: bool) ->
     return failed(findings)
 
 
-def print_findings(host: Host, findings: Iterable[Finding]) -> None:
+def print_findings(host: Host, findings: Iterable[CheckResult]) -> None:
     """One line each, the level in its colour."""
     for finding in findings:
         level = style(f"{finding.level:<6}", fg=COLOURS[finding.level])
@@ -49,7 +49,7 @@ def print_findings(host: Host, findings: Iterable[Finding]) -> None:
         host.terminal.echo(f"{level}{finding.check:<13}{finding.message}{mend}")
 
 
-def failed(findings: Iterable[Finding]) -> int:
+def failed(findings: Iterable[CheckResult]) -> int:
     """The exit code for what was found."""
     return USER_PROBLEM if any(finding.level == "fail" for finding in findings) else OK
 

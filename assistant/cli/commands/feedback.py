@@ -10,10 +10,10 @@ import click
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.completion.feedback import report
-from git_copilot.index.core.errors import ReadOnly
-from git_copilot.index.corpus.feedback_store import OUTCOMES, figures
+from git_copilot.index.core.errors import ReadOnlyDatabase
+from git_copilot.index.corpus.feedback_store import OUTCOMES, statistics
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import require_known
+from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
@@ -39,7 +39,7 @@ def feedback_command(
     """
     # In this process GIT_DIR counts; the server has the client's folder only.
     repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
-    require_known(repo.state_dir)
+    require_trusted(repo.state_dir)
     if completion_id is None:
         if final is not None:
             raise click.UsageError("--final goes with an id and an outcome")
@@ -50,7 +50,7 @@ def feedback_command(
         final = host.read_stdin().decode("utf-8", "replace")
     try:
         done: dict[str, str | None] = {**report(repo, completion_id, outcome, final)}
-    except ReadOnly as exc:  # an editor that reports has nothing to mend
+    except ReadOnlyDatabase as exc:  # an editor that reports has nothing to mend
         host.terminal.note(f"not recorded: {exc}")
         done = {"id": completion_id, "outcome": outcome, "path": None}
     if as_json:
@@ -62,7 +62,7 @@ def feedback_command(
 
 def _print_figures(host: Host, repo: GitRepository, *, as_json: bool) -> int:
     with Database(repo.state_dir / DATABASE_NAME) as db:
-        facts = figures(db)
+        facts = statistics(db)
     if as_json:
         host.terminal.echo(json.dumps(facts))
         return 0

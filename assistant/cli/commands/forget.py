@@ -27,7 +27,7 @@ from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import forget
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.store.forget import AUTHOR, COMMIT, PATH, Entry, Removed
+from git_copilot.index.store.forget import AUTHOR, COMMIT, PATH, ForgetRule, RemovalCounts
 
 # Of pipeline.py, whose import would load torch.
 WORK, LOCK = ".work", ".lock"
@@ -96,7 +96,7 @@ def forget_command(
     return 0
 
 
-def _forget(repo: GitRepository, db: Database, kind: str, value: str) -> Removed:
+def _forget(repo: GitRepository, db: Database, kind: str, value: str) -> RemovalCounts:
     """Forget, while nothing else reads what is to go: a refresh learns from it, the server has
     it in memory, and an interrupted training may hold it."""
     state = repo.state_dir
@@ -112,7 +112,9 @@ def _forget(repo: GitRepository, db: Database, kind: str, value: str) -> Removed
     return removed
 
 
-def _adapters(repo: GitRepository, kind: str, value: str, removed: Removed) -> Iterator[_Learnt]:
+def _adapters(
+    repo: GitRepository, kind: str, value: str, removed: RemovalCounts
+) -> Iterator[_Learnt]:
     """Adapters that may have learnt from it: commits of all of history count, because a hole
     that is not in the corpus any more may have been."""
     current = adapter_store.current_adapter(repo.state_dir)
@@ -125,7 +127,7 @@ def _adapters(repo: GitRepository, kind: str, value: str, removed: Removed) -> I
 
 
 def _report(
-    kind: str, value: str, removed: Removed, learnt: list[_Learnt], *, dry_run: bool
+    kind: str, value: str, removed: RemovalCounts, learnt: list[_Learnt], *, dry_run: bool
 ) -> dict[str, Any]:
     mend = []
     if any(each.current for each in learnt):
@@ -189,7 +191,9 @@ def _list(host: Host, db: Database, *, as_json: bool) -> int:
     return 0
 
 
-def _undo(host: Host, repo: GitRepository, db: Database, entry: Entry, *, as_json: bool) -> int:
+def _undo(
+    host: Host, repo: GitRepository, db: Database, entry: ForgetRule, *, as_json: bool
+) -> int:
     settings = load_settings(repo)
     stop_server()  # it holds a view of before
     forget.undo(db, entry)

@@ -13,12 +13,12 @@ import click
 from git_copilot.assistant.cli.commands.doctor import failed, print_findings
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.core.error_handler import package_version
-from git_copilot.hooks.doctor import Finding, examine_git, examine_hooks
+from git_copilot.hooks.doctor import CheckResult, examine_git, examine_hooks
 from git_copilot.hooks.install import InstallReport, install, uninstall
 from git_copilot.hooks.launch import stop_worker
-from git_copilot.hooks.sources import installed
+from git_copilot.hooks.sources import installed_hooks
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import forget_known, is_known
+from git_copilot.index.git.trust import is_trusted, revoke_trust
 
 
 def tell_hooks(host: Host, repo: GitRepository, report: InstallReport) -> None:
@@ -58,10 +58,10 @@ def uninstall_command(host: Host, /, purge: bool) -> int:
 
 def _purge(state_dir: Path) -> None:
     """Delete the state folder; where it is a link to one of ours, that one too."""
-    known = is_known(state_dir)
+    known = is_trusted(state_dir)
     if known:
         stop_worker(state_dir)
-    forget_known(state_dir)
+    revoke_trust(state_dir)
     if state_dir.is_symlink():
         target = state_dir.resolve()
         state_dir.unlink()
@@ -86,13 +86,13 @@ hooks_command.add_command(uninstall_command)
 def hooks_status(host: Host, /, as_json: bool) -> int:
     """Say what fires for each of git's events, and through what."""
     repo = GitRepository.discover()
-    if is_known(repo.state_dir):
+    if is_trusted(repo.state_dir):
         findings = list(examine_hooks(repo, package_version()))
     else:  # whatever lies there, its interpreter may be anything
         told = "git-copilot does not know this repository yet"
-        findings = [examine_git(repo), Finding("hooks", "warn", told, "git copilot init")]
+        findings = [examine_git(repo), CheckResult("hooks", "warn", told, "git copilot init")]
     if as_json:
-        found = installed(repo)
+        found = installed_hooks(repo)
         facts = {"installed": found.installed, "via": found.via}
         rows = [dataclasses.asdict(finding) for finding in findings]
         host.terminal.echo(json.dumps({**facts, "findings": rows}))

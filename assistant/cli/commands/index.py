@@ -75,11 +75,11 @@ def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_
 
 def _say_why(host: Host, given: str, *, as_json: bool) -> int:
     """``index --why``."""
-    from git_copilot.index.audit.exclusions import explain_path, path_in
+    from git_copilot.index.audit.exclusions import explain_path, repository_path
 
     repo = initialised_repository()
     with Database(repo.state_dir / DATABASE_NAME) as db:
-        found = explain_path(repo, db, path_in(repo, given, Path.cwd()))
+        found = explain_path(repo, db, repository_path(repo, given, Path.cwd()))
     for line in [json.dumps(found.fields())] if as_json else found.lines():
         host.terminal.echo(line)
     return 0

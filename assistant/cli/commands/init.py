@@ -16,7 +16,7 @@ from git_copilot.assistant.refresh.schedule import record_baseline
 from git_copilot.assistant.worker.jobs import sync_repository
 from git_copilot.hooks.install import install, prepare
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import make_known
+from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
@@ -85,7 +85,7 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) 
 def _make_known(host: Host, repo: GitRepository, *, adopt: bool) -> None:
     """From here on the repository's own configuration counts, so what it says is told."""
     said = [entry.key for entry in skipped_settings(repo)]
-    aside = make_known(repo.state_dir, adopt=adopt)
+    aside = trust_repository(repo.state_dir, adopt=adopt)
     if aside is not None:
         host.terminal.echo(
             f"state     a new one: what was in {repo.state_dir} is not known to be yours and lies "

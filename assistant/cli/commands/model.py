@@ -14,7 +14,7 @@ from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.models import catalogue
 from git_copilot.index.core.errors import CopilotError, ModelError, NotInitialised
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import is_known
+from git_copilot.index.git.trust import is_trusted
 
 
 def tell_fetching(host: Host, name: str) -> None:
@@ -109,7 +109,7 @@ def modeluse_model(host: Host, /, name: str, fetch: bool) -> int:
     from git_copilot.assistant.models.pull import pull
 
     repo = GitRepository.discover()
-    if not is_known(repo.state_dir):
+    if not is_trusted(repo.state_dir):
         raise NotInitialised(
             "git-copilot does not know this repository yet",
             f"run `git copilot init --model {name}`",

@@ -20,10 +20,10 @@ from git_copilot.assistant.worker.jobs import initialised_repository, sync_datab
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state
 from git_copilot.index.audit import reindex
-from git_copilot.index.audit.secret_report import Kept, kept_out, of_text
+from git_copilot.index.audit.secret_report import ExcludedSecret, excluded_secrets, secrets_in_text
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus.mining import mine
-from git_copilot.index.filters.rules import left_out
+from git_copilot.index.filters.rules import exclusion_reasons
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import allowed_lines, forget
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -53,7 +53,7 @@ def secrets_command(
     with Database(repo.state_dir / DATABASE_NAME) as db:
         if taken_in:
             return _list_allowed(host, db, as_json=as_json)
-        found = list(kept_out(repo, db, allowed_lines.load(db), uncommitted=uncommitted))
+        found = list(excluded_secrets(repo, db, allowed_lines.load(db), uncommitted=uncommitted))
     shown = [each for each in found if not each.allowed]
     if as_json:
         rows = [{"path": e.path, "line": e.line, "kind": e.kind, "masked": e.masked} for e in shown]
@@ -97,7 +97,7 @@ def allow_command(host: Host, /, place: str, undo: bool, as_json: bool) -> int:
         return _forbid(host, place, as_json=as_json)
     repo = initialised_repository()
     path, line = _place(repo, host.terminal.cwd, place)
-    if left_out(repo, repo.shown_tree(), [path]).get(path) == REASON:
+    if exclusion_reasons(repo, repo.shown_tree(), [path]).get(path) == REASON:
         raise CopilotError(
             f"{path} is left out whole, since its name is that of a file of secrets",
             f"the line `/{path} copilot` in .gitattributes or .git/info/attributes takes it in",
@@ -108,7 +108,7 @@ def allow_command(host: Host, /, place: str, undo: bool, as_json: bool) -> int:
     lines = [(path, number, mark) for each in found for number, mark in each.lines]
     with Database(repo.state_dir / DATABASE_NAME) as db:
         stop_server()  # it holds files that were cut before
-        files = reindex.allow(repo, db, lines)
+        files = reindex.allow_lines(repo, db, lines)
         _catch_up(host, repo, db)
     return _told(host, "takes in", path, len(lines), files, as_json=as_json)
 
@@ -140,7 +140,7 @@ def _forbid(host: Host, place: str, *, as_json: bool) -> int:
         with alone(state / "adapters" / ".lock", "a refresh is running, which may learn from it"):
             stop_worker(state)
             stop_server()
-            files = reindex.forbid(repo, db, found)
+            files = reindex.disallow_lines(repo, db, found)
             forget.scrub(db, state)
         _catch_up(host, repo, db)
     if queue_state(state).pending:
@@ -157,14 +157,16 @@ def _place(repo: GitRepository, cwd: Path, place: str) -> tuple[str, int]:
     return path, int(match["line"] or 0)
 
 
-def _of_file(repo: GitRepository, path: str) -> Iterator[Kept]:
+def _of_file(repo: GitRepository, path: str) -> Iterator[ExcludedSecret]:
     """What looks like a secret in a file as it lies here, or else as HEAD has it."""
     file = repo.root / path if repo.root is not None else None
     if file is not None and file.is_file() and not file.is_symlink():
         with file.open("rb") as stream:
-            return of_text(path, stream.read(MAX_FILE_BYTES), frozenset())
+            return secrets_in_text(path, stream.read(MAX_FILE_BYTES), frozenset())
     entries = [e for e in repo.entries(repo.shown_tree(), [path]) if e.path == path]
-    return of_text(path, repo.read_blob(entries[0].oid), frozenset()) if entries else iter(())
+    return (
+        secrets_in_text(path, repo.read_blob(entries[0].oid), frozenset()) if entries else iter(())
+    )
 
 
 def _catch_up(host: Host, repo: GitRepository, db: Database) -> None:
