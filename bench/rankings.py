@@ -57,7 +57,7 @@ def rankings(
     first = next(iter(lists.values()))
     rest = {**first, DENSE: []}
     plain = RankingWeights(import_prior=0, partner_prior=0)
-    words = searcher.find(query, None, recipe=plain)["lexical"]
+    words = searcher.find(query, None, ranking=plain)["lexical"]
     alone = {"lexical": words, **{s: first[s] for s in first if s not in (DENSE, "lexical")}}
     named = [name for name in lists if name != "none"]
     alone |= {f"dense {name}": lists[name][DENSE] for name in named}
@@ -67,14 +67,14 @@ def rankings(
         for weight in dense_weights if name in named else ():
             recipe = replace(DEFAULT_RANKING, weights={**DEFAULT_RANKING.weights, DENSE: weight})
             arm = f"  {name}, dense x {weight:g}"
-            ranked[arm] = searcher.best(found, query, count, recipe=recipe)
+            ranked[arm] = searcher.best(found, query, count, ranking=recipe)
     for source in rest:
         if source != DENSE:
             ranked[f"  without {source}"] = searcher.best({**first, source: []}, query, count)
     for prior in PRIORS:
         recipe = replace(DEFAULT_RANKING, **{prior: 0.0})
-        without = {**searcher.find(query, None, recipe=recipe), DENSE: first[DENSE]}
-        ranked[f"  without {prior}"] = searcher.best(without, query, count, recipe=recipe)
+        without = {**searcher.find(query, None, ranking=recipe), DENSE: first[DENSE]}
+        ranked[f"  without {prior}"] = searcher.best(without, query, count, ranking=recipe)
     return ranked, seconds
 
 

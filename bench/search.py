@@ -37,12 +37,12 @@ from git_copilot.index.embedding.vectors import load_vectors
 from git_copilot.index.filters.rules import exclusion_reasons
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.code_search import CodeSearch
-from git_copilot.index.search.retriever import Query, names_in
+from git_copilot.index.search.retriever import Query
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.plan import has_content
 from git_copilot.index.sync.sync import sync
 from git_copilot.index.text.classify import MAX_FILE_BYTES, skip_content
-from git_copilot.index.text.terms import terms
+from git_copilot.index.text.terms import identifiers_from_end, terms
 
 QUERIES, QUICK_QUERIES = 400, 60
 COUNT = 10
@@ -54,10 +54,12 @@ def arms(searcher: CodeSearch, embedder: Embedder) -> dict[str, Ask]:
     """What answers a query, by name."""
 
     def completion(text: str) -> list[Hit]:
-        return searcher.search(Query(text, names=tuple(names_in(text))), COUNT, embedder)
+        return searcher.search(
+            Query(text, names=tuple(identifiers_from_end(text))), COUNT, embedder
+        )
 
     return {
-        "search": lambda text: searcher.look_up(text, COUNT, embedder),
+        "search": lambda text: searcher.search_code(text, COUNT, embedder),
         "completion": completion,
     }
 
@@ -71,7 +73,7 @@ def targets(
     described: list[Target] = []
     listed = [e for e in repo.ls_tree("HEAD") if has_content(e)]
     # Vendored and generated files are not indexed, so nothing in them can be found.
-    out = exclusion_reasons(repo, repo.shown_tree(), [e.path for e in listed])
+    out = exclusion_reasons(repo, repo.head_tree_or_empty(), [e.path for e in listed])
     entries = [e for e in listed if e.path not in out]
     sizes = repo.blob_sizes({e.oid for e in entries})
     small = [e for e in entries if sizes.get(e.oid, 0) <= MAX_FILE_BYTES]

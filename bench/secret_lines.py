@@ -58,7 +58,7 @@ def hidden(seeds: int) -> dict[str, Any]:
 def alarms(path: Path, *, quick: bool) -> dict[str, Any]:
     """The lines of a repository's files that look like secrets, their values masked."""
     repo = GitRepository.discover(path)
-    tree = repo.shown_tree()
+    tree = repo.head_tree_or_empty()
     listed = [e for e in repo.ls_tree(tree) if e.mode not in (SUBMODULE, SYMLINK)]
     out = rules.exclusion_reasons(repo, tree, [e.path for e in listed], listed)
     entries = [e for e in listed if e.path not in out][: 200 if quick else None]

@@ -53,12 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     refuse = REFUSE in argv
-    handed = HANDED_OVER in argv
+    handed_over = HANDED_OVER in argv
     try:
         repo = GitRepository.discover()
-        refuse |= not handed and _configured(repo) == "refuse"
+        refuse |= not handed_over and _configured(repo) == "refuse"
         if importlib.util.find_spec(LIBRARY) is None:
-            return _hand_over(repo, refuse=refuse, handed=handed)
+            return _hand_over(repo, refuse=refuse, handed_over=handed_over)
         found = list(_added_secrets(repo))
     except CopilotError as exc:
         _say(f"git-copilot: secrets were not looked for: {exc}")
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"git-copilot: take it out and `git add` again, or say that it is none: mark the line "
             f"with # {PRAGMA}, or `git copilot secrets allow PATH:LINE`"
         )
-    if handed:
+    if handed_over:
         return FOUND if found else 0
     return int(refuse and bool(found))
 
@@ -83,9 +83,9 @@ def _configured(repo: GitRepository) -> str:
     return action
 
 
-def _hand_over(repo: GitRepository, *, refuse: bool, handed: bool) -> int:
+def _hand_over(repo: GitRepository, *, refuse: bool, handed_over: bool) -> int:
     """Let the interpreter look that ``init`` wrote down; where there is none, nobody does."""
-    ours = not handed and is_trusted(repo.state_dir)
+    ours = not handed_over and is_trusted(repo.state_dir)
     python = recorded_interpreter(repo.state_dir) if ours else None
     if python is not None:
         unset = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
@@ -100,12 +100,12 @@ def _hand_over(repo: GitRepository, *, refuse: bool, handed: bool) -> int:
             sys.stdout.flush()
             sys.stdout.buffer.write(done.stdout)
             return int(refuse and done.returncode == FOUND)
-    if not handed:
+    if not handed_over:
         _say(
             "git-copilot: secrets are not looked for: detect-secrets is not installed; add it to "
             "the hook's additional_dependencies, or run `git copilot init`"
         )
-    return int(handed)
+    return int(handed_over)
 
 
 def _say(line: str) -> None:

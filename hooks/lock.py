@@ -116,7 +116,7 @@ class WorkerLock:
                 return cls(state_dir, fd)
         return None
 
-    def valid(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether the lock still protects anything: its file may have been deleted."""
         try:
             held, there = os.fstat(self._fd), self._lock_file.stat()
@@ -150,7 +150,7 @@ class WorkerLock:
     ) -> None:
         # In this order: a shim that appended before the pid went is seen by the caller's
         # second look at the spool, one that appends after it starts a worker itself.
-        if self.valid():
+        if self.is_valid():
             with contextlib.suppress(OSError):
                 self._pid_file.unlink(missing_ok=True)
         fd, self._fd = self._fd, -1

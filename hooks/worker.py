@@ -91,7 +91,7 @@ def run_worker(
         while (lock := _acquire(state_dir)) is not None:
             with lock:
                 _Worker(spool, lock, handlers, log, max_attempts, pace or Pace()).drain()
-                if not lock.valid():
+                if not lock.is_valid():
                     return 0
             # A hook that fired before the pid file went saw a worker and started none.
             if not spool.pending():
@@ -167,7 +167,7 @@ class _Worker:
         for entry in self._spool.jobs():
             if entry.deaths >= MAX_DEATHS:
                 self._give_up(entry)
-        while self._lock.valid():
+        while self._lock.is_valid():
             self._collect()
             queue = self._in_turn()
             ready = next((entry for entry in queue if self._is_ready(entry)), None)
@@ -229,7 +229,7 @@ class _Worker:
             raise
         # Whatever a handler raises is logged and reported, and the other jobs go on.
         except Exception as exc:  # noqa: BLE001
-            if self._lock.valid():
+            if self._lock.is_valid():
                 self._failed(job, f"{type(exc).__name__}: {exc}")
         else:
             self._spool.finish(job)

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -178,3 +179,17 @@ def test_modules_and_functions_stay_small(path):
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
             assert node.end_lineno - node.lineno < MAX_FUNCTION, node.name
+
+
+# Class names that are still in use twice; this set may only shrink.
+DUPLICATED_CLASSES = {"Decoder"}
+
+
+def test_no_two_public_classes_share_a_name():
+    counts = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in counts.items() if count > 1} == DUPLICATED_CLASSES

@@ -84,7 +84,7 @@ def _pattern(repo: GitRepository, db: Database, path: str) -> str | None:
         return path
     rows = db.query("SELECT path FROM files UNION SELECT path FROM holes")
     known = {decode_path(raw) for (raw,) in rows}
-    known.update(entry.path for entry in repo.ls_tree(repo.shown_tree()))
+    known.update(entry.path for entry in repo.ls_tree(repo.head_tree_or_empty()))
     if any(name == path or name.startswith(f"{path}/") for name in known):
         return glob.escape(path)
     if any(forget.path_matches(path, name) for name in known):

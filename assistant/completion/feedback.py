@@ -30,7 +30,7 @@ def shown_of(answer: Answer, now: int) -> feedback_store.ShownCompletion:
         id=str(fields["id"]),
         time=now,
         path=place.path,
-        spot=cursor_context(document.prefix, document.suffix, document.line),
+        cursor=cursor_context(document.prefix, document.suffix, document.line),
         completion=answer.completion.replace("\r\n", "\n"),
         model=str(fields["model"]),
         adapter=fields["adapter"],
@@ -63,7 +63,7 @@ def report(
 
     :raises CopilotError: the outcome or the completion is unknown.
     :raises NotInitialised: ``init`` was never run.
-    :raises ReadOnly: nothing can be recorded here.
+    :raises ReadOnlyDatabase: nothing can be recorded here.
     """
     if outcome not in feedback_store.OUTCOMES:
         raise CopilotError(
@@ -79,7 +79,7 @@ def report(
 def _has_secret(shown: feedback_store.ShownCompletion) -> bool:
     from git_copilot.index.secrets.scan import find_secrets
 
-    spot = shown.spot
+    spot = shown.cursor
     here = f"{spot.before}{shown.completion}{spot.after}"
     return bool(find_secrets("\n".join([*reversed(spot.above), here, spot.below]), shown.path))
 

@@ -82,7 +82,7 @@ class Workspace:
     def current(self) -> bool:
         """False once the database was rebuilt, emptied or removed under us, and while a full disk
         keeps us from seeing what others write."""
-        return self._inode == self._stamp() and self.db.sees_all
+        return self._inode == self._stamp() and self.db.sees_all_writes
 
     def searcher(self, embedder: Embedder | None, view: str) -> CodeSearch:
         """The search of a view, with its vectors loaded."""
@@ -120,7 +120,7 @@ class Workspace:
         self._typed = file, now
         begun = BEGIN_SECONDS if file else worktree.PATIENT_SECONDS
         self._patience = worktree.TYPING_SECONDS if typing else begun
-        self._worktree.ask(typing=typing)
+        self._worktree.begin(typing=typing)
 
     def find(self, search: Callable[[Overlay], list[Hit]]) -> tuple[list[Hit], Overlay, bool]:
         """What ``search`` finds in this worktree as it was when :meth:`look` was called, what
@@ -130,9 +130,9 @@ class Workspace:
         overlay = self._worktree.overlay(self._patience)
         hits = search(overlay)
         for _ in range(MAX_JUDGED):
-            if not self._worktree.judge_again(hit.path for hit in hits):
+            if not self._worktree.recheck(hit.path for hit in hits):
                 break
-            overlay = self._worktree.laid
+            overlay = self._worktree.last_overlay
             hits = search(overlay)
         return hits, overlay, self._worktree.current
 
@@ -146,7 +146,7 @@ class Workspace:
 
         self._notice_fetched()
         view = self.repo.view_name
-        head = self.repo.shown_tree()
+        head = self.repo.head_tree_or_empty()
         tree = views.view_tree(self.db, view) or ""
         if head == tree:
             return tree, True

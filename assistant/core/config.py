@@ -196,7 +196,7 @@ def repository_defaults(
 ) -> tuple[dict[str, str], list[Ignored]]:
     """The committed ``.gitcopilot``: what of it is honoured, lower-case key to value within its
     bounds, and what is not. It never stops a command: its author is not the user."""
-    data = repo.read_start(f"{commit}:{REPOSITORY_DEFAULTS}", MAX_DEFAULTS_BYTES + 1)
+    data = repo.read_prefix(f"{commit}:{REPOSITORY_DEFAULTS}", MAX_DEFAULTS_BYTES + 1)
     if data is None:
         return {}, []
     if len(data) > MAX_DEFAULTS_BYTES:

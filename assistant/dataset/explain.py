@@ -142,7 +142,7 @@ def _forgotten(db: Database, hole: Hole) -> Rule:
 
 
 def _left_out(repo: GitRepository, hole: Hole) -> Rule:
-    reason = rules.exclusion_reasons(repo, repo.shown_tree(), [hole.path]).get(hole.path)
+    reason = rules.exclusion_reasons(repo, repo.head_tree_or_empty(), [hole.path]).get(hole.path)
     if reason is not None:
         return Rule("left out", AGAINST, f"HEAD's rules leave its file out of the index ({reason})")
     return Rule("left out", FOR, "no rule leaves its file out of the index")

@@ -124,7 +124,7 @@ def may_teach(repo: GitRepository, holes: Sequence[Hole]) -> list[Hole]:
     """Those of ``holes`` whose files HEAD's rules do not leave out: they may have been mined before
     the rules were made."""
     paths = list(dict.fromkeys(hole.path for hole in holes))
-    out = rules.exclusion_reasons(repo, repo.shown_tree(), paths) if paths else {}
+    out = rules.exclusion_reasons(repo, repo.head_tree_or_empty(), paths) if paths else {}
     return [hole for hole in holes if hole.path not in out]
 
 

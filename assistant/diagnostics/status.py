@@ -91,7 +91,7 @@ def _endpoint_facts(repo: GitRepository, settings: Settings) -> dict[str, Any] |
 def is_fresh(repo: GitRepository, tree: str | None) -> bool:
     """Whether an index of ``tree`` stands for HEAD; on an unborn branch an empty one does."""
     head = repo.head_tree()
-    return tree == head or (head is None and tree == repo.shown_tree())
+    return tree == head or (head is None and tree == repo.head_tree_or_empty())
 
 
 def server_facts() -> dict[str, Any] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from git_copilot.index.search.retriever import Query, names_in
-from git_copilot.index.text.terms import words_near
+from git_copilot.index.search.retriever import Query
+from git_copilot.index.text.terms import identifiers_from_end, words_near
 
 # The lines around the cursor that say what the next one is about.
 LINES_BEFORE, LINES_AFTER = 20, 4
@@ -32,13 +32,13 @@ def cursor_query(
     before = prefix.split("\n")
     after = suffix.split("\n")
     near = before[-LINES_BEFORE:]
-    imported = names_in(
+    imported = identifiers_from_end(
         "\n".join(x for x in before[:HEADER_LINES] if x.lstrip().startswith(_IMPORTS))
     )
     return Query(
         text="\n".join([*after[:LINES_AFTER], *near]),
         words=words_near(near, after[:LINES_AFTER]),
-        names=tuple(dict.fromkeys([*names_in("\n".join(near)), *imported])),
+        names=tuple(dict.fromkeys([*identifiers_from_end("\n".join(near)), *imported])),
         partial=partial[0] if (partial := _PARTIAL.findall(prefix[-MAX_PARTIAL:])) else "",
         modules=tuple(imported),
         # A moved or copied file is no news.

@@ -132,7 +132,7 @@ def explain_path(repo: GitRepository, db: Database, path: str) -> Verdict:
 
     :raises GitError: git cannot read HEAD.
     """
-    tree = repo.shown_tree()
+    tree = repo.head_tree_or_empty()
     # A folder's name may be a submodule's; a path below one is none of this repository.
     entry = next(iter(repo.entries(tree, [path])), None) if rules.is_safe_path(path) else None
     committed = entry is not None and entry.mode != FOLDER

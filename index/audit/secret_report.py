@@ -42,7 +42,7 @@ def excluded_secrets(
     :param uncommitted: look at the files that differ from HEAD instead, as they lie here.
     :raises GitError: the tree is not here.
     """
-    tree = repo.shown_tree()
+    tree = repo.head_tree_or_empty()
     if uncommitted:
         yield from _loose(repo, tree, allowed)
         return

@@ -65,7 +65,7 @@ class SourceText:
     def __init__(self, data: bytes, language: str) -> None:
         self.data = data
         self.language = language
-        self._patience = ParseBudget(len(data))  # for all windows together
+        self._budget = ParseBudget(len(data))  # for all windows together
         # A byte order mark is not text that anyone types.
         first = len(BOM) if data.startswith(BOM) else 0
         self.starts = [first, *(m.end() for m in re.finditer(b"\n", data))]
@@ -104,10 +104,10 @@ class SourceText:
             first -= 1
         last = min(self.lines, self.line_at(end) + WINDOW_LINES)
         begin = self.starts[first]
-        if self.starts[last] - begin > MAX_WINDOW_BYTES or self._patience.is_over():
+        if self.starts[last] - begin > MAX_WINDOW_BYTES or self._budget.is_exhausted():
             return None
         window = b"\n" * begin + self.data[begin : self.starts[last]]
-        return parse(window, self.language, self._patience)
+        return parse(window, self.language, self._budget)
 
     def nodes_within(self, start: int, end: int) -> list[Node]:
         """Named nodes without a syntax error that lie in ``[start, end)``, in the order of their

@@ -39,16 +39,16 @@ class PendingReport:
     tries: int
     hole: Hole | None = None
     final: str | None = None
-    over: bool = False
+    abandoned: bool = False
 
     @property
-    def open(self) -> bool:
-        return self.hole is None and not self.over
+    def is_open(self) -> bool:
+        return self.hole is None and not self.abandoned
 
     @property
-    def changed(self) -> bool:
+    def is_changed(self) -> bool:
         known = self.reported
-        return not self.open or (self.path, self.tries) != (known.shown.path, known.tries)
+        return not self.is_open or (self.path, self.tries) != (known.shown.path, known.tries)
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ def resolve(
 def store_resolved(connection: sqlite3.Connection, cases: Sequence[PendingReport]) -> None:
     """Store what :func:`resolve` found, after the commits themselves."""
     for case in cases:
-        if not case.changed:
+        if not case.is_changed:
             continue
         name, old = case.reported.shown.id, case.reported.hole_id
         new = None
@@ -103,14 +103,14 @@ def store_resolved(connection: sqlite3.Connection, cases: Sequence[PendingReport
                 "UPDATE feedback SET hole_id = ?, final = ?, path = ?, tries = ? WHERE id = ?",
                 (new, case.final, os.fsencode(case.path), case.tries, name),
             )
-        elif case.over:
+        elif case.abandoned:
             connection.execute("DELETE FROM feedback WHERE id = ?", (name,))
         else:
             connection.execute(
                 "UPDATE feedback SET path = ?, tries = ? WHERE id = ?",
                 (os.fsencode(case.path), case.tries, name),
             )
-        if not case.open and old is not None and old != new:
+        if not case.is_open and old is not None and old != new:
             connection.execute("DELETE FROM holes WHERE id = ?", (old,))
 
 
@@ -135,7 +135,7 @@ def _resolve(
         files = {patch.old_path: _File(repo, patch) for patch in found}
         for case in cases:
             file = files.get(case.path)
-            if file is None or not case.open or times[oid] < case.reported.shown.time:
+            if file is None or not case.is_open or times[oid] < case.reported.shown.time:
                 continue
             if not file.patch.deleted:
                 case.path = file.patch.path
@@ -152,15 +152,15 @@ def _search_file(case: PendingReport, file: _File, commit: CommitInfo) -> None:
         became = find_outcome(
             text,
             file.patch.additions.runs,
-            known.shown.spot,
+            known.shown.cursor,
             known.shown.completion,
-            taken=known.outcome == "accepted",
+            accepted=known.outcome == "accepted",
             final=known.final,
         )
     if text is None or became is None:
         if known.hole_id is None:
             case.tries += 1
-            case.over = case.tries >= MAX_TRIES
+            case.abandoned = case.tries >= MAX_TRIES
         return
     middle = text.data[became.start : became.end].decode("utf-8")
     language = language_of(file.patch.path)
@@ -168,14 +168,14 @@ def _search_file(case: PendingReport, file: _File, commit: CommitInfo) -> None:
     # Unlike in what is cut at random, a single word is a fair question here: it was asked.
     fair = is_worth_completing(middle, 1, MAX_BLOCK_TOKENS)
     if not fair or not spans_without_secrets(text.data, [span], language):
-        case.over = True
+        case.abandoned = True
         return
     case.final = middle.replace("\r\n", "\n") if became.changed else None
     case.hole = hole_at(commit, file.patch.additions, language, span)
 
 
 def _read_text(repo: GitRepository, file: FileAdditions) -> BlobLines | None:
-    out = rules.exclusion_reasons(repo, repo.shown_tree(), [file.path])
+    out = rules.exclusion_reasons(repo, repo.head_tree_or_empty(), [file.path])
     if skip_file(file, out) is not None:
         return None
     if repo.blob_sizes([file.blob]).get(file.blob, MAX_FILE_BYTES + 1) > MAX_FILE_BYTES:

@@ -39,7 +39,7 @@ class ShownCompletion:
     id: str
     time: int
     path: str
-    spot: CursorContext
+    cursor: CursorContext
     completion: str
     model: str
     adapter: str | None = None
@@ -59,10 +59,10 @@ class ReportedCompletion:
 
 def is_worth_keeping(shown: ShownCompletion) -> bool:
     """Whether a completion may tell anything: it has text, and its place is one of a person."""
-    texts = (shown.completion, shown.spot.after)
+    texts = (shown.completion, shown.cursor.after)
     return (
         bool(shown.completion.strip())
-        and len(shown.spot.before) <= MAX_BEFORE
+        and len(shown.cursor.before) <= MAX_BEFORE
         and max(map(len, texts)) <= MAX_TEXT
     )
 
@@ -72,10 +72,10 @@ def record_shown(db: Database, shown: ShownCompletion) -> bool:
 
     :return: whether it was new.
     """
-    spot = shown.spot
+    cursor = shown.cursor
     row = (
-        _clean(shown.id), shown.time, os.fsencode(shown.path), spot.line, _clean(spot.before),
-        _clean(spot.after), _clean("\n".join(spot.above)), _clean(spot.below),
+        _clean(shown.id), shown.time, os.fsencode(shown.path), cursor.line, _clean(cursor.before),
+        _clean(cursor.after), _clean("\n".join(cursor.above)), _clean(cursor.below),
         _clean(shown.completion), _clean(shown.model), shown.adapter or "", SHOWN,
     )  # fmt: skip
     with db.transaction() as connection:
@@ -177,8 +177,10 @@ def reported_since(db: Database, since: int) -> list[ReportedCompletion]:
 def _reported(*row: Any) -> ReportedCompletion:
     (name, when, path, line, before, after, above, below, completion, model, adapter, outcome,
      final, tries, hole_id, commit) = row  # fmt: skip
-    spot = CursorContext(line, before, after, tuple(above.split("\n")) if above else (), below)
-    shown = ShownCompletion(name, when, os.fsdecode(path), spot, completion, model, adapter or None)
+    cursor = CursorContext(line, before, after, tuple(above.split("\n")) if above else (), below)
+    shown = ShownCompletion(
+        name, when, os.fsdecode(path), cursor, completion, model, adapter or None
+    )
     return ReportedCompletion(shown, outcome, final, tries, hole_id, commit)
 
 

@@ -51,7 +51,7 @@ def harvest_holes(
     :param out: paths that the rules leave out, with the reason (:func:`.rules.exclusion_reasons`).
     :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed_lines`).
     """
-    crops = {commit.oid: CommitHoles(commit.oid) for commit, _ in commits}
+    by_commit = {commit.oid: CommitHoles(commit.oid) for commit, _ in commits}
     candidates: list[tuple[CommitInfo, FileAdditions]] = []
     for commit, files in commits:
         for file in files:
@@ -59,21 +59,21 @@ def harvest_holes(
             if reason is None:
                 candidates.append((commit, file))
             else:
-                crops[commit.oid].left_out[reason] += 1
-    for commit, file, data in _with_blobs(repo, candidates, crops):
-        crop = crops[commit.oid]
+                by_commit[commit.oid].left_out[reason] += 1
+    for commit, file, data in _with_blobs(repo, candidates, by_commit):
+        found = by_commit[commit.oid]
         reason = skip_blob(data)
         if reason is not None:
-            crop.left_out[reason] += 1
+            found.left_out[reason] += 1
             continue
         language = language_of(file.path)
         spans = choose_spans(data, file.runs, f"{commit.oid}:{file.path}", language)
-        crop.left_out["no hole fits"] += not spans
+        found.left_out["no hole fits"] += not spans
         spans = spans_without_long_lines(data, spans)
         clear = spans_without_secrets(data, spans, language, allowed)
-        crop.left_out["secret"] += len(spans) - len(clear)
-        crop.holes += [hole_at(commit, file, language, span) for span in clear]
-    return [_cap(crop) for crop in crops.values()]
+        found.left_out["secret"] += len(spans) - len(clear)
+        found.holes += [hole_at(commit, file, language, span) for span in clear]
+    return [_cap(found) for found in by_commit.values()]
 
 
 def spans_without_secrets(
@@ -99,7 +99,7 @@ def spans_without_long_lines(data: bytes, spans: Sequence[Span]) -> list[Span]:
 def _with_blobs(
     repo: GitRepository,
     candidates: Sequence[tuple[CommitInfo, FileAdditions]],
-    crops: dict[str, CommitHoles],
+    by_commit: dict[str, CommitHoles],
 ) -> Iterator[tuple[CommitInfo, FileAdditions, bytes]]:
     """Each candidate with its blob; those that are missing or too large are counted as such."""
     sizes = repo.blob_sizes({file.blob for _, file in candidates})
@@ -109,7 +109,7 @@ def _with_blobs(
         if size is not None and size <= MAX_FILE_BYTES:
             small.append((commit, file))
         else:
-            crops[commit.oid].left_out["missing" if size is None else "large"] += 1
+            by_commit[commit.oid].left_out["missing" if size is None else "large"] += 1
     blobs = repo.blobs(file.blob for _, file in small)
     return ((c, f, data) for (c, f), (_, data) in zip(small, blobs, strict=True))
 
@@ -146,11 +146,11 @@ def hole_at(commit: CommitInfo, file: FileAdditions, language: str, span: Span) 
     )
 
 
-def _cap(crop: CommitHoles) -> CommitHoles:
+def _cap(found: CommitHoles) -> CommitHoles:
     """At most :data:`HOLES_PER_COMMIT` holes, so that no commit dominates."""
-    if len(crop.holes) > HOLES_PER_COMMIT:
-        crop.left_out["cap"] = len(crop.holes) - HOLES_PER_COMMIT
-        crop.holes = seeded_random(crop.commit).sample(crop.holes, HOLES_PER_COMMIT)
-    crop.holes.sort(key=lambda h: (h.path, h.start))
-    crop.left_out = +crop.left_out
-    return crop
+    if len(found.holes) > HOLES_PER_COMMIT:
+        found.left_out["cap"] = len(found.holes) - HOLES_PER_COMMIT
+        found.holes = seeded_random(found.commit).sample(found.holes, HOLES_PER_COMMIT)
+    found.holes.sort(key=lambda h: (h.path, h.start))
+    found.left_out = +found.left_out
+    return found

@@ -49,7 +49,7 @@ class HoleRemains:
 
     commit: str
     places: Mapping[str, Sequence[int]]
-    death: LineDeletion | None = None
+    deletion: LineDeletion | None = None
 
     @property
     def stands(self) -> float:
@@ -87,21 +87,21 @@ class Lineage:
         self._between = between
         self._states: dict[str, State] = {}
         self._owner: list[int] = []  # mark -> hole
-        self._killed: set[int] = set()  # marks that died on some route
+        self._deleted_marks: set[int] = set()  # marks that died on some route
         # hole -> its commit, the first of its marks, how many: one per line, in order
         self._homes: dict[int, tuple[str, int, int]] = {}
-        self._deaths: dict[int, LineDeletion] = {}
+        self._deletions: dict[int, LineDeletion] = {}
         # Holes in files whose lines git could not compare.
         self._lost: set[int] = set()
 
     def resume(
-        self, commit: str, rests: Mapping[int, HoleRemains], blobs: Mapping[str, str]
+        self, commit: str, remains: Mapping[int, HoleRemains], blobs: Mapping[str, str]
     ) -> None:
-        """Begin at ``commit``, where ``rests`` of holes stand in files of ``blobs``."""
+        """Begin at ``commit``, where ``remains`` of holes stand in files of ``blobs``."""
         found: dict[str, list[tuple[int, int]]] = {}
-        for hole, rest in rests.items():
-            if rest.death is not None:
-                self._deaths[hole] = rest.death
+        for hole, rest in remains.items():
+            if rest.deletion is not None:
+                self._deletions[hole] = rest.deletion
             count = max(map(len, rest.places.values()), default=0)
             marks = self._register(hole, rest.commit, count)
             for path, lines in rest.places.items():
@@ -118,7 +118,7 @@ class Lineage:
         dead: Collection[int] = ()
         if patches is None:
             for parent in parents:
-                self._lose(self._take(parent).values())
+                self._mark_untraceable(self._take(parent).values())
             state: State = {}
         elif len(parents) < 2:
             state = self._take(parents[0]) if parents else {}
@@ -128,19 +128,19 @@ class Lineage:
             for parent in parents:
                 self._take(parent, copy=False)
         self._states[commit.oid] = state
-        self._killed.update(dead)
+        self._deleted_marks.update(dead)
         death = LineDeletion(commit.time, commit.oid)
         for hole in {self._owner[mark] for mark in dead}:
-            known = self._deaths.get(hole)
+            known = self._deletions.get(hole)
             if known is None or death.time < known.time:
-                self._deaths[hole] = death
+                self._deletions[hole] = death
 
-    def plant(self, commit: str, path: str, blob: str, hole: int, lines: Sequence[int]) -> None:
+    def track(self, commit: str, path: str, blob: str, hole: int, lines: Sequence[int]) -> None:
         """Follow ``lines`` (ascending) of a file of ``commit``, the commit stepped to last."""
         marks = self._register(hole, commit, len(lines))
         _join(self._states[commit], path, blob, lines, marks)
 
-    def rests(self, commit: str) -> dict[int, HoleRemains]:
+    def remains(self, commit: str) -> dict[int, HoleRemains]:
         """What is left of every hole in ``commit``, which no commit fed has as its parent. Holes
         that could not be followed are left out."""
         places: dict[int, dict[str, list[int]]] = {}
@@ -151,7 +151,7 @@ class Lineage:
                 lines = places.setdefault(hole, {}).setdefault(path, [0] * count)
                 lines[mark - first] = line
         return {
-            hole: HoleRemains(home, places.get(hole, {}), self._deaths.get(hole))
+            hole: HoleRemains(home, places.get(hole, {}), self._deletions.get(hole))
             for hole, (home, _, count) in self._homes.items()
             if hole not in self._lost and count
         }
@@ -163,7 +163,7 @@ class Lineage:
         self._homes[hole] = commit, first, count
         return range(first, first + count)
 
-    def _lose(self, tracks: Iterable[TrackedLines]) -> None:
+    def _mark_untraceable(self, tracks: Iterable[TrackedLines]) -> None:
         self._lost.update(self._owner[mark] for track in tracks for mark in track.marks)
 
     def _take(self, oid: str, copy: bool = True) -> State:
@@ -183,7 +183,7 @@ class Lineage:
             if track is None:
                 continue
             if patch.opaque and not patch.deleted:
-                self._lose([track])
+                self._mark_untraceable([track])
                 continue
             after, gone = apply_patch(track, patch)
             dead += gone
@@ -209,7 +209,7 @@ class Lineage:
                     _join(state, path, *fresh)
                     dead.difference_update(fresh.marks)
                 # The merge has the first parent's file: what died there before stays dead.
-                elif path in changed or not self._killed.issuperset(fresh.marks):
+                elif path in changed or not self._deleted_marks.issuperset(fresh.marks):
                     unsettled[path] = fresh
             dead |= self._settle(commit.oid, parent, unsettled, state, dead)
         return state, dead

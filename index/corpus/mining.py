@@ -63,7 +63,7 @@ def mine(
     record_limit(db, limit if limit and len(listed) > limit else 0)
     commits = [c for c in listed[: limit or None] if c.oid not in seen]
     shallow = shallow_commits(repo)
-    tree = repo.shown_tree()
+    tree = repo.head_tree_or_empty()
     # Of many batches the first lists the whole tree for all of them.
     known = _rule_files(repo, tree) if len(commits) > COMMIT_BATCH else None
     for begin in range(0, len(commits), COMMIT_BATCH):
@@ -116,7 +116,7 @@ def _store(
     found: Sequence[CommitHoles],
     gaps: Mapping[str, MissingObjects],
 ) -> None:
-    waits_for = {oid: gap.witness or None for oid, gap in gaps.items()}
+    waits_for = {oid: gap.first_missing or None for oid, gap in gaps.items()}
     connection.executemany(
         "INSERT OR IGNORE INTO commits (oid, author, time, status, waits_for)"
         " VALUES (?, ?, ?, ?, ?)",
@@ -129,19 +129,19 @@ def _store(
         "INSERT OR IGNORE INTO left_out VALUES (?, 'missing', ?)",
         [(oid, gap.count) for oid, gap in gaps.items()],
     )
-    for crop in found:
+    for each in found:
         connection.executemany(
             "INSERT OR IGNORE INTO left_out VALUES (?, ?, ?)",
-            [(crop.commit, reason, count) for reason, count in crop.left_out.items()],
+            [(each.commit, reason, count) for reason, count in each.left_out.items()],
         )
-        _insert(connection, crop.holes)
+        _insert(connection, each.holes)
 
 
 def _read(
     repo: GitRepository, commits: Sequence[CommitInfo]
 ) -> tuple[dict[str, list[FileAdditions]], dict[str, MissingObjects]]:
     """What commits added, and what those lack that cannot be read."""
-    gaps = find_missing_objects(repo, commits) if repo.partial else {}
+    gaps = find_missing_objects(repo, commits) if repo.is_partial_clone else {}
     try:
         return _additions(repo, [c.oid for c in commits if c.oid not in gaps]), gaps
     except GitError:  # a damaged repository, or a partial clone that does not say so

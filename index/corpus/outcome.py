@@ -47,7 +47,7 @@ class CursorContext:
 
 @dataclass(frozen=True, slots=True)
 class FoundOutcome:
-    """What stands at a spot now: bytes ``[start, end)`` of the blob, which may be none.
+    """What stands at a cursor now: bytes ``[start, end)`` of the blob, which may be none.
     ``changed``: it is not what was shown."""
 
     start: int
@@ -90,7 +90,7 @@ class BlobLines:
 
 
 def cursor_context(prefix: str, suffix: str, line: int) -> CursorContext:
-    """The spot between ``prefix`` and ``suffix``, whose line ends are ``\\n``."""
+    """The cursor between ``prefix`` and ``suffix``, whose line ends are ``\\n``."""
     *above, before = prefix.rsplit("\n", REACH + 1)
     after, *below = suffix.split("\n", REACH + 1)
     told = _keys(filter(_WORD.search, reversed(above[-REACH:])))
@@ -101,22 +101,22 @@ def cursor_context(prefix: str, suffix: str, line: int) -> CursorContext:
 def find_outcome(
     text: BlobLines,
     runs: Sequence[tuple[int, int]],
-    spot: CursorContext,
+    cursor: CursorContext,
     completion: str,
     *,
-    taken: bool,
+    accepted: bool,
     final: str | None = None,
 ) -> FoundOutcome | None:
-    """Where the spot is in ``text`` and what stands there, or ``None``.
+    """Where the cursor is in ``text`` and what stands there, or ``None``.
 
-    A completion that was taken and stands there is what it was, even if its line goes on. Else
+    A completion that was accepted and stands there is what it was, even if its line goes on. Else
     the piece reaches to the line's end (up to what stood behind the cursor) for a completion of
     one line; for a longer one to the end of the added lines, to the line that stood below, or as
     many lines as the completion has, whichever comes first, but for three lines at least.
 
     :param runs: (first line, count) of added lines, 1-based.
     :param completion: what was shown; like ``final`` with ``\\n`` for line ends.
-    :param taken: whether it was accepted.
+    :param accepted: whether it was accepted.
     :param final: what the editor says that stands there instead.
     """
     added = {
@@ -127,54 +127,54 @@ def find_outcome(
     wanted = [t.rstrip() for t in (final, completion) if t is not None and t.strip()]
     best: tuple[bool, int, int] | None = None
     place = 0
-    for line in _candidates(text, added, spot, completion):
+    for line in _candidates(text, added, cursor, completion):
         stands = [
-            e for t in wanted if (e := _match_end(text, line, len(spot.before), t)) is not None
+            e for t in wanted if (e := _match_end(text, line, len(cursor.before), t)) is not None
         ]
-        points = _score(text, line, spot, stands[0] if stands else None)
+        points = _score(text, line, cursor, stands[0] if stands else None)
         # What was rejected may well stand next to its place: that is a reason to reject it.
-        sure = bool(stands) and (taken or final is not None)
-        rank = sure, points, -abs(line + 1 - spot.line)
+        sure = bool(stands) and (accepted or final is not None)
+        rank = sure, points, -abs(line + 1 - cursor.line)
         if points >= ENOUGH and (best is None or rank > best):
             best, place = rank, line
     if best is None:
         return None
-    return _outcome_at(text, added, place, spot, completion.rstrip(), wanted, taken)
+    return _outcome_at(text, added, place, cursor, completion.rstrip(), wanted, accepted)
 
 
 def _candidates(
-    text: BlobLines, added: set[int], spot: CursorContext, completion: str
+    text: BlobLines, added: set[int], cursor: CursorContext, completion: str
 ) -> list[int]:
     """Lines that begin with the text before the cursor, where something was added."""
     found = []
     for line in sorted(added):
-        if text.lines[line].startswith(spot.before):
+        if text.lines[line].startswith(cursor.before):
             found.append(line)
         # What begins with a line end leaves the cursor's own line as it was.
         above = line - 1
         if (
             completion.startswith("\n")
             and line
-            and text.lines[above].startswith(spot.before)
-            and text.lines[above].rstrip() == spot.before.rstrip()
+            and text.lines[above].startswith(cursor.before)
+            and text.lines[above].rstrip() == cursor.before.rstrip()
         ):
             found.append(above)
     return found
 
 
-def _score(text: BlobLines, line: int, spot: CursorContext, end: tuple[int, int] | None) -> int:
+def _score(text: BlobLines, line: int, cursor: CursorContext, end: tuple[int, int] | None) -> int:
     """How much speaks for a line being the cursor's. ``end``: where the text ends, if it stands
     there."""
-    if end is None and spot.below and _key(text.lines[line]) == spot.below:
+    if end is None and cursor.below and _key(text.lines[line]) == cursor.below:
         return 0  # it stood below the cursor's line, which is gone
     points = 0 if end is None else TEXT_STANDS
-    above, told = text.above(line), is_worth_completing(spot.before)
-    nearest = above[:1] == spot.above[:1]  # or nothing above, both times
+    above, told = text.above(line), is_worth_completing(cursor.before)
+    nearest = above[:1] == cursor.above[:1]  # or nothing above, both times
     if nearest or told or end is not None:  # else the cursor's neighbours would do as well
         points += LINE_ABOVE * nearest
-        points += OTHER_LINE * sum(known in above for known in spot.above[nearest:])
+        points += OTHER_LINE * sum(known in above for known in cursor.above[nearest:])
     near = text.below(end[0], 1) if end is not None else text.below(line, MAX_BLOCK_LINES + 1)
-    points += OTHER_LINE * (bool(spot.below) and spot.below in near)
+    points += OTHER_LINE * (bool(cursor.below) and cursor.below in near)
     return points + TOLD_BEFORE * told
 
 
@@ -198,41 +198,41 @@ def _outcome_at(
     text: BlobLines,
     added: set[int],
     line: int,
-    spot: CursorContext,
+    cursor: CursorContext,
     completion: str,
     wanted: Sequence[str],
-    taken: bool,
+    accepted: bool,
 ) -> FoundOutcome:
     """What stands from the cursor on, given its line."""
-    column = len(spot.before)
+    column = len(cursor.before)
     start = text.offset(line, column)
     for expected in wanted:
         end = _match_end(text, line, column, expected)
         if end is None:
             continue
         behind = text.lines[end[0]][end[1] :].strip()
-        whole = behind in ("", spot.after.strip())
+        whole = behind in ("", cursor.after.strip())
         if whole or (
-            (taken or expected != completion) and not _in_word(text.lines[end[0]], end[1])
+            (accepted or expected != completion) and not _in_word(text.lines[end[0]], end[1])
         ):
             return FoundOutcome(start, text.offset(*end), expected != completion)
     if "\n" not in completion:
         kept = text.lines[line].rstrip()
-        behind = spot.after.strip()
+        behind = cursor.after.strip()
         if behind and kept[column:].endswith(behind):
             kept = kept[: -len(behind)].rstrip()
         return FoundOutcome(start, max(start, text.offset(line, len(kept))), True)
-    last = _last_line(text, added, line, spot, completion)
+    last = _last_line(text, added, line, cursor, completion)
     return FoundOutcome(start, max(start, text.offset(last, len(text.lines[last].rstrip()))), True)
 
 
 def _last_line(
-    text: BlobLines, added: set[int], line: int, spot: CursorContext, completion: str
+    text: BlobLines, added: set[int], line: int, cursor: CursorContext, completion: str
 ) -> int:
     most = max(MAX_BLOCK_LINES, completion.count("\n") + 1)
     last = line
     while last + 1 < line + most and last + 1 in added:
-        if spot.below and _key(text.lines[last + 1]) == spot.below:
+        if cursor.below and _key(text.lines[last + 1]) == cursor.below:
             break
         last += 1
     while last > line and not text.lines[last].strip():

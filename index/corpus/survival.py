@@ -116,8 +116,8 @@ def update_survival(
         changed = {hole: rest for hole, rest in after.items() if before.get(hole) != rest}
         _store(db, changed, gone, _SurvivalState(tip, level.limit, holes))
     else:
-        rests = trace(repo, db, _from_first_hole(repo, db, tip, limit), None, progress)
-        _store(db, rests, None, _SurvivalState(tip, limit, holes))
+        remains = trace(repo, db, _from_first_hole(repo, db, tip, limit), None, progress)
+        _store(db, remains, None, _SurvivalState(tip, limit, holes))
     return True
 
 
@@ -170,23 +170,23 @@ def _since(
 
 def _load_remains(db: Database) -> dict[int, HoleRemains]:
     """What is left of the holes that stand, in whole or in part."""
-    rests = {}
+    remains = {}
     for hole, home, commit, time, places in db.query(
         "SELECT s.hole_id, h.commit_oid, s.died_commit, s.died_time, s.places"
         " FROM survival s JOIN holes h ON h.id = s.hole_id WHERE s.stands > 0"
     ):
         death = None if commit is None else LineDeletion(int(str(time)), str(commit))
-        rests[int(str(hole))] = HoleRemains(str(home), json.loads(str(places)), death)
-    return rests
+        remains[int(str(hole))] = HoleRemains(str(home), json.loads(str(places)), death)
+    return remains
 
 
 def _store(
     db: Database,
-    rests: Mapping[int, HoleRemains],
+    remains: Mapping[int, HoleRemains],
     gone: Sequence[int] | None,
     level: _SurvivalState,
 ) -> None:
-    """Write rests and take out those of ``gone`` (``None``: all that are not in ``rests``).
+    """Write remains and take out those of ``gone`` (``None``: all that are not in ``remains``).
 
     ``level.unknown`` is the number of holes when the pass began. Holes that were deleted since
     are left out, also if their number was given to another one.
@@ -194,13 +194,13 @@ def _store(
     rows = [
         (
             rest.stands,
-            rest.death and rest.death.commit,
-            rest.death and rest.death.time,
+            rest.deletion and rest.deletion.commit,
+            rest.deletion and rest.deletion.time,
             json.dumps(rest.places),
             hole,
             rest.commit,
         )
-        for hole, rest in rests.items()
+        for hole, rest in remains.items()
     ]
     with db.transaction() as connection:
         if gone is None:

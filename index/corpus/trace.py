@@ -64,9 +64,9 @@ def trace(
         for commit, found in _differences(repo, batch):
             lineage.step(commit, found)
             for hole in planted.get(commit.oid, ()):
-                lineage.plant(commit.oid, hole.path, hole.blob, hole.hole, hole.lines)
+                lineage.track(commit.oid, hole.path, hole.blob, hole.hole, hole.lines)
     progress("following lines", len(commits), len(commits))
-    return lineage.rests(commits[-1].oid) if commits else {}
+    return lineage.remains(commits[-1].oid) if commits else {}
 
 
 def _added_holes(

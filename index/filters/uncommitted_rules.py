@@ -23,7 +23,7 @@ class UncommittedRules:
         self._key: object = None
         self._answer: tuple[list[str], frozenset[str]] = [], frozenset()
 
-    def judge(self, paths: Sequence[str]) -> tuple[list[str], frozenset[str]]:
+    def select(self, paths: Sequence[str]) -> tuple[list[str], frozenset[str]]:
         """Which files are to be read from the worktree, and which are not to be shown although
         they are committed.
 
@@ -31,7 +31,7 @@ class UncommittedRules:
         """
         if not paths:
             return [], frozenset()
-        tree = self._repo.shown_tree()
+        tree = self._repo.head_tree_or_empty()
         changed = {path: self._rules(path) for path in paths if is_rule_file(path)}
         key = (tree, tuple(paths), changed, fingerprint(self._repo))
         if key != self._key:

@@ -55,7 +55,7 @@ class RunningProcesses:
     def remove(self, process: subprocess.Popen[bytes]) -> None:
         self._processes.discard(process)
 
-    def end(self) -> None:
+    def kill_all(self) -> None:
         """Kill them, and every later one."""
         self._over = True
         for process in list(self._processes):
@@ -107,20 +107,20 @@ def start_error(cwd: Path, exc: OSError) -> GitError:
     return GitError(f"git cannot be started in {cwd} ({exc.strerror})", "check the folder")
 
 
-def find_repository(start: Path, said: Mapping[str, str] | None = None) -> RepositoryPaths:
+def find_repository(start: Path, overrides: Mapping[str, str] | None = None) -> RepositoryPaths:
     """The repository that the folder ``start`` lies in.
 
-    :param said: the variables of :data:`REPOSITORY_OVERRIDES` that count.
+    :param overrides: the variables of :data:`REPOSITORY_OVERRIDES` that count.
     :raises NotARepository: there is none.
     :raises GitError: git refuses to work there (another owner, an unknown format).
     """
     if not start.is_dir():
         raise NotARepository(f"{start} is not in a Git repository", "check the name")
     try:
-        found = _rev_parse(start, "explicit", said or {})
+        found = _rev_parse(start, "explicit", overrides or {})
     except _BareError:  # before it is asked anything: its configuration may be broken
         return _enclosing_repository(start.resolve()) or _rev_parse(start, "all", {})
-    named = "GIT_DIR" in (said or {})
+    named = "GIT_DIR" in (overrides or {})
     if named or not start.resolve().is_relative_to(found.git_dir):
         return found
     return _enclosing_repository(found.git_dir) or found
@@ -139,41 +139,43 @@ class _BareError(GitError):
     """Git found a bare repository that nobody named."""
 
 
-def _rev_parse(start: Path, bare: str, said: Mapping[str, str]) -> RepositoryPaths:
+def _rev_parse(start: Path, bare: str, overrides: Mapping[str, str]) -> RepositoryPaths:
     """What git says: one process."""
     asked = ("rev-parse", "--git-dir", _MARK, "--git-common-dir", _MARK, "--show-toplevel")
     command = git_command(asked, settings=(f"safe.bareRepository={bare}",))
-    code, out, message = run_git(command, start, env=dict(said))
+    code, out, message = run_git(command, start, env=dict(overrides))
     answers = os.fsdecode(out).split(f"\n{_MARK}\n")
     if code and not (_NO_WORK_TREE in message and len(answers) == 3):
-        raise _translate_error(start, message.removeprefix("fatal: "), said)
+        raise _translate_error(start, message.removeprefix("fatal: "), overrides)
     if len(answers) != 3:
         raise GitError(f"the repository of {start} has a name that cannot be read", "rename it")
     # The first two are relative to `start` where git likes it so.
     git_dir, common_dir = ((start / answer).resolve() for answer in answers[:2])
     root = Path(answers[2].removesuffix("\n")).resolve() if not code else None
-    if root is not None and "GIT_WORK_TREE" not in said and "GIT_DIR" in said:
+    if root is not None and "GIT_WORK_TREE" not in overrides and "GIT_DIR" in overrides:
         root = _usual_root(git_dir, root)
     return RepositoryPaths(git_dir, common_dir, root)
 
 
 def _usual_root(git_dir: Path, root: Path) -> Path:
     """With GIT_DIR alone git takes the current folder for the top of the working tree; for a
-    folder below it, said of a usual repository, that would be no tree that HEAD could be
+    folder below it, given for a usual repository, that would be no tree that HEAD could be
     compared with."""
     usual = git_dir.parent
     return usual if git_dir.name == ".git" and root.is_relative_to(usual) else root
 
 
-def _translate_error(start: Path, message: str, said: Mapping[str, str]) -> GitError:
+def _translate_error(start: Path, message: str, overrides: Mapping[str, str]) -> GitError:
     if _BARE in message:
         return _BareError(message)
     dubious = _DUBIOUS.search(message)
     if dubious is not None:
         remedy = f"git config --global --add safe.directory {shlex.quote(dubious[1])}"
         return GitError(f"git refuses: {message}", f"if you trust it: `{remedy}`")
-    if "GIT_DIR" in said and "not a git repository" in message:
-        return NotARepository(f"GIT_DIR names no Git repository: {said['GIT_DIR']}", "unset it")
+    if "GIT_DIR" in overrides and "not a git repository" in message:
+        return NotARepository(
+            f"GIT_DIR names no Git repository: {overrides['GIT_DIR']}", "unset it"
+        )
     if _NOWHERE.search(message):
         return NotARepository(
             f"{start} is not in a Git repository", "run the command inside one, or `git init`"

@@ -24,7 +24,7 @@ class MissingObjects:
     """What a commit lacks: one of its missing objects, and how many versions of files (or
     folders, where a tree is missing) are not here."""
 
-    witness: str
+    first_missing: str
     count: int
 
 

@@ -219,7 +219,7 @@ class GitRepository(ObjectReader):
         return GitRepository(borrowed.path, borrowed.path, None, objects)
 
     @property
-    def partial(self) -> bool:
+    def is_partial_clone(self) -> bool:
         """Whether this is a partial clone: objects may be missing that its remote promised."""
         return self.reader() is not self
 
@@ -242,7 +242,7 @@ class GitRepository(ObjectReader):
         """HEAD's tree, or ``None`` on an unborn branch."""
         return self.resolve("HEAD^{tree}")
 
-    def shown_tree(self) -> str:
+    def head_tree_or_empty(self) -> str:
         """HEAD's tree; on an unborn branch the empty one."""
         return self.head_tree() or self.run("hash-object", "-t", "tree", "--stdin").decode().strip()
 
@@ -279,7 +279,7 @@ class GitRepository(ObjectReader):
         # 1: no such key
         return self._parse_config(out, prefix) if code in (0, 1) else None
 
-    def read_start(self, name: str, limit: int) -> bytes | None:
+    def read_prefix(self, name: str, limit: int) -> bytes | None:
         """The first ``limit`` bytes of the blob that ``name`` (an id, or ``COMMIT:PATH``) names;
         ``None`` where it names none that is here."""
         with suppress(GitError), self.stream("cat-file", "blob", name) as out:

@@ -133,7 +133,7 @@ class ChunkTable:
     def __len__(self) -> int:
         return len(self.chunk)
 
-    def number(self, path: str) -> int | None:
+    def file_index(self, path: str) -> int | None:
         """The index of a path in :attr:`paths`, if the view shows it."""
         return self._number.get(path)
 
@@ -157,17 +157,17 @@ class ChunkTable:
             )
         return self._families[language]
 
-    def spot(self, position: int) -> ChunkRef:
+    def ref(self, position: int) -> ChunkRef:
         """The place of a chunk."""
         file = int(self.file_of[position])
         ordinal = position - int(self.first[file])
         return ChunkRef(self.paths[file], ordinal, int(self.chunk[position]))
 
-    def spots(self, chunk_ids: Iterable[int], allowed: Flags) -> dict[int, ChunkRef]:
+    def refs(self, chunk_ids: Iterable[int], allowed: Flags) -> dict[int, ChunkRef]:
         """The places of those chunks that the view shows and that are allowed."""
         ids = np.asarray(list(chunk_ids), np.int64)
         positions, _ = self.positions(ids, allowed)
-        return {int(self.chunk[position]): self.spot(position) for position in positions.tolist()}
+        return {int(self.chunk[position]): self.ref(position) for position in positions.tolist()}
 
     def positions(self, chunk_ids: Ints, allowed: Flags) -> tuple[Ints, Ints]:
         """The allowed positions of chunks, and which of ``chunk_ids`` each is of."""

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 # How many places words and meaning hand on.
 CANDIDATES = 40
 # Definitions of one name that are looked at, and names that begin with what was typed.
-MAX_DEFINITIONS, MAX_BEGUN = 2000, 10
+MAX_DEFINITIONS, MAX_PREFIXED = 2000, 10
 # What each source adds at most to a score: words are worth 1 where they fit best. Chosen with
 # bench/search.py on click, flask, datasette and mypy. Added up, not fused by rank: a text that has the
 # very words of a query is far ahead of the next one, which ranks do not tell.
-TITLED, CODED, BEGUN, DENSE = 0.6, 0.2, 0.5, 0.1
-# What is asked for by its path or its exact name has a score above this, and no sum of others reaches it.
+TITLE, CODE_WORD, PREFIX, DENSE = 0.6, 0.2, 0.5, 0.1
+# A match by path or exact name has a score above this, and no sum of others reaches it.
 LEAD = 3.0
 # Nearest by meaning counts from this cosine on.
 MIN_COSINE = 0.5
@@ -54,11 +54,11 @@ STEM_SHARE, MIN_STEM = 0.7, 5
 class CodeSearch(Searcher):
     """A :class:`Searcher` that also answers queries which people type."""
 
-    # The paths that the priors below were made of; `Shown` keeps the list while it shows the same.
+    # The paths that the priors below were made of; `ChunkTable` keeps the list while it shows the same.
     _prior_paths: Sequence[str] | None = None
     _prior_of: tuple[NDArray[np.float64], NDArray[np.float64]]
 
-    def look_up(
+    def search_code(
         self,
         text: str,
         count: int,
@@ -67,30 +67,30 @@ class CodeSearch(Searcher):
     ) -> list[Hit]:
         """The ``count`` best distinct chunks for what a person typed, best first; none where nothing
         fits. The order is deterministic."""
-        asked = parse_query(text)
-        if count < 1 or not asked.text:
+        query = parse_query(text)
+        if count < 1 or not query.text:
             return []
         self.refresh()
-        allowed = self._shown.allowed("", set(overlay.paths))
-        loose = list(overlay.chunks("", ""))
-        near = self._begin_near(asked.text, embedder)
+        allowed = self._table.allowed("", set(overlay.paths))
+        uncommitted = list(overlay.chunks("", ""))
+        near = self._begin_near(query.text, embedder)
         ranking = _Ranking()
-        ranking.lead("path", self._by_path(asked, allowed, loose))
-        exact = self._exact(asked, allowed, loose)
-        if asked.name:
+        ranking.lead("path", self._by_path(query, allowed, uncommitted))
+        exact = self._exact(query, allowed, uncommitted)
+        if query.name:
             ranking.lead("definition", exact)
-            if not exact and asked.owners:
-                beginning = "/".join((*asked.owners, asked.name))
-                ranking.lead("path", self._by_path(asked, allowed, loose, beginning))
-            ranking.add("definition", self._begun(asked, allowed, loose), BEGUN)
+            if not exact and query.owners:
+                beginning = "/".join((*query.owners, query.name))
+                ranking.lead("path", self._by_path(query, allowed, uncommitted, beginning))
+            ranking.add("definition", self._with_prefix(query, allowed, uncommitted), PREFIX)
         else:
-            ranking.add("definition", dict.fromkeys(exact, 1.0), CODED)
-        lexical = self._by_words(asked, allowed, loose)
+            ranking.add("definition", dict.fromkeys(exact, 1.0), CODE_WORD)
+        lexical = self._by_words(query, allowed, uncommitted)
         ranking.add("lexical", lexical, 1.0)
-        dense = self._near(near, allowed) if lexical or self._related(asked) else {}
+        dense = self._near(near, allowed) if lexical or self._related(query) else {}
         ranking.add("dense", dense, DENSE)
-        titles = self._titled(asked, [*lexical, *dense], allowed, loose)
-        ranking.add("definition", titles, TITLED)
+        titles = self._by_title(query, [*lexical, *dense], allowed, uncommitted)
+        ranking.add("definition", titles, TITLE)
         return self.distinct(ranking.ranked(), count, overlay)
 
     def _begin_near(self, text: str, embedder: Embedder | None) -> Future[list[Neighbour]] | None:
@@ -98,92 +98,90 @@ class CodeSearch(Searcher):
         if embedder is None or self._vectors is None:
             return None
         self._vectors.refresh(self._db)
-        return self._beside.submit(nearest, self._vectors, embedder, [text], self._shown.all_ids)
+        return self._beside.submit(nearest, self._vectors, embedder, [text], self._table.all_ids)
 
-    def _related(self, asked: ParsedQuery) -> bool:
+    def _related(self, query: ParsedQuery) -> bool:
         """Whether a word here begins like one of the query's."""
-        stems = (word[: max(MIN_STEM, round(STEM_SHARE * len(word)))] for word in asked.words)
+        stems = (word[: max(MIN_STEM, round(STEM_SHARE * len(word)))] for word in query.words)
         match = " OR ".join(f'"{stem}" *' for stem in stems if len(stem) >= MIN_STEM)
         if not match:
             return False
         ask = "SELECT json_group_array(rowid) FROM chunks_fts WHERE chunks_fts MATCH ?"
-        return bool(len(self._shown.locate(parse_integers(self._db.query(ask, (match,))[0][0]))))
+        return bool(len(self._table.locate(parse_integers(self._db.query(ask, (match,))[0][0]))))
 
     def _near(self, near: Future[list[Neighbour]] | None, allowed: Flags) -> dict[ChunkRef, float]:
         """The nearest, with their cosines."""
         found = [(i, cosine) for i, cosine in near.result() if cosine >= MIN_COSINE] if near else []
-        spots = self._shown.spots((i for i, _ in found), allowed)
-        return {spots[i]: cosine for i, cosine in found[:CANDIDATES] if i in spots}
+        refs = self._table.refs((i for i, _ in found), allowed)
+        return {refs[i]: cosine for i, cosine in found[:CANDIDATES] if i in refs}
 
     def _by_words(
-        self, asked: ParsedQuery, allowed: Flags, loose: Sequence[UncommittedChunk]
+        self, query: ParsedQuery, allowed: Flags, uncommitted: Sequence[UncommittedChunk]
     ) -> dict[ChunkRef, float]:
         """What has the words, those of code before those of tests, prose and data: its share of
         the best one's score."""
-        values = self._lexicon.values(asked.words)
-        priors = self._priors_of_files(asked.of_tests)
+        values = self._lexicon.values(query.words)
+        priors = self._priors_of_files(query.wants_tests)
         found = [
-            (-score, self._shown.spot(position))
+            (-score, self._table.ref(position))
             for position, score in self._lexicon.rank(values, allowed, priors, CANDIDATES)
         ]
-        for each in loose:
+        for each in uncommitted:
             score = self._lexicon.score(values, each.words)
             if score:
-                prior = file_prior(each.file.path, tests=asked.of_tests)
-                found.append((-score * prior, each.spot))
+                prior = file_prior(each.file.path, tests=query.wants_tests)
+                found.append((-score * prior, each.ref))
         best = sorted(found)[:CANDIDATES]
-        return {spot: score / best[0][0] for score, spot in best}
+        return {ref: score / best[0][0] for score, ref in best}
 
     def _priors_of_files(self, tests: bool) -> NDArray[np.float64]:
         """:func:`.query_parser.file_prior` for each position."""
-        paths = self._shown.paths
+        paths = self._table.paths
         if self._prior_paths is not paths:
             usual, of_tests = (
                 np.asarray([file_prior(path, tests=each) for path in paths], np.float64)
                 for each in (False, True)
             )
-            self._prior_of = usual[self._shown.file_of], of_tests[self._shown.file_of]
+            self._prior_of = usual[self._table.file_of], of_tests[self._table.file_of]
             self._prior_paths = paths
         return self._prior_of[tests]
 
     def _exact(
-        self, asked: ParsedQuery, allowed: Flags, loose: Sequence[UncommittedChunk]
+        self, query: ParsedQuery, allowed: Flags, uncommitted: Sequence[UncommittedChunk]
     ) -> list[ChunkRef]:
         """What defines the name that was typed, the best fitting first; or, among several words,
         those that only code spells like that."""
-        if asked.name:
-            wanted = self._symbols("name = ? COLLATE NOCASE", [asked.name], allowed)
-            folded = asked.name.lower()
-            wanted += _loose_symbols(loose, lambda name: name.lower() == folded)
+        if query.name:
+            wanted = self._symbols("name = ? COLLATE NOCASE", [query.name], allowed)
+            folded = query.name.lower()
+            wanted += _uncommitted_symbols(uncommitted, lambda name: name.lower() == folded)
         else:
-            marks = ",".join("?" * len(asked.coded))
-            wanted = self._symbols(f"name IN ({marks})", asked.coded, allowed)
-            coded = set(asked.coded)
-            wanted += _loose_symbols(loose, lambda name: name in coded)
+            marks = ",".join("?" * len(query.code_words))
+            wanted = self._symbols(f"name IN ({marks})", query.code_words, allowed)
+            code_words = set(query.code_words)
+            wanted += _uncommitted_symbols(uncommitted, lambda name: name in code_words)
         fits: dict[ChunkRef, tuple[object, ...]] = {}
-        for spot, symbol in wanted:
-            fit = (*definition_rank(asked, symbol, spot.path), spot)
-            fits[spot] = min(fit, fits.get(spot, fit))
-        return sorted(fits, key=lambda spot: fits[spot])
+        for ref, symbol in wanted:
+            fit = (*definition_rank(query, symbol, ref.path), ref)
+            fits[ref] = min(fit, fits.get(ref, fit))
+        return sorted(fits, key=lambda ref: fits[ref])
 
-    def _begun(
-        self, asked: ParsedQuery, allowed: Flags, loose: Sequence[UncommittedChunk]
+    def _with_prefix(
+        self, query: ParsedQuery, allowed: Flags, uncommitted: Sequence[UncommittedChunk]
     ) -> dict[ChunkRef, float]:
         """Definitions whose names begin with the name that was typed, the shortest names first."""
-        begun = asked.name
+        begun = query.name
         if len(begun) < MIN_PARTIAL:
             return {}
         where = "name > ? COLLATE NOCASE AND name < ? COLLATE NOCASE ORDER BY length(name), name"
         found = self._symbols(where, [begun, f"{begun}\U0010ffff"], allowed)
         low = begun.lower()
-        found += _loose_symbols(
-            loose, lambda name: name.lower().startswith(low) and name.lower() != low
+        found += _uncommitted_symbols(
+            uncommitted, lambda name: name.lower().startswith(low) and name.lower() != low
         )
-        order = sorted(
-            (len(s.name), definition_rank(asked, s, spot.path), spot) for spot, s in found
-        )
-        spots = list(dict.fromkeys(spot for *_, spot in order))[:MAX_BEGUN]
-        return {spot: 1 - rank / MAX_BEGUN for rank, spot in enumerate(spots)}
+        order = sorted((len(s.name), definition_rank(query, s, ref.path), ref) for ref, s in found)
+        refs = list(dict.fromkeys(ref for *_, ref in order))[:MAX_PREFIXED]
+        return {ref: 1 - rank / MAX_PREFIXED for rank, ref in enumerate(refs)}
 
     def _symbols(
         self, where: str, values: Sequence[str], allowed: Flags
@@ -195,48 +193,52 @@ class CodeSearch(Searcher):
             tuple(values),
         )
         ids = np.asarray([int(str(row[0])) for row in rows], np.int64)
-        positions, asked = self._shown.positions(ids, allowed)
+        positions, rows_found = self._table.positions(ids, allowed)
         found = []
-        for position, number in zip(positions.tolist(), asked.tolist(), strict=True):
+        for position, number in zip(positions.tolist(), rows_found.tolist(), strict=True):
             _, name, kind, line, signature, scope = map(str, rows[number])
             symbol = Symbol(name, kind, int(line), signature, scope)
-            found.append((self._shown.spot(position), symbol))
+            found.append((self._table.ref(position), symbol))
         return found
 
-    def _titled(
+    def _by_title(
         self,
-        asked: ParsedQuery,
-        spots: Sequence[ChunkRef],
+        query: ParsedQuery,
+        refs: Sequence[ChunkRef],
         allowed: Flags,
-        loose: Sequence[UncommittedChunk],
+        uncommitted: Sequence[UncommittedChunk],
     ) -> dict[ChunkRef, float]:
-        """How well the names that ``spots`` define are made of the query's words."""
-        here = dict.fromkeys(spots)
-        numbers = ",".join(str(spot.chunk_id) for spot in here if spot.chunk_id >= 0)
+        """How well the names that ``refs`` define are made of the query's words."""
+        here = dict.fromkeys(refs)
+        numbers = ",".join(str(ref.chunk_id) for ref in here if ref.chunk_id >= 0)
         symbols = self._symbols(f"chunk_id IN ({numbers})", [], allowed)
-        symbols += [(e.spot, s) for e in loose if e.spot in here for s in e.chunk.symbols]
+        symbols += [(e.ref, s) for e in uncommitted if e.ref in here for s in e.chunk.symbols]
         fits: dict[ChunkRef, float] = {}
-        for spot, symbol in symbols:
-            fits[spot] = max(title_similarity(asked, symbol), fits.get(spot, 0.0))
-        return {spot: fit for spot, fit in fits.items() if fit}
+        for ref, symbol in symbols:
+            fits[ref] = max(title_similarity(query, symbol), fits.get(ref, 0.0))
+        return {ref: fit for ref, fit in fits.items() if fit}
 
     def _by_path(
-        self, asked: ParsedQuery, allowed: Flags, loose: Sequence[UncommittedChunk], typed: str = ""
+        self,
+        query: ParsedQuery,
+        allowed: Flags,
+        uncommitted: Sequence[UncommittedChunk],
+        typed: str = "",
     ) -> list[ChunkRef]:
         """The beginnings of the files whose paths hold what was typed, the closest first."""
-        fragment = typed or asked.path
+        fragment = typed or query.path
         if not fragment:
             return []
         found = []
-        for number, path in enumerate(self._shown.paths):
+        for number, path in enumerate(self._table.paths):
             fit = path_rank(fragment, path)
-            position = int(self._shown.first[number])
-            if fit and position < int(self._shown.first[number + 1]) and allowed[position]:
-                found.append((*fit, self._shown.spot(position)))
-        for each in loose:
-            fit = path_rank(fragment, each.spot.path) if each.spot.ordinal == 0 else ()
+            position = int(self._table.first[number])
+            if fit and position < int(self._table.first[number + 1]) and allowed[position]:
+                found.append((*fit, self._table.ref(position)))
+        for each in uncommitted:
+            fit = path_rank(fragment, each.ref.path) if each.ref.ordinal == 0 else ()
             if fit:
-                found.append((*fit, each.spot))
+                found.append((*fit, each.ref))
         return [entry[-1] for entry in sorted(found)[:CANDIDATES]]
 
 
@@ -250,9 +252,9 @@ class _Ranking:
 
     def add(self, source: str, found: Mapping[ChunkRef, float], weight: float) -> None:
         """Add ``weight`` times a value from 0 to 1 to each score."""
-        for spot, value in found.items():
-            self._scores[spot] = self._scores.get(spot, 0.0) + weight * value
-            named = self._sources.setdefault(spot, [])
+        for ref, value in found.items():
+            self._scores[ref] = self._scores.get(ref, 0.0) + weight * value
+            named = self._sources.setdefault(ref, [])
             if source not in named:
                 named.append(source)
 
@@ -266,12 +268,12 @@ class _Ranking:
         """Best first; ties by place."""
         count = len(self._first)
         scores = {**self._scores}
-        scores |= {spot: LEAD + (count - at) / count for at, spot in enumerate(self._first)}
-        order = sorted(scores, key=lambda spot: (-scores[spot], spot))
+        scores |= {ref: LEAD + (count - at) / count for at, ref in enumerate(self._first)}
+        order = sorted(scores, key=lambda ref: (-scores[ref], ref))
         return [FusedResult(s, scores[s], tuple(self._sources[s])) for s in order]
 
 
-def _loose_symbols(
-    loose: Iterable[UncommittedChunk], wanted: Callable[[str], bool]
+def _uncommitted_symbols(
+    uncommitted: Iterable[UncommittedChunk], wanted: Callable[[str], bool]
 ) -> list[tuple[ChunkRef, Symbol]]:
-    return [(e.spot, s) for e in loose for s in e.chunk.symbols if wanted(s.name)]
+    return [(e.ref, s) for e in uncommitted for s in e.chunk.symbols if wanted(s.name)]

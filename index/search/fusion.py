@@ -51,7 +51,7 @@ DEFAULT_RANKING = RankingWeights()
 @dataclass(frozen=True, slots=True, order=True)
 class ChunkRef:
     """A chunk's place: the ``ordinal``-th of its file. ``chunk_id`` is below 0 for a chunk of a
-    file that is not committed. The order of spots breaks ties of ranks, and never depends on
+    file that is not committed. The order of references breaks ties of ranks, and never depends on
     which chunk was seen first."""
 
     path: str
@@ -61,31 +61,31 @@ class ChunkRef:
 
 @dataclass(frozen=True, slots=True)
 class FusedResult:
-    """A spot with its score and the sources that found it."""
+    """A chunk reference with its score and the sources that found it."""
 
-    spot: ChunkRef
+    ref: ChunkRef
     score: float
     sources: tuple[str, ...]
 
 
 def fuse(
-    lists: Mapping[str, Sequence[ChunkRef]], recipe: RankingWeights = DEFAULT_RANKING
+    lists: Mapping[str, Sequence[ChunkRef]], ranking: RankingWeights = DEFAULT_RANKING
 ) -> list[FusedResult]:
     """Merge ranked lists, one for each source, into one, best first."""
     scores: dict[ChunkRef, float] = {}
     sources: dict[ChunkRef, list[str]] = {}
     for source, ranked in lists.items():
-        weight = recipe.weights.get(source, 1.0)
+        weight = ranking.weights.get(source, 1.0)
         if not weight:
             continue
-        for rank, spot in enumerate(ranked, 1):
+        for rank, ref in enumerate(ranked, 1):
             place = 0 if source in FLAT else rank
-            scores[spot] = scores.get(spot, 0.0) + weight / (RRF_K + place)
-            named = sources.setdefault(spot, [])
+            scores[ref] = scores.get(ref, 0.0) + weight / (RRF_K + place)
+            named = sources.setdefault(ref, [])
             if (name := REPORTED_AS.get(source, source)) not in named:
                 named.append(name)
-    order = sorted(scores, key=lambda spot: (-scores[spot], spot))
-    return [FusedResult(spot, scores[spot], tuple(sources[spot])) for spot in order]
+    order = sorted(scores, key=lambda ref: (-scores[ref], ref))
+    return [FusedResult(ref, scores[ref], tuple(sources[ref])) for ref in order]
 
 
 class NoveltyFilter:
@@ -98,7 +98,7 @@ class NoveltyFilter:
         self._seen = seen
         self._bags: list[frozenset[str]] = []
 
-    def admits(self, text: str) -> bool:
+    def admit(self, text: str) -> bool:
         """Whether most of its lines are not in view (a moved or copied file) and it is no near
         duplicate of what was let through before."""
         lines = [x for line in text.split("\n") if IDENTIFIER.search(x := line.strip())]

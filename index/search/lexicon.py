@@ -48,9 +48,9 @@ class TermCounts:
 class Lexicon:
     """The words of the chunks that a view shows."""
 
-    def __init__(self, db: Database, shown: ChunkTable) -> None:
+    def __init__(self, db: Database, table: ChunkTable) -> None:
         self._db = db
-        self._shown = shown
+        self._table = table
         self._places: OrderedDict[str, Ints] = OrderedDict()
         self._held = 0
         self._counts: OrderedDict[int, Mapping[str, int]] = OrderedDict()
@@ -63,7 +63,7 @@ class Lexicon:
         self._places.clear()
         self._counts.clear()
         self._held = 0
-        size = self._shown.size
+        size = self._table.size
         self._mean_size = float(size.mean()) if len(size) else 1.0
         share = np.asarray(size / self._mean_size, np.float64)
         norm = SATURATION * (1 - LENGTH_NORM + LENGTH_NORM * share)
@@ -74,7 +74,7 @@ class Lexicon:
 
         :param words: as :func:`git_copilot.index.text.terms.terms` gives them, with their weights.
         """
-        count = len(self._shown.ids)
+        count = len(self._table.ids)
         found = {}
         for word, weight in words.items():
             held = len(self._places_of(word))
@@ -96,21 +96,21 @@ class Lexicon:
         :param allowed: for each position, whether it may be found.
         :param boost: for each position, what its score is multiplied by.
         """
-        scores = np.zeros(len(self._shown.ids))
+        scores = np.zeros(len(self._table.ids))
         for word, value in values.items():
             scores[self._places_of(word)] += value
-        spread = self._shown.spread(scores) * boost * self._shorter
+        spread = self._table.spread(scores) * boost * self._shorter
         spread[~allowed] = 0
         best = _best(spread, max(RESCORED, count))
-        self._read(self._shown.chunk[best])
+        self._read(self._table.chunk[best])
         exact = [
             (
                 position,
                 self.score(
                     values,
                     TermCounts(
-                        self._counts[int(self._shown.chunk[position])],
-                        int(self._shown.size[position]),
+                        self._counts[int(self._table.chunk[position])],
+                        int(self._table.size[position]),
                     ),
                 )
                 * float(boost[position]),
@@ -138,7 +138,7 @@ class Lexicon:
                 "SELECT json_group_array(rowid) FROM chunks_fts WHERE chunks_fts MATCH ?",
                 (f'"{word}"',),
             )
-            held = self._shown.locate(parse_integers(rows[0][0]))
+            held = self._table.locate(parse_integers(rows[0][0]))
             self._held += len(held)
         self._places[word] = held
         self._places.move_to_end(word)

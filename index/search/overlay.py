@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from git_copilot.index.core.types import Chunk
+from git_copilot.index.core.types import Chunk, Hit
 from git_copilot.index.git.objects import blob_id
 from git_copilot.index.search.chunk_table import family
 from git_copilot.index.search.fusion import ChunkRef
@@ -34,7 +34,7 @@ class UncommittedFile:
 class UncommittedChunk:
     """A chunk of such a file and its place among what is committed."""
 
-    spot: ChunkRef
+    ref: ChunkRef
     file: UncommittedFile
     chunk: Chunk
     words: TermCounts
@@ -92,8 +92,19 @@ class Overlay:
                 if file is None or path == exclude:
                     continue
                 if not language or file.language in family(language):
-                    spot = ChunkRef(path, ordinal, number)
-                    yield UncommittedChunk(spot, file, chunk, file.words[ordinal])
+                    ref = ChunkRef(path, ordinal, number)
+                    yield UncommittedChunk(ref, file, chunk, file.words[ordinal])
+
+    def hit(self, ref: ChunkRef) -> Hit | None:
+        """The chunk at ``ref`` as a hit without a score; ``None`` if it is not of this overlay."""
+        file = self.files.get(ref.path)
+        if file is None or ref.chunk_id >= 0:
+            return None
+        chunk = file.chunks[ref.ordinal]
+        return Hit(
+            ref.chunk_id, ref.path, file.blob, chunk.start_line, chunk.end_line, chunk.text,
+            0.0, (), file.language,
+        )  # fmt: skip
 
 
 EMPTY_OVERLAY = Overlay()

@@ -29,7 +29,7 @@ def module_name(path: str) -> str:
 
 
 def path_prior(
-    path: str, modules: Collection[str], partners: Mapping[str, float], recipe: RankingWeights
+    path: str, modules: Collection[str], partners: Mapping[str, float], ranking: RankingWeights
 ) -> float:
     """What the score of one file's chunks is multiplied by.
 
@@ -37,32 +37,32 @@ def path_prior(
     :param partners: files that belong with the cursor's, 1 for the closest.
     """
     imported = module_name(path) in modules
-    return 1 + recipe.import_prior * imported + recipe.partner_prior * partners.get(path, 0.0)
+    return 1 + ranking.import_prior * imported + ranking.partner_prior * partners.get(path, 0.0)
 
 
 class Priors:
     """The priors of the files that a view shows."""
 
-    def __init__(self, shown: ChunkTable) -> None:
-        self._shown = shown
+    def __init__(self, table: ChunkTable) -> None:
+        self._table = table
         self.refresh()
 
     def refresh(self) -> None:
         """The view shows other files."""
         self._modules: dict[str, list[int]] = {}
-        for number, path in enumerate(self._shown.paths):
+        for number, path in enumerate(self._table.paths):
             self._modules.setdefault(module_name(path), []).append(number)
 
     def boost(
-        self, modules: Collection[str], partners: Mapping[str, float], recipe: RankingWeights
+        self, modules: Collection[str], partners: Mapping[str, float], ranking: RankingWeights
     ) -> NDArray[np.float64]:
         """:func:`path_prior` for each position."""
-        factors = np.ones(len(self._shown.paths))
+        factors = np.ones(len(self._table.paths))
         for module in set(modules):
-            factors[self._modules.get(module, [])] += recipe.import_prior
+            factors[self._modules.get(module, [])] += ranking.import_prior
         for path, tie in partners.items():
-            number = self._shown.number(path)
+            number = self._table.file_index(path)
             if number is not None:
-                factors[number] += recipe.partner_prior * tie
-        spread: NDArray[np.float64] = factors[self._shown.file_of]
+                factors[number] += ranking.partner_prior * tie
+        spread: NDArray[np.float64] = factors[self._table.file_of]
         return spread

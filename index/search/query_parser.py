@@ -33,7 +33,7 @@ class ParsedQuery:
     """What was typed, taken apart.
 
     ``name`` is the identifier when nothing else was asked for, ``owners`` what qualifies it, outermost
-    first. ``path`` is what may be a part of a path. ``coded`` are the words that only code would
+    first. ``path`` is what may be a part of a path. ``code_words`` are the words that only code would
     write like that, ``words`` all words with their weights, whole names and their parts.
     """
 
@@ -41,11 +41,11 @@ class ParsedQuery:
     name: str
     owners: tuple[str, ...]
     path: str
-    coded: tuple[str, ...]
+    code_words: tuple[str, ...]
     words: dict[str, float]
 
     @property
-    def of_tests(self) -> bool:
+    def wants_tests(self) -> bool:
         """Whether tests are asked for by that word."""
         return any(word in self.words for word in ("test", "tests", "fixture", "fixtures"))
 
@@ -70,7 +70,7 @@ def parse_query(text: str) -> ParsedQuery:
         name=name,
         owners=owners,
         path=stripped.removeprefix("./") if _PATH.fullmatch(stripped) else "",
-        coded=tuple(dict.fromkeys(each for each in found if looks_like_code(each))),
+        code_words=tuple(dict.fromkeys(each for each in found if looks_like_code(each))),
         words=_weights(found, name),
     )
 
@@ -109,23 +109,23 @@ def file_prior(path: str, *, tests: bool = False) -> float:
     return min(prior, PROSE_PRIOR) if not dot or extension in _PROSE else DATA_PRIOR
 
 
-def definition_rank(asked: ParsedQuery, symbol: Symbol, path: str) -> tuple[int, ...]:
+def definition_rank(query: ParsedQuery, symbol: Symbol, path: str) -> tuple[int, ...]:
     """How well a definition fits a name that was typed; smaller is better: what qualifies it, the
     same case, no test, a definition before a constant, not nested."""
     return (
-        _owned(asked, symbol, path),
-        asked.name != symbol.name,
-        is_test(path) and not asked.of_tests,
+        _owned(query, symbol, path),
+        query.name != symbol.name,
+        is_test(path) and not query.wants_tests,
         symbol.kind in VALUE_KINDS and symbol.kind != NAMED,
         symbol.scope.count(".") + bool(symbol.scope),
     )
 
 
-def _owned(asked: ParsedQuery, symbol: Symbol, path: str) -> int:
+def _owned(query: ParsedQuery, symbol: Symbol, path: str) -> int:
     """0: it belongs to what was typed before it; 3: nothing says so."""
-    if not asked.owners:
+    if not query.owners:
         return 0
-    owner = asked.owners[-1].lower()
+    owner = query.owners[-1].lower()
     scopes = symbol.scope.lower().split(".")
     if scopes[-1] == owner:
         return 0
@@ -137,10 +137,10 @@ def _owned(asked: ParsedQuery, symbol: Symbol, path: str) -> int:
     return 3
 
 
-def title_similarity(asked: ParsedQuery, symbol: Symbol) -> float:
+def title_similarity(query: ParsedQuery, symbol: Symbol) -> float:
     """How much of the query and of a defined name is the same words, from 0 to 1."""
     parts = {part for part in split_identifier(symbol.name) if part not in STOP_WORDS}
-    wanted = asked.words.keys()
+    wanted = query.words.keys()
     shared = len(parts & wanted) or (symbol.name.lower() in wanted)
     return 2 * shared / (len(parts) + len(wanted)) if shared else 0.0
 

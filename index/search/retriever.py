@@ -30,7 +30,7 @@ from git_copilot.index.search.overlay import EMPTY_OVERLAY, Overlay, Uncommitted
 from git_copilot.index.search.priors import Priors, path_prior
 from git_copilot.index.store.database import Database
 from git_copilot.index.text.named_values import NO_VALUES, VALUE_KINDS
-from git_copilot.index.text.terms import IDENTIFIER, STOP_WORDS, terms
+from git_copilot.index.text.terms import STOP_WORDS, terms
 
 if TYPE_CHECKING:
     from git_copilot.index.embedding.vectors import Neighbour
@@ -85,9 +85,9 @@ class Searcher:
     def __init__(self, db: Database, view: str, vectors: VectorIndex | None) -> None:
         self._db = db
         self._vectors = vectors
-        self._shown = ChunkTable(db, view)
-        self._lexicon = Lexicon(db, self._shown)
-        self._priors = Priors(self._shown)
+        self._table = ChunkTable(db, view)
+        self._lexicon = Lexicon(db, self._table)
+        self._priors = Priors(self._table)
         # Vectors are compared outside Python's lock, while words are looked for.
         self._beside = ThreadPoolExecutor(1, "dense")
 
@@ -105,7 +105,7 @@ class Searcher:
 
     def refresh(self) -> None:
         """Read what the view shows now."""
-        if self._shown.refresh():
+        if self._table.refresh():
             self._lexicon.refresh()
             self._priors.refresh()
 
@@ -114,18 +114,18 @@ class Searcher:
         query: Query,
         embedder: Embedder | None,
         overlay: Overlay = EMPTY_OVERLAY,
-        recipe: RankingWeights = DEFAULT_RANKING,
+        ranking: RankingWeights = DEFAULT_RANKING,
     ) -> dict[str, list[ChunkRef]]:
         """What each source finds, best first."""
         self.refresh()
         hidden = {query.exclude, *overlay.paths}
-        allowed = self._shown.allowed(query.language, hidden)
-        loose = list(overlay.chunks(query.language, query.exclude))
+        allowed = self._table.allowed(query.language, hidden)
+        uncommitted = list(overlay.chunks(query.language, query.exclude))
         nearest = self._begin_dense(query, embedder)
         return {
-            "typed": self._typed(query, allowed, loose),
-            "definition": self._defined(query, allowed, loose),
-            "lexical": self._lexical(query, allowed, loose, recipe),
+            "typed": self._typed(query, allowed, uncommitted),
+            "definition": self._defined(query, allowed, uncommitted),
+            "lexical": self._lexical(query, allowed, uncommitted, ranking),
             "dense": self._dense(nearest.result(), allowed) if nearest else [],
         }
 
@@ -135,11 +135,11 @@ class Searcher:
         query: Query,
         count: int,
         overlay: Overlay = EMPTY_OVERLAY,
-        recipe: RankingWeights = DEFAULT_RANKING,
+        ranking: RankingWeights = DEFAULT_RANKING,
     ) -> list[Hit]:
         """Fuse what :meth:`find` found and read the texts of the ``count`` best that say something
         new."""
-        return self.distinct(fuse(lists, recipe), count, overlay, query.seen)
+        return self.distinct(fuse(lists, ranking), count, overlay, query.seen)
 
     def distinct(
         self,
@@ -151,11 +151,11 @@ class Searcher:
         """Read the texts of the ``count`` best that say something new."""
         if count < 1:
             return []
-        sieve = NoveltyFilter(seen)
+        novelty_filter = NoveltyFilter(seen)
         hits: list[Hit] = []
         for begin in range(0, len(ranked), 2 * count):
             for hit in self._read(ranked[begin : begin + 2 * count], overlay):
-                if sieve.admits(hit.text):
+                if novelty_filter.admit(hit.text):
                     hits.append(hit)
                 if len(hits) == count:
                     return hits
@@ -165,22 +165,22 @@ class Searcher:
         self,
         query: Query,
         allowed: Flags,
-        loose: Sequence[UncommittedChunk],
-        recipe: RankingWeights,
+        uncommitted: Sequence[UncommittedChunk],
+        ranking: RankingWeights,
     ) -> list[ChunkRef]:
         """By the words around the cursor, whole and in parts, and by what speaks for a file."""
         values = self._lexicon.values(query.words or dict.fromkeys(terms(query.text), 1.0))
-        boost = self._priors.boost(query.modules, query.partners, recipe)
+        boost = self._priors.boost(query.modules, query.partners, ranking)
         found = [
-            (-score, self._shown.spot(position))
+            (-score, self._table.ref(position))
             for position, score in self._lexicon.rank(values, allowed, boost, CANDIDATES)
         ]
-        for each in loose:
+        for each in uncommitted:
             score = self._lexicon.score(values, each.words)
             if score:
-                prior = path_prior(each.file.path, query.modules, query.partners, recipe)
-                found.append((-score * prior, each.spot))
-        return [spot for _, spot in sorted(found)[:CANDIDATES]]
+                prior = path_prior(each.file.path, query.modules, query.partners, ranking)
+                found.append((-score * prior, each.ref))
+        return [ref for _, ref in sorted(found)[:CANDIDATES]]
 
     def _begin_dense(
         self, query: Query, embedder: Embedder | None
@@ -192,16 +192,16 @@ class Searcher:
         # Three looks at the same lines: what stands next to the cursor is in all of them.
         lines = query.text.split("\n")
         looks = [x for count in DENSE_LINES if (x := "\n".join(lines[-count:])).strip()]
-        return self._beside.submit(nearest, self._vectors, embedder, looks, self._shown.all_ids)
+        return self._beside.submit(nearest, self._vectors, embedder, looks, self._table.all_ids)
 
     def _dense(self, nearest: Sequence[Neighbour], allowed: Flags) -> list[ChunkRef]:
         """By cosine of embeddings."""
-        spots = self._shown.spots((chunk_id for chunk_id, _ in nearest), allowed)
-        ranked = sorted((-score, spots[i]) for i, score in nearest if i in spots)
-        return [spot for _, spot in ranked[:CANDIDATES]]
+        refs = self._table.refs((chunk_id for chunk_id, _ in nearest), allowed)
+        ranked = sorted((-score, refs[i]) for i, score in nearest if i in refs)
+        return [ref for _, ref in ranked[:CANDIDATES]]
 
     def _defined(
-        self, query: Query, allowed: Flags, loose: Sequence[UncommittedChunk]
+        self, query: Query, allowed: Flags, uncommitted: Sequence[UncommittedChunk]
     ) -> list[ChunkRef]:
         """Chunks that define one of the query's names, in the order of the names."""
         names = [n for n in dict.fromkeys(query.names) if n.lower() not in STOP_WORDS]
@@ -213,16 +213,16 @@ class Searcher:
         )
         by_name = self._by_name(rows, allowed, MAX_DEFINITIONS)
         wanted = set(names)
-        for each in loose:
+        for each in uncommitted:
             for symbol in each.chunk.symbols:
                 if symbol.name in wanted and symbol.kind not in VALUE_KINDS:
-                    by_name.setdefault(symbol.name, set()).add(each.spot)
+                    by_name.setdefault(symbol.name, set()).add(each.ref)
         found = (sorted(by_name.get(name, ())) for name in names)
-        few = (spots for spots in found if len(spots) <= MAX_DEFINITIONS)
-        return list(dict.fromkeys(spot for spots in few for spot in spots))[:CANDIDATES]
+        few = (refs for refs in found if len(refs) <= MAX_DEFINITIONS)
+        return list(dict.fromkeys(ref for refs in few for ref in refs))[:CANDIDATES]
 
     def _typed(
-        self, query: Query, allowed: Flags, loose: Sequence[UncommittedChunk]
+        self, query: Query, allowed: Flags, uncommitted: Sequence[UncommittedChunk]
     ) -> list[ChunkRef]:
         """Definitions whose names begin with the identifier that is being typed, the shortest
         names first."""
@@ -236,14 +236,14 @@ class Searcher:
             (begun, f"{begun}\U0010ffff", MAX_ALIKE),
         )
         by_name = self._by_name(rows, allowed)
-        for each in loose:
+        for each in uncommitted:
             for symbol in each.chunk.symbols:
                 begins = symbol.name.startswith(begun) and symbol.name != begun
                 if begins and symbol.kind not in VALUE_KINDS:
-                    by_name.setdefault(symbol.name, set()).add(each.spot)
+                    by_name.setdefault(symbol.name, set()).add(each.ref)
         names = sorted(by_name, key=lambda name: (len(name), name))
-        spots = (spot for name in names for spot in sorted(by_name[name]))
-        return list(dict.fromkeys(spots))[:MAX_STARTED]
+        refs = (ref for name in names for ref in sorted(by_name[name]))
+        return list(dict.fromkeys(refs))[:MAX_STARTED]
 
     def _by_name(
         self, rows: Sequence[tuple[object, ...]], allowed: Flags, most: int = sys.maxsize
@@ -251,7 +251,7 @@ class Searcher:
         """Rows of (name, JSON array of distinct chunk ids) as the places of what is allowed; of a name with
         more than ``most`` places one more than that, whichever."""
         ids = [parse_integers(array) for _, array in rows]
-        positions, asked = self._shown.positions(
+        positions, asked = self._table.positions(
             np.concatenate([*ids, parse_integers("[]")]), allowed
         )
         # Those of each name lie together.
@@ -259,12 +259,12 @@ class Searcher:
         found = {}
         for (name, _), begin, end in zip(rows, [0, *ends], ends, strict=False):
             few = positions[begin : min(end, begin + most + 1)].tolist()
-            found[str(name)] = {self._shown.spot(position) for position in few}
+            found[str(name)] = {self._table.ref(position) for position in few}
         return found
 
     def _read(self, ranked: Sequence[FusedResult], overlay: Overlay) -> list[Hit]:
         """The hits with their texts, in order."""
-        committed = [f.spot.chunk_id for f in ranked if f.spot.chunk_id >= 0]
+        committed = [f.ref.chunk_id for f in ranked if f.ref.chunk_id >= 0]
         rows = self._db.query(
             "SELECT c.id, b.oid, c.start_line, c.end_line, c.text, b.language FROM chunks c"
             " JOIN blobs b ON b.id = c.blob_id WHERE c.id IN (SELECT value FROM json_each(?))",
@@ -279,11 +279,11 @@ class Searcher:
         }  # fmt: skip
         hits = []
         for each in ranked:
-            hit = found.get(each.spot.chunk_id) or _loose_hit(each.spot, overlay)
+            hit = found.get(each.ref.chunk_id) or overlay.hit(each.ref)
             # None: another process took the chunk out meanwhile.
             if hit is not None:
                 hits.append(
-                    replace(hit, path=each.spot.path, score=each.score, sources=each.sources)
+                    replace(hit, path=each.ref.path, score=each.score, sources=each.sources)
                 )
         return hits
 
@@ -293,19 +293,3 @@ def nearest(
 ) -> list[Neighbour]:
     """The chunks nearest to the sum of several texts' embeddings."""
     return vectors.search(np.sum(embedder.encode(looks), axis=0), NEAREST, ids)
-
-
-def _loose_hit(spot: ChunkRef, overlay: Overlay) -> Hit | None:
-    file = overlay.files.get(spot.path)
-    if file is None or spot.chunk_id >= 0:
-        return None
-    chunk = file.chunks[spot.ordinal]
-    return Hit(
-        spot.chunk_id, spot.path, file.blob, chunk.start_line, chunk.end_line, chunk.text,
-        0.0, (), file.language,
-    )  # fmt: skip
-
-
-def names_in(text: str) -> list[str]:
-    """Identifiers of ``text``, those nearest its end first, each once."""
-    return list(dict.fromkeys(reversed(IDENTIFIER.findall(text))))

@@ -62,7 +62,7 @@ class Worktree:
         self._root = repo.root
         self._repo = repo
         self._db = db
-        self._asker = StatusQuery(repo)
+        self._status = StatusQuery(repo)
         self._differing: WorktreeDifference | None = None
         self._known: dict[str, _CachedFile] = {}
         # Known to differ, by a look at single files since git answered.
@@ -76,20 +76,20 @@ class Worktree:
         self.current = True
 
     @property
-    def laid(self) -> Overlay:
+    def last_overlay(self) -> Overlay:
         """The overlay made last."""
         return self._overlay
 
-    def ask(self, *, typing: bool = False) -> None:
+    def begin(self, *, typing: bool = False) -> None:
         """Let git look at the worktree, beside what else there is to do before :meth:`overlay`.
 
         :param typing: the query is one of many in a row, and must not take long.
         """
         if self._root is not None:
-            self._asker.ask(typing=typing)
+            self._status.start(typing=typing)
 
     def overlay(self, patience: float = PATIENT_SECONDS) -> Overlay:
-        """What differs from HEAD, as of :meth:`ask`; :attr:`current` says whether that is all.
+        """What differs from HEAD, as of :meth:`begin`; :attr:`current` says whether that is all.
 
         Of at most :data:`MAX_FILES` files there is a text: those that git tracks, then new ones,
         by path.
@@ -99,7 +99,7 @@ class Worktree:
         if self._root is None:
             return EMPTY_OVERLAY
         deadline = time.monotonic() + patience
-        found, of_now = self._asker.answer(patience)
+        found, of_now = self._status.result(patience)
         if found is not self._differing:
             self._differing = found
             self._found.clear()
@@ -107,7 +107,7 @@ class Worktree:
         self.current = of_now and not self._late
         return self._overlay
 
-    def judge_again(self, paths: Iterable[str]) -> bool:
+    def recheck(self, paths: Iterable[str]) -> bool:
         """Look at committed files that are about to be shown, unless all is known to be current.
 
         :return: whether some of them differ: the overlay is another now.
@@ -206,7 +206,7 @@ class Worktree:
 
     def close(self) -> None:
         """Wait for no answer any more."""
-        self._asker.close()
+        self._status.close()
 
 
 def _stamp_of(facts: os.stat_result) -> _Stamp:

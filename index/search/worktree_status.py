@@ -49,7 +49,7 @@ def with_deadline(repo: GitRepository, seconds: float, ask: Callable[[GitReposit
     :raises GitError: as ``ask`` does, or git did not answer in time.
     """
     twin, running = repo.killable()
-    timer = threading.Timer(seconds, running.end)
+    timer = threading.Timer(seconds, running.kill_all)
     timer.start()
     try:
         return ask(twin)
@@ -95,7 +95,7 @@ def changed_among(repo: GitRepository, paths: Iterable[str]) -> set[str]:
         return set()
     raw = repo.run(
         "--literal-pathspecs", "diff-index", "--name-only", "-z", "--no-renames",
-        "--ignore-submodules=all", repo.shown_tree(), "--", *wanted,
+        "--ignore-submodules=all", repo.head_tree_or_empty(), "--", *wanted,
     )  # fmt: skip
     return {os.fsdecode(path) for path in raw.split(b"\0") if path}
 
@@ -106,7 +106,7 @@ class StatusQuery:
     def __init__(self, repo: GitRepository) -> None:
         # git may never answer, where a file that it reads is a pipe or a disk that is gone.
         self._repo, self._running = repo.killable()
-        self._judge = UncommittedRules(self._repo)
+        self._rules = UncommittedRules(self._repo)
         self._pool: ThreadPoolExecutor | None = None
         self._asked: Future[WorktreeDifference] | None = None
         self._asked_at = float("-inf")
@@ -114,7 +114,7 @@ class StatusQuery:
         self._of_now = False
         self._known = UNKNOWN
 
-    def ask(self, *, typing: bool = False) -> None:
+    def start(self, *, typing: bool = False) -> None:
         """Start asking, without waiting for the answer.
 
         :param typing: the query is one of many in a row.
@@ -129,7 +129,7 @@ class StatusQuery:
         self._asked_at, self._of_now = now, True
         self._asked = self._pool.submit(self._differing)
 
-    def answer(self, patience: float) -> tuple[WorktreeDifference, bool]:
+    def result(self, patience: float) -> tuple[WorktreeDifference, bool]:
         """What git said last, and whether that is the answer to what was asked last.
 
         :param patience: seconds to wait for that.
@@ -147,7 +147,7 @@ class StatusQuery:
         began, clock = time.time(), time.monotonic()
         try:
             paths = uncommitted_paths(self._repo)
-            seen, hidden = self._judge.judge(paths)
+            seen, hidden = self._rules.select(paths)
             found = WorktreeDifference(began, tuple(seen), hidden)
         except GitError:
             found = WorktreeDifference(
@@ -158,6 +158,6 @@ class StatusQuery:
 
     def close(self) -> None:
         """Wait for no answer any more."""
-        self._running.end()
+        self._running.kill_all()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)

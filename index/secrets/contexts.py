@@ -71,7 +71,7 @@ class SecretContext:
     kind: str
     triggers: tuple[str, ...]
     pattern: re.Pattern[str]
-    judge: Validator
+    accepts: Validator
     config: bool = False
 
 
@@ -196,7 +196,7 @@ def context_values(line: str, config: bool) -> Iterator[Span]:
         if context.config and not config:
             continue
         for match in context.pattern.finditer(line):
-            if context.judge(match["v"]):
+            if context.accepts(match["v"]):
                 yield *match.span("v"), context.kind
 
 

@@ -50,7 +50,7 @@ class Database:
         only when all of it is in the file; so is one that this user may not write.
 
         :raises NotInitialised: it does not exist and ``create`` is false.
-        :raises NoRoom: the disk is full.
+        :raises DiskFull: the disk is full.
         :raises DatabaseError: it is damaged, of another version, or cannot be read.
         """
         self.path = path
@@ -114,7 +114,7 @@ class Database:
         return self._connect(f"{self.path.absolute().as_uri()}?immutable=1")
 
     @property
-    def sees_all(self) -> bool:
+    def sees_all_writes(self) -> bool:
         """Whether what others write can be seen here, and written once that is possible."""
         if self._state is not None:
             return self._state == file_state(self.path)
@@ -160,15 +160,15 @@ class Database:
         try:
             yield
         except sqlite3.Error as exc:
-            if self._state is not None and not self.sees_all:
+            if self._state is not None and not self.sees_all_writes:
                 # Its owner wrote into what was thought to be unchangeable.
                 raise DatabaseError(f"{self.path} is being written", "try again") from exc
             raise translate_error(exc, self.path) from exc
 
     def check_writable(self) -> None:
         """
-        :raises NoRoom: the disk is full.
-        :raises ReadOnly: this user may not write it.
+        :raises DiskFull: the disk is full.
+        :raises ReadOnlyDatabase: this user may not write it.
         """
         if self.read_only:
             raise (
@@ -181,8 +181,8 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One write transaction: all of it, or nothing.
 
-        :raises NoRoom: the disk is full.
-        :raises ReadOnly: this user may not write it.
+        :raises DiskFull: the disk is full.
+        :raises ReadOnlyDatabase: this user may not write it.
         """
         self.check_writable()
         with self._translated():

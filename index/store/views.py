@@ -186,7 +186,7 @@ class UnembeddedChunk:
     chunk_id: int
     scope: str
     text: str
-    twin: bytes | None
+    equal_vector: bytes | None
 
 
 def unembedded_chunks(

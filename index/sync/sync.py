@@ -56,7 +56,7 @@ def sync(
     """
     begun = time.monotonic()
     view = repo.view_name if view is None else view
-    tree = tree or repo.shown_tree()
+    tree = tree or repo.head_tree_or_empty()
     made_with = rules.fingerprint(repo)
     added_blobs, added_chunks = _add_arrived_blobs(repo, db, view, progress)
     removed_blobs = 0
@@ -197,8 +197,8 @@ def embed_missing(
         batch = blobs[begin : begin + EMBED_BLOBS]
         chunks = views.unembedded_chunks(db, embedder.name, batch)
         # A function stands in many versions of its file: what was embedded once is copied.
-        known = [(c.chunk_id, c.twin) for c in chunks if c.twin is not None]
-        new = [c for c in chunks if c.twin is None]
+        known = [(c.chunk_id, c.equal_vector) for c in chunks if c.equal_vector is not None]
+        new = [c for c in chunks if c.equal_vector is None]
         place = {text: i for i, text in enumerate(dict.fromkeys((c.scope, c.text) for c in new))}
         vectors = embedder.encode([embedding_text(scope, text) for scope, text in place])
         rows = [place[c.scope, c.text] for c in new]

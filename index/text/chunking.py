@@ -64,14 +64,14 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
         they define is no symbol. Where chunks begin and end does not depend on them.
     """
     lines = _Lines(data)
-    patience = ParseBudget(len(data))
-    root = parse(data, language, patience)
+    budget = ParseBudget(len(data))
+    root = parse(data, language, budget)
     defined: list[Definition] = []
     named: list[Symbol] = []
     if root is not None:
         try:
-            defined = definitions(root, data, language, hidden, patience)
-            named = value_symbols(root, data, language, defined, hidden, patience)
+            defined = definitions(root, data, language, hidden, budget)
+            named = value_symbols(root, data, language, defined, hidden, budget)
         except TooSlow:
             root, defined = None, []
             mark_too_slow(data, language)

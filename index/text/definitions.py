@@ -58,12 +58,12 @@ def definitions(
     data: bytes,
     language: str,
     hidden: frozenset[int] = frozenset(),
-    patience: ParseBudget | None = None,
+    budget: ParseBudget | None = None,
 ) -> list[Definition]:
     """Every named definition of which no header line is hidden, in order of its line.
 
     :param hidden: lines (1-based) that must not be told.
-    :param patience: for looking around each of them, which takes long in a deep tree.
+    :param budget: for looking around each of them, which takes long in a deep tree.
     :raises TooSlow: it is over.
     """
     from tree_sitter import QueryCursor
@@ -73,7 +73,7 @@ def definitions(
     found: list[Definition] = []
     around: list[tuple[int, str]] = []  # end byte and name of the definitions that are open
     for node in sorted(nodes, key=lambda n: (n.start_byte, -n.end_byte)):
-        if patience is not None and patience.is_over():
+        if budget is not None and budget.is_exhausted():
             raise TooSlow
         name = _name_node(node)
         if name is None or name.end_byte - name.start_byte > MAX_NAME:

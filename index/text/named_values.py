@@ -122,12 +122,12 @@ def value_symbols(
     language: str,
     defined: Sequence[Definition],
     hidden: frozenset[int] = frozenset(),
-    patience: ParseBudget | None = None,
+    budget: ParseBudget | None = None,
 ) -> list[Symbol]:
     """What the file names that is not in ``defined``, in order of its line, each once a line.
 
     :param hidden: lines (1-based) that must not be told.
-    :raises TooSlow: ``patience`` is over.
+    :raises TooSlow: ``budget`` is over.
     """
     from tree_sitter import QueryCursor
 
@@ -140,7 +140,7 @@ def value_symbols(
     found = {}
     for kind, nodes in cursor.captures(root).items():
         for node in nodes:
-            if patience is not None and patience.is_over():
+            if budget is not None and budget.is_exhausted():
                 raise TooSlow
             name = data[node.start_byte : node.end_byte].decode("utf-8", "replace")
             line = node.start_point.row + 1

@@ -50,7 +50,7 @@ class ParseBudget:
     def __init__(self, size: int) -> None:
         self._end = time.thread_time() + SECONDS + SECONDS_PER_BYTE * size
 
-    def is_over(self) -> bool:
+    def is_exhausted(self) -> bool:
         return time.thread_time() > self._end
 
 
@@ -83,18 +83,18 @@ def has_grammar(language: str) -> bool:
     return language != TEXT and _parsers.of(language) is not None
 
 
-def parse(data: bytes, language: str, patience: ParseBudget | None = None) -> Node | None:
+def parse(data: bytes, language: str, budget: ParseBudget | None = None) -> Node | None:
     """The root of the syntax tree; ``None`` for a language without a grammar, and for a text that
     is too much for its grammar.
 
-    :param patience: what is left of it; by default, all that a text of this size deserves.
+    :param budget: what is left of it; by default, all that a text of this size deserves.
     """
     parser = None if language == TEXT else _parsers.of(language)
     if parser is None or (language in TAGGED and _copied_tags(data) > MAX_TAG_COPIES):
         return None
     if _slow and _digest(data, language) in _slow:
         return None
-    root = _parse(parser, data, patience or ParseBudget(len(data)))
+    root = _parse(parser, data, budget or ParseBudget(len(data)))
     if root is None:
         mark_too_slow(data, language)
     return None if root is None or _is_shapeless(root) else root
@@ -111,15 +111,15 @@ def _digest(data: bytes, language: str) -> bytes:
     return hashlib.blake2b(data, digest_size=16, key=language.encode()).digest()
 
 
-def _parse(parser: Parser, data: bytes, patience: ParseBudget) -> Node | None:
-    """The root, or ``None`` once ``patience`` is over."""
+def _parse(parser: Parser, data: bytes, budget: ParseBudget) -> Node | None:
+    """The root, or ``None`` once ``budget`` is over."""
     over = False
 
     # Not `timeout_micros`, which counts the time of other processes as well, and not a
     # `progress_callback`, at which tree-sitter 0.25.2 crashes.
     def read(offset: int, _: object) -> bytes:
         nonlocal over
-        over = over or patience.is_over()
+        over = over or budget.is_exhausted()
         return b"" if over else data[offset : offset + PIECE_BYTES]
 
     tree = parser.parse(read)

@@ -135,3 +135,8 @@ def words_near(before: Sequence[str], after: Sequence[str]) -> Mapping[str, floa
             for word in terms(line):
                 weights[word] = max(weight, weights.get(word, 0.0))
     return weights
+
+
+def identifiers_from_end(text: str) -> list[str]:
+    """Identifiers of ``text``, those nearest its end first, each once."""
+    return list(dict.fromkeys(reversed(IDENTIFIER.findall(text))))

@@ -126,7 +126,7 @@ from git_copilot.index.store.database import Database
 from git_copilot.index.core.errors import ReadOnly
 path = Path(sys.argv[1])
 with Database(path) as db:
-    before = db.sees_all
+    before = db.sees_all_writes
     try:
         with db.transaction():
             print("written")
@@ -138,7 +138,7 @@ with Database(path) as db:
     other = sqlite3.connect(path)
     other.execute("INSERT INTO forgotten VALUES ('path', 'x', 1)")
     other.commit()
-    print(before, db.sees_all)
+    print(before, db.sees_all_writes)
 """
 
 

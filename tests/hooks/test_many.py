@@ -111,7 +111,7 @@ def test_ten_worktrees_commit_at_once(repo, tiny_embedder, interpreter, tmp_path
         shown = dict(db.query("SELECT name, tree FROM views"))
     for tree in trees:
         view = GitRepository.discover(tree.path)
-        assert shown[view.view_name] == view.shown_tree()
+        assert shown[view.view_name] == view.head_tree_or_empty()
     assert_level(found)
     turns = [json.loads(line) for line in (state / "turns.jsonl").read_text().splitlines()]
     turns.sort(key=lambda turn: turn[1])

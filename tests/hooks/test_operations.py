@@ -107,7 +107,7 @@ def test_after_any_operation_the_index_is_as_if_built_from_nothing(
         for tree in (desk.repo, *desk.made):
             if tree.path.exists() and "reset" not in operate.__name__:
                 view = GitRepository.discover(tree.path)
-                assert trees[view.view_name] == view.shown_tree()
+                assert trees[view.view_name] == view.head_tree_or_empty()
         head = found.head_commit()
         assert head is None or set(desk.git("rev-list", "HEAD").split()) <= mined
     check(desk)

@@ -250,7 +250,7 @@ def test_a_span_begins_behind_the_text_before_the_cursor(lines, data, newline, t
     blob = newline.join(written).encode()
     added = data.draw(st.sets(st.integers(1, len(written))))
     text = BlobLines(blob)
-    found = find_outcome(text, [(n, 1) for n in sorted(added)], spot, completion, taken=taken)
+    found = find_outcome(text, [(n, 1) for n in sorted(added)], spot, completion, accepted=taken)
     if found is None:
         return
     prefix, middle, suffix = blob[: found.start], blob[found.start : found.end], blob[found.end :]

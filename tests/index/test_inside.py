@@ -108,5 +108,5 @@ def test_a_tracked_folder_that_became_a_link_shows_nothing_of_where_it_leads(ope
     (repo.path / "real").rmdir()
     (repo.path / "real").symlink_to(outside)
     with closing(Worktree(found, db)) as tree:
-        tree.ask()
+        tree.begin()
         assert tree.overlay().files["real/o.py"] is None

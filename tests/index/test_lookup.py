@@ -51,7 +51,7 @@ def find(repo, tmp_path):
         lookup = CodeSearch(db, "", vectors)
 
         def look(text, count=10, overlay=None, embedder=embedder):
-            return lookup.look_up(text, count, embedder, overlay or Overlay())
+            return lookup.search_code(text, count, embedder, overlay or Overlay())
 
         yield look
 

@@ -150,7 +150,7 @@ def test_gaps_are_counted_and_named(clone, source, how):
     own = ["top.py", f"pkg/part_{COMMITS - 1}.py"]
     names = {"blob:none": [f"{tip}:{path}" for path in own], "tree:0": [f"{tip}^{{tree}}"]}[how]
     assert gap.count == 2
-    assert gap.witness in [source.git("rev-parse", name) for name in names]
+    assert gap.first_missing in [source.git("rev-parse", name) for name in names]
     assert commit.parents == (parent,)
 
 

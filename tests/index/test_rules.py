@@ -128,7 +128,7 @@ def test_a_change_of_rules_costs_what_it_concerns(repo, database):
     sync(git, database, embedder)
     encoded = len(embedder.encoded)
     repo.commit({"lib/.gitattributes": "*.py -copilot\n"})
-    plan = plan_sync(git, database, "", git.shown_tree())
+    plan = plan_sync(git, database, "", git.head_tree_or_empty())
     assert set(plan.removed) == {"lib/b.py", "lib/deep/c.py"}
     assert [e.path for e in plan.added] == ["lib/.gitattributes"]
     sync(git, database, embedder)

@@ -140,16 +140,16 @@ def spot(path, ordinal=0, chunk_id=1):
 def test_fusion_prefers_what_two_sources_agree_on():
     a, b, c = spot("a"), spot("b"), spot("c")
     ranked = fuse({"lexical": [a, b], "other": [b, c]})
-    assert ranked[0].spot == b
+    assert ranked[0].ref == b
     assert ranked[0].sources == ("lexical", "other")
 
 
 def test_ties_are_broken_by_place_not_by_id():
     first, second = spot("a", chunk_id=9), spot("b", chunk_id=1)
-    assert [f.spot for f in fuse({"x": [first], "y": [second]})] == [first, second]
-    assert [f.spot for f in fuse({"x": [second], "y": [first]})] == [first, second]
+    assert [f.ref for f in fuse({"x": [first], "y": [second]})] == [first, second]
+    assert [f.ref for f in fuse({"x": [second], "y": [first]})] == [first, second]
     upper, lower = spot("a", 1, 9), spot("a", 2, 1)
-    assert [f.spot for f in fuse({"x": [lower], "y": [upper]})] == [upper, lower]
+    assert [f.ref for f in fuse({"x": [lower], "y": [upper]})] == [upper, lower]
 
 
 def test_a_package_goes_by_its_folder():
@@ -159,16 +159,20 @@ def test_a_package_goes_by_its_folder():
 
 def test_near_duplicates_are_dropped():
     words = "def load(user): return database.fetch(user, cache)"
-    sieve = NoveltyFilter()
-    assert [sieve.admits(text) for text in (words, f"{words}\n", "other")] == [True, False, True]
+    novelty_filter = NoveltyFilter()
+    assert [novelty_filter.admit(text) for text in (words, f"{words}\n", "other")] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_text_in_view_is_no_news():
     lines = ["import os", "def notify(user):", "address = user.address"]
-    sieve = NoveltyFilter(frozenset(lines))
-    assert not sieve.admits("def notify(user):\n    address = user.address\n")
-    assert sieve.admits("def send(address):\n    deliver(address)\n")
-    assert not sieve.admits("\n\n")
+    novelty_filter = NoveltyFilter(frozenset(lines))
+    assert not novelty_filter.admit("def notify(user):\n    address = user.address\n")
+    assert novelty_filter.admit("def send(address):\n    deliver(address)\n")
+    assert not novelty_filter.admit("\n\n")
 
 
 def test_what_is_in_view_makes_room_for_more(indexed):

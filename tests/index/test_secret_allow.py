@@ -79,7 +79,9 @@ def test_an_attribute_takes_a_file_of_secrets_in_and_its_lines_are_judged(repo, 
     files = {".env": f"NAME=quokka\nDB_PASSWORD={VALUE}\n", "a.py": "x = 1\n"}
     repo.commit(files)
     git = GitRepository.discover(repo.path)
-    assert rules.exclusion_reasons(git, git.shown_tree(), list(files)) == {".env": "secret file"}
+    assert rules.exclusion_reasons(git, git.head_tree_or_empty(), list(files)) == {
+        ".env": "secret file"
+    }
     sync(git, database, None)
     assert views.view_paths(database, "") == ["a.py"]
     repo.commit({".gitattributes": ".env copilot\n"})
@@ -96,7 +98,7 @@ def test_an_uncommitted_file_of_secrets_is_not_laid_over_the_index(repo, databas
     sync(git, database, None)
     repo.write({".env.local": f"SECRET={VALUE}\n", "b.py": "y = 2\n"})
     worktree = Worktree(git, database)
-    worktree.ask()
+    worktree.begin()
     assert list(worktree.overlay().paths) == ["b.py"]
     worktree.close()
 

@@ -179,5 +179,5 @@ def test_a_line_that_comes_by_two_ways_is_one_line(repo):
     for commit, (_, found) in zip(commits, patches(git, requests), strict=True):
         lineage.step(commit, found)
         if not commit.parents:
-            lineage.plant(commit.oid, "a.py", found[0].blob, 1, [6])
+            lineage.track(commit.oid, "a.py", found[0].blob, 1, [6])
     assert lineage._states[commits[-1].oid]["a.py"][1:] == ([6], [0])

@@ -23,7 +23,7 @@ class Asking(Worktree):
     """Asks, and waits for as long as it takes."""
 
     def overlay(self, patience=30.0):
-        self.ask()
+        self.begin()
         return super().overlay(patience)
 
 

@@ -32,7 +32,7 @@ def tree(repo, tmp_path):
 
 
 def look(tree, patience=30.0, **how):
-    tree.ask(**how)
+    tree.begin(**how)
     return tree.overlay(patience)
 
 
@@ -49,21 +49,21 @@ def test_what_is_about_to_be_shown_is_judged_without_git_s_whole_answer(repo, tr
     repo.write({"a.py": "first = 1\n", "new.py": "new = 1\n"})
     (repo.path / "b.py").unlink()
     assert texts(look(tree, 0)) == {} and not tree.current
-    assert tree.judge_again(["a.py", "b.py", "c.py"])
-    assert texts(tree.laid) == {"a.py": "first = 1\n", "b.py": None} and not tree.current
-    assert not tree.judge_again(["c.py"])
+    assert tree.recheck(["a.py", "b.py", "c.py"])
+    assert texts(tree.last_overlay) == {"a.py": "first = 1\n", "b.py": None} and not tree.current
+    assert not tree.recheck(["c.py"])
     # What was found stays until git has said all of it.
     repo.write({"a.py": "second = 1\n"})
     assert texts(look(tree, 0))["a.py"] == "second = 1\n"
     assert texts(look(tree)) == {"a.py": "second = 1\n", "b.py": None, "new.py": "new = 1\n"}
-    assert tree.current and not tree.judge_again(["c.py"])
+    assert tree.current and not tree.recheck(["c.py"])
 
 
 def test_the_first_query_of_all_may_be_too_early(repo, tree):
     repo.write({"a.py": "first = 1\n"})
     assert texts(look(tree, 0)) == {}
-    assert tree.judge_again(["a.py", "b.py"])
-    assert texts(tree.laid) == {"a.py": "first = 1\n"}
+    assert tree.recheck(["a.py", "b.py"])
+    assert texts(tree.last_overlay) == {"a.py": "first = 1\n"}
 
 
 def test_a_file_that_is_absent_on_purpose_is_shown_as_committed(repo, tree):
@@ -73,7 +73,7 @@ def test_a_file_that_is_absent_on_purpose_is_shown_as_committed(repo, tree):
     repo.write({"c.py": "not for git\n"})
     assert texts(look(tree)) == {} and tree.current
     look(tree, 0)
-    assert not tree.judge_again(["a.py", "b.py", "c.py"])
+    assert not tree.recheck(["a.py", "b.py", "c.py"])
 
 
 def test_what_differs_is_told_for_odd_names(repo):
@@ -90,32 +90,34 @@ def test_more_files_than_are_cut_are_cut_when_they_are_shown(repo, tree, monkeyp
     monkeypatch.setattr(worktree, "MAX_FILES", 1)
     repo.write({"a.py": "first = 1\n", "b.py": "second = 2\n", "c.py": "third = 3\n"})
     assert texts(look(tree)) == {"a.py": "first = 1\n"} and not tree.current
-    assert tree.judge_again(["b.py"])
-    assert texts(tree.laid)["b.py"] == "second = 2\n" and "c.py" not in tree.laid.files
+    assert tree.recheck(["b.py"])
+    assert (
+        texts(tree.last_overlay)["b.py"] == "second = 2\n" and "c.py" not in tree.last_overlay.files
+    )
 
 
 def test_files_are_no_longer_cut_once_time_is_up(repo, tree, monkeypatch):
     monkeypatch.setattr(worktree, "CUT_SECONDS", 0.0)
-    monkeypatch.setattr(tree, "_asker", Answered(tree))
+    monkeypatch.setattr(tree, "_status", Answered(tree))
     repo.write({"a.py": "first = 1\n", "b.py": "second = 2\n"})
     assert texts(look(tree, 0)) == {} and not tree.current
-    assert tree.judge_again(["a.py"]) and texts(tree.laid) == {"a.py": "first = 1\n"}
+    assert tree.recheck(["a.py"]) and texts(tree.last_overlay) == {"a.py": "first = 1\n"}
 
 
 class Answered:
     """Answers at once, however long that takes."""
 
     def __init__(self, tree):
-        self._asker = tree._asker
+        self._status = tree._status
 
-    def ask(self, *, typing):
-        self._asker.ask(typing=typing)
+    def start(self, *, typing):
+        self._status.start(typing=typing)
 
-    def answer(self, patience):
-        return self._asker.answer(30)
+    def result(self, patience):
+        return self._status.result(30)
 
     def close(self):
-        self._asker.close()
+        self._status.close()
 
 
 def test_while_somebody_types_a_slow_git_is_not_asked_for_every_key(repo, tree, monkeypatch):
@@ -138,7 +140,7 @@ def test_a_quick_git_is_asked_for_every_key(repo, tree, monkeypatch):
 def test_where_git_cannot_tell_nothing_is_called_current(repo, tree):
     (repo.git_dir / "index").write_bytes(b"no index")
     assert texts(look(tree)) == {} and not tree.current
-    assert not tree.judge_again(["a.py"])
+    assert not tree.recheck(["a.py"])
 
 
 def test_rules_count_as_they_lie_there(repo, tree):
@@ -182,7 +184,7 @@ def test_a_git_that_never_answers_is_not_waited_for(tree, repo):
     begun = time.monotonic()
     look(tree, 0.2)
     assert not tree.current
-    pool = tree._asker._pool
+    pool = tree._status._pool
     tree.close()
     pool.shutdown(wait=True)  # as the interpreter does when it ends
     assert time.monotonic() - begun < 20

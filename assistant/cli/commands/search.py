@@ -33,7 +33,7 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
         host.terminal.note(_behind(workspace, tree))
     searcher = workspace.searcher(embedder, repo.view_name)
     hits, _, current = workspace.find(
-        lambda overlay: searcher.look_up(text, count, embedder, overlay)
+        lambda overlay: searcher.search_code(text, count, embedder, overlay)
     )
     if not current:
         host.terminal.note("not all uncommitted changes were read in time; some may be missing")

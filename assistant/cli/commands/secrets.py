@@ -97,7 +97,7 @@ def allow_command(host: Host, /, place: str, undo: bool, as_json: bool) -> int:
         return _forbid(host, place, as_json=as_json)
     repo = initialised_repository()
     path, line = _place(repo, host.terminal.cwd, place)
-    if exclusion_reasons(repo, repo.shown_tree(), [path]).get(path) == REASON:
+    if exclusion_reasons(repo, repo.head_tree_or_empty(), [path]).get(path) == REASON:
         raise CopilotError(
             f"{path} is left out whole, since its name is that of a file of secrets",
             f"the line `/{path} copilot` in .gitattributes or .git/info/attributes takes it in",
@@ -163,7 +163,7 @@ def _of_file(repo: GitRepository, path: str) -> Iterator[ExcludedSecret]:
     if file is not None and file.is_file() and not file.is_symlink():
         with file.open("rb") as stream:
             return secrets_in_text(path, stream.read(MAX_FILE_BYTES), frozenset())
-    entries = [e for e in repo.entries(repo.shown_tree(), [path]) if e.path == path]
+    entries = [e for e in repo.entries(repo.head_tree_or_empty(), [path]) if e.path == path]
     return (
         secrets_in_text(path, repo.read_blob(entries[0].oid), frozenset()) if entries else iter(())
     )
