@@ -1,1 +1,1 @@
-"""What is known of a repository: git objects, chunks, vectors, the FIM corpus, search."""
+"""Knowledge of a repository: git objects, chunks, vectors, search and the FIM corpus."""

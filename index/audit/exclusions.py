@@ -1,7 +1,6 @@
-"""Says of a path whether the index knows it, and which rule leaves it out; counts what is left out.
+"""Explains whether a path is indexed and which rule excludes it; counts excluded files by reason.
 
-A reason is a word or two, from whichever rule gave it; :data:`MEANINGS` says more of those that
-are known here.
+A reason is a word or two, given by the rule; :data:`MEANINGS` explains the known ones.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ from git_copilot.index.text.secret_files import REASON as SECRET_FILE
 LINK, MODULE, IN_FOLDER = "symbolic link", "submodule", "folder"
 NO_FILE, UNTRACKED = "no such file", "git-ignored"
 SHOWN_LINES = 5
-# What people wrote and a limit of ours keeps out: worth a word when it is much.
+# Reasons that exclude hand-written files because of a limit: worth a warning if there are many.
 LIMITS = frozenset({"large", "long lines", MISSING})
 _ATTRIBUTE = "add `{path} copilot` to .gitattributes and commit it"
-# What a reason means, and how the file is taken in all the same; empty where it cannot be.
+# The meaning of each reason, and how to include the file; empty if that is impossible.
 MEANINGS = {
     "vendored": ("it lies in a folder of other people's code, or an attribute says so", _ATTRIBUTE),
     "generated": ("its name or an attribute says that a tool writes it", _ATTRIBUTE),
@@ -94,7 +93,7 @@ class Verdict:
         return MEANINGS.get(self.reason or "", ("", ""))[1].replace("{path}", self.path)
 
     def lines(self) -> list[str]:
-        """The verdict as a person reads it."""
+        """The verdict as text."""
         if self.reason is not None:
             remedy = f"; to take it in: {self.remedy}" if self.remedy else ""
             return [f"{self.path}: left out ({self.reason}): {self.meaning}{remedy}"]
@@ -111,7 +110,7 @@ class Verdict:
         return said
 
     def fields(self) -> dict[str, Any]:
-        """The verdict as JSON shows it."""
+        """The verdict as a JSON object."""
         return {
             "path": self.path,
             "indexed": self.reason is None,
@@ -127,13 +126,13 @@ class Verdict:
 
 
 def explain_path(repo: GitRepository, db: Database, path: str) -> Verdict:
-    """What the index makes of a path of the repository: as HEAD has it, or, where HEAD has no such
-    file, as it lies in the worktree. Folders have no verdict of their own.
+    """Explain how the index treats a path: as in HEAD, or in the worktree if HEAD has no such file.
+    Folders have no verdict of their own.
 
     :raises GitError: git cannot read HEAD.
     """
     tree = repo.head_tree_or_empty()
-    # A folder's name may be a submodule's; a path below one is none of this repository.
+    # A path inside a submodule does not belong to this repository.
     entry = next(iter(repo.entries(tree, [path])), None) if rules.is_safe_path(path) else None
     committed = entry is not None and entry.mode != FOLDER
     if Forgotten.load(db).path(path):
@@ -157,7 +156,7 @@ def explain_path(repo: GitRepository, db: Database, path: str) -> Verdict:
 
 
 def _uncommitted(repo: GitRepository, tree: str, path: str) -> Verdict:
-    """Of a path that is not in HEAD's tree."""
+    """The verdict for a path that is not in HEAD's tree."""
     name = (repo.root or repo.git_dir) / path
     if repo.root is None or not rules.is_safe_path(path):
         return Verdict(path, NO_FILE, committed=False)
@@ -200,8 +199,8 @@ def _by_content(db: Database, path: str, oid: str, content: bytes) -> Verdict:
 
 
 def count_left_out(repo: GitRepository, db: Database, view: str) -> dict[str, int]:
-    """How many files of the tree that ``view`` shows are left out, by reason, most first. Empty
-    where the tree is not here."""
+    """The number of excluded files in the tree of ``view``, by reason, largest first. Empty if the
+    tree is missing."""
     tree = views.view_tree(db, view)
     if not tree:
         return {}
@@ -227,8 +226,8 @@ def count_left_out(repo: GitRepository, db: Database, view: str) -> dict[str, in
 
 
 def repository_path(repo: GitRepository, given: str, below: str | Path) -> str:
-    """The path of the repository that a person named in the folder ``below``; what leads out of it
-    stays as it is."""
+    """Convert a path given in the folder ``below`` to a path of the repository; a path outside of it
+    is returned unchanged."""
     if repo.root is None:
         return given
     place = os.path.relpath(os.path.normpath(Path(below, given)), repo.root)

@@ -1,4 +1,4 @@
-"""Cuts blobs anew whose lines are taken in, or kept out again, by the user's word (:mod:`.allowed_lines`)."""
+"""Rechunks blobs after the user has allowed or disallowed lines (:mod:`.allowed_lines`)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BATCH = 100
 
 
 def allow_lines(repo: GitRepository, db: Database, lines: Sequence[tuple[str, int, str]]) -> int:
-    """Take lines in: path, number (1-based) and fingerprint of each. Return how many blobs were indexed
-    anew. Commits that lost holes to secrets are looked at again by the next mining.
+    """Allow lines, given as (path, 1-based number, fingerprint). Return the number of rechunked
+    blobs. Commits that lost holes to secrets will be mined again.
 
     :raises DatabaseError: the database is busy or damaged.
     """
@@ -34,8 +34,8 @@ def allow_lines(repo: GitRepository, db: Database, lines: Sequence[tuple[str, in
 
 
 def disallow_lines(repo: GitRepository, db: Database, found: Sequence[AllowedLine]) -> int:
-    """The contrary. Holes of the files where the lines stood are cut anew by the next mining, and
-    snapshots of vectors that were made before are not taken for this database's."""
+    """Undo :func:`allow_lines`; return the number of rechunked blobs. Commits with holes in the
+    lines' files will be mined again, and existing snapshots of vectors become invalid."""
     with db.transaction() as connection:
         for entry in found:
             connection.execute("DELETE FROM allowed WHERE fingerprint = ?", (entry.fingerprint,))
@@ -50,9 +50,9 @@ def disallow_lines(repo: GitRepository, db: Database, found: Sequence[AllowedLin
 
 
 def rechunk_blobs(repo: GitRepository, db: Database, which: str) -> int:
-    """Cut the blobs anew of whose lines others are left out now; return how many.
+    """Rechunk the blobs in which other lines are left out now; return their number.
 
-    :param which: a condition of SQL that picks the blobs to look at.
+    :param which: an SQL condition that selects the blobs to check.
     """
     rows = db.query(f"SELECT id, oid, language FROM blobs WHERE {which} AND skipped IS NULL")
     known = {int(str(i)): (str(oid), str(language)) for i, oid, language in rows}
@@ -70,7 +70,7 @@ def rechunk_blobs(repo: GitRepository, db: Database, which: str) -> int:
 
 
 def _replace(connection: sqlite3.Connection, blob_id: int, key: BlobKey, read: ParsedBlob) -> bool:
-    """Put other chunks in the place of a blob's, if other lines are left out of them."""
+    """Replace the chunks of a blob if other lines are left out now; whether they were replaced."""
     before = connection.execute("SELECT secrets, allowed FROM blobs WHERE id = ?", (blob_id,))
     if before.fetchone() == (read.secrets, read.allowed):
         return False

@@ -1,4 +1,4 @@
-"""What was kept out because it looks like a secret: every place of it in a tree or a worktree."""
+"""Lists everything in a tree or a worktree that was left out because it looks like a secret."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MASK = "***"
 
 @dataclass(frozen=True, slots=True)
 class ExcludedSecret:
-    """A line that looks like a secret; ``line`` is 1-based, 0 for a whole file that is left out by
-    its name. ``masked`` is the line with :data:`MASK` for what must not be shown, ``lines`` are the
-    fingerprints of it and of those that go with it: a private key is one."""
+    """A line that looks like a secret; ``line`` is 1-based, or 0 for a file that is left out by its
+    name. ``masked`` is the line with the secret replaced by :data:`MASK`, ``lines`` are the numbers
+    and fingerprints of all its lines (a private key has several)."""
 
     path: str
     line: int
@@ -36,11 +36,11 @@ class ExcludedSecret:
 def excluded_secrets(
     repo: GitRepository, db: Database, allowed: Allowed, *, uncommitted: bool = False
 ) -> Iterator[ExcludedSecret]:
-    """Everything in HEAD's tree that looks like a secret, by path and line; what is ``allowed``
-    among it.
+    """Everything in HEAD's tree that looks like a secret, by path and line, including ``allowed``
+    lines.
 
-    :param uncommitted: look at the files that differ from HEAD instead, as they lie here.
-    :raises GitError: the tree is not here.
+    :param uncommitted: examine the uncommitted files of the worktree instead.
+    :raises GitError: the tree is missing.
     """
     tree = repo.head_tree_or_empty()
     if uncommitted:
@@ -50,7 +50,7 @@ def excluded_secrets(
     entries = [e for e in listed if e.mode not in (SUBMODULE, SYMLINK)]
     out = rules.exclusion_reasons(repo, tree, [e.path for e in entries], listed)
     yield from (ExcludedSecret(e.path, 0, REASON, "") for e in entries if out.get(e.path) == REASON)
-    # Most files are known to hold none.
+    # Most files are known to have none.
     clear = set(
         db.query(
             "SELECT oid, language FROM blobs WHERE secrets = 0 AND allowed = 0"
@@ -78,7 +78,7 @@ def _loose(repo: GitRepository, tree: str, allowed: Allowed) -> Iterator[Exclude
 
 
 def secrets_in_text(path: str, data: bytes, allowed: Allowed) -> Iterator[ExcludedSecret]:
-    """What looks like a secret in the bytes of a file, by line."""
+    """Everything that looks like a secret in a file's content, by line."""
     content = to_utf8(data)
     if skip_content(content) is not None:
         return
@@ -105,7 +105,7 @@ def secrets_in_text(path: str, data: bytes, allowed: Allowed) -> Iterator[Exclud
 
 
 def _goes_on(by_line: dict[int, list[SecretFinding]], number: int) -> bool:
-    """Whether a line is part of the private key that the line before it is of."""
+    """Whether a line and the one before it belong to the same private key."""
     both = (by_line[number - 1], by_line[number])
     return all(found[0].kind == PRIVATE_KEY for found in both)
 

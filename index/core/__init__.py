@@ -1,1 +1,1 @@
-"""Errors, value types, terminal escaping and safe file access: what every other package uses."""
+"""Errors, value types, terminal escaping and safe file access, used by every other package."""

@@ -1,4 +1,4 @@
-"""What can go wrong, said in one line that a person can act on."""
+"""Errors with a one-line message and a remedy, and the exit codes of the commands."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ BUG = 3
 NOT_PROMOTED = 4
 INTERRUPTED = 130
 
-# What the system says when a disk, or a user's share of it, is full.
+# Raised by the system when a disk, or the user's quota on it, is full.
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL_HINT = "free some disk space"
 
 
 def wants_json(argv: Sequence[str]) -> bool:
-    """Whether a command line asks for its answer as JSON, whatever else is wrong with it."""
+    """Whether a command line asks for JSON output, even if it is otherwise invalid."""
     options = argv[: argv.index("--")] if "--" in argv else argv
     return "--json" in options
 
 
 def error_json(message: str, hint: str, exit_code: int, log: str | None = None) -> str:
-    """A failure as the JSON object that a command with ``--json`` prints in place of its answer.
+    """The JSON object that a command with ``--json`` prints when it fails.
 
-    :param log: the report of a bug.
+    :param log: path of the bug report.
     """
     import json  # a hook never needs it
 
@@ -37,8 +37,8 @@ def error_json(message: str, hint: str, exit_code: int, log: str | None = None) 
 class CopilotError(Exception):
     """An expected failure.
 
-    ``message`` says what is wrong, ``hint`` how to mend it; both are shown on one line.
-    ``exit_code`` is the process's exit status (see the constants of this module).
+    ``message`` states the problem, ``hint`` the remedy; both are shown on one line.
+    ``exit_code`` is the process's exit status (see the constants in this module).
     """
 
     exit_code = USER_PROBLEM
@@ -53,11 +53,11 @@ class CopilotError(Exception):
 
 
 class GitError(CopilotError):
-    """git refused, or the repository is not what the command needs."""
+    """git failed, or the repository does not meet the command's needs."""
 
 
 class NotARepository(GitError):
-    """The path is in no Git repository."""
+    """The path is not in a Git repository."""
 
 
 class DatabaseError(CopilotError):
@@ -65,20 +65,20 @@ class DatabaseError(CopilotError):
 
 
 class DiskFull(DatabaseError):
-    """The disk is full: the database is as it was and can still be read, perhaps."""
+    """The disk is full. The database is unchanged and may still be readable."""
 
 
 class ReadOnlyDatabase(DatabaseError):
-    """The database can be read and not written."""
+    """The database is readable but not writable."""
 
 
 class NotInitialised(CopilotError):
-    """The repository has no copilot state yet."""
+    """The repository has no trusted copilot state yet."""
 
 
 class ModelError(CopilotError):
-    """A model is unknown, missing, damaged or does not fit."""
+    """A model is unknown, missing, damaged or incompatible."""
 
 
 class LocationError(CopilotError):
-    """``FILE:LINE[:COL]`` names no place that can be completed."""
+    """``FILE:LINE[:COL]`` is not a place that can be completed."""

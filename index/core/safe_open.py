@@ -1,8 +1,8 @@
-"""Opens files below a folder without following links, and says where a name leads.
+"""Opens files below a folder without following links, and resolves links.
 
-The files of a working tree are the clone's author's choice, links included: `docs/a.md` may lead to
-a key in the home folder, and a folder may become a link between a look and a read. So files are
-opened component by component, each relative to the one before, and nothing but regular files.
+The author of a clone chooses the files of its working tree, links included: `docs/a.md` may point
+to a key in the home folder, and a folder may become a link between a check and a read. So paths are
+opened component by component, each relative to the one before, and only regular files are read.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-# Enough for a folder that may be entered and not listed; elsewhere than on Linux it is read.
+# O_PATH also opens folders that may be entered but not listed; it exists on Linux only.
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# As many as Linux follows.
+# Linux's own limit.
 MAX_LINKS = 40
 
 
 class NotARegularFile(OSError):
-    """There is a folder, a link, a pipe, a socket or a device in the place of a file."""
+    """The path is a folder, a link, a pipe, a socket or a device."""
 
 
 @contextmanager
 def folder_inside(root: Path, path: str) -> Iterator[int]:
-    """A descriptor of the folder that holds ``path``, which is relative to ``root``.
+    """Open the folder that contains ``path`` (relative to ``root``) and yield its descriptor.
 
-    :raises OSError: a component is missing, or no folder, or a link (``ELOOP``, ``ENOTDIR``).
+    :raises OSError: a component is missing, is not a folder, or is a link (``ELOOP``, ``ENOTDIR``).
     """
     names = path.split("/")
     if path.startswith("/") or any(name in ("", ".", "..") for name in names):
         raise NotARegularFile(errno.EINVAL, "not a path below a folder", path)
-    # The root itself may be reached through links: it is what the person, or git, has named.
+    # The root itself may be reached through links: the user, or git, has chosen it.
     descriptor = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
     try:
         for name in names[:-1]:
@@ -48,19 +48,19 @@ def folder_inside(root: Path, path: str) -> Iterator[int]:
 
 
 def open_inside(root: Path, path: str) -> IO[bytes]:
-    """Open the regular file ``path`` (relative to ``root``, parted by ``/``) for reading. No
+    """Open the regular file ``path`` (relative to ``root``, separated by ``/``) for reading. No
     component of it may be a link.
 
     :raises NotARegularFile: it is a folder, a pipe, a socket or a device.
-    :raises OSError: it is missing, may not be read, or a component is a link.
+    :raises OSError: it is missing, not readable, or a component is a link.
     """
     with folder_inside(root, path) as folder:
         return open_regular(path.rpartition("/")[2], path, folder)
 
 
 def read_inside(root: Path, path: str, most: int) -> tuple[bytes, os.stat_result] | None:
-    """A regular file's bytes, at most ``most`` of them, and what ``fstat`` said before they were
-    read. ``None``: there is none, it may not be read, or a link is on the way.
+    """Read at most ``most`` bytes of a regular file; return them with the ``fstat`` result from
+    before the read. ``None``: it does not exist, is not readable, or is reached through a link.
 
     :param path: relative to ``root``, with slashes, as git gives it.
     """
@@ -73,11 +73,11 @@ def read_inside(root: Path, path: str, most: int) -> tuple[bytes, os.stat_result
 
 
 def open_regular(name: str | Path, shown: str, folder: int | None = None) -> IO[bytes]:
-    """Open a regular file that is no link, in ``folder``, without ever waiting for a pipe.
+    """Open a regular file in ``folder`` that is not a link, without ever blocking on a pipe.
 
-    :param shown: its name for errors.
+    :param shown: its name in errors.
     """
-    # Asked first: to open a device may do something.
+    # Checked before opening: opening a device can have side effects.
     _check(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode, shown)
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     descriptor = os.open(name, flags, dir_fd=folder)
@@ -96,23 +96,23 @@ def _check(mode: int, shown: str) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), shown)
     if stat.S_ISLNK(mode):
         raise NotARegularFile(errno.ELOOP, "a symbolic link", shown)
-    raise NotARegularFile(errno.EINVAL, "no regular file", shown)
+    raise NotARegularFile(errno.EINVAL, "not a regular file", shown)
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedPath:
-    """Where a name leads: ``target`` without any link, and the links on the way, each with the
-    folder (without links) that it lies in."""
+    """The ``target`` of a path, free of links, and the links on the way to it, each given by its
+    link-free folder and its name."""
 
     target: Path
     links: tuple[Path, ...]
 
 
 def resolve_links(path: Path) -> ResolvedPath:
-    """Follow a name, which need not exist, as the system would.
+    """Resolve the links in a path, which need not exist, as the system would.
 
     :param path: absolute.
-    :raises OSError: its links go round in circles.
+    :raises OSError: its links form a cycle.
     """
     links: list[Path] = []
     at = Path(path.anchor)
@@ -125,7 +125,7 @@ def resolve_links(path: Path) -> ResolvedPath:
         place = at / name
         try:
             target = place.readlink()
-        except OSError:  # no link, or nothing there
+        except OSError:  # not a link, or missing
             at = place
             continue
         links.append(place)

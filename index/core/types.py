@@ -1,4 +1,4 @@
-"""Values that pass between the rooms. All are immutable."""
+"""Immutable values shared by several packages."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class TreeChange:
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """A name defined in a chunk: the line (1-based) of its header, the header on one line with
-    all its parameters, the names of the definitions around it (``Outer.Inner``), and the first
-    line of its docstring or comment."""
+    all parameters, the names of the enclosing definitions (``Outer.Inner``), and the first line of
+    its docstring or comment."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ class Symbol:
 class Chunk:
     """A run of whole lines of a blob. Lines are 1-based and inclusive, bytes 0-based half open.
 
-    ``scope`` has the headers of the definitions that the chunk stands in and does not show, one a
+    ``scope`` contains the headers of the enclosing definitions that are outside the chunk, one per
     line, outermost first.
     """
 
@@ -66,7 +66,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk found for a query, with every source that found it."""
+    """A chunk that matches a query, with every source that found it."""
 
     chunk_id: int
     path: str
@@ -100,7 +100,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did; field names are those of ``index --json``."""
+    """Result of a sync; the field names are those of ``index --json``."""
 
     tree: str
     blobs_added: int = 0
@@ -115,7 +115,7 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """Identifies the weights: vectors of different names are never mixed."""
+        """Identifies the weights: vectors with different names are never mixed."""
         ...
 
     @property
@@ -127,7 +127,7 @@ class Embedder(Protocol):
 
 
 class Progress(Protocol):
-    """Receives how far long work has come; ``total`` is 0 when unknown."""
+    """Receives the progress of a long operation; ``total`` is 0 when unknown."""
 
     def __call__(self, label: str, done: int, total: int) -> None: ...
 
@@ -139,7 +139,7 @@ def no_progress(label: str, done: int, total: int) -> None:
 @dataclass(frozen=True, slots=True)
 class ConfigEntry:
     """One value of git's configuration. ``scope`` is ``system``, ``global``, ``local``,
-    ``worktree`` or ``command``; ``key`` is lower-case, without the prefix that was asked for."""
+    ``worktree`` or ``command``; ``key`` is lower-case, without the requested prefix."""
 
     scope: str
     origin: str

@@ -1,1 +1,1 @@
-"""The FIM corpus: mines holes from commits and follows what became of them."""
+"""The FIM corpus: mines holes from commits and follows their survival."""

@@ -1,4 +1,4 @@
-"""Ways to cut a hole into added lines. Pure: each takes a text and a place, gives a span or none.
+"""Strategies for cutting a hole into added lines. Pure: text and place in, a span or none out.
 
 The end of a line and blocks of up to three lines follow arXiv 2503.14201; syntax nodes follow
 AST-FIM (arXiv 2506.00204); character cuts keep a model from learning that holes end where lines
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 MIN_TOKENS, MAX_TOKENS = 3, 50
 MAX_BLOCK_LINES = 3
-# Most of a line's tokens in a hole of several lines: three full lines.
+# The most tokens in a hole of several lines: three full lines.
 MAX_BLOCK_TOKENS = MAX_TOKENS * MAX_BLOCK_LINES
 MAX_CHARACTER_LINES = 6
 # Lines on each side of the added ones that are parsed with them.
 WINDOW_LINES = 100
-# Where these are longer together they are data, or were made to keep a parser busy.
+# A longer window is data, or crafted to keep a parser busy.
 MAX_WINDOW_BYTES = 1 << 16
-# A model that never writes indentation ends at once at a cursor in column 1.
+# A model that was never trained to write indentation ends at once at a cursor in column 1.
 INDENTATION_SHARE = 0.5
-# Middles with more digits than this share of their characters are data.
+# A middle with a larger share of digits is data.
 MAX_DIGITS = 0.5
 # A word this long is a hash, a key or encoded data.
 MAX_WORD = 60
@@ -42,7 +42,7 @@ _DOCSTRINGS = ("string", "expression_statement")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A byte span ``[start, end)`` of a blob and the way it was cut."""
+    """A byte span ``[start, end)`` of a blob, and the strategy that cut it."""
 
     start: int
     end: int
@@ -51,7 +51,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Added lines ``[first, last)``, 0-based, and the run of added lines that they are in."""
+    """Added lines ``[first, last)``, 0-based, and the run of added lines that contains them."""
 
     first: int
     last: int
@@ -60,13 +60,13 @@ class Block:
 
 
 class SourceText:
-    """A blob with its lines and, once asked for, its syntax tree."""
+    """A blob with its lines and, on demand, its syntax nodes."""
 
     def __init__(self, data: bytes, language: str) -> None:
         self.data = data
         self.language = language
         self._budget = ParseBudget(len(data))  # for all windows together
-        # A byte order mark is not text that anyone types.
+        # A byte order mark is not typed text.
         first = len(BOM) if data.startswith(BOM) else 0
         self.starts = [first, *(m.end() for m in re.finditer(b"\n", data))]
         if self.starts[-1] != len(data):
@@ -77,12 +77,12 @@ class SourceText:
         return len(self.starts) - 1
 
     def content_end(self, line: int) -> int:
-        """Where the line's text ends: before its newline and trailing white space."""
+        """The offset where the line's text ends, before newline and trailing white space."""
         start, end = self.starts[line], self.starts[line + 1]
         return start + len(self.data[start:end].rstrip())
 
     def content_start(self, line: int) -> int:
-        """Where the line's text begins: behind its indentation."""
+        """The offset where the line's text begins, after its indentation."""
         start, end = self.starts[line], self.content_end(line)
         return end - len(self.data[start:end].lstrip())
 
@@ -93,11 +93,11 @@ class SourceText:
         return self.data[start:end].decode("utf-8")
 
     def _parse_around(self, start: int, end: int) -> Node | None:
-        """The tree of the lines around ``[start, end)``, at the offsets of the whole file.
+        """The tree of the lines around ``[start, end)``, with offsets in the whole file.
 
-        Parsing a large file for a few added lines is most of mining's time otherwise. The window
-        begins at an unindented line, where most languages begin a definition; what stands
-        before is blanked rather than cut off.
+        Parsing whole files for a few added lines would dominate mining time. The window begins at
+        an unindented line, where most languages begin a definition; the text before it is blanked
+        rather than cut off.
         """
         first = max(0, self.line_at(start) - WINDOW_LINES)
         while first > 0 and self.content_start(first) != self.starts[first]:
@@ -110,14 +110,14 @@ class SourceText:
         return parse(window, self.language, self._budget)
 
     def nodes_within(self, start: int, end: int) -> list[Node]:
-        """Named nodes without a syntax error that lie in ``[start, end)``, in the order of their
-        first byte."""
+        """Named nodes without syntax errors inside ``[start, end)``, in the order of their first
+        byte."""
         found: list[Node] = []
         root = self._parse_around(start, end)
         pending = [] if root is None or start >= end else [root]
         while pending:
             node = pending.pop()
-            # Only what overlaps is walked: a commit adds little to a large file.
+            # Visit overlapping nodes only: a commit adds little to a large file.
             inner = [c for c in node.children if c.start_byte < end and c.end_byte > start]
             pending.extend(reversed(inner))
             inside = start <= node.start_byte and node.end_byte <= end
@@ -127,8 +127,8 @@ class SourceText:
 
 
 def is_worth_completing(text: str, least: int = MIN_TOKENS, most: int = MAX_BLOCK_TOKENS) -> bool:
-    """Whether a person could be asked to write this: ``least`` to ``most`` tokens, some letter,
-    neither a table of numbers nor an encoded blob."""
+    """Whether a person could be expected to write this: ``least`` to ``most`` tokens, at least one
+    letter, neither a table of numbers nor encoded data."""
     tokens = _TOKEN.findall(text)
     if not least <= len(tokens) <= most or not _LETTER.search(text):
         return False
@@ -166,8 +166,8 @@ def cut_lines(source: SourceText, block: Block, rng: random.Random) -> Span | No
 
 
 def cut_node(source: SourceText, block: Block, rng: random.Random) -> Span | None:
-    """A syntax node that begins in the block and lies in its run, larger ones as likely as
-    small ones: first a size is drawn, then a node of it."""
+    """A syntax node that begins in the block and is inside its run. Large nodes are as likely as
+    small ones: first a size is drawn, then a node of that size."""
     end = source.starts[block.run_last]
     nodes = [
         node
@@ -186,7 +186,7 @@ def cut_node(source: SourceText, block: Block, rng: random.Random) -> Span | Non
 
 
 def cut_characters(source: SourceText, block: Block, rng: random.Random) -> Span | None:
-    """From any character to any later one, within a few lines; may begin and end in a word."""
+    """From any character to any later one, within a few lines; may begin and end inside a word."""
     first = rng.randrange(block.first, block.last)
     last = min(first + rng.randint(1, MAX_CHARACTER_LINES), block.run_last)
     begin = source.starts[first]
@@ -202,8 +202,8 @@ def cut_characters(source: SourceText, block: Block, rng: random.Random) -> Span
 
 
 def cut_described(source: SourceText, block: Block, rng: random.Random) -> Span | None:
-    """What a docstring or a leading comment describes: the body of a function below it, or the
-    lines from a comment to the next blank line or smaller indentation."""
+    """Code that a docstring or a leading comment describes: the body of a function, or the lines
+    from a comment to the next blank line or smaller indentation."""
     begin, end = source.starts[block.run_first], source.starts[block.run_last]
     places = [
         place
@@ -218,7 +218,7 @@ def cut_described(source: SourceText, block: Block, rng: random.Random) -> Span 
 
 
 def _described(source: SourceText, node: Node, limit: int) -> tuple[int, int, str] | None:
-    """Where the code that ``node`` describes begins and ends."""
+    """The start, end and kind of the code that ``node`` describes."""
     if node.type == "comment":
         return _below_comment(source, node, limit)
     body = node.child_by_field_name("body")
@@ -245,7 +245,7 @@ def _is_docstring(node: Node) -> bool:
 def _below_comment(source: SourceText, node: Node, limit: int) -> tuple[int, int, str] | None:
     line = source.line_at(node.end_byte - 1)
     if source.content_start(source.line_at(node.start_byte)) != node.start_byte:
-        return None  # behind code on its line
+        return None  # a comment after code
     first = last = line + 1
     if first >= source.lines or source.content_start(first) == source.content_end(first):
         return None
@@ -262,14 +262,15 @@ def _below_comment(source: SourceText, node: Node, limit: int) -> tuple[int, int
 
 
 def _with_indentation(source: SourceText, start: int, rng: random.Random) -> int:
-    """Half of the time, the start of the line of a hole that begins where its text does."""
+    """Move the start of a hole at the first character of its line before the indentation, half of
+    the time."""
     line = source.line_at(start)
     at_text = source.content_start(line) == start
     return source.starts[line] if at_text and rng.random() < INDENTATION_SHARE else start
 
 
 def _trailing(source: SourceText, node: Node) -> int:
-    """Bytes of white space at a node's end (some grammars count the newline in)."""
+    """The number of bytes of white space at a node's end (some grammars include the newline)."""
     text = source.data[node.start_byte : node.end_byte]
     return len(text) - len(text.rstrip())
 

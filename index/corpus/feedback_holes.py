@@ -1,7 +1,7 @@
-"""Turns feedback into holes when a commit shows what became of a completion.
+"""Turns feedback into holes when a commit shows the final text of a completion.
 
-Reading git comes first and holds no lock; what was found is stored with the commit's own holes,
-in one transaction.
+git is read first, without a lock; the result is stored together with the commit's own holes in one
+transaction.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from git_copilot.index.store.database import Database
 from git_copilot.index.text.classify import MAX_FILE_BYTES, language_of
 
 KIND = "completion"
-# A completion that so many commits of its file did not show was never committed.
+# After this number of commits to its file without it, a completion was never committed.
 MAX_TRIES = 10
 
 
 @dataclass(slots=True)
 class PendingReport:
-    """A reported completion and what the commits looked at say of it: the path that it has now,
-    how many commits did not show it, and the hole, or that there is none to come (``over``)."""
+    """A reported completion while commits are searched for it: its current path, the number of
+    commits that did not contain it, and its hole, or whether it is given up (``abandoned``)."""
 
     reported: feedback_store.ReportedCompletion
     path: str
@@ -53,7 +53,7 @@ class PendingReport:
 
 @dataclass(slots=True)
 class _File:
-    """A file as a commit left it, read when the first completion is looked for in it."""
+    """A file as a commit left it, read on the first search for a completion in it."""
 
     repo: GitRepository
     patch: FilePatch
@@ -62,7 +62,7 @@ class _File:
 
     @property
     def text(self) -> BlobLines | None:
-        """``None``: nothing is taken from such a file."""
+        """``None`` if no holes are taken from such a file."""
         if not self._read:
             self._read = True
             self._text = _read_text(self.repo, self.patch.additions)
@@ -72,26 +72,26 @@ class _File:
 def resolve(
     repo: GitRepository, db: Database, commits: Sequence[CommitInfo], mined: Collection[str]
 ) -> list[PendingReport]:
-    """What commits say of the completions that people reported on. Writes nothing.
+    """Search commits for the completions with reported outcomes. Writes nothing.
 
-    A completion is looked for in commits that were made after it was shown. One whose commit is
-    no longer in HEAD's history (amended, rebased, squashed) is looked for again.
+    A completion is searched for in commits that were made after it was shown. If its commit is no
+    longer in HEAD's history (amended, rebased, squashed), it is searched for again.
 
     :param commits: newest first.
     :param mined: those of them that holes may be taken from; the others only move files.
-    :return: what :func:`store_resolved` is to store.
+    :return: reports for :func:`store_resolved`.
     """
     known = feedback_store.reported_since(db, int(time.time()) - feedback_store.KEEP_SECONDS)
     if not known:
         return []
     try:
         return _resolve(repo, known, commits, mined)
-    except GitError:  # a partial clone lacks blobs; what waits goes on waiting
+    except GitError:  # a partial clone lacks blobs; the reports keep waiting
         return []
 
 
 def store_resolved(connection: sqlite3.Connection, cases: Sequence[PendingReport]) -> None:
-    """Store what :func:`resolve` found, after the commits themselves."""
+    """Store the result of :func:`resolve`, after the commits themselves."""
     for case in cases:
         if not case.is_changed:
             continue
@@ -145,7 +145,7 @@ def _resolve(
 
 
 def _search_file(case: PendingReport, file: _File, commit: CommitInfo) -> None:
-    """Look for a completion in a file that a commit wrote."""
+    """Search for a completion in a file that a commit wrote."""
     known, text = case.reported, file.text
     became = None
     if text is not None:
@@ -165,7 +165,7 @@ def _search_file(case: PendingReport, file: _File, commit: CommitInfo) -> None:
     middle = text.data[became.start : became.end].decode("utf-8")
     language = language_of(file.patch.path)
     span = Span(became.start, became.end, KIND)
-    # Unlike in what is cut at random, a single word is a fair question here: it was asked.
+    # Unlike in random holes, a single word is allowed here: the user did complete it.
     fair = is_worth_completing(middle, 1, MAX_BLOCK_TOKENS)
     if not fair or not spans_without_secrets(text.data, [span], language):
         case.abandoned = True
@@ -188,7 +188,7 @@ def _read_text(repo: GitRepository, file: FileAdditions) -> BlobLines | None:
 
 
 def _store(connection: sqlite3.Connection, hole: Hole) -> int:
-    """The hole's id; one that was cut at the same place by chance becomes this one."""
+    """Store a hole and return its id; a random hole at the same place is replaced."""
     place = hole.commit, os.fsencode(hole.path), hole.start, hole.end
     connection.execute(
         "INSERT INTO holes (commit_oid, path, start_byte, end_byte, blob, language, kind)"
@@ -205,7 +205,7 @@ def _store(connection: sqlite3.Connection, hole: Hole) -> int:
 
 
 def _commit_times(repo: GitRepository, oids: Sequence[str]) -> dict[str, int]:
-    """When commits were made, in seconds. The author's time stays when a commit is amended."""
+    """Commit times in seconds since 1970; the author time would not change when amending."""
     feed = "".join(f"{oid}\n" for oid in oids).encode()
     args = ("log", "--no-show-signature", "--no-walk=unsorted", "--format=%H %ct", "--stdin")
     rows = (line.split() for line in repo.run(*args, stdin=feed).decode().splitlines())
@@ -213,7 +213,7 @@ def _commit_times(repo: GitRepository, oids: Sequence[str]) -> dict[str, int]:
 
 
 def _left_history(repo: GitRepository, oids: Collection[str]) -> set[str]:
-    """Those of ``oids`` that HEAD does not come from any more."""
+    """Those of ``oids`` that are no longer in HEAD's history."""
     here = repo.blob_sizes(oids).keys()
     gone = set(oids) - here
     if here:

@@ -1,7 +1,7 @@
-"""The tables of feedback: completions that were shown and what people did with them.
+"""The feedback tables: completions that were shown, and their outcomes.
 
-A row waits until a commit shows what became of the completion (:mod:`git_copilot.index.corpus.feedback_holes`).
-The numbers per day are kept apart, so that bounding the rows does not bend them.
+A row waits until a commit shows the final text (:mod:`git_copilot.index.corpus.feedback_holes`).
+Daily counts are stored separately, so that deleting old rows does not distort them.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from git_copilot.index.store.database import Database
 
 SHOWN = "shown"
 OUTCOMES = ("accepted", "edited", "rejected")
-# Rows that wait for a commit, by outcome: 2,000 together. What was taken tells most.
+# Limits on waiting rows, by outcome: 2,000 in total. Accepted completions are most informative.
 MOST = {SHOWN: 400, "accepted": 800, "edited": 400, "rejected": 400}
 KEEP_SECONDS = 30 * 86400
 DAY_SECONDS = 86400
 KEEP_DAYS = 400
 FIGURE_DAYS = 30
-# Longer lines are minified, longer completions are no text that a person looked at.
+# Longer lines are minified; nobody reads longer completions.
 MAX_BEFORE = 2000
 MAX_TEXT = 16 * 1024
-# Where the model was wrong when it was asked, it has more to learn than from any other line.
+# Training weights: the model learns most from completions that the user corrected.
 KEPT_WEIGHT, CORRECTED_WEIGHT = 1.0, 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class ShownCompletion:
-    """A completion that was shown; ``path`` is the repository's, ``time`` in seconds."""
+    """A completion that was shown; ``path`` is relative to the repository, ``time`` in seconds since
+    1970."""
 
     id: str
     time: int
@@ -47,7 +48,7 @@ class ShownCompletion:
 
 @dataclass(frozen=True, slots=True)
 class ReportedCompletion:
-    """A completion with its outcome and, once a commit resolved it, the hole and its commit."""
+    """A completion with its outcome and, once a commit has resolved it, its hole and commit."""
 
     shown: ShownCompletion
     outcome: str
@@ -58,7 +59,7 @@ class ReportedCompletion:
 
 
 def is_worth_keeping(shown: ShownCompletion) -> bool:
-    """Whether a completion may tell anything: it has text, and its place is one of a person."""
+    """Whether a completion is informative: it has text, and its line is hand-written."""
     texts = (shown.completion, shown.cursor.after)
     return (
         bool(shown.completion.strip())
@@ -68,7 +69,7 @@ def is_worth_keeping(shown: ShownCompletion) -> bool:
 
 
 def record_shown(db: Database, shown: ShownCompletion) -> bool:
-    """Note that a completion was shown; the same one shown again is not counted again.
+    """Record that a completion was shown; showing it again is not counted again.
 
     :return: whether it was new.
     """
@@ -95,12 +96,12 @@ def record_shown(db: Database, shown: ShownCompletion) -> bool:
 def record_outcome(
     db: Database, completion_id: str, outcome: str, final: str | None = None
 ) -> dict[str, str]:
-    """Note what became of a completion; the last word wins, saying it twice changes nothing.
+    """Record the outcome of a completion. The last report wins; repeating it changes nothing.
 
     :param outcome: one of :data:`OUTCOMES`.
-    :param final: what stands there instead, if the editor knows. The commit has the last word.
+    :param final: the text that replaced it, if the editor knows. A commit overrides it.
     :return: id, outcome and path.
-    :raises CopilotError: no such completion is kept here.
+    :raises CopilotError: the id is unknown.
     """
     if final is not None:
         final = _clean(final)
@@ -112,8 +113,8 @@ def record_outcome(
         ).fetchone()
         if found is None:
             raise CopilotError(
-                f"no completion {_clean(completion_id)!r} is kept here",
-                "name a fresh id of `complete --json` in this repository"
+                f"unknown completion id {_clean(completion_id)!r}",
+                "pass a recent id from `complete --json` in this repository"
                 " (copilot.feedback must not be false)",
             )
         when, model, adapter, path, before, told, completion, hole_id = found
@@ -146,7 +147,7 @@ def _count(
 
 
 def _prune(connection: sqlite3.Connection, now: int) -> None:
-    """Drop what waits too long, and the oldest of what is too much."""
+    """Delete rows that have waited too long, and the oldest ones beyond the limits."""
     for outcome, most in MOST.items():
         connection.execute(
             "DELETE FROM feedback WHERE hole_id IS NULL AND outcome = ? AND time < ?",
@@ -162,7 +163,7 @@ def _prune(connection: sqlite3.Connection, now: int) -> None:
 
 
 def reported_since(db: Database, since: int) -> list[ReportedCompletion]:
-    """Completions shown at ``since`` or later that were accepted, edited or rejected, the oldest
+    """Completions shown at ``since`` or later that were accepted, edited or rejected, oldest
     first."""
     rows = db.query(
         "SELECT f.id, f.time, f.path, f.line, f.before, f.after, f.above, f.below, f.completion,"
@@ -185,8 +186,8 @@ def _reported(*row: Any) -> ReportedCompletion:
 
 
 def feedback_weights(db: Database, hole_ids: Sequence[int]) -> dict[int, float]:
-    """What the examples of holes count for in training, for those holes that come from feedback:
-    1 where the model wrote what was committed, 1.5 where it did not."""
+    """The training weights of those holes that come from feedback: 1 if the completion was committed
+    unchanged, 1.5 if not."""
     weights: dict[int, float] = {}
     for begin in range(0, len(hole_ids), 500):
         part = tuple(hole_ids[begin : begin + 500])
@@ -201,8 +202,8 @@ def feedback_weights(db: Database, hole_ids: Sequence[int]) -> dict[int, float]:
 
 
 def counts(db: Database) -> dict[str, int]:
-    """Completions shown and what was reported of them, over all days that are kept; how many
-    reports wait for a commit (``pending``), and how many became holes (``examples``)."""
+    """Numbers of shown completions and of each outcome, over all stored days; of reports that wait
+    for a commit (``pending``), and of reports that became holes (``examples``)."""
     sums = db.query(
         "SELECT ifnull(sum(shown), 0), ifnull(sum(accepted), 0), ifnull(sum(edited), 0),"
         " ifnull(sum(rejected), 0) FROM feedback_days"
@@ -219,9 +220,9 @@ def counts(db: Database) -> dict[str, int]:
 
 
 def statistics(db: Database, now: int | None = None, days: int = FIGURE_DAYS) -> dict[str, Any]:
-    """What was shown and reported in the last ``days`` days: in all, ``by_day`` (UTC, newest
-    first) and ``by_model``. ``acceptance_rate`` is the share of the shown ones that were accepted
-    or edited, ``None`` where none was shown."""
+    """Shown completions and outcomes of the last ``days`` days: in total, ``by_day`` (UTC, newest
+    first) and ``by_model``. ``acceptance_rate`` is the share of shown completions that were accepted
+    or edited, ``None`` if none was shown."""
     today = (int(time.time()) if now is None else now) // DAY_SECONDS
     since = (today - days + 1,)
     sums = "sum(shown), sum(accepted), sum(edited), sum(rejected) FROM feedback_days WHERE day >= ?"
@@ -256,5 +257,5 @@ def _figures(numbers: Sequence[object]) -> dict[str, Any]:
 
 
 def _clean(text: str) -> str:
-    """Text as the database takes it: ``\\n`` for line ends, no halves of characters."""
+    """Normalise text for the database: ``\\n`` line ends, no lone surrogates."""
     return text.replace("\r\n", "\n").encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Takes the holes of commits: which files are minable, their blobs in one stream, their spans."""
+"""Cuts the holes of commits: selects files, streams their blobs, chooses spans."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from git_copilot.index.text.classify import (
 
 @dataclass(slots=True)
 class CommitHoles:
-    """The holes of one commit, by path and place, and how many files (or holes, by ``cap``
-    and ``secret``) gave none, by reason."""
+    """The holes of one commit, by path and place, and by reason the number of files without holes
+    (for ``cap`` and ``secret``, of dropped holes)."""
 
     commit: str
     holes: list[Hole] = field(default_factory=list)
@@ -34,7 +34,7 @@ class CommitHoles:
 
 
 def author_identity(commit: CommitInfo) -> str:
-    """The author as the corpus names them."""
+    """The author as stored in the corpus: ``Name <address>``."""
     return f"{commit.author} <{commit.email}>"
 
 
@@ -79,12 +79,12 @@ def harvest_holes(
 def spans_without_secrets(
     data: bytes, spans: Sequence[Span], language: str, allowed: Container[str] = ()
 ) -> list[Span]:
-    """The spans that touch no line that looks like a secret and is not allowed."""
+    """The spans that touch no secret line, except allowed ones."""
     return [s for s in spans if not touches_secret(data, s.start, s.end, language, allowed)]
 
 
 def spans_without_long_lines(data: bytes, spans: Sequence[Span]) -> list[Span]:
-    """The spans that touch no line that the index leaves out for its length."""
+    """The spans that touch no line that is too long for the index."""
     hidden = long_lines(data)
     if not hidden:
         return list(spans)
@@ -101,7 +101,7 @@ def _with_blobs(
     candidates: Sequence[tuple[CommitInfo, FileAdditions]],
     by_commit: dict[str, CommitHoles],
 ) -> Iterator[tuple[CommitInfo, FileAdditions, bytes]]:
-    """Each candidate with its blob; those that are missing or too large are counted as such."""
+    """Each candidate with its blob; missing and too large ones are counted as left out."""
     sizes = repo.blob_sizes({file.blob for _, file in candidates})
     small = []
     for commit, file in candidates:
@@ -115,8 +115,8 @@ def _with_blobs(
 
 
 def skip_file(file: FileAdditions, out: Mapping[str, str]) -> str | None:
-    """Why no hole is taken from a file, as far as its name and mode tell, and the rules: ``out``
-    as for :func:`harvest_holes`."""
+    """The reason to take no hole from a file, by its name, its mode and the rules; ``None`` if there
+    is none. ``out`` is as for :func:`harvest_holes`."""
     if not file.runs:
         return "nothing added"
     if file.mode in (SUBMODULE, SYMLINK):
@@ -127,12 +127,12 @@ def skip_file(file: FileAdditions, out: Mapping[str, str]) -> str | None:
 
 
 def skip_blob(data: bytes) -> str | None:
-    """Why no hole is taken from a file, as far as its content tells."""
+    """The reason to take no hole from a file by its content, or ``None``."""
     return skip_content(data) or ("generated" if looks_generated(data) else None)
 
 
 def hole_at(commit: CommitInfo, file: FileAdditions, language: str, span: Span) -> Hole:
-    """The hole that ``span`` is of a file that a commit wrote."""
+    """The hole at ``span`` of a file that a commit wrote."""
     return Hole(
         commit=commit.oid,
         blob=file.blob,
@@ -147,7 +147,7 @@ def hole_at(commit: CommitInfo, file: FileAdditions, language: str, span: Span) 
 
 
 def _cap(found: CommitHoles) -> CommitHoles:
-    """At most :data:`HOLES_PER_COMMIT` holes, so that no commit dominates."""
+    """Keep at most :data:`HOLES_PER_COMMIT` holes, so that no commit dominates."""
     if len(found.holes) > HOLES_PER_COMMIT:
         found.left_out["cap"] = len(found.holes) - HOLES_PER_COMMIT
         found.holes = seeded_random(found.commit).sample(found.holes, HOLES_PER_COMMIT)

@@ -21,8 +21,8 @@ from git_copilot.index.corpus.cuts import (
 HOLES_PER_FILE = 4
 HOLES_PER_COMMIT = 12
 Cut = Callable[[SourceText, Block, random.Random], Span | None]
-# What a cursor asks for most is the rest of a line; about a tenth are character cuts, so that a
-# hole may begin and end anywhere. A cut that finds nothing falls back to the end of a line.
+# The most common request is the rest of a line. A tenth are character cuts, so that holes may begin
+# and end anywhere. A strategy that finds nothing falls back to the end of a line.
 MIXTURE: tuple[tuple[Cut, float], ...] = (
     (cut_line, 0.45),
     (cut_lines, 0.2),
@@ -32,12 +32,12 @@ MIXTURE: tuple[tuple[Cut, float], ...] = (
 )
 
 
-# A file of which so many blocks give no hole is data.
+# A file without a hole after this number of blocks is data.
 MAX_TRIES = 400
 
 
 def seeded_random(*parts: str) -> random.Random:
-    """A generator that depends on ``parts`` only: mining twice finds the same holes."""
+    """A random generator seeded with ``parts`` only, so that mining is reproducible."""
     return random.Random(hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).digest())
 
 
@@ -50,9 +50,9 @@ def choose_spans(
 ) -> list[Span]:
     """Up to ``most`` disjoint spans among added lines, in order.
 
-    :param data: the whole blob; nothing is chosen from one that is not UTF-8.
+    :param data: the whole blob; nothing is chosen if it is not UTF-8.
     :param runs: (first line, count) of added lines, 1-based.
-    :param seed: what the choice depends on besides the arguments above.
+    :param seed: the choice depends on it and on the arguments above only.
     :param language: tree-sitter's name; without one no syntax nodes are cut.
     """
     try:
@@ -79,7 +79,7 @@ def _draw_cut(rng: random.Random) -> Cut:
 
 
 def _blocks(first: int, count: int, lines: int) -> list[Block]:
-    """Cut a run of lines into blocks of at most three; lines past the end are left out."""
+    """Cut a run of lines into blocks of at most three; lines beyond the end are ignored."""
     end = min(first + count, lines)
     return [
         Block(i, min(i + MAX_BLOCK_LINES, end), first, end)

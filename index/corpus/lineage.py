@@ -1,12 +1,12 @@
-"""Follows lines through history: parents first, one state per commit still needed. Pure.
+"""Tracks lines through history: parents first, one state per commit that is still needed. Pure.
 
-A state says where the followed lines stand in a commit's tree. What a commit does to them is the
-difference to its first parent; of the other parents of a merge only those files matter that the
-first parent does not explain. A line stands in a merge when it stands there by way of any parent.
-So the work is that of the differences, however many lines are followed.
+A state maps the tracked lines to their places in a commit's tree. A commit changes it by the
+difference from its first parent; from the other parents of a merge, only those files matter that
+the first parent does not explain. A line survives a merge if it does so through any parent. So the
+cost is that of the differences, however many lines are tracked.
 
-A hole dies by the earliest commit, by author's time and then by descent, that took one of its
-lines away on any route to the last commit.
+The deletion of a hole is attributed to the earliest commit, by author time and then by descent,
+that removed one of its lines on any path to the last commit.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import NamedTuple
 
 from git_copilot.index.git.history import CommitInfo, FilePatch
 
-# (old commit, new commit, paths in the old one) -> how these files differ, renames found.
+# (old commit, new commit, paths in the old one) -> the patches of these files, with renames.
 Between = Callable[[str, str, Sequence[str]], list[FilePatch]]
 
 
 class TrackedLines(NamedTuple):
-    """The followed lines of one file: ``marks[i]`` stands in line ``lines[i]`` (1-based,
-    ascending). ``blob`` is its content, or one that differs in white space only."""
+    """The tracked lines of one file: ``marks[i]`` is on line ``lines[i]`` (1-based, ascending).
+    ``blob`` is its content, or one that differs in white space only."""
 
     blob: str
     lines: list[int]
@@ -36,7 +36,7 @@ State = dict[str, TrackedLines]
 
 
 class LineDeletion(NamedTuple):
-    """When lines went, by the author's time in seconds, and with which commit."""
+    """The commit that deleted lines, and its author time in seconds."""
 
     time: int
     commit: str
@@ -44,8 +44,8 @@ class LineDeletion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HoleRemains:
-    """What is left of a hole of ``commit``: by path, where each of its lines stands (1-based; 0:
-    not there). No path: nothing is left."""
+    """The surviving lines of a hole of ``commit``: by path, the number of each line (1-based; 0:
+    gone). No path: nothing is left."""
 
     commit: str
     places: Mapping[str, Sequence[int]]
@@ -53,13 +53,13 @@ class HoleRemains:
 
     @property
     def stands(self) -> float:
-        """The share of the lines that stand anywhere."""
+        """The share of the lines that survive anywhere."""
         lines = list(zip(*self.places.values(), strict=True))
         return sum(map(any, lines)) / max(1, len(lines))
 
 
 def apply_patch(track: TrackedLines, patch: FilePatch) -> tuple[TrackedLines, list[int]]:
-    """``track`` behind a patch of its file, and the marks whose lines the patch removed."""
+    """``track`` after a patch of its file, and the marks whose lines the patch removed."""
     if patch.deleted:
         return TrackedLines("", [], []), track.marks
     lines: list[int] = []
@@ -67,7 +67,7 @@ def apply_patch(track: TrackedLines, patch: FilePatch) -> tuple[TrackedLines, li
     gone: list[int] = []
     done = shift = 0
     for first, removed, _, added in patch.hunks:
-        first += removed == 0  # nothing removed: the line named is the one before
+        first += removed == 0  # nothing removed: git gives the line before
         begin = bisect_left(track.lines, first, done)
         end = bisect_left(track.lines, first + removed, begin)
         lines += [line + shift for line in track.lines[done:begin]]
@@ -80,24 +80,24 @@ def apply_patch(track: TrackedLines, patch: FilePatch) -> tuple[TrackedLines, li
 
 
 class Lineage:
-    """Follows the lines of holes. Feed it every commit once, parents before children."""
+    """Tracks the lines of holes. Feed it every commit once, parents before children."""
 
     def __init__(self, commits: Iterable[CommitInfo], between: Between) -> None:
         self._children = Counter(parent for commit in commits for parent in commit.parents)
         self._between = between
         self._states: dict[str, State] = {}
         self._owner: list[int] = []  # mark -> hole
-        self._deleted_marks: set[int] = set()  # marks that died on some route
-        # hole -> its commit, the first of its marks, how many: one per line, in order
+        self._deleted_marks: set[int] = set()  # marks that were deleted on some path
+        # hole -> its commit, the first of its marks, their number: one per line, in order
         self._homes: dict[int, tuple[str, int, int]] = {}
         self._deletions: dict[int, LineDeletion] = {}
-        # Holes in files whose lines git could not compare.
+        # Holes in files that git could not compare.
         self._lost: set[int] = set()
 
     def resume(
         self, commit: str, remains: Mapping[int, HoleRemains], blobs: Mapping[str, str]
     ) -> None:
-        """Begin at ``commit``, where ``remains`` of holes stand in files of ``blobs``."""
+        """Start at ``commit``, with the ``remains`` of holes in files of ``blobs``."""
         found: dict[str, list[tuple[int, int]]] = {}
         for hole, rest in remains.items():
             if rest.deletion is not None:
@@ -113,7 +113,7 @@ class Lineage:
             _join(state, path, blob, [line for line, _ in stands], [mark for _, mark in stands])
 
     def step(self, commit: CommitInfo, patches: Sequence[FilePatch] | None) -> None:
-        """Take ``commit`` with its difference to its first parent, ``None`` if it cannot be had."""
+        """Process ``commit``, given the difference from its first parent (``None``: unavailable)."""
         parents = commit.parents
         dead: Collection[int] = ()
         if patches is None:
@@ -136,13 +136,13 @@ class Lineage:
                 self._deletions[hole] = death
 
     def track(self, commit: str, path: str, blob: str, hole: int, lines: Sequence[int]) -> None:
-        """Follow ``lines`` (ascending) of a file of ``commit``, the commit stepped to last."""
+        """Track ``lines`` (ascending) of a file of ``commit``, the commit of the last :meth:`step`."""
         marks = self._register(hole, commit, len(lines))
         _join(self._states[commit], path, blob, lines, marks)
 
     def remains(self, commit: str) -> dict[int, HoleRemains]:
-        """What is left of every hole in ``commit``, which no commit fed has as its parent. Holes
-        that could not be followed are left out."""
+        """The remains of every hole in ``commit``, which must have no children among the commits.
+        Holes that could not be tracked are omitted."""
         places: dict[int, dict[str, list[int]]] = {}
         for path, track in self._states.get(commit, {}).items():
             for line, mark in zip(track.lines, track.marks, strict=True):
@@ -167,17 +167,17 @@ class Lineage:
         self._lost.update(self._owner[mark] for track in tracks for mark in track.marks)
 
     def _take(self, oid: str, copy: bool = True) -> State:
-        """The state of a commit for one of its children to change; the last one gets itself."""
+        """The state of a commit, for one child to change: a copy, or the original for the last."""
         self._children[oid] -= 1
         if self._children[oid] <= 0:
             return self._states.pop(oid, {})
         return dict(self._states.get(oid, {})) if copy else {}
 
     def _advance(self, state: State, patches: Sequence[FilePatch]) -> list[int]:
-        """Change ``state`` by patches; return the marks that died."""
+        """Apply patches to ``state``; return the deleted marks."""
         moved: list[tuple[str, TrackedLines]] = []
         dead: list[int] = []
-        # All are read before any is written: one file may take another's name.
+        # Read all before writing any: one file may take another's name.
         for patch in patches:
             track = None if patch.created else state.pop(patch.old_path, None)
             if track is None:
@@ -193,7 +193,7 @@ class Lineage:
         return dead
 
     def _merge(self, commit: CommitInfo, patches: Sequence[FilePatch]) -> tuple[State, set[int]]:
-        """The state of a merge and the marks that stand in one of its parents, but not in it."""
+        """The state of a merge, and the marks that are in one of its parents but not in it."""
         base = self._states.get(commit.parents[0], {})
         state = dict(base)
         dead = set(self._advance(state, patches))
@@ -208,7 +208,7 @@ class Lineage:
                 if track.blob == changed.get(path, ours.blob if ours else ""):
                     _join(state, path, *fresh)
                     dead.difference_update(fresh.marks)
-                # The merge has the first parent's file: what died there before stays dead.
+                # The merge has the first parent's file: marks deleted there before stay deleted.
                 elif path in changed or not self._deleted_marks.issuperset(fresh.marks):
                     unsettled[path] = fresh
             dead |= self._settle(commit.oid, parent, unsettled, state, dead)
@@ -217,9 +217,9 @@ class Lineage:
     def _settle(
         self, commit: str, parent: str, tracks: State, state: State, dead: set[int]
     ) -> set[int]:
-        """Bring marks of another parent, in files that differ from the merge's, to the merge.
+        """Transfer marks of another parent, in files that differ from the merge's, to the merge.
 
-        :return: those that the merge lacks.
+        :return: the marks that the merge lacks.
         """
         if not any(track.marks for track in tracks.values()):
             return set()
@@ -246,7 +246,7 @@ def _join(state: State, path: str, blob: str, lines: Sequence[int], marks: Seque
 
 
 def _without(track: TrackedLines, known: Collection[int]) -> TrackedLines:
-    """``track`` less the marks that are in ``known``."""
+    """``track`` without the marks in ``known``."""
     known = known if isinstance(known, set) else set(known)
     pairs = [
         (line, mark)
@@ -257,7 +257,7 @@ def _without(track: TrackedLines, known: Collection[int]) -> TrackedLines:
 
 
 def _contents(base: State, patches: Sequence[FilePatch]) -> dict[str, str]:
-    """The blobs of the paths that patches touch; empty where there is none or it is unknown."""
+    """The blobs of the paths that patches touch; empty if deleted or unknown."""
     changed: dict[str, str] = {}
     for patch in patches:
         before = base.get(patch.old_path)

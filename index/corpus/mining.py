@@ -1,5 +1,5 @@
-"""Mines commits for holes, newest first. What was looked at is not looked at again, unless
-something that it lacked has come since (revisit.py)."""
+"""Mines commits for holes, newest first. A commit is mined once, unless objects that it lacked have
+arrived since (revisit.py)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from git_copilot.index.sync.revisit import record_limit, record_stamp, revisit, 
 # Enough for an adapter (the paper needs 1,000 holes), and a minute's work at most.
 DEFAULT_HISTORY = 5000
 COMMIT_BATCH = 100
-# Until a repository has this many commits, quartiles of its commit sizes mean little.
+# With fewer commits, quartiles of commit sizes are not meaningful.
 MIN_FOR_QUARTILES = 20
 _MASS_KEY = "mass_commit_files"
 
@@ -44,14 +44,14 @@ def mine(
     limit: int = DEFAULT_HISTORY,
     progress: Progress = no_progress,
 ) -> int:
-    """Look at those of the newest ``limit`` commits of HEAD's history that were not looked at before,
-    or that lacked something which is here now, and take out those that history lost. What HEAD's
-    rules leave out of the index gives no holes, whichever commit wrote it.
+    """Mine the newest ``limit`` commits of HEAD's history, unless they are mined already and lack no
+    object that has arrived since, and remove commits that are no longer in history. Files that HEAD's
+    rules exclude from the index give no holes, whichever commit wrote them.
 
-    :return: how many commits were new.
+    :return: the number of newly mined commits.
     """
     prune_lost(repo, db)
-    # Taken first: what comes while this runs is noticed next time.
+    # Taken first, so that objects that arrive meanwhile are noticed next time.
     begun = stamp(repo)
     revisit(repo, db)
     tip = repo.head_commit()
@@ -64,7 +64,7 @@ def mine(
     commits = [c for c in listed[: limit or None] if c.oid not in seen]
     shallow = shallow_commits(repo)
     tree = repo.head_tree_or_empty()
-    # Of many batches the first lists the whole tree for all of them.
+    # With several batches, the tree is listed only once.
     known = _rule_files(repo, tree) if len(commits) > COMMIT_BATCH else None
     for begin in range(0, len(commits), COMMIT_BATCH):
         progress("mining commits", begin, len(commits))
@@ -86,7 +86,7 @@ def _mine_batch(
     ruling: tuple[str, list[TreeEntry] | None],
 ) -> None:
     """
-    :param ruling: the tree whose rules count, and its rule files if they are known.
+    :param ruling: the tree whose rules apply, and its rule files if they are known.
     """
     forgotten = Forgotten.load(db)
     statuses = {c.oid: _rule_out(c, shallow, forgotten) for c in commits}
@@ -106,7 +106,7 @@ def _mine_batch(
             _store(connection, commits, statuses, found, gaps)
             store_resolved(connection, [case for case in answers if not forgotten.path(case.path)])
             return
-    _mine_batch(repo, db, commits, shallow, ruling)  # something was forgotten meanwhile
+    _mine_batch(repo, db, commits, shallow, ruling)  # the forget rules changed meanwhile
 
 
 def _store(
@@ -140,11 +140,11 @@ def _store(
 def _read(
     repo: GitRepository, commits: Sequence[CommitInfo]
 ) -> tuple[dict[str, list[FileAdditions]], dict[str, MissingObjects]]:
-    """What commits added, and what those lack that cannot be read."""
+    """The lines that commits added, and the missing objects of unreadable commits."""
     gaps = find_missing_objects(repo, commits) if repo.is_partial_clone else {}
     try:
         return _additions(repo, [c.oid for c in commits if c.oid not in gaps]), gaps
-    except GitError:  # a damaged repository, or a partial clone that does not say so
+    except GitError:  # a damaged repository, or an undeclared partial clone
         gaps = find_missing_objects(repo, commits)
     added = _salvaged(repo, [c.oid for c in commits if c.oid not in gaps])
     gaps |= {oid: MissingObjects("", 1) for oid, files in added.items() if files is None}
@@ -152,7 +152,7 @@ def _read(
 
 
 def _additions(repo: GitRepository, oids: Sequence[str]) -> dict[str, list[FileAdditions]]:
-    """What commits added.
+    """The lines that commits added.
 
     :raises GitError: an object is missing or damaged.
     """
@@ -160,7 +160,7 @@ def _additions(repo: GitRepository, oids: Sequence[str]) -> dict[str, list[FileA
 
 
 def _salvaged(repo: GitRepository, oids: Sequence[str]) -> Mapping[str, list[FileAdditions] | None]:
-    """The same by halves; ``None`` for those that git cannot read."""
+    """The same by bisection; ``None`` for commits that git cannot read."""
     try:
         return _additions(repo, oids)
     except GitError:
@@ -188,17 +188,17 @@ def _rule_out(commit: CommitInfo, shallow: set[str], forgotten: Forgotten) -> st
         return "shallow"
     if len(commit.parents) > 1:
         return "merge"
-    # The paper's rule, and the addresses that bots commit with.
+    # The paper's rule, and the usual addresses of bots.
     if "[bot]" in f"{commit.author}{commit.email}" or commit.author in ("GitHub", "dependabot"):
         return "bot"
     return "mined"
 
 
 def _mass_bound(db: Database, sizes: Sequence[int]) -> float:
-    """Commits of more files than this are sweeping changes: Q3 + 1.5 IQR, as in the paper.
+    """Commits with more files than this are sweeping changes: Q3 + 1.5 IQR, as in the paper.
 
-    The bound is taken from the first batch that is large enough and then kept, so that a commit
-    is judged alike whether it is mined alone or with the whole history.
+    The bound is computed from the first batch that is large enough and then kept, so that a commit
+    is judged the same whether it is mined alone or with the whole history.
     """
     rows = db.query("SELECT value FROM meta WHERE key = ?", (_MASS_KEY,))
     if rows:
@@ -219,7 +219,7 @@ HOLE_COLUMNS = (
 
 
 def read_hole(row: tuple[object, ...]) -> Hole:
-    """The hole of a row of :data:`HOLE_COLUMNS`."""
+    """The hole in a row of :data:`HOLE_COLUMNS`."""
     number, commit, blob, path, language, start, end, kind, author, time = row
     return Hole(
         commit=str(commit),
@@ -247,7 +247,7 @@ def load_holes(db: Database, commits: Sequence[str]) -> list[Hole]:
 
 
 def corpus_counts(db: Database) -> dict[str, int]:
-    """Commits looked at, holes, and authors of holes."""
+    """Numbers of mined commits, holes, and authors of holes."""
     return {
         "commits": db.scalar("SELECT count(*) FROM commits"),
         "holes": db.scalar("SELECT count(*) FROM holes"),

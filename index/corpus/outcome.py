@@ -1,8 +1,8 @@
-"""Finds, in a commit's blob, what became of a completion. Pure: text and added lines in, a span out.
+"""Finds the final text of a completion in a commit's blob. Pure: text and added lines in, a span out.
 
-A completion has no place in history: it was shown in a buffer that has moved on since. Its place
-is found again by the text before the cursor and by the lines around it, among the lines that the
-commit added. Where that says too little, nothing is found: an example less is better than a
+A completion has no fixed place in history, since the buffer has changed since it was shown. Its
+place is found by the text before the cursor and by the surrounding lines, among the lines that the
+commit added. If the evidence is too weak, nothing is returned: a missing example is better than a
 wrong one.
 """
 
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 from git_copilot.index.corpus.cuts import MAX_BLOCK_LINES, is_worth_completing
 
-# Lines kept above the cursor, nearest first. Lines without a word (braces, blank ones) are passed
-# over: they stand everywhere, and formatters move them.
+# Lines kept above the cursor, nearest first. Lines without a word (braces, blank lines) are skipped:
+# they occur everywhere, and formatters move them.
 LINES_ABOVE = 3
-# So far is looked for them.
+# How many lines around the cursor are searched for them.
 REACH = 40
-# Of a line around the cursor so many characters are compared.
+# The number of characters of each line to compare.
 MAX_CONTEXT_LINE = 200
-# Points that tell a place; no single thing is enough.
+# Evidence points for a place; no single kind of evidence is enough.
 TEXT_STANDS, LINE_ABOVE, TOLD_BEFORE, OTHER_LINE = 3, 3, 2, 1
 ENOUGH = 4
 _WORD = re.compile(r"\w")
@@ -31,11 +31,11 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class CursorContext:
-    """Where a completion was asked for, by the text around it.
+    """The text around the cursor of a completion.
 
-    ``line`` counts from 1. ``before`` and ``after`` are the cursor's line cut at it; ``above``
-    are the nearest lines with a word in them, nearest first, ``below`` is the next one, or
-    empty; these without the space around them.
+    ``line`` counts from 1. ``before`` and ``after`` are the parts of the cursor's line; ``above``
+    are the nearest lines with a word in them, nearest first, ``below`` is the next one, or empty;
+    these are stripped.
     """
 
     line: int
@@ -47,8 +47,8 @@ class CursorContext:
 
 @dataclass(frozen=True, slots=True)
 class FoundOutcome:
-    """What stands at a cursor now: bytes ``[start, end)`` of the blob, which may be none.
-    ``changed``: it is not what was shown."""
+    """The text at the cursor now: bytes ``[start, end)`` of the blob, possibly empty. ``changed``:
+    it differs from what was shown."""
 
     start: int
     end: int
@@ -56,7 +56,7 @@ class FoundOutcome:
 
 
 class BlobLines:
-    """A blob as lines without their ends.
+    """A blob as lines without line ends.
 
     :raises UnicodeDecodeError: it is not UTF-8.
     """
@@ -85,7 +85,7 @@ class BlobLines:
         return _keys(self.lines[n] for n in self._worded[begin : begin + count])
 
     def offset(self, line: int, column: int) -> int:
-        """The byte at which a character stands; both count from 0."""
+        """The byte offset of a character; line and column count from 0."""
         return self.starts[line] + len(self.lines[line][:column].encode())
 
 
@@ -107,17 +107,17 @@ def find_outcome(
     accepted: bool,
     final: str | None = None,
 ) -> FoundOutcome | None:
-    """Where the cursor is in ``text`` and what stands there, or ``None``.
+    """Find the cursor in ``text`` and the text there, or ``None``.
 
-    A completion that was accepted and stands there is what it was, even if its line goes on. Else
-    the piece reaches to the line's end (up to what stood behind the cursor) for a completion of
-    one line; for a longer one to the end of the added lines, to the line that stood below, or as
-    many lines as the completion has, whichever comes first, but for three lines at least.
+    An accepted completion that is still there is returned as it is, even if its line continues.
+    Otherwise the span of a one-line completion extends to the line's end (up to the text that
+    followed the cursor). The span of a longer one extends to the end of the added lines, to the line
+    that was below, or over the completion's number of lines (at least three), whichever comes first.
 
     :param runs: (first line, count) of added lines, 1-based.
-    :param completion: what was shown; like ``final`` with ``\\n`` for line ends.
-    :param accepted: whether it was accepted.
-    :param final: what the editor says that stands there instead.
+    :param completion: what was shown; like ``final`` with ``\\n`` line ends.
+    :param accepted: whether the user accepted it.
+    :param final: the text that replaced it, as reported by the editor.
     """
     added = {
         number
@@ -132,7 +132,7 @@ def find_outcome(
             e for t in wanted if (e := _match_end(text, line, len(cursor.before), t)) is not None
         ]
         points = _score(text, line, cursor, stands[0] if stands else None)
-        # What was rejected may well stand next to its place: that is a reason to reject it.
+        # A rejected completion may occur nearby, which is a reason to reject it.
         sure = bool(stands) and (accepted or final is not None)
         rank = sure, points, -abs(line + 1 - cursor.line)
         if points >= ENOUGH and (best is None or rank > best):
@@ -145,12 +145,12 @@ def find_outcome(
 def _candidates(
     text: BlobLines, added: set[int], cursor: CursorContext, completion: str
 ) -> list[int]:
-    """Lines that begin with the text before the cursor, where something was added."""
+    """Lines that begin with the text before the cursor and were changed."""
     found = []
     for line in sorted(added):
         if text.lines[line].startswith(cursor.before):
             found.append(line)
-        # What begins with a line end leaves the cursor's own line as it was.
+        # A completion that begins with a newline does not change the cursor's own line.
         above = line - 1
         if (
             completion.startswith("\n")
@@ -163,14 +163,14 @@ def _candidates(
 
 
 def _score(text: BlobLines, line: int, cursor: CursorContext, end: tuple[int, int] | None) -> int:
-    """How much speaks for a line being the cursor's. ``end``: where the text ends, if it stands
+    """The evidence for a line being the cursor's. ``end``: where the expected text ends, if it is
     there."""
     if end is None and cursor.below and _key(text.lines[line]) == cursor.below:
-        return 0  # it stood below the cursor's line, which is gone
+        return 0  # this was the line below the cursor's, which is gone
     points = 0 if end is None else TEXT_STANDS
     above, told = text.above(line), is_worth_completing(cursor.before)
     nearest = above[:1] == cursor.above[:1]  # or nothing above, both times
-    if nearest or told or end is not None:  # else the cursor's neighbours would do as well
+    if nearest or told or end is not None:  # else neighbouring lines would match as well
         points += LINE_ABOVE * nearest
         points += OTHER_LINE * sum(known in above for known in cursor.above[nearest:])
     near = text.below(end[0], 1) if end is not None else text.below(line, MAX_BLOCK_LINES + 1)
@@ -179,8 +179,8 @@ def _score(text: BlobLines, line: int, cursor: CursorContext, end: tuple[int, in
 
 
 def _match_end(text: BlobLines, line: int, column: int, wanted: str) -> tuple[int, int] | None:
-    """Where ``wanted`` ends (line, column) if it stands at a place; space at the ends of its
-    lines does not matter, for formatters take it away."""
+    """Where ``wanted`` ends (line, column) if it is at this place; trailing white space of its lines
+    is ignored, since formatters remove it."""
     first, *more = wanted.split("\n")
     last = line + len(more)
     if last >= len(text.lines):
@@ -203,7 +203,7 @@ def _outcome_at(
     wanted: Sequence[str],
     accepted: bool,
 ) -> FoundOutcome:
-    """What stands from the cursor on, given its line."""
+    """The outcome at the cursor, given its line."""
     column = len(cursor.before)
     start = text.offset(line, column)
     for expected in wanted:
@@ -241,7 +241,7 @@ def _last_line(
 
 
 def _in_word(line: str, column: int) -> bool:
-    """Whether a word goes on at ``column``."""
+    """Whether ``column`` is inside a word."""
     return bool(_WORD.match(line[column - 1 : column]) and _WORD.match(line[column : column + 1]))
 
 

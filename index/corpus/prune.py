@@ -1,8 +1,8 @@
-"""Takes commits out of the corpus that history lost: rebased, amended, filtered, deleted.
+"""Removes commits from the corpus that are no longer in history: rebased, amended, filtered, deleted.
 
-A commit goes as soon as nothing reaches it, not only when its objects are gone: `git gc` leaves
-no trace that would say when to look again, and what was amended away should not be learnt from.
-Should it come back, it is mined again.
+A commit is removed as soon as it is unreachable, not when its objects are gone: `git gc` leaves no
+trace that would tell when to check, and amended code should not be used for training. If the commit
+comes back, it is mined again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEY = "pruned_refs"
 
 @dataclass(frozen=True, slots=True)
 class _Roots:
-    """Where history begins (every ref, every worktree's HEAD) and where it was cut off."""
+    """The tips of history (every ref, every worktree's HEAD) and its shallow boundaries."""
 
     tips: frozenset[str]
     cuts: frozenset[str]
@@ -38,13 +38,13 @@ class _Roots:
 
 
 def prune_lost(repo: GitRepository, db: Database) -> int:
-    """Remove the commits that no ref and no worktree's HEAD reaches any more; holes go with them.
+    """Remove commits that no ref and no worktree's HEAD reaches any more, with their holes.
 
-    Costs one look at the refs when none moved, and a walk over what is new when they moved
-    forward. Nothing is removed when git cannot read a ref, as with an alternate that is not
-    there. Commits beyond the cut of a shallow clone stay while they can be read.
+    Costs one listing of refs if none moved, and a walk over new commits if they moved forward.
+    Nothing is removed if git cannot read a ref, as with a missing alternate. Commits beyond a
+    shallow boundary stay while they are readable.
 
-    :return: how many commits were removed.
+    :return: the number of removed commits.
     """
     tips = _list(repo, "--no-walk=unsorted", "--all")
     if tips is None:
@@ -56,7 +56,7 @@ def prune_lost(repo: GitRepository, db: Database) -> int:
     lost: set[str] = set()
     left: set[str] = set()
     if before is None or before.cuts != roots.cuts or not _moved_forward(repo, before, roots):
-        # Read before git is asked: what is mined meanwhile is not taken for lost.
+        # Read before git runs, so that commits mined meanwhile do not count as lost.
         known = {str(oid) for (oid,) in db.query("SELECT oid FROM commits")}
         reachable = _list(repo, "--all")
         if reachable is None:
@@ -66,7 +66,7 @@ def prune_lost(repo: GitRepository, db: Database) -> int:
         lost -= left
     with db.transaction() as connection:
         connection.executemany("DELETE FROM commits WHERE oid = ?", [(oid,) for oid in lost])
-        # What is left may go any time: then the next call looks again.
+        # Unreachable but readable commits may vanish at any time: check again next time.
         if left:
             connection.execute("DELETE FROM meta WHERE key = ?", (_KEY,))
         else:
@@ -75,13 +75,13 @@ def prune_lost(repo: GitRepository, db: Database) -> int:
 
 
 def _list(repo: GitRepository, *args: str) -> list[str] | None:
-    """The commits that ``git rev-list`` lists; ``None`` when it has anything to complain of."""
+    """The commits that ``git rev-list`` lists; ``None`` if it reports any problem."""
     code, out, message = repo.try_run("rev-list", *args)
     return None if code or message else out.decode().split()
 
 
 def _moved_forward(repo: GitRepository, before: _Roots, now: _Roots) -> bool:
-    """Whether all that was reached before is reached now."""
+    """Whether everything that was reachable before still is."""
     gone: Collection[str] = before.tips - now.tips
     if not gone:
         return True

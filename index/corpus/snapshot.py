@@ -1,7 +1,7 @@
-"""Holes of a whole tree, for repositories whose history is short or was squashed.
+"""Cuts holes into a whole tree, for repositories with a short or squashed history.
 
-The filters are those of the Personal Copilot data set: lines of 100 characters on average and
-1,000 at most, and at least a quarter of the characters letters or digits.
+The filters are those of the Personal Copilot data set: lines of at most 100 characters on average
+and 1,000 each, and at least a quarter of the characters letters or digits.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ MIN_ALPHANUMERIC = 0.25
 def snapshot_holes(
     repo: GitRepository, commit: str, *, time: int = 0, per_file: int = HOLES_PER_FILE
 ) -> Iterator[Hole]:
-    """Holes anywhere in the files of ``commit``'s tree, in the order of their paths. They have no
-    author: nobody knows here who wrote what.
+    """Holes anywhere in the files of ``commit``'s tree, in path order. They have no author, since
+    it is not known who wrote which line.
 
     :param time: stored with each hole, in seconds since 1970.
     """
@@ -55,8 +55,8 @@ def snapshot_holes(
 
 
 def snapshot_files(repo: GitRepository, commit: str) -> Iterator[tuple[TreeEntry, bytes]]:
-    """The files of ``commit``'s tree that people wrote as code and that its rules do not leave
-    out, with their content, in the order of their paths."""
+    """The hand-written code files of ``commit``'s tree that its rules do not exclude, with their
+    content, in path order."""
     listed = repo.ls_tree(commit)
     entries = [e for e in listed if _is_code_file(e)]
     out = rules.exclusion_reasons(repo, commit, [e.path for e in entries], listed)

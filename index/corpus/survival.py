@@ -1,7 +1,7 @@
-"""Whether the text of holes still stands at HEAD, when it died, and what that says of it.
+"""Determines whether the text of holes survives at HEAD, when it was deleted, and its weight.
 
-Everything is taken from history, in one pass over the differences of HEAD's commits (lineage.py).
-When HEAD only moved forward, the pass begins where the last one ended.
+Everything is computed from history, in one pass over the differences of HEAD's commits (lineage.py).
+If HEAD only moved forward, the pass starts where the last one ended.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from git_copilot.index.store.database import Database
 _HEAD_KEY, _SCOPE_KEY = "survival_head", "survival_scope"
 
 DAY = 86_400
-# Taken back at once: a mistake, or a half-finished thought.
+# Reverted at once: a mistake, or unfinished code.
 SOON_DAYS = 7
-# Rewritten while it was new: as likely unfinished as wrong.
+# Rewritten while it was new: equally likely unfinished or wrong.
 EARLY_DAYS = 90
 STANDS, TAKEN_BACK, REWRITTEN_EARLY, REWRITTEN_LATE = 1.0, 0.0, 0.5, 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """What became of a hole's lines: ``stands`` is the share of them in HEAD's tree.
+    """The survival of a hole's lines: ``stands`` is the share of them in HEAD's tree.
 
-    ``died_commit`` took the first of them away, at ``died_time`` (the author's, in seconds since
-    1970); ``None`` while all stand.
+    ``died_commit`` removed the first of them, at ``died_time`` (author time, in seconds since 1970);
+    ``None`` while all survive.
     """
 
     stands: float
@@ -43,11 +43,11 @@ class Survival:
 
 
 def weight(hole: Hole, survival: Survival | None) -> tuple[float, str]:
-    """How much an example counts in training, 0 to 1 (0: left out), and why in a few words.
+    """The training weight of an example, 0 to 1 (0: left out), and a short reason.
 
-    Lines that stand count fully, whatever became of the others. What was taken away within a
-    week of its commit was a mistake; what lived longer than a season was good for its time, also
-    when in the end its whole file went.
+    Surviving lines count fully, independently of the others. Lines that were removed within a week
+    were a mistake; lines that lasted for more than a season were good at the time, even if their
+    whole file was deleted in the end.
     """
     if survival is None or (survival.stands < 1 and survival.died_time is None):
         return STANDS, "not known yet"
@@ -68,7 +68,7 @@ def weight(hole: Hole, survival: Survival | None) -> tuple[float, str]:
 
 
 def load_survival(db: Database, hole_ids: Sequence[int]) -> dict[int, Survival]:
-    """What is known of holes, by id."""
+    """The known survival of holes, by id."""
     rows = db.query(
         "SELECT hole_id, stands, died_commit, died_time FROM survival"
         " WHERE hole_id IN (SELECT value FROM json_each(?))",
@@ -77,7 +77,7 @@ def load_survival(db: Database, hole_ids: Sequence[int]) -> dict[int, Survival]:
     found = {}
     for hole, stands, commit, time in rows:
         share = float(str(stands))
-        # Lines that a side branch took away and a merge kept did not die.
+        # Lines that a side branch removed but a merge kept were not deleted.
         died = commit is not None and share < 1
         found[int(str(hole))] = Survival(
             share, str(commit) if died else None, int(str(time)) if died else None
@@ -92,11 +92,11 @@ def update_survival(
     limit: int = DEFAULT_HISTORY,
     progress: Progress = no_progress,
 ) -> bool:
-    """Bring the table ``survival`` level with HEAD; ``False`` when it is already.
+    """Update the table ``survival`` to HEAD; ``False`` if it is up to date.
 
-    Without a row are holes of commits that are not among the newest ``limit`` (0: all) of HEAD's
-    history, and holes whose lines git cannot compare (missing objects, binary files). When HEAD
-    moved forward, what was followed is followed on. All is written in one transaction.
+    Holes get no row if their commit is not among the newest ``limit`` (0: all) of HEAD's history, or
+    if git cannot compare their lines (missing objects, binary files). If HEAD moved forward, tracking
+    continues from the last state. Everything is written in one transaction.
 
     :raises GitError: git cannot read HEAD's history.
     """
@@ -123,8 +123,8 @@ def update_survival(
 
 @dataclass(frozen=True, slots=True)
 class _SurvivalState:
-    """What the table stands for: the newest ``limit`` commits of ``head``. ``unknown`` is the
-    number of holes that have no row; when there are more, holes came since."""
+    """The commits that the table covers: the newest ``limit`` of ``head``. ``unknown`` is the number
+    of holes without a row; if there are more now, holes were added since."""
 
     head: str | None
     limit: int
@@ -143,7 +143,7 @@ def _unknown(db: Database) -> int:
 
 
 def _from_first_hole(repo: GitRepository, db: Database, tip: str, limit: int) -> list[CommitInfo]:
-    """HEAD's history, oldest first; before the first hole there is nothing to follow."""
+    """HEAD's history, oldest first, starting at the first commit with a hole."""
     holding = {str(oid) for (oid,) in db.query("SELECT DISTINCT commit_oid FROM holes")}
     commits = list_commits(repo, tip, limit=limit if limit < sys.maxsize else 0)[::-1]
     first = next((i for i, c in enumerate(commits) if c.oid in holding), len(commits))
@@ -153,14 +153,13 @@ def _from_first_hole(repo: GitRepository, db: Database, tip: str, limit: int) ->
 def _since(
     repo: GitRepository, db: Database, level: _SurvivalState, tip: str
 ) -> list[CommitInfo] | None:
-    """The commits since ``level``, oldest first; ``None`` unless all that is needed to follow
-    lines through them is what stood at ``level``."""
+    """The commits since ``level``, oldest first; ``None`` if tracking cannot continue from there."""
     if level.head is None or not repo.has_object(level.head):
         return None
     commits = list_commits(repo, tip, exclude=[level.head])[::-1]
     parents = {parent for commit in commits for parent in commit.parents}
     if parents - {commit.oid for commit in commits} != {level.head}:
-        return None  # HEAD went back, or a branch came in that left before
+        return None  # HEAD moved back, or merged a branch that forked earlier
     come = db.scalar(
         "SELECT count(*) FROM holes WHERE commit_oid IN (SELECT value FROM json_each(?))",
         (json.dumps([commit.oid for commit in commits]),),
@@ -169,7 +168,7 @@ def _since(
 
 
 def _load_remains(db: Database) -> dict[int, HoleRemains]:
-    """What is left of the holes that stand, in whole or in part."""
+    """The remains of the holes that survive, in whole or in part."""
     remains = {}
     for hole, home, commit, time, places in db.query(
         "SELECT s.hole_id, h.commit_oid, s.died_commit, s.died_time, s.places"
@@ -186,10 +185,10 @@ def _store(
     gone: Sequence[int] | None,
     level: _SurvivalState,
 ) -> None:
-    """Write remains and take out those of ``gone`` (``None``: all that are not in ``remains``).
+    """Write remains and delete those of ``gone`` (``None``: all that are not in ``remains``).
 
-    ``level.unknown`` is the number of holes when the pass began. Holes that were deleted since
-    are left out, also if their number was given to another one.
+    ``level.unknown`` is the number of holes at the start of the pass. Holes that were deleted since
+    are ignored, even if their id was reused.
     """
     rows = [
         (

@@ -15,9 +15,9 @@ from git_copilot.index.embedding.wordpiece import WordTokenizer
 if TYPE_CHECKING:
     from git_copilot.index.core.types import Vectors
 
-# Beyond this the mean over tokens says little; chunks are smaller anyway.
+# Beyond this the mean over tokens loses its meaning; chunks are smaller anyway.
 MAX_CHARACTERS = 4000
-UNLIMITED = 1 << 20  # tokens, for a model that clips nothing
+UNLIMITED = 1 << 20  # tokens, for a model without a limit
 # Zipf's law stands in for token frequencies: the vocabulary is sorted by rank.
 # SIF weighting, Arora et al. 2017 (https://openreview.net/forum?id=SyK00v5xx).
 SIF = 1e-4
@@ -29,8 +29,8 @@ def _unit(vectors: Any) -> Vectors:
 
 
 class StaticEmbedder:
-    """A static embedding (one vector per token, averaged), by model2vec: no torch, starts in
-    a fifth of a second."""
+    """A static embedding (one vector per token, averaged) read by model2vec: no torch, loads in a
+    fifth of a second."""
 
     def __init__(self, name: str, folder: Path) -> None:
         from model2vec import StaticModel
@@ -55,7 +55,7 @@ class StaticEmbedder:
         return int(self._model.dim)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """As :meth:`model2vec.StaticModel.encode`, and then of unit length."""
+        """As :meth:`model2vec.StaticModel.encode`, normalised to unit length."""
         model = self._model
         limit = model.max_length or UNLIMITED
         # model2vec clips by characters before it clips by tokens.
@@ -104,7 +104,7 @@ class TransformerEmbedder:
 
 
 def load_embedder(name: str, folder: Path) -> Embedder:
-    """The embedder stored in ``folder``: static when it has nothing but token vectors."""
+    """Load the embedder in ``folder``: a static one if it has token vectors only."""
     modules = folder / "modules.json"
     if modules.exists() and "StaticEmbedding" in modules.read_text("utf-8"):
         return StaticEmbedder(name, folder)
@@ -119,7 +119,7 @@ def principal(vectors: Any, dimensions: int) -> Any:
 
 
 def distil_static(source: Path, target: Path, dimensions: int = 256) -> None:
-    """Make a static embedding of a sentence-transformers model and save it to ``target``.
+    """Distil a sentence-transformers model into a static embedding and save it to ``target``.
 
     Every token of the vocabulary is embedded alone by the teacher, the vectors are reduced by
     PCA and weighted by rank, as Model2Vec does (Tulkens & van Dongen 2024,

@@ -1,9 +1,8 @@
-"""FAISS over the vectors of the database.
+"""Vector search with FAISS over the vectors in the database.
 
-``vectors.faiss`` is a snapshot: vectors that came later are read from the database into a tail,
-until they are worth writing a new snapshot. A damaged snapshot is rebuilt from the database
-without embedding anything again. What either still holds of chunks that were deleted since is
-filtered out: ids of chunks are never used again.
+``vectors.faiss`` is a snapshot. Later vectors are read from the database into a tail until a new
+snapshot pays. A damaged snapshot is rebuilt from the database without embedding anything again.
+Vectors of deleted chunks are filtered out; chunk ids are never reused.
 """
 
 from __future__ import annotations
@@ -35,38 +34,38 @@ SNAPSHOT_NAME = "vectors.faiss"
 # (and this many) writing a new one is cheaper than loading the tail again and again.
 MIN_TAIL = 5000
 LOAD_BATCH = 50_000
-# When less than this part of what is held is allowed, or more than so many had to be fetched, FAISS
-# is given a selector, which it asks of every vector.
+# If a smaller share of the vectors is allowed, or more than MAX_FETCH had to be fetched, FAISS gets
+# a selector, which it evaluates for every vector.
 FEW = 1 / 8
 MAX_FETCH = 4096
 READ_BYTES = 1 << 22
-# The snapshot is mapped: it is there at once (0.4 ms for 100,000 vectors, 30 when it is read), and
-# processes share its memory. 0: FAISS is older than that.
+# The snapshot is memory-mapped: it opens at once (0.4 ms for 100,000 vectors; reading takes 30), and
+# processes share its memory. 0: this FAISS is too old.
 MAPPED = getattr(faiss, "IO_FLAG_MMAP_IFC", 0)
-# Up to so many vectors are all compared: 4 ms for 100,000 of 256 dimensions on one thread, 65 for a
-# million. Beyond, a sixteenth of 2 √n cells is looked at: 9 ms for a million, and 5 of 1,000
-# neighbours are missed. int8 is no faster and misses 50 to 80, HNSW over int8 as many
+# Up to this number, search is exhaustive: 4 ms for 100,000 vectors of 256 dimensions on one thread,
+# 65 for a million. Beyond, a sixteenth of 2 √n cells (IVF) is probed: 9 ms for a million, missing 5
+# of 1,000 neighbours. int8 is no faster and misses 50 to 80, and so does HNSW over int8
 # (bench/index.py --vectors).
 EXACT_LIMIT = 200_000
 CELLS_PER_ROOT = 2
-# Of the cells, the part that is looked at, and how many vectors of each the cells are made from.
+# The share of cells that is probed, and the number of training vectors per cell.
 PROBED = 1 / 16
 TRAINING_PER_CELL = 50
 
 
 def _exact(dimensions: int) -> Any:
-    """Compares with every vector, at the precision that the database keeps (float16): half the
-    memory and time of float32, and the same result."""
+    """An exhaustive index in the database's precision (float16): half the memory and time of
+    float32, and the same result."""
     return faiss.IndexScalarQuantizer(
         dimensions, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     )
 
 
 def build_index(matrix: Vectors, ids: Ids, exact_limit: int = EXACT_LIMIT) -> Any:
-    """The index of a snapshot. Deterministic.
+    """Build the index of a snapshot. Deterministic.
 
     :param matrix: shape ``(len(ids), dimensions)``.
-    :param exact_limit: with more rows the index is one of cells.
+    :param exact_limit: with more rows an IVF index is built.
     """
     index = _exact(matrix.shape[1])
     if len(ids) > exact_limit:
@@ -77,7 +76,7 @@ def build_index(matrix: Vectors, ids: Ids, exact_limit: int = EXACT_LIMIT) -> An
 
 
 def _cells(matrix: Vectors) -> Any:
-    """An empty index of cells, made for vectors like those of ``matrix``."""
+    """An empty IVF index, trained on the vectors of ``matrix``."""
     rows, dimensions = matrix.shape
     cells = max(1, int(CELLS_PER_ROOT * rows**0.5))
     index: Any = faiss.index_factory(dimensions, f"IVF{cells},SQfp16", faiss.METRIC_INNER_PRODUCT)
@@ -98,7 +97,7 @@ class VectorIndex:
         self._start(database)
 
     def _start(self, database: str) -> None:
-        """Hold nothing, of a database with this identity."""
+        """Reset to an empty index for the database with this identity."""
         self._database = database
         self._base: Any = None
         self._tail = faiss.IndexIDMap(_exact(self.dimensions))
@@ -107,9 +106,9 @@ class VectorIndex:
 
     @classmethod
     def load(cls, db: Database, folder: Path, embedder: str, dimensions: int) -> VectorIndex:
-        """Read the snapshot, or start empty when it is missing, damaged, or of another embedder
-        or database, then add what the database has beyond it. A new snapshot is written when that
-        is worth it and quick; the worker writes the others."""
+        """Read the snapshot, or start empty if it is missing, damaged, or of another embedder or
+        database, then add the later vectors of the database. A new snapshot is written if that
+        pays and is quick; otherwise the worker writes it."""
         loaded = cls(dimensions, embedder, db.identity)
         loaded._read(folder)
         base = loaded.size
@@ -138,8 +137,8 @@ class VectorIndex:
         return int(self._tail.ntotal) + (int(self._base.ntotal) if self._base is not None else 0)
 
     def refresh(self, db: Database) -> int:
-        """Add the vectors that the database got since; return how many. Nothing is kept of a
-        database in which something was forgotten."""
+        """Add the vectors that are new in the database; return their number. If something was
+        forgotten in the database, everything is reloaded."""
         if db.identity != self._database:
             self._start(db.identity)
         added = 0
@@ -162,7 +161,7 @@ class VectorIndex:
     def save(self, folder: Path, db: Database | None = None) -> None:
         """Write a snapshot beside the old one and rename it into place.
 
-        :param db: what to make it of, if what is held may have vectors of deleted chunks.
+        :param db: drops vectors of chunks that this database has deleted.
         :raises OSError: it cannot be written.
         """
         if db is not None or self._base is None or self._tail.ntotal:
@@ -190,7 +189,7 @@ class VectorIndex:
             facts_file.unlink(missing_ok=True)
 
     def _merge(self, db: Database | None) -> None:
-        """Make one base of base and tail, without what ``db`` has deleted."""
+        """Merge base and tail into a new base, without the chunks that ``db`` has deleted."""
         ids, matrix = self._everything()
         if db is not None:
             rows = db.query("SELECT chunk_id FROM vectors WHERE embedder = ?", (self.embedder,))
@@ -210,12 +209,12 @@ class VectorIndex:
     def search(
         self, query: Vectors, count: int, allowed: Sequence[int] | Ids | None = None
     ) -> list[Neighbour]:
-        """The nearest chunk ids, best first, ties by id. Chunks that were deleted meanwhile may be
-        among them unless ``allowed`` is given.
+        """The nearest chunk ids, best first, ties by id. Deleted chunks may be among them unless
+        ``allowed`` is given.
 
         :param query: shape ``(dimensions,)``, unit length.
-        :param allowed: only these chunk ids, ascending (``None``: all). Giving the same object
-            again costs less.
+        :param allowed: only these chunk ids, ascending (``None``: all). Passing the same object
+            again is cheaper.
         """
         if allowed is None:
             return self._nearest(query, count)
@@ -224,8 +223,8 @@ class VectorIndex:
         ids = self._allowed[1]
         if not len(ids):
             return []
-        # Most of what is held is usually shown: to fetch some more and leave out the rest takes a
-        # fifth less time than a selector.
+        # Most vectors are usually allowed: fetching some more and filtering them takes a fifth
+        # less time than a selector.
         fetch = 16 + count + count * max(0, self.size - len(ids)) // len(ids)
         while len(ids) > FEW * self.size and fetch < min(MAX_FETCH, self.size):
             found = self._nearest(query, fetch)
@@ -253,7 +252,7 @@ class VectorIndex:
 
 
 def _only(part: Any, ids: Ids) -> Any:
-    """Parameters for a search among ``ids``, which are few: all cells are looked at."""
+    """Parameters for a search among a few ``ids``, in all cells."""
     selector = faiss.IDSelectorBatch(ids)
     make: Any = faiss.SearchParameters  # their stubs know no keyword
     inner = faiss.downcast_index(part.index)
@@ -264,7 +263,7 @@ def _only(part: Any, ids: Ids) -> Any:
 
 
 def is_worth_saving(db: Database, folder: Path, embedder: str) -> bool:
-    """Whether a snapshot differs from the database by so much that a new one pays. Cheap."""
+    """Whether the snapshot differs enough from the database for a new one to pay. Cheap."""
     try:
         facts = json.loads((folder / SNAPSHOT_NAME).with_suffix(".json").read_text("utf-8"))
         ours = (facts["embedder"], facts["database"]) == (embedder, db.identity)

@@ -1,8 +1,8 @@
-"""Tokenises source code for a static embedding, word by word.
+"""Tokenises source code for a static embedding, with a cache of words.
 
-Tokenisers cut text into words and then each word by itself, and code repeats its words: what the
-tokeniser said of a word is kept. That takes a fraction of the time of asking it again for every
-chunk (bench/embed.py), and gives the same tokens.
+Tokenisers split text into words and then each word by itself, and code repeats its words. Caching
+the tokens of each word takes a fraction of the time of tokenising every chunk (bench/embed.py), and
+gives the same tokens.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
-# Where a BERT tokeniser cuts ASCII text, lower case; other text goes the tokeniser's own way, and
-# so do control characters, which it drops within words.
+# How a BERT tokeniser splits lower-case ASCII text. Other text is left to the tokeniser itself, as
+# are control characters, which it drops within words.
 _BERT_WORD = re.compile(r"[a-z0-9]+|[^a-z0-9\s]")
 _BERT_TEXT = re.compile(r"[\t\n\r -~]*\Z")
-# Words of about a million lines; beyond, all are learnt anew.
+# The words of about a million lines; a fuller cache is cleared.
 MAX_WORDS = 200_000
 
 
@@ -37,7 +37,7 @@ class WordTokenizer:
         self._words = _cutter(facts)
 
     def tokens(self, texts: Sequence[str], limit: int) -> list[list[int]]:
-        """The ids of each text, without special tokens; at most the first ``limit`` count."""
+        """The token ids of each text, without special tokens, at most ``limit``."""
         found: list[list[int] | None] = [self._known(text, limit) for text in texts]
         rest = [i for i, ids in enumerate(found) if ids is None]
         for i, ids in zip(rest, self._ask([texts[i] for i in rest], limit), strict=True):
@@ -79,10 +79,10 @@ class WordTokenizer:
 
 
 def _cutter(facts: dict[str, Any]) -> Callable[[str], list[str] | None]:
-    """What cuts ASCII text into words as a tokeniser does before it looks at each by itself, or
-    says ``None``: it cannot.
+    """A function that splits ASCII text into words as a tokeniser's pre-tokeniser does, or returns
+    ``None`` if it cannot.
 
-    :param facts: the tokeniser's own description.
+    :param facts: the tokeniser's JSON description.
     """
     normalizer, cutter, model = (
         facts[key] or {} for key in ("normalizer", "pre_tokenizer", "model")

@@ -1,1 +1,1 @@
-"""Applies the rule files of a tree (`.gitattributes`, `.copilotignore`), as git itself would."""
+"""Applies the rule files of a tree (`.gitattributes`, `.copilotignore`) with git's own matching."""

@@ -1,9 +1,9 @@
-"""Which files of a tree its own `.gitattributes` and `.copilotignore` leave out of the index.
+"""Finds the files of a tree that its `.gitattributes` and `.copilotignore` exclude from the index.
 
-The files count as the tree has them, not as the working tree does. Git itself matches them, in a
-temporary index where `.copilotignore` stands as `.gitignore` (:mod:`.scratch_index`). Nothing of a tree
-becomes a file: trees may hold names that no disk takes, or that lead out of a folder.
-(`check-attr --source`, which would do for attributes, came with git 2.40.)
+The rule files are taken from the tree, not from the working tree. git itself matches them, in a
+temporary index in which `.copilotignore` appears as `.gitignore` (:mod:`.scratch_index`). No file is
+created: trees may contain names that no file system takes, or that leave the folder.
+(`check-attr --source`, which would suffice for attributes, needs git 2.40.)
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from git_copilot.index.text.secret_files import REASON as SECRET_FILE
 
 ATTRIBUTES, IGNORE = ".gitattributes", ".copilotignore"
 RULE_FILES = frozenset({ATTRIBUTES, IGNORE})
-# Bump when other files would be left out of the same tree: views are compared anew.
+# Bump when other files of the same tree would be left out: views are then synced completely.
 RULES_VERSION = 2  # 2: names that cannot be checked out are left out, and files of secrets
-# Of more paths than this, or longer ones together, the whole tree is listed: cheaper than asking
-# for each of their folders, and no command line takes more.
+# For more paths than this, or longer ones in total, the whole tree is listed: that is cheaper than
+# looking up each folder, and command lines are limited.
 MAX_ASKED, MAX_ASKED_BYTES = 500, 1 << 16
-# A rule file larger than this is none; git reads attributes up to 100 MB.
+# Larger rule files are ignored; git reads attributes up to 100 MB.
 MAX_RULES_BYTES = 1 << 20
-# Why a path is left out that git refuses to check out: trees made by hand may hold such.
+# The reason for paths that git refuses to check out; crafted trees may contain such.
 UNSAFE = "unsafe name"
 # The mode of a regular file; symbolic links are not followed.
 _REGULAR = "100"
@@ -39,18 +39,18 @@ _UNSAFE = re.compile(r"(?:^|/)(?:\.\.?|\.git)?(?:/|$)", re.IGNORECASE)
 
 
 def fingerprint(repo: GitRepository) -> str:
-    """Names what decides besides the tree: this module's version and ``info/attributes``."""
+    """Identifies the rules outside the tree: this module's version and ``info/attributes``."""
     private = _private_attributes(repo)
     return f"{RULES_VERSION}-{hashlib.sha256(private).hexdigest()[:16] if private else ''}"
 
 
 def is_rule_file(path: str) -> bool:
-    """Whether a change of ``path`` may leave other files out, or take them in."""
+    """Whether a change of ``path`` may exclude or include other files."""
     return posixpath.basename(path) in RULE_FILES
 
 
 def is_safe_path(path: str) -> bool:
-    """Whether git would check out a file of that name."""
+    """Whether git would check out a file with this name."""
     return not _UNSAFE.search(path)
 
 
@@ -61,17 +61,17 @@ def exclusion_reasons(
     entries: Iterable[TreeEntry] | None = None,
     changed: Mapping[str, bytes | None] | None = None,
 ) -> dict[str, str]:
-    """Those of ``paths`` that are not to be known, with the reason: ``generated``, ``vendored``,
-    ``binary``, ``secret file``, ``attribute`` (``-copilot`` or ``copilot=false``), ``ignored`` or
+    """The excluded ones among ``paths``, with the reason: ``generated``, ``vendored``, ``binary``,
+    ``secret file``, ``attribute`` (``-copilot`` or ``copilot=false``), ``ignored`` or
     :data:`UNSAFE`.
 
-    The attribute ``copilot``, set, takes in what is generated or vendored by name or attribute, and
-    files of secrets, whose lines are judged as those of others;
-    ``-linguist-generated`` and ``-linguist-vendored`` say that the name misleads.
+    If the attribute ``copilot`` is set, files that are generated or vendored by name or attribute
+    are included, and so are secret files, whose lines are then judged like those of other files.
+    ``-linguist-generated`` and ``-linguist-vendored`` override a misleading name.
 
-    :param entries: all files of ``tree``, if the caller has them at hand.
-    :param changed: rule files that count instead of the tree's; ``None`` for one that is gone.
-    :raises GitError: the tree is not here.
+    :param entries: all files of ``tree``, if the caller has them.
+    :param changed: rule files that replace the tree's; ``None`` for a deleted one.
+    :raises GitError: the tree is missing.
     """
     reasons = {path: UNSAFE for path in paths if _UNSAFE.search(path)}
     judged = [path for path in paths if path not in reasons]
@@ -119,7 +119,7 @@ def _by_attributes(path: str, given: Mapping[str, str]) -> str | None:
 
 
 def _truth(value: str | None) -> bool | None:
-    """What an attribute's value says; ``None`` when it says nothing."""
+    """An attribute's value as a boolean; ``None`` if it is unspecified."""
     if value is None or value == "unspecified":
         return None
     return value not in ("unset", "false")
@@ -139,8 +139,8 @@ def _private_attributes(repo: GitRepository) -> bytes:
 def _rule_files(
     repo: GitRepository, tree: str, paths: Sequence[str], entries: Iterable[TreeEntry] | None
 ) -> dict[str, str]:
-    """The rule files that have a say in ``paths``, by path, with the object ids of their texts;
-    those that are not here say nothing."""
+    """The rule files that may apply to ``paths``, by path, with their object ids; missing objects
+    are ignored."""
     if entries is None:
         asked: list[str] = []
         if len(paths) <= MAX_ASKED:
@@ -168,7 +168,7 @@ def _as_git_reads(rules: Mapping[str, str]) -> dict[str, str]:
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Every folder above ``path``, ended by a slash; the empty one is the root."""
+    """Every folder above ``path``, with a trailing slash; the empty string is the root."""
     yield ""
     for at, char in enumerate(path):
         if char == "/":

@@ -1,5 +1,5 @@
-"""What the rule files say as they lie in the worktree: who has just excluded a file does not want
-to see it until the next commit."""
+"""Applies the rule files of the worktree, so that a newly excluded file disappears before the next
+commit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from git_copilot.index.git.repository import GitRepository
 
 
 class UncommittedRules:
-    """Decides which files that differ from HEAD count. Remembers the last answer."""
+    """Selects among the files that differ from HEAD. Caches the last result."""
 
     def __init__(self, repo: GitRepository) -> None:
         self._repo = repo
@@ -24,10 +24,9 @@ class UncommittedRules:
         self._answer: tuple[list[str], frozenset[str]] = [], frozenset()
 
     def select(self, paths: Sequence[str]) -> tuple[list[str], frozenset[str]]:
-        """Which files are to be read from the worktree, and which are not to be shown although
-        they are committed.
+        """The files to read from the worktree, and the committed files to hide.
 
-        :param paths: what differs from HEAD.
+        :param paths: the files that differ from HEAD.
         """
         if not paths:
             return [], frozenset()
@@ -40,7 +39,7 @@ class UncommittedRules:
         return self._answer
 
     def _rules(self, path: str) -> bytes | None:
-        """A rule file's text; ``None`` where it is gone, or is none that git would read."""
+        """A rule file's text; ``None`` if it is deleted, or git would not read it."""
         root = self._repo.root
         found = read_inside(root, path, MAX_RULES_BYTES + 1) if root is not None else None
         return found[0] if found and len(found[0]) <= MAX_RULES_BYTES else None

@@ -1,1 +1,1 @@
-"""Runs git and reads its objects, history and configuration; decides which repositories are trusted."""
+"""Runs git, reads its objects, history and configuration, and decides which repositories are trusted."""

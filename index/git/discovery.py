@@ -1,10 +1,10 @@
-"""Finds the repository of a folder as git does, and never inside another one's working tree.
+"""Finds the repository of a folder as git does, but never one inside another's working tree.
 
-A folder of a clone may itself look like a bare repository (HEAD, config, objects, refs), and its
-configuration is then whatever the clone's author wrote. Git is asked with
-``safe.bareRepository=explicit``; since it knows that only from 2.38 on, and a bare repository that
-a person stands in is to be found, what it says is checked here: a repository that was found
-because the folder lies in it counts only when it lies in no other repository's working tree.
+A folder of a clone may itself look like a bare repository (HEAD, config, objects, refs), with a
+configuration of the clone's author's choice. git is therefore run with
+``safe.bareRepository=explicit``. That option exists only since 2.38, and a user may stand in a real
+bare repository, so git's answer is checked here: a repository that contains the start folder counts
+only if it is not part of another repository's working tree.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pathlib import Path
 from git_copilot.index.core.errors import GitError, NotARepository
 from git_copilot.index.git.environment import git_command, git_environment
 
-# What a person says with `git --git-dir=D --work-tree=W copilot`, and what git says to hooks.
+# Set by `git --git-dir=D --work-tree=W copilot`, and by git for its hooks.
 REPOSITORY_OVERRIDES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
-# rev-parse echoes options that it does not know: a path may hold a line end, but not this line.
+# rev-parse echoes unknown options. A path may contain a newline, but not this line.
 _MARK = "--git-copilot-mark"
 _NO_WORK_TREE = "must be run in a work tree"
 _BARE = "cannot use bare repository"
@@ -32,8 +32,7 @@ _DUBIOUS = re.compile(r"dubious ownership in repository at '(.*)'")
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPaths:
-    """A repository's folders, absolute and without links; ``root`` is ``None`` without a working
-    tree."""
+    """A repository's folders, absolute and free of links; ``root`` is ``None`` in a bare one."""
 
     git_dir: Path
     common_dir: Path
@@ -41,7 +40,7 @@ class RepositoryPaths:
 
 
 class RunningProcesses:
-    """The git processes that are being waited for, so that another thread can end the waiting."""
+    """The git processes that one thread waits for, so that another thread can kill them."""
 
     def __init__(self) -> None:
         self._processes: set[subprocess.Popen[bytes]] = set()
@@ -56,7 +55,7 @@ class RunningProcesses:
         self._processes.discard(process)
 
     def kill_all(self) -> None:
-        """Kill them, and every later one."""
+        """Kill all of them, and any that are added later."""
         self._over = True
         for process in list(self._processes):
             process.kill()
@@ -69,9 +68,9 @@ def run_git(
     env: Mapping[str, str] | None = None,
     running: RunningProcesses | None = None,
 ) -> tuple[int, bytes, str]:
-    """Run git in ``cwd`` and return (exit code, stdout, the line of stderr that says why).
+    """Run git in ``cwd`` and return (exit code, stdout, the line of stderr that gives the reason).
 
-    :param running: knows the process as long as it runs.
+    :param running: holds the process while it runs.
     :raises GitError: it cannot be started.
     """
     pipe = subprocess.PIPE
@@ -99,7 +98,7 @@ def run_git(
 
 
 def start_error(cwd: Path, exc: OSError) -> GitError:
-    """Why git did not start."""
+    """The error for a git process that could not be started."""
     if not cwd.exists():
         return GitError(f"{cwd} is gone", "was the repository moved or deleted?")
     if isinstance(exc, FileNotFoundError):
@@ -108,9 +107,9 @@ def start_error(cwd: Path, exc: OSError) -> GitError:
 
 
 def find_repository(start: Path, overrides: Mapping[str, str] | None = None) -> RepositoryPaths:
-    """The repository that the folder ``start`` lies in.
+    """Find the repository that contains the folder ``start``.
 
-    :param overrides: the variables of :data:`REPOSITORY_OVERRIDES` that count.
+    :param overrides: the variables of :data:`REPOSITORY_OVERRIDES` to respect.
     :raises NotARepository: there is none.
     :raises GitError: git refuses to work there (another owner, an unknown format).
     """
@@ -118,7 +117,7 @@ def find_repository(start: Path, overrides: Mapping[str, str] | None = None) -> 
         raise NotARepository(f"{start} is not in a Git repository", "check the name")
     try:
         found = _rev_parse(start, "explicit", overrides or {})
-    except _BareError:  # before it is asked anything: its configuration may be broken
+    except _BareError:  # do not query it first: its configuration may be broken
         return _enclosing_repository(start.resolve()) or _rev_parse(start, "all", {})
     named = "GIT_DIR" in (overrides or {})
     if named or not start.resolve().is_relative_to(found.git_dir):
@@ -127,7 +126,7 @@ def find_repository(start: Path, overrides: Mapping[str, str] | None = None) -> 
 
 
 def _enclosing_repository(folder: Path) -> RepositoryPaths | None:
-    """The repository in whose working tree a folder of a bare one (or a ``.git``) lies."""
+    """The repository whose working tree contains ``folder``, a bare repository or a ``.git``."""
     try:
         outer = find_repository(folder.parent)
     except GitError:
@@ -136,11 +135,11 @@ def _enclosing_repository(folder: Path) -> RepositoryPaths | None:
 
 
 class _BareError(GitError):
-    """Git found a bare repository that nobody named."""
+    """git found a bare repository that was not given explicitly."""
 
 
 def _rev_parse(start: Path, bare: str, overrides: Mapping[str, str]) -> RepositoryPaths:
-    """What git says: one process."""
+    """Run ``git rev-parse`` once and parse its answer."""
     asked = ("rev-parse", "--git-dir", _MARK, "--git-common-dir", _MARK, "--show-toplevel")
     command = git_command(asked, settings=(f"safe.bareRepository={bare}",))
     code, out, message = run_git(command, start, env=dict(overrides))
@@ -148,8 +147,8 @@ def _rev_parse(start: Path, bare: str, overrides: Mapping[str, str]) -> Reposito
     if code and not (_NO_WORK_TREE in message and len(answers) == 3):
         raise _translate_error(start, message.removeprefix("fatal: "), overrides)
     if len(answers) != 3:
-        raise GitError(f"the repository of {start} has a name that cannot be read", "rename it")
-    # The first two are relative to `start` where git likes it so.
+        raise GitError(f"the repository path of {start} cannot be parsed", "rename the folder")
+    # git may give the first two relative to `start`.
     git_dir, common_dir = ((start / answer).resolve() for answer in answers[:2])
     root = Path(answers[2].removesuffix("\n")).resolve() if not code else None
     if root is not None and "GIT_WORK_TREE" not in overrides and "GIT_DIR" in overrides:
@@ -158,9 +157,8 @@ def _rev_parse(start: Path, bare: str, overrides: Mapping[str, str]) -> Reposito
 
 
 def _usual_root(git_dir: Path, root: Path) -> Path:
-    """With GIT_DIR alone git takes the current folder for the top of the working tree; for a
-    folder below it, given for a usual repository, that would be no tree that HEAD could be
-    compared with."""
+    """The top of the working tree. With GIT_DIR alone git takes the current folder for the top,
+    which would be wrong in a subfolder of an ordinary repository."""
     usual = git_dir.parent
     return usual if git_dir.name == ".git" and root.is_relative_to(usual) else root
 
@@ -174,12 +172,12 @@ def _translate_error(start: Path, message: str, overrides: Mapping[str, str]) ->
         return GitError(f"git refuses: {message}", f"if you trust it: `{remedy}`")
     if "GIT_DIR" in overrides and "not a git repository" in message:
         return NotARepository(
-            f"GIT_DIR names no Git repository: {overrides['GIT_DIR']}", "unset it"
+            f"GIT_DIR is not a Git repository: {overrides['GIT_DIR']}", "unset it"
         )
     if _NOWHERE.search(message):
         return NotARepository(
             f"{start} is not in a Git repository", "run the command inside one, or `git init`"
         )
-    if "not a git repository" in message:  # a `.git` file that leads nowhere
+    if "not a git repository" in message:  # a `.git` file with a dangling target
         return NotARepository(f"{start} is not in a Git repository: {message}", "repair its `.git`")
     return GitError(f"git rev-parse failed: {message}")

@@ -1,13 +1,14 @@
-"""What every git process of ours is started with: variables that must not reach it, and settings
-that a repository's own configuration cannot undo. Standard library only: hooks import this."""
+"""Command line and environment of every git process that is started here: inherited variables are
+removed, and settings are pinned that a repository's configuration cannot undo. Standard library
+only: hooks import this."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 
-# What git exports to hooks. Left in place it makes later commands read another repository
-# or another index (a worker that outlives next-index-*.lock sees every file as deleted).
+# git exports these to hooks. If they are inherited, later commands read another repository or
+# another index (a worker that outlives next-index-*.lock sees every file as deleted).
 REPOSITORY_VARIABLES = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -29,17 +30,18 @@ REPOSITORY_VARIABLES = (
     "GIT_SEQUENCE_EDITOR",
     "GIT_REFLOG_ACTION",
     "GIT_QUARANTINE_PATH",
-    # Overrides -U0: hunks would no longer be what was added.
+    # Overrides -U0: hunks would contain more than the added lines.
     "GIT_DIFF_OPTS",
 )
-# A command of the user's that shows differences in git's place.
+# GIT_EXTERNAL_DIFF is a user's command that replaces git's own diff.
 _NOT_FOR_US = (*REPOSITORY_VARIABLES, "GIT_EXTERNAL_DIFF")
 
-# A repository's own configuration may come from somebody else (an archive, a folder that looks
-# like a repository). Keys whose value git runs, or on which it starts another process, are set on
-# the command line, which nothing overrides. Filters have names of their own: see repository.py. What is
-# not here is either read from the user's own configuration only (trace2.*, uploadpack.*Hook,
-# safe.*) or belongs to commands that are not run (tests/index/test_git_pins.py lists both).
+# A repository's configuration may be written by somebody else (an archive, a folder that looks like
+# a repository). Keys whose value git executes, or that make it start another process, are pinned on
+# the command line, which overrides everything. Filters have arbitrary names: see repository.py. The
+# remaining keys are either read from the user's own configuration only (trace2.*,
+# uploadpack.*Hook, safe.*) or belong to commands that are never run here
+# (tests/index/test_git_pins.py lists both).
 NO_HOOKS = "core.hooksPath=/dev/null"
 PINS = (
     "core.quotePath=true",
@@ -65,7 +67,7 @@ PINS = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
-# These read the hooks' folder or the configuration itself, and start nothing.
+# These commands read the hooks folder or the configuration itself, and start no process.
 _ABOUT_CONFIGURATION = frozenset({"config", "rev-parse"})
 _SHOW_DIFFERENCES = frozenset({"diff", "diff-tree", "diff-index", "diff-files", "log", "show"})
 _NO_DIFF_COMMANDS = ("--no-ext-diff", "--no-textconv")
@@ -74,11 +76,11 @@ _NO_DIFF_COMMANDS = ("--no-ext-diff", "--no-textconv")
 def git_command(
     args: Iterable[str], places: Iterable[str] = (), settings: Iterable[str] = ()
 ) -> list[str]:
-    """The command line of a git process that runs nothing but git.
+    """The command line of a git process that runs no program but git.
 
-    :param args: the command with its arguments; options of git itself may stand before it.
+    :param args: the command with its arguments; options of git itself may precede it.
     :param places: ``--git-dir=…`` and the like.
-    :param settings: more ``key=value``.
+    :param settings: additional ``key=value`` settings.
     """
     words = list(args)
     at = next((i for i, word in enumerate(words) if not word.startswith("-")), len(words))
@@ -91,14 +93,14 @@ def git_command(
 
 
 def git_environment() -> dict[str, str]:
-    """The environment for git: no variable that names another repository, no lock, no
-    fetch."""
+    """The environment for git: no variable that selects another repository, no optional locks, no
+    lazy fetch."""
     env = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_US}
     env.update(
         GIT_OPTIONAL_LOCKS="0",
         GIT_NO_LAZY_FETCH="1",
         GIT_TERMINAL_PROMPT="0",
-        # Stronger than any `protocol.NAME.allow`: there is no protocol of this name.
+        # Overrides every `protocol.NAME.allow`: no protocol has this name.
         GIT_ALLOW_PROTOCOL="none",
         LC_ALL="C",
         LANGUAGE="C",

@@ -1,4 +1,4 @@
-"""Reads commits as a stream of plumbing: who, when, and which lines they added."""
+"""Streams commits from git plumbing: author, time, and the lines that they added."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BODY = (b"+", b"-", b" ", b"\\")
 
 @dataclass(frozen=True, slots=True)
 class CommitInfo:
-    """A commit as ``.mailmap`` sees it; ``time`` is the author's, in seconds since 1970."""
+    """A commit after ``.mailmap``; ``time`` is the author time, in seconds since 1970."""
 
     oid: str
     parents: tuple[str, ...]
@@ -28,12 +28,12 @@ class CommitInfo:
 
 @dataclass(slots=True)
 class FilePatch:
-    """How a commit changed one file against a parent.
+    """The change of one file between a parent and a commit.
 
-    Blobs are empty where the content is the same (a mode or a name changed), and all zeros on the
-    side that has no file. ``hunks`` are (first line removed, how many, first line added, how
-    many), 1-based; where the count is 0, the first line is the one before. ``opaque``: git
-    shows no lines, as for a binary file.
+    Blobs are empty if the content is unchanged (only the mode or the name changed), and all zeros
+    on the side without a file. ``hunks`` are (first removed line, count, first added line, count),
+    1-based; if a count is 0, the line is the one before. ``opaque``: git shows no lines, as for a
+    binary file.
     """
 
     old_path: str
@@ -88,7 +88,7 @@ def list_commits(
 
 
 def shallow_commits(repo: GitRepository) -> set[str]:
-    """Commits whose parents were cut off: they look as if they had added everything."""
+    """Commits whose parents a shallow clone lacks: they appear to add every file."""
     path = repo.common_dir / "shallow"
     try:
         return set(path.read_text("ascii").split())
@@ -99,7 +99,7 @@ def shallow_commits(repo: GitRepository) -> set[str]:
 def additions(
     repo: GitRepository, commits: Sequence[str]
 ) -> Iterator[tuple[str, list[FileAdditions]]]:
-    """For each non-merge commit, in order, the lines that it added (renames are additions)."""
+    """Yield the lines that each non-merge commit added, in order (renames count as additions)."""
     for oid, found in patches(repo, commits, "--no-renames"):
         if found:
             yield oid, [patch.additions for patch in found]
@@ -108,12 +108,12 @@ def additions(
 def patches(
     repo: GitRepository, requests: Sequence[str], *options: str
 ) -> Iterator[tuple[str, list[FilePatch]]]:
-    """How commits changed files, in the order asked for.
+    """Yield the file changes of commits, in the order of ``requests``.
 
     :param requests: ``COMMIT``, compared with its parent (a merge shows nothing), or
         ``COMMIT PARENT``; object ids.
     :param options: of ``git diff-tree``, such as ``-M``.
-    :raises GitError: an object is missing; the commits before it were given.
+    :raises GitError: an object is missing; the commits before it have been yielded.
     """
     feed = "".join(f"{request}\n" for request in requests).encode()
     if not feed:
@@ -139,7 +139,7 @@ def patches(
 def patches_between(
     repo: GitRepository, old: str, new: str, paths: Sequence[str], *options: str
 ) -> list[FilePatch]:
-    """How ``paths`` (all, if empty) differ between two commits or trees.
+    """The changes of ``paths`` (all if empty) between two commits or trees.
 
     :raises GitError: an object is missing.
     """
@@ -159,12 +159,12 @@ _DIFF_TREE = (
 
 
 def _read_header(line: bytes, found: list[FilePatch]) -> None:
-    """Take one line of a patch that is no line of a file."""
+    """Parse one header line of a patch."""
     if match := _HUNK.match(line):
         first, gone, new, come = (1 if n is None else int(n) for n in match.groups())
         found[-1].hunks.append((first, gone, new, come))
     elif line.startswith(b"diff --git "):
-        # Both names are the same here; a rename says its names in lines of their own.
+        # Both names are the same here; a rename has separate lines for its names.
         names = line[len(b"diff --git ") :]
         path = _unquote(names[: len(names) // 2])[2:]
         found.append(FilePatch(path, path))

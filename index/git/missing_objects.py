@@ -1,8 +1,8 @@
-"""Finds which commits cannot be read because objects of them are not here.
+"""Finds commits that cannot be read because some of their objects are missing.
 
-A partial clone lacks blobs or trees, and git stops at the first one that it misses. So the
-objects that a batch of commits needs are listed first and looked for all at once; asking git about
-each commit takes several times as long as mining a complete clone.
+A partial clone lacks blobs or trees, and git stops at the first missing one. So the objects that a
+batch of commits needs are listed first and looked up all at once; running git once per commit
+takes several times as long as mining a complete clone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _TREE = re.compile(rb"^tree ([0-9a-f]+)\n")
 
 @dataclass(frozen=True, slots=True)
 class MissingObjects:
-    """What a commit lacks: one of its missing objects, and how many versions of files (or
-    folders, where a tree is missing) are not here."""
+    """One of the missing objects of a commit, and the number of file versions (or folders, where
+    a tree is missing) that are missing."""
 
     first_missing: str
     count: int
@@ -30,14 +30,14 @@ class MissingObjects:
 
 @dataclass(slots=True)
 class _NeededObjects:
-    """The blobs that a commit's patch is made of, and the trees that were looked for in vain."""
+    """The blobs that a commit's patch consists of, and the trees that were not found."""
 
     new: list[str] = field(default_factory=list)
     old: list[str] = field(default_factory=list)
     trees: list[str] = field(default_factory=list)
 
     def add(self, old_mode: str, old: str, new_mode: str, new: str) -> None:
-        """Take one path that differs; a submodule has no blob."""
+        """Add one path that differs; a submodule has no blob."""
         for mode, oid, side in ((new_mode, new, self.new), (old_mode, old, self.old)):
             if mode != SUBMODULE and oid.strip("0"):
                 side.append(oid)
@@ -46,20 +46,20 @@ class _NeededObjects:
 def find_missing_objects(
     repo: ObjectReader, commits: Sequence[CommitInfo]
 ) -> dict[str, MissingObjects]:
-    """Those of ``commits`` (none of them a merge) whose patches cannot be made, by id.
+    """The commits (none of them a merge) whose patches cannot be computed, by id.
 
     Nothing is fetched.
     """
     reader = repo.reader()
     try:
         needs = _listed(reader, commits)
-    except GitError:  # a tree is missing: git does not say whose
+    except GitError:  # a tree is missing, and git does not report of which commit
         needs = _walked(reader, commits)
     wanted = {oid for need in needs.values() for oid in (*need.new, *need.old)}
     here = repo.blob_sizes(wanted).keys()
     found = {}
     for commit, need in needs.items():
-        # What the commit replaced is another one's new version.
+        # New versions first: an old one is also the new version of another commit.
         for side in (need.trees, need.new, need.old):
             absent = [oid for oid in side if oid not in here]
             if absent:
@@ -69,7 +69,7 @@ def find_missing_objects(
 
 
 def _listed(reader: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, _NeededObjects]:
-    """What the commits need, as git lists it.
+    """List with git the objects that the commits need.
 
     :raises GitError: a tree is missing.
     """
@@ -90,7 +90,7 @@ def _listed(reader: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, _N
 
 
 def _walked(reader: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, _NeededObjects]:
-    """The same, folder by folder through all commits at once, past trees that are missing."""
+    """The same, level by level through all commits at once, skipping missing trees."""
     parents = [c.parents[0] for c in commits if c.parents]
     roots = dict(_root_trees(reader, [*(c.oid for c in commits), *parents]))
     needs = {c.oid: _NeededObjects() for c in commits}
@@ -98,7 +98,7 @@ def _walked(reader: ObjectReader, commits: Sequence[CommitInfo]) -> dict[str, _N
     for commit in commits:
         before = roots.get(commit.parents[0]) if commit.parents else ""
         after = roots.get(commit.oid)
-        if before is None or after is None:  # the commit itself is not here
+        if before is None or after is None:  # the commit itself is missing
             needs[commit.oid].trees.append(commit.parents[0] if before is None else commit.oid)
         elif before != after:
             level.append((commit.oid, before, after))
@@ -136,7 +136,7 @@ def _changed(
 def _descend(
     commit: str, changed: Iterable[tuple[_Entry, _Entry]], need: _NeededObjects
 ) -> list[tuple[str, str, str]]:
-    """Note the blobs that differ; return the folders to look into."""
+    """Record the blobs that differ; return the folders to descend into."""
     below = []
     for (old_mode, old), (new_mode, new) in changed:
         folders = (old if old_mode == FOLDER else "", new if new_mode == FOLDER else "")

@@ -1,8 +1,8 @@
-"""Reads trees and blobs from the object database, and asks no network for them.
+"""Reads trees and blobs from the object database without using the network.
 
-A partial clone fetches what is missing as soon as git meets it, and where that is forbidden git
-dies at the first missing object (2.39). So its objects are read through a repository without
-remotes that borrows its object folder: there, what is missing is missing.
+In a partial clone git fetches a missing object when it meets one, and where that is forbidden it
+dies (2.39). So objects are read through a repository without remotes that borrows the clone's
+object folder: git then simply reports them as missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from git_copilot.index.core.types import TreeChange, TreeEntry
 
 SUBMODULE = "160000"
 SYMLINK = "120000"
-# An entry of :meth:`ObjectReader.ls_tree` only where the folder's tree is not here.
+# An entry of :meth:`ObjectReader.ls_tree` only if the folder's tree is missing.
 FOLDER = "040000"
 
 
@@ -31,9 +31,9 @@ def blob_id(data: bytes, object_format: str = "sha1") -> str:
 
 
 def init_bare_repository(folder: Path, object_format: str, settings: str = "") -> None:
-    """Lay out an empty repository in ``folder``, as ``git init --bare`` does without templates.
+    """Create an empty repository in ``folder``, as ``git init --bare`` does without templates.
 
-    :param settings: more lines of the section `core`.
+    :param settings: additional lines of the section `core`.
     """
     sha256 = object_format == "sha256"
     extensions = f"[extensions]\n\tobjectFormat = {object_format}\n" if sha256 else ""
@@ -45,7 +45,7 @@ def init_bare_repository(folder: Path, object_format: str, settings: str = "") -
 
 
 class BorrowingRepository:
-    """A repository without remotes, in a folder of its own that goes with this object."""
+    """A repository without remotes, in a temporary folder that is deleted with this object."""
 
     def __init__(self, object_format: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="git-copilot-")
@@ -54,7 +54,7 @@ class BorrowingRepository:
 
 
 class ObjectReader(ABC):
-    """What a repository reads by plumbing with ``-z``."""
+    """Reads git objects by plumbing with ``-z``."""
 
     @abstractmethod
     def run(self, *args: str, stdin: bytes = b"") -> bytes:
@@ -66,20 +66,20 @@ class ObjectReader(ABC):
 
     @abstractmethod
     def resolve(self, revision: str) -> str | None:
-        """The object id that ``revision`` names, or ``None``."""
+        """The object id of ``revision``, or ``None``."""
 
     @abstractmethod
     def reader(self) -> ObjectReader:
-        """What to read objects through: itself, or in a partial clone what fetches nothing."""
+        """The reader to use for objects: itself, or in a partial clone one that never fetches."""
 
     def _tree(self, tree: str) -> tuple[ObjectReader, str]:
-        """The reader, and a name that it knows of the tree."""
+        """The reader, and the tree under a name that it can resolve."""
         reader = self.reader()
         return reader, tree if reader is self else self.resolve(f"{tree}^{{tree}}") or tree
 
     def ls_tree(self, tree: str) -> list[TreeEntry]:
-        """Every file of ``tree``, recursively. A folder whose tree is not here (a partial clone
-        without trees) is one entry of mode :data:`FOLDER`.
+        """Every file of ``tree``, recursively. A folder whose tree is missing (a partial clone
+        without trees) is one entry with the mode :data:`FOLDER`.
 
         :raises GitError: there is no such tree.
         """
@@ -92,7 +92,7 @@ class ObjectReader(ABC):
             return reader._walk(oid)
 
     def _walk(self, tree: str) -> list[TreeEntry]:
-        """:meth:`ls_tree` that does without missing trees, level by level."""
+        """:meth:`ls_tree`, level by level, which tolerates missing trees."""
         found: list[TreeEntry] = []
         level = [("", tree)]
         while level:
@@ -114,21 +114,21 @@ class ObjectReader(ABC):
         return sorted(found, key=lambda e: os.fsencode(e.path))
 
     def entry(self, tree: str, path: str) -> TreeEntry | None:
-        """The entry of one path in ``tree`` (a folder has mode 040000), or ``None``."""
+        """The entry of ``path`` in ``tree`` (a folder has mode 040000), or ``None``."""
         found = self.entries(tree, [path])
         return found[0] if found else None
 
     def entries(self, tree: str, paths: Iterable[str]) -> list[TreeEntry]:
-        """The entries of some paths in ``tree``, of those that are there."""
+        """The entries of those ``paths`` that exist in ``tree``."""
         wanted = list(paths)
         reader, oid = self._tree(tree)
         literal = ("--literal-pathspecs", "ls-tree", "-z", "--full-tree", oid, "--")
         return _entries(reader.run(*literal, *wanted)) if wanted else []
 
     def diff_trees(self, old: str, new: str) -> list[TreeChange]:
-        """The paths that differ between two trees (renames are a removal and an addition).
+        """The paths that differ between two trees (a rename is a removal and an addition).
 
-        :raises GitError: a tree is not here.
+        :raises GitError: a tree is missing.
         """
         (reader, before), (_, after) = self._tree(old), self._tree(new)
         options = ("-r", "-z", "--raw", "--no-renames", "--full-index")
@@ -147,7 +147,7 @@ class ObjectReader(ABC):
         return changes
 
     def blob_sizes(self, oids: Iterable[str]) -> dict[str, int]:
-        """Size in bytes of every object that is here; missing ones are left out."""
+        """Size in bytes of every object; missing objects are omitted."""
         feed = "".join(f"{oid}\n" for oid in oids).encode()
         sizes = {}
         if feed:
@@ -159,7 +159,7 @@ class ObjectReader(ABC):
         return sizes
 
     def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Stream the contents of objects, in order; missing ones are left out."""
+        """Stream the contents of objects, in order; missing objects are omitted."""
         feed = "".join(f"{oid}\n" for oid in oids).encode()
         if not feed:
             return
@@ -184,7 +184,7 @@ class ObjectReader(ABC):
 
 
 def _entries(raw: bytes) -> list[TreeEntry]:
-    """What ``ls-tree -z`` printed."""
+    """Parse the output of ``ls-tree -z``."""
     entries = []
     for record in raw.split(b"\0"):
         if record:
@@ -195,7 +195,7 @@ def _entries(raw: bytes) -> list[TreeEntry]:
 
 
 def parse_tree(data: bytes, width: int) -> Iterator[tuple[str, bytes, str]]:
-    """(mode, name, object id of ``width`` bytes) of each entry of a tree object."""
+    """Yield (mode, name, object id) of each entry of a tree object; ids have ``width`` bytes."""
     at = 0
     while at < len(data):
         space, end = data.index(b" ", at), data.index(b"\0", at)

@@ -1,8 +1,8 @@
-"""The only module that runs git.
+"""A repository, read by running git.
 
-Everything is read by plumbing with ``-z``, never from the working tree. Nothing here writes to the
-repository's index, working tree or refs, and no command of a repository's configuration is run
-(environment.py). discovery.py finds the repository; GitPython says which git this is.
+All data comes from plumbing with ``-z``, never from the working tree. Nothing here writes to the
+repository's index, working tree or refs, and no command from a repository's configuration is run
+(environment.py). discovery.py finds the repository; version.py tells the version of git.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COMMAND_LINE_CONFIG = ("GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT")
 _PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 
 
-# Compare files of the working tree, which passes them through filters.
+# These compare files of the working tree, which git passes through filters.
 _COMPARE = frozenset({"status", "diff", "diff-files", "diff-index"})
 
 
@@ -46,12 +46,12 @@ def _reads_files(args: tuple[str, ...]) -> bool:
 
 
 def environment_overrides() -> dict[str, str]:
-    """The variables with which a person, or git in a hook, says which repository is meant."""
+    """The environment variables by which a user, or git in a hook, selects the repository."""
     return {name: os.environ[name] for name in REPOSITORY_OVERRIDES if name in os.environ}
 
 
 def _as_text(name: str) -> str:
-    """A file's name for where only UTF-8 goes; different names stay different."""
+    """A file name as valid UTF-8; different names stay different."""
     return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
 
 
@@ -70,19 +70,19 @@ class GitRepository(ObjectReader):
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """
-        :param environment: more variables for git.
+        :param environment: additional variables for git.
         """
         self.git_dir = git_dir
         self.common_dir = common_dir
         self.root = root
         self._environment = dict(environment or {})
         self._running: RunningProcesses | None = None
-        # (size and time of the configuration, the repository to read through if it is partial)
+        # (size and mtime of the configuration, the repository to read through if it is partial)
         self._partial: tuple[tuple[int, int], BorrowingRepository | None] | None = None
 
     @classmethod
     def discover(cls, path: Path | None = None) -> GitRepository:
-        """Find the repository that ``path`` (default: the current folder) lies in, as git does.
+        """Find the repository that contains ``path`` (default: the current folder), as git does.
 
         ``GIT_DIR`` and ``GIT_WORK_TREE`` count only when ``path`` is not given.
 
@@ -95,31 +95,31 @@ class GitRepository(ObjectReader):
         return cls(found.git_dir, found.common_dir, found.root)
 
     def killable(self) -> tuple[GitRepository, RunningProcesses]:
-        """The same repository for one thread, and the means by which another ends its waiting."""
+        """A copy of this repository whose git processes another thread can kill."""
         twin = GitRepository(self.git_dir, self.common_dir, self.root, self._environment)
         twin._running = RunningProcesses()
         return twin, twin._running
 
     @property
     def state_dir(self) -> Path:
-        """Where this project keeps what it knows; shared by all worktrees."""
+        """The folder with this project's state; shared by all worktrees."""
         return self.common_dir / STATE_FOLDER
 
     @property
     def view_name(self) -> str:
-        """Names this worktree within the repository: empty for the main one."""
+        """The name of this worktree's view: empty for the main worktree."""
         if self.git_dir == self.common_dir:
             return ""
         return _as_text(os.path.relpath(self.git_dir, self.common_dir))
 
     def linked_views(self) -> set[str]:
-        """The :attr:`view_name` of every linked worktree that git knows of."""
+        """The :attr:`view_name` of every linked worktree."""
         heads = (self.common_dir / "worktrees").glob("*/HEAD")
         return {_as_text(os.path.relpath(head.parent, self.common_dir)) for head in heads}
 
     @property
     def name(self) -> str:
-        """The repository's name as a person would say it."""
+        """A short name of the repository for people."""
         base = self.common_dir.parent if self.common_dir.name == ".git" else self.common_dir
         return base.name.removesuffix(".git")
 
@@ -131,14 +131,13 @@ class GitRepository(ObjectReader):
         return git_command(args, places, settings)
 
     def _without_filters(self) -> Iterator[str]:
-        """Settings with which no file passes through a command of the configuration when git
-        compares it. What passes through one usually (large files, say) counts as changed when its
-        times are."""
+        """Settings that disable the configured filter commands when git compares files. A file
+        that normally passes through a filter (Git LFS, say) counts as changed if its times are."""
         _, out, _ = self.try_run("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
         for name in sorted(
             {os.fsdecode(key).rpartition(".")[0] for key in out.split(b"\0") if key}
         ):
-            if "=" in name:  # cannot be said on a command line
+            if "=" in name:  # `-c key=value` cannot express it
                 raise GitError(
                     f"the configuration has a filter {name.removeprefix('filter.')!r}",
                     "give it a name without `=`",
@@ -156,9 +155,9 @@ class GitRepository(ObjectReader):
         return run_git(self._command(args), self._cwd(), stdin, environment, self._running)
 
     def run(self, *args: str, stdin: bytes = b"") -> bytes:
-        """Run git and return what it printed.
+        """Run git and return its output.
 
-        :raises GitError: it exited with another code than 0.
+        :raises GitError: its exit code is not 0.
         """
         code, out, message = self.try_run(*args, stdin=stdin)
         if code != 0:
@@ -167,9 +166,9 @@ class GitRepository(ObjectReader):
 
     @contextmanager
     def stream(self, *args: str, stdin: bytes | None = None) -> Iterator[IO[bytes]]:
-        """Run git and yield its stdout; input of any size is fed from a temporary file.
+        """Run git and yield its stdout; the input is fed from a temporary file.
 
-        :raises GitError: on leaving, when git failed although its output was read to the end.
+        :raises GitError: on exit, if the output was read to the end and git failed.
         """
         with tempfile.TemporaryFile() as feed, tempfile.TemporaryFile() as errors:
             feed.write(stdin or b"")
@@ -201,7 +200,7 @@ class GitRepository(ObjectReader):
                 raise GitError(f"git {args[0]} failed: {text[0] if text else process.returncode}")
 
     def reader(self) -> ObjectReader:
-        """This repository, or, if it is a partial clone, one without its remotes."""
+        """This repository, or for a partial clone one without its remotes."""
         if self._environment:
             return self
         try:
@@ -220,7 +219,7 @@ class GitRepository(ObjectReader):
 
     @property
     def is_partial_clone(self) -> bool:
-        """Whether this is a partial clone: objects may be missing that its remote promised."""
+        """Whether objects may be missing that a remote has promised."""
         return self.reader() is not self
 
     def object_format(self) -> str:
@@ -228,7 +227,7 @@ class GitRepository(ObjectReader):
         return self.run("rev-parse", "--show-object-format").decode().strip()
 
     def resolve(self, revision: str) -> str | None:
-        """The object id that ``revision`` names, or ``None``."""
+        """The object id of ``revision``, or ``None``."""
         code, out, _ = self.try_run(
             "rev-parse", "--verify", "--quiet", "--end-of-options", revision
         )
@@ -243,16 +242,16 @@ class GitRepository(ObjectReader):
         return self.resolve("HEAD^{tree}")
 
     def head_tree_or_empty(self) -> str:
-        """HEAD's tree; on an unborn branch the empty one."""
+        """HEAD's tree; on an unborn branch the empty tree."""
         return self.head_tree() or self.run("hash-object", "-t", "tree", "--stdin").decode().strip()
 
     def has_object(self, oid: str) -> bool:
-        """Whether the object database still has ``oid``."""
+        """Whether the object database contains ``oid``."""
         return self.try_run("cat-file", "-e", oid)[0] == 0
 
     def config_entries(self, prefix: str) -> list[ConfigEntry]:
         """Every value under ``prefix.`` with the scope and file that set it, in git's order: the
-        last one for a key holds."""
+        last value of a key wins."""
         given = {k: v for k, v in os.environ.items() if k in COMMAND_LINE_CONFIG}
         _, out, _ = self.try_run(
             "config", "-z", "--show-scope", "--show-origin", "--get-regexp", f"^{prefix}\\.",
@@ -267,21 +266,21 @@ class GitRepository(ObjectReader):
         return found
 
     def config(self, prefix: str) -> dict[str, str]:
-        """All settings under ``prefix.``, lower-case key to last value, as git resolves them:
-        ``git -c key=value copilot …`` counts."""
+        """All settings under ``prefix.``, lower-case key to last value, as git resolves them,
+        including ``git -c key=value copilot …``."""
         return {entry.key: entry.value for entry in self.config_entries(prefix)}
 
     def parse_config(self, text: bytes, prefix: str) -> dict[str, str] | None:
-        """Like :meth:`config`, but of a text in git-config syntax, whose includes are not
-        followed; ``None`` when it is malformed."""
+        """Like :meth:`config`, but for a text in git-config syntax, whose includes are not
+        followed; ``None`` if it is malformed."""
         command = ("config", "-z", "--no-includes", "--file=-", "--get-regexp", f"^{prefix}\\.")
         code, out, _ = self.try_run(*command, stdin=text)
         # 1: no such key
         return self._parse_config(out, prefix) if code in (0, 1) else None
 
     def read_prefix(self, name: str, limit: int) -> bytes | None:
-        """The first ``limit`` bytes of the blob that ``name`` (an id, or ``COMMIT:PATH``) names;
-        ``None`` where it names none that is here."""
+        """The first ``limit`` bytes of the blob ``name`` (an id, or ``COMMIT:PATH``); ``None`` if
+        there is no such blob."""
         with suppress(GitError), self.stream("cat-file", "blob", name) as out:
             return out.read(limit)
         return None

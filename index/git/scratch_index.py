@@ -1,8 +1,9 @@
-"""An empty repository with an index of its own, in which git judges paths that are files nowhere.
+"""A temporary repository with its own index, in which git matches paths without any files.
 
-An index may name what no file system takes: a folder called `.gitignore`, a file and a folder of
-one name, names of any length. git reads `.gitattributes` from it (``check-attr --cached``), and
-also `.gitignore` where the entry has the bit ``skip-worktree`` and there is no such file.
+An index may contain names that no file system takes: a folder called `.gitignore`, a file and a
+folder of the same name, names of any length. git reads `.gitattributes` from the index
+(``check-attr --cached``), and also `.gitignore` if its entry is marked ``skip-worktree`` and the
+file does not exist.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from git_copilot.index.git.objects import init_bare_repository
 from git_copilot.index.git.repository import GitRepository
 
-# Nobody's settings but these: what git says here must not depend on who asks.
+# No other settings: git's answers must not depend on the user.
 _SETTINGS = "\tbare = false\n\tattributesFile = /dev/null\n\texcludesFile = /dev/null\n"
 _ENVIRONMENT = {
     "GIT_ATTR_NOSYSTEM": "1",
@@ -34,16 +35,16 @@ _ENTRY = struct.Struct(">6I I 3I")
 
 
 class ScratchIndex:
-    """Such a repository. Its objects are those of another one, to which it adds some of its own."""
+    """Such a repository. It borrows the objects of another one and adds some of its own."""
 
     def __init__(self, repo: GitRepository) -> None:
         self._git = repo
 
     def attributes(self, names: Sequence[str], paths: Iterable[str]) -> dict[str, dict[str, str]]:
-        """The attributes of ``paths``, by path and name, where they are specified.
+        """The attributes of ``paths``, by path and name, as far as they are specified.
 
-        :param names: of the attributes that are asked for.
-        :raises GitError: git failed; so it does for paths that lead out of a repository.
+        :param names: the attributes to look up.
+        :raises GitError: git failed, as it does for paths that leave the repository.
         """
         feed = b"".join(os.fsencode(path) + b"\0" for path in paths)
         raw = self._git.run("check-attr", "--cached", "-z", "--stdin", *names, stdin=feed)
@@ -55,7 +56,7 @@ class ScratchIndex:
         return found
 
     def ignored(self) -> frozenset[str]:
-        """The paths of the index that its `.gitignore` files exclude.
+        """The paths of the index that `.gitignore` files exclude.
 
         :raises GitError: git failed.
         """
@@ -70,12 +71,12 @@ def open_scratch_index(
     private: bytes,
     texts: Mapping[str, bytes] | None = None,
 ) -> Iterator[ScratchIndex]:
-    """A shadow of ``repo`` for as long as the context lasts.
+    """Create a scratch repository on ``repo``'s objects and delete it when the context ends.
 
-    :param index: paths, each with the object id of its content, or ``None`` where that does not
-        matter. Those of names that git reads, such as `.gitignore`, have a say.
-    :param texts: by object id, contents that the repository need not have.
-    :param private: what ``info/attributes`` holds.
+    :param index: paths, each with the object id of its content, or ``None`` if that does not
+        matter. git applies files such as `.gitignore` among them.
+    :param texts: additional contents, by object id.
+    :param private: content of ``info/attributes``.
     """
     kind = repo.object_format()
     with tempfile.TemporaryDirectory(prefix="git-copilot-") as folder:
@@ -94,14 +95,14 @@ def open_scratch_index(
 
 
 def _write_blob(objects: Path, oid: str, text: bytes) -> None:
-    """Store a blob as git does, loose."""
+    """Store a blob as a loose object."""
     folder = objects / oid[:2]
     folder.mkdir(exist_ok=True)
     (folder / oid[2:]).write_bytes(zlib.compress(b"blob %d\0" % len(text) + text, 1))
 
 
 def _index_file(index: Mapping[str, str | None], kind: str) -> bytes:
-    """An index in git's format; entries with a content are not to be looked for on the disk."""
+    """An index in git's format; entries with content are marked skip-worktree."""
     width = hashlib.new(kind).digest_size
     parts = [b"DIRC", struct.pack(">2I", _VERSION, len(index))]
     for name, oid in sorted((os.fsencode(path), oid) for path, oid in index.items()):

@@ -1,12 +1,12 @@
-"""Which repositories this user has made known, and whose state folder is their own.
+"""Decides which repositories this user trusts, and whether their state folder is the user's own.
 
 A clone brings no ``.git``, but an archive or a folder that looks like a repository does, with a
 configuration and a ready-made ``copilot/`` of its author's choice. So ``init`` writes a random
-token on both sides: into the state folder, and into the user's data folder together with the real
-path of the repository. Only where both agree the state folder is opened, and the repository's own
-configuration may name servers, models and the like. A repository that was moved stays known; a
-copy of one that is still there, and one whose state an older version or another user made, is not:
-`git copilot init --adopt` takes its state in. Standard library only: hooks import this.
+token to both sides: into the state folder, and into the user's data folder together with the real
+path of the repository. Only if both agree is the state folder opened, and may the repository's own
+configuration set servers, models and the like. A repository stays trusted when it is moved. A copy
+of one that still exists is not trusted, nor is state made by an older version or another user;
+`git copilot init --adopt` accepts it. Standard library only: hooks import this.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ ASIDE = "copilot.aside"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 INIT_HINT = "run `git copilot init`"
 ADOPT_HINT = (
-    "`git copilot init --adopt` takes it in if it is yours (a copy, or made by an older version), "
-    "`git copilot init` starts a new one"
+    "if it is yours (a copy, or made by an older version), run `git copilot init --adopt`; "
+    "otherwise `git copilot init` starts a new one"
 )
 
 
 def data_dir() -> Path:
-    """The user's data folder, as platformdirs has it (which a hook does not import)."""
+    """The user's data folder, as platformdirs defines it (hooks cannot import that)."""
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support"
     else:
@@ -45,8 +45,8 @@ def data_dir() -> Path:
 
 
 def is_trusted(state_dir: Path) -> bool:
-    """Whether this user's git-copilot made the state folder, at this place or at one from which it
-    was moved. Takes two small reads."""
+    """Whether this user created or adopted the state folder, here or where it was moved from.
+    Takes two small reads."""
     token = _read_token(state_dir)
     places = _places(token) if token else []
     if not token or not places:
@@ -56,26 +56,26 @@ def is_trusted(state_dir: Path) -> bool:
         return True
     if any(_read_token(Path(place) / state_dir.name) == token for place in places):
         return False  # this is a copy
-    with suppress(CopilotError):  # moved; where nothing can be written it is found out again
+    with suppress(CopilotError):  # moved; if it cannot be recorded, the next call finds it again
         _record(token, [here])
     return True
 
 
 def require_trusted(state_dir: Path) -> None:
-    """:raises NotInitialised: there is no state folder, or it is not known to be this user's."""
+    """:raises NotInitialised: there is no state folder, or it is not trusted."""
     if is_trusted(state_dir):
         return
     if not os.path.lexists(state_dir):
-        raise NotInitialised("git-copilot does not know this repository yet", INIT_HINT)
-    raise NotInitialised(f"{state_dir} is not known to be yours, so it is not used", ADOPT_HINT)
+        raise NotInitialised("git-copilot is not set up in this repository", INIT_HINT)
+    raise NotInitialised(f"{state_dir} is not trusted: it may not be yours", ADOPT_HINT)
 
 
 def trust_repository(state_dir: Path, *, adopt: bool = False) -> Path | None:
-    """Make the state folder, or see that it is known already.
+    """Create and trust the state folder, unless it is trusted already.
 
-    :param adopt: take in a folder that is there and not known, instead of moving it aside.
-    :return: where a folder that was in the way lies now.
-    :raises CopilotError: a folder cannot be written, or has links that an adopted one may not have.
+    :param adopt: accept an existing folder that is not trusted, instead of moving it aside.
+    :return: the new path of a folder that was moved aside.
+    :raises CopilotError: a folder cannot be written, or an adopted one contains links.
     """
     with _locked():
         if is_trusted(state_dir):
@@ -91,8 +91,8 @@ def trust_repository(state_dir: Path, *, adopt: bool = False) -> Path | None:
 
 
 def trust_if_new(state_dir: Path) -> bool:
-    """Make the state folder known if there is none yet; whether it is known now. For hooks, which
-    must not decide over a folder that somebody else made.
+    """Create and trust the state folder if there is none yet; whether it is trusted now. For hooks,
+    which must not decide about a folder that somebody else made.
 
     :raises CopilotError: a folder cannot be written.
     """
@@ -108,7 +108,7 @@ def trust_if_new(state_dir: Path) -> bool:
 
 
 def revoke_trust(state_dir: Path) -> None:
-    """Take the record back, for ``uninstall --purge``."""
+    """Delete the record of a state folder, for ``uninstall --purge``."""
     token = _read_token(state_dir)
     if token:
         left = [place for place in _places(token) if place != _place(state_dir)]
@@ -120,7 +120,7 @@ def revoke_trust(state_dir: Path) -> None:
 
 
 def _place(state_dir: Path) -> str:
-    # The state folder itself may be a link to another disk: what counts is where it is expected.
+    # The state folder itself may be a link to another disk: its expected place counts.
     return os.path.realpath(os.path.dirname(os.path.abspath(state_dir)))  # noqa: PTH100, PTH120
 
 
@@ -129,7 +129,7 @@ def _record_file(token: str) -> Path:
 
 
 def _places(token: str) -> list[str]:
-    """Where the state folder with this token was made known."""
+    """The places where the state folder with this token is trusted."""
     return os.fsdecode(_read(_record_file(token), 1 << 16)).split("\0")[:-1]
 
 
@@ -144,7 +144,7 @@ def _read_token(state_dir: Path) -> str | None:
 
 
 def _read(path: Path, most: int) -> bytes:
-    """The first bytes of a regular file; nothing where there is none."""
+    """The first bytes of a regular file; empty if there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -171,7 +171,8 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _write_both(state_dir: Path) -> None:
-    """The token of an adopted folder stays: it may be known elsewhere as well (a container)."""
+    """Write the token to both sides. An adopted folder keeps its token: it may be trusted
+    elsewhere as well (in a container)."""
     token = _read_token(state_dir) or secrets.token_hex(16)
     try:
         state_dir.mkdir(exist_ok=True)
@@ -183,7 +184,7 @@ def _write_both(state_dir: Path) -> None:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """One at a time: of two `init` the second must find what the first has made."""
+    """Serialise changes: of two concurrent `init`, the second must find the first one's state."""
     folder = data_dir() / "known"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -192,7 +193,7 @@ def _locked() -> Iterator[None]:
     except OSError as exc:
         raise _cannot_write(exc, folder) from exc
     try:
-        with suppress(OSError):  # some file systems know no locks
+        with suppress(OSError):  # some file systems have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -200,7 +201,7 @@ def _locked() -> Iterator[None]:
 
 
 def _move_aside(state_dir: Path) -> Path:
-    """Rename what is in the way; a link goes itself, and what it leads to stays."""
+    """Rename an existing folder; a link is renamed itself, its target stays."""
     names = (ASIDE, *(f"{ASIDE}-{number}" for number in range(2, 1000)))
     for name in names:
         target = state_dir.with_name(name)
@@ -214,20 +215,20 @@ def _move_aside(state_dir: Path) -> Path:
 
 
 def _check_adopted(state_dir: Path) -> None:
-    """:raises CopilotError: the folder has links, through which others would be written."""
+    """:raises CopilotError: the folder contains links, through which other files could be written."""
     for folder, folders, files in os.walk(state_dir):
         for name in (*folders, *files):
             path = Path(folder, name)
             mode = path.lstat().st_mode
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 raise CopilotError(
-                    f"{path} is a link or no regular file, so the folder is not taken in",
-                    "remove it, or start a new one with `git copilot init`",
+                    f"cannot adopt {state_dir}: {path} is a link or not a regular file",
+                    "remove it, or start a new folder with `git copilot init`",
                 )
 
 
 def _cannot_write(exc: OSError, place: Path) -> CopilotError:
     return CopilotError(
         f"{exc.filename or place} cannot be written ({exc.strerror})",
-        "make it writable for you (XDG_DATA_HOME names another data folder)",
+        "make it writable, or set XDG_DATA_HOME to another data folder",
     )

@@ -1,1 +1,1 @@
-"""Finds chunks: by words, by meaning, by defined name, in commits and in uncommitted files."""
+"""Finds chunks by words, by meaning and by defined name, in commits and in uncommitted files."""

@@ -1,7 +1,7 @@
-"""What a view shows, in columns: which chunk lies where, without any text.
+"""The chunks of a view in columns: ids, places and languages, without any text.
 
-Ranking needs ids, places and languages of all chunks and the text of none, so these are kept in
-arrays and brought up to date by the difference of two trees; texts are loaded for winners only.
+Ranking needs these of all chunks and the text of none. So they are kept in arrays that are updated
+by the difference of two trees; texts are loaded for the winners only.
 """
 
 from __future__ import annotations
@@ -38,11 +38,10 @@ def family(language: str) -> frozenset[str]:
 
 
 class ChunkTable:
-    """The chunks of one view by *position*: ordered by path, then by line, so that a smaller
-    position breaks ties and ``position + 1`` is the next chunk of a file.
+    """The chunks of one view by *position*: sorted by path, then by line, so that the smaller
+    position wins ties and ``position + 1`` is the next chunk of a file.
 
-    A blob that lies under several paths has positions under each; :meth:`allowed` lets only the
-    first of them through.
+    A blob under several paths has positions for each path; :meth:`allowed` permits only the first.
     """
 
     def __init__(self, db: Database, view: str) -> None:
@@ -53,13 +52,13 @@ class ChunkTable:
         self._columns([])
 
     def refresh(self) -> bool:
-        """Read what the view shows now; return whether it changed."""
+        """Update to the current state of the view; return whether it changed."""
         rows = self._db.query(
             "SELECT v.revision, m.value FROM views v, meta m WHERE v.name = ?"
             " AND m.key = 'identity'",
             (self._view,),
         )
-        # Forgetting takes chunks out without another revision, and changes the identity.
+        # Forgetting removes chunks without a new revision, but changes the identity.
         key = (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
         if key == self._key:
             return False
@@ -75,7 +74,7 @@ class ChunkTable:
         return True
 
     def _load(self, wanted: Collection[int]) -> None:
-        """Keep the chunks of the ``wanted`` blobs, reading those that are not known yet."""
+        """Keep the chunks of the ``wanted`` blobs only, reading those that are new."""
         self._blobs = {blob: self._blobs[blob] for blob in wanted if blob in self._blobs}
         new = [blob for blob in wanted if blob not in self._blobs]
         for begin in range(0, len(new), BLOB_BATCH):
@@ -118,14 +117,14 @@ class ChunkTable:
             under.setdefault(blob, []).append(number)
         self._twins = [numbers for numbers in under.values() if len(numbers) > 1]
         self.ids, self._unique = np.unique(self.chunk, return_inverse=True)
-        # The same object as long as the view shows the same.
+        # The same object until the view changes.
         self.all_ids: list[int] = self.ids.tolist()
-        # By chunk id: its index in `ids`, or -1. Ids are handed out one after another and
-        # never again, so the table is as long as chunks were ever made; a binary search takes four
-        # to eight times as long.
+        # By chunk id: its index in `ids`, or -1. Ids are sequential and never reused, so the table
+        # is as long as the number of chunks ever created; a binary search takes four to eight
+        # times as long.
         self._index_of: Ints = np.full(int(self.ids[-1]) + 1 if len(self.ids) else 0, -1)
         self._index_of[self.ids] = np.arange(len(self.ids))
-        # Positions by chunk id, and where those of each id begin.
+        # Positions sorted by chunk id, and the first one of each id.
         self._by_id: Ints = np.argsort(self._unique, kind="stable")
         self._runs: Ints = np.searchsorted(self._unique[self._by_id], np.arange(len(self.ids) + 1))
         self._families: dict[str, Flags] = {}
@@ -134,12 +133,13 @@ class ChunkTable:
         return len(self.chunk)
 
     def file_index(self, path: str) -> int | None:
-        """The index of a path in :attr:`paths`, if the view shows it."""
+        """The index of a path in :attr:`paths`, or ``None``."""
         return self._number.get(path)
 
     def allowed(self, language: str, hidden: Iterable[str]) -> Flags:
-        """Which positions may be shown: those of the family of ``language`` (empty: all), none
-        of a ``hidden`` path, and of a blob under several paths those of the first one left."""
+        """A mask of the positions that may be shown: those of the family of ``language`` (empty:
+        all), none of a ``hidden`` path, and for a blob under several paths those of the first one
+        that is not hidden."""
         files = self._of_family(language).copy()
         numbers = {self._number[path] for path in hidden if path in self._number}
         for twins in self._twins:
@@ -158,38 +158,38 @@ class ChunkTable:
         return self._families[language]
 
     def ref(self, position: int) -> ChunkRef:
-        """The place of a chunk."""
+        """The chunk at ``position``."""
         file = int(self.file_of[position])
         ordinal = position - int(self.first[file])
         return ChunkRef(self.paths[file], ordinal, int(self.chunk[position]))
 
     def refs(self, chunk_ids: Iterable[int], allowed: Flags) -> dict[int, ChunkRef]:
-        """The places of those chunks that the view shows and that are allowed."""
+        """References to those chunks that are in the view and allowed, by id."""
         ids = np.asarray(list(chunk_ids), np.int64)
         positions, _ = self.positions(ids, allowed)
         return {int(self.chunk[position]): self.ref(position) for position in positions.tolist()}
 
     def positions(self, chunk_ids: Ints, allowed: Flags) -> tuple[Ints, Ints]:
-        """The allowed positions of chunks, and which of ``chunk_ids`` each is of."""
+        """The allowed positions of chunks, and for each the index of its id in ``chunk_ids``."""
         indices, asked = self._located(chunk_ids)
         begins = self._runs[indices]
         counts = self._runs[indices + 1] - begins
-        # A run of positions for each chunk, laid end to end.
+        # A run of positions for each chunk, concatenated.
         starts = np.repeat(begins - (np.cumsum(counts) - counts), counts)
         found = self._by_id[starts + np.arange(len(starts))]
         keep = allowed[found]
         return found[keep], np.repeat(asked, counts)[keep]
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values for :attr:`ids` as values for positions."""
+        """Expand values for :attr:`ids` to values for positions."""
         return values[self._unique]
 
     def locate(self, ids: Ints) -> Ints:
-        """Indices into :attr:`ids` of those of ``ids`` that the view shows."""
+        """Indices into :attr:`ids` of those ``ids`` that are in the view."""
         return self._located(ids)[0]
 
     def _located(self, ids: Ints) -> tuple[Ints, Ints]:
-        """The same, and which of ``ids`` each is of."""
+        """The same, and for each its index in ``ids``."""
         asked = np.flatnonzero((ids >= 0) & (ids < len(self._index_of)))
         indices = self._index_of[ids[asked]]
         here = indices >= 0
@@ -197,6 +197,6 @@ class ChunkTable:
 
 
 def parse_integers(array: object) -> Ints:
-    """The numbers of a JSON array, which SQLite gives five times as fast as rows."""
+    """Parse a JSON array of integers, which SQLite returns five times as fast as rows."""
     numbers: Ints = np.fromstring(str(array)[1:-1], dtype=np.int64, sep=",")
     return numbers

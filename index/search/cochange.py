@@ -1,8 +1,8 @@
-"""Which files change together: of a commit's files, each is a little evidence for the others.
+"""Finds files that change together in commits.
 
 The weights are those of evolutionary coupling (Zimmermann et al. 2005, "Mining version histories
-to guide software changes", https://doi.org/10.1109/TSE.2005.72), a commit's vote shared out among
-its files. Commits never change, so what one touched is read once and kept in a file.
+to guide software changes", https://doi.org/10.1109/TSE.2005.72), with a commit's vote divided among
+its files. Commits are immutable, so the paths of each are read once and cached in a file.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from git_copilot.index.core.errors import GitError
 from git_copilot.index.git.repository import GitRepository
 
 FILE_NAME = "cochange.json"
-# The newest commits that count: a repository's files belong together differently later on.
+# Only the newest commits count, since coupling between files changes over time.
 COMMITS = 1000
-# A commit of more files is a sweeping change and says nothing of any two of them.
+# A commit with more files is a sweeping change and no evidence for any pair of them.
 MAX_FILES = 30
 
 
 class CoChange:
-    """What the commits of one repository touched. Commits of any branch may be known; those that
-    count are the ancestors of the commit that is asked about, and nothing newer."""
+    """The paths touched by the commits of one repository. The cache may contain commits of any
+    branch; only ancestors of the requested commit count."""
 
     def __init__(self, repo: GitRepository) -> None:
         self._repo = repo
@@ -34,11 +34,11 @@ class CoChange:
         self._of_path: dict[str, list[tuple[str, ...]]] = {}
 
     def partners(self, tip: str, path: str) -> Mapping[str, float]:
-        """How strongly other files are tied to ``path`` by the newest :data:`COMMITS` commits up
-        to ``tip``: 1 for the strongest, nothing for those that never changed with it.
+        """How strongly other files are coupled to ``path`` by the newest :data:`COMMITS` commits up
+        to ``tip``: 1 for the strongest; files that never changed with it are omitted.
 
-        The first call for a tip reads what is new since the last one, and at most so many
-        commits.
+        The first call for a tip reads the commits that are new since the last one, at most
+        :data:`COMMITS`.
         """
         if tip != self._tip:
             self._of_path = self._by_path(tip)
@@ -79,11 +79,11 @@ class CoChange:
                 stored = json.loads(self._file.read_text("utf-8", "surrogateescape"))
                 self._touched = {str(oid): tuple(map(str, p)) for oid, p in stored.items()}
             except (OSError, ValueError, AttributeError, TypeError):
-                self._touched = {}  # a cache: read anew
+                self._touched = {}  # only a cache
         return self._touched
 
     def _keep(self, known: dict[str, tuple[str, ...]], oids: Sequence[str]) -> None:
-        """Store what is known; of many branches' commits only those that count now."""
+        """Store the cache; if it has grown large, only the commits that count now."""
         if len(known) > 4 * COMMITS:
             self._touched = known = {oid: known[oid] for oid in oids if oid in known}
         temporary = self._file.with_name(f".{FILE_NAME}.{os.getpid()}")
@@ -95,20 +95,20 @@ class CoChange:
 
 
 def _touched(repo: GitRepository, oids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The paths that each commit touched; none for one file alone or for too many."""
+    """The paths that each commit touched; none if it touched a single file or too many."""
     feed = "".join(f"{oid}\n" for oid in oids).encode()
     try:
         out = repo.run(
             "diff-tree", "--stdin", "-r", "--root", "--name-only", "--no-renames", "-z", stdin=feed
         )
     except GitError:
-        return {}  # trees that are not here (a partial clone)
+        return {}  # missing trees (a partial clone)
     wanted = set(oids)
     found: dict[str, list[str]] = {oid: [] for oid in oids}
     commit = ""
     for record in out.split(b"\0"):
         name = os.fsdecode(record)
-        if name in wanted:  # a commit's id stands before its paths
+        if name in wanted:  # a commit's id precedes its paths
             commit = name
         elif name:
             found[commit].append(name)

@@ -1,8 +1,8 @@
-"""Answers what people ask of a repository: ``git copilot search``.
+"""Answers queries that people type: ``git copilot search``.
 
-A completion wants snippets that show how names near the cursor are used, so there a definition is one
-source among several. A person who types a name wants to see where it is defined: exact definitions
-come first, then what words, names and meaning say.
+A completion wants snippets that show how names near the cursor are used; there, definitions are one
+source among several. A person who types a name wants to see where it is defined, so exact
+definitions come first, followed by matches of words, names and meaning.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ if TYPE_CHECKING:
     from git_copilot.index.embedding.vectors import Neighbour
     from git_copilot.index.search.chunk_table import Flags
 
-# How many places words and meaning hand on.
+# Results taken from each of the lexical and dense searches.
 CANDIDATES = 40
-# Definitions of one name that are looked at, and names that begin with what was typed.
+# Limits on the definitions of one name, and on names with the typed prefix.
 MAX_DEFINITIONS, MAX_PREFIXED = 2000, 10
-# What each source adds at most to a score: words are worth 1 where they fit best. Chosen with
-# bench/search.py on click, flask, datasette and mypy. Added up, not fused by rank: a text that has the
-# very words of a query is far ahead of the next one, which ranks do not tell.
+# The most that each source adds to a score; the best lexical match scores 1. Chosen with
+# bench/search.py on click, flask, datasette and mypy. Scores are added, not fused by rank: a text with
+# the exact words of a query is far ahead of the next one, which ranks do not show.
 TITLE, CODE_WORD, PREFIX, DENSE = 0.6, 0.2, 0.5, 0.1
 # A match by path or exact name has a score above this, and no sum of others reaches it.
 LEAD = 3.0
-# Nearest by meaning counts from this cosine on.
+# Minimum cosine of a dense match.
 MIN_COSINE = 0.5
-# Every word has a vector, near to something, also one that nobody wrote (made-up words reach a cosine
-# of 0.8). So meaning counts only where a word of the query, or one that begins alike
-# (`authentication`, `authenticate`), is known here: so much of it, and at least so many letters.
+# Every word has near neighbours, even an invented one (cosines up to 0.8). So dense matches count only
+# if a word of the query, or one with the same stem (`authentication`, `authenticate`), occurs in the
+# repository. The stem is this share of the word, and at least MIN_STEM letters.
 STEM_SHARE, MIN_STEM = 0.7, 5
 
 
 class CodeSearch(Searcher):
-    """A :class:`Searcher` that also answers queries which people type."""
+    """A :class:`Searcher` that also answers queries that people type."""
 
-    # The paths that the priors below were made of; `ChunkTable` keeps the list while it shows the same.
+    # The list that the priors below were computed for; `ChunkTable` keeps it until the view changes.
     _prior_paths: Sequence[str] | None = None
     _prior_of: tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -65,8 +65,8 @@ class CodeSearch(Searcher):
         embedder: Embedder | None,
         overlay: Overlay = EMPTY_OVERLAY,
     ) -> list[Hit]:
-        """The ``count`` best distinct chunks for what a person typed, best first; none where nothing
-        fits. The order is deterministic."""
+        """The ``count`` best distinct chunks for a typed query, best first; empty if nothing
+        matches. The order is deterministic."""
         query = parse_query(text)
         if count < 1 or not query.text:
             return []
@@ -94,14 +94,14 @@ class CodeSearch(Searcher):
         return self.distinct(ranking.ranked(), count, overlay)
 
     def _begin_near(self, text: str, embedder: Embedder | None) -> Future[list[Neighbour]] | None:
-        """Look for the chunks whose meaning is nearest, beside everything else."""
+        """Start the dense search in the background."""
         if embedder is None or self._vectors is None:
             return None
         self._vectors.refresh(self._db)
         return self._beside.submit(nearest, self._vectors, embedder, [text], self._table.all_ids)
 
     def _related(self, query: ParsedQuery) -> bool:
-        """Whether a word here begins like one of the query's."""
+        """Whether a word in the view has a stem in common with the query."""
         stems = (word[: max(MIN_STEM, round(STEM_SHARE * len(word)))] for word in query.words)
         match = " OR ".join(f'"{stem}" *' for stem in stems if len(stem) >= MIN_STEM)
         if not match:
@@ -110,7 +110,7 @@ class CodeSearch(Searcher):
         return bool(len(self._table.locate(parse_integers(self._db.query(ask, (match,))[0][0]))))
 
     def _near(self, near: Future[list[Neighbour]] | None, allowed: Flags) -> dict[ChunkRef, float]:
-        """The nearest, with their cosines."""
+        """The dense matches, with their cosines."""
         found = [(i, cosine) for i, cosine in near.result() if cosine >= MIN_COSINE] if near else []
         refs = self._table.refs((i for i, _ in found), allowed)
         return {refs[i]: cosine for i, cosine in found[:CANDIDATES] if i in refs}
@@ -118,8 +118,8 @@ class CodeSearch(Searcher):
     def _by_words(
         self, query: ParsedQuery, allowed: Flags, uncommitted: Sequence[UncommittedChunk]
     ) -> dict[ChunkRef, float]:
-        """What has the words, those of code before those of tests, prose and data: its share of
-        the best one's score."""
+        """Lexical matches, with tests, prose and data weighted below code, as shares of the best
+        score."""
         values = self._lexicon.values(query.words)
         priors = self._priors_of_files(query.wants_tests)
         found = [
@@ -149,8 +149,8 @@ class CodeSearch(Searcher):
     def _exact(
         self, query: ParsedQuery, allowed: Flags, uncommitted: Sequence[UncommittedChunk]
     ) -> list[ChunkRef]:
-        """What defines the name that was typed, the best fitting first; or, among several words,
-        those that only code spells like that."""
+        """Definitions of the typed name, best match first; for a query of several words, of those
+        words that look like code."""
         if query.name:
             wanted = self._symbols("name = ? COLLATE NOCASE", [query.name], allowed)
             folded = query.name.lower()
@@ -169,7 +169,7 @@ class CodeSearch(Searcher):
     def _with_prefix(
         self, query: ParsedQuery, allowed: Flags, uncommitted: Sequence[UncommittedChunk]
     ) -> dict[ChunkRef, float]:
-        """Definitions whose names begin with the name that was typed, the shortest names first."""
+        """Definitions whose names start with the typed name, shortest names first."""
         begun = query.name
         if len(begun) < MIN_PARTIAL:
             return {}
@@ -186,7 +186,7 @@ class CodeSearch(Searcher):
     def _symbols(
         self, where: str, values: Sequence[str], allowed: Flags
     ) -> list[tuple[ChunkRef, Symbol]]:
-        """Symbols that the view shows, at each of their places."""
+        """Symbols in the view, once for each place."""
         rows = self._db.query(
             f"SELECT chunk_id, name, kind, line, signature, scope FROM symbols WHERE {where}"
             f" LIMIT {MAX_DEFINITIONS}",
@@ -208,7 +208,7 @@ class CodeSearch(Searcher):
         allowed: Flags,
         uncommitted: Sequence[UncommittedChunk],
     ) -> dict[ChunkRef, float]:
-        """How well the names that ``refs`` define are made of the query's words."""
+        """How similar the names defined by ``refs`` are to the query's words."""
         here = dict.fromkeys(refs)
         numbers = ",".join(str(ref.chunk_id) for ref in here if ref.chunk_id >= 0)
         symbols = self._symbols(f"chunk_id IN ({numbers})", [], allowed)
@@ -225,7 +225,7 @@ class CodeSearch(Searcher):
         uncommitted: Sequence[UncommittedChunk],
         typed: str = "",
     ) -> list[ChunkRef]:
-        """The beginnings of the files whose paths hold what was typed, the closest first."""
+        """The first chunks of files whose paths contain the query, closest match first."""
         fragment = typed or query.path
         if not fragment:
             return []
@@ -243,7 +243,7 @@ class CodeSearch(Searcher):
 
 
 class _Ranking:
-    """Scores of places, and which sources speak for them."""
+    """Scores of chunks, and the sources that found them."""
 
     def __init__(self) -> None:
         self._scores: dict[ChunkRef, float] = {}
@@ -259,13 +259,12 @@ class _Ranking:
                 named.append(source)
 
     def lead(self, source: str, found: Sequence[ChunkRef]) -> None:
-        """Put ``found`` before all that scores say, in this order, behind what was put there
-        before."""
+        """Rank ``found`` before all scored results, in this order, after earlier calls."""
         self.add(source, dict.fromkeys(found, 0.0), 0.0)
         self._first = list(dict.fromkeys((*self._first, *found)))
 
     def ranked(self) -> list[FusedResult]:
-        """Best first; ties by place."""
+        """Best first; ties by path and position."""
         count = len(self._first)
         scores = {**self._scores}
         scores |= {ref: LEAD + (count - at) / count for at, ref in enumerate(self._first)}

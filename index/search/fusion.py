@@ -1,4 +1,4 @@
-"""Ranks what several searches found. Pure.
+"""Fuses the ranked results of several searches. Pure.
 
 Reciprocal rank fusion (Cormack, Clarke & Büttcher 2009,
 https://doi.org/10.1145/1571941.1572114) needs ranks only, so a bm25 value and a cosine never
@@ -15,30 +15,30 @@ from git_copilot.index.text.terms import IDENTIFIER
 # The paper has 60, for lists of a thousand documents: with it the fortieth place is still worth more
 # than half of the first.
 RRF_K = 20
-# What each source weighs beside the words. Chosen with the constant above by what 491 holes of
-# starlette, marshmallow, werkzeug, poetry and uvicorn need (bench/retrieval.py), of which the
-# embedder had learnt nothing: +4.1 points over the words alone among 5 snippets, +2.9 among 10;
-# with the paper's constant and the weights of before +1.9 and +1.4. Three times the weight for
-# meaning gained another 0.3 there, and on click, datasette and mypy lost 2.5 among 5 against none. A
-# ranker fitted to scores, ranks, sizes and priors (conditional logit, each repository ranked by the
-# others' weights) reached +4.1 and +2.8. The chunk behind one that matches, which RepoCoder's windows
-# of lines take (arXiv 2303.12570), as a source of its own: at weights from 0.1 to 0.8, behind the
-# first 5, 10 or 20 by words, between 0.5 and 9.3 points less among 5 and 0.2 to 4.7 less among 10. A
-# chunk here is a whole definition, so what follows a match is another one.
+# Weights of the sources, relative to the words. Chosen together with the constant above on 491 holes
+# of starlette, marshmallow, werkzeug, poetry and uvicorn (bench/retrieval.py), which the embedder was
+# not trained on: +4.1 points over words alone with 5 snippets, +2.9 with 10; with the paper's
+# constant and the previous weights +1.9 and +1.4. Three times the dense weight gained another 0.3
+# there, but lost 2.5 on click, datasette and mypy with 5 snippets, compared with none. A ranker
+# fitted to scores, ranks, sizes and priors (conditional logit, leave-one-repository-out) reached +4.1
+# and +2.8. The chunk after a match as a source of its own, as in RepoCoder's windows of lines (arXiv
+# 2303.12570), at weights from 0.1 to 0.8, after the first 5, 10 or 20 by words, lost 0.5 to 9.3
+# points with 5 snippets and 0.2 to 4.7 with 10: a chunk here is a whole definition, so the next one
+# is unrelated.
 WEIGHTS: Mapping[str, float] = {"definition": 0.3, "lexical": 1.0, "dense": 0.05, "typed": 2.5}
-# Sources whose order says little: all that they find is worth what the first is.
+# Sources whose order means little: all of their results count like the first.
 FLAT = frozenset({"definition"})
-# What an identifier that is being typed may become is a definition too; it only weighs more,
-# because a name that was begun is asked for, not guessed.
+# Candidates for a partly typed identifier are definitions too. They only weigh more, because the
+# name is requested, not guessed.
 REPORTED_AS: Mapping[str, str] = {"typed": "definition"}
-# Two chunks with this share of identifiers in common say the same thing twice.
+# Chunks with this Jaccard index of their identifiers are near duplicates.
 NEAR_DUPLICATE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class RankingWeights:
-    """What the ranking weighs: each source, and each prior (what a file gains at most, as a share
-    of what its words say). bench/retrieval.py leaves out one at a time."""
+    """Weights of each source and each prior (the maximum gain of a file, as a share of its lexical
+    score). bench/retrieval.py leaves out one at a time."""
 
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     import_prior: float = 0.4
@@ -50,9 +50,9 @@ DEFAULT_RANKING = RankingWeights()
 
 @dataclass(frozen=True, slots=True, order=True)
 class ChunkRef:
-    """A chunk's place: the ``ordinal``-th of its file. ``chunk_id`` is below 0 for a chunk of a
-    file that is not committed. The order of references breaks ties of ranks, and never depends on
-    which chunk was seen first."""
+    """A reference to a chunk: the ``ordinal``-th of its file. ``chunk_id`` is negative for a chunk
+    of an uncommitted file. References are ordered to break ties between ranks, independently of the
+    order of indexing."""
 
     path: str
     ordinal: int
@@ -89,9 +89,9 @@ def fuse(
 
 
 class NoveltyFilter:
-    """Lets a text through that says something new.
+    """Drops texts that are near duplicates or already visible.
 
-    :param seen: lines that are in view, without white space at their ends.
+    :param seen: visible lines, stripped of white space.
     """
 
     def __init__(self, seen: frozenset[str] = frozenset()) -> None:
@@ -99,8 +99,8 @@ class NoveltyFilter:
         self._bags: list[frozenset[str]] = []
 
     def admit(self, text: str) -> bool:
-        """Whether most of its lines are not in view (a moved or copied file) and it is no near
-        duplicate of what was let through before."""
+        """Whether ``text`` is new: most of its lines are not visible (as in a moved or copied file)
+        and it is no near duplicate of an admitted text. If so, it is recorded as admitted."""
         lines = [x for line in text.split("\n") if IDENTIFIER.search(x := line.strip())]
         if self._seen and sum(line in self._seen for line in lines) * 2 > len(lines):
             return False

@@ -1,9 +1,9 @@
-"""Ranks chunks by the words that they share with a query.
+"""Ranks chunks by BM25 (Robertson & Zaragoza 2009, https://doi.org/10.1561/1500000019).
 
-BM25 (Robertson & Zaragoza 2009, https://doi.org/10.1561/1500000019) with a weight for each word of
-the query, in two steps: first over all chunks that the full-text index names for a word, without
-asking how often the word occurs there, then exactly over the best of them. SQLite's own ``bm25()``
-reads every count of every match, which takes most of a search's time.
+Each query word has a weight. Ranking takes two steps: first over all chunks that the full-text
+index lists for a word, ignoring term frequency, then exactly over the best of them. SQLite's own
+``bm25()`` reads the frequency of every match, which takes most of a search's time. IDF is computed
+per view, so ranks do not depend on other branches.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
     from git_copilot.index.search.chunk_table import Flags, Ints
 
-# The usual constants of BM25; other values of the second changed nothing that could be told.
+# The usual constants of BM25; other values of the second made no measurable difference.
 SATURATION, LENGTH_NORM = 1.2, 0.75
-# The words of a query that count, most telling first: more of them take time and move no rank.
+# Only the query words of the highest value count: more of them take time and change no rank.
 MAX_WORDS = 32
-# How many of the first step's best the second one looks at; 60 and 120 found the same (1,000 holes of
-# the five repositories that fusion.py names: 0.2 points more among 5, 0.1 less among 10).
+# How many of the first step's best results are rescored. 60 and 120 made no difference (1,000 holes of
+# the five repositories in fusion.py: 0.2 points more with 5 snippets, 0.1 less with 10).
 RESCORED = 40
-# What is kept for the next key: chunk numbers of words (8 bytes each), and words of chunks.
+# Cache sizes: chunk numbers of words (8 bytes each), and chunks whose words are kept.
 KEPT_NUMBERS = 2_000_000
 KEPT_CHUNKS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
 class TermCounts:
-    """A text's words with how often each occurs, and its size in bytes."""
+    """The term frequencies of a text, and its size in bytes."""
 
     counts: Mapping[str, int]
     size: int
 
 
 class Lexicon:
-    """The words of the chunks that a view shows."""
+    """The words of the chunks in a view."""
 
     def __init__(self, db: Database, table: ChunkTable) -> None:
         self._db = db
@@ -54,12 +54,12 @@ class Lexicon:
         self._places: OrderedDict[str, Ints] = OrderedDict()
         self._held = 0
         self._counts: OrderedDict[int, Mapping[str, int]] = OrderedDict()
-        # For each position, what a word that occurs once counts for the chunk's length.
+        # For each position, the BM25 factor of a word that occurs once, given the chunk's length.
         self._shorter: NDArray[np.float64] = np.empty(0)
         self._mean_size = 1.0
 
     def refresh(self) -> None:
-        """The view shows something else: forget what was read of it."""
+        """Clear the caches after the view has changed."""
         self._places.clear()
         self._counts.clear()
         self._held = 0
@@ -70,15 +70,15 @@ class Lexicon:
         self._shorter = np.asarray(1 / (1 + norm), np.float64)
 
     def values(self, words: Mapping[str, float]) -> dict[str, float]:
-        """The words that count for a query, with their weights times their rarity.
+        """The query words of the highest value: weight times IDF.
 
-        :param words: as :func:`git_copilot.index.text.terms.terms` gives them, with their weights.
+        :param words: words as from :func:`git_copilot.index.text.terms.terms`, with weights.
         """
         count = len(self._table.ids)
         found = {}
         for word, weight in words.items():
             held = len(self._places_of(word))
-            # A word that no chunk has may still stand in an unsaved file.
+            # A word that no chunk contains may still occur in an unsaved file.
             found[word] = weight * math.log(1 + (count - held + 0.5) / (held + 0.5))
         ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
         return dict(ranked[:MAX_WORDS])
@@ -92,9 +92,9 @@ class Lexicon:
     ) -> list[tuple[int, float]]:
         """The best positions with their scores, best first; ties in the order of positions.
 
-        :param values: of :meth:`values`.
-        :param allowed: for each position, whether it may be found.
-        :param boost: for each position, what its score is multiplied by.
+        :param values: from :meth:`values`.
+        :param allowed: for each position, whether it may be returned.
+        :param boost: for each position, a factor for its score.
         """
         scores = np.zeros(len(self._table.ids))
         for word, value in values.items():
@@ -120,7 +120,7 @@ class Lexicon:
         return sorted(exact, key=lambda item: (-item[1], item[0]))[:count]
 
     def score(self, values: Mapping[str, float], text: TermCounts) -> float:
-        """BM25 of one text."""
+        """The BM25 score of one text."""
         share = text.size / self._mean_size
         norm = SATURATION * (1 - LENGTH_NORM + LENGTH_NORM * share)
         counts = text.counts
@@ -131,7 +131,7 @@ class Lexicon:
         )
 
     def _places_of(self, word: str) -> Ints:
-        """Indices into :attr:`ChunkTable.ids` of the chunks that have the word."""
+        """Indices into :attr:`ChunkTable.ids` of the chunks that contain the word."""
         held = self._places.get(word)
         if held is None:
             rows = self._db.query(
@@ -147,7 +147,7 @@ class Lexicon:
         return held
 
     def _read(self, chunk_ids: Iterable[int]) -> None:
-        """Count the words of these chunks."""
+        """Cache the term frequencies of these chunks."""
         wanted = [int(chunk_id) for chunk_id in chunk_ids]
         new = [chunk_id for chunk_id in wanted if chunk_id not in self._counts]
         for chunk_id, text in self._db.query(
@@ -161,7 +161,7 @@ class Lexicon:
 
 
 def _best(scores: NDArray[np.float64], count: int) -> list[int]:
-    """Indices of the highest scores above 0, best first; ties by index."""
+    """Indices of the highest positive scores, best first; ties by index."""
     if len(scores) > count:
         bound = np.partition(scores, -count)[-count]
         found = np.flatnonzero(scores >= max(bound, np.finfo(float).tiny))

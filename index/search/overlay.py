@@ -1,5 +1,5 @@
-"""Files whose text is not committed, laid over the index in memory: cut into chunks as the index
-cuts them, searched like it, never stored."""
+"""Uncommitted files as an overlay on the index in memory: chunked and searched like committed files,
+never stored."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from git_copilot.index.text.terms import terms
 
 @dataclass(frozen=True, slots=True)
 class UncommittedFile:
-    """A file as it lies in the worktree or in an editor. ``blob`` is the object id that git would
-    give its text; ``words`` are those of each chunk."""
+    """A file in the worktree or in an editor. ``blob`` is the object id that git would give its
+    text; ``words`` are the term counts of each chunk."""
 
     path: str
     blob: str
@@ -32,7 +32,7 @@ class UncommittedFile:
 
 @dataclass(frozen=True, slots=True)
 class UncommittedChunk:
-    """A chunk of such a file and its place among what is committed."""
+    """A chunk of such a file, with its reference among the committed chunks."""
 
     ref: ChunkRef
     file: UncommittedFile
@@ -43,11 +43,11 @@ class UncommittedChunk:
 def chunk_uncommitted(
     path: str, data: bytes, object_format: str = "sha1", allowed: Container[str] = ()
 ) -> UncommittedFile:
-    """Cut a text into chunks. What the index would leave out (generated files, binary ones, lines
+    """Cut a text into chunks. Whatever the index would leave out (generated and binary files, lines
     that look like secrets) is left out here as well.
 
-    :param object_format: the repository's hash, as ``extensions.objectFormat`` names it.
-    :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed_lines`).
+    :param object_format: the repository's hash, a value of ``extensions.objectFormat``.
+    :param allowed: fingerprints of allowed lines (:mod:`.allowed_lines`).
     """
     language = language_of(path)
     chunks: list[Chunk] = []
@@ -63,7 +63,8 @@ def chunk_uncommitted(
 
 @dataclass(frozen=True)
 class Overlay:
-    """Loose files by path; ``None`` for a file that is gone. Their paths hide what is committed."""
+    """Uncommitted files by path; ``None`` for a deleted file. They hide committed files of the same
+    path."""
 
     files: Mapping[str, UncommittedFile | None] = field(default_factory=dict)
 
@@ -72,8 +73,7 @@ class Overlay:
         return self.files.keys()
 
     def state(self, exclude: str) -> frozenset[tuple[str, str]]:
-        """What tells two overlays apart as far as other files than one path go: paths, and the
-        object ids of their texts."""
+        """Paths and object ids of all files but ``exclude``, to compare two overlays."""
         return frozenset(
             (path, file.blob if file else "")
             for path, file in self.files.items()
@@ -81,9 +81,9 @@ class Overlay:
         )
 
     def chunks(self, language: str, exclude: str) -> Iterator[UncommittedChunk]:
-        """The chunks of the family of ``language`` (empty: all) but those of one path, in order.
+        """The chunks of the family of ``language`` (empty: all) except those of one path, in order.
 
-        Their ids are below 0 and hold for this overlay only.
+        Their ids are negative and valid for this overlay only.
         """
         number = 0
         for path, file in sorted(self.files.items()):

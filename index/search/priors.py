@@ -1,6 +1,6 @@
-"""What speaks for a file before any word of it is read. Pure but for the columns it is given.
+"""Priors of files, which do not depend on their text. Pure but for the columns it is given.
 
-A prior multiplies what the words say; it lifts no chunk that shares none with the query.
+A prior multiplies the lexical score, so a chunk that shares no word with the query gains nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from git_copilot.index.search.fusion import RankingWeights
 
-# A package's own module carries the name of its folder.
+# A package's own module has the name of its folder.
 _PACKAGE_FILES = ("__init__", "index", "mod")
 
 
 def module_name(path: str) -> str:
-    """What code that imports the file calls it: its stem, or its folder for a package's file."""
+    """The name under which code imports the file: its stem, or its folder for a package file."""
     stem = posixpath.basename(path).partition(".")[0]
     return posixpath.basename(posixpath.dirname(path)) if stem in _PACKAGE_FILES else stem
 
@@ -31,24 +31,24 @@ def module_name(path: str) -> str:
 def path_prior(
     path: str, modules: Collection[str], partners: Mapping[str, float], ranking: RankingWeights
 ) -> float:
-    """What the score of one file's chunks is multiplied by.
+    """The factor for the scores of one file's chunks.
 
     :param modules: names that the code at the cursor imports.
-    :param partners: files that belong with the cursor's, 1 for the closest.
+    :param partners: files that are coupled to the cursor's file, 1 for the closest.
     """
     imported = module_name(path) in modules
     return 1 + ranking.import_prior * imported + ranking.partner_prior * partners.get(path, 0.0)
 
 
 class Priors:
-    """The priors of the files that a view shows."""
+    """The priors of the files in a view."""
 
     def __init__(self, table: ChunkTable) -> None:
         self._table = table
         self.refresh()
 
     def refresh(self) -> None:
-        """The view shows other files."""
+        """Update after the view has changed."""
         self._modules: dict[str, list[int]] = {}
         for number, path in enumerate(self._table.paths):
             self._modules.setdefault(module_name(path), []).append(number)
@@ -56,7 +56,7 @@ class Priors:
     def boost(
         self, modules: Collection[str], partners: Mapping[str, float], ranking: RankingWeights
     ) -> NDArray[np.float64]:
-        """:func:`path_prior` for each position."""
+        """:func:`path_prior` for each position of the chunk table."""
         factors = np.ones(len(self._table.paths))
         for module in set(modules):
             factors[self._modules.get(module, [])] += ranking.import_prior

@@ -1,5 +1,5 @@
-"""Reads what a person typed into ``git copilot search``: a name, a qualified name, a path, code, or
-words. Pure."""
+"""Parses a query for ``git copilot search``: a name, a qualified name, a path, code, or words.
+Pure."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from git_copilot.index.text.terms import IDENTIFIER, STOP_WORDS, split_identifie
 _QUALIFIED = re.compile(r"[^\W\d][\w$]*(?:(?:\.|::|#|->|\\)[^\W\d][\w$]*)*[?!]?")
 _SEPARATOR = re.compile(r"\.|::|#|->|\\")
 _PATH = re.compile(r"[\w@.+~-]*(?:/[\w@.+~ -]*)+|[\w@+~-]+(?:\.[\w+-]+)+")
-# Words that people write before a name when they look for its definition.
+# Keywords that people type before a name when they look for its definition.
 _INTRODUCTIONS = frozenset(
     ["class", "def", "func", "fn", "function", "struct", "enum", "trait", "interface", "type", "const", "var", "let", "static", "async", "impl", "module", "macro", "define", "#define", "union", "typedef"]
 )  # fmt: skip
-# What a part of a compound name weighs beside the whole name.
+# Weight of a part of a compound name, relative to the whole name.
 PART_WEIGHT = 0.3
 
-# What the words of a file count for beside those of code: of tests, prose and data.
+# Factors for matches in tests, prose and data, relative to code.
 TEST_PRIOR, PROSE_PRIOR, DATA_PRIOR = 0.7, 0.8, 0.4
 _PROSE = frozenset(["md", "rst", "txt", "adoc", "rdoc", "markdown", "org", "tex", "html"])
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuery:
-    """What was typed, taken apart.
+    """A parsed query.
 
-    ``name`` is the identifier when nothing else was asked for, ``owners`` what qualifies it, outermost
-    first. ``path`` is what may be a part of a path. ``code_words`` are the words that only code would
-    write like that, ``words`` all words with their weights, whole names and their parts.
+    ``name`` is the identifier if the query is a single name, ``owners`` are its qualifiers, outermost
+    first. ``path`` is the query if it may be part of a path. ``code_words`` are the words that look
+    like code, ``words`` all words with their weights: whole names and their parts.
     """
 
     text: str
@@ -46,12 +46,12 @@ class ParsedQuery:
 
     @property
     def wants_tests(self) -> bool:
-        """Whether tests are asked for by that word."""
+        """Whether the query mentions tests."""
         return any(word in self.words for word in ("test", "tests", "fixture", "fixtures"))
 
 
 def parse_query(text: str) -> ParsedQuery:
-    """Take a query apart. ``text`` may be anything."""
+    """Parse a query; any text is valid."""
     stripped = text.strip()
     parts = stripped.split()
     alone = stripped
@@ -76,7 +76,7 @@ def parse_query(text: str) -> ParsedQuery:
 
 
 def looks_like_code(identifier: str) -> bool:
-    """Whether only code spells a word like that: ``snake_case``, ``camelCase``, ``HTTP2``."""
+    """Whether a word is spelt like code: ``snake_case``, ``camelCase``, ``HTTP2``."""
     inner = identifier.strip("_")
     return (
         identifier != inner
@@ -90,16 +90,16 @@ def _weights(identifiers: list[str], name: str) -> dict[str, float]:
     for identifier in identifiers:
         whole = identifier.lower()
         for word in terms(identifier):
-            # A part stands for less than the whole where the name itself is what is wanted.
+            # In a query for a name, a part counts less than the whole.
             weight = 1.0 if word == whole or not name else PART_WEIGHT
             weights[word] = max(weight, weights.get(word, 0.0))
     return weights
 
 
 def file_prior(path: str, *, tests: bool = False) -> float:
-    """What the words of a file count for: those of tests, prose and data less than those of code.
+    """The factor for matches in a file: lower for tests, prose and data than for code.
 
-    :param tests: tests are asked for.
+    :param tests: whether the query asks for tests.
     """
     prior = TEST_PRIOR if is_test(path) and not tests else 1.0
     if language_of(path) != TEXT:
@@ -110,8 +110,8 @@ def file_prior(path: str, *, tests: bool = False) -> float:
 
 
 def definition_rank(query: ParsedQuery, symbol: Symbol, path: str) -> tuple[int, ...]:
-    """How well a definition fits a name that was typed; smaller is better: what qualifies it, the
-    same case, no test, a definition before a constant, not nested."""
+    """A sort key for how well a definition matches a typed name, best first: by its qualifiers, then
+    the same case, not a test, a definition before a constant, not nested."""
     return (
         _owned(query, symbol, path),
         query.name != symbol.name,
@@ -122,14 +122,14 @@ def definition_rank(query: ParsedQuery, symbol: Symbol, path: str) -> tuple[int,
 
 
 def _owned(query: ParsedQuery, symbol: Symbol, path: str) -> int:
-    """0: it belongs to what was typed before it; 3: nothing says so."""
+    """How well the qualifiers match, from 0 (the innermost scope) to 3 (not at all)."""
     if not query.owners:
         return 0
     owner = query.owners[-1].lower()
     scopes = symbol.scope.lower().split(".")
     if scopes[-1] == owner:
         return 0
-    # `func (c *Client) Get` and `void Client::get` say it in the header; modules are files.
+    # `func (c *Client) Get` and `void Client::get` have the owner in the header; modules are files.
     if owner in scopes or owner in (w.lower() for w in IDENTIFIER.findall(symbol.signature)):
         return 1
     if module_name(path).lower() == owner or owner in path.lower().split("/"):
@@ -138,7 +138,7 @@ def _owned(query: ParsedQuery, symbol: Symbol, path: str) -> int:
 
 
 def title_similarity(query: ParsedQuery, symbol: Symbol) -> float:
-    """How much of the query and of a defined name is the same words, from 0 to 1."""
+    """The overlap between the words of the query and of a defined name (Dice), from 0 to 1."""
     parts = {part for part in split_identifier(symbol.name) if part not in STOP_WORDS}
     wanted = query.words.keys()
     shared = len(parts & wanted) or (symbol.name.lower() in wanted)
@@ -146,7 +146,7 @@ def title_similarity(query: ParsedQuery, symbol: Symbol) -> float:
 
 
 def path_rank(fragment: str, path: str) -> tuple[int, int] | tuple[()]:
-    """How well a path fits a part of one; smaller is better, empty: not at all."""
+    """A sort key for how well ``path`` matches a fragment, best first; empty if it does not."""
     wanted, whole = fragment.lower().strip("/"), path.lower()
     if not wanted or wanted not in whole:
         return ()

@@ -1,6 +1,6 @@
-"""Finds chunks of one worktree's view: by words, by meaning, by defined name.
+"""Finds chunks of a worktree's view by words, by meaning and by defined name.
 
-Sources rank places (:class:`~git_copilot.index.search.fusion.ChunkRef`); texts are read of those only that win.
+Sources rank references (:class:`~git_copilot.index.search.fusion.ChunkRef`); only the winners' texts are read.
 """
 
 from __future__ import annotations
@@ -36,32 +36,32 @@ if TYPE_CHECKING:
     from git_copilot.index.embedding.vectors import Neighbour
     from git_copilot.index.search.chunk_table import Flags
 
-# How many hits each source hands to the fusion.
+# Hits of each source that enter the fusion.
 CANDIDATES = 40
-# Of the query the last so many lines are embedded. Recall at 10 of a needed chunk, pairs of
-# bench/embedder: all lines 12.5%, the last six 13.6%, falling by half every two lines 14.3%.
+# The query is embedded three times, with its last 2, 6 and 25 lines. Recall at 10 of a needed chunk,
+# pairs of bench/embedder: all lines 12.5%, the last six 13.6%, weights halving every two lines 14.3%.
 DENSE_LINES = (2, 6, 25)
-# Nearest vectors asked for: the file at the cursor and other languages are dropped afterwards.
+# Nearest vectors to fetch: the cursor's own file and other languages are dropped afterwards.
 NEAREST = 3 * CANDIDATES
-# A name defined in more chunks than this (`__init__`, `main`) says nothing.
+# A name defined in more chunks than this (`__init__`, `main`) is ignored.
 MAX_DEFINITIONS = 4
 MAX_DEFINITION_NAMES = 60
-# A shorter start of an identifier fits too many names; of longer ones the first few are enough.
+# A shorter prefix matches too many names; for longer ones the first few matches suffice.
 MIN_PARTIAL, MAX_STARTED = 3, 3
-# Names that begin alike and are looked at, the shortest first.
+# Limit on names with the same prefix, shortest first.
 MAX_ALIKE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to look for.
+    """A query for snippets.
 
-    ``text`` is what the meaning is taken from, ``words`` are what is looked for with their weights
-    (default: those of ``text``, all alike), ``names`` are identifiers whose definitions are wanted
-    (best first), ``partial`` is the start of an identifier that is being typed, ``modules`` are
-    names that may be files of this repository, ``partners`` are paths that belong with the
-    cursor's, 1 for the closest, ``seen`` are lines in view (stripped), ``exclude``
-    is a path that is known already, ``language`` restricts hits to its family of languages.
+    ``text`` is embedded; ``words`` are matched, with weights (default: those of ``text``, all
+    equal); ``names`` are identifiers whose definitions are wanted, best first; ``partial`` is the
+    start of an identifier that is being typed; ``modules`` are imported names that may be files of
+    this repository; ``partners`` are paths coupled to the cursor's file, 1 for the closest; ``seen``
+    are the visible lines (stripped); ``exclude`` is a path to leave out; ``language`` restricts hits
+    to its family of languages.
     """
 
     text: str
@@ -76,10 +76,9 @@ class Query:
 
 
 class Searcher:
-    """Searches one view. What it holds in memory (ids, vectors, words asked for) it brings up to
-    date by itself.
+    """Searches one view. Its data in memory (ids, vectors, words) is updated automatically.
 
-    Hits are ranked by the view, the overlay and the query alone, never by what was indexed before.
+    Ranks depend on the view, the overlay and the query only, never on what was indexed before.
     """
 
     def __init__(self, db: Database, view: str, vectors: VectorIndex | None) -> None:
@@ -88,7 +87,7 @@ class Searcher:
         self._table = ChunkTable(db, view)
         self._lexicon = Lexicon(db, self._table)
         self._priors = Priors(self._table)
-        # Vectors are compared outside Python's lock, while words are looked for.
+        # FAISS releases the GIL, so the dense search runs beside the lexical one.
         self._beside = ThreadPoolExecutor(1, "dense")
 
     def search(
@@ -104,7 +103,7 @@ class Searcher:
         return self.best(self.find(query, embedder, overlay), query, count, overlay)
 
     def refresh(self) -> None:
-        """Read what the view shows now."""
+        """Update to the current state of the view."""
         if self._table.refresh():
             self._lexicon.refresh()
             self._priors.refresh()
@@ -116,7 +115,7 @@ class Searcher:
         overlay: Overlay = EMPTY_OVERLAY,
         ranking: RankingWeights = DEFAULT_RANKING,
     ) -> dict[str, list[ChunkRef]]:
-        """What each source finds, best first."""
+        """The results of each source, best first."""
         self.refresh()
         hidden = {query.exclude, *overlay.paths}
         allowed = self._table.allowed(query.language, hidden)
@@ -137,8 +136,7 @@ class Searcher:
         overlay: Overlay = EMPTY_OVERLAY,
         ranking: RankingWeights = DEFAULT_RANKING,
     ) -> list[Hit]:
-        """Fuse what :meth:`find` found and read the texts of the ``count`` best that say something
-        new."""
+        """Fuse the results of :meth:`find` and read the texts of the ``count`` best distinct ones."""
         return self.distinct(fuse(lists, ranking), count, overlay, query.seen)
 
     def distinct(
@@ -148,7 +146,7 @@ class Searcher:
         overlay: Overlay = EMPTY_OVERLAY,
         seen: frozenset[str] = frozenset(),
     ) -> list[Hit]:
-        """Read the texts of the ``count`` best that say something new."""
+        """Read the texts of the ``count`` best results, without near duplicates."""
         if count < 1:
             return []
         novelty_filter = NoveltyFilter(seen)
@@ -168,7 +166,7 @@ class Searcher:
         uncommitted: Sequence[UncommittedChunk],
         ranking: RankingWeights,
     ) -> list[ChunkRef]:
-        """By the words around the cursor, whole and in parts, and by what speaks for a file."""
+        """Rank by the words around the cursor, whole and in parts, and by the files' priors."""
         values = self._lexicon.values(query.words or dict.fromkeys(terms(query.text), 1.0))
         boost = self._priors.boost(query.modules, query.partners, ranking)
         found = [
@@ -185,17 +183,17 @@ class Searcher:
     def _begin_dense(
         self, query: Query, embedder: Embedder | None
     ) -> Future[list[Neighbour]] | None:
-        """Look for what is nearest by cosine of embeddings; None: there is nothing to compare."""
+        """Start the dense search; ``None`` if there is nothing to compare."""
         if embedder is None or self._vectors is None or not query.text.strip():
             return None
         self._vectors.refresh(self._db)
-        # Three looks at the same lines: what stands next to the cursor is in all of them.
+        # Three nested windows, so that lines next to the cursor count most.
         lines = query.text.split("\n")
         looks = [x for count in DENSE_LINES if (x := "\n".join(lines[-count:])).strip()]
         return self._beside.submit(nearest, self._vectors, embedder, looks, self._table.all_ids)
 
     def _dense(self, nearest: Sequence[Neighbour], allowed: Flags) -> list[ChunkRef]:
-        """By cosine of embeddings."""
+        """Rank by the cosine of embeddings."""
         refs = self._table.refs((chunk_id for chunk_id, _ in nearest), allowed)
         ranked = sorted((-score, refs[i]) for i, score in nearest if i in refs)
         return [ref for _, ref in ranked[:CANDIDATES]]
@@ -224,8 +222,8 @@ class Searcher:
     def _typed(
         self, query: Query, allowed: Flags, uncommitted: Sequence[UncommittedChunk]
     ) -> list[ChunkRef]:
-        """Definitions whose names begin with the identifier that is being typed, the shortest
-        names first."""
+        """Definitions whose names start with the identifier that is being typed, shortest names
+        first."""
         begun = query.partial
         if len(begun) < MIN_PARTIAL:
             return []
@@ -248,13 +246,13 @@ class Searcher:
     def _by_name(
         self, rows: Sequence[tuple[object, ...]], allowed: Flags, most: int = sys.maxsize
     ) -> dict[str, set[ChunkRef]]:
-        """Rows of (name, JSON array of distinct chunk ids) as the places of what is allowed; of a name with
-        more than ``most`` places one more than that, whichever."""
+        """Convert rows of (name, JSON array of distinct chunk ids) to the allowed chunks of each name;
+        for a name with more than ``most`` chunks, any ``most + 1`` of them."""
         ids = [parse_integers(array) for _, array in rows]
         positions, asked = self._table.positions(
             np.concatenate([*ids, parse_integers("[]")]), allowed
         )
-        # Those of each name lie together.
+        # The positions of each name are contiguous.
         ends = np.searchsorted(asked, np.cumsum([len(each) for each in ids])).tolist()
         found = {}
         for (name, _), begin, end in zip(rows, [0, *ends], ends, strict=False):
@@ -280,7 +278,7 @@ class Searcher:
         hits = []
         for each in ranked:
             hit = found.get(each.ref.chunk_id) or overlay.hit(each.ref)
-            # None: another process took the chunk out meanwhile.
+            # None: another process has deleted the chunk meanwhile.
             if hit is not None:
                 hits.append(
                     replace(hit, path=each.ref.path, score=each.score, sources=each.sources)
@@ -291,5 +289,5 @@ class Searcher:
 def nearest(
     vectors: VectorIndex, embedder: Embedder, looks: list[str], ids: list[int]
 ) -> list[Neighbour]:
-    """The chunks nearest to the sum of several texts' embeddings."""
+    """The chunks nearest to the sum of the texts' embeddings."""
     return vectors.search(np.sum(embedder.encode(looks), axis=0), NEAREST, ids)

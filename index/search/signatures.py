@@ -1,4 +1,4 @@
-"""What a view's definitions look like from outside: for whoever wants to call them."""
+"""Finds the signatures and import paths of definitions in a view."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from git_copilot.index.store.database import Database
 from git_copilot.index.store.database_files import decode_path
 from git_copilot.index.text.named_values import NO_VALUES
 
-# Folders that hold packages and are none.
+# Folders that contain packages but are none.
 _ROOTS = ("src/", "lib/", "python/")
 _PACKAGE_FILES = ("__init__", "index", "mod")
 _SEPARATORS = {"python": ".", "rust": "::", "perl": "::", "java": ".", "kotlin": ".", "scala": "."}
@@ -20,8 +20,8 @@ _SEPARATORS = {"python": ".", "rust": "::", "perl": "::", "java": ".", "kotlin":
 @dataclass(frozen=True, slots=True)
 class Signature:
     """A definition: its header on one line with all parameters, the first line of its docstring,
-    where it stands (``line`` is 1-based), and what an import would call it (``package.module``,
-    followed by the names around it, ``package.module.Class``)."""
+    its place (``line`` is 1-based), and its import path (``package.module``, followed by the names
+    of enclosing definitions, ``package.module.Class``)."""
 
     name: str
     kind: str
@@ -33,8 +33,8 @@ class Signature:
 
 
 def module_path(path: str, language: str) -> str:
-    """What an import calls a file: with the separator of its language, without the folders that
-    only hold packages. ``src/shop/cart.py`` is ``shop.cart``, ``shop/__init__.py`` is ``shop``."""
+    """The import path of a file: with the separator of its language, without folders that only
+    contain packages. ``src/shop/cart.py`` is ``shop.cart``, ``shop/__init__.py`` is ``shop``."""
     for root in _ROOTS:
         path = path.removeprefix(root)
     folder, base = posixpath.split(path)
@@ -44,8 +44,8 @@ def module_path(path: str, language: str) -> str:
 
 
 def signatures(db: Database, view: str, names: Sequence[str]) -> list[Signature]:
-    """The definitions of ``names`` that ``view`` shows, in the order of ``names``, then of paths
-    and lines. One for each path that a file lies under."""
+    """The definitions of ``names`` in ``view``, in the order of ``names``, then of paths and lines;
+    once for each path of a file."""
     rows = db.query(
         "SELECT s.name, s.kind, s.signature, s.doc, s.scope, f.path, s.line, b.language"
         " FROM json_each(?) n CROSS JOIN symbols s ON s.name = n.value"

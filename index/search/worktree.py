@@ -1,8 +1,8 @@
-"""What lies in the worktree but not in HEAD, as an overlay.
+"""Makes an overlay of the uncommitted files of a worktree.
 
-git says which files differ at the moment of the question (`worktree_status.py`); of those a look at the
-file's times tells whether its chunks are still good. Where git has not answered in time, the files
-that are about to be shown are judged one by one.
+git reports which files differ at the time of the query (`worktree_status.py`), and the file's times
+tell whether its cached chunks are still valid. If git does not answer in time, the files that are
+about to be shown are checked one by one.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from git_copilot.index.store.database import Database
 from git_copilot.index.store.forget import Forgotten
 from git_copilot.index.text.classify import MAX_FILE_BYTES
 
-# Who waits for an answer waits so long for git and for cutting files, who types between two keys so
-# long: git needs 5 ms for 300 files, 40 for 20,000, 350 for 100,000 (two cores).
+# Time limits for git and for chunking files: for a single query, and between two keystrokes. git
+# needs 5 ms for 300 files, 40 for 20,000, 350 for 100,000 (two cores).
 PATIENT_SECONDS, TYPING_SECONDS = 1.0, 0.03
-# Once git has answered, changed files are cut at least so long.
+# Minimum time for chunking changed files once git has answered.
 CUT_SECONDS = 0.005
-# More than this is no work in progress, but a build that nobody ignored.
+# More files than this are not work in progress, but an untracked build that is not ignored.
 MAX_FILES, MAX_LOOKED = 100, 5000
-# A file written so short a time before it was read may be written again without any sign of it;
-# and clocks of file systems may be behind by so much.
+# A file that was written this shortly before it was read may change again without a new timestamp;
+# clocks of file systems may lag by SKEW_SECONDS.
 RACY_NS, SKEW_SECONDS = 20_000_000, 2.0
 
 _Stamp = tuple[int, int, int, int]
@@ -51,7 +51,7 @@ _Stamp = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _CachedFile:
-    stamp: _Stamp | None  # None: it is to be read again
+    stamp: _Stamp | None  # None: must be read again
     file: UncommittedFile
 
 
@@ -65,34 +65,34 @@ class Worktree:
         self._status = StatusQuery(repo)
         self._differing: WorktreeDifference | None = None
         self._known: dict[str, _CachedFile] = {}
-        # Known to differ, by a look at single files since git answered.
+        # Known to differ, by checks of single files since git answered.
         self._found: set[str] = set()
-        # Known to differ, and still shown as they are committed.
+        # Known to differ, but still shown in their committed version.
         self._late: set[str] = set()
         self._overlay = EMPTY_OVERLAY
         self._format = ""
         self._allowed: allowed_lines.Allowed = frozenset()
-        #: Whether the last overlay is all that differed when it was asked for.
+        #: Whether the last overlay is complete as of :meth:`begin`.
         self.current = True
 
     @property
     def last_overlay(self) -> Overlay:
-        """The overlay made last."""
+        """The most recent overlay."""
         return self._overlay
 
     def begin(self, *, typing: bool = False) -> None:
-        """Let git look at the worktree, beside what else there is to do before :meth:`overlay`.
+        """Start ``git status`` in the background, for :meth:`overlay`.
 
-        :param typing: the query is one of many in a row, and must not take long.
+        :param typing: whether the query is one of many in a row and must be quick.
         """
         if self._root is not None:
             self._status.start(typing=typing)
 
     def overlay(self, patience: float = PATIENT_SECONDS) -> Overlay:
-        """What differs from HEAD, as of :meth:`begin`; :attr:`current` says whether that is all.
+        """The files that differ from HEAD, as of :meth:`begin`; :attr:`current` tells whether the
+        overlay is complete.
 
-        Of at most :data:`MAX_FILES` files there is a text: those that git tracks, then new ones,
-        by path.
+        At most :data:`MAX_FILES` files have a text: tracked ones first, then new ones, by path.
 
         :param patience: seconds to wait.
         """
@@ -108,9 +108,9 @@ class Worktree:
         return self._overlay
 
     def recheck(self, paths: Iterable[str]) -> bool:
-        """Look at committed files that are about to be shown, unless all is known to be current.
+        """Check committed files that are about to be shown, unless the overlay is complete.
 
-        :return: whether some of them differ: the overlay is another now.
+        :return: whether some of them differ, so that the overlay has changed.
         """
         if self.current or self._root is None:
             return False
@@ -128,8 +128,8 @@ class Worktree:
         return True
 
     def _touched(self, path: str) -> bool:
-        """Whether a file may have changed since git was asked last; nothing but the system sets
-        the time that tells."""
+        """Whether a file may have changed since the last ``git status``, by its ctime, which only
+        the system sets."""
         assert self._root is not None
         if self._differing is None or self._differing.failed:
             return True
@@ -140,10 +140,10 @@ class Worktree:
         return changed >= self._differing.began - SKEW_SECONDS
 
     def _lay(self, found: WorktreeDifference, deadline: float, needed: Iterable[str] = ()) -> None:
-        """Make the overlay of what is known to differ.
+        """Build the overlay from the files that are known to differ.
 
-        :param deadline: when to stop cutting files.
-        :param needed: to be cut in any case.
+        :param deadline: when to stop chunking files.
+        :param needed: files to chunk in any case.
         """
         forgotten = Forgotten.load(self._db)
         if (taken_in := allowed_lines.load(self._db)) != self._allowed:
@@ -170,14 +170,14 @@ class Worktree:
                 self._late.add(path)
                 if known is None:
                     continue
-                files[path] = known.file  # of a moment ago, which is better than HEAD's
+                files[path] = known.file  # slightly outdated, but newer than HEAD's
             texts += files[path] is not None
         self._known = {path: known for path, known in self._known.items() if path in files}
         if files != self._overlay.files:
             self._overlay = Overlay(files)
 
     def _stamp(self, path: str) -> _Stamp | None:
-        """What changes when a file is written; ``None`` where there is no file to read."""
+        """File metadata that changes with every write; ``None`` if there is no file to read."""
         assert self._root is not None
         try:
             found = (self._root / path).lstat()
@@ -205,7 +205,7 @@ class Worktree:
         return file
 
     def close(self) -> None:
-        """Wait for no answer any more."""
+        """Kill a running ``git status``."""
         self._status.close()
 
 

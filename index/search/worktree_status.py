@@ -1,7 +1,7 @@
-"""Asks git which files of a worktree differ from HEAD, beside what else a query does.
+"""Runs ``git status`` in the background of a query to find files that differ from HEAD.
 
-git is asked anew for every query, so that an answer is of the moment of the question. Only where
-that takes long is it asked less often while somebody types.
+git runs for every query, so the answer is current. Only where git is slow, it runs less often while
+the user types.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from git_copilot.index.core.errors import GitError
 from git_copilot.index.filters.uncommitted_rules import UncommittedRules
 from git_copilot.index.git.repository import GitRepository
 
-# Where git takes longer than this (20,000 files take 40 ms), keys in a row do not each start it:
-# it then gets at most this share of the time.
+# If git takes longer than this (20,000 files take 40 ms), not every keystroke starts it: it then gets
+# at most this share of the time.
 QUICK_SECONDS, SHARE = 0.05, 0.1
-# A file that git reads may be a pipe, or lie on a disk that is gone.
+# git may block on a file that is a pipe, or on a disk that does not respond.
 LONGEST_SECONDS = 30.0
 
 T = TypeVar("T")
@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class WorktreeDifference:
-    """What differed from HEAD. ``began`` is when git was asked, in seconds since 1970;
-    ``paths`` are to be read from the worktree, ``hidden`` are not to be shown at all. ``failed``:
-    git cannot tell (its index is damaged, say)."""
+    """Differences from HEAD. ``began`` is when git was started, in seconds since 1970; ``paths``
+    are to be read from the worktree, ``hidden`` must not be shown at all. ``failed``: git reported
+    an error (a damaged index, say)."""
 
     began: float
     paths: tuple[str, ...] = ()
@@ -44,9 +44,9 @@ UNKNOWN = WorktreeDifference(float("-inf"))
 
 
 def with_deadline(repo: GitRepository, seconds: float, ask: Callable[[GitRepository], T]) -> T:
-    """What ``ask`` gets from git; its processes are ended after ``seconds``.
+    """Call ``ask`` and kill its git processes after ``seconds``.
 
-    :raises GitError: as ``ask`` does, or git did not answer in time.
+    :raises GitError: from ``ask``, or git did not answer in time.
     """
     twin, running = repo.killable()
     timer = threading.Timer(seconds, running.kill_all)
@@ -56,23 +56,23 @@ def with_deadline(repo: GitRepository, seconds: float, ask: Callable[[GitReposit
     except GitError as exc:
         if timer.is_alive():
             raise
-        told = f"git status does not answer within {seconds:g} s"
-        raise GitError(told, "run it by hand to see why") from exc
+        told = f"git status did not finish within {seconds:g} s"
+        raise GitError(told, "run `git status` to see why") from exc
     finally:
         timer.cancel()
 
 
 def uncommitted_paths_in_time(repo: GitRepository) -> list[str]:
-    """:func:`uncommitted_paths` for who has nothing to say without.
+    """:func:`uncommitted_paths` with a time limit.
 
-    :raises GitError: as there, or it takes longer than :data:`LONGEST_SECONDS`.
+    :raises GitError: from there, or it takes longer than :data:`LONGEST_SECONDS`.
     """
     return with_deadline(repo, LONGEST_SECONDS, uncommitted_paths)
 
 
 def uncommitted_paths(repo: GitRepository) -> list[str]:
-    """Paths of a worktree that differ from HEAD (changed, added or gone), then new ones that are
-    not ignored, each part in order. Nothing is written, not even git's own index.
+    """Paths of a worktree that differ from HEAD (changed, added or deleted), then untracked ones
+    that are not ignored, each sorted. Nothing is written, not even git's own index.
 
     :raises GitError: there is no worktree, or its index is damaged.
     """
@@ -85,8 +85,8 @@ def uncommitted_paths(repo: GitRepository) -> list[str]:
 
 
 def changed_among(repo: GitRepository, paths: Iterable[str]) -> set[str]:
-    """Those of some committed paths whose files are changed or gone, as git sees it. Takes a
-    fraction of the time that the whole worktree does; a file that was only touched may be named.
+    """Those of the committed ``paths`` that git considers changed or deleted. Takes a fraction of
+    the time for the whole worktree; may include files that were only touched.
 
     :raises GitError: there is no worktree, or its index is damaged.
     """
@@ -101,10 +101,10 @@ def changed_among(repo: GitRepository, paths: Iterable[str]) -> set[str]:
 
 
 class StatusQuery:
-    """Asks about one worktree. Belongs to one thread at a time."""
+    """Runs ``git status`` for one worktree. Not thread-safe."""
 
     def __init__(self, repo: GitRepository) -> None:
-        # git may never answer, where a file that it reads is a pipe or a disk that is gone.
+        # git may block forever, on a pipe or on a disk that does not respond.
         self._repo, self._running = repo.killable()
         self._rules = UncommittedRules(self._repo)
         self._pool: ThreadPoolExecutor | None = None
@@ -115,9 +115,9 @@ class StatusQuery:
         self._known = UNKNOWN
 
     def start(self, *, typing: bool = False) -> None:
-        """Start asking, without waiting for the answer.
+        """Start git without waiting for it.
 
-        :param typing: the query is one of many in a row.
+        :param typing: whether the query is one of many in a row.
         """
         now = time.monotonic()
         running = self._asked is not None and not self._asked.done()
@@ -130,13 +130,13 @@ class StatusQuery:
         self._asked = self._pool.submit(self._differing)
 
     def result(self, patience: float) -> tuple[WorktreeDifference, bool]:
-        """What git said last, and whether that is the answer to what was asked last.
+        """The latest result, and whether it belongs to the last :meth:`start`.
 
         :param patience: seconds to wait for that.
         """
         if self._asked is not None:
             try:
-                # What is no answer to this question is not waited for.
+                # Do not wait for an outdated result.
                 self._known = self._asked.result(patience if self._of_now else 0)
                 self._asked = None
             except NotYet:
@@ -150,9 +150,7 @@ class StatusQuery:
             seen, hidden = self._rules.select(paths)
             found = WorktreeDifference(began, tuple(seen), hidden)
         except GitError:
-            found = WorktreeDifference(
-                began, failed=True
-            )  # what is committed is searched all the same
+            found = WorktreeDifference(began, failed=True)  # committed files are still searched
         self._seconds = time.monotonic() - clock
         return found
 

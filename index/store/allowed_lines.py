@@ -1,7 +1,7 @@
-"""Lines that look like secrets and that the user takes in all the same.
+"""Lines that look like secrets but that the user has allowed.
 
-A line is known by a hash of its text without the white space around it: it stays allowed where it
-is moved, indented, or copied to, and is judged again as soon as it says something else.
+A line is identified by a hash of its stripped text. It stays allowed when it is moved, indented or
+copied, and is judged again as soon as its text changes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _COLUMNS = "fingerprint, path, line, time"
 
 @dataclass(frozen=True, slots=True)
 class AllowedLine:
-    """A line that is allowed; ``path`` and ``line`` (1-based) are where it stood when that was
-    asked, at ``time`` (seconds since 1970)."""
+    """An allowed line; ``path`` and ``line`` (1-based) are its place when it was allowed, at
+    ``time`` (seconds since 1970)."""
 
     fingerprint: str
     path: str
@@ -33,12 +33,12 @@ class AllowedLine:
 
 
 def load(db: Database) -> Allowed:
-    """The fingerprints of all lines that are allowed."""
+    """The fingerprints of all allowed lines."""
     return frozenset(str(row[0]) for row in db.query("SELECT fingerprint FROM allowed"))
 
 
 def allowed_in(repo: GitRepository) -> Allowed:
-    """The same of a repository whose database nobody has open here; none where it has none."""
+    """The fingerprints in a repository's database, opened just for this; empty without one."""
     path = repo.state_dir / DATABASE_NAME
     if not path.exists() or not is_trusted(repo.state_dir):
         return frozenset()
@@ -47,23 +47,23 @@ def allowed_in(repo: GitRepository) -> Allowed:
             return frozenset(
                 str(row[0]) for row in found.execute("SELECT fingerprint FROM allowed")
             )
-    except sqlite3.Error:  # of another version, busy or damaged: nothing is allowed
+    except sqlite3.Error:  # another version, busy or damaged: nothing is allowed
         return frozenset()
 
 
 def entries(db: Database) -> list[AllowedLine]:
-    """All that is allowed, oldest first."""
+    """All allowed lines, oldest first."""
     return read_entries(db.connection)
 
 
 def read_entries(connection: sqlite3.Connection) -> list[AllowedLine]:
-    """What a database, also one of another version, allows."""
+    """The allowed lines of a database, possibly of another version."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM allowed ORDER BY time, path, line")
     return [AllowedLine(str(f), decode_path(p), int(n), int(t)) for f, p, n, t in rows]
 
 
 def write_entries(db: Database, kept: Iterable[AllowedLine]) -> None:
-    """Note in a database what is allowed."""
+    """Add allowed lines to a database."""
     with db.transaction() as connection:
         connection.executemany(
             f"INSERT OR REPLACE INTO allowed ({_COLUMNS}) VALUES (?, ?, ?, ?)",

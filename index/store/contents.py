@@ -1,6 +1,6 @@
-"""Writes what blobs say: chunks, their words and their vectors.
+"""Writes the contents of blobs: chunks, words and vectors.
 
-All functions work within a transaction of the caller.
+All functions run in the caller's transaction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from git_copilot.index.core.types import Vectors
 
 BlobKey = tuple[str, str]  # object id, language
-# Why a blob has no chunks yet: the object is not here (a partial clone), and is looked for again.
+# Reason of a blob without chunks: the object is missing (a partial clone). It is retried.
 MISSING = "missing"
 # Blobs, by database id, as a parameter.
 _GIVEN = "(SELECT value FROM json_each(?))"
@@ -30,12 +30,12 @@ def _json(ids: Iterable[int]) -> str:
 
 
 def embedding_text(scope: str, text: str) -> str:
-    """A chunk as it is embedded: below the headers of what it stands in."""
+    """The text to embed for a chunk: the headers of enclosing definitions, then its text."""
     return f"{scope}\n{text}" if scope else text
 
 
 def chunk_digest(scope: str, text: str) -> int:
-    """64 bits of a hash of a chunk in its context."""
+    """A 64-bit hash of a chunk in its context."""
     name = hashlib.blake2b(f"{scope}\0{text}".encode(), digest_size=8)
     return int.from_bytes(name.digest(), "big", signed=True)
 
@@ -50,10 +50,10 @@ def add_blob(
     allowed: int = 0,
 ) -> int:
     """Store a blob with its chunks and symbols; return its database id. Its words become
-    searchable with the first view that shows it. One that was :data:`MISSING` is completed.
+    searchable once a view shows it. A blob that was :data:`MISSING` is completed.
 
-    :param secrets: how many of its lines are left out of the chunks.
-    :param allowed: how many lines look like secrets and are not.
+    :param secrets: number of secret lines that are left out of the chunks.
+    :param allowed: number of lines that look like secrets but are allowed.
     """
     (blob_id,) = connection.execute(
         "INSERT INTO blobs (oid, language, lines, skipped, secrets, allowed, hidden_at)"
@@ -79,7 +79,7 @@ def add_blob(
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         symbols,
     )
-    # Of one that was missing: some views show it already.
+    # If it was missing before, some views show it already.
     connection.execute(
         "UPDATE views SET revision = revision + 1"
         " WHERE id IN (SELECT view_id FROM files WHERE blob_id = ?)",
@@ -91,11 +91,11 @@ def add_blob(
 def update_hidden(
     connection: sqlite3.Connection, entering: Iterable[int], leaving: Iterable[int]
 ) -> int:
-    """Note which blobs are shown from now on, and which are not. The words of those that leave
-    stay for a while (:func:`unindex_words`): who switches branches comes back, and search counts
-    only what its view shows.
+    """Record which blobs are shown from now on, and which are not. The words of leaving blobs stay
+    for a while (until :func:`unindex_words`), since users switch branches back; search respects
+    its view anyway.
 
-    :param leaving: blobs that some view does not show any more; another one may.
+    :param leaving: blobs that some view no longer shows; another view may.
     :return: how many of them no view shows.
     """
     connection.execute(
@@ -112,7 +112,7 @@ def update_hidden(
 
 
 def index_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None:
-    """Put those of some blobs into the full-text index that a view shows."""
+    """Add those of the blobs that a view shows to the full-text index."""
     _set_words(
         connection,
         f"hidden_at IS NULL AND NOT searchable AND id IN {_GIVEN}",
@@ -122,7 +122,7 @@ def index_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None
 
 
 def unindex_words(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> None:
-    """Take blobs out of the full-text index."""
+    """Remove blobs from the full-text index."""
     _set_words(connection, f"searchable AND id IN {_GIVEN}", blob_ids, searchable=False)
 
 
@@ -144,9 +144,9 @@ def _set_words(
 
 
 def delete_blobs(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> tuple[int, int]:
-    """Delete blobs that no view shows, with all that was made of them.
+    """Delete blobs that no view shows, with their chunks and vectors.
 
-    :return: how many chunks and how many vectors went.
+    :return: the numbers of deleted chunks and vectors.
     """
     ids = set(blob_ids)
     unindex_words(connection, ids)
@@ -162,8 +162,8 @@ def delete_blobs(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> tup
 def add_vectors(
     connection: sqlite3.Connection, embedder: str, chunk_ids: Sequence[int], vectors: Vectors
 ) -> None:
-    """Store vectors of shape ``(len(chunk_ids), dimensions)`` as float16, of those chunks that
-    are still there."""
+    """Store vectors of shape ``(len(chunk_ids), dimensions)`` as float16, for those chunks that
+    still exist."""
     rows = (row.tobytes() for row in vectors.astype("<f2"))
     add_encoded_vectors(connection, embedder, list(zip(chunk_ids, rows, strict=True)))
 
@@ -171,7 +171,7 @@ def add_vectors(
 def add_encoded_vectors(
     connection: sqlite3.Connection, embedder: str, rows: Sequence[tuple[int, bytes]]
 ) -> None:
-    """The same for (chunk id, bytes as they are stored)."""
+    """The same for pairs of (chunk id, stored bytes)."""
     connection.executemany(
         "INSERT OR IGNORE INTO vectors (embedder, chunk_id, vector)"
         " SELECT ?, id, ? FROM chunks WHERE id = ?",
@@ -180,7 +180,7 @@ def add_encoded_vectors(
 
 
 def mark_embedded(connection: sqlite3.Connection, embedder: str, blob_ids: Iterable[int]) -> None:
-    """Note that all chunks of some blobs have vectors of ``embedder``."""
+    """Record that all chunks of the blobs have vectors of ``embedder``."""
     connection.execute(
         f"UPDATE blobs SET embedder = ? WHERE id IN {_GIVEN}", (embedder, _json(blob_ids))
     )

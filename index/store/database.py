@@ -1,4 +1,4 @@
-"""Opens ``copilot.db``: version check, transactions, errors in one line."""
+"""Opens ``copilot.db``: version check, transactions, one-line errors."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from git_copilot.index.text.chunking import CHUNKER_VERSION
 
 DATABASE_NAME = "copilot.db"
 # 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at;
-# 4: what commits wait for, names in any case, secrets that are allowed
+# 4: objects that commits wait for, case-insensitive names, allowed secrets
 SCHEMA_VERSION = 4
 # A sync of a large tree may hold the write lock for seconds; readers never wait (WAL).
 BUSY_SECONDS = 30.0
-# A file without a byte is one that somebody is just making, or one that was emptied.
+# An empty file is either being created by another process, or was truncated.
 EMPTY_SECONDS, POLL_SECONDS = 1.0, 0.02
 
 
@@ -44,21 +44,21 @@ class Database:
     """A connection to ``copilot.db``. Use one per thread; close it, or use it in ``with``."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        """Open the database, creating its tables when ``create``.
+        """Open the database; create its tables if ``create``.
 
-        On a full disk, where SQLite cannot even read as it is used to, it is opened for reading
-        only when all of it is in the file; so is one that this user may not write.
+        On a full disk SQLite cannot even read normally; the database is then opened read-only if
+        its journal is empty. It is also opened read-only if this user may not write it.
 
         :raises NotInitialised: it does not exist and ``create`` is false.
         :raises DiskFull: the disk is full.
-        :raises DatabaseError: it is damaged, of another version, or cannot be read.
+        :raises DatabaseError: it is damaged, of another version, or not readable.
         """
         self.path = path
         self.read_only = False
-        self._state: tuple[object, ...] | None = None  # of one that this user may not write
+        self._state: tuple[object, ...] | None = None  # set if this user may not write it
         if not create and not path.exists():
             raise NotInitialised(
-                "git-copilot does not know this repository yet", "run `git copilot init`"
+                "git-copilot is not set up in this repository", "run `git copilot init`"
             )
         with self._translated():
             try:
@@ -72,9 +72,9 @@ class Database:
                 raise
 
     def _open(self, create: bool) -> sqlite3.Connection:
-        """A connection that can write, whatever may be in the file.
+        """Open a writable connection; the content is not checked.
 
-        :raises DatabaseError: it is empty, and not to be created or held by another process.
+        :raises DatabaseError: the file is empty, and is not to be created or is locked.
         """
         deadline = time.monotonic() + EMPTY_SECONDS
         while is_empty(self.path) and not create and time.monotonic() < deadline:
@@ -82,14 +82,14 @@ class Database:
         empty = is_empty(self.path)
         if empty and not create:
             raise _empty_error(self.path)
-        # Who still has open what was emptied keeps the lock for as long as it runs.
+        # A process that had the truncated file open keeps its lock until it exits.
         connection = self._connect(str(self.path), timeout=EMPTY_SECONDS if empty else BUSY_SECONDS)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
-            # The first look into the journal, which the settings need not take.
+            # Force the first read of the journal, which the settings above may not need.
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except BaseException as exc:
             connection.close()
@@ -97,11 +97,11 @@ class Database:
                 raise
             if is_empty(self.path):
                 raise _empty_error(self.path) from exc
-            return self._open(create)  # another process has begun to make it
+            return self._open(create)  # another process is creating it
         return connection
 
     def _open_read_only(self, exc: sqlite3.Error, create: bool) -> sqlite3.Connection:
-        """A connection that can only read, where that is why it cannot be opened as usual."""
+        """A read-only connection, if missing permissions or a full disk caused ``exc``."""
         if is_write_refused(exc, self.path):
             self._state = file_state(self.path)
             if create:
@@ -115,7 +115,7 @@ class Database:
 
     @property
     def sees_all_writes(self) -> bool:
-        """Whether what others write can be seen here, and written once that is possible."""
+        """Whether this connection sees what others write, and can write itself when possible."""
         if self._state is not None:
             return self._state == file_state(self.path)
         return not self.read_only
@@ -142,7 +142,7 @@ class Database:
                 )
             except sqlite3.OperationalError:
                 connection.rollback()
-                if not self._has_tables():  # another process, a worker perhaps, was first
+                if not self._has_tables():  # else another process was first
                     raise
         found = dict(connection.execute("SELECT key, value FROM meta"))
         wanted = {"schema": str(SCHEMA_VERSION), "chunker": str(CHUNKER_VERSION)}
@@ -161,7 +161,7 @@ class Database:
             yield
         except sqlite3.Error as exc:
             if self._state is not None and not self.sees_all_writes:
-                # Its owner wrote into what was thought to be unchangeable.
+                # The owner has written to a file that was opened as immutable.
                 raise DatabaseError(f"{self.path} is being written", "try again") from exc
             raise translate_error(exc, self.path) from exc
 
@@ -179,7 +179,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction: all of it, or nothing.
+        """Run one write transaction, which is rolled back on any exception.
 
         :raises DiskFull: the disk is full.
         :raises ReadOnlyDatabase: this user may not write it.
@@ -206,7 +206,7 @@ class Database:
 
     @property
     def identity(self) -> str:
-        """Differs between any two databases, also of the same repository."""
+        """A random id that differs between any two databases, even of the same repository."""
         return str(self.query("SELECT value FROM meta WHERE key = 'identity'")[0][0])
 
     @property

@@ -1,4 +1,4 @@
-"""The files of a database on disk, and SQLite's errors in one line."""
+"""The database's files on disk, and one-line errors for SQLite's exceptions."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 from git_copilot.index.core.errors import DISK_FULL_HINT, DatabaseError, DiskFull
 from git_copilot.index.store.read_only import is_write_refused, read_only_error
 
-REBUILD_HINT = "`git copilot index --rebuild` makes a new one; adapters and settings are kept"
-# With less room than this an I/O error is taken for a full disk's: the index of the journal
+REBUILD_HINT = "run `git copilot index --rebuild`; adapters and settings are kept"
+# With less free space than this, an I/O error is attributed to a full disk: the index of the journal
 # alone takes 32 KB.
 ROOM_BYTES = 2**20
 JOURNALS = ("-wal", "-shm", "-journal")
 
 
 def decode_path(raw: object) -> str:
-    """A path as the database has it, in raw bytes, as text."""
+    """Decode a path that is stored as raw bytes."""
     return os.fsdecode(bytes(raw))  # type: ignore[call-overload, no-any-return, unused-ignore]
 
 
 def is_empty(path: Path) -> bool:
-    """Whether the file is there and has nothing in it."""
+    """Whether the file exists and is empty."""
     try:
         return path.stat().st_size == 0
     except OSError:
@@ -31,7 +31,7 @@ def is_empty(path: Path) -> bool:
 
 
 def _is_checkpointed(path: Path) -> bool:
-    """Whether nothing that was committed is in a journal only."""
+    """Whether the journals are empty, so that the file contains all committed data."""
     return not any(
         each.exists() and not is_empty(each)
         for each in (Path(f"{path}{suffix}") for suffix in ("-wal", "-journal"))
@@ -39,8 +39,8 @@ def _is_checkpointed(path: Path) -> bool:
 
 
 def is_full(exc: sqlite3.Error, path: Path) -> bool:
-    """Whether an error comes from a disk without room. SQLite says so only when it writes to the
-    database itself; of its other files it says that they cannot be read or opened."""
+    """Whether an error is due to a full disk. SQLite reports that only for writes to the database
+    itself; for its other files it reports that they cannot be read or opened."""
     code = getattr(exc, "sqlite_errorcode", 0)
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return True
@@ -54,17 +54,17 @@ def is_full(exc: sqlite3.Error, path: Path) -> bool:
 
 
 def is_busy(exc: sqlite3.Error) -> bool:
-    """Whether another process was in the way."""
+    """Whether another process holds the lock."""
     return "locked" in str(exc)
 
 
 def is_transient(exc: sqlite3.Error, path: Path) -> bool:
-    """Whether an error says nothing of the database: it may be whole."""
+    """Whether an error may pass: the disk is full or the database is busy."""
     return is_full(exc, path) or is_busy(exc)
 
 
 def translate_error(exc: sqlite3.Error, path: Path) -> DatabaseError:
-    """What an error of SQLite means for the database at ``path``, and how to mend it."""
+    """The error, with its remedy, for an exception from SQLite."""
     text = str(exc)
     if is_full(exc, path):
         return _disk_full_error(path)
@@ -80,7 +80,7 @@ def translate_error(exc: sqlite3.Error, path: Path) -> DatabaseError:
 
 
 def _disk_full_error(path: Path) -> DiskFull:
-    return DiskFull(f"no room to write {path}", DISK_FULL_HINT)
+    return DiskFull(f"cannot write {path}: the disk is full", DISK_FULL_HINT)
 
 
 def _empty_error(path: Path) -> DatabaseError:
@@ -88,19 +88,19 @@ def _empty_error(path: Path) -> DatabaseError:
 
 
 def remove_database(path: Path) -> None:
-    """Delete the database and its journals; the next :class:`Database` starts from nothing."""
+    """Delete the database and its journals; the next :class:`Database` starts empty."""
     for suffix in ("", *JOURNALS):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def replacement_path(path: Path) -> Path:
-    """Where a database is made that is to take the place of the one at ``path``."""
+    """The path of a new database that is to replace the one at ``path``."""
     return path.with_name(f"{path.name}.new")
 
 
 def replace_database(path: Path) -> None:
-    """Put the database :func:`replacement_path` ``path``, which nobody has open, in its place."""
-    # First, or the new one would be read with what was still to be written into the old one.
+    """Move the database at :func:`replacement_path`, which nobody has open, to ``path``."""
+    # Delete the journals first, or SQLite would apply the old ones to the new database.
     for suffix in JOURNALS:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     replacement_path(path).replace(path)

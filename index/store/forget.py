@@ -1,6 +1,6 @@
-"""What the user asked to forget: taken out of all that was made of it, and never taken in again.
+"""Removes what the user asked to forget from index and corpus, and keeps it out.
 
-Git's own history stays as it is; forgetting is about what was read from it.
+git's own history is not changed; only the data derived from it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from git_copilot.index.store.database import Database
 from git_copilot.index.store.database_files import remove_database, replacement_path
 
 PATH, COMMIT, AUTHOR = "path", "commit", "author"
-# Why a file, or a whole commit, gave no holes.
+# The reason why a file, or a whole commit, has no holes.
 REASON = "forgotten"
 _GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetRule:
-    """One thing that is forgotten: a path, folder or glob of the repository, a commit's full id,
-    or an author. ``time`` is when it was asked, in seconds since 1970."""
+    """One rule: a path, folder or glob of the repository, a full commit id, or an author. ``time``
+    is when it was added, in seconds since 1970."""
 
     kind: str
     value: str
@@ -38,8 +38,8 @@ class ForgetRule:
 
 
 def path_matches(pattern: str, path: str) -> bool:
-    """Whether ``path`` is ``pattern``, lies in a folder of that name, or fits it as a glob, in
-    which ``*`` goes over slashes as in git's pathspecs."""
+    """Whether ``path`` equals ``pattern``, is inside a folder of that name, or matches it as a
+    glob, in which ``*`` also matches slashes as in git's pathspecs."""
     if path == pattern or path.startswith(f"{pattern}/"):
         return True
     if _GLOB.isdisjoint(pattern):
@@ -48,15 +48,14 @@ def path_matches(pattern: str, path: str) -> bool:
 
 
 def author_matches(value: str, identity: str) -> bool:
-    """Whether ``value`` is the name, the address or the whole of ``Name <address>``, whatever the
-    case."""
+    """Whether ``value`` is the name, the address or all of ``Name <address>``, ignoring case."""
     name, _, address = identity.casefold().rpartition(" <")
     return value.casefold() in (identity.casefold(), name, address.removesuffix(">"))
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """Answers whether something must not be taken in."""
+    """The rules, compiled for matching."""
 
     paths: tuple[str, ...] = ()
     commits: frozenset[str] = frozenset()
@@ -64,7 +63,7 @@ class Forgotten:
 
     @classmethod
     def load(cls, db: Database) -> Self:
-        """What ``db`` says is forgotten, as of now."""
+        """Load the current rules of ``db``."""
         found = entries(db)
         return cls(
             tuple(e.value for e in found if e.kind == PATH),
@@ -73,15 +72,15 @@ class Forgotten:
         )
 
     def path(self, path: str) -> bool:
-        """Whether a file of that path is to be left alone."""
+        """Whether files at ``path`` must not be indexed."""
         return any(path_matches(pattern, path) for pattern in self.paths)
 
     def commit(self, oid: str) -> bool:
-        """Whether nothing is to be learnt from a commit."""
+        """Whether a commit must not be used for training."""
         return oid in self.commits
 
     def author(self, identity: str) -> bool:
-        """The same for all commits of ``Name <address>``."""
+        """Whether commits of ``Name <address>`` must not be used for training."""
         return any(author_matches(value, identity) for value in self.authors)
 
 
@@ -90,8 +89,8 @@ NOTHING_FORGOTTEN = Forgotten()
 
 @dataclass(frozen=True, slots=True)
 class RemovalCounts:
-    """What forgetting took away: holes, the commits that they were of, paths of the index, the
-    chunks and vectors that nothing else shows, and completions people reported on."""
+    """Result of forgetting: removed holes and their commits, indexed paths, chunks and vectors that
+    are not used elsewhere, and reported completions."""
 
     holes: int = 0
     commits: frozenset[str] = frozenset()
@@ -107,7 +106,7 @@ class _DryRun(Exception):
 
 
 def entries(db: Database) -> list[ForgetRule]:
-    """All that is forgotten, oldest first."""
+    """All rules, oldest first."""
     rows = db.query("SELECT kind, value, time FROM forgotten ORDER BY time, kind, value")
     return [_entry(row) for row in rows]
 
@@ -119,7 +118,7 @@ def _entry(row: Sequence[object]) -> ForgetRule:
 
 
 def _stored(value: str) -> str | bytes:
-    """A path need not be UTF-8, a text of the database must."""
+    """A path need not be valid UTF-8, but text in the database must be."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -128,9 +127,10 @@ def _stored(value: str) -> str | bytes:
 
 
 def forget(db: Database, kind: str, value: str, *, dry_run: bool = False) -> RemovalCounts:
-    """Take something out of index and corpus and note it. :func:`scrub` makes it unreadable.
+    """Remove something from index and corpus and add a rule for it. :func:`scrub` then makes the
+    deleted data unreadable.
 
-    Blobs that no worktree shows go with a path: nobody knows under which paths they were.
+    With a path, all blobs that no worktree shows are deleted too, since their paths are unknown.
 
     :param kind: :data:`PATH`, :data:`COMMIT` (``value`` is a full id) or :data:`AUTHOR`.
     :param dry_run: only count.
@@ -147,7 +147,7 @@ def forget(db: Database, kind: str, value: str, *, dry_run: bool = False) -> Rem
                 "INSERT OR REPLACE INTO forgotten VALUES (?, ?, ?)",
                 (kind, _stored(value), int(time.time())),
             )
-            # Snapshots of vectors that were made before are not taken for this database's.
+            # Invalidates earlier snapshots of vectors.
             connection.execute(
                 "UPDATE meta SET value = ? WHERE key = 'identity'", (secrets.token_hex(8),)
             )
@@ -189,7 +189,7 @@ def _remove_commits(connection: sqlite3.Connection, kind: str, value: str) -> Re
 
 
 def _remove_holes(connection: sqlite3.Connection, holes: Sequence[tuple[int, str]]) -> int:
-    """Remove holes and the completions that became them; return how many of the latter."""
+    """Delete holes and the completions that became them; return the number of completions."""
     ids = [number for number, _ in holes]
     said = _each(connection, "DELETE FROM feedback WHERE hole_id = ?", ids)
     _each(connection, "DELETE FROM holes WHERE id = ?", ids)
@@ -201,8 +201,8 @@ def _each(connection: sqlite3.Connection, sql: str, values: Iterable[object]) ->
 
 
 def scrub(db: Database, state_dir: Path) -> None:
-    """Make what was deleted unreadable: the snapshot of vectors and what a killed rebuild left go,
-    the word lists and the database are written anew, its journal is emptied.
+    """Make deleted data unreadable: delete the snapshot of vectors and the leftovers of a killed
+    rebuild, rewrite the full-text index and the database, and truncate its journal.
 
     :raises DatabaseError: another process keeps the old state open.
     """
@@ -210,19 +210,19 @@ def scrub(db: Database, state_dir: Path) -> None:
         path.unlink(missing_ok=True)
     remove_database(replacement_path(db.path))
     with db.transaction() as connection:
-        # Deleted words stay in the lists until these are merged.
+        # Deleted words stay in the full-text index until its segments are merged.
         connection.execute("INSERT INTO chunks_fts (chunks_fts) VALUES ('optimize')")
     db.query("VACUUM")
     if db.scalar("PRAGMA wal_checkpoint(TRUNCATE)"):
         raise DatabaseError(
-            f"{db.path} is read by another process, which keeps what was forgotten readable",
-            "end it, then forget the same again",
+            f"another process is reading {db.path}, so the forgotten data is still readable there",
+            "stop that process, then repeat the command",
         )
 
 
 def undo(db: Database, entry: ForgetRule) -> None:
-    """Allow something again. Commits that lost holes by any forgetting are mined anew, and each
-    worktree's view is compared with its whole tree by the next sync."""
+    """Delete a rule. Commits that lost holes to any rule are mined again, and the next sync compares
+    each worktree's view with its whole tree."""
     with db.transaction() as connection:
         connection.execute(
             "DELETE FROM forgotten WHERE kind = ? AND value = ?", (entry.kind, _stored(entry.value))
@@ -237,12 +237,12 @@ def undo(db: Database, entry: ForgetRule) -> None:
 
 
 def read_entries(connection: sqlite3.Connection) -> list[ForgetRule]:
-    """What a database, also one of another version, says is forgotten."""
+    """The rules of a database, possibly of another version."""
     return [_entry(r) for r in connection.execute("SELECT kind, value, time FROM forgotten")]
 
 
 def write_entries(db: Database, kept: Iterable[ForgetRule]) -> None:
-    """Note in a new database what was forgotten in the one before."""
+    """Add rules of an old database to a new one."""
     with db.transaction() as connection:
         connection.executemany(
             "INSERT OR IGNORE INTO forgotten VALUES (?, ?, ?)",
@@ -251,7 +251,7 @@ def write_entries(db: Database, kept: Iterable[ForgetRule]) -> None:
 
 
 def authors(repo: GitRepository) -> dict[str, str]:
-    """Every commit that a ref reaches, with its author as ``.mailmap`` names them."""
+    """The authors of all commits that a ref reaches, after ``.mailmap``, by commit id."""
     args = (
         "log",
         "--all",
@@ -268,7 +268,7 @@ def authors(repo: GitRepository) -> dict[str, str]:
 
 
 def commits_of(repo: GitRepository, kind: str, value: str) -> set[str]:
-    """The commits that something forgotten is part of, by all of git's history."""
+    """The commits in all of git's history that a rule applies to."""
     if kind == COMMIT:
         return {value}
     if kind == AUTHOR:

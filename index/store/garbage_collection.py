@@ -1,7 +1,7 @@
-"""Removes what no worktree and no recent branch shows any more, after a grace period.
+"""Removes blobs that no worktree and no recent branch shows any more, after a grace period.
 
-Git's own garbage collection is not asked for leave: a blob that comes back is read and embedded
-again, which costs time and loses nothing.
+This is independent of git's own garbage collection: a blob that comes back is read and embedded
+again, which costs time but loses nothing.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from git_copilot.index.store.contents import delete_blobs, unindex_words
 from git_copilot.index.store.database import Database
 
 DAY = 86_400
-# As git's own gc.pruneExpire: who has not come back within two weeks, rarely does.
+# As git's own gc.pruneExpire: a branch that was left for two weeks is rarely switched to again.
 GRACE_DAYS = 14.0
-# The words of what is hidden slow full-text search down; entering them again is cheap.
+# Words of hidden blobs slow down full-text search, and re-adding them is cheap.
 WORDS_DAYS = 1.0
-# Branches with a commit this young are switched to again, however long ago one left them.
+# Branches with a commit this recent are kept, however long ago the user left them.
 BRANCH_DAYS = 60
 MAX_BRANCHES = 100
-# Views of commits (`--at`) and of training: their owners use them more often, or are gone.
+# Views of commits (`--at`) and of training expire after this time without use.
 TRANSIENT_VIEW_DAYS = 1.0
 WORKTREES = "worktrees/"
-# Blobs per transaction: a commit in between waits no longer than for a small sync.
+# Blobs per transaction: a sync in between waits no longer than for another small sync.
 BATCH = 100
-# Writing the database anew pays when this part of it is unused.
+# VACUUM pays if one part in SHRINK_SHARE of the database is unused.
 SHRINK_SHARE = 4
 _KEY = "collected"
 
 
 @dataclass(frozen=True, slots=True)
 class GarbageReport:
-    """What was removed, or would be; field names are those of ``index gc --json``."""
+    """Numbers of removed items; field names are those of ``index gc --json``."""
 
     views: int = 0
     blobs: int = 0
@@ -47,7 +47,7 @@ class GarbageReport:
 
 
 def is_due(db: Database, days: float = 1.0) -> bool:
-    """Whether nothing was collected for so long."""
+    """Whether the last collection was more than ``days`` ago."""
     return time.time() - db.scalar("SELECT value FROM meta WHERE key = ?", (_KEY,)) > days * DAY
 
 
@@ -59,10 +59,10 @@ def collect(
     grace_days: float = GRACE_DAYS,
     dry_run: bool = False,
 ) -> GarbageReport:
-    """Remove views whose worktrees are gone, blobs that nothing has shown for ``grace_days`` and
-    that no recent branch has, and vectors of other embedders than ``embedder`` once it has all.
+    """Remove views of deleted worktrees, blobs that no view has shown for ``grace_days`` and that
+    no recent branch contains, and vectors of other embedders once ``embedder`` has embedded all.
 
-    Works in small transactions; a kill in between leaves less to do.
+    Works in small transactions, so it can be killed and continued at any time.
 
     :raises GitError: git cannot list the branches' trees; then nothing is removed.
     """
@@ -93,7 +93,7 @@ def collect(
 
 
 def _expired_views(repo: GitRepository, db: Database, now: float) -> list[str]:
-    """Views of worktrees that are gone, and passing ones that nobody used lately."""
+    """Views of deleted worktrees, and transient views that were not used lately."""
     linked = repo.linked_views()
     rows = db.query("SELECT name, seen FROM views WHERE name != ''")
     return [
@@ -108,7 +108,7 @@ def _expired_views(repo: GitRepository, db: Database, now: float) -> list[str]:
 
 
 def _hidden(db: Database, until: float) -> list[tuple[int, str]]:
-    """Database id and object id of the blobs that no view shows, since ``until`` or longer."""
+    """Database id and object id of the blobs that no view has shown since ``until``."""
     rows = db.query(
         "SELECT id, oid FROM blobs WHERE hidden_at <= ?"
         " AND NOT EXISTS (SELECT 1 FROM files WHERE blob_id = blobs.id) ORDER BY id",
@@ -120,8 +120,8 @@ def _hidden(db: Database, until: float) -> list[tuple[int, str]]:
 def _still_hidden(
     db: Database, blobs: Sequence[int]
 ) -> Iterator[tuple[sqlite3.Connection, set[int]]]:
-    """Some of ``blobs`` at a time, each lot in a transaction of its own; without those that a view
-    has come back to meanwhile."""
+    """Yield batches of ``blobs``, each in its own transaction, without those that a view shows
+    again."""
     for begin in range(0, len(blobs), BATCH):
         with db.transaction() as connection:
             batch = set(blobs[begin : begin + BATCH])
@@ -134,7 +134,7 @@ def _still_hidden(
 
 
 def _branch_oids(repo: GitRepository, now: float) -> frozenset[str]:
-    """Every object in the trees of the branches that were committed to lately."""
+    """Every object in the trees of recently updated branches."""
     listing = "--format=%(committerdate:unix) %(tree)"
     options = ("--sort=-committerdate", f"--count={MAX_BRANCHES}", listing)
     trees = []
@@ -144,14 +144,14 @@ def _branch_oids(repo: GitRepository, now: float) -> frozenset[str]:
             trees.append(tree)
     if not trees:
         return frozenset()
-    # A tree that is not here (a partial clone) keeps nothing: its blobs were never read.
+    # A missing tree (a partial clone) keeps nothing: its blobs were never read.
     ask = ("rev-list", "--objects", "--no-object-names", "--no-walk", "--missing=allow-any")
     feed = "".join(f"{tree}\n" for tree in trees).encode()
     return frozenset(repo.run(*ask, "--stdin", stdin=feed).decode().split())
 
 
 def _counted(db: Database, blobs: Collection[int]) -> tuple[int, int]:
-    """The chunks and vectors of blobs."""
+    """Count the chunks and vectors of blobs."""
     of_blobs = "WHERE blob_id IN (SELECT value FROM json_each(?))"
     ids = (json.dumps(sorted(blobs)),)
     return (
@@ -161,7 +161,7 @@ def _counted(db: Database, blobs: Collection[int]) -> tuple[int, int]:
 
 
 def _drop_other_vectors(db: Database, embedder: str) -> int:
-    """Delete the vectors of other embedders, if all that is shown has one of ``embedder``."""
+    """Delete the vectors of other embedders if ``embedder`` has embedded all visible blobs."""
     waiting = "SELECT count(*) FROM blobs WHERE hidden_at IS NULL AND embedder IS NOT ?"
     if db.scalar(waiting, (embedder,)):
         return 0
@@ -179,9 +179,9 @@ def _drop_other_vectors(db: Database, embedder: str) -> int:
 
 
 def shrink(db: Database) -> int:
-    """Give the database's unused room back if that is a quarter of it or more; return the bytes.
+    """Compact the database if a quarter of it or more is unused; return the bytes that were freed.
 
-    :raises DatabaseError: another process writes, or the disk has no room for a second copy.
+    :raises DatabaseError: another process is writing, or there is no disk space for a copy.
     """
     facts = ("freelist_count", "page_count", "page_size")
     free, pages, size = (db.scalar(f"PRAGMA {fact}") for fact in facts)

@@ -1,5 +1,5 @@
-"""What a new database takes over from the one before, since git cannot say it again: what is
-forgotten, which secrets are allowed, and the feedback."""
+"""Copies data that git cannot reproduce to a new database: forget rules, allowed secrets and
+feedback."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _HOLE = ("commit_oid", "path", "start_byte", "end_byte", "blob", "language", "ki
 
 @dataclass(frozen=True, slots=True)
 class PreservedData:
-    """Rows of the old database by their columns. ``waiting`` are completions of which no commit
-    has shown yet what became of them, ``resolved`` the others, each with its hole."""
+    """Rows of the old database by column. ``waiting`` are completions whose outcome no commit has
+    shown yet, ``resolved`` the others, each with its hole."""
 
     forgotten: list[ForgetRule] = field(default_factory=list)
     allowed: list[allowed_lines.AllowedLine] = field(default_factory=list)
@@ -32,9 +32,10 @@ class PreservedData:
 
 
 def read_preserved(database: Path) -> PreservedData | None:
-    """What a database, also one of another version, has to hand on; ``None``: it is damaged.
+    """Read the data to preserve from a database, possibly of another version; ``None`` if it is
+    damaged.
 
-    :raises DatabaseError: it may be whole and cannot be read now: the disk is full, or it is busy.
+    :raises DatabaseError: it may be intact but cannot be read now: the disk is full, or it is busy.
     """
     if not database.exists():
         return PreservedData()
@@ -42,7 +43,7 @@ def read_preserved(database: Path) -> PreservedData | None:
         return None
     try:
         with closing(sqlite3.connect(database)) as connection:
-            connection.execute("SELECT * FROM meta").fetchall()  # fails for what is no database
+            connection.execute("SELECT * FROM meta").fetchall()  # fails if it is not a database
             tables = {n for (n,) in connection.execute("SELECT name FROM sqlite_master")}
             read = _reader(connection, tables)
             feedback, days = read("feedback"), read("feedback_days")
@@ -72,7 +73,7 @@ def _reader(
 
 
 def _holes(connection: sqlite3.Connection) -> dict[str, tuple[Any, ...]]:
-    """What became of completions, by their ids."""
+    """The holes of resolved completions, by completion id."""
     columns = ", ".join(f"h.{name}" for name in _HOLE)
     rows = connection.execute(
         f"SELECT f.id, {columns} FROM feedback f JOIN holes h ON h.id = f.hole_id"
@@ -81,8 +82,8 @@ def _holes(connection: sqlite3.Connection) -> dict[str, tuple[Any, ...]]:
 
 
 def write_before_mining(db: Database, old: PreservedData) -> None:
-    """Hand on what mining must know: what is forgotten, and what waits for a commit. All commits
-    are looked at anew, so those that did not show a completion are counted anew."""
+    """Write what mining needs: forget rules, allowed lines, and completions that wait for a commit.
+    All commits will be mined again, so the tries of each completion start at zero."""
     write_entries(db, old.forgotten)
     allowed_lines.write_entries(db, old.allowed)
     with db.transaction() as connection:
@@ -93,7 +94,8 @@ def write_before_mining(db: Database, old: PreservedData) -> None:
 
 
 def write_after_mining(db: Database, old: PreservedData) -> None:
-    """Hand on what was resolved; where its commit is mined no more, it waits for another."""
+    """Write resolved completions; if the commit is no longer mined, the completion waits for
+    another one."""
     names, marks = ", ".join(_HOLE), ", ".join("?" * len(_HOLE))
     with db.transaction() as connection:
         for row, hole in old.resolved:
@@ -115,7 +117,7 @@ def write_after_mining(db: Database, old: PreservedData) -> None:
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
-    """Insert the columns that the table still has."""
+    """Insert a row, dropping columns that the table no longer has."""
     known = {each[1] for each in connection.execute(f"PRAGMA table_info({table})")}
     kept = {name: value for name, value in row.items() if name in known}
     names, marks = ", ".join(kept), ", ".join("?" * len(kept))

@@ -1,8 +1,8 @@
-"""Reads a database that this user may not write: a read-only file system, or another user's.
+"""Reads a database that this user may not write: on a read-only file system, or another user's.
 
-SQLite's journal (WAL) needs two files beside the database even for reading. Where they are there,
-its owner has it open and a plain reader sees what the owner writes. Where they are not, all of it is
-in the one file.
+SQLite's WAL mode needs two files beside the database even for reading. If they exist, the owner has
+the database open and a normal reader sees the owner's writes. If not, the one file contains
+everything.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ JOURNALS = ("-wal", "-shm", "-journal")
 
 
 def may_write(path: Path) -> bool:
-    """Whether this process may write a file and make others beside it."""
+    """Whether this process may write a file and create others beside it."""
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def is_write_refused(exc: sqlite3.Error, path: Path) -> bool:
-    """Whether an error comes from a database that may be read and not written."""
+    """Whether an error is due to a database that is readable but not writable."""
     code = getattr(exc, "sqlite_errorcode", 0)
     return code & 0xFF in _CODES and os.access(path, os.R_OK) and not may_write(path)
 
 
 def read_only_error(path: Path) -> ReadOnlyDatabase:
-    """Why a file cannot be written, and what to do."""
+    """The error for a file that this user may not write, with its remedy."""
     folder = path.parent
     try:
         if os.statvfs(folder).f_flag & os.ST_RDONLY:
             return ReadOnlyDatabase(
-                f"{path} lies on a read-only file system", "mount it for writing, or clone it"
+                f"{path} is on a read-only file system",
+                "mount it writable, or clone the repository",
             )
         owner = path.stat().st_uid
     except OSError as exc:
@@ -45,7 +46,7 @@ def read_only_error(path: Path) -> ReadOnlyDatabase:
             f"{path} cannot be written ({exc.strerror})", "check its permissions"
         )
     if owner == os.geteuid():
-        return ReadOnlyDatabase(f"{path} is read-only", f"`chmod -R u+w '{folder}'`")
+        return ReadOnlyDatabase(f"{path} is read-only", f"run `chmod -R u+w '{folder}'`")
     try:
         name = pwd.getpwuid(owner).pw_name
     except KeyError:
@@ -56,7 +57,7 @@ def read_only_error(path: Path) -> ReadOnlyDatabase:
 
 
 def file_state(path: Path) -> tuple[object, ...]:
-    """What changes when somebody writes the database, or may write it from now on."""
+    """File metadata that changes when the database is written, or becomes writable."""
     found: list[object] = [may_write(path)]
     for each in (path, *(Path(f"{path}{suffix}") for suffix in JOURNALS)):
         try:
@@ -68,10 +69,10 @@ def file_state(path: Path) -> tuple[object, ...]:
 
 
 def open_for_reading(path: Path, seconds: float) -> sqlite3.Connection:
-    """A connection that can only read.
+    """Open a read-only connection.
 
     :param seconds: how long to wait for a lock.
-    :raises sqlite3.Error: it cannot be read either, or is damaged.
+    :raises sqlite3.Error: it is not readable, or is damaged.
     """
     uri = path.absolute().as_uri()
     try:
@@ -81,13 +82,13 @@ def open_for_reading(path: Path, seconds: float) -> sqlite3.Connection:
             raise
     if not _has_bytes(f"{path}-wal") and not _has_bytes(f"{path}-journal"):
         return _try(f"{uri}?immutable=1", seconds)
-    # Its owner was killed, or this is a picture of a moment: SQLite needs to put it in order.
+    # The owner was killed, or this is a file system snapshot: SQLite must replay the journal.
     with tempfile.TemporaryDirectory(prefix="git-copilot-") as folder:
         copy = Path(folder, path.name)
         for suffix in ("", "-wal", "-journal"):
             if _has_bytes(f"{path}{suffix}"):
                 shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
-        return _try(str(copy), seconds)  # what is open stays readable without its name
+        return _try(str(copy), seconds)  # stays readable after the file is deleted
 
 
 def _has_bytes(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What views show: files, chunks and vectors, read by name and id."""
+"""Reads and writes views: the files, chunks and vectors that a worktree or commit shows."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def view_tree(db: Database, view: str) -> str | None:
 
 
 def view_state(db: Database, view: str) -> tuple[str, str] | None:
-    """The tree that ``view`` shows and the rules it was made with (:mod:`.rules`)."""
+    """The tree of ``view`` and the fingerprint of its rules (:mod:`.rules`)."""
     rows = db.query("SELECT tree, rules FROM views WHERE name = ?", (view,))
     return (str(rows[0][0]), str(rows[0][1])) if rows else None
 
 
 def touch_view(db: Database, view: str) -> None:
-    """Note that a view is in use; writes once an hour."""
+    """Record that a view is in use; writes at most once an hour."""
     now = int(time.time())
     if db.scalar("SELECT count(*) FROM views WHERE name = ? AND seen < ?", (view, now - HOUR)):
         with db.transaction() as connection:
@@ -48,7 +48,7 @@ def touch_view(db: Database, view: str) -> None:
 
 
 def known_blobs(db: Database, keys: Iterable[BlobKey]) -> dict[BlobKey, int]:
-    """Database ids of the blobs that are stored already, and were not missing."""
+    """Database ids of the blobs that are stored already and not missing."""
     wanted = list(dict.fromkeys(keys))
     rows = db.query(
         "SELECT b.id, b.oid, b.language FROM json_each(?) JOIN blobs b"
@@ -60,7 +60,7 @@ def known_blobs(db: Database, keys: Iterable[BlobKey]) -> dict[BlobKey, int]:
 
 
 def missing_blobs(db: Database, view: str) -> list[BlobKey]:
-    """The blobs that ``view`` shows and that were not here when they were looked for."""
+    """The blobs of ``view`` whose objects were missing."""
     rows = db.query(
         "SELECT DISTINCT b.oid, b.language FROM blobs b JOIN files f ON f.blob_id = b.id"
         " JOIN views v ON v.id = f.view_id WHERE v.name = ? AND b.skipped = ?",
@@ -70,7 +70,7 @@ def missing_blobs(db: Database, view: str) -> list[BlobKey]:
 
 
 def all_blobs_exist(connection: sqlite3.Connection, blob_ids: Iterable[int]) -> bool:
-    """Whether none of some blobs was collected meanwhile."""
+    """Whether none of the blobs has been garbage-collected meanwhile."""
     wanted = set(blob_ids)
     (found,) = connection.execute(
         "SELECT count(*) FROM json_each(?) JOIN blobs b ON b.id = value",
@@ -87,9 +87,9 @@ def set_view(
     removed: Iterable[str],
     added: Sequence[tuple[str, int]],
 ) -> int:
-    """Make ``view`` show ``tree``: drop ``removed`` paths, then put (path, blob id) ``added``.
+    """Update ``view`` to ``tree``: drop ``removed`` paths, then add (path, blob id) ``added``.
 
-    Return how many blobs no view shows any more because of it.
+    Return the number of blobs that no view shows any more as a result.
     """
     (view_id,) = connection.execute(
         "INSERT INTO views (name, tree, rules, seen) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO"
@@ -115,9 +115,9 @@ def set_view(
 
 
 def remove_paths(connection: sqlite3.Connection, paths: Iterable[bytes]) -> tuple[int, int, int]:
-    """Take paths out of every view, and with them all blobs that no view shows then.
+    """Remove paths from every view, and delete all blobs that no view shows then.
 
-    :return: paths, and the chunks and vectors of those of their blobs that went.
+    :return: the numbers of removed paths, and of deleted chunks and vectors of their blobs.
     """
     files = 0
     theirs: set[int] = set()
@@ -142,7 +142,7 @@ def view_names(db: Database, prefix: str) -> list[str]:
 
 
 def drop_view(db: Database, view: str) -> None:
-    """Forget what a view shows; its blobs and vectors stay for a while."""
+    """Delete a view; its blobs and vectors stay for a while."""
     with db.transaction() as connection:
         rows = connection.execute(
             "SELECT DISTINCT blob_id FROM files JOIN views ON views.id = view_id WHERE name = ?",
@@ -158,7 +158,7 @@ def view_paths(db: Database, view: str) -> list[str]:
 
 
 def view_files(db: Database, view: str) -> dict[str, BlobKey]:
-    """What ``view`` lists under each path."""
+    """The blob key of each path in ``view``."""
     rows = db.query(
         "SELECT f.path, b.oid, b.language FROM views v JOIN files f ON f.view_id = v.id"
         " JOIN blobs b ON b.id = f.blob_id WHERE v.name = ?",
@@ -168,8 +168,7 @@ def view_files(db: Database, view: str) -> dict[str, BlobKey]:
 
 
 def unembedded_blobs(db: Database, embedder: str, view: str) -> list[int]:
-    """Blobs of ``view`` of which nobody noted yet that all their chunks have vectors, in id
-    order."""
+    """Blobs of ``view`` that are not yet marked as completely embedded, in id order."""
     rows = db.query(
         "SELECT DISTINCT b.id FROM views v JOIN files f ON f.view_id = v.id"
         " JOIN blobs b ON b.id = f.blob_id WHERE v.name = ? AND b.embedder IS NOT ? ORDER BY b.id",
@@ -180,8 +179,8 @@ def unembedded_blobs(db: Database, embedder: str, view: str) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class UnembeddedChunk:
-    """A chunk without a vector; ``twin`` is the vector, as it is stored, of one that says the same
-    in the same context."""
+    """A chunk without a vector; ``equal_vector`` is the stored vector of a chunk with the same text
+    and context, if there is one."""
 
     chunk_id: int
     scope: str
@@ -192,7 +191,7 @@ class UnembeddedChunk:
 def unembedded_chunks(
     db: Database, embedder: str, blob_ids: Sequence[int]
 ) -> list[UnembeddedChunk]:
-    """The chunks of ``blob_ids`` that have no vector yet, in id order."""
+    """The chunks of ``blob_ids`` without a vector, in id order."""
     rows = db.query(
         "SELECT c.id, c.scope, c.text, (SELECT x.vector FROM chunks d CROSS JOIN vectors x"
         " ON x.chunk_id = d.id AND x.embedder = ?1 WHERE d.digest = c.digest"
@@ -210,7 +209,7 @@ def unembedded_chunks(
 
 
 def iter_vectors(db: Database, embedder: str, after: int = 0) -> Iterator[tuple[int, int, bytes]]:
-    """Stream (seq, chunk id, float16 bytes) of what was added after seq ``after``, in order."""
+    """Stream (seq, chunk id, float16 bytes) of the vectors after ``after``, in order."""
     yield from db.connection.execute(
         "SELECT seq, chunk_id, vector FROM vectors WHERE embedder = ? AND seq > ? ORDER BY seq",
         (embedder, after),
@@ -228,8 +227,8 @@ def view_chunk_ids(db: Database, view: str) -> list[int]:
 
 
 def view_counts(db: Database, view: str, embedder: str) -> dict[str, int]:
-    """Files, chunks and vectors that ``view`` shows, and the lines of its files that were left
-    out because they look like secrets."""
+    """Numbers of files, chunks and vectors in ``view``, and of lines that were left out because they
+    look like secrets."""
     shown = (
         " FROM views v JOIN files f ON f.view_id = v.id JOIN blobs b ON b.id = f.blob_id"
         " WHERE v.name = ?"

@@ -1,4 +1,4 @@
-"""Plans a sync: which blobs come and which go. Pure but for reading trees."""
+"""Plans a sync: which paths to add and remove. Pure but for reading trees."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ from git_copilot.index.text.classify import (
     language_of,
 )
 
-# Stands for the language of a folder whose tree is not here.
+# The language recorded for a folder whose tree is missing.
 FOLDER_KEY = "tree"
 
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """What must change in a view that shows the tree ``base``: paths that go, and entries that
-    come or are replaced."""
+    """Changes to a view of the tree ``base``: paths to remove, and entries to add or replace."""
 
     base: str | None
     removed: tuple[str, ...]
@@ -36,24 +35,24 @@ class SyncPlan:
 
     @property
     def keys(self) -> list[BlobKey]:
-        """The blobs that the added entries need, each once, in path order."""
+        """The distinct blobs of the added entries, in path order."""
         return list(dict.fromkeys(blob_key(entry) for entry in self.added))
 
 
 def blob_key(entry: TreeEntry) -> BlobKey:
-    """What an entry's content is stored under."""
+    """The key under which an entry's content is stored."""
     return entry.oid, FOLDER_KEY if entry.mode == FOLDER else language_of(entry.path)
 
 
 def has_content(entry: TreeEntry) -> bool:
-    """Whether an entry has content of its own to know, or may have once its tree is here."""
+    """Whether an entry has content to index, or may have once its missing tree arrives."""
     return entry.mode not in (SUBMODULE, SYMLINK)
 
 
 def plan_from_changes(base: str, changes: Iterable[TreeChange], out: Container[str]) -> SyncPlan:
-    """The plan for the difference of two trees, the older one being ``base``.
+    """The plan for the difference between the tree ``base`` and a newer one.
 
-    :param out: paths that are left out.
+    :param out: excluded paths.
     """
     removed, added = [], []
     for change in changes:
@@ -70,9 +69,9 @@ def plan_from_tree(
     known: Mapping[str, BlobKey],
     out: Container[str],
 ) -> SyncPlan:
-    """The plan for a whole tree over a view of ``base`` that lists ``known``: what differs.
+    """The plan for a whole tree, given a view of ``base`` that contains ``known``.
 
-    :param out: paths that are left out.
+    :param out: excluded paths.
     """
     wanted = {e.path: e for e in entries if has_content(e) and e.path not in out}
     added = tuple(e for e in wanted.values() if known.get(e.path) != blob_key(e))
@@ -82,11 +81,11 @@ def plan_from_tree(
 def plan_sync(
     repo: GitRepository, db: Database, view: str, tree: str, *, fingerprint: str | None = None
 ) -> SyncPlan:
-    """Plan bringing ``view`` to ``tree``: by the difference to its old tree, or, when that is gone
-    or what leaves files out has changed, by the whole of it.
+    """Plan the update of ``view`` to ``tree``: by the difference from its old tree, or by the whole
+    tree if the old one is gone or the rules have changed.
 
-    :param fingerprint: of :func:`rules.fingerprint`, if the caller has it.
-    :raises GitError: the tree is not here.
+    :param fingerprint: from :func:`rules.fingerprint`, if the caller has it.
+    :raises GitError: the tree is missing.
     """
     fingerprint = rules.fingerprint(repo) if fingerprint is None else fingerprint
     old, made_with = views.view_state(db, view) or (None, "")
@@ -107,11 +106,11 @@ def plan_sync(
 
 
 def _changes(repo: GitRepository, old: str | None, tree: str) -> list[TreeChange] | None:
-    """The difference of two trees, if it says all."""
+    """The difference between two trees; ``None`` if a full comparison is needed."""
     if not old:
         return None
     try:
         changes = repo.diff_trees(old, tree)
-    except GitError:  # the old tree is gone, or some of either is not here
+    except GitError:  # the old tree is gone, or parts of either are missing
         return None
     return None if any(rules.is_rule_file(change.path) for change in changes) else changes

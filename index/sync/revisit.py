@@ -1,8 +1,8 @@
-"""Has commits mined again that lacked something when they were looked at, once it is here.
+"""Queues commits to be mined again once objects that they lacked have arrived.
 
-A fetch fires no hook. So whatever mines looks for what came, and :func:`is_due` says at the cost of
-a few ``stat`` calls whether that is worth it: after ``git fetch --unshallow``, ``--refetch``, a
-replace ref, or objects of a partial clone that git fetched for itself.
+A fetch fires no hook. So mining looks for new objects, and :func:`is_due` tells with a few ``stat``
+calls whether that may be needed: after ``git fetch --unshallow``, ``--refetch``, a replace ref, or
+when git has fetched objects of a partial clone.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from git_copilot.index.store.database import Database
 
 _REPLACED, _STAMP, _LIMIT = "replaced", "mined_stamp", "mined_limit"
 REPLACE_REFS = "refs/replace/"
-# `git fetch --refetch` came with it.
+# The first version with `git fetch --refetch`.
 REFETCH_VERSION = (2, 36)
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What the files say that change when history is cut or bent elsewhere (``bent``), and when
-    objects come (``came``): few of them come as loose ones, which only ``FETCH_HEAD`` shows."""
+    """Times and sizes of files that change with shallow boundaries, grafts and replace refs
+    (``bent``), and when objects arrive (``came``). A few loose objects show in ``FETCH_HEAD``
+    only."""
 
     bent: str
     came: str
 
 
 def stamp(repo: GitRepository) -> Stamp:
-    """The stamp of now, without running git."""
+    """The current stamp, without running git."""
     common = repo.common_dir
     bent = (common / name for name in ("shallow", "info/grafts", REPLACE_REFS))
     came = (common / name for name in ("FETCH_HEAD", "objects", "objects/pack"))
@@ -48,19 +49,19 @@ def _facts(path: Path) -> str:
 
 
 def record_stamp(db: Database, now: Stamp) -> None:
-    """Commits were looked at with what was here at ``now``."""
+    """Record that commits were mined with the objects present at ``now``."""
     _write(db, _STAMP, json.dumps(asdict(now)))
 
 
 def record_limit(db: Database, limit: int) -> None:
-    """There are more commits than the newest ``limit``, which were looked at; 0: none more."""
+    """Record that only the newest ``limit`` commits were mined; 0: all."""
     _write(db, _LIMIT, str(limit))
 
 
 def is_due(repo: GitRepository, db: Database) -> bool:
-    """Whether something may have come that was missed. Cheap enough for every query."""
+    """Whether missing objects may have arrived. Cheap enough for every query."""
     known = _read(db, _STAMP)
-    if known is None:  # nothing was mined yet
+    if known is None:  # nothing has been mined yet
         return False
     before, now = Stamp(**json.loads(known)), stamp(repo)
     if before == now:
@@ -75,11 +76,11 @@ def is_due(repo: GitRepository, db: Database) -> bool:
 
 
 def revisit(repo: GitRepository, db: Database) -> int:
-    """Take out the commits that can be mined better now: at a boundary of shallow history that has
-    moved, with a parent that was replaced, or with an object that has come. Whoever mines then
-    takes them for new.
+    """Delete the records of commits that can be mined better now, so that they are mined again:
+    those at a shallow boundary that has moved, with a replaced parent, or with an object that has
+    arrived.
 
-    :return: how many.
+    :return: the number of commits.
     """
     cut = shallow_commits(repo)
     rows = db.query(
@@ -102,7 +103,7 @@ def revisit(repo: GitRepository, db: Database) -> int:
 
 
 def _replaced(repo: GitRepository) -> dict[str, str]:
-    """What stands in place of a commit, or of its parents, by the commit's id."""
+    """The replacement of a commit, or of its parents, by commit id."""
     found = {}
     refs = repo.run("for-each-ref", "--format=%(refname) %(objectname)", REPLACE_REFS).decode()
     for line in refs.splitlines():
@@ -121,11 +122,11 @@ def _replaced(repo: GitRepository) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class MissingHistory:
-    """What is not learnt or not indexed because it is not here.
+    """History and files that are not mined or indexed because their objects are missing.
 
     ``shallow``: commits at the boundary of a shallow clone. ``commits``: those without examples
-    because ``versions`` of files are missing. ``files``: HEAD's, in this worktree's view, that are
-    not indexed. ``limit``: older commits than the newest so many were left out; 0: none were.
+    because ``versions`` of files are missing. ``files``: files of HEAD in this worktree's view that
+    are not indexed. ``limit``: only this number of newest commits was mined; 0: all were.
     """
 
     shallow: int = 0
@@ -136,12 +137,12 @@ class MissingHistory:
 
     @property
     def missing(self) -> bool:
-        """Whether a fetch would bring more."""
+        """Whether a fetch would help."""
         return bool(self.shallow or self.commits or self.files)
 
 
 def find_missing_history(repo: GitRepository, db: Database) -> MissingHistory:
-    """Count what is missing, as far as it was looked at."""
+    """Count what is missing, among the commits examined so far."""
     return MissingHistory(
         shallow=db.scalar("SELECT count(*) FROM commits WHERE status = 'shallow'"),
         commits=db.scalar("SELECT count(*) FROM commits WHERE status = 'missing'"),
@@ -159,7 +160,7 @@ def find_missing_history(repo: GitRepository, db: Database) -> MissingHistory:
 
 
 def fetch_command(repo: GitRepository, found: MissingHistory) -> str:
-    """The command that fetches what is missing; empty when nothing is."""
+    """The command that fetches the missing objects; empty if there are none."""
     if not found.missing:
         return ""
     if not found.commits and not found.files:
@@ -172,7 +173,7 @@ def fetch_command(repo: GitRepository, found: MissingHistory) -> str:
 
 
 def _promisor(repo: GitRepository) -> str:
-    """The remote that promised the missing objects."""
+    """The name of the remote that has promised the missing objects."""
     ask = ("config", "--get-regexp", r"^remote\..*\.promisor$", "true")
     code, out, _ = repo.try_run(*ask)
     if code or not out:

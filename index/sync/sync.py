@@ -1,8 +1,8 @@
-"""Brings the index level with a tree: plan (pure), then apply in small transactions.
+"""Updates the index to a tree: plan (pure), then apply in small transactions.
 
-A blob seen before costs nothing, whatever path, branch or worktree it comes back under. A kill
-between transactions leaves blobs that the next run finds, and a view that still shows the old
-tree.
+A known blob costs nothing, whichever path, branch or worktree it comes back under. If the process
+is killed between transactions, the next run finds the stored blobs, and the view still shows the
+old tree.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from git_copilot.index.text.classify import (
     to_utf8,
 )
 
-# Blobs per transaction: a kill loses at most this much work, and readers never wait for it.
+# Blobs per transaction: a kill loses at most this much work.
 BLOB_BATCH = 200
-# Blobs whose chunks are embedded at once: some thousands.
+# Blobs whose chunks are embedded together: a few thousand chunks.
 EMBED_BLOBS = 200
 
 
@@ -47,10 +47,10 @@ def sync(
     tree: str | None = None,
     progress: Progress = no_progress,
 ) -> SyncReport:
-    """Bring ``view`` (default: this worktree's) level with ``tree`` (default: HEAD's).
+    """Update ``view`` (default: this worktree's) to ``tree`` (default: HEAD's).
 
-    Without an ``embedder`` the chunks are findable by name and text at once, and their vectors
-    are left to the next sync that has one.
+    Without an ``embedder`` the chunks can be found by name and text; their vectors are left to the
+    next sync with an embedder.
 
     :raises GitError: git cannot read the tree.
     """
@@ -68,8 +68,8 @@ def sync(
         added_chunks += chunks
         shown = [(e.path, blob_ids[blob_key(e)]) for e in plan.added]
         with db.transaction() as connection:
-            # Another process may have moved the view meanwhile or collected a blob, or the user
-            # may have asked to forget something, which changes the identity: the plan is void.
+            # Meanwhile another process may have moved the view or collected a blob, or the user
+            # may have forgotten something, which changes the identity: then plan again.
             if (views.view_tree(db, view), db.identity) == (
                 plan.base,
                 identity,
@@ -92,14 +92,14 @@ def sync(
 def _add_arrived_blobs(
     repo: GitRepository, db: Database, view: str, progress: Progress
 ) -> tuple[int, int]:
-    """Look again for what was not here; return how many blobs and chunks were added."""
+    """Add missing blobs that have arrived; return the numbers of added blobs and chunks."""
     keys = views.missing_blobs(db, view)
     here = repo.blob_sizes({oid for oid, _ in keys}).keys()
     come = [key for key in keys if key[0] in here]
     files = views.view_files(db, view) if come else {}
     rule_files = {key for path, key in files.items() if rules.is_rule_file(path)}
     if any(key in rule_files or key[1] == FOLDER_KEY for key in come):
-        with db.transaction() as connection:  # they have a say in others: all is planned anew
+        with db.transaction() as connection:  # they may affect other files: plan the whole tree
             connection.execute("UPDATE views SET tree = '' WHERE name = ?", (view,))
     _, blobs, chunks = store_blobs(repo, db, [k for k in come if k[1] != FOLDER_KEY], progress)
     return blobs, chunks
@@ -107,7 +107,7 @@ def _add_arrived_blobs(
 
 @dataclass(frozen=True, slots=True)
 class ParsedBlob:
-    """What is made of one blob."""
+    """The indexed content of one blob."""
 
     lines: int
     skipped: str | None
@@ -121,9 +121,9 @@ def parse_blob(
 ) -> ParsedBlob:
     """Cut a blob into chunks. Pure.
 
-    :param data: its content; ``None`` when it was not read, for its ``size``.
-    :param size: its bytes; ``None`` when it is not here.
-    :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed_lines`).
+    :param data: its content; ``None`` if it was not read because of its ``size``.
+    :param size: in bytes; ``None`` if it is missing.
+    :param allowed: fingerprints of allowed lines (:mod:`.allowed_lines`).
     """
     if data is None:
         return ParsedBlob(0, MISSING if size is None else "large", 0, 0, [])
@@ -139,8 +139,8 @@ def parse_blob(
 def store_blobs(
     repo: GitRepository, db: Database, keys: Sequence[BlobKey], progress: Progress = no_progress
 ) -> tuple[dict[BlobKey, int], int, int]:
-    """Chunk and store the blobs that are new or were missing; return ids by key and the numbers
-    added."""
+    """Chunk and store the blobs that are new or were missing; return all ids by key, and the numbers
+    of added blobs and chunks."""
     known = views.known_blobs(db, keys)
     new = [key for key in keys if key not in known]
     allowed = frozenset(str(row[0]) for row in db.query("SELECT fingerprint FROM allowed"))
@@ -150,7 +150,7 @@ def store_blobs(
         batch = new[begin : begin + BLOB_BATCH]
         readings = _read(repo, batch, allowed)
         with db.transaction() as connection:
-            # Another process may have stored some of them since.
+            # Another process may have stored some of them meanwhile.
             done = views.known_blobs(db, batch)
             for key in batch:
                 if key in done:
@@ -188,15 +188,15 @@ def _read(
 def embed_missing(
     db: Database, view: str, embedder: Embedder, progress: Progress = no_progress
 ) -> int:
-    """See that the chunks of ``view`` have vectors of this embedder; return how many texts it
-    embedded for that."""
+    """Embed the chunks of ``view`` that have no vector of this embedder; return the number of
+    embedded texts."""
     blobs = views.unembedded_blobs(db, embedder.name, view)
     done = 0
     for begin in range(0, len(blobs), EMBED_BLOBS):
         progress("embedding", begin, len(blobs))
         batch = blobs[begin : begin + EMBED_BLOBS]
         chunks = views.unembedded_chunks(db, embedder.name, batch)
-        # A function stands in many versions of its file: what was embedded once is copied.
+        # A function occurs in many versions of its file: copy its vector if it has one.
         known = [(c.chunk_id, c.equal_vector) for c in chunks if c.equal_vector is not None]
         new = [c for c in chunks if c.equal_vector is None]
         place = {text: i for i, text in enumerate(dict.fromkeys((c.scope, c.text) for c in new))}

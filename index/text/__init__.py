@@ -1,1 +1,1 @@
-"""Turns bytes into languages, syntax trees, chunks, names and words. Pure: no git, no database."""
+"""Derives languages, syntax trees, chunks, names and words from bytes. Pure: no git, no database."""

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 # Bump when the chunks of an unchanged blob would differ: databases made before are rebuilt.
 # 2: lines that look like secrets are left out; 3: scopes, whole signatures, any encoding
-# 4: more kinds of secrets; values are symbols; long lines are left out, not their files; what is too much for its grammar
-# is cut by lines
+# 4: more kinds of secrets; values are symbols; long lines are left out, not their files; text that
+# is too expensive to parse is cut by lines
 CHUNKER_VERSION = 4
 # About 250 tokens: several snippets fit beside the file in a small model's prompt.
 MAX_CHUNK_BYTES = 1000
 MAX_CHUNK_LINES = 40
-# The kind of a chunk of lines: of text, and of what is too much for its grammar.
+# The kind of a chunk cut by lines: plain text, or text that is too expensive to parse.
 WINDOW = "window"
-# A split node leaves a header this short with the first part of its body.
+# When a node is split, a header of up to this many lines stays with the first part of its body.
 MAX_HEADER_LINES = 8
-# Deeper than any code that people write; long expressions nest one level per operator.
+# Deeper than hand-written code; long expressions nest one level per operator.
 MAX_DEPTH = 64
 
 
@@ -59,9 +59,9 @@ class _Lines:
 def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset()) -> list[Chunk]:
     """Cut ``data`` into chunks that cover it without overlap, in order.
 
-    :param language: as :func:`git_copilot.index.text.classify.language_of` names it.
-    :param hidden: lines (1-based) that no chunk may tell: they are empty in its text, and what
-        they define is no symbol. Where chunks begin and end does not depend on them.
+    :param language: a name from :func:`git_copilot.index.text.classify.language_of`.
+    :param hidden: lines (1-based) to leave out: they are empty in the chunks' texts, and their
+        definitions are no symbols. They do not affect where chunks begin and end.
     """
     lines = _Lines(data)
     budget = ParseBudget(len(data))
@@ -98,7 +98,7 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
                 kind=WINDOW if root is None else (own[0].kind if own else "block"),
                 name=own[0].name if own else "",
                 text=text,
-                # What is defined says what the chunk is; constants do not.
+                # A chunk is named after its definitions, not after constants.
                 symbols=(*own, *named[bisect_right(placed, first) : bisect_right(placed, last)]),
                 scope=scope,
             )
@@ -107,7 +107,7 @@ def chunk_blob(data: bytes, language: str, hidden: frozenset[int] = frozenset())
 
 
 def _without(text: str, first: int, hidden: frozenset[int]) -> str:
-    """``text``, whose first line has the number ``first``, with its hidden lines emptied."""
+    """``text``, whose first line is number ``first``, with its hidden lines emptied."""
     lines = text.split("\n")
     return "\n".join("" if n in hidden else line for n, line in enumerate(lines, first))
 
@@ -164,8 +164,8 @@ def _split(
 
 
 def _items(children: list[Node], first: int, last: int) -> list[tuple[int, int, list[Node]]]:
-    """Contiguous line spans of siblings; those that share a line, and comments with what
-    they stand above, are one item."""
+    """Contiguous line spans of siblings. Siblings that share a line are one item, as are a comment
+    and the node below it."""
     starts: list[tuple[int, list[Node]]] = []
     glue_from = -1
     for child in children:
@@ -176,7 +176,7 @@ def _items(children: list[Node], first: int, last: int) -> list[tuple[int, int, 
             starts[-1][1].append(child)
         else:
             starts.append((begin, [child]))
-        # A comment reaches over to the node on the line below it.
+        # A comment extends to the node on the line below it.
         glue_from = max(glue_from, end + 1 if child.type == "comment" else end)
     edges = [first, *(max(begin, first) for begin, _ in starts[1:]), last]
     return [

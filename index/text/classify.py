@@ -1,4 +1,4 @@
-"""Decides which files are worth knowing, and in which language they are. Pure."""
+"""Decides which files to index, and in which language they are. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ MAX_FILE_BYTES = 512 * 1024
 # data set (mean 100, maximum 1000), the mean doubled because prose is indexed as well.
 MAX_MEAN_LINE = 200
 MAX_LINE = 2000
-# A longer line is left out by itself where so many lines of code stand to it, and at least two to
-# the only one: who writes by hand has one table or picture in a file, a bundle little else.
+# A single long line is left out by itself if the file has at least LEAST_LINES lines of code, and
+# several if there are LINES_TO_LONG_ONE for each: hand-written files have an occasional table or
+# inline picture, bundles have little else.
 LINES_TO_LONG_ONE, LEAST_LINES = 10, 2
 _NOT_CODE = (b"/*", b"*", b"//", b"#", b"--", b"<!--", b";", b"'use strict'", b'"use strict"')
 SNIFF_BYTES = 8000
@@ -67,7 +68,7 @@ COMMENT_PREFIX = {
 
 
 def comment_prefix(language: str) -> str:
-    """What begins a line comment in ``language``; ``//`` for the C-like majority."""
+    """The line comment marker of ``language``; ``//`` for the C-like majority."""
     return COMMENT_PREFIX.get(language, "//")
 
 
@@ -80,7 +81,7 @@ def language_of(path: str) -> str:
 
 
 def skip_path(path: str) -> str | None:
-    """Why a path is left out without reading it, or ``None``."""
+    """The reason to leave out a file by its path, or ``None``."""
     parts = path.lower().split("/")
     base = parts[-1]
     if VENDORED_FOLDERS.intersection(parts[:-1]):
@@ -91,7 +92,7 @@ def skip_path(path: str) -> str | None:
 
 
 def is_test(path: str) -> bool:
-    """Whether a path is that of a test, by the customs of the common test runners."""
+    """Whether a path is that of a test, by the conventions of common test runners."""
     *folders, base = path.lower().split("/")
     stem = base.partition(".")[0]
     return (
@@ -105,15 +106,15 @@ def is_test(path: str) -> bool:
 
 
 def looks_generated(data: bytes) -> bool:
-    """Whether the first lines say that a tool wrote the file."""
+    """Whether a marker in the first lines says that the file is generated."""
     head = b"\n".join(data[:SNIFF_BYTES].split(b"\n", GENERATED_LINES)[:GENERATED_LINES]).lower()
     return any(mark in head for mark in GENERATED_MARKS)
 
 
 def to_utf8(data: bytes) -> bytes:
-    """A text file's content as UTF-8 with ``\\n`` for line ends: what is indexed of it.
+    """A text file's content as it is indexed: UTF-8 with ``\\n`` line ends.
 
-    A byte order mark says which encoding it is; for the others see
+    A byte order mark decides the encoding; without one, see
     :func:`~git_copilot.index.text.encodings.encoding_of`.
     """
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
@@ -125,7 +126,7 @@ def to_utf8(data: bytes) -> bytes:
 
 
 def skip_content(data: bytes) -> str | None:
-    """Why a blob is left out after a look at it, or ``None``."""
+    """The reason to leave out a blob by its content, or ``None``."""
     if len(data) > MAX_FILE_BYTES:
         return "large"
     if b"\0" in data[:SNIFF_BYTES]:
@@ -144,13 +145,13 @@ def skip_content(data: bytes) -> str | None:
 
 
 def _is_bundle(short: list[bytes], long: int) -> bool:
-    """Whether a file has too few lines of code beside its long ones to be written by hand."""
+    """Whether a file has too few lines of code beside its long ones to be hand-written."""
     code = sum(bool(bare) and not bare.startswith(_NOT_CODE) for bare in map(bytes.strip, short))
     return code < (LEAST_LINES if long == 1 else LINES_TO_LONG_ONE * long)
 
 
 def long_lines(data: bytes) -> frozenset[int]:
-    """The lines (1-based, ended by ``\\n``) that are too long to be written by hand."""
+    """The lines (1-based, separated by ``\\n``) that are too long to be hand-written."""
     return frozenset(
         number
         for number, line in enumerate(data.split(b"\n"), 1)

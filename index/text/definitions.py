@@ -1,4 +1,4 @@
-"""Finds what a syntax tree defines: names with their headers, scopes and docstrings. Pure."""
+"""Finds the definitions in a syntax tree: names, headers, scopes and docstrings. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_NAME = 160
 # A header longer than this, in characters of one line, is cut.
 MAX_SIGNATURE = 240
 MAX_DOC = 160
-# Deeper than this, definitions within definitions are none that anyone looks for.
+# Definitions nested deeper than this are ignored: nobody looks for them.
 MAX_NESTED = 64
 _ENDINGS = ("_definition", "_declaration", "_item", "_spec", "_signature")
 _NOT_NAMES = ("import", "package", "field", "parameter", "namespace_use", "variable")
@@ -35,7 +35,7 @@ class Definition:
 
 @cache
 def _query(language: str) -> Query | None:
-    """What finds the definitions of a language, or ``None`` when it has none."""
+    """The query for the definitions of a language, or ``None`` if its grammar has none."""
     from tree_sitter import Query
     from tree_sitter_language_pack import get_language
 
@@ -60,11 +60,11 @@ def definitions(
     hidden: frozenset[int] = frozenset(),
     budget: ParseBudget | None = None,
 ) -> list[Definition]:
-    """Every named definition of which no header line is hidden, in order of its line.
+    """Every named definition whose header has no hidden line, in the order of their lines.
 
-    :param hidden: lines (1-based) that must not be told.
-    :param budget: for looking around each of them, which takes long in a deep tree.
-    :raises TooSlow: it is over.
+    :param hidden: lines (1-based) that must not be revealed.
+    :param budget: limits the time; examining each definition is slow in a deep tree.
+    :raises TooSlow: the budget is exhausted.
     """
     from tree_sitter import QueryCursor
 
@@ -104,10 +104,10 @@ def definitions(
 
 
 def headers_around(found: Sequence[Definition], lines: Iterable[int]) -> Iterator[str]:
-    """For each of some ascending lines (1-based) the headers of the definitions that it stands in
-    and that begin above it, one a line, outermost first.
+    """For each of some ascending lines (1-based), the headers of the enclosing definitions that
+    begin above it, one per line, outermost first.
 
-    :param found: in order of their first lines.
+    :param found: sorted by first line.
     """
     open_: list[Definition] = []
     begun = 0
@@ -124,7 +124,7 @@ def _text(data: bytes) -> str:
 
 
 def _signature(node: Node, body: Node | None, data: bytes) -> str:
-    """The header on one line: all before the body, or the first line."""
+    """The header on one line: everything before the body, or the first line."""
     header = data[node.start_byte : body.start_byte if body is not None else node.end_byte]
     if body is None:
         header = header.split(b"\n", 1)[0]
@@ -132,7 +132,7 @@ def _signature(node: Node, body: Node | None, data: bytes) -> str:
 
 
 def _doc(node: Node, body: Node | None, data: bytes, hidden: frozenset[int]) -> str:
-    """The first line of the docstring within, or else of the comment right above."""
+    """The first line of the docstring, or else of the comment directly above."""
     first = body.named_children[0] if body is not None and body.named_child_count else None
     if first is not None and first.type == "expression_statement" and first.named_child_count:
         first = first.named_children[0]
@@ -150,7 +150,7 @@ def _doc(node: Node, body: Node | None, data: bytes, hidden: frozenset[int]) -> 
 
 
 def _first_words(node: Node, data: bytes, hidden: frozenset[int]) -> str:
-    """The first line of a string or comment that says something, without its marks."""
+    """The first line of a string or comment with any text, without quotes or comment markers."""
     lines = _text(data[node.start_byte : node.end_byte]).split("\n")
     for number, line in enumerate(lines, node.start_point.row + 1):
         said = line.strip().lstrip("rRbBuUfF" if line[:2].endswith(("'", '"')) else "")
@@ -161,7 +161,7 @@ def _first_words(node: Node, data: bytes, hidden: frozenset[int]) -> str:
 
 
 def _name_node(node: Node) -> Node | None:
-    """The identifier that a definition defines (C nests it in declarators)."""
+    """The node of the defined identifier (C nests it in declarators)."""
     named = node.child_by_field_name("name")
     if named is not None:
         return named

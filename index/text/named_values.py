@@ -1,8 +1,8 @@
-"""Finds what a file names besides its definitions: constants, variables of modules and classes,
-aliases of types, macros. Pure.
+"""Finds the names that a file defines besides functions and classes: constants, module and class
+variables, type aliases, macros. Pure.
 
-People look for these by name (``git copilot search``). They are no part of what a chunk is called,
-nor of what completion takes for a definition: there they were not shown to help.
+People look for these by name (``git copilot search``). They neither name a chunk nor count as
+definitions for completion, where they were not shown to help.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Query
 
 VALUE, TYPE, MACRO, NAMED = "value", "typename", "define", "named"
-# Kinds of symbols that only `git copilot search` asks for. No grammar's node gives such a name.
+# Kinds of symbols that only `git copilot search` uses. No grammar has nodes of these names.
 VALUE_KINDS = (VALUE, TYPE, MACRO, NAMED)
-# Nodes that stand deeper are inside of functions: a class in a class in a class, with a conditional
-# around it, begins less deep. Looking everywhere takes twice as long.
+# Deeper nodes are inside functions: even a class in a class in a class, within a conditional, is
+# less deep. Searching everywhere takes twice as long.
 MAX_DEPTH = 6
 # For SQL over the table `symbols`.
 NO_VALUES = f"kind NOT IN {VALUE_KINDS}"
@@ -48,7 +48,7 @@ _C = """
 (translation_unit (declaration declarator: (init_declarator
     declarator: (_ declarator: (identifier) @value))))
 """
-# By language: what is named, as @value, @typename, @define or @named.
+# By language: a query that captures names as @value, @typename, @define or @named.
 _QUERIES = {
     "python": """
         (module (assignment left: (identifier) @value))
@@ -124,10 +124,10 @@ def value_symbols(
     hidden: frozenset[int] = frozenset(),
     budget: ParseBudget | None = None,
 ) -> list[Symbol]:
-    """What the file names that is not in ``defined``, in order of its line, each once a line.
+    """The names that are not in ``defined``, in the order of their lines, each once per line.
 
-    :param hidden: lines (1-based) that must not be told.
-    :raises TooSlow: ``budget`` is over.
+    :param hidden: lines (1-based) that must not be revealed.
+    :raises TooSlow: ``budget`` is exhausted.
     """
     from tree_sitter import QueryCursor
 
@@ -152,7 +152,7 @@ def value_symbols(
 
 
 def _line_at(data: bytes, node: Node) -> str:
-    """The line that the name stands in."""
+    """The line that contains the name."""
     begin = data.rfind(b"\n", 0, node.start_byte) + 1
     end = data.find(b"\n", node.end_byte)
     line = data[max(begin, node.start_byte - MAX_SIGNATURE) : end if end >= 0 else len(data)]
@@ -160,5 +160,5 @@ def _line_at(data: bytes, node: Node) -> str:
 
 
 def _scope(defined: Sequence[Definition], line: int) -> str:
-    """The names of the definitions that the line stands in."""
+    """The names of the definitions that enclose the line."""
     return ".".join(d.symbol.name for d in defined if d.first < line <= d.last)

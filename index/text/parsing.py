@@ -1,8 +1,8 @@
-"""Parses a text, within limits: some 100 KB of brackets, tags or quotes keep a grammar busy for
-minutes, and what comes of them says nothing. Who gets no tree reads lines.
+"""Parses text within limits: 100 KB of brackets, tags or quotes can keep a grammar busy for
+minutes, and the resulting tree is useless. Callers that get no tree work by lines.
 
-Most of what is too much is seen in the text or in the tree, and is so on every machine. The last
-resort is a limit of processor time, so that an index does not depend on the load of a machine.
+Most such texts are recognised by their content or tree, which is the same on every machine. The
+last resort is a limit on CPU time (not wall time, so an index does not depend on the load).
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from git_copilot.index.text.classify import TEXT
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-# Processor time for one text. No file of click, flask, datasette, mypy and starlette took a fifth.
+# CPU time for one text. No file of click, flask, datasette, mypy and starlette took a fifth of it.
 SECONDS, SECONDS_PER_BYTE = 1.0, 4 / 2**20
-# The parser gets so much at a time, and between two pieces the time is looked at.
+# The parser reads pieces of this size; the time is checked between two pieces.
 PIECE_BYTES = 1024
-# A wrong stretch with more parts than this has no structure, and looking for definitions in it
-# takes a time that grows with the square of their number.
+# An error node with more children than this has no structure, and looking for definitions in it
+# takes quadratic time.
 MAX_ERROR_PARTS = 4000
-# The scanner of HTML copies all open tags at every tag: so many may be copied in one text.
+# The HTML scanner copies all open tags at every tag: the limit on copied tags per text.
 MAX_TAG_COPIES = 10_000_000
 TAGGED = frozenset({"html", "vue"})
 _TAG = re.compile(rb"<(/?)([A-Za-z][\w:-]*)")
-# Tags that nothing closes, or that the next one of their kind closes.
+# Tags that are never closed, or that the next tag of their kind closes.
 _SINGLE = frozenset(
     b"area base br col embed hr img input link meta param source track wbr"
     b" p li dt dd option optgroup tr td th thead tbody tfoot colgroup".split()
 )
-# Texts that took too long, by digest: a query, or the next cut in a blob, does not try again.
+# Digests of texts that took too long: a query, or the next hole in a blob, does not try again.
 MAX_REMEMBERED = 1000
 _slow: OrderedDict[bytes, None] = OrderedDict()
 
 
 class TooSlow(Exception):
-    """Nothing is to be made of a text's tree any more."""
+    """The time budget for a text is exhausted."""
 
 
 class ParseBudget:
-    """How much processor time of this thread may go into a text of ``size`` bytes."""
+    """The CPU time that this thread may spend on a text of ``size`` bytes."""
 
     def __init__(self, size: int) -> None:
         self._end = time.thread_time() + SECONDS + SECONDS_PER_BYTE * size
@@ -55,7 +55,7 @@ class ParseBudget:
 
 
 class _Parsers(threading.local):
-    """The parsers of a thread: while one asks for text, another thread may come to parse."""
+    """Parsers per thread: while one parser reads its input, another thread may start to parse."""
 
     def __init__(self) -> None:
         self.made: dict[str, Parser | None] = {}
@@ -79,15 +79,15 @@ def _new_parser(language: str) -> Parser | None:
 
 
 def has_grammar(language: str) -> bool:
-    """Whether texts of ``language`` have a syntax tree at all."""
+    """Whether there is a grammar for ``language``."""
     return language != TEXT and _parsers.of(language) is not None
 
 
 def parse(data: bytes, language: str, budget: ParseBudget | None = None) -> Node | None:
     """The root of the syntax tree; ``None`` for a language without a grammar, and for a text that
-    is too much for its grammar.
+    is too expensive to parse.
 
-    :param budget: what is left of it; by default, all that a text of this size deserves.
+    :param budget: the remaining time; by default, the full budget for a text of this size.
     """
     parser = None if language == TEXT else _parsers.of(language)
     if parser is None or (language in TAGGED and _copied_tags(data) > MAX_TAG_COPIES):
@@ -101,7 +101,7 @@ def parse(data: bytes, language: str, budget: ParseBudget | None = None) -> Node
 
 
 def mark_too_slow(data: bytes, language: str) -> None:
-    """Note that what is made of a text's tree takes too long: it has none from now on."""
+    """Remember that processing this text takes too long: :func:`parse` will return ``None``."""
     _slow[_digest(data, language)] = None
     while len(_slow) > MAX_REMEMBERED:
         _slow.popitem(last=False)
@@ -112,11 +112,11 @@ def _digest(data: bytes, language: str) -> bytes:
 
 
 def _parse(parser: Parser, data: bytes, budget: ParseBudget) -> Node | None:
-    """The root, or ``None`` once ``budget`` is over."""
+    """The root, or ``None`` once ``budget`` is exhausted."""
     over = False
 
-    # Not `timeout_micros`, which counts the time of other processes as well, and not a
-    # `progress_callback`, at which tree-sitter 0.25.2 crashes.
+    # Not `timeout_micros`, which measures wall time, nor `progress_callback`, which crashes in
+    # tree-sitter 0.25.2.
     def read(offset: int, _: object) -> bytes:
         nonlocal over
         over = over or budget.is_exhausted()
@@ -127,7 +127,7 @@ def _parse(parser: Parser, data: bytes, budget: ParseBudget) -> Node | None:
 
 
 def _is_shapeless(root: Node) -> bool:
-    """Whether some error has so many parts that the grammar made nothing of them."""
+    """Whether an error node has so many children that the tree is useless."""
     pending = [root]
     while pending:
         node = pending.pop()
@@ -139,7 +139,7 @@ def _is_shapeless(root: Node) -> bool:
 
 
 def _copied_tags(data: bytes) -> int:
-    """How many open tags the scanner meets in all, roughly: the sum of the depths of all tags."""
+    """Approximately how many open tags the scanner copies: the sum of the depths of all tags."""
     depth = copies = 0
     for closing, name in _TAG.findall(data):
         if closing:

@@ -1,10 +1,10 @@
-"""Files that hold secrets and hardly anything else, known by their names. Pure, standard library."""
+"""Recognises files that contain mostly secrets by their names. Pure, standard library only."""
 
 from __future__ import annotations
 
 import re
 
-# The reason for which they are left out (rules.left_out).
+# The reason for their exclusion (rules.exclusion_reasons).
 REASON = "secret file"
 _NAMES = frozenset({
     ".env", ".envrc", ".htpasswd", ".htdigest", ".npmrc", ".pypirc", ".netrc", "_netrc", ".pgpass",
@@ -24,27 +24,27 @@ _ENDINGS = (
     ".secrets", ".secret", ".kubeconfig",
 )  # fmt: skip
 _SSH = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk")
-# What tells by the folder that it lies in.
+# File names that count only in a certain folder.
 _PLACES = frozenset({
     (".docker", "config.json"), (".kube", "config"), (".aws", "credentials"),
     (".azure", "accesstokens.json"), (".gcloud", "credentials.db"), (".gem", "credentials"),
     (".cargo", "credentials"), (".cargo", "credentials.toml"), (".m2", "settings-security.xml"),
     (".config", "hub"), ("gh", "hosts.yml"), (".ssh", "identity"),
 })  # fmt: skip
-# Written to be shown: what a file of secrets looks like.
+# Parts of the names of templates and examples, which are meant to be published.
 _SHOWN = frozenset({
     "example", "examples", "sample", "template", "tmpl", "dist", "defaults", "schema", "tpl",
     "j2", "erb",
 })  # fmt: skip
 
 
-# What a line of such a file begins with that is no secret: the name of its value.
+# The start of a line in such a file, the name of its value, is not secret.
 _KEY = re.compile(r"[ \t]*(?:export[ \t]+)?[\"']?[\w.-]+[\"']?[ \t]*[=:]")
 
 
 def mask_values(text: str) -> str:
-    """The text of a file of secrets with all values hidden: what follows the first ``=`` or ``:``
-    of each line, and lines without one; letters become ``x`` and digits ``0``."""
+    """Mask all values in the text of a secret file: everything after the first ``=`` or ``:`` of a
+    line, and lines without one. Letters become ``x`` and digits ``0``."""
     return "\n".join(_masked_line(line) for line in text.split("\n"))
 
 
@@ -56,8 +56,8 @@ def _masked_line(line: str) -> str:
 
 
 def is_secret_file(path: str) -> bool:
-    """Whether a file's name says that it holds secrets: ``.env`` and ``.env.local`` (not
-    ``.env.example``), keys, stores of passwords, credentials of tools."""
+    """Whether a file's name indicates secrets: ``.env`` and ``.env.local`` (not ``.env.example``),
+    keys, password stores, credentials of tools."""
     folder, _, base = path.lower().rpartition("/")
     words = base.replace("-", ".").replace("_", ".").split(".")
     if not _SHOWN.isdisjoint(words):

@@ -9,7 +9,7 @@ from functools import lru_cache
 IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 
-# Found in almost every chunk of almost every language: they rank nothing and cost time.
+# Found in almost every chunk of almost every language: they do not affect ranks and cost time.
 STOP_WORDS = frozenset(
     [
         "a",
@@ -92,12 +92,12 @@ STOP_WORDS = frozenset(
         "the",
     ]
 )
-# Identifiers whose words are remembered: those of a large repository's hot files.
+# Size of the cache of split identifiers: those of a large repository's hot files.
 _REMEMBERED = 1 << 16
-# A line this much further from the cursor counts half. On 55 holes of httpx 3 and 6 did alike, 12
-# and no decay worse; so did leaving out the lines behind the cursor.
+# Half-life in lines: a line this much further from the cursor counts half. On 55 holes of httpx, 3
+# and 6 did equally well; 12, no decay, and leaving out the lines after the cursor did worse.
 HALF_LINES = 6
-# What stands behind the cursor says less of what comes next than what stands before it.
+# Text after the cursor predicts less of what comes next than text before it.
 AFTER_WEIGHT = 0.5
 
 
@@ -108,7 +108,7 @@ def split_identifier(identifier: str) -> list[str]:
 
 @lru_cache(_REMEMBERED)
 def _words(identifier: str) -> tuple[str, ...]:
-    """The identifier whole and, if compound, in parts."""
+    """The whole identifier and, if it is compound, its parts."""
     whole = identifier.lower()
     parts = split_identifier(identifier)
     found = [] if whole in STOP_WORDS else [whole]
@@ -118,14 +118,14 @@ def _words(identifier: str) -> tuple[str, ...]:
 
 
 def terms(text: str) -> list[str]:
-    """The searchable words of ``text``: each identifier whole and, if compound, in parts."""
+    """The searchable words of ``text``: each whole identifier and, if it is compound, its parts."""
     return [word for identifier in IDENTIFIER.findall(text) for word in _words(identifier)]
 
 
 def words_near(before: Sequence[str], after: Sequence[str]) -> Mapping[str, float]:
     """The words of the lines around a cursor, each with the weight of its nearest line.
 
-    :param before: lines down to the cursor's, nearest last.
+    :param before: lines up to the cursor's, nearest last.
     :param after: lines from the cursor's on, nearest first.
     """
     weights: dict[str, float] = {}
@@ -138,5 +138,5 @@ def words_near(before: Sequence[str], after: Sequence[str]) -> Mapping[str, floa
 
 
 def identifiers_from_end(text: str) -> list[str]:
-    """Identifiers of ``text``, those nearest its end first, each once."""
+    """The distinct identifiers of ``text``, those nearest its end first."""
     return list(dict.fromkeys(reversed(IDENTIFIER.findall(text))))

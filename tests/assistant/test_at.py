@@ -12,7 +12,7 @@ from git_copilot.assistant.completion.complete import complete
 from git_copilot.assistant.completion.request import Request, find_place
 from git_copilot.assistant.completion.session import AT_PREFIX, MAX_AT_VIEWS, Session
 from git_copilot.index.store.database import DATABASE_NAME
-from tests.support.initialised_repo import make_known
+from tests.support.initialised_repo import initialise_repository
 from tests.support.tiny_models import UNFINISHED, save_tiny
 
 APP = "from util import alpha\n\n\ndef beta(name):\n    return alpha(name)\n" + UNFINISHED
@@ -30,7 +30,7 @@ def project(repo, tiny):
     """A repository with two commits of two files, known to git-copilot."""
     repo.commit({"src/util.py": UTIL.format(1)})
     repo.commit({"src/app.py": APP})
-    return make_known(repo, tiny, maxTokens="12")
+    return initialise_repository(repo, tiny, maxTokens="12")
 
 
 def ask(project, session, location="src/app.py:5", **more):

@@ -19,7 +19,7 @@ from git_copilot.assistant.decoding.generation import Generation, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.server import client
 from git_copilot.assistant.server.server import Server
-from tests.support.initialised_repo import make_known
+from tests.support.initialised_repo import initialise_repository
 from tests.support.left_to_right_model import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
 from tests.support.tiny_models import CODE, UNFINISHED, save_tiny
 
@@ -28,7 +28,7 @@ from tests.support.tiny_models import CODE, UNFINISHED, save_tiny
 def project(repo, folder):
     """A repository with a file, known to git-copilot."""
     repo.commit({"src/a.py": CODE + UNFINISHED})
-    return make_known(repo, folder, maxTokens="16", feedback="false")
+    return initialise_repository(repo, folder, maxTokens="16", feedback="false")
 
 
 def ask(project, session, location="src/a.py:2", **more):

@@ -105,7 +105,7 @@ def test_loops_and_what_is_no_file(tree):
     (tree / "zero").symlink_to("/dev/zero")
     assert "/dev/zero" in refused(tree, "zero:1")
     os.mkfifo(tree / "fifo")
-    assert "no regular file" in refused(tree, "fifo:1")
+    assert "not a regular file" in refused(tree, "fifo:1")
     assert "is a folder" in refused(tree, "src:1")
 
 

@@ -99,7 +99,7 @@ def test_a_corrupt_database_is_told_and_rebuilt_on_request(copilot, project):
 
 def test_a_pipe_is_refused_and_blocks_nobody(copilot, project):
     os.mkfifo(project.path / "pipe.py")
-    one_line(copilot.run("complete", "pipe.py:1"), 1, "no regular file")
+    one_line(copilot.run("complete", "pipe.py:1"), 1, "not a regular file")
 
 
 def test_closed_streams_and_gone_folders_are_no_tracebacks(copilot, project, tmp_path):

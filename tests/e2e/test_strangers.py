@@ -97,7 +97,7 @@ def test_purging_through_a_link_to_somewhere_deletes_the_link_only(project, tmp_
     (tmp_path / "mine" / "python").write_text("mine")
     (project.path / ".git" / "copilot").symlink_to(tmp_path / "mine")
     commands = Copilot(project.path)
-    one_line(commands.run("install"), 1, "not known to be yours")
+    one_line(commands.run("install"), 1, "is not trusted")
     commands.ok("uninstall", "--purge")
     assert not os.path.lexists(project.path / ".git" / "copilot")
     assert (tmp_path / "mine" / "python").read_text() == "mine"

@@ -73,7 +73,7 @@ def test_nothing_but_files_and_no_waiting(root):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.relpath(root / "sock"))
     for name in ("fifo", "sock"):
-        with pytest.raises(NotARegularFile, match="no regular file"):
+        with pytest.raises(NotARegularFile, match="not a regular file"):
             read(root, name)
     with pytest.raises(IsADirectoryError):
         read(root, "a")
