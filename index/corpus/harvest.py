@@ -45,11 +45,11 @@ def harvest_holes(
     forgotten: Forgotten = NOTHING_FORGOTTEN,
     allowed: Container[str] = (),
 ) -> list[CommitHoles]:
-    """The holes of commits with the lines that they added; none touches a line that looks like a
-    secret. Blobs are read in one stream and only one is held at a time.
+    """Cut holes into the lines that commits added; none touches a line that looks like a secret.
+    Blobs are streamed, and only one is in memory at a time.
 
-    :param out: paths that the rules leave out, with the reason (:func:`.rules.exclusion_reasons`).
-    :param allowed: fingerprints of lines that are no secrets (:mod:`.allowed_lines`).
+    :param out: excluded paths, with the reason (:func:`.rules.exclusion_reasons`).
+    :param allowed: fingerprints of allowed lines (:mod:`.allowed_lines`).
     """
     by_commit = {commit.oid: CommitHoles(commit.oid) for commit, _ in commits}
     candidates: list[tuple[CommitInfo, FileAdditions]] = []

@@ -50,13 +50,13 @@ def weight(hole: Hole, survival: Survival | None) -> tuple[float, str]:
     whole file was deleted in the end.
     """
     if survival is None or (survival.stands < 1 and survival.died_time is None):
-        return STANDS, "not known yet"
+        return STANDS, "not determined yet"
     if survival.stands >= 1 or survival.died_time is None:
         return STANDS, "stands at HEAD"
     # Clocks differ: a commit may seem older than what it changed.
     days = max(0, survival.died_time - hole.time) // DAY
     if days < SOON_DAYS:
-        value, verb = TAKEN_BACK, "taken back"
+        value, verb = TAKEN_BACK, "reverted"
     elif days < EARLY_DAYS:
         value, verb = REWRITTEN_EARLY, "rewritten"
     else:

@@ -1,7 +1,7 @@
-"""The ways in which languages give a name its value. Pure, standard library only.
+"""Finds values assigned to the names of secrets. Pure, standard library only.
 
-Each way is a pattern for what follows a name of :mod:`.names`. What stands there counts
-whatever its shape, unless :mod:`.values` knows that it is plainly no secret.
+Each form of assignment is a pattern for the text after a name found by :mod:`.names`. A value counts
+whatever its form, unless :mod:`.values` finds that it is plainly no secret.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PASSWORD, TOKEN = "Password", "Named Secret"
 Span = tuple[int, int, str]
 
 _QUOTE = r"(?:[@$LrbufRBUF]{0,2})(?P<q>\"\"\"|'''|[\"'`])(?P<v>(?:\\.|(?!(?P=q))[^\\\n])*)(?P=q)"
-# Calls that hand on the text that they are given.
+# Calls that return or wrap their text argument.
 _WRAP = (
     r"(?:(?:(?:new|await|return|&)\s*)?(?:String(?:::from|\.valueOf)?|SecretStr|Secret(?:String|Key|Text)?"
     r"|SecureString|\[\]byte|Some|Ok|str|bytes|bytearray|Buffer\.from|base64\.b64decode|b64decode|atob|to_string"
@@ -53,7 +53,7 @@ _OPTION = re.compile(r"(?:=|\s+(?:<<<\s*)?(?![a-z]+\s+[a-z]))(?P<q>[\"']?)(?P<v>
 _DEFINES = re.compile(r"^\s*#\s*define\s+$|:$")
 _COMMENTED = re.compile(r"^\s*(?:#|//|\*|--|;|<!--)")
 _SPACED = re.compile(r"\s+(?:\d\s+)?(?P<q>[\"']?)(?P<v>[^\s\"']+)(?P=q);?\s*$")
-# `storePassword "x"` alone on its line, `X-Key: x"` at the end of a text.
+# `storePassword "x"` alone on its line, `X-Key: x"` at the end of a string.
 _ALONE = re.compile(r"\s+(?P<q>[\"'])(?P<v>[^\"'\s]+)(?P=q);?(?=[\s})]|$)")
 _LOOSE = re.compile(r"\s+[\"']?(?P<v>(?=[^\s\"']*\d)[\w+/.=-]{16,})(?=[\s\"';]|$)")
 _TWO = re.compile(r"\s+(?P<v>[^\s\"'`]+);?\s*$")
@@ -81,10 +81,10 @@ _COMMENT = re.compile(r"\s+(?:#|//|;|--).*$")
 
 
 def named_values(line: str, found: Sequence[NameSpan], config: bool) -> Iterator[Span]:
-    """Spans of values on a line that stand at the name of a secret.
+    """Spans of values on a line that are assigned to the name of a secret.
 
-    :param found: its :func:`names`.
-    :param config: whether a value may stand without quotes, as in configuration and shells.
+    :param found: the line's :func:`.names.secret_names`.
+    :param config: whether values may be unquoted, as in configuration and shells.
     """
     done = 0
     for start, end, strong in found:
@@ -99,7 +99,7 @@ def named_values(line: str, found: Sequence[NameSpan], config: bool) -> Iterator
 def _values(
     line: str, start: int, end: int, *, strong: bool, config: bool
 ) -> Iterator[tuple[int, int]]:
-    """Places of what is given to the name at ``[start, end)``."""
+    """Spans of the values assigned to the name at ``[start, end)``."""
     name = line[start:end]
     if strong and _LISTED.match(line, end - 1):
         for item in _ITEM.finditer(line, end):
@@ -136,7 +136,7 @@ def _values(
 def _unquoted(
     line: str, start: int, end: int, *, strong: bool, config: bool
 ) -> Iterator[tuple[int, int]]:
-    """The same for values that are not in quotes of their own."""
+    """The same for values without quotes of their own."""
     name, before = line[start:end], line[:start]
     for pattern, fits in (
         (_DEFAULT, before.endswith("{") and "$" in before[-2:]),
@@ -181,7 +181,7 @@ def _bare(
     before = line[:start].strip(" \t\"'-{,")
     if found["op"].endswith("=") and (not before or before.split()[-1] in ("export", "set", "ENV", "env", "local", "readonly", "ARG", "-e", "--env")):  # fmt: skip
         word = value.split()[0] if line[end : end + 1] == "=" else value
-        # Upper case is a setting of the environment, whose values are no prose.
+        # An upper-case name is an environment variable, whose value is not prose.
         if may_be_unquoted_secret(
             word, line[start:end], strong=strong or _is_setting(line[start:end], word)
         ):
@@ -201,12 +201,12 @@ def _is_setting(name: str, value: str) -> bool:
 
 
 def _is_sure(value: str, name: str) -> bool:
-    """Where other things than secrets stand as well: names of fields, what is compared."""
+    """A stricter check for places that often hold other things: field names, comparisons."""
     return may_be_password(value, name) and not is_made_of_words(value) and " " not in value
 
 
 def _without_scheme(found: re.Match[str]) -> tuple[int, int]:
-    """The place of what was found, without the name of a scheme and quotes within quotes."""
+    """The span of the value, without an authentication scheme or nested quotes."""
     start, end = found.span("v")
     if found["v"][:2] == found["v"][-2:] == '\\"':
         return start + 2, max(start + 2, end - 2)
@@ -215,12 +215,12 @@ def _without_scheme(found: re.Match[str]) -> tuple[int, int]:
 
 
 def _in_text(before: str) -> bool:
-    """Whether a quote is open there."""
+    """Whether ``before`` ends inside quotes."""
     return any(before.count(quote) % 2 for quote in "\"'`")
 
 
 def _is_parameter(line: str, start: int, end: int) -> bool:
-    """Whether it is one of several ``name=value`` of an address or a connection."""
+    """Whether the name belongs to the ``name=value`` pairs of a URL or a connection string."""
     if line[start - 1 : start] in ("?", "&", ";") and line[end : end + 1] == "=":
         return True
     return ";" in line[end:] and line.count("=", 0, start) > 0 and ";" in line[:start]

@@ -1,5 +1,5 @@
-"""Secrets that stand on other lines than their names: the next line, a block scalar, a here-document,
-the value beside a name of a list, the data of a Kubernetes secret. Pure, standard library only."""
+"""Finds secrets on other lines than their names: on the next line, in a block scalar, a here-document,
+a list of names and values, or a Kubernetes secret. Pure, standard library only."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from git_copilot.index.secrets.assignments import PASSWORD, Span
 from git_copilot.index.secrets.names import NameSpan
 from git_copilot.index.secrets.values import may_be_password, may_be_token, may_be_unquoted_secret
 
-# Lines below a name that may hold its value.
+# How far below a name its value may be, in lines.
 BLOCK_LINES = 20
 NEXT_LINES = 3
 MANIFEST = "Kubernetes Secret"
 
-# The end of a line behind a name, that leaves the value to the next.
+# The rest of a line after a name, if the value is on the next line.
 _OPENS = re.compile(
     r"[\"'`]?\]?\s*(?::\s*[\w.\[\]]+\s*)?(?:=>|:?=|:)?\s*(?:[\w.]+)?[(\[{]?\s*\\?\s*$"
 )
@@ -50,8 +50,8 @@ _TAG = re.compile(r"<([\w:.-]+)[^<>/]*>\s*$")
 def block_values(
     lines: Sequence[str], at: int, found_names: Sequence[NameSpan], config: bool
 ) -> Iterator[tuple[int, Span]]:
-    """Spans on other lines, by their indices, of what is given to a name on ``lines[at]``, one of
-    its ``found_names``."""
+    """Spans on other lines, with the lines' indices, of values assigned to one of ``found_names`` on
+    ``lines[at]``."""
     line = lines[at].rstrip()
     if config and _NETRC.match(line) and at and _LOGIN.match(lines[at - 1]):
         found = _NETRC.match(line)
@@ -80,7 +80,7 @@ def block_values(
 
 
 def _default(lines: Sequence[str], at: int, name: str) -> Iterator[tuple[int, Span]]:
-    """What a variable of Terraform is if nobody says."""
+    """The default value of a Terraform variable."""
     for number in range(at, min(at + NEXT_LINES + 3, len(lines))):
         found = _DEFAULT.search(lines[number])
         if found and may_be_password(found["v"], name):
@@ -96,7 +96,7 @@ def _gives(rest: str) -> bool:
 def _next(
     lines: Sequence[str], at: int, name: str, *, strong: bool, config: bool
 ) -> Iterator[tuple[int, Span]]:
-    """The value on the next line that has one, which holds nothing else."""
+    """The value on the next non-empty line, which must contain nothing else."""
     fits = may_be_password if strong else may_be_token
     for number in range(at + 1, min(at + NEXT_LINES, len(lines))):
         line = lines[number].rstrip()
@@ -149,7 +149,7 @@ def _until(lines: Sequence[str], at: int, here: re.Match[str]) -> Iterator[int]:
 
 
 def _whole(lines: Sequence[str], at: int, block: Iterator[int]) -> Iterator[tuple[int, Span]]:
-    """All lines of a block, if one of its first looks like a value and not like text."""
+    """All lines of a block, if one of the first looks like a value rather than prose."""
     numbers = list(block)
     texts = [lines[n].strip() for n in numbers if lines[n].strip()]
     if not texts or len(texts) > BLOCK_LINES:

@@ -1,5 +1,5 @@
-"""Places that hold secrets without naming them: headers, commands, addresses, hashes of passwords,
-tokens that tell by their form. Pure, standard library only."""
+"""Finds secrets by context rather than name: headers, commands, addresses, password hashes, and
+tokens with a known form. Pure, standard library only."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _url_password(value: str) -> bool:
 
 
 def _credentials(value: str) -> bool:
-    """Base64 of ``user:password``, or of what cannot be read."""
+    """Base64 of ``user:password``, or of binary data."""
     if is_reference(value):
         return False
     try:
@@ -59,14 +59,14 @@ def _bearer(value: str) -> bool:
 
 
 def _token(value: str) -> bool:
-    """Form tells; what is one letter over and over stands for one."""
+    """A token of a known form; a repeated letter is a placeholder."""
     return len(set(value[-16:])) > 5 and "example" not in value.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class SecretContext:
-    """``triggers`` are texts (lower case, in the text without case) one of which is on every line
-    that the pattern can match; its groups ``v`` and ``w`` hold the secret."""
+    """A pattern whose group ``v`` captures a secret. Every line that it can match contains one of
+    ``triggers``, in lower case."""
 
     kind: str
     triggers: tuple[str, ...]
@@ -151,7 +151,7 @@ for _each in CONTEXTS:
     for _text in _each.triggers:
         _BY_TRIGGER.setdefault(_text, []).append(_each)
 
-# Tokens that tell by what they begin with; case counts.
+# Tokens with a known prefix, case-sensitive.
 _PREFIXES = (
     r"dop_v1_\w{32,}|do[or]_v1_\w{32,}|shp(?:at|ca|pa|ss)_\w{24,}|hv[sbr]\.[\w-]{24,}|dapi[0-9a-f]{32}"
     r"|dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{20,}|lin_api_\w{24,}|(?:secret|ntn)_[A-Za-z0-9]{40,}"
@@ -184,7 +184,7 @@ _TOKENS = re.compile(rf"(?<![A-Za-z0-9])(?P<v>{_PREFIXES})")
 
 
 def context_values(line: str, config: bool) -> Iterator[Span]:
-    """Spans of the secrets that stand in one of :data:`CONTEXTS` on a line."""
+    """Spans of the secrets on a line that are in one of :data:`CONTEXTS`."""
     folded = line.lower()
     wanted: dict[SecretContext, None] = {}
     for text, contexts in _BY_TRIGGER.items():
@@ -205,7 +205,7 @@ _COLUMN = re.compile(r"passw|pwd|secret|token|api_?key", re.IGNORECASE)
 
 
 def inserted_values(line: str) -> Iterator[Span]:
-    """Values of SQL that go into a column of secrets."""
+    """Spans of values that an SQL statement inserts into a secret column."""
     for match in _INSERTED.finditer(line):
         place = match.start(2)
         columns = match[1].split(",")
@@ -218,7 +218,7 @@ def inserted_values(line: str) -> Iterator[Span]:
 
 
 def known_tokens(line: str) -> Iterator[Span]:
-    """Spans of tokens that tell by what they begin with."""
+    """Spans of tokens with a known prefix."""
     for match in _TOKENS.finditer(line):
         if _token(match["v"]):
             yield *match.span("v"), TOKEN

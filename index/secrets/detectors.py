@@ -1,8 +1,7 @@
-"""The detectors of detect-secrets, called one by one. The only module that imports it.
+"""Calls the detectors of detect-secrets. The only module that imports it.
 
-They are called directly and not through its scanner. So none of its process-wide settings are
-touched, every thread may scan, and nothing is verified over the network: only the scanner asks
-its detectors to.
+They are called directly, not through its scanner. So its process-wide settings are not touched,
+several threads may scan, and nothing is verified over the network, which only the scanner does.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from git_copilot.index.secrets import false_positives
 from git_copilot.index.text.classify import TEXT
 
 PRIVATE_KEY = "Private Key"
-# The comment by which gitleaks leaves a line alone.
+# The comment that makes gitleaks ignore a line.
 GITLEAKS = "gitleaks:allow"
-# An address is no secret.
+# IP addresses are not secrets.
 LEFT_OUT = frozenset({"IPPublicDetector"})
 # Bits per character; detect-secrets' own.
 ENTROPIES = {"Base64HighEntropyString": 4.5, "HexHighEntropyString": 3.0}
-# What detect-secrets 1.5 does not know.
+# Patterns that detect-secrets 1.5 lacks.
 OWN = {
     "KeyFiles": (PRIVATE_KEY, r"BEGIN ENCRYPTED PRIVATE KEY|PuTTY-User-Key-File-3"),
     "NewerTokens": (
@@ -36,7 +35,7 @@ OWN = {
         r"|sk-(?:ant|proj|svcacct)-[\w-]{20,}",
     ),
 }
-# Names of files for each way to write an assignment, as the detector of names knows them.
+# A file name for each style of assignment, by which the keyword detector selects its patterns.
 QUOTED = ("x.py",)
 CONFIGURATION = ("x.cfg", "x.py")
 _STYLES: Mapping[str, tuple[str, ...]] = {
@@ -48,7 +47,7 @@ _STYLES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """``find`` gives the secrets in a line that is written as in a file of that name."""
+    """``find(line, file_name)`` returns the secrets in a line, in that file's assignment style."""
 
     plugin: Any
     kind: str
@@ -73,7 +72,7 @@ def detectors() -> dict[str, Detector]:
                 "detect-secrets is not installed", "`pip install 'git-copilot[local]'` has it"
             ) from exc
         finally:
-            if warnings.showwarning is not before:  # importing it sends warnings to the log
+            if warnings.showwarning is not before:  # importing it redirects warnings to the log
                 logging.captureWarnings(False)
         known: dict[str, Any] = get_mapping_from_secret_type_to_class()
         found = {}
@@ -88,7 +87,7 @@ def detectors() -> dict[str, Detector]:
 
 
 def _analyzer(name: str, plugin: Any) -> Callable[[str, str], list[str]]:
-    """How a plugin analyses a line without a look at process-wide settings."""
+    """A function that runs a plugin on a line without reading process-wide settings."""
     if name in ENTROPIES:
         return lambda line, _: [
             secret
@@ -115,8 +114,7 @@ def _find_named(plugin: Any, line: str, style: str) -> list[str]:
 
 
 def assignment_styles(language: str | None) -> tuple[str, ...]:
-    """File names that stand for the ways in which values are assigned in a language; in quotes
-    where it is not known."""
+    """The assignment styles of a language, as file names; quoted values only if it is unknown."""
     return QUOTED if language is None else _STYLES.get(language, QUOTED)
 
 
@@ -134,7 +132,7 @@ def _library_filters() -> tuple[Callable[[str], bool], ...]:
 
 
 def passes_filters(secret: str, line: str, plugin: Any) -> bool:
-    """Whether no filter knows better than the ``plugin`` that found ``secret`` on ``line``."""
+    """Whether no filter rejects the ``secret`` that ``plugin`` found on ``line``."""
     return not (
         any(known(secret) for known in _library_filters())
         or false_positives.is_mask(secret)
@@ -147,7 +145,7 @@ def passes_filters(secret: str, line: str, plugin: Any) -> bool:
 
 
 def is_allowlisted(line: str, previous: str) -> bool:
-    """Whether a comment on the line, or on the one before, says that it may stay."""
+    """Whether a comment on the line, or on the one before, allows it."""
     if GITLEAKS in line:
         return True
     if "pragma" not in line and "pragma" not in previous:

@@ -1,8 +1,8 @@
-"""Tells what only looks like a secret from what may be one. Pure, standard library only.
+"""Filters false positives among detected secrets. Pure, standard library only.
 
-Written as filters of detect-secrets are: a function takes what it needs by name and returns true
-for what is no secret. They stand in for two of its own, which drop a whole line for one call or
-one id on it, and add what its users keep in baselines: placeholders, digests, plain words.
+The functions follow detect-secrets' filters: parameters by name, true if the text is not a secret.
+They replace two of its filters, which drop a whole line because of one call or id on it, and add
+cases that its users usually keep in baselines: placeholders, digests, plain words.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from urllib.parse import unquote
 
 _ENTROPY = frozenset({"Base64HighEntropyString", "HexHighEntropyString"})
 _NAMED = frozenset({"KeywordDetector", "BasicAuthDetector"})
-# Detectors whose patterns plain words fit; those of the others are telling enough.
+# Detectors whose patterns also match plain words; the others are specific enough.
 _WORDY = _ENTROPY | _NAMED | {"ArtifactoryDetector", "DiscordBotTokenDetector"}
-# What has less is a word of a test ("tiger", "pw"), or too weak to be worth a gap in the code.
+# Shorter ones are words of a test ("tiger", "pw"), or too weak to justify a gap in the code.
 MIN_PASSWORD = 6
-# Letters in a row between digits, signs and changes of case: words have more, random text less.
+# Mean run of letters between digits, signs and changes of case: words have more, random text less.
 MEAN_WORD = 2.5
 MAX_DIGITS_OF_WORDS = 0.12
 MAX_RUN = 16
 
-# Names whose values are secrets, for values that do not tell by themselves.
+# Names whose values are secrets, for values without a form of their own.
 SECRET_NAME = re.compile(
     r"secret|token(?!iz)|passw|passphrase|pwd|auth(?!or)|credential|bearer|private|"
     r"key(?![a-z])|salt|session|cookie",
     re.IGNORECASE,
 )
-# The name that a value is given to, up to the value's quote.
+# The name that a value is assigned to, up to the value's quote.
 _NAME = re.compile(r"([\w.-]+)[\"'`\]]*\s*(?:=>|[:=(]+)\s*\w?[\"'`]?$")
 _IDENTITY = re.compile(r"(?:^|[^a-zA-Z])(?:my|user|MY|USER)?(?:id|ID)s?$|[a-z]I[dD]s?$")
 _DIGEST = re.compile(
@@ -42,7 +42,7 @@ _REFERENCE = re.compile(
     r"[\[({<>]|::|->|^(?:true|false|null|none|nil|self|this)\b|^[a-z_]\w*(?:\.[a-z_]\w*)+[,;]?$",
     re.IGNORECASE,
 )
-# What people write where a secret belongs, and the names of algorithms and formats.
+# Placeholder words for secrets, and names of algorithms and formats.
 _PLACEHOLDERS = (
     "a an and any app api argon auth abc access account admin alice aes apple "
     "bar base basic baz bcrypt bearer blowfish bob bogus "
@@ -81,28 +81,28 @@ def _name(plugin: object) -> str:
 
 
 def _plain(secret: str, plugin: object) -> str:
-    """A password without the percent signs that an address needs."""
+    """A password without URL quoting."""
     return unquote(secret) if _name(plugin) in _NAMED else secret
 
 
 def _before(secret: str, line: str) -> str:
-    """The line up to the secret; all of it when the secret is not on it literally."""
+    """The line up to the secret; the whole line if it does not contain the secret literally."""
     return line.partition(secret)[0]
 
 
 def is_mask(secret: str) -> bool:
-    """Nothing is left but ``x`` and ``0``, as in what was redacted."""
+    """Whether nothing but ``x`` and ``0`` is left, as after redaction."""
     return not re.search(r"[^\W_xX0]", secret)
 
 
 def _assigned_name(secret: str, line: str) -> str:
-    """The name that the secret is given to; empty where it has none."""
+    """The name that the secret is assigned to; empty if there is none."""
     match = _NAME.search(_before(secret, line))
     return match[1] if match else ""
 
 
 def is_named_id(secret: str, line: str, plugin: object) -> bool:
-    """The name that the value is given to says that it identifies something."""
+    """Whether the value's name says that it is an identifier."""
     kind = _name(plugin)
     if kind == "KeywordDetector" or kind in _ENTROPY:
         owner = _assigned_name(secret, line)
@@ -113,14 +113,14 @@ def is_named_id(secret: str, line: str, plugin: object) -> bool:
 
 
 def is_digest(secret: str, line: str, plugin: object) -> bool:
-    """Hexadecimal text that no name calls a secret is an object id or a checksum."""
+    """Whether it is an object id or a checksum: hexadecimal text without a secret's name."""
     if _name(plugin) == "HexHighEntropyString":
         return not SECRET_NAME.search(_assigned_name(secret, line) or _before(secret, line))
     return _name(plugin) == "Base64HighEntropyString" and bool(re.match(r"sha\d+[-:=]", secret))
 
 
 def is_words(secret: str, plugin: object) -> bool:
-    """Plain words, identifiers and paths: letters in long runs, few digits or none."""
+    """Whether it is plain words, identifiers or paths: long runs of letters, few digits or none."""
     kind = _name(plugin)
     if kind not in _WORDY or kind == "HexHighEntropyString":
         return False
@@ -136,7 +136,7 @@ def is_words(secret: str, plugin: object) -> bool:
 
 
 def is_placeholder(secret: str, plugin: object) -> bool:
-    """A template, or nothing but words that stand where a secret belongs."""
+    """Whether it is a template, or consists of placeholder words only."""
     if _name(plugin) not in _WORDY:
         return False
     secret = _plain(secret, plugin)
@@ -146,12 +146,12 @@ def is_placeholder(secret: str, plugin: object) -> bool:
 
 
 def only_placeholders(text: str) -> bool:
-    """Whether nothing but such words, digits and signs are in ``text``."""
+    """Whether ``text`` consists of placeholder words, digits and signs only."""
     return bool(_PLACEHOLDER.fullmatch(text.lower()))
 
 
 def is_no_password(secret: str, line: str, plugin: object) -> bool:
-    """What stands at a secret's name but cannot be one: prose, a path, code, a short word."""
+    """Whether a value at a secret's name cannot be one: prose, a path, code, a short word."""
     kind = _name(plugin)
     if kind not in _NAMED:
         return False
@@ -166,7 +166,7 @@ def is_no_password(secret: str, line: str, plugin: object) -> bool:
         secret, _, rest = secret.strip().partition(" ")
         if _REFERENCE.search(secret) or not re.search(r"\d", secret):
             return True
-        # Only a shell has more after a bare value than a comment.
+        # Only in a shell may an unquoted value be followed by anything but a comment.
         if not before.endswith("=") and rest and rest.lstrip()[0] not in "#;/&|":
             return True
         secret = secret.rstrip(",;")

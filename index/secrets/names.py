@@ -1,13 +1,13 @@
-"""Names of secrets: ``db_password``, ``apiToken``, ``AUTH``; not ``password_field``. Pure, standard
-library only."""
+"""Finds the names of secrets: ``db_password``, ``apiToken``, ``AUTH``; not ``password_field``. Pure,
+standard library only."""
 
 from __future__ import annotations
 
 import re
 
-# Where a name begins and ends, and whether it names nothing else.
+# Start and end of a name, and whether it is strong: it can name nothing but a secret.
 NameSpan = tuple[int, int, bool]
-# More names than this are on no line that a person wrote.
+# No hand-written line has more names than this.
 MAX_NAMES = 24
 
 _OWNERS = (
@@ -15,7 +15,7 @@ _OWNERS = (
     "service|app|deploy|license|licence|storage|subscription|ssh|preshared|pre_shared|aes|hmac|"
     "jwt|cipher|crypto|data|unseal|consumer|server|webhook|session|cookie|admin|root|rest"
 )
-# Each begins with one of ROOTS; what stands before tells the rest.
+# Each alternative begins with one of ROOTS; lookbehinds check the rest.
 _WORD = re.compile(
     r"(?P<strong>passw(?:or)?[dt]|passcode|pass_?phrase|contrase(?:ñ|n)a|pwd|(?:(?<=bind)|(?<=_))pw(?![a-z])|(?<![a-z])pass(?![a-z])|"
     r"(?<=[a-z])pass(?=[\"'\]=:]|$|\s)|secret|mnemonic|seed_?phrase|"
@@ -35,7 +35,7 @@ ROOTS = (
 _OWNED = re.compile(rf"(?:{_OWNERS})[_-]?key", re.IGNORECASE)
 _NAME_CHARACTERS = frozenset("_-.$")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-# Behind a secret's name: the name of something about it.
+# Words that, after a secret's name, make it the name of something else.
 _ABOUT = frozenset({
     "url", "uri", "urls", "path", "paths", "file", "files", "filename", "dir", "directory",
     "folder", "name", "names", "field", "fields", "form", "label", "hint", "length", "len",
@@ -78,7 +78,7 @@ _NEVER = re.compile(
 
 
 def secret_names(line: str) -> list[NameSpan]:
-    """The names of secrets on a line: start, end, and whether they have no other meaning."""
+    """The names of secrets on a line."""
     folded = line.lower()
     if len(folded) != len(line):
         folded = "".join(c.lower() if len(c.lower()) == 1 else c for c in line)
@@ -94,7 +94,7 @@ def secret_names(line: str) -> list[NameSpan]:
         if match is None:
             continue
         strong = match["strong"] is not None
-        if found and place < found[-1][1]:  # of the same name: what tells more counts
+        if found and place < found[-1][1]:  # inside the same name: strong wins
             start, end, known = found[-1]
             found[-1] = start, end, known or strong
             continue
@@ -105,7 +105,7 @@ def secret_names(line: str) -> list[NameSpan]:
 
 
 def _name_at(line: str, first: int, last: int, strong: bool) -> NameSpan | None:
-    """The whole name that a word of a secret is part of, unless it names something else."""
+    """The whole name around a secret's word, unless it names something else."""
     start, end = first, last
     while start and (line[start - 1].isalnum() or line[start - 1] in _NAME_CHARACTERS):
         start -= 1

@@ -1,8 +1,8 @@
-"""The prefilter of the secret scan: which lines of a text which detector must see. Pure.
+"""Prefilter of the secret scan: selects the lines that each detector must check. Pure.
 
-A detector of detect-secrets takes microseconds to milliseconds for a line, and there are two
-dozen. Each can only find something on a line that has one of its triggers: a literal or a
-simpler pattern. Looking for those in the whole text at once costs about a microsecond a line.
+A detector of detect-secrets takes microseconds to milliseconds per line, and there are two dozen.
+Each can find something only on a line with one of its triggers: a literal or a simpler pattern.
+Searching the whole text for triggers costs about a microsecond per line.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from git_copilot.index.secrets.contexts import TOKEN_PREFIXES
 
 Table = tuple[tuple[str, tuple[str, ...]], ...]
 Gated = tuple[tuple[str, str, tuple[str, ...]], ...]
-# What looks at a line besides detect-secrets: names (secret_names, secret_blocks), places
-# (secret_contexts), forms of tokens (the same).
+# This project's own detectors: names (names.py, blocks.py), places (contexts.py) and forms of tokens
+# (also contexts.py).
 NAMED, PLACES, TOKENS, MANIFESTS = "Named", "Places", "Tokens", "Manifests"
 OURS = frozenset({NAMED, PLACES, TOKENS, MANIFESTS})
 
-# Parts of names of secrets, and of what stands beside one, that detect-secrets does not look for.
+# Parts of secrets' names, and of their contexts, that detect-secrets does not search for.
 _NAMES = (
     "passphrase", "passcode", "token", "webhook", "mnemonic", "seed", "pepper",
     "community", "connectionstring", "connection_string", "dsn", "psk", "salt", "storepass",
@@ -36,7 +36,7 @@ _PLACES = (
     "-key-data", "keystore", "akia", "fernet", "hmac", "aesgcm", "aes.new",
     "cipheriv",
 )  # fmt: skip
-# Literals of the text without case.
+# Case-insensitive literals.
 _FOLDED_LITERALS: Table = (
     ("secret", ("KeywordDetector", "IbmCosHmacDetector", NAMED, PLACES)),
     ("passw", ("KeywordDetector", NAMED, PLACES)),
@@ -58,8 +58,8 @@ _FOLDED_LITERALS: Table = (
 
 
 def _preceded_by(word: str, owners: str) -> str:
-    """``word`` behind one of ``owners``, with or without an underscore; written with the word
-    first, because a search for a literal is fast."""
+    """A pattern for ``word`` after one of ``owners``, with or without an underscore. The word comes
+    first in it, because searching for a literal is fast."""
     places = (f"(?<={owner}{mark}{word})" for owner in owners.split() for mark in ("", "_"))
     return f"{word}(?:{'|'.join(places)})"
 
@@ -70,10 +70,10 @@ _MORE_OWNERS = (
     "subscription ssh preshared aes hmac jwt cipher crypto data unseal consumer server webhook session "
     "cookie admin root rest access- api- auth- secret- private- shared- master- encryption- signing-"
 )
-# Stands for a part of a word where the pattern needs a word so long.
+# The gate of patterns that need a word of at least LONG_WORD characters.
 LONG, LONG_WORD = "-", 34
 _GIVEN = r"[\"']?\]? *(?:=|:| )[=:> ]*[\"']?"
-# Patterns of the text without case, each with a part of a word that must be there; empty: none.
+# Case-insensitive patterns, each with its gate: a part of a word that must occur (empty: none).
 _FOLDED_PATTERNS: Gated = (
     (r"pw[\"']?\]?\s?[=: ]", "pw", (NAMED,)),
     (r"auth(?!ors?\b|ored)", "auth", (NAMED, PLACES)),
@@ -131,8 +131,8 @@ _PATTERNS: Gated = (
     (r"://(?:[^:/\s]*:[^/\s]+|[\w-]{20,})@", "", ("BasicAuthDetector", PLACES)),
     (r":[0-9A-Za-z_-]{35}", "", ("TelegramBotTokenDetector",)),
     (r"\.[\w-]{6}\.[\w-]{27}", "", ("DiscordBotTokenDetector",)),
-    # So many characters, all different, have the entropy that is asked for. (The long s and the
-    # sign of Kelvin are letters where case is ignored.)
+    # This number of distinct characters is needed for the entropy threshold. (The long s and the
+    # kelvin sign count as letters when case is ignored.)
     (
         r"['\"](?:[0-9a-fA-F]{9,}|[0-9a-zA-Z+/\\_=\u017f\u212a-]{23,})['\"]",
         "",
@@ -143,8 +143,8 @@ _PATTERNS: Gated = (
 
 @dataclass(frozen=True, slots=True)
 class _Trigger:
-    """``find`` gives the first place from an offset on, or -1; there is none in a text of whose
-    words none has ``gate`` in it."""
+    """``find`` returns the first match from an offset on, or -1. A text matches only if one of its
+    words contains ``gate``."""
 
     find: Callable[[str, int], int]
     detectors: tuple[str, ...]
@@ -187,27 +187,27 @@ _TRIGGERS = (
 )
 TRIGGERED = frozenset(name for trigger in _TRIGGERS for name in trigger.detectors)
 _GATES = tuple(sorted({trigger.gate for trigger in _TRIGGERS} - {b"", LONG.encode()}))
-# Leaves words: ASCII letters of either case in lower case, digits, underscores, all else of UTF-8.
+# Translation to words: lower-cased ASCII letters, digits, underscores and non-ASCII bytes stay.
 _WORDS = bytes(
     b if b >= 128 or chr(b).isalnum() or b == 95 else 32 for b in bytes(range(256)).lower()
 )
-# Words that were looked at: those without any gate, and the gates of the others. Most words of a
-# file are those of other files.
+# Cache of words: those without any gate, and the gates of the others. Most words of a file also
+# occur in other files.
 MAX_KNOWN, MAX_KNOWN_WORD = 1 << 16, 40
 _ungated_words: set[bytes] = set()
 _gates_by_word: dict[bytes, frozenset[bytes]] = {}
 
 
 def _fold(text: str) -> str:
-    """The text as regular expressions see it that ignore case: to them both Turkish i's are an
-    i. Lines may get another length; their number stays."""
+    """Fold the text as case-insensitive regular expressions do, for which both Turkish i's are an i.
+    Lines may change their length, but not their number."""
     if not text.isascii():
         text = text.replace("\u0130", "i").replace("\u0131", "i")
     return text.casefold()
 
 
 def _open_gates(folded: str) -> set[bytes]:
-    """The gates that some word of the text has in it."""
+    """The gates that occur in some word of the text."""
     words = set(folded.encode("utf-8", "surrogatepass").translate(_WORDS).split()) - _ungated_words
     found: set[bytes] = {b""}
     new = []
@@ -223,7 +223,7 @@ def _open_gates(folded: str) -> set[bytes]:
 
 
 def _classify_new_words(words: list[bytes]) -> set[bytes]:
-    """The gates of words that were not seen before; which they are is kept."""
+    """The gates of new words, which are added to the cache."""
     if len(_ungated_words) + len(_gates_by_word) > MAX_KNOWN:
         _ungated_words.clear()
         _gates_by_word.clear()
@@ -246,7 +246,7 @@ def _classify_new_words(words: list[bytes]) -> set[bytes]:
 
 
 def triggered_lines(text: str) -> dict[int, set[str]]:
-    """The lines (1-based, ended by ``\\n``) that detectors must see, and which detectors."""
+    """The lines (1-based, separated by ``\\n``) that must be checked, each with its detectors."""
     folded = _fold(text)
     gates = _open_gates(folded)
     found: dict[int, set[str]] = {}

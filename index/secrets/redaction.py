@@ -1,4 +1,4 @@
-"""Replaces what looks like a secret by filler of the same length."""
+"""Replaces text that looks like a secret by filler of the same length."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from git_copilot.index.secrets.scan import find_secrets, fingerprint
 
 
 def redact(text: str, path: str = "", allowed: Container[str] = ()) -> str:
-    """``text`` with the letters of secrets turned into ``x`` and their digits into ``0``: every
-    line, and every other character, stays where it is. So do lines that are ``allowed``."""
+    """Replace the letters of secrets in ``text`` by ``x`` and their digits by ``0``. All other
+    characters keep their places, and ``allowed`` lines are unchanged."""
     return _redacted(text, path, allowed, lambda char: 1)
 
 
 def redact_bytes(data: bytes, path: str = "", allowed: Container[str] = ()) -> bytes:
-    """The same for the bytes of a file: every byte offset stays good."""
+    """The same for the bytes of a file; byte offsets stay valid."""
     text = data.decode("utf-8", "surrogateescape")
     masked = _redacted(text, path, allowed, lambda char: len(char.encode()))
     return data if masked is text else masked.encode("utf-8", "surrogateescape")

@@ -1,5 +1,5 @@
-"""What looks like a secret: found, counted and masked. One policy for what is indexed, what is
-trained on and what is completed. The answer depends on the text and its language alone.
+"""Finds text that looks like a secret, with one policy for the index, for training and for completion.
+The result depends on the text and its language only.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from git_copilot.index.secrets.prefilter import (
 from git_copilot.index.text.classify import language_of, long_lines, without_lines
 
 PRAGMA = "pragma: allowlist secret"
-# Names and randomness say nothing in a line of minified code, and looking at it takes long.
+# In a line of minified code, names and entropy mean nothing, and checking them takes long.
 MAX_LINE = 2000
 _NOISY = frozenset({"KeywordDetector", PLACES, *ENTROPIES})
-# The detector of names backtracks over words that hold many of its names: no person writes such.
+# The keyword detector backtracks over long words with many of its names, which nobody writes.
 _LONG_WORD, _NAME, MAX_NAMES = (
     re.compile(r"\w{300}"),
     re.compile("secret|pass|pwd|key", re.IGNORECASE),
@@ -56,18 +56,18 @@ _KEY_MARKS = (b"PRIVATE KEY", b"PuTTY-User-Key-File")
 _KEY_BEGIN = re.compile("BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File")
 _KEY_END = re.compile(r"END [A-Z0-9 ]*PRIVATE KEY|Private-MAC:")
 _KEY_MARGIN = r"[\s\"'`#*>|,;()]*+"
-# A line of a key in a file or in a string: base64, a header, or nothing.
+# A line of a key in a file or in a string: base64, a header, or empty.
 _KEY_LINE = re.compile(rf"{_KEY_MARGIN}(?:[\w-]+: .*|[A-Za-z0-9+/=\\]*+{_KEY_MARGIN}[+\\]?)$")
-# The same where no end is seen: a word of code must not do.
+# The same if the key has no end line: a word of code must not match.
 _KEY_BODY = re.compile(rf"{_KEY_MARGIN}[A-Za-z0-9+/=\\]{{16,}}+{_KEY_MARGIN}[+\\]?$")
-# What may follow a token whose pattern has a fixed length.
+# Characters that may follow a token whose pattern has a fixed length.
 _TOKEN_END = re.compile(r"[\w+/=.-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SecretFinding:
-    """Something on a line (1-based) that looks like a secret; ``start`` and ``end`` are its
-    characters in the line, 0-based and half open; ``kind`` is detect-secrets' name for it."""
+    """Text on a line (1-based) that looks like a secret; ``start`` and ``end`` are its characters in
+    the line, 0-based and half open; ``kind`` is detect-secrets' name for it."""
 
     line: int
     start: int
@@ -79,12 +79,12 @@ def find_secrets(text: str, path: str = "", *, language: str | None = None) -> l
     """Everything in ``text`` that looks like a secret, in order.
 
     Lines end at ``\\n``. A private key is found with every line of its body. A line with the
-    comment :data:`PRAGMA`, or below one that says it of the next line, is left alone.
+    comment :data:`PRAGMA`, or below its next-line form, is ignored.
 
-    :param path: only its language counts; without one, passwords must stand in quotes.
-    :param language: counts instead of ``path``, as :func:`~git_copilot.index.text.classify.language_of`
-        names it.
-    :raises CopilotError: detect-secrets is not installed, and there is something to look at.
+    :param path: determines the language; without one, passwords must be quoted.
+    :param language: overrides ``path``; a name from
+        :func:`~git_copilot.index.text.classify.language_of`.
+    :raises CopilotError: detect-secrets is not installed but needed.
     """
     ways = assignment_styles(language_of(path) if language is None and path else language)
     wanted = triggered_lines(text)
@@ -111,18 +111,18 @@ def find_secrets(text: str, path: str = "", *, language: str | None = None) -> l
 
 
 def secret_lines(text: str, path: str = "", *, language: str | None = None) -> frozenset[int]:
-    """The lines (1-based) of ``text`` that hold something that looks like a secret.
+    """The lines (1-based) of ``text`` with something that looks like a secret.
 
-    Parameters and errors as of :func:`find_secrets`.
+    Parameters and errors as for :func:`find_secrets`.
     """
     return frozenset(f.line for f in find_secrets(text, path, language=language))
 
 
 @dataclass(frozen=True, slots=True)
 class HiddenLines:
-    """The lines (1-based) of a file that no chunk may tell: what looks like a secret, and what is
-    too long to be written by hand. ``secrets`` counts the former, ``allowed`` those that the user
-    takes in, which are not among the lines."""
+    """The lines (1-based) of a file that chunks must leave out: lines that look like secrets, and
+    lines that are too long to be hand-written. ``secrets`` is the number of the former, ``allowed``
+    the number of allowed lines, which are not included."""
 
     all: frozenset[int]
     secrets: int
@@ -133,7 +133,7 @@ def hidden_lines(content: bytes, language: str, allowed: Container[str] = ()) ->
     """Judge the lines of a file.
 
     :param content: UTF-8.
-    :param allowed: fingerprints of lines that are taken in though they look like secrets.
+    :param allowed: fingerprints of allowed lines.
     """
     long = long_lines(content)
     text = without_lines(content, long).decode("utf-8", "replace")
@@ -143,8 +143,8 @@ def hidden_lines(content: bytes, language: str, allowed: Container[str] = ()) ->
 
 
 def fingerprint(line: str) -> str:
-    """What a line is known by that is allowed (:mod:`.allowed_lines`): a hash of its text without the
-    white space around it, 32 hexadecimal digits."""
+    """Identifies an allowed line (:mod:`.allowed_lines`): a hash of its stripped text, 32 hexadecimal
+    digits."""
     return hashlib.blake2b(line.strip().encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
@@ -160,9 +160,9 @@ def without_allowed(text: str, lines: Iterable[int], allowed: Container[str]) ->
 def touches_secret(
     data: bytes, start: int, end: int, language: str, allowed: Container[str] = ()
 ) -> bool:
-    """Whether a line that bytes ``[start, end)`` are on looks like a secret: as
-    :func:`secret_lines` of the whole says, without looking at all of it."""
-    # Lines far above have a say: where a private key is, and in configuration.
+    """Whether a line that overlaps bytes ``[start, end)`` looks like a secret: the same answer as
+    :func:`secret_lines` for the whole file, without scanning all of it."""
+    # For private keys and in configuration, lines far above matter.
     if assignment_styles(language) == CONFIGURATION or any(mark in data for mark in _KEY_MARKS):
         first = data.count(b"\n", 0, start) + 1
         lines = range(first, first + data.count(b"\n", start, end) + 1)
@@ -173,7 +173,7 @@ def touches_secret(
     for _ in range(BLOCK_LINES + 2):
         above = data.rfind(b"\n", 0, max(above - 1, 0)) + 1
     last = data.find(b"\n", end)
-    if last >= 0:  # the name of a value may stand below it
+    if last >= 0:  # the name of a value may be below it
         last = data.find(b"\n", last + 1)
     last = last if last >= 0 else len(data)
     text = data[above:last].decode("utf-8", "replace")
@@ -184,8 +184,8 @@ def touches_secret(
 
 
 def context_above(text: str) -> list[str]:
-    """Of the lines before the last one of ``text``, those that have a say in whether that is a
-    secret: some before it, or all since a private key began."""
+    """The lines of ``text`` before the last one that may affect whether that is a secret: a few, or
+    all since the start of a private key."""
     lines = text.split("\n")[-MAX_KEY_LINES - 1 : -1]
     begun = [i for i, line in enumerate(lines) if _KEY_BEGIN.search(line)]
     return lines[max(0, min(begun[-1], len(lines) - BLOCK_LINES)) if begun else -BLOCK_LINES :]
@@ -203,7 +203,7 @@ def _elsewhere(
     *,
     config: bool,
 ) -> Iterator[SecretFinding]:
-    """What a line says of others."""
+    """Findings on other lines that depend on this line."""
     spans = block_values(lines, number - 1, named, config)
     if MANIFESTS in triggered and config:
         spans = chain(spans, manifest_values(lines))
@@ -215,7 +215,7 @@ def _elsewhere(
 def _examine(
     line: str, ways: tuple[str, ...], wanted: set[str], named: Sequence[NameSpan]
 ) -> set[Span]:
-    """Spans of what the named detectors find in a line, and its kind."""
+    """Spans and kinds of what the ``wanted`` detectors find in a line."""
     found: set[Span] = set()
     config = ways == CONFIGURATION
     if len(line) > MAX_LINE:
@@ -234,7 +234,7 @@ def _examine(
                     end = _TOKEN_END.match(line, match.end())
                     assert end is not None
                     found.add((match.start(), end.end(), detector.kind))
-    if TOKENS in wanted:  # the last, since a detector that knows the vendor names it better
+    if TOKENS in wanted:  # last, since a detector for the vendor gives a better name
         found.update(
             token
             for token in known_tokens(line)
@@ -244,7 +244,7 @@ def _examine(
 
 
 def _named_values(text: str) -> Iterator[int]:
-    """Lines (1-based) of configuration whose unquoted value has a secret's name."""
+    """Lines (1-based) of configuration that assign an unquoted value to a secret's name."""
     line, counted = 1, 0
     for match in _VALUE.finditer(text):
         if false_positives.SECRET_NAME.search(match[1]):
@@ -254,8 +254,8 @@ def _named_values(text: str) -> Iterator[int]:
 
 
 def _examine_value(line: str) -> set[tuple[int, int, str]]:
-    """Its value, quoted for the detectors of random text; detect-secrets parses the file for
-    that."""
+    """Check a configuration line's value with the entropy detectors, in quotes; detect-secrets parses
+    the file for that."""
     match = _VALUE.match(line)
     if match is None:
         return set()
@@ -264,8 +264,8 @@ def _examine_value(line: str) -> set[tuple[int, int, str]]:
 
 
 def _key_body(lines: list[str], begin: int) -> Iterator[SecretFinding]:
-    """The lines of a private key whose first line is ``begin`` (1-based), which is all that
-    detect-secrets finds."""
+    """The lines of a private key that begins on line ``begin`` (1-based); detect-secrets finds its
+    first line only."""
     last = begin
     for number in range(begin, min(begin + MAX_KEY_LINES, len(lines) + 1)):
         line = lines[number - 1]
@@ -274,7 +274,7 @@ def _key_body(lines: list[str], begin: int) -> Iterator[SecretFinding]:
             break
         if number > begin and not _KEY_LINE.match(line):
             break
-    if last == begin:  # cut off, or only spoken of
+    if last == begin:  # truncated, or only mentioned
         while last < len(lines) and _KEY_BODY.match(lines[last]):
             last += 1
     for number in range(begin, last + 1):

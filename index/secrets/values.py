@@ -1,7 +1,7 @@
-"""Tells whether what stands at the name of a secret can be one. Pure, standard library only.
+"""Decides whether a value next to the name of a secret may be one. Pure, standard library only.
 
-A secret has no shape: a password may be a word. So a value counts unless it is plainly something
-else: a reference to where the secret comes from, a type, a placeholder, prose, the name of a field.
+Secrets have no fixed form: a password may be a word. So a value counts unless it is plainly something
+else: a reference to the source of the secret, a type, a placeholder, prose, the name of a field.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from git_copilot.index.secrets.false_positives import is_mask, only_placeholders
 
-# A reference to a variable, a function, a file or a store of secrets; a template.
+# A reference to a variable, a function, a file or a secret store; a template.
 _REFERENCE = re.compile(
     r"""\$[\w({\[]|\$\$|%[\w-]+%?$|%\(|\{\{|\{[\w.:!\[\]"'-]*\}|<[^<>]*>|\[[\w -]*\]$|\#\{|<%|\{%|\*{3,}|\.{3}|…
     |@[\w.]+@|@?(?:Microsoft\.KeyVault|secret|env|lookup|getenv|file|path)\s*[(:]|%[sdrv]
@@ -45,7 +45,7 @@ _STOP_WORDS = frozenset({
 _WORDS = re.compile(r"[^\W\d]+(?:[-_./:@ ][^\W\d]+)*")
 _CASE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}")
-# Letters of both cases with a digit before a small one: few identifiers are.
+# Letters of both cases with a digit before a lower-case letter, which is rare in identifiers.
 _MIXED = re.compile(r"(?=.*\d[a-z])(?=.*[A-Z])(?=.*[a-z])[A-Za-z0-9]+")
 _IDENTIFIER = re.compile(r"[a-z]+(?:_[a-z]+)+|[A-Z]+(?:_[A-Z]+)+")
 _PATH = re.compile(r"(?:\w[\w+.-]*:/|\.{0,2}/|~/|[A-Z]:\\)[\w./\\~ -]*|[\w./-]*\.[a-z]{2,4}")
@@ -53,18 +53,18 @@ _URL = re.compile(r"\w[\w+.-]*://")
 _CODE = re.compile(r"[\w.>:-]*\w\(|\w+\[|::|->|=>|^[a-z_]\w*(?:\.[a-z_]\w*)+[,;]?$|^[&*]\w|[{}]$")
 _FORMAT = re.compile(r"^\W*\\|\(\?|\[\^?[\w\\]|\\[bdsw]|\.[*+]|\)\?")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}|\d+(?:\.\d+)+-?[\d.]*|0x[\da-f]{1,4})[lfu]?", re.IGNORECASE)
-# Letters in a row of one case, below which text is not made of words.
+# Mean length of runs of letters below which text is not made of words.
 MEAN_WORD, MEAN_LONG, LONG = 2.6, 3.4, 16
 MIN_ANY, MIN_TELLING = 3, 8
 
 
 def is_reference(value: str) -> bool:
-    """Whether it says where a secret comes from, or that one belongs there."""
+    """Whether ``value`` refers to the source of a secret, or is a template for one."""
     return bool(_REFERENCE.search(value)) if value.isascii() or "…" in value else False
 
 
 def is_made_of_words(value: str) -> bool:
-    """Whether it is made of words: letters in long runs, hardly a digit."""
+    """Whether ``value`` is made of words: long runs of letters, hardly any digits."""
     if _IDENTIFIER.fullmatch(value):
         return True
     if len(value) >= LONG and _MIXED.fullmatch(value):
@@ -81,7 +81,8 @@ def is_made_of_words(value: str) -> bool:
 
 
 def _is_plain(value: str) -> bool:
-    """What is no secret whatever its name says: a mask, a type, a placeholder, a number, a path."""
+    """Whether ``value`` is no secret whatever its name: a mask, a type, a placeholder, a number, a
+    path."""
     bare = value.strip("\"'`,;").lower()
     return (
         not bare
@@ -98,8 +99,8 @@ def _is_plain(value: str) -> bool:
 
 
 def _is_placeholder(value: str) -> bool:
-    """Words that stand where a secret belongs, or digits in order; not some letters that are words
-    by chance among many signs."""
+    """Whether ``value`` consists of placeholder words or of digits in order. It must be mostly letters,
+    since a few letters among many signs may be words by chance."""
     letters = sum(map(str.isalpha, value))
     if not letters:
         return any(value.strip("\"' ") in row for row in ("01234567890", "9876543210"))
@@ -118,7 +119,7 @@ def _is_prose(value: str) -> bool:
 
 
 def may_be_password(value: str, name: str) -> bool:
-    """Whether a value in quotes at the ``name`` of a password may be one, of whatever shape."""
+    """Whether a quoted value at the ``name`` of a password may be one, of whatever form."""
     if len(value) < MIN_ANY or _is_plain(value) or _is_prose(value) or _FORMAT.search(value):
         return False
     if (len(value) < 5 and value.isalpha()) or _URL.match(value):
@@ -127,15 +128,15 @@ def may_be_password(value: str, name: str) -> bool:
 
 
 def may_be_token(value: str, name: str) -> bool:
-    """The same for a name that has other meanings too (``token``, ``key``, ``auth``): words are
-    none, and neither is what is short."""
+    """The same for a name with other meanings (``token``, ``key``, ``auth``): words and short values
+    do not count."""
     if len(value) < MIN_TELLING or " " in value or _URL.match(value):
         return False
     return may_be_password(value, name) and not is_made_of_words(value) and not _CODE.search(value)
 
 
 def may_be_unquoted_secret(value: str, name: str, *, strong: bool) -> bool:
-    """The same for a value without quotes, which may be code."""
+    """The same for an unquoted value, which may be code."""
     value = value.rstrip(",;")
     if _CODE.search(value) or value[:1] in "([{<|>&*!@%`":
         return False
@@ -143,7 +144,7 @@ def may_be_unquoted_secret(value: str, name: str, *, strong: bool) -> bool:
 
 
 def _echoes(value: str, name: str) -> bool:
-    """Whether it says again what its name says, as names of fields and settings do."""
+    """Whether the value repeats a word of its name, as names of fields and settings do."""
     mine = {part.lower() for part in _CASE.findall(name)}
     words = [part.lower() for part in _CASE.findall(value) if not part.isdigit()]
     return bool(_WORDS.fullmatch(value)) and any(word in mine for word in words if len(word) > 2)

@@ -211,17 +211,17 @@ def hole_at(time: int) -> Hole:
 @pytest.mark.parametrize(
     ("survival", "value", "why"),
     [
-        (None, 1.0, "not known yet"),
+        (None, 1.0, "not determined yet"),
         (Survival(1.0, None, None), 1.0, "stands at HEAD"),
-        (Survival(0.0, "1234abcd" * 5, 2 * DAY), 0.0, "taken back after 2 days by 1234abcd"),
-        (Survival(0.0, "1234abcd" * 5, 1 * DAY), 0.0, "taken back after 1 day by 1234abcd"),
-        (Survival(0.0, "1234abcd" * 5, -9 * DAY), 0.0, "taken back after 0 days by 1234abcd"),
+        (Survival(0.0, "1234abcd" * 5, 2 * DAY), 0.0, "reverted after 2 days by 1234abcd"),
+        (Survival(0.0, "1234abcd" * 5, 1 * DAY), 0.0, "reverted after 1 day by 1234abcd"),
+        (Survival(0.0, "1234abcd" * 5, -9 * DAY), 0.0, "reverted after 0 days by 1234abcd"),
         (Survival(0.0, "1234abcd" * 5, 7 * DAY), 0.5, "rewritten after 7 days by 1234abcd"),
         (Survival(0.0, "1234abcd" * 5, 400 * DAY), 0.8, "rewritten after 400 days by 1234abcd"),
         (
             Survival(0.75, "1234abcd" * 5, 3 * DAY),
             0.75,
-            "75% stands at HEAD, the rest taken back after 3 days by 1234abcd",
+            "75% stands at HEAD, the rest reverted after 3 days by 1234abcd",
         ),
         (
             Survival(0.5, "1234abcd" * 5, 100 * DAY),
