@@ -1,1 +1,2 @@
-"""What git runs: hook shims, their installation, the spool of events, and the worker that drains it."""
+"""The git hooks: shims, their installation, the spool of events, and the worker that processes
+it."""

@@ -1,6 +1,6 @@
-"""What `git copilot doctor` says of the spool and the worker: what waits, what runs, what failed.
+"""`git copilot doctor`'s checks of the spool and the worker: waiting, running and failed jobs.
 
-Looks, and mends nothing.
+Read-only.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from git_copilot.index.git.repository import GitRepository
 
 RETRY = "git copilot doctor --retry"
 WORK = "git copilot status --wait"
-# What runs or starts for longer than this is worth a look. Mining a long history takes minutes.
+# Warn if a job runs, or a worker starts, for longer. Mining a long history takes minutes.
 LONG_RUN_S, LONG_START_S = 3600.0, 60.0
-# Events that wait longer while nobody works were left behind by a worker that could not start.
+# Events that wait longer while no worker runs mean that the worker could not start.
 LONG_WAIT_S = 60.0
 LOG_TAIL = 200_000  # bytes
 _RECORD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} ([A-Z]+) (.*)$")
 
 
 def examine_backlog(repo: GitRepository) -> Iterator[CheckResult]:
-    """The spool, the worker, what was given up, and the logs."""
+    """Check the spool, the worker, the jobs that were given up, and the logs."""
     state = repo.state_dir
     spool = Spool(state)
     yield _place(state)
@@ -38,12 +38,12 @@ def examine_backlog(repo: GitRepository) -> Iterator[CheckResult]:
     for entry in spool.jobs():
         if entry.deaths >= SUSPECT_DEATHS:
             what = _named(repo, entry.job.kind, entry.job.git_dir)
-            told = f"{entry.deaths} workers in a row were killed while they ran {what}"
+            told = f"{entry.deaths} workers in a row were killed while running {what}"
             yield CheckResult("queue", "warn", told, f"see {state / 'log/worker.log'}")
     for given_up in spool.set_aside():
         what = _named(repo, given_up.kind, given_up.git_dir)
         told = (
-            f"{what} was given up {_ago(given_up.time)} after {given_up.attempts} tries: "
+            f"{what} failed {given_up.attempts} times and was given up {_ago(given_up.time)}: "
             f"{_one_line(given_up.error)}"
         )
         yield CheckResult("queue", "fail", told, RETRY)
@@ -60,45 +60,45 @@ def _place(state: Path) -> CheckResult:
     for path in (state, folder, folder / "events"):
         writable = os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY
         if path.exists() and not writable and not os.access(state.parent / "objects", os.W_OK):
-            told = "the repository is read-only here: nothing is committed, and no event comes"
+            told = "the repository is read-only for you, so there are no commits and no events"
             return CheckResult("spool", "warn", told, "work in a clone of your own")
         if (path.exists() and not writable) or (path.name == "events" and path.is_dir()):
-            told = f"{path} cannot be written: events are lost"
+            told = f"{path} is not writable: events are lost"
             return CheckResult("spool", "fail", told, f"chown -R \"$(id -un)\" '{state}'")
     size = (folder / "events").stat().st_size if (folder / "events").exists() else 0
     if size > MAX_BYTES // 2:
-        told = f"{size // 1024} KiB of events that nobody takes in (at most {MAX_BYTES // 1024})"
+        told = f"{size // 1024} KiB of unprocessed events (limit: {MAX_BYTES // 1024} KiB)"
         return CheckResult("spool", "warn", told, WORK)
-    return CheckResult("spool", "ok", f"{folder} takes events")
+    return CheckResult("spool", "ok", f"{folder} accepts events")
 
 
 def _worker(state: Path, spool: Spool) -> CheckResult:
-    """Whether somebody works on what waits."""
+    """Whether a worker processes the waiting jobs."""
     queue = queue_state(state)
     starting, since = worker_starting(state), spool.waiting_since()
     waiting = f"{queue.pending} waiting" + (f", the oldest {_ago(since)}" if since else "")
     pid = worker_alive(state) and read_pid(state)
     if pid and queue.running:
         begun = queue.since or time.time()
-        told = f"process {pid} runs {queue.running.kind}, begun {_ago(begun)}; {waiting}"
+        told = f"process {pid} runs {queue.running.kind}, started {_ago(begun)}; {waiting}"
         if time.time() - begun > LONG_RUN_S:
-            return CheckResult("worker", "warn", told, f"kill {pid}  # it is taken up again later")
+            return CheckResult("worker", "warn", told, f"kill {pid}  # the job is retried later")
         return CheckResult("worker", "ok", told)
     if pid:
         return CheckResult("worker", "ok", f"process {pid}; {waiting}")
     if starting:
         begun = (state / START_FILE).stat().st_mtime if (state / START_FILE).exists() else 0.0
-        told = f"process {starting} is starting since {_ago(begun)}; {waiting}"
+        told = f"process {starting} is starting, launched {_ago(begun)}; {waiting}"
         slow = time.time() - begun > LONG_START_S
         return CheckResult(
             "worker", "warn" if slow else "ok", told, f"kill {starting}" if slow else ""
         )
     if not queue.pending:
-        return CheckResult("worker", "ok", "none runs, and nothing waits")
+        return CheckResult("worker", "ok", "not running, and nothing is waiting")
     if recorded_interpreter(state) is None:
-        return CheckResult("worker", "fail", f"none can be started; {waiting}", INSTALL)
+        return CheckResult("worker", "fail", f"cannot be started; {waiting}", INSTALL)
     waits = since is not None and time.time() - since > LONG_WAIT_S
-    return CheckResult("worker", "warn" if waits else "ok", f"none runs; {waiting}", WORK)
+    return CheckResult("worker", "warn" if waits else "ok", f"not running; {waiting}", WORK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,12 @@ class _Record:
 
 
 def _log(path: Path) -> Iterator[CheckResult]:
-    """The last failure that a log tells of, and whether anything went well since."""
+    """The last failure in a log, and whether jobs have succeeded since."""
     last: _Record | None = None
     well = 0
     for record in _records(path):
         if "was set aside" in record.text:
-            continue  # the failure that led to it stands before
+            continue  # the failure that led to it is logged before
         if record.level in ("ERROR", "CRITICAL"):
             last, well = record, 0
         elif record.level == "INFO":
@@ -126,13 +126,13 @@ def _log(path: Path) -> Iterator[CheckResult]:
         return
     told = f"{name}: {_ago(last.time)}: {last.text}"
     if well:
-        yield CheckResult("log", "ok", f"{told}; {well} went well since")
+        yield CheckResult("log", "ok", f"{told}; {well} jobs succeeded since")
     else:
         yield CheckResult("log", "warn", told, f"tail '{path}'")
 
 
 def _records(path: Path) -> Iterator[_Record]:
-    """The end of a log; a traceback is one record, of which the last line is told."""
+    """The last records of a log; a traceback is one record, reduced to its last line."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - LOG_TAIL))
@@ -156,7 +156,7 @@ def _records(path: Path) -> Iterator[_Record]:
 
 
 def _named(repo: GitRepository, kind: str, git_dir: str) -> str:
-    """A job as a person would name it."""
+    """A readable name for a job."""
     if kind != "sync" or git_dir == str(repo.common_dir):
         return kind
     return f"{kind} of {os.path.relpath(git_dir, repo.common_dir)}"

@@ -1,11 +1,9 @@
-"""Pure: our block inside a hook file. Bytes in, bytes out.
+"""Inserts git-copilot's block into hook files and removes it. Pure: bytes in, bytes out.
 
-Three kinds of file carry it. A shell hook gets it right after its shebang, so that nothing
-the hook does (``exit``, ``cd``, ``shift``, reading stdin) matters to us and nothing we do to
-it. A hook in another language is moved aside and a *wrapper* takes its place. Where there was
-no hook, one is *created*. The block's first line tells which, so that uninstalling needs
-nothing but the file itself.
-"""
+There are three kinds of file. In a shell hook the block follows the shebang, so that nothing the
+hook does (``exit``, ``cd``, ``shift``, reading stdin) affects it, nor the reverse. A hook in
+another language is moved aside and replaced by a *wrapper*. If there is no hook, one is *created*.
+The block's first line records which, so that uninstalling needs only the file itself."""
 
 from __future__ import annotations
 
@@ -23,13 +21,13 @@ ORIGINAL_FOLDER = "copilot-original"
 
 _SHELLS = (b"sh", b"bash", b"dash", b"ash", b"zsh", b"ksh", b"ksh93", b"mksh")
 _BLOCK = re.compile(re.escape(START) + rb"([^\n]*)\n.*?" + re.escape(END), re.DOTALL)
-# A file that is two languages at once: sh only until it hands itself to an interpreter,
-# which would then stumble over our lines.
+# A polyglot file: sh only until it executes itself with another interpreter, which would fail on
+# the block.
 _POLYGLOT = re.compile(rb"""exec\b[^\n]*["']?\$\{?0\b""")
 
 
 def template() -> bytes:
-    """The block as shipped, with ``@HOOK@`` where the hook's name belongs."""
+    """The block as shipped, with ``@HOOK@`` for the hook's name."""
     return Path(__file__).with_name("shim.sh").read_bytes()
 
 
@@ -40,25 +38,25 @@ def block(hook: str, note: bytes = b"") -> bytes:
 
 
 def sourced() -> bytes:
-    """The block for ``hook.sh``, which config hooks and other managers' hooks source.
+    """The block for ``hook.sh``, which config hooks and hook managers source.
 
-    The hook's name comes in ``GIT_COPILOT_HOOK``.
+    ``GIT_COPILOT_HOOK`` passes the hook's name.
     """
     return block('"${GIT_COPILOT_HOOK-}"') + b"\n"
 
 
 def note(content: bytes) -> bytes | None:
-    """What the block's first line says (``b""`` for none), or ``None`` without a block."""
+    """The note on the block's first line (may be ``b""``), or ``None`` without a block."""
     found = _BLOCK.search(content)
     return None if found is None else found[1].strip()
 
 
 def is_shell(content: bytes) -> bool:
-    """Whether the block can be put into this hook: sh or a shell that reads sh."""
+    """Whether the block can be inserted: the hook is for sh or a compatible shell."""
     if b"\0" in content[:4096] or _POLYGLOT.search(content[:400]):
         return False
     if not content.startswith(b"#!"):
-        return True  # git runs a script without a shebang by sh
+        return True  # git runs a script without a shebang with sh
     words = content[2:].split(b"\n", 1)[0].split()
     if words and words[0].endswith(b"/env"):
         words = [w for w in words[1:] if not w.startswith(b"-") and b"=" not in w]
@@ -66,17 +64,17 @@ def is_shell(content: bytes) -> bool:
 
 
 def created(hook: str, with_folder: bool) -> bytes:
-    """A hook of our own."""
+    """A new hook that contains the block only."""
     return SHEBANG + block(hook, CREATED_FOLDER if with_folder else CREATED) + b"\n"
 
 
 def wrapper(hook: str, original: str) -> bytes:
-    """A hook that runs our block and then becomes ``original`` (relative to its own folder)."""
+    """A hook that runs the block and then executes ``original`` (relative to its own folder)."""
     return SHEBANG + block(hook, WRAPPER) + b"\n" + _passthrough(original)
 
 
 def is_passthrough(content: bytes, original: str) -> bool:
-    """Whether a stripped wrapper is as we wrote it, so that the original can come back."""
+    """Whether a stripped wrapper is unmodified, so that the original can be restored."""
     return content == SHEBANG + _passthrough(original)
 
 
@@ -89,7 +87,7 @@ def insert(content: bytes, hook: str) -> bytes:
     if not content.startswith(b"#!"):
         return block(hook) + b"\n" + content
     shebang, newline, rest = content.partition(b"\n")
-    # Without a newline to stand before, the block ends the file: `strip` knows by that.
+    # If the shebang has no newline, the block ends the file, by which `strip` recognises the case.
     return shebang + b"\n" + block(hook) + newline + rest
 
 
@@ -103,5 +101,5 @@ def strip(content: bytes) -> bytes:
 
 
 def _passthrough(original: str) -> bytes:
-    # A hook that is not executable is one that its owner has switched off.
+    # A hook that is not executable has been disabled by its owner.
     return f'o=${{0%/*}}/{original}\n[ ! -x "$o" ] || exec "$o" "$@"\n'.encode()

@@ -1,6 +1,6 @@
-"""Warns of secrets in what is about to be committed: ``git-copilot-hook --secrets``.
+"""Warns of secrets in staged changes: ``git-copilot-hook --secrets``.
 
-Looks at the index, not at the working tree: that is what the commit takes. Never prints a secret.
+Checks the index, not the working tree, since that is what will be committed. Never prints a secret.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MODULE = "git_copilot.hooks.check"
 REFUSE, HANDED_OVER = "--refuse", "--handed-over"
 ACTIONS = ("warn", "refuse")
 LIBRARY = "detect_secrets"
-# Unlike any exit code of Python itself, which may fail to start the module.
+# Differs from any exit code of Python itself, which may fail to start the module.
 FOUND = 67
 # Scanned in a quarter of a second.
 MAX_BYTES = 5 * 1024 * 1024
@@ -38,7 +38,7 @@ _DIFF = ("diff", "--cached", "--no-renames", "--no-abbrev", "--no-color", "--no-
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
-    """A file whose content the commit changes; ``new``: it had none."""
+    """A file whose content the commit changes; ``new``: it did not exist."""
 
     path: str
     blob: str
@@ -48,8 +48,8 @@ class _Staged:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print ``path:line: looks like a secret (KIND)`` for every added line that does.
 
-    :param argv: ``--refuse``, for which ``git config copilot.secrets refuse`` stands as well.
-    :return: 0; to refuse, 1 if there is any, or if git cannot be asked.
+    :param argv: ``--refuse``, which ``git config copilot.secrets refuse`` implies.
+    :return: 0; when refusing, 1 if there are secrets or the check failed.
     """
     argv = sys.argv[1:] if argv is None else argv
     refuse = REFUSE in argv
@@ -61,14 +61,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _hand_over(repo, refuse=refuse, handed_over=handed_over)
         found = list(_added_secrets(repo))
     except CopilotError as exc:
-        _say(f"git-copilot: secrets were not looked for: {exc}")
+        _say(f"git-copilot: the secret check failed: {exc}")
         return int(refuse)
     for path, finding in found:
         _say(f"{quote_path(path)}:{finding.line}: looks like a secret ({finding.kind})")
     if found:
         _say(
-            f"git-copilot: take it out and `git add` again, or say that it is none: mark the line "
-            f"with # {PRAGMA}, or `git copilot secrets allow PATH:LINE`"
+            f"git-copilot: remove it and `git add` again; if it is no secret, mark the line with "
+            f"# {PRAGMA}, or run `git copilot secrets allow PATH:LINE`"
         )
     if handed_over:
         return FOUND if found else 0
@@ -79,12 +79,12 @@ def _configured(repo: GitRepository) -> str:
     action = repo.config("copilot").get("secrets", ACTIONS[0])
     if action not in ACTIONS:
         wanted = " or ".join(ACTIONS)
-        _say(f"git-copilot: copilot.secrets is {action!r}, not {wanted}; it only warns")
+        _say(f"git-copilot: copilot.secrets is {action!r}, not {wanted}; using {ACTIONS[0]}")
     return action
 
 
 def _hand_over(repo: GitRepository, *, refuse: bool, handed_over: bool) -> int:
-    """Let the interpreter look that ``init`` wrote down; where there is none, nobody does."""
+    """Run the check with the interpreter that ``init`` recorded, if there is one."""
     ours = not handed_over and is_trusted(repo.state_dir)
     python = recorded_interpreter(repo.state_dir) if ours else None
     if python is not None:
@@ -102,21 +102,21 @@ def _hand_over(repo: GitRepository, *, refuse: bool, handed_over: bool) -> int:
             return int(refuse and done.returncode == FOUND)
     if not handed_over:
         _say(
-            "git-copilot: secrets are not looked for: detect-secrets is not installed; add it to "
-            "the hook's additional_dependencies, or run `git copilot init`"
+            "git-copilot: no secret check: detect-secrets is not installed; add it to the hook's "
+            "additional_dependencies, or run `git copilot init`"
         )
     return int(handed_over)
 
 
 def _say(line: str) -> None:
-    """Tell a person: whoever runs the hook (git, pre-commit) hands this on to a terminal."""
+    """Print a line, escaped for the terminal to which git or pre-commit passes it on."""
     sys.stdout.flush()
     sys.stdout.buffer.write(printable(line).encode() + b"\n")
     sys.stdout.buffer.flush()
 
 
 def _added_secrets(repo: GitRepository) -> Iterator[tuple[str, SecretFinding]]:
-    """Secrets on lines that the commit adds: one for each line, one for a private key."""
+    """Secrets on lines that the commit adds, one per line and one per private key."""
     staged = _staged(repo)
     sizes = repo.blob_sizes({file.blob for file in staged})
     small = [file for file in staged if sizes.get(file.blob, MAX_BYTES + 1) <= MAX_BYTES]
@@ -142,7 +142,7 @@ def _added_secrets(repo: GitRepository) -> Iterator[tuple[str, SecretFinding]]:
 
 
 def _staged(repo: GitRepository) -> list[_Staged]:
-    """Files that the commit adds lines to, but for those that tools write."""
+    """Files that the commit adds lines to, except generated ones."""
     fields = _git(repo, *_DIFF, "--raw", "-z").split(b"\0")
     found = []
     for meta, raw in zip(fields[0::2], fields[1::2], strict=False):
@@ -164,9 +164,9 @@ def _added_lines(repo: GitRepository, file: _Staged) -> list[range]:
 
 
 def _git(repo: GitRepository, *args: str) -> bytes:
-    """Git's output with the index of this commit: ``commit -a`` has one of its own.
+    """Run git with the index of this commit, since ``commit -a`` uses a temporary one.
 
-    :raises GitError: it failed.
+    :raises GitError: git failed.
     """
     index = {name: os.environ[name] for name in ("GIT_INDEX_FILE",) if name in os.environ}
     code, out, message = repo.try_run(*args, env=index)

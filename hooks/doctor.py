@@ -1,6 +1,6 @@
-"""What `git copilot doctor` says of git's side: which hooks lead to us, and who does the work.
+"""`git copilot doctor`'s checks of git, the hooks, and the worker's interpreter.
 
-Looks, and mends nothing.
+Read-only.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from git_copilot.index.git.repository import GitRepository
 
 Level = Literal["ok", "warn", "fail"]
 
-OLDEST_GIT = (2, 30)  # where `rev-parse --end-of-options` came to mean what it says
+OLDEST_GIT = (2, 30)  # the first with a correct `rev-parse --end-of-options`
 INSTALL = "git copilot install"
-# What the worker's jobs import; its own module is asked for by name.
+# Modules that the worker's jobs import, besides WORKER_MODULE.
 WORKER_NEEDS = ("git", "numpy", "faiss", "tree_sitter", "model2vec")
 ASK_SECONDS = 10.0
 _ASK = """
@@ -60,10 +60,9 @@ print(json.dumps({"missing": missing, "version": version}))
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line of the doctor's.
+    """The result of one check.
 
-    ``check`` names what was looked at, for scripts; ``mend`` is the command that helps, empty
-    where nothing needs to be done.
+    ``check`` identifies it for scripts; ``mend`` is the command that fixes the problem, or empty.
     """
 
     check: str
@@ -73,11 +72,11 @@ class CheckResult:
 
 
 def examine_hooks(repo: GitRepository, version: str) -> Iterator[CheckResult]:
-    """Git itself, the hooks, and the interpreter; ``version`` is that of the running command."""
+    """Check git, the hooks and the interpreter; ``version`` is that of the running command."""
     yield examine_git(repo)
     if repo.root is None:
         yield CheckResult(
-            "hooks", "ok", "a bare repository: only pushes change it, which queries catch up with"
+            "hooks", "ok", "bare repository: changed by pushes only; queries update the index"
         )
     else:
         folder = hooks_folder(repo)
@@ -91,42 +90,42 @@ def examine_hooks(repo: GitRepository, version: str) -> Iterator[CheckResult]:
 
 
 def display_path(repo: GitRepository, path: Path) -> str:
-    """A path as a person in the working tree would write it."""
+    """A path relative to the working tree, if it is inside."""
     base = repo.root
     return str(path.relative_to(base)) if base and path.is_relative_to(base) else str(path)
 
 
 def examine_git(repo: GitRepository) -> CheckResult:
-    """Git's version, and what of it matters here."""
+    """Check the version of git, and where it supports hooks."""
     number = os.fsdecode(repo.run("version")).removeprefix("git version ").strip()
     if git_version(repo) < OLDEST_GIT:
         oldest = ".".join(map(str, OLDEST_GIT))
         return CheckResult(
-            "git", "warn", f"git {number} is older than {oldest}", "install a newer git"
+            "git", "warn", f"git {number} is older than {oldest}", f"install git {oldest} or newer"
         )
-    where = "files or the configuration"
+    where = "files and configuration"
     if not supports_config_hooks(repo):
         since = ".".join(map(str, CONFIG_HOOKS_SINCE))
-        where = f"files only (in the configuration from {since} on)"
+        where = f"files (configuration needs git {since})"
     return CheckResult("git", "ok", f"git {number}: hooks in {where}")
 
 
 def _folder(repo: GitRepository, folder: Path) -> CheckResult:
     place = display_path(repo, folder)
     if is_own_folder(repo, folder):
-        return CheckResult("hooks", "ok", f"hooks lie in {place}")
+        return CheckResult("hooks", "ok", f"hooks are in {place}")
     # "local<TAB>file:.git/config<TAB>value"
     code, out, _ = repo.try_run("config", "--show-scope", "--get", "core.hooksPath")
     scope = os.fsdecode(out).split("\t")[0] if code == 0 else "?"
     manager = ", husky's" if folder.name == "_" and folder.parent.name == ".husky" else ""
     told = f"core.hooksPath is {place} ({scope} configuration{manager})"
     if folder.exists() and not folder.is_dir():
-        return CheckResult("hooks", "warn", f"hooks are switched off: {told}; queries catch up")
-    return CheckResult("hooks", "ok", f"{told}: not ours to edit")
+        return CheckResult("hooks", "warn", f"hooks are disabled: {told}; queries update the index")
+    return CheckResult("hooks", "ok", f"{told}: not edited by git-copilot")
 
 
 def _event(repo: GitRepository, folder: Path, hook: str, ways: list[HookSource]) -> CheckResult:
-    """What fires for one of git's hooks."""
+    """Check that one of git's hooks reaches git-copilot."""
     if ways:
         told = " and ".join(f"{way.via} ({display_path(repo, Path(way.place))})" for way in ways)
         beside = _beside(folder, hook, ways)
@@ -137,12 +136,12 @@ def _event(repo: GitRepository, folder: Path, hook: str, ways: list[HookSource])
         and not os.access(path, os.X_OK)
         and block.note(path.read_bytes()) is not None
     ):
-        told = f"{hook}: {display_path(repo, path)} has our lines and is switched off"
+        told = f"{hook}: {display_path(repo, path)} has git-copilot's lines but is not executable"
         return CheckResult("hooks", "warn", told, f"chmod +x '{path}'")
     beside = _beside(folder, hook, ways)
-    told = f"{hook}: nothing leads to us{f', only to {beside}' if beside else ''}; queries catch up"
+    told = f"{hook}: does not run git-copilot{f', only {beside}' if beside else ''}; queries update the index"
     if folder.exists() and not folder.is_dir():
-        return CheckResult("hooks", "warn", told)  # switched off, which is the user's to mend
+        return CheckResult("hooks", "warn", told)  # disabled by the user
     if is_own_folder(repo, folder) or supports_config_hooks(repo):
         return CheckResult("hooks", "warn", told, INSTALL)
     place = display_path(repo, manager_folder(folder) / hook)
@@ -150,7 +149,7 @@ def _event(repo: GitRepository, folder: Path, hook: str, ways: list[HookSource])
 
 
 def _beside(folder: Path, hook: str, ways: Iterable[HookSource]) -> str:
-    """What else git runs for this event."""
+    """What else git runs for this hook."""
     path = folder / hook
     if not os.access(path, os.X_OK) or not path.is_file():
         return ""
@@ -170,15 +169,15 @@ def _beside(folder: Path, hook: str, ways: Iterable[HookSource]) -> str:
 def _pre_commit(
     repo: GitRepository, folder: Path, found: dict[str, list[HookSource]]
 ) -> Iterator[CheckResult]:
-    """Stages that are configured and were never installed: the usual slip, since
-    ``pre-commit install`` alone installs one hook type."""
+    """Check for configured stages that are not installed: a common mistake, since a plain
+    ``pre-commit install`` installs one hook type only."""
     wanted = configured_stages(repo)
     missing = [h for h in HOOKS if h in wanted and not is_generated(folder / h) and not found[h]]
     if missing:
         yield CheckResult(
             "pre-commit",
             "warn",
-            f"{PRE_COMMIT_CONFIG} names our hooks, but pre-commit was not installed for "
+            f"{PRE_COMMIT_CONFIG} has git-copilot's hooks, but pre-commit is not installed for "
             f"{', '.join(missing)}",
             f"pre-commit install {' '.join(f'-t {hook}' for hook in missing)}",
         )
@@ -189,7 +188,7 @@ def _pre_commit(
 def _shims(
     repo: GitRepository, folder: Path, found: dict[str, list[HookSource]]
 ) -> Iterator[CheckResult]:
-    """Whether our lines are this version's, and whether what we moved aside still runs."""
+    """Check that the blocks are of this version, and that hooks that were moved aside still run."""
     old = []
     for hook, ways in found.items():
         for place in (Path(way.place) for way in ways if way.via == "native"):
@@ -203,7 +202,7 @@ def _shims(
             yield CheckResult(
                 "shims",
                 "warn",
-                f"{aside.name} does not run any more: our {hook} was replaced",
+                f"{aside.name} no longer runs: git-copilot's {hook} was replaced",
                 f"mv '{aside}' elsewhere, keep what you need of it, then {INSTALL}",
             )
     sourced = repo.state_dir / SOURCED_FILE
@@ -211,23 +210,23 @@ def _shims(
         old.append(sourced.name)
     sourcing = any(way.via in ("config", "manager") for ways in found.values() for way in ways)
     if sourcing and not sourced.is_file():
-        yield CheckResult("shims", "fail", f"{sourced} is missing: hooks do nothing", INSTALL)
+        yield CheckResult("shims", "fail", f"{sourced} is missing: hooks have no effect", INSTALL)
     if old:
-        told = f"of another version: {', '.join(dict.fromkeys(old))}"
+        told = f"blocks of another version: {', '.join(dict.fromkeys(old))}"
         yield CheckResult("shims", "warn", told, INSTALL)
     elif any(found.values()):
-        yield CheckResult("shims", "ok", "our lines are of this version")
+        yield CheckResult("shims", "ok", "all blocks are of this version")
 
 
 def check_interpreter(state_dir: Path, version: str) -> CheckResult:
-    """Whether the recorded interpreter exists and has what the worker needs."""
+    """Check that the recorded interpreter exists and can import what the worker needs."""
     try:
         python = os.fsdecode((state_dir / INTERPRETER_FILE).read_bytes()).removesuffix("\n")
     except OSError:
-        told = "no interpreter is recorded, so events are not worked on"
+        told = "no interpreter is recorded, so no worker can start"
         return CheckResult("interpreter", "fail" if state_dir.is_dir() else "warn", told, INSTALL)
     if not os.access(python, os.X_OK):
-        return CheckResult("interpreter", "fail", f"{python} is gone or cannot be run", INSTALL)
+        return CheckResult("interpreter", "fail", f"{python} is missing or not executable", INSTALL)
     try:
         done = subprocess.run(
             [python, "-P", "-c", _ASK, WORKER_MODULE, *WORKER_NEEDS],
@@ -241,10 +240,10 @@ def check_interpreter(state_dir: Path, version: str) -> CheckResult:
         facts = json.loads(done.stdout)
         missing, found = list(facts["missing"]), str(facts["version"])
     except subprocess.TimeoutExpired:
-        told = f"{python} does not answer within {ASK_SECONDS:g} s"
+        told = f"{python} did not answer within {ASK_SECONDS:g} s"
         return CheckResult("interpreter", "fail", told, INSTALL)
     except (OSError, ValueError, KeyError, TypeError):
-        return CheckResult("interpreter", "fail", f"{python} is no Python that works", INSTALL)
+        return CheckResult("interpreter", "fail", f"{python} is not a working Python", INSTALL)
     if WORKER_MODULE in missing:
         return CheckResult("interpreter", "fail", f"{python} does not have git-copilot", INSTALL)
     if missing:

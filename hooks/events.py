@@ -1,9 +1,8 @@
-"""What a hook reports, and the one line of text it becomes in the spool.
+"""Events reported by hooks, and their one-line text format in the spool.
 
-A line is ``kind TAB received TAB worktree TAB arguments``. The worktree is named by its
-folder inside the repository (``.`` or ``worktrees/<id>``), so the line holds no path that
-a person chose: spaces and newlines in it cannot break the spool, and a repository that is
-moved while events wait still finds them.
+A line is ``kind TAB received TAB worktree TAB arguments``. The worktree is given by its folder
+inside the repository (``.`` or ``worktrees/<id>``), so the line contains no path chosen by a user:
+spaces and newlines cannot break the spool, and events survive moving the repository.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One firing of a hook.
+    """One run of a hook.
 
-    ``git_dir`` is the absolute folder of the worktree's own git data, ``args`` what git gave
-    the hook, ``received`` seconds since the epoch (``None`` from the shim: asking for the
-    time would cost it a process).
+    ``git_dir`` is the absolute path of the worktree's own git folder, ``args`` are the hook's
+    arguments, ``received`` is in seconds since 1970 (``None`` from the shim, which would need a
+    process to get the time).
     """
 
     kind: str
@@ -37,10 +36,10 @@ class Event:
 def encode(event: Event, common_dir: str) -> bytes:
     """The line for ``event``, newline included.
 
-    :raises ValueError: the kind could not be read back.
+    :raises ValueError: the kind is malformed.
     """
     if not _KIND.fullmatch(event.kind):
-        raise ValueError(f"no event kind: {event.kind!r}")
+        raise ValueError(f"invalid event kind: {event.kind!r}")
     view = relative_to(event.git_dir, common_dir)
     received = "-" if event.received is None else f"{event.received:.3f}"
     args = " ".join(_escape(arg) for arg in event.args)
@@ -48,7 +47,7 @@ def encode(event: Event, common_dir: str) -> bytes:
 
 
 def decode(line: bytes, common_dir: str) -> Event | None:
-    """The event of one line without its newline, or ``None`` when the line is malformed."""
+    """Parse one line without its newline; ``None`` if it is malformed."""
     fields = os.fsdecode(line).split("\t")
     if len(fields) != 4 or not _KIND.fullmatch(fields[0]) or not fields[2]:
         return None
@@ -62,15 +61,15 @@ def decode(line: bytes, common_dir: str) -> Event | None:
 
 
 def decode_all(data: bytes, common_dir: str) -> tuple[list[Event], int]:
-    """Every event of a spool's bytes, in order, and how many lines were malformed."""
+    """Every event in a spool's content, in order, and the number of malformed lines."""
     lines = [line for line in data.split(b"\n") if line]
     events = [event for line in lines if (event := decode(line, common_dir)) is not None]
     return events, len(lines) - len(events)
 
 
 def relative_to(git_dir: str, common_dir: str) -> str:
-    """How a worktree is named in files: by its folder inside the repository, ``.`` for the main
-    one, so that a repository that was moved or copied means its own."""
+    """The name of a worktree in files: its folder inside the repository, ``.`` for the main one, so
+    that it stays valid when the repository is moved or copied."""
     view = os.path.relpath(git_dir, common_dir)
     return git_dir if view.startswith("..") else view
 

@@ -1,4 +1,5 @@
-"""One hook file on the disk: install into it, take out of it. Each step can be killed."""
+"""Installs into one hook file on disk and uninstalls from it. It may be killed between any two
+steps."""
 
 from __future__ import annotations
 
@@ -15,18 +16,18 @@ EXECUTABLE = 0o755
 
 @dataclass(frozen=True, slots=True)
 class HookFileChange:
-    """What uninstalling one file did."""
+    """Result of uninstalling from one file."""
 
     created_folder: bool = False
     notes: tuple[str, ...] = ()
 
 
 def write_if_changed(path: Path, content: bytes, mode: int) -> bool:
-    """Write a file beside and rename it into place; whether it differed."""
+    """Write a file atomically; whether its content has changed."""
     if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
         return False
     fresh = path.with_name(f".{path.name}.copilot-new")
-    fresh.unlink(missing_ok=True)  # of a killed process; or a link, which may lead anywhere
+    fresh.unlink(missing_ok=True)  # from a killed process; or a link, which may point anywhere
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
         os.fchmod(file.fileno(), mode)
@@ -35,12 +36,12 @@ def write_if_changed(path: Path, content: bytes, mode: int) -> bool:
 
 
 def install_hook(folder: Path, hook: str, with_folder: bool) -> bool:
-    """Make ``hook`` carry the current block; whether the file changed."""
+    """Put the current block into ``hook``; whether the file changed."""
     path, legacy = folder / hook, folder / f"{hook}.legacy"
     for place in (path, legacy):
         if place.is_file() and block.note(content := place.read_bytes()) is not None:
             if place.is_symlink():
-                return False  # somebody moved our hook elsewhere and linked it
+                return False  # somebody has moved the hook elsewhere and linked it
             return write_if_changed(place, block.insert(content, hook), _mode(place))
     if not os.path.lexists(path):
         return write_if_changed(path, block.created(hook, with_folder), EXECUTABLE)
@@ -51,7 +52,7 @@ def install_hook(folder: Path, hook: str, with_folder: bool) -> bool:
 
 
 def uninstall_hook(path: Path, hook: str) -> HookFileChange | None:
-    """Restore what was there before :func:`install_hook`; ``None`` when nothing was ours."""
+    """Restore the hook to its state before :func:`install_hook`; ``None`` if it has no block."""
     aside = path.with_name(hook + block.ORIGINAL_SUFFIX)
     if path.is_symlink() or not path.is_file():
         return None
@@ -59,7 +60,7 @@ def uninstall_hook(path: Path, hook: str) -> HookFileChange | None:
     note = block.note(content)
     if note is None:
         if _same(path, aside):
-            aside.unlink()  # installing was killed between moving aside and wrapping
+            aside.unlink()  # the installation was killed between moving aside and wrapping
         return None
     rest = block.strip(content)
     if note == block.WRAPPER:
@@ -72,20 +73,20 @@ def uninstall_hook(path: Path, hook: str) -> HookFileChange | None:
 
 
 def _wrap(path: Path, hook: str) -> bool:
-    """Move the hook aside, without a moment in which there is none, and stand in its place.
+    """Move the hook aside and put a wrapper in its place, so that there is a hook at any moment.
 
-    A link is run under its old name (many links to one script tell the hooks apart by it),
-    any other file from its old folder (it may look for its neighbours).
+    A link is run under its old name (a script with many links tells the hooks apart by it), any
+    other file from its old folder (it may read files beside it).
     """
     aside = path.with_name(hook + block.ORIGINAL_SUFFIX)
     if os.path.lexists(aside) and not _same(path, aside):
-        raise CopilotError(f"{aside} is in the way", "it is an older hook: move it elsewhere")
+        raise CopilotError(f"{aside} already exists", "it is an older hook: move it elsewhere")
     original = aside.name
     if path.is_symlink():
         original = f"{block.ORIGINAL_FOLDER}/{hook}"
         if path.with_name(block.ORIGINAL_FOLDER).is_symlink():
             place = path.with_name(block.ORIGINAL_FOLDER)
-            raise CopilotError(f"{place} is a link, which leads elsewhere", "remove it")
+            raise CopilotError(f"{place} is a symbolic link, not a folder", "remove it")
         path.with_name(block.ORIGINAL_FOLDER).mkdir(exist_ok=True)
         link = path.parent / original
         link.unlink(missing_ok=True)
@@ -104,7 +105,7 @@ def _unwrap(path: Path, hook: str, aside: Path, rest: bytes) -> HookFileChange:
     if not os.path.lexists(aside) or not untouched:
         write_if_changed(path, rest, _mode(path))
         return HookFileChange(
-            notes=(f"{path} was changed after installation: only our block is gone",)
+            notes=(f"{path} was changed after installation: only git-copilot's block was removed",)
         )
     aside.replace(path)
     (path.parent / linked).unlink(missing_ok=True)

@@ -1,9 +1,8 @@
-"""Puts our block into a repository's hooks, takes it out again, and says where it is.
+"""Installs git-copilot's block into a repository's hooks and uninstalls it.
 
-Nothing that others own is edited: files outside the repository's own hooks folder (husky, a
-shared ``core.hooksPath``, the target of a link) get a note that says what to add, or, with
-git 2.54, hooks in the configuration, which run beside any hooks path.
-"""
+Files that belong to others are not edited: for those outside the repository's own hooks folder
+(husky, a shared ``core.hooksPath``, the target of a link) the user is told what to add, or, with
+git 2.54, hooks are set in the configuration, which run beside any hooks path."""
 
 from __future__ import annotations
 
@@ -36,15 +35,15 @@ from git_copilot.index.git.trust import is_trusted, require_trusted, trust_if_ne
 
 SOURCED_FILE = "hook.sh"
 
-# For hook managers whose files are not ours to edit. Valid in any hook that is a shell
-# script, and silent where git-copilot is not installed.
+# A line for hook managers' files, which are not edited here. Valid in any shell hook, and silent
+# where git-copilot is not installed.
 SOURCE = 'f=$(git rev-parse --git-common-dir)/copilot/hook.sh; [ ! -f "$f" ] || [ ! -r "$f" ] || '
 MANAGER_LINE = SOURCE + 'GIT_COPILOT_HOOK=${0##*/} . "$f"'
 
 
 @dataclass(frozen=True, slots=True)
 class InstallReport:
-    """``hooks`` that carry our block now (or, uninstalling, that lost it)."""
+    """``hooks`` that run git-copilot now (or, after uninstalling, that no longer do)."""
 
     hooks: list[str]
     changed: bool
@@ -52,11 +51,11 @@ class InstallReport:
 
 
 def prepare(repo: GitRepository, interpreter: str = sys.executable) -> bool:
-    """Make the spool, and write down what runs the worker; whether anything changed. Enough for
-    hooks that others install (pre-commit, or a line in a hook manager's file).
+    """Create the spool and record the worker's interpreter; whether anything changed. This suffices
+    for hooks that others install (pre-commit, or a line in a hook manager's file).
 
-    :raises CopilotError: the interpreter cannot be run or the state folder cannot be written.
-    :raises NotInitialised: there is a state folder that is not known to be this user's.
+    :raises CopilotError: the interpreter is not executable or the state folder is not writable.
+    :raises NotInitialised: there is a state folder that is not trusted.
     """
     python = _resolve_interpreter(interpreter)
     if not trust_if_new(repo.state_dir):
@@ -68,11 +67,10 @@ def prepare(repo: GitRepository, interpreter: str = sys.executable) -> bool:
 
 
 def install(repo: GitRepository, interpreter: str = sys.executable) -> InstallReport:
-    """Make every hook of ours fire, keeping those that exist; doing it again changes nothing.
+    """Install all hooks, keeping existing ones. Idempotent.
 
-    ``interpreter`` is written down: it runs the worker.
-
-    :raises CopilotError: the interpreter cannot be run or a folder cannot be written.
+    :param interpreter: recorded to run the worker.
+    :raises CopilotError: the interpreter is not executable or a folder is not writable.
     """
     changed = prepare(repo, interpreter)
     folder = hooks_folder(repo)
@@ -91,16 +89,14 @@ def install(repo: GitRepository, interpreter: str = sys.executable) -> InstallRe
                 changed |= install_hook(folder, hook, with_folder)
     notes: tuple[str, ...] = ()
     if through_pre_commit:
-        notes = (
-            f"left to pre-commit, as {PRE_COMMIT_CONFIG} says: {', '.join(through_pre_commit)}",
-        )
+        notes = (f"managed by pre-commit ({PRE_COMMIT_CONFIG}): {', '.join(through_pre_commit)}",)
     return InstallReport(list(HOOKS), changed, notes)
 
 
 def uninstall(repo: GitRepository) -> InstallReport:
-    """Leave every hook as it was before :func:`install`, byte for byte.
+    """Restore every hook to its state before :func:`install`, byte for byte.
 
-    :raises CopilotError: a folder cannot be written.
+    :raises CopilotError: a folder is not writable.
     """
     hooks: list[str] = []
     notes: list[str] = []
@@ -139,9 +135,9 @@ def _uninstall_all(folder: Path) -> Iterator[tuple[str, HookFileChange]]:
 
 
 def _install_elsewhere(repo: GitRepository, folder: Path) -> InstallReport:
-    """For a hooks folder that is not ours to write: the configuration, or a note."""
+    """Use the configuration, or return a note, if the hooks folder belongs to others."""
     if folder.exists() and not folder.is_dir():
-        note = f"hooks are switched off (core.hooksPath is {folder}); answers still catch up"
+        note = f"hooks are disabled (core.hooksPath is {folder}); queries update the index"
         return InstallReport([], False, (note,))
     missing = [hook for hook in HOOKS if reaching_file(folder, hook) is None]
     reached = [hook for hook in HOOKS if hook not in missing]
@@ -150,16 +146,16 @@ def _install_elsewhere(repo: GitRepository, folder: Path) -> InstallReport:
     if not missing:
         return InstallReport(reached, False)
     place = manager_folder(folder)
-    note = f"hooks live in {place}; add to {', '.join(missing)} there: {MANAGER_LINE}"
+    note = f"hooks are in {place}; add to {', '.join(missing)} there: {MANAGER_LINE}"
     return InstallReport(reached, False, (note,))
 
 
 def _write_config_hooks(repo: GitRepository, hooks: Iterable[str]) -> bool:
     settings, changed = repo.config("hook"), False
     for hook in hooks:
-        # The `#` hides the arguments that git adds; the sourced block sees them all the same.
+        # The `#` hides the arguments that git appends; the sourced block still sees them.
         command = f'{SOURCE}GIT_COPILOT_HOOK={hook} . "$f" #'
-        # In this order: git refuses to commit when an event has no command.
+        # In this order: git refuses to commit while an event has no command.
         for key, value in (("command", command), ("event", hook)):
             if settings.get(f"git-copilot-{hook}.{key}") != value:
                 name = f"hook.git-copilot-{hook}.{key}"
@@ -179,10 +175,10 @@ def _remove_config_hooks(repo: GitRepository) -> bool:
 
 
 def _resolve_interpreter(interpreter: str) -> str:
-    # Not resolved: a virtual environment's interpreter is a link, and works only as that.
+    # Not resolved: a virtual environment's interpreter is a link, and works only through it.
     path = os.path.abspath(shutil.which(interpreter) or interpreter)  # noqa: PTH100
     if "\n" in path or not os.access(path, os.X_OK):
-        raise CopilotError(f"{interpreter} cannot be run", "name a Python interpreter")
+        raise CopilotError(f"{interpreter} is not executable", "pass a Python interpreter")
     return path
 
 
@@ -193,6 +189,6 @@ def _writing(folder: Path) -> Iterator[None]:
     except OSError as exc:
         place = exc.filename if isinstance(exc.filename, str) else folder
         raise CopilotError(
-            f"{place} cannot be written: {exc.strerror}",
-            f"make {folder} writable for you; completion works without hooks, too",
+            f"cannot write {place}: {exc.strerror}",
+            f"make {folder} writable; completion also works without hooks",
         ) from exc

@@ -11,12 +11,12 @@ from pathlib import Path
 from git_copilot.hooks.lock import START_FILE, worker_alive, worker_starting
 from git_copilot.index.git.environment import REPOSITORY_VARIABLES
 
-# Named here and in shim.sh, imported nowhere in this room: the handlers are assistant's.
+# Named here and in shim.sh but not imported in this package: the handlers belong to `assistant`.
 WORKER_MODULE = "git_copilot.assistant.background"
 INTERPRETER_FILE = "python"
 
-# What git and virtual environments export. In the worker, which outlives the command that
-# woke it, each of these names another repository, a lock that is gone, or another Python.
+# Variables that git and virtual environments export. In the worker, which outlives the command that
+# started it, they would select another repository, a deleted lock, or another Python.
 INHERITED_VARIABLES = (
     *REPOSITORY_VARIABLES,
     "GIT_AUTHOR_NAME",
@@ -30,13 +30,13 @@ INHERITED_VARIABLES = (
 
 
 def worker_environment() -> dict[str, str]:
-    """The environment for a process that outlives the one that starts it."""
+    """The environment for a process that outlives its parent."""
     env = {name: value for name, value in os.environ.items() if name not in INHERITED_VARIABLES}
     return {**env, "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
 
 
 def recorded_interpreter(state_dir: Path) -> str | None:
-    """The interpreter that `install` recorded, if it can still be run."""
+    """The interpreter that `install` recorded, if it is still executable."""
     try:
         path = os.fsdecode((state_dir / INTERPRETER_FILE).read_bytes()).removesuffix("\n")
     except OSError:
@@ -45,7 +45,7 @@ def recorded_interpreter(state_dir: Path) -> str | None:
 
 
 def record_interpreter(state_dir: Path, interpreter: str) -> bool:
-    """Write down who runs the worker; whether that changed anything."""
+    """Record the worker's interpreter; whether it changed."""
     path, line = state_dir / INTERPRETER_FILE, os.fsencode(f"{interpreter}\n")
     if path.is_file() and path.read_bytes() == line:
         return False
@@ -56,9 +56,9 @@ def record_interpreter(state_dir: Path, interpreter: str) -> bool:
 
 
 def start_worker(state_dir: Path, interpreter: str | None = None) -> bool:
-    """Start the worker, detached, unless there is one; whether one was started or is starting.
+    """Start a detached worker unless one runs; whether one was started or is starting.
 
-    Without ``interpreter`` the recorded one runs it; without a record nothing happens.
+    :param interpreter: default: the recorded one; without a record nothing happens.
     """
     python = interpreter or recorded_interpreter(state_dir)
     if python is None or not state_dir.is_dir() or worker_alive(state_dir):
@@ -66,8 +66,8 @@ def start_worker(state_dir: Path, interpreter: str | None = None) -> bool:
     if worker_starting(state_dir):
         return True
     command = [python, "-P", "-m", WORKER_MODULE, str(state_dir.absolute())]
-    # The shell in between exits at once, so the worker is nobody's child: a server that
-    # starts one does not keep a zombie that looks alive.
+    # The shell in between exits at once, so the worker is orphaned: a server that starts one does
+    # not keep a zombie that looks alive.
     done = subprocess.run(
         ["/bin/sh", "-c", f'exec nice -n 10 "$@" & echo "$!" >{START_FILE} || :', "sh", *command],
         stdin=subprocess.DEVNULL,
@@ -82,9 +82,9 @@ def start_worker(state_dir: Path, interpreter: str | None = None) -> bool:
 
 
 def stop_worker(state_dir: Path, timeout_s: float = 10.0) -> bool:
-    """Ask the running worker to stop after what it can abandon; whether none is left.
+    """Stop the running worker; whether none is left.
 
-    Its current job stays queued and is done again by the next worker.
+    Its current job stays queued and is repeated by the next worker.
     """
     deadline = time.monotonic() + timeout_s
     while (pid := worker_alive(state_dir)) is not None:

@@ -1,10 +1,10 @@
-"""Who the worker is: the lock decides, the files only tell the shim cheaply.
+"""The worker's lock and pid files. The lock decides; the files are a cheap hint for the shim.
 
-``worker.pid``    the holder of the lock; a killed one leaves it behind
+``worker.pid``    the holder of the lock; left behind if it is killed
 ``worker.start``  a process that was started and may not hold the lock yet. An interpreter needs
-                  a tenth of a second to get there, and a rebase commits 30 times meanwhile.
+                  a tenth of a second for that, in which a rebase makes 30 commits.
 
-A pid may be given to another process; the lock dies with its holder. Standard library only.
+A pid may be reused, but the lock is released with its holder. Standard library only.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ LOCK_FILE = "worker.lock"
 PID_FILE = "worker.pid"
 START_FILE = "worker.start"
 
-# A probe (see `worker_alive`) holds the lock for microseconds. A worker that starts in that
-# moment must not take the probe for another worker and leave, so it asks a few times.
+# A probe (see `worker_alive`) holds the lock for microseconds. A worker that starts in that moment
+# must not mistake the probe for another worker and exit, so it tries a few times.
 _TRIES, _PAUSE_S = 4, 0.025
 
 
 def _open_locked(path: Path) -> int | None:
-    """A descriptor that holds the lock, or ``None`` when somebody else does."""
+    """A descriptor that holds the lock, or ``None`` if another process does."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,7 +41,7 @@ def _open_locked(path: Path) -> int | None:
 
 
 def read_pid(state_dir: Path, name: str = PID_FILE) -> int | None:
-    """What the pid file says, whether or not that process lives."""
+    """The pid in the file, whether or not the process is alive."""
     try:
         pid = int((state_dir / name).read_bytes())
     except (OSError, ValueError):
@@ -50,7 +50,7 @@ def read_pid(state_dir: Path, name: str = PID_FILE) -> int | None:
 
 
 def worker_alive(state_dir: Path) -> int | None:
-    """The running worker's pid, or ``None``; a pid file left by a killed one is removed."""
+    """The running worker's pid, or ``None``; a stale pid file is removed."""
     pid = read_pid(state_dir)
     if pid is None:
         return None
@@ -71,13 +71,13 @@ def worker_alive(state_dir: Path) -> int | None:
 
 
 def worker_starting(state_dir: Path) -> int | None:
-    """The pid of a worker that was started and still lives, whether or not it has the lock."""
+    """The pid of a worker that was started and is alive, whether or not it has the lock."""
     pid = read_pid(state_dir, START_FILE)
     if pid is None:
         return None
     try:
         os.kill(pid, 0)
-        # By its working folder it is told from another process with an old pid.
+        # Its working folder distinguishes it from a process that reuses the pid.
         if not Path("/proc/self/cwd").exists() or Path(f"/proc/{pid}/cwd").samefile(state_dir):
             return pid
     except OSError:
@@ -86,10 +86,10 @@ def worker_starting(state_dir: Path) -> int | None:
 
 
 def withdraw_start(state_dir: Path) -> None:
-    """Stop telling the hooks that this process is about to be the worker.
+    """Remove this process from ``worker.start``.
 
-    A process that does not get the lock asks for it once more after this: a hook that saw it
-    before has left its event to it, and a hook that comes later does not see it.
+    A process that did not get the lock must try once more afterwards: a hook that saw it before has
+    left its event to it, and later hooks no longer see it.
     """
     if read_pid(state_dir, START_FILE) == os.getpid():
         with contextlib.suppress(OSError):
@@ -97,7 +97,7 @@ def withdraw_start(state_dir: Path) -> None:
 
 
 class WorkerLock:
-    """Held by the one worker of a repository; as a context it also keeps the pid file."""
+    """The lock of a repository's only worker; as a context manager it also keeps the pid file."""
 
     def __init__(self, state_dir: Path, fd: int) -> None:
         self._state_dir = state_dir
@@ -107,7 +107,7 @@ class WorkerLock:
 
     @classmethod
     def acquire(cls, state_dir: Path) -> WorkerLock | None:
-        """Take the lock without waiting for another worker; ``None`` when there is one."""
+        """Take the lock without waiting for another worker; ``None`` if there is one."""
         for attempt in range(_TRIES):
             if attempt:
                 time.sleep(_PAUSE_S)
@@ -117,7 +117,7 @@ class WorkerLock:
         return None
 
     def is_valid(self) -> bool:
-        """Whether the lock still protects anything: its file may have been deleted."""
+        """Whether the lock is still effective: its file may have been deleted."""
         try:
             held, there = os.fstat(self._fd), self._lock_file.stat()
         except OSError:
@@ -125,7 +125,7 @@ class WorkerLock:
         return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
 
     def _forked(self) -> None:
-        # A forked child shares the lock and would hold it after this process is killed.
+        # A forked child shares the lock and would keep it after this process is killed.
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -139,7 +139,7 @@ class WorkerLock:
         except OSError:
             fresh.unlink(missing_ok=True)  # a full disk
             raise
-        withdraw_start(self._state_dir)  # in this order: a hook sees the one or the other
+        withdraw_start(self._state_dir)  # in this order, so a hook sees at least one of the files
         return self
 
     def __exit__(
@@ -148,8 +148,8 @@ class WorkerLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # In this order: a shim that appended before the pid went is seen by the caller's
-        # second look at the spool, one that appends after it starts a worker itself.
+        # In this order: an event that was appended before the pid file went is found by the
+        # caller's second check of the spool; a later shim starts a worker itself.
         if self.is_valid():
             with contextlib.suppress(OSError):
                 self._pid_file.unlink(missing_ok=True)

@@ -1,10 +1,9 @@
-"""Pure: from what happened to what is to be done.
+"""Plans jobs from events. Pure.
 
-Events are hints that something moved, not instructions: whatever happened in a worktree, one
-``sync`` of it is enough, and one ``mine`` and one ``refresh`` consideration serve the whole
-repository. Every kind of event leads to all three, because a conflicted merge that is
-concluded by hand fires post-commit only.
-"""
+Events are hints that something changed, not instructions. Whatever happened in a worktree, one
+``sync`` of it suffices, and one ``mine`` and one ``refresh`` check serve the whole repository.
+Every kind of event leads to all three, because a conflicted merge that is concluded by hand fires
+post-commit only."""
 
 from __future__ import annotations
 
@@ -20,14 +19,14 @@ JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of work. ``git_dir`` is a worktree's for ``sync``, else the common one."""
+    """A unit of work. ``git_dir`` is a worktree's for ``sync``, otherwise the common one."""
 
     kind: JobKind
     git_dir: str
 
 
 def plan(events: Iterable[Event], common_dir: str) -> tuple[Job, ...]:
-    """The jobs that ``events`` ask for: the syncs in order of arrival, then mine, then refresh."""
+    """The jobs for ``events``: the syncs in order of arrival, then mine, then refresh."""
     worktrees = dict.fromkeys(event.git_dir for event in events)
     if not worktrees:
         return ()
@@ -36,6 +35,6 @@ def plan(events: Iterable[Event], common_dir: str) -> tuple[Job, ...]:
 
 
 def merge(queued: Iterable[Job], new: Iterable[Job]) -> tuple[Job, ...]:
-    """One queue of both, without repeats, each job in its kind's turn and first come first."""
+    """One queue of both without duplicates, ordered by kind, then by arrival."""
     unique = dict.fromkeys((*queued, *new))
     return tuple(sorted(unique, key=lambda job: JOB_KINDS.index(job.kind)))

@@ -1,10 +1,10 @@
-"""Pure: the queue of jobs and the list of those given up, as they stand in the spool's files.
+"""File formats of the job queue and of the list of failed jobs. Pure.
 
-``jobs.json``        the queue, and how far each claimed file of events has been read into it
-``set-aside.jsonl``  jobs that kept failing, one a line
+``jobs.json``        the queue, and how far each claimed file of events has been merged into it
+``set-aside.jsonl``  jobs that were given up, one per line
 
-Worktrees are named relative to the repository, as in events: a queue that waits while its
-repository is moved or copied is the new place's own. Standard library only.
+Worktree paths are relative to the repository, as in events, so the queue stays valid when the
+repository is moved or copied. Standard library only.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ DIED = "the worker died while it ran"
 class QueuedJob:
     """A job with its history.
 
-    ``attempts`` counts those that failed since it was last asked for. ``deaths`` counts the
-    workers that were killed while they ran it, until it succeeds: that may be its fault or not.
-    Times are seconds since the epoch; ``queued`` is when it was first asked for.
+    ``attempts`` counts failures since the job was last requested. ``deaths`` counts workers that
+    were killed while running it, until it succeeds; that may be its fault or not. Times are in
+    seconds since 1970; ``queued`` is when it was first requested.
     """
 
     job: Job
@@ -39,7 +39,7 @@ class QueuedJob:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A job that was given up, and why; ``time`` in seconds since the epoch."""
+    """A job that was given up, with its error; ``time`` in seconds since 1970."""
 
     kind: str
     git_dir: str
@@ -50,7 +50,7 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class QueueContents:
-    """What ``jobs.json`` says. ``damaged``: it is there and cannot be read."""
+    """The content of ``jobs.json``. ``damaged``: the file exists but cannot be parsed."""
 
     jobs: tuple[QueuedJob, ...] = ()
     merged: dict[str, int] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def dump_state(state: QueueContents, common_dir: str) -> bytes:
 
 
 def load_state(data: bytes, common_dir: str) -> QueueContents:
-    """The inverse of :func:`dump_state`; what is not of that form is ``damaged``."""
+    """The inverse of :func:`dump_state`; other content is ``damaged``."""
     try:
         found = json.loads(data)
         jobs = tuple(_queued(entry, common_dir) for entry in found["jobs"])
@@ -100,8 +100,8 @@ def _queued(entry: dict[str, Any], common_dir: str) -> QueuedJob:
 
 
 def record_deaths(state: QueueContents) -> QueueContents:
-    """``state`` as the next worker finds it: what was running when a worker was killed is not
-    running any more, and has a death more."""
+    """``state`` after the death of a worker: the job that was running is no longer, and has one
+    more death."""
     jobs = (
         entry
         if entry.running_since is None
@@ -114,9 +114,8 @@ def record_deaths(state: QueueContents) -> QueueContents:
 def enqueue(
     queued: Iterable[QueuedJob], wanted: Iterable[Job], now: float
 ) -> tuple[QueuedJob, ...]:
-    """The queue after ``wanted`` was asked for, in the order of work. A job that is queued
-    already keeps its history but not its count of attempts: what is asked for anew is tried
-    anew."""
+    """The queue after adding ``wanted``, in processing order. Re-queuing a job resets its attempts
+    but keeps the rest of its history."""
     known = {entry.job: entry for entry in queued}
     for job in (wanted := tuple(wanted)):
         known[job] = replace(known[job], attempts=0) if job in known else QueuedJob(job, queued=now)
@@ -139,7 +138,7 @@ def dump_set_aside(entries: Iterable[SetAside], common_dir: str) -> bytes:
 
 
 def load_set_aside(text: str, common_dir: str) -> list[SetAside]:
-    """The entries, oldest first, one for each job; lines that a full disk tore are left out."""
+    """The entries, oldest first, one per job; truncated lines are skipped."""
     entries: dict[tuple[str, str], SetAside] = {}
     for line in text.splitlines():
         try:

@@ -1,8 +1,8 @@
-"""``git-copilot-hook``: what the pre-commit framework runs. Standard library only.
+"""``git-copilot-hook``, the entry point for the pre-commit framework. Standard library only.
 
-Records the event, wakes the worker, prints nothing and always exits 0: in post-checkout any
-other status would make ``git checkout`` fail. With ``--secrets`` it looks at what is about to be
-committed instead (check.py).
+Records the event, starts the worker, prints nothing and always exits with 0: any other status in
+post-checkout would make ``git checkout`` fail. With ``--secrets`` it checks staged changes instead
+(check.py).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from git_copilot.index.git.environment import git_command
 from git_copilot.index.git.trust import trust_if_new
 
 SECRETS = "--secrets"
-STATE_FOLDER = "copilot"  # as in index.git, which would cost the import of GitPython
+STATE_FOLDER = "copilot"  # as in index/git/repository.py, which is expensive to import
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Record one event. ``--stage HOOK`` names the hook, else pre-commit's variables do."""
+    """Record one event. ``--stage HOOK`` or pre-commit's variables give the hook."""
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == [SECRETS]:
         from git_copilot.hooks.check import main as check
 
         return check(argv[1:])
-    # The one broad except of this room. There is no boundary to report to: git's output is
-    # not ours, and the catch-up at query time mends whatever a lost event would have done.
+    # The only broad except in this package. An error cannot be reported, since git's output is not
+    # ours, and the next query makes up for a lost event.
     with contextlib.suppress(Exception):
         _record(argv, os.environ)
     return 0
@@ -47,7 +47,7 @@ def _record(argv: Sequence[str], env: Mapping[str, str]) -> None:
     kind, args = found
     git_dir, common_dir = _git_dirs()
     state_dir = common_dir / STATE_FOLDER
-    if not trust_if_new(state_dir):  # somebody else's: nothing of it is read, written or run
+    if not trust_if_new(state_dir):  # somebody else's: nothing in it is read, written or run
         return
     spool = Spool(state_dir)
     spool.prepare()
@@ -60,7 +60,7 @@ def _record(argv: Sequence[str], env: Mapping[str, str]) -> None:
 def identify_event(
     argv: Sequence[str], env: Mapping[str, str]
 ) -> tuple[str, tuple[str, ...]] | None:
-    """Which hook fired, with the arguments git gave it; ``None`` when it moved nothing."""
+    """The hook that fired, with its arguments; ``None`` if it cannot have moved HEAD."""
     stage = ""
     rest = list(argv)
     if rest and rest[0].startswith("--stage="):
@@ -111,7 +111,7 @@ def _git_dirs() -> tuple[Path, Path]:
 
 
 def _has_worker_packages() -> bool:
-    """Whether this very environment has what the worker needs."""
+    """Whether this environment has the packages that the worker needs."""
     return all(importlib.util.find_spec(name) is not None for name in ("torch", "faiss"))
 
 

@@ -1,4 +1,4 @@
-"""Through what git's hooks reach us: hook files, managers, the configuration, pre-commit."""
+"""Finds how git's hooks reach git-copilot: hook files, managers, the configuration, pre-commit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FALSE = ("false", "no", "off", "0")
 
 @dataclass(frozen=True, slots=True)
 class HookStatus:
-    """Which hooks reach us; ``via`` is ``"native"``, ``"pre-commit"`` or ``None``."""
+    """The hooks that run git-copilot; ``via`` is ``"native"``, ``"pre-commit"`` or ``None``."""
 
     installed: list[str]
     via: str | None
@@ -32,10 +32,10 @@ class HookStatus:
 
 @dataclass(frozen=True, slots=True)
 class HookSource:
-    """One way on which an event reaches us.
+    """One way in which a hook runs git-copilot.
 
-    ``via`` is ``"native"`` (our block in a hook file), ``"manager"`` (our line in another hook
-    manager's file), ``"config"`` or ``"pre-commit"``; ``place`` the file or the setting.
+    ``via`` is ``"native"`` (the block in a hook file), ``"manager"`` (a line in a hook manager's
+    file), ``"config"`` or ``"pre-commit"``; ``place`` is the file or the setting.
     """
 
     via: str
@@ -43,14 +43,14 @@ class HookSource:
 
 
 def installed_hooks(repo: GitRepository) -> HookStatus:
-    """Which hooks reach us, and how."""
+    """Summarise which hooks run git-copilot, and how."""
     found = {hook: ways for hook, ways in hook_sources(repo).items() if ways}
     native = any(way.via != "pre-commit" for ways in found.values() for way in ways)
     return HookStatus(list(found), "native" if native else "pre-commit" if found else None)
 
 
 def hook_sources(repo: GitRepository) -> dict[str, list[HookSource]]:
-    """For each of our hooks the ways on which it reaches us; normally one, at worst none."""
+    """The ways in which each hook runs git-copilot; normally one, at worst none."""
     folder = hooks_folder(repo)
     configured = config_hooks(repo) if supports_config_hooks(repo) else []
     through_pre_commit = pre_commit_hooks(repo, folder)
@@ -69,14 +69,14 @@ def hook_sources(repo: GitRepository) -> dict[str, list[HookSource]]:
 
 
 def hooks_folder(repo: GitRepository) -> Path:
-    """Where git looks for hooks, ``core.hooksPath`` and worktrees considered."""
+    """The folder where git looks for hooks, given ``core.hooksPath`` and worktrees."""
     out = repo.run("rev-parse", "--git-path", "hooks").removesuffix(b"\n")
     return (repo.root or repo.git_dir) / os.fsdecode(out)
 
 
 def is_own_folder(repo: GitRepository, folder: Path) -> bool:
-    """Whether the files in ``folder`` are the repository's own, and not part of a working tree
-    (which may lie inside a bare repository's folder) or of something shared."""
+    """Whether the files in ``folder`` are the repository's own: not shared, and not part of a
+    working tree (which may be inside a bare repository's folder)."""
     folder = folder.resolve()
     root = repo.root
     tracked = (
@@ -86,14 +86,15 @@ def is_own_folder(repo: GitRepository, folder: Path) -> bool:
 
 
 def manager_folder(folder: Path) -> Path:
-    """Where a hook manager's users write: husky's own scripts lie in a folder below."""
+    """The folder where users of a hook manager put hooks; husky's own scripts are in a
+    subfolder."""
     return folder.parent if folder.name == "_" else folder
 
 
 def reaching_file(folder: Path, hook: str) -> Path | None:
-    """The file that git runs, or has run by another, in which something leads to us."""
+    """The file that git runs directly or indirectly and that runs git-copilot, or ``None``."""
     path = folder / hook
-    places = [path, folder / f"{hook}.legacy"]  # pre-commit runs the hook that it found so
+    places = [path, folder / f"{hook}.legacy"]  # pre-commit renames the hook that it replaces
     if folder.name == "_":
         places = [folder.parent / hook]
     elif not os.access(path, os.X_OK):
@@ -109,20 +110,20 @@ def reaching_file(folder: Path, hook: str) -> Path | None:
 
 
 def pre_commit_hooks(repo: GitRepository, folder: Path) -> list[str]:
-    """The hooks that the pre-commit framework runs for us."""
+    """The hooks in which the pre-commit framework runs git-copilot."""
     return [h for h in HOOKS if h in configured_stages(repo) and is_generated(folder / h)]
 
 
 def configured_stages(repo: GitRepository) -> set[str]:
-    """The hooks that the committed configuration wants pre-commit to run for us, whether or not
-    it was installed for them."""
+    """The hooks in which pre-commit's committed configuration runs git-copilot, whether or not they
+    are installed."""
     if repo.root is None:
         return set()
     try:
         config = (repo.root / PRE_COMMIT_CONFIG).read_text("utf-8", "replace")
     except OSError:
         return set()
-    # Several may stand in one line: `hooks: [{id: copilot-sync}, {id: copilot-refresh}]`.
+    # Several may be on one line: `hooks: [{id: copilot-sync}, {id: copilot-refresh}]`.
     code = "\n".join(line.partition("#")[0] for line in config.splitlines())
     return {hook for name in _CONFIGURED_ID.findall(code) for hook in PRE_COMMIT_STAGES[name]}
 
@@ -136,17 +137,17 @@ def is_generated(path: Path) -> bool:
 
 
 def git_version(repo: GitRepository) -> tuple[int, int]:
-    """Major and minor version of the git that runs here."""
+    """Major and minor version of the installed git."""
     return installed_version()
 
 
 def supports_config_hooks(repo: GitRepository) -> bool:
-    """Whether this git runs hooks that are in the configuration (git 2.54)."""
+    """Whether this git supports hooks in the configuration (since 2.54)."""
     return git_version(repo) >= CONFIG_HOOKS_SINCE
 
 
 def config_hooks(repo: GitRepository) -> list[str]:
-    """Our hooks in the configuration that are whole and not switched off."""
+    """git-copilot's hooks in the configuration that are complete and enabled."""
     settings = repo.config("hook")
 
     def enabled(name: str) -> bool:

@@ -1,7 +1,7 @@
-"""Events on their way from git to the worker, and jobs on their way to being done.
+"""The spool: events from git's hooks, and the jobs made of them.
 
-``spool/events``       appended to by every hook, one line each
-``spool/claimed-<n>``  events that the worker has renamed away; read, then deleted
+``spool/events``       every hook appends one line
+``spool/claimed-<n>``  events that the worker has claimed by renaming; read, then deleted
 ``spool/jobs.json``, ``spool/set-aside.jsonl``  see `queue`
 
 Every step is one rename, one unlink or one append, so a kill between any two leaves a state
@@ -35,16 +35,16 @@ from git_copilot.hooks.queue import (
 MAX_EVENTS = 10_000
 MAX_BYTES = 1 << 20  # about twice MAX_EVENTS lines; shim.sh names the same bound
 
-# A shim that opened ``events`` just before the rename writes to the claimed file. Claimed
-# files are kept this long and looked at again before they are deleted.
+# A shim that opened ``events`` just before the rename writes to the claimed file. So claimed files
+# are kept this long and read again before they are deleted.
 TAIL_GRACE_S = 0.1
 STALE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvents:
-    """How many new events were claimed, and how many could not be read (torn lines, a file that
-    belongs to somebody else): for those every worktree is looked at."""
+    """The number of newly claimed events, and of unreadable ones (truncated lines, files of another
+    user); for the latter, every worktree is synced."""
 
     events: int = 0
     malformed: int = 0
@@ -54,7 +54,7 @@ class Spool:
     """The spool of one repository, below its state folder."""
 
     def __init__(self, state_dir: Path) -> None:
-        # Not `resolve().parent`: the state folder itself may be a link to another disk.
+        # Not `resolve().parent`: the state folder may be a link to another disk.
         self._common_dir = str(state_dir.absolute().parent.resolve())
         self._folder = state_dir / "spool"
         self._events = self._folder / "events"
@@ -62,7 +62,7 @@ class Spool:
         self._aside = self._folder / "set-aside.jsonl"
 
     def prepare(self) -> None:
-        """Create the folder; sweep out half-written files that kills left long ago."""
+        """Create the folder; delete stale temporary files of killed processes."""
         self._folder.mkdir(parents=True, exist_ok=True)
         half_written = (*self._folder.glob(".*"), *self._folder.parent.glob(".*.[0-9]*"))
         for path in half_written:
@@ -70,12 +70,12 @@ class Spool:
                 if path.stat().st_mtime < time.time() - STALE_S:
                     path.unlink()
 
-    # -- what hooks and readers use ------------------------------------------------------
+    # -- for hooks and readers -----------------------------------------------------------
 
     def append(self, event: Event) -> None:
-        """Record one event; the oldest make room when nobody has read them for long.
+        """Record one event; if too many are unread, the oldest are dropped.
 
-        :raises OSError: the folder is missing (see :meth:`prepare`) or cannot be written.
+        :raises OSError: the folder is missing (see :meth:`prepare`) or not writable.
         """
         line = encode(event, self._common_dir)
         fd = os.open(self._events, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -89,7 +89,7 @@ class Spool:
             _write(self._events, kept)
 
     def pending(self) -> int:
-        """How much is not done yet: unread events plus queued jobs, the running one included."""
+        """The number of unread events and queued jobs, including the running one."""
         state = self._load()
         unread = sum(
             data.count(b"\n")
@@ -99,11 +99,11 @@ class Spool:
         return unread + len(state.jobs)
 
     def jobs(self) -> tuple[QueuedJob, ...]:
-        """The queue in the order in which it will be worked off."""
+        """The queue in processing order."""
         return self._load().jobs
 
     def set_aside(self) -> list[SetAside]:
-        """The jobs that were given up, oldest first, one entry for each job."""
+        """The jobs that were given up, oldest first, one entry per job."""
         try:
             text = self._aside.read_text("utf-8", "surrogateescape")
         except OSError:
@@ -111,11 +111,11 @@ class Spool:
         return load_set_aside(text, self._common_dir)
 
     def retry(self) -> int:
-        """Ask for everything that was given up once more; how many jobs that were.
+        """Re-queue all jobs that were given up; return their number.
 
         They are reported until they succeed. Start a worker afterwards.
 
-        :raises OSError: the spool cannot be written.
+        :raises OSError: the spool is not writable.
         """
         entries = self.set_aside()
         for git_dir in dict.fromkeys(entry.git_dir for entry in entries):
@@ -123,25 +123,26 @@ class Spool:
         return len(entries)
 
     def waiting_since(self) -> float | None:
-        """When the oldest of what waits came, in seconds since the epoch, as far as files tell."""
+        """When the oldest waiting item arrived, in seconds since 1970, as far as the files tell."""
         times = [entry.queued for entry in self._load().jobs if entry.queued]
         with contextlib.suppress(OSError):
-            # Its first event may be older: an append leaves no trace of the one before.
+            # The first event may be older: an append overwrites the time of the one before.
             times.append(self._events.stat().st_mtime)
         return min(times, default=None)
 
     def clear_set_aside(self, job: Job | None = None) -> int:
-        """Forget what was given up (or only ``job``) and say how many entries went."""
+        """Delete the entries of jobs that were given up (or only of ``job``); return their
+        number."""
         entries = self.set_aside()
         kept = [e for e in entries if job and (e.kind, e.git_dir) != (job.kind, job.git_dir)]
         if len(kept) < len(entries):
             _write(self._aside, dump_set_aside(kept, self._common_dir))
         return len(entries) - len(kept)
 
-    # -- what the worker uses, under its lock --------------------------------------------
+    # -- for the worker, under its lock --------------------------------------------------
 
     def recover(self) -> None:
-        """Take over from a worker that may have been killed. To be called once, first."""
+        """Take over from a worker that may have been killed. Call this once, first."""
         state = self._load()
         buried = record_deaths(state)
         if state.damaged:
@@ -152,14 +153,13 @@ class Spool:
     def collect(self) -> NewEvents:
         """Claim new events and add their jobs to the queue.
 
-        What an earlier worker claimed and could not queue (a full disk) comes first; only then
-        is more claimed, so that failing again and again piles up nothing.
-        """
+        Events that an earlier worker claimed but could not queue (a full disk) come first; only
+        then are more claimed, so that repeated failures do not pile up files."""
         state = self._load()
         files, lost = self._read_claimed()
         unread = any(len(data) != state.merged.get(name) for name, data in files.items())
         if not lost and not unread and self._events.is_file():
-            # Never a number that was used before: `merged` may still tell of that file.
+            # Never reuse a number: `merged` may still refer to that file.
             numbers = (int(name.partition("-")[2]) + 1 for name in files)
             name = f"claimed-{max(time.time_ns(), *numbers, 0)}"
             self._events.rename(self._folder / name)
@@ -176,7 +176,7 @@ class Spool:
         return NewEvents(len(events), bad + lost)
 
     def settle(self) -> bool:
-        """Delete claimed files that are fully read; ``False`` when one has grown meanwhile."""
+        """Delete claimed files that are fully read; ``False`` if one has grown meanwhile."""
         merged = self._load().merged
         for path in self._claimed():
             age = time.time() - int(path.name.partition("-")[2]) / 1e9
@@ -188,12 +188,12 @@ class Spool:
         return True
 
     def start(self, job: Job) -> None:
-        """Mark a job as running before it runs: it may take the worker down with it."""
+        """Mark a job as running, before it starts: it may crash the worker."""
         now = time.time()
         self._update(job, lambda entry: replace(entry, running_since=now))
 
     def finish(self, job: Job) -> None:
-        """Take a done job off the queue, and off the list of those given up."""
+        """Remove a completed job from the queue, and from the list of those given up."""
         self._update(job, lambda _: None)
         self.clear_set_aside(job)
 
@@ -207,11 +207,11 @@ class Spool:
         )
 
     def interrupt(self, job: Job) -> None:
-        """The attempt was stopped from outside and does not count."""
+        """Record that the attempt was interrupted, which does not count as a failure."""
         self._update(job, lambda entry: replace(entry, running_since=None))
 
     def give_up(self, entry: QueuedJob, error: str) -> None:
-        """Set a job aside, so that it no longer stands in the way of the others."""
+        """Move a job from the queue to the list of those given up."""
         kind, git_dir = entry.job.kind, entry.job.git_dir
         tries = entry.attempts + entry.deaths
         given_up = SetAside(kind, git_dir, tries, error, time.time())
@@ -242,8 +242,8 @@ class Spool:
         _write(self._jobs, dump_state(state, self._common_dir))
 
     def _read_claimed(self) -> tuple[dict[str, bytes], int]:
-        """The claimed files by name, and how many belong to somebody who lets nobody else read
-        them (git was run as another user): those are deleted, since they cannot be used."""
+        """The claimed files by name, and the number of unreadable ones (git was run as another
+        user), which are deleted."""
         files, lost = {}, 0
         for path in self._claimed():
             try:
@@ -254,7 +254,7 @@ class Spool:
         return files, lost
 
     def _everything(self) -> tuple[Job, ...]:
-        """The jobs for when it is not known what happened: every worktree has moved."""
+        """The jobs for when events were lost: sync every worktree."""
         linked = sorted((Path(self._common_dir) / "worktrees").glob("*/HEAD"))
         git_dirs = (self._common_dir, *(str(head.parent) for head in linked))
         return plan((Event("unknown", git_dir) for git_dir in git_dirs), self._common_dir)

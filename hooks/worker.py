@@ -1,7 +1,7 @@
-"""The one background process of a repository: claims events, plans, runs the jobs.
+"""The background worker of a repository: claims events, plans and runs jobs.
 
-Started by a hook and by the commands. Single-flight by a lock, resumable at any instant
-(see `spool`), quiet: what goes wrong is logged and reported by `status`, never shown by git.
+Started by hooks and by commands. A lock ensures that there is only one. It can be killed and
+resumed at any time (see `spool`). Errors are logged and reported by `status`, never printed by git.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from git_copilot.hooks.spool import Spool
 __all__ = ["QueueState", "WorkerStopped", "detach", "queue_state", "run_worker", "worker_alive"]
 
 Handlers = Mapping[str, Callable[[Job], None]]
-# A worker that was killed while it ran a job: one death tells nothing, since machines are
-# switched off; what keeps doing it takes its turn last, and is given up in the end.
+# Worker deaths while running a job: a single one means nothing, since machines are switched off. A
+# job with SUSPECT_DEATHS runs last, and with MAX_DEATHS it is given up.
 SUSPECT_DEATHS, MAX_DEATHS = 2, 10
 REBASE_FOLDERS = ("rebase-merge", "rebase-apply")
 
 
 class WorkerStopped(BaseException):
-    """SIGTERM arrived. Not an `Exception`, so that no handler takes it for a failure."""
+    """SIGTERM was received. Not an `Exception`, so that no handler treats it as a failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How patient the worker is, in seconds.
+    """The worker's waiting times, in seconds.
 
-    A rebase is waited for up to ``rebase_s``, or until no hook has fired for ``quiet_s``:
-    then it has stopped for its user and may stay so for hours.
+    It waits for a rebase up to ``rebase_s``, or until no hook has fired for ``quiet_s``: then the
+    rebase has stopped for its user, possibly for hours.
     """
 
     rebase_s: float = 30.0
@@ -50,7 +50,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What ``status`` tells: how much waits, and what runs now and since when."""
+    """The queue for ``status``: the number of waiting items, the running job and its start time."""
 
     pending: int
     running: Job | None = None
@@ -58,7 +58,7 @@ class QueueState:
 
 
 def queue_state(state_dir: Path) -> QueueState:
-    """What waits and what runs. A job that a killed worker left behind counts as waiting."""
+    """The current state of the queue. A job of a killed worker counts as waiting."""
     spool = Spool(state_dir)
     pending = spool.pending()
     current = [entry for entry in spool.jobs() if entry.running_since is not None]
@@ -76,11 +76,11 @@ def run_worker(
     pace: Pace | None = None,
     detached: bool = True,
 ) -> int:
-    """Work until the spool is empty; the process's exit status.
+    """Process the spool until it is empty; return the process's exit status.
 
-    A job whose handler raises is tried ``max_attempts`` times in all, between the other jobs,
-    and then set aside; so is one that has killed `MAX_DEATHS` workers. ``detached=False`` leaves
-    this process's session, files, priority, signals and folder alone.
+    A job whose handler raises is tried ``max_attempts`` times in total, between the other jobs, and
+    then given up; so is one that has killed `MAX_DEATHS` workers. ``detached=False`` leaves this
+    process's session, files, priority, signals and folder alone.
     """
     state_dir = state_dir.absolute()
     if detached:
@@ -93,14 +93,14 @@ def run_worker(
                 _Worker(spool, lock, handlers, log, max_attempts, pace or Pace()).drain()
                 if not lock.is_valid():
                     return 0
-            # A hook that fired before the pid file went saw a worker and started none.
+            # A hook that fired before the pid file was deleted has not started a worker.
             if not spool.pending():
                 return 0
     except WorkerStopped:
-        log.info("stopped; what is queued stays queued")
+        log.info("stopped; queued jobs stay queued")
     except OSError:
         if state_dir.parent.is_dir() and state_dir.is_dir():
-            log.exception("the spool cannot be read or written")
+            log.exception("cannot read or write the spool")
             return 1
     return 0
 
@@ -114,10 +114,10 @@ def _acquire(state_dir: Path) -> WorkerLock | None:
 
 
 def detach(state_dir: Path) -> None:
-    """Leave the caller's terminal, pipes, priority and working folder.
+    """Detach from the caller's terminal, pipes, priority and working folder.
 
-    Only inheritable descriptors are closed: those come from whoever ran git (and may be the
-    pipe that it reads until the end), whereas what Python opened itself is not inheritable.
+    Only inheritable descriptors are closed: those come from git's caller (which may read a pipe
+    until its end), whereas descriptors that Python opened itself are not inheritable.
     """
     with contextlib.suppress(OSError):
         for fd in [int(path.name) for path in Path("/dev/fd").iterdir()]:
@@ -125,10 +125,10 @@ def detach(state_dir: Path) -> None:
                 if fd >= 3 and os.get_inheritable(fd):
                     os.close(fd)
     with contextlib.suppress(OSError):
-        os.setsid()  # refused when it leads a session already
+        os.setsid()  # fails for a session leader
     with contextlib.suppress(OSError):
         os.nice(max(0, 10 - os.nice(0)))
-    # The shim tells a worker from another process with its old pid by this folder.
+    # The shim distinguishes a worker from a process that reuses its pid by this folder.
     with contextlib.suppress(OSError):
         os.chdir(state_dir)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -140,7 +140,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 class _Worker:
-    """One stay under the lock."""
+    """One session under the lock."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class _Worker:
         self._last_event = time.monotonic()
 
     def drain(self) -> None:
-        """Work until nothing is left, or until the state folder is gone."""
+        """Process jobs until none is left, or until the state folder is gone."""
         self._spool.recover()
         for entry in self._spool.jobs():
             if entry.deaths >= MAX_DEATHS:
@@ -179,7 +179,7 @@ class _Worker:
                 return
 
     def _in_turn(self) -> list[QueuedJob]:
-        """The queue, with those last that would keep the others from their turn."""
+        """The queue, with jobs last that have killed workers."""
         deadly = {(e.kind, e.git_dir) for e in self._spool.set_aside() if e.error == DIED}
 
         def suspect(entry: QueuedJob) -> bool:
@@ -192,7 +192,7 @@ class _Worker:
         new = self._spool.collect()
         if new.malformed:
             self._log.warning(
-                "%d lines or files of the spool could not be read; every worktree is looked at",
+                "%d lines or files of the spool could not be read; syncing every worktree",
                 new.malformed,
             )
         if new.events:
@@ -205,7 +205,7 @@ class _Worker:
         )
 
     def _in_rebase(self, git_dir: str, now: float) -> bool:
-        """Whether to wait for a rebase: its many commits are then one sync."""
+        """Whether to wait for a rebase, whose commits then need only one sync."""
         if not any((Path(git_dir) / name).exists() for name in REBASE_FOLDERS):
             self._rebases.pop(git_dir, None)
             return False
@@ -216,7 +216,7 @@ class _Worker:
         job, handler = entry.job, self._handlers.get(entry.job.kind)
         if handler is None or not (Path(job.git_dir) / "HEAD").exists():
             self._log.debug("nothing to do for %s of %s", job.kind, job.git_dir)
-            self._spool.finish(job)  # a worktree that was removed, or a kind not served here
+            self._spool.finish(job)  # a deleted worktree, or a kind without a handler
             return
         if entry.attempts >= self._max_attempts:
             self._give_up(entry)
@@ -227,7 +227,7 @@ class _Worker:
         except (WorkerStopped, KeyboardInterrupt):
             self._spool.interrupt(job)
             raise
-        # Whatever a handler raises is logged and reported, and the other jobs go on.
+        # Any error in a handler is logged and reported, and the other jobs continue.
         except Exception as exc:  # noqa: BLE001
             if self._lock.is_valid():
                 self._failed(job, f"{type(exc).__name__}: {exc}")

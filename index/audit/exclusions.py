@@ -40,39 +40,39 @@ LIMITS = frozenset({"large", "long lines", MISSING})
 _ATTRIBUTE = "add `{path} copilot` to .gitattributes and commit it"
 # The meaning of each reason, and how to include the file; empty if that is impossible.
 MEANINGS = {
-    "vendored": ("it lies in a folder of other people's code, or an attribute says so", _ATTRIBUTE),
-    "generated": ("its name or an attribute says that a tool writes it", _ATTRIBUTE),
-    SECRET_FILE: ("files of that name hold passwords or keys", _ATTRIBUTE),
+    "vendored": ("it is in a folder of third-party code, or marked so by an attribute", _ATTRIBUTE),
+    "generated": ("its name or an attribute marks it as generated", _ATTRIBUTE),
+    SECRET_FILE: ("files with this name contain passwords or keys", _ATTRIBUTE),
     "attribute": (
-        "the attribute -copilot of .gitattributes is set",
-        "remove the attribute, and commit",
+        "the attribute -copilot is set in .gitattributes",
+        "remove the attribute and commit",
     ),
     "ignored": ("a pattern in .copilotignore excludes it", "change .copilotignore and commit it"),
     "binary": ("it has a NUL byte, or the attribute binary", ""),
     "large": (f"it is larger than {MAX_FILE_BYTES >> 10} KiB", "split the file"),
     "lfs": ("it is a pointer of Git LFS, not the file", ""),
-    "empty": ("there is nothing in it", ""),
+    "empty": ("it is empty", ""),
     "long lines": (
-        f"most of it are lines of over {MAX_LINE:,} bytes, or it has few lines for its size",
+        f"most of its content is in lines of over {MAX_LINE:,} bytes, or it has few lines for its size",
         "break its lines",
     ),
     MISSING: (
-        "the object is not here: a partial clone has not fetched it",
+        "the object is missing: a partial clone has not fetched it",
         "`git fetch --refetch --no-filter`",
     ),
     REASON: ("you asked to forget it", "`git copilot forget --undo {path}`"),
-    rules.UNSAFE: ("git refuses to check out such a name", ""),
-    LINK: ("links are not followed; what they point to is known by its own name", ""),
-    MODULE: ("it is a repository of its own", "`git copilot init` in it"),
-    IN_FOLDER: ("it is a folder; name a file in it", ""),
-    NO_FILE: ("HEAD has no such file, and there is none in the worktree", ""),
+    rules.UNSAFE: ("git refuses to check out a file with this name", ""),
+    LINK: ("links are not followed; the target is indexed under its own path", ""),
+    MODULE: ("it is a separate repository", "`git copilot init` in it"),
+    IN_FOLDER: ("it is a folder, not a file", ""),
+    NO_FILE: ("neither HEAD nor the worktree has such a file", ""),
     UNTRACKED: ("it is not committed, and .gitignore excludes it", "`git add -f {path}`"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a path. ``reason`` is ``None`` for one that is indexed."""
+    """How the index treats a path. ``reason`` is ``None`` if it is indexed."""
 
     path: str
     reason: str | None
@@ -84,29 +84,29 @@ class Verdict:
 
     @property
     def meaning(self) -> str:
-        """What the reason means, in words."""
-        return MEANINGS.get(self.reason or "", ("a rule leaves it out", ""))[0]
+        """An explanation of the reason."""
+        return MEANINGS.get(self.reason or "", ("a rule excludes it", ""))[0]
 
     @property
     def remedy(self) -> str:
-        """How it is taken in; empty where that cannot be, or nothing is amiss."""
+        """How to include the file; empty if that is impossible or not needed."""
         return MEANINGS.get(self.reason or "", ("", ""))[1].replace("{path}", self.path)
 
     def lines(self) -> list[str]:
         """The verdict as text."""
         if self.reason is not None:
-            remedy = f"; to take it in: {self.remedy}" if self.remedy else ""
-            return [f"{self.path}: left out ({self.reason}): {self.meaning}{remedy}"]
+            remedy = f"; to include it: {self.remedy}" if self.remedy else ""
+            return [f"{self.path}: excluded ({self.reason}): {self.meaning}{remedy}"]
         state = f"indexed, {self.chunks} chunks" if self.committed else "searched, not committed"
         said = [f"{self.path}: {state}"]
         if self.long_lines:
             numbers = ", ".join(map(str, self.long_lines[:SHOWN_LINES]))
             more = ", ..." if len(self.long_lines) > SHOWN_LINES else ""
-            said.append(f"  left out of it: lines of over {MAX_LINE:,} bytes ({numbers}{more})")
+            said.append(f"  excluded from it: lines of over {MAX_LINE:,} bytes ({numbers}{more})")
         if self.secrets:
-            said.append(f"  left out of it: {self.secrets} lines that look like secrets")
+            said.append(f"  excluded from it: {self.secrets} lines that look like secrets")
         if self.by_lines:
-            said.append("  cut by lines: too much for its grammar, or too many syntax errors")
+            said.append("  cut by lines: too expensive to parse, or too many syntax errors")
         return said
 
     def fields(self) -> dict[str, Any]:
@@ -226,8 +226,8 @@ def count_left_out(repo: GitRepository, db: Database, view: str) -> dict[str, in
 
 
 def repository_path(repo: GitRepository, given: str, below: str | Path) -> str:
-    """Convert a path given in the folder ``below`` to a path of the repository; a path outside of it
-    is returned unchanged."""
+    """Convert a path given in the folder ``below`` to a path of the repository; a path outside of
+    it is returned unchanged."""
     if repo.root is None:
         return given
     place = os.path.relpath(os.path.normpath(Path(below, given)), repo.root)

@@ -34,8 +34,8 @@ KEPT_WEIGHT, CORRECTED_WEIGHT = 1.0, 1.5
 
 @dataclass(frozen=True, slots=True)
 class ShownCompletion:
-    """A completion that was shown; ``path`` is relative to the repository, ``time`` in seconds since
-    1970."""
+    """A completion that was shown; ``path`` is relative to the repository, ``time`` in seconds
+    since 1970."""
 
     id: str
     time: int
@@ -186,8 +186,8 @@ def _reported(*row: Any) -> ReportedCompletion:
 
 
 def feedback_weights(db: Database, hole_ids: Sequence[int]) -> dict[int, float]:
-    """The training weights of those holes that come from feedback: 1 if the completion was committed
-    unchanged, 1.5 if not."""
+    """The training weights of those holes that come from feedback: 1 if the completion was
+    committed unchanged, 1.5 if not."""
     weights: dict[int, float] = {}
     for begin in range(0, len(hole_ids), 500):
         part = tuple(hole_ids[begin : begin + 500])
@@ -221,8 +221,8 @@ def counts(db: Database) -> dict[str, int]:
 
 def statistics(db: Database, now: int | None = None, days: int = FIGURE_DAYS) -> dict[str, Any]:
     """Shown completions and outcomes of the last ``days`` days: in total, ``by_day`` (UTC, newest
-    first) and ``by_model``. ``acceptance_rate`` is the share of shown completions that were accepted
-    or edited, ``None`` if none was shown."""
+    first) and ``by_model``. ``acceptance_rate`` is the share of shown completions that were
+    accepted or edited, ``None`` if none was shown."""
     today = (int(time.time()) if now is None else now) // DAY_SECONDS
     since = (today - days + 1,)
     sums = "sum(shown), sum(accepted), sum(edited), sum(rejected) FROM feedback_days WHERE day >= ?"

@@ -115,8 +115,8 @@ def _with_blobs(
 
 
 def skip_file(file: FileAdditions, out: Mapping[str, str]) -> str | None:
-    """The reason to take no hole from a file, by its name, its mode and the rules; ``None`` if there
-    is none. ``out`` is as for :func:`harvest_holes`."""
+    """The reason to take no hole from a file, by its name, its mode and the rules; ``None`` if
+    there is none. ``out`` is as for :func:`harvest_holes`."""
     if not file.runs:
         return "nothing added"
     if file.mode in (SUBMODULE, SYMLINK):

@@ -113,7 +113,8 @@ class Lineage:
             _join(state, path, blob, [line for line, _ in stands], [mark for _, mark in stands])
 
     def step(self, commit: CommitInfo, patches: Sequence[FilePatch] | None) -> None:
-        """Process ``commit``, given the difference from its first parent (``None``: unavailable)."""
+        """Process ``commit``, given the difference from its first parent (``None``:
+        unavailable)."""
         parents = commit.parents
         dead: Collection[int] = ()
         if patches is None:
@@ -136,7 +137,8 @@ class Lineage:
                 self._deletions[hole] = death
 
     def track(self, commit: str, path: str, blob: str, hole: int, lines: Sequence[int]) -> None:
-        """Track ``lines`` (ascending) of a file of ``commit``, the commit of the last :meth:`step`."""
+        """Track ``lines`` (ascending) of a file of ``commit``, the commit of the last
+        :meth:`step`."""
         marks = self._register(hole, commit, len(lines))
         _join(self._states[commit], path, blob, lines, marks)
 

@@ -44,9 +44,9 @@ def mine(
     limit: int = DEFAULT_HISTORY,
     progress: Progress = no_progress,
 ) -> int:
-    """Mine the newest ``limit`` commits of HEAD's history, unless they are mined already and lack no
-    object that has arrived since, and remove commits that are no longer in history. Files that HEAD's
-    rules exclude from the index give no holes, whichever commit wrote them.
+    """Mine the newest ``limit`` commits of HEAD's history, unless they are mined already and lack
+    no object that has arrived since, and remove commits that are no longer in history. Files that
+    HEAD's rules exclude from the index give no holes, whichever commit wrote them.
 
     :return: the number of newly mined commits.
     """

@@ -1,4 +1,5 @@
-"""Finds the final text of a completion in a commit's blob. Pure: text and added lines in, a span out.
+"""Finds the final text of a completion in a commit's blob. Pure: text and added lines in, a span
+out.
 
 A completion has no fixed place in history, since the buffer has changed since it was shown. Its
 place is found by the text before the cursor and by the surrounding lines, among the lines that the
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 
 from git_copilot.index.corpus.cuts import MAX_BLOCK_LINES, is_worth_completing
 
-# Lines kept above the cursor, nearest first. Lines without a word (braces, blank lines) are skipped:
-# they occur everywhere, and formatters move them.
+# Lines kept above the cursor, nearest first. Lines without a word (braces, blank lines) are
+# skipped: they occur everywhere, and formatters move them.
 LINES_ABOVE = 3
 # How many lines around the cursor are searched for them.
 REACH = 40
@@ -111,8 +112,9 @@ def find_outcome(
 
     An accepted completion that is still there is returned as it is, even if its line continues.
     Otherwise the span of a one-line completion extends to the line's end (up to the text that
-    followed the cursor). The span of a longer one extends to the end of the added lines, to the line
-    that was below, or over the completion's number of lines (at least three), whichever comes first.
+    followed the cursor). The span of a longer one extends to the end of the added lines, to the
+    line that was below, or over the completion's number of lines (at least three), whichever comes
+    first.
 
     :param runs: (first line, count) of added lines, 1-based.
     :param completion: what was shown; like ``final`` with ``\\n`` line ends.
@@ -179,8 +181,8 @@ def _score(text: BlobLines, line: int, cursor: CursorContext, end: tuple[int, in
 
 
 def _match_end(text: BlobLines, line: int, column: int, wanted: str) -> tuple[int, int] | None:
-    """Where ``wanted`` ends (line, column) if it is at this place; trailing white space of its lines
-    is ignored, since formatters remove it."""
+    """Where ``wanted`` ends (line, column) if it is at this place; trailing white space of its
+    lines is ignored, since formatters remove it."""
     first, *more = wanted.split("\n")
     last = line + len(more)
     if last >= len(text.lines):

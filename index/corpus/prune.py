@@ -1,4 +1,5 @@
-"""Removes commits from the corpus that are no longer in history: rebased, amended, filtered, deleted.
+"""Removes commits from the corpus that are no longer in history: rebased, amended, filtered,
+deleted.
 
 A commit is removed as soon as it is unreachable, not when its objects are gone: `git gc` leaves no
 trace that would tell when to check, and amended code should not be used for training. If the commit

@@ -1,8 +1,7 @@
 """Determines whether the text of holes survives at HEAD, when it was deleted, and its weight.
 
-Everything is computed from history, in one pass over the differences of HEAD's commits (lineage.py).
-If HEAD only moved forward, the pass starts where the last one ended.
-"""
+Everything is computed from history, in one pass over the differences of HEAD's commits
+(lineage.py). If HEAD only moved forward, the pass starts where the last one ended."""
 
 from __future__ import annotations
 
@@ -33,9 +32,8 @@ STANDS, TAKEN_BACK, REWRITTEN_EARLY, REWRITTEN_LATE = 1.0, 0.0, 0.5, 0.8
 class Survival:
     """The survival of a hole's lines: ``stands`` is the share of them in HEAD's tree.
 
-    ``died_commit`` removed the first of them, at ``died_time`` (author time, in seconds since 1970);
-    ``None`` while all survive.
-    """
+    ``died_commit`` removed the first of them, at ``died_time`` (author time, in seconds since
+    1970); ``None`` while all survive."""
 
     stands: float
     died_commit: str | None
@@ -94,9 +92,9 @@ def update_survival(
 ) -> bool:
     """Update the table ``survival`` to HEAD; ``False`` if it is up to date.
 
-    Holes get no row if their commit is not among the newest ``limit`` (0: all) of HEAD's history, or
-    if git cannot compare their lines (missing objects, binary files). If HEAD moved forward, tracking
-    continues from the last state. Everything is written in one transaction.
+    Holes get no row if their commit is not among the newest ``limit`` (0: all) of HEAD's history,
+    or if git cannot compare their lines (missing objects, binary files). If HEAD moved forward,
+    tracking continues from the last state. Everything is written in one transaction.
 
     :raises GitError: git cannot read HEAD's history.
     """
@@ -123,8 +121,8 @@ def update_survival(
 
 @dataclass(frozen=True, slots=True)
 class _SurvivalState:
-    """The commits that the table covers: the newest ``limit`` of ``head``. ``unknown`` is the number
-    of holes without a row; if there are more now, holes were added since."""
+    """The commits that the table covers: the newest ``limit`` of ``head``. ``unknown`` is the
+    number of holes without a row; if there are more now, holes were added since."""
 
     head: str | None
     limit: int
@@ -153,7 +151,8 @@ def _from_first_hole(repo: GitRepository, db: Database, tip: str, limit: int) ->
 def _since(
     repo: GitRepository, db: Database, level: _SurvivalState, tip: str
 ) -> list[CommitInfo] | None:
-    """The commits since ``level``, oldest first; ``None`` if tracking cannot continue from there."""
+    """The commits since ``level``, oldest first; ``None`` if tracking cannot continue from
+    there."""
     if level.head is None or not repo.has_object(level.head):
         return None
     commits = list_commits(repo, tip, exclude=[level.head])[::-1]

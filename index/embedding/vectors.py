@@ -39,8 +39,8 @@ LOAD_BATCH = 50_000
 FEW = 1 / 8
 MAX_FETCH = 4096
 READ_BYTES = 1 << 22
-# The snapshot is memory-mapped: it opens at once (0.4 ms for 100,000 vectors; reading takes 30), and
-# processes share its memory. 0: this FAISS is too old.
+# The snapshot is memory-mapped: it opens at once (0.4 ms for 100,000 vectors; reading takes 30),
+# and processes share its memory. 0: this FAISS is too old.
 MAPPED = getattr(faiss, "IO_FLAG_MMAP_IFC", 0)
 # Up to this number, search is exhaustive: 4 ms for 100,000 vectors of 256 dimensions on one thread,
 # 65 for a million. Beyond, a sixteenth of 2 √n cells (IVF) is probed: 9 ms for a million, missing 5

@@ -1,10 +1,9 @@
 """Finds the files of a tree that its `.gitattributes` and `.copilotignore` exclude from the index.
 
 The rule files are taken from the tree, not from the working tree. git itself matches them, in a
-temporary index in which `.copilotignore` appears as `.gitignore` (:mod:`.scratch_index`). No file is
-created: trees may contain names that no file system takes, or that leave the folder.
-(`check-attr --source`, which would suffice for attributes, needs git 2.40.)
-"""
+temporary index in which `.copilotignore` appears as `.gitignore` (:mod:`.scratch_index`). No file
+is created: trees may contain names that no file system takes, or that leave the folder.
+(`check-attr --source`, which would suffice for attributes, needs git 2.40.)"""
 
 from __future__ import annotations
 

@@ -1,1 +1,2 @@
-"""Runs git, reads its objects, history and configuration, and decides which repositories are trusted."""
+"""Runs git, reads its objects, history and configuration, and decides which repositories are
+trusted."""

@@ -215,7 +215,8 @@ def _move_aside(state_dir: Path) -> Path:
 
 
 def _check_adopted(state_dir: Path) -> None:
-    """:raises CopilotError: the folder contains links, through which other files could be written."""
+    """:raises CopilotError: the folder contains links, through which other files could be
+    written."""
     for folder, folders, files in os.walk(state_dir):
         for name in (*folders, *files):
             path = Path(folder, name)

@@ -38,23 +38,24 @@ CANDIDATES = 40
 # Limits on the definitions of one name, and on names with the typed prefix.
 MAX_DEFINITIONS, MAX_PREFIXED = 2000, 10
 # The most that each source adds to a score; the best lexical match scores 1. Chosen with
-# bench/search.py on click, flask, datasette and mypy. Scores are added, not fused by rank: a text with
-# the exact words of a query is far ahead of the next one, which ranks do not show.
+# bench/search.py on click, flask, datasette and mypy. Scores are added, not fused by rank: a text
+# with the exact words of a query is far ahead of the next one, which ranks do not show.
 TITLE, CODE_WORD, PREFIX, DENSE = 0.6, 0.2, 0.5, 0.1
 # A match by path or exact name has a score above this, and no sum of others reaches it.
 LEAD = 3.0
 # Minimum cosine of a dense match.
 MIN_COSINE = 0.5
-# Every word has near neighbours, even an invented one (cosines up to 0.8). So dense matches count only
-# if a word of the query, or one with the same stem (`authentication`, `authenticate`), occurs in the
-# repository. The stem is this share of the word, and at least MIN_STEM letters.
+# Every word has near neighbours, even an invented one (cosines up to 0.8). So dense matches count
+# only if a word of the query, or one with the same stem (`authentication`, `authenticate`), occurs
+# in the repository. The stem is this share of the word, and at least MIN_STEM letters.
 STEM_SHARE, MIN_STEM = 0.7, 5
 
 
 class CodeSearch(Searcher):
     """A :class:`Searcher` that also answers queries that people type."""
 
-    # The list that the priors below were computed for; `ChunkTable` keeps it until the view changes.
+    # The list that the priors below were computed for; `ChunkTable` keeps it until the view
+    # changes.
     _prior_paths: Sequence[str] | None = None
     _prior_of: tuple[NDArray[np.float64], NDArray[np.float64]]
 

@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 
 from git_copilot.index.text.terms import IDENTIFIER
 
-# The paper has 60, for lists of a thousand documents: with it the fortieth place is still worth more
-# than half of the first.
+# The paper has 60, for lists of a thousand documents: with it the fortieth place is still worth
+# more than half of the first.
 RRF_K = 20
-# Weights of the sources, relative to the words. Chosen together with the constant above on 491 holes
-# of starlette, marshmallow, werkzeug, poetry and uvicorn (bench/retrieval.py), which the embedder was
-# not trained on: +4.1 points over words alone with 5 snippets, +2.9 with 10; with the paper's
-# constant and the previous weights +1.9 and +1.4. Three times the dense weight gained another 0.3
-# there, but lost 2.5 on click, datasette and mypy with 5 snippets, compared with none. A ranker
-# fitted to scores, ranks, sizes and priors (conditional logit, leave-one-repository-out) reached +4.1
-# and +2.8. The chunk after a match as a source of its own, as in RepoCoder's windows of lines (arXiv
-# 2303.12570), at weights from 0.1 to 0.8, after the first 5, 10 or 20 by words, lost 0.5 to 9.3
-# points with 5 snippets and 0.2 to 4.7 with 10: a chunk here is a whole definition, so the next one
-# is unrelated.
+# Weights of the sources, relative to the words. Chosen together with the constant above on 491
+# holes of starlette, marshmallow, werkzeug, poetry and uvicorn (bench/retrieval.py), which the
+# embedder was not trained on: +4.1 points over words alone with 5 snippets, +2.9 with 10; with the
+# paper's constant and the previous weights +1.9 and +1.4. Three times the dense weight gained
+# another 0.3 there, but lost 2.5 on click, datasette and mypy with 5 snippets, compared with none.
+# A ranker fitted to scores, ranks, sizes and priors (conditional logit, leave-one-repository-out)
+# reached +4.1 and +2.8. The chunk after a match as a source of its own, as in RepoCoder's windows
+# of lines (arXiv 2303.12570), at weights from 0.1 to 0.8, after the first 5, 10 or 20 by words,
+# lost 0.5 to 9.3 points with 5 snippets and 0.2 to 4.7 with 10: a chunk here is a whole definition,
+# so the next one is unrelated.
 WEIGHTS: Mapping[str, float] = {"definition": 0.3, "lexical": 1.0, "dense": 0.05, "typed": 2.5}
 # Sources whose order means little: all of their results count like the first.
 FLAT = frozenset({"definition"})

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 SATURATION, LENGTH_NORM = 1.2, 0.75
 # Only the query words of the highest value count: more of them take time and change no rank.
 MAX_WORDS = 32
-# How many of the first step's best results are rescored. 60 and 120 made no difference (1,000 holes of
-# the five repositories in fusion.py: 0.2 points more with 5 snippets, 0.1 less with 10).
+# How many of the first step's best results are rescored. 60 and 120 made no difference (1,000 holes
+# of the five repositories in fusion.py: 0.2 points more with 5 snippets, 0.1 less with 10).
 RESCORED = 40
 # Cache sizes: chunk numbers of words (8 bytes each), and chunks whose words are kept.
 KEPT_NUMBERS = 2_000_000

@@ -1,5 +1,5 @@
-"""Uncommitted files as an overlay on the index in memory: chunked and searched like committed files,
-never stored."""
+"""Uncommitted files as an overlay on the index in memory: chunked and searched like committed
+files, never stored."""
 
 from __future__ import annotations
 

@@ -32,10 +32,9 @@ _PROSE = frozenset(["md", "rst", "txt", "adoc", "rdoc", "markdown", "org", "tex"
 class ParsedQuery:
     """A parsed query.
 
-    ``name`` is the identifier if the query is a single name, ``owners`` are its qualifiers, outermost
-    first. ``path`` is the query if it may be part of a path. ``code_words`` are the words that look
-    like code, ``words`` all words with their weights: whole names and their parts.
-    """
+    ``name`` is the identifier if the query is a single name, ``owners`` are its qualifiers,
+    outermost first. ``path`` is the query if it may be part of a path. ``code_words`` are the words
+    that look like code, ``words`` all words with their weights: whole names and their parts."""
 
     text: str
     name: str
@@ -110,8 +109,8 @@ def file_prior(path: str, *, tests: bool = False) -> float:
 
 
 def definition_rank(query: ParsedQuery, symbol: Symbol, path: str) -> tuple[int, ...]:
-    """A sort key for how well a definition matches a typed name, best first: by its qualifiers, then
-    the same case, not a test, a definition before a constant, not nested."""
+    """A sort key for how well a definition matches a typed name, best first: by its qualifiers,
+    then the same case, not a test, a definition before a constant, not nested."""
     return (
         _owned(query, symbol, path),
         query.name != symbol.name,

@@ -1,7 +1,7 @@
 """Finds chunks of a worktree's view by words, by meaning and by defined name.
 
-Sources rank references (:class:`~git_copilot.index.search.fusion.ChunkRef`); only the winners' texts are read.
-"""
+Sources rank references (:class:`~git_copilot.index.search.fusion.ChunkRef`); only the winners'
+texts are read."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 # Hits of each source that enter the fusion.
 CANDIDATES = 40
-# The query is embedded three times, with its last 2, 6 and 25 lines. Recall at 10 of a needed chunk,
-# pairs of bench/embedder: all lines 12.5%, the last six 13.6%, weights halving every two lines 14.3%.
+# The query is embedded three times, with its last 2, 6 and 25 lines. Recall at 10 of a needed
+# chunk, pairs of bench/embedder: all lines 12.5%, the last six 13.6%, weights halving every two
+# lines 14.3%.
 DENSE_LINES = (2, 6, 25)
 # Nearest vectors to fetch: the cursor's own file and other languages are dropped afterwards.
 NEAREST = 3 * CANDIDATES
@@ -59,10 +60,9 @@ class Query:
     ``text`` is embedded; ``words`` are matched, with weights (default: those of ``text``, all
     equal); ``names`` are identifiers whose definitions are wanted, best first; ``partial`` is the
     start of an identifier that is being typed; ``modules`` are imported names that may be files of
-    this repository; ``partners`` are paths coupled to the cursor's file, 1 for the closest; ``seen``
-    are the visible lines (stripped); ``exclude`` is a path to leave out; ``language`` restricts hits
-    to its family of languages.
-    """
+    this repository; ``partners`` are paths coupled to the cursor's file, 1 for the closest;
+    ``seen`` are the visible lines (stripped); ``exclude`` is a path to leave out; ``language``
+    restricts hits to its family of languages."""
 
     text: str
     words: Mapping[str, float] = field(default_factory=dict)
@@ -136,7 +136,8 @@ class Searcher:
         overlay: Overlay = EMPTY_OVERLAY,
         ranking: RankingWeights = DEFAULT_RANKING,
     ) -> list[Hit]:
-        """Fuse the results of :meth:`find` and read the texts of the ``count`` best distinct ones."""
+        """Fuse the results of :meth:`find` and read the texts of the ``count`` best distinct
+        ones."""
         return self.distinct(fuse(lists, ranking), count, overlay, query.seen)
 
     def distinct(
@@ -246,8 +247,8 @@ class Searcher:
     def _by_name(
         self, rows: Sequence[tuple[object, ...]], allowed: Flags, most: int = sys.maxsize
     ) -> dict[str, set[ChunkRef]]:
-        """Convert rows of (name, JSON array of distinct chunk ids) to the allowed chunks of each name;
-        for a name with more than ``most`` chunks, any ``most + 1`` of them."""
+        """Convert rows of (name, JSON array of distinct chunk ids) to the allowed chunks of each
+        name; for a name with more than ``most`` chunks, any ``most + 1`` of them."""
         ids = [parse_integers(array) for _, array in rows]
         positions, asked = self._table.positions(
             np.concatenate([*ids, parse_integers("[]")]), allowed

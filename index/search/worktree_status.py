@@ -19,8 +19,8 @@ from git_copilot.index.core.errors import GitError
 from git_copilot.index.filters.uncommitted_rules import UncommittedRules
 from git_copilot.index.git.repository import GitRepository
 
-# If git takes longer than this (20,000 files take 40 ms), not every keystroke starts it: it then gets
-# at most this share of the time.
+# If git takes longer than this (20,000 files take 40 ms), not every keystroke starts it: it then
+# gets at most this share of the time.
 QUICK_SECONDS, SHARE = 0.05, 0.1
 # git may block on a file that is a pipe, or on a disk that does not respond.
 LONGEST_SECONDS = 30.0

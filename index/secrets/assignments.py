@@ -1,8 +1,7 @@
 """Finds values assigned to the names of secrets. Pure, standard library only.
 
-Each form of assignment is a pattern for the text after a name found by :mod:`.names`. A value counts
-whatever its form, unless :mod:`.values` finds that it is plainly no secret.
-"""
+Each form of assignment is a pattern for the text after a name found by :mod:`.names`. A value
+counts whatever its form, unless :mod:`.values` finds that it is plainly no secret."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Finds secrets on other lines than their names: on the next line, in a block scalar, a here-document,
-a list of names and values, or a Kubernetes secret. Pure, standard library only."""
+"""Finds secrets on other lines than their names: on the next line, in a block scalar, a
+here-document, a list of names and values, or a Kubernetes secret. Pure, standard library only."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _HERE = re.compile(
 )
 # A name given as a value: `name: DB_PASSWORD`, `"name": "x"`, `<name>x</name>`, `key = "x"`.
 _NAMED = re.compile(
-    r"^\s*(?:-\s+)?(?:\{\s*)?(?:[\"']?(?:name|key|NameSpan|Key|variable_name|ParameterKey|OptionName)[\"']?\s*[:=]\s*[\"']?"
-    r"|<(?:name|key|NameSpan|Key)>\s*)(?P<n>[\w.-]+)[\"']?\s*(?:</\w+>)?\s*,?\s*$"
+    r"^\s*(?:-\s+)?(?:\{\s*)?(?:[\"']?(?:name|key|Name|Key|variable_name|ParameterKey|OptionName)[\"']?\s*[:=]\s*[\"']?"
+    r"|<(?:name|key|Name|Key)>\s*)(?P<n>[\w.-]+)[\"']?\s*(?:</\w+>)?\s*,?\s*$"
 )
 _VALUE = re.compile(
     r"^\s*(?:[\"']?(?:value|Value|ParameterValue|default|string)[\"']?\s*[:=]\s*|<(?:value|string|Value)>\s*)"
@@ -50,8 +50,8 @@ _TAG = re.compile(r"<([\w:.-]+)[^<>/]*>\s*$")
 def block_values(
     lines: Sequence[str], at: int, found_names: Sequence[NameSpan], config: bool
 ) -> Iterator[tuple[int, Span]]:
-    """Spans on other lines, with the lines' indices, of values assigned to one of ``found_names`` on
-    ``lines[at]``."""
+    """Spans on other lines, with the lines' indices, of values assigned to one of ``found_names``
+    on ``lines[at]``."""
     line = lines[at].rstrip()
     if config and _NETRC.match(line) and at and _LOGIN.match(lines[at - 1]):
         found = _NETRC.match(line)

@@ -1,5 +1,5 @@
-"""Finds the names of secrets: ``db_password``, ``apiToken``, ``AUTH``; not ``password_field``. Pure,
-standard library only."""
+"""Finds the names of secrets: ``db_password``, ``apiToken``, ``AUTH``; not ``password_field``.
+Pure, standard library only."""
 
 from __future__ import annotations
 

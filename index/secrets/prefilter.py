@@ -15,8 +15,8 @@ from git_copilot.index.secrets.contexts import TOKEN_PREFIXES
 
 Table = tuple[tuple[str, tuple[str, ...]], ...]
 Gated = tuple[tuple[str, str, tuple[str, ...]], ...]
-# This project's own detectors: names (names.py, blocks.py), places (contexts.py) and forms of tokens
-# (also contexts.py).
+# This project's own detectors: names (names.py, blocks.py), places (contexts.py) and forms of
+# tokens (also contexts.py).
 NAMED, PLACES, TOKENS, MANIFESTS = "Named", "Places", "Tokens", "Manifests"
 OURS = frozenset({NAMED, PLACES, TOKENS, MANIFESTS})
 
@@ -199,8 +199,8 @@ _gates_by_word: dict[bytes, frozenset[bytes]] = {}
 
 
 def _fold(text: str) -> str:
-    """Fold the text as case-insensitive regular expressions do, for which both Turkish i's are an i.
-    Lines may change their length, but not their number."""
+    """Fold the text as case-insensitive regular expressions do, for which both Turkish i's are an
+    i. Lines may change their length, but not their number."""
     if not text.isascii():
         text = text.replace("\u0130", "i").replace("\u0131", "i")
     return text.casefold()

@@ -1,6 +1,5 @@
-"""Finds text that looks like a secret, with one policy for the index, for training and for completion.
-The result depends on the text and its language only.
-"""
+"""Finds text that looks like a secret, with one policy for the index, for training and for
+completion. The result depends on the text and its language only."""
 
 from __future__ import annotations
 
@@ -66,8 +65,8 @@ _TOKEN_END = re.compile(r"[\w+/=.-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True, order=True)
 class SecretFinding:
-    """Text on a line (1-based) that looks like a secret; ``start`` and ``end`` are its characters in
-    the line, 0-based and half open; ``kind`` is detect-secrets' name for it."""
+    """Text on a line (1-based) that looks like a secret; ``start`` and ``end`` are its characters
+    in the line, 0-based and half open; ``kind`` is detect-secrets' name for it."""
 
     line: int
     start: int
@@ -143,8 +142,8 @@ def hidden_lines(content: bytes, language: str, allowed: Container[str] = ()) ->
 
 
 def fingerprint(line: str) -> str:
-    """Identifies an allowed line (:mod:`.allowed_lines`): a hash of its stripped text, 32 hexadecimal
-    digits."""
+    """Identifies an allowed line (:mod:`.allowed_lines`): a hash of its stripped text, 32
+    hexadecimal digits."""
     return hashlib.blake2b(line.strip().encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
@@ -254,8 +253,8 @@ def _named_values(text: str) -> Iterator[int]:
 
 
 def _examine_value(line: str) -> set[tuple[int, int, str]]:
-    """Check a configuration line's value with the entropy detectors, in quotes; detect-secrets parses
-    the file for that."""
+    """Check a configuration line's value with the entropy detectors, in quotes; detect-secrets
+    parses the file for that."""
     match = _VALUE.match(line)
     if match is None:
         return set()

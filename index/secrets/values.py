@@ -1,8 +1,8 @@
 """Decides whether a value next to the name of a secret may be one. Pure, standard library only.
 
-Secrets have no fixed form: a password may be a word. So a value counts unless it is plainly something
-else: a reference to the source of the secret, a type, a placeholder, prose, the name of a field.
-"""
+Secrets have no fixed form: a password may be a word. So a value counts unless it is plainly
+something else: a reference to the source of the secret, a type, a placeholder, prose, the name of a
+field."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def _is_plain(value: str) -> bool:
 
 
 def _is_placeholder(value: str) -> bool:
-    """Whether ``value`` consists of placeholder words or of digits in order. It must be mostly letters,
-    since a few letters among many signs may be words by chance."""
+    """Whether ``value`` consists of placeholder words or of digits in order. It must be mostly
+    letters, since a few letters among many signs may be words by chance."""
     letters = sum(map(str.isalpha, value))
     if not letters:
         return any(value.strip("\"' ") in row for row in ("01234567890", "9876543210"))
@@ -128,8 +128,8 @@ def may_be_password(value: str, name: str) -> bool:
 
 
 def may_be_token(value: str, name: str) -> bool:
-    """The same for a name with other meanings (``token``, ``key``, ``auth``): words and short values
-    do not count."""
+    """The same for a name with other meanings (``token``, ``key``, ``auth``): words and short
+    values do not count."""
     if len(value) < MIN_TELLING or " " in value or _URL.match(value):
         return False
     return may_be_password(value, name) and not is_made_of_words(value) and not _CODE.search(value)

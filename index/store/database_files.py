@@ -11,8 +11,8 @@ from git_copilot.index.core.errors import DISK_FULL_HINT, DatabaseError, DiskFul
 from git_copilot.index.store.read_only import is_write_refused, read_only_error
 
 REBUILD_HINT = "run `git copilot index --rebuild`; adapters and settings are kept"
-# With less free space than this, an I/O error is attributed to a full disk: the index of the journal
-# alone takes 32 KB.
+# With less free space than this, an I/O error is attributed to a full disk: the index of the
+# journal alone takes 32 KB.
 ROOM_BYTES = 2**20
 JOURNALS = ("-wal", "-shm", "-journal")
 

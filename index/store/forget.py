@@ -221,8 +221,8 @@ def scrub(db: Database, state_dir: Path) -> None:
 
 
 def undo(db: Database, entry: ForgetRule) -> None:
-    """Delete a rule. Commits that lost holes to any rule are mined again, and the next sync compares
-    each worktree's view with its whole tree."""
+    """Delete a rule. Commits that lost holes to any rule are mined again, and the next sync
+    compares each worktree's view with its whole tree."""
     with db.transaction() as connection:
         connection.execute(
             "DELETE FROM forgotten WHERE kind = ? AND value = ?", (entry.kind, _stored(entry.value))

@@ -46,7 +46,7 @@ def read_only_error(path: Path) -> ReadOnlyDatabase:
             f"{path} cannot be written ({exc.strerror})", "check its permissions"
         )
     if owner == os.geteuid():
-        return ReadOnlyDatabase(f"{path} is read-only", f"run `chmod -R u+w '{folder}'`")
+        return ReadOnlyDatabase(f"{path} is read-only", f"`chmod -R u+w '{folder}'`")
     try:
         name = pwd.getpwuid(owner).pw_name
     except KeyError:

@@ -227,8 +227,8 @@ def view_chunk_ids(db: Database, view: str) -> list[int]:
 
 
 def view_counts(db: Database, view: str, embedder: str) -> dict[str, int]:
-    """Numbers of files, chunks and vectors in ``view``, and of lines that were left out because they
-    look like secrets."""
+    """Numbers of files, chunks and vectors in ``view``, and of lines that were left out because
+    they look like secrets."""
     shown = (
         " FROM views v JOIN files f ON f.view_id = v.id JOIN blobs b ON b.id = f.blob_id"
         " WHERE v.name = ?"

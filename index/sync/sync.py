@@ -139,8 +139,8 @@ def parse_blob(
 def store_blobs(
     repo: GitRepository, db: Database, keys: Sequence[BlobKey], progress: Progress = no_progress
 ) -> tuple[dict[BlobKey, int], int, int]:
-    """Chunk and store the blobs that are new or were missing; return all ids by key, and the numbers
-    of added blobs and chunks."""
+    """Chunk and store the blobs that are new or were missing; return all ids by key, and the
+    numbers of added blobs and chunks."""
     known = views.known_blobs(db, keys)
     new = [key for key in keys if key not in known]
     allowed = frozenset(str(row[0]) for row in db.query("SELECT fingerprint FROM allowed"))

@@ -1,1 +1,2 @@
-"""Derives languages, syntax trees, chunks, names and words from bytes. Pure: no git, no database."""
+"""Derives languages, syntax trees, chunks, names and words from bytes. Pure: no git, no
+database."""

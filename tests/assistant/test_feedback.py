@@ -213,7 +213,7 @@ def test_mistakes_in_the_command_are_mistakes_of_usage(project, argv):
 
 
 def test_an_unknown_id_or_outcome_is_one_line(project):
-    with pytest.raises(CopilotError, match="no completion 'c1'"):
+    with pytest.raises(CopilotError, match="unknown completion id 'c1'"):
         command(project, "feedback", "c1", "accepted")
     with pytest.raises(CopilotError, match="no outcome"):
         feedback.report(GitRepository.discover(project.path), "c1", "shown")
@@ -232,7 +232,7 @@ def test_the_socket_takes_reports_and_says_what_is_wrong_with_them(serve, projec
     (known,) = reported_since(db, 0)
     assert (known.outcome, known.final) == ("edited", "-x?")
     for body, code, word in [
-        ({**good, "id": "--help"}, 1, "no completion"),
+        ({**good, "id": "--help"}, 1, "unknown completion id"),
         ({**good, "outcome": "liked"}, 2, "accepted"),
         ({**good, "cwd": str(Path(folder) / "gone")}, 1, "not in a Git repository"),
         ({**good, "final": 3}, 2, "cwd, id, outcome"),

@@ -123,14 +123,14 @@ LOOK = """
 import sqlite3, sys
 from pathlib import Path
 from git_copilot.index.store.database import Database
-from git_copilot.index.core.errors import ReadOnly
+from git_copilot.index.core.errors import ReadOnlyDatabase
 path = Path(sys.argv[1])
 with Database(path) as db:
     before = db.sees_all_writes
     try:
         with db.transaction():
             print("written")
-    except ReadOnly:
+    except ReadOnlyDatabase:
         print("refused")
     # Somebody else, who may.
     path.parent.chmod(0o755)

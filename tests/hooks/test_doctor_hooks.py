@@ -18,7 +18,7 @@ def test_switched_off_hooks_are_said_once_and_no_command_contradicts_the_user(wa
     ward.repo.git("config", "core.hooksPath", "/dev/null")
     found = ward.ill()
     assert [finding.check for finding in found] == ["hooks"] * 5
-    assert "switched off" in found[0].message and "local configuration" in found[0].message
+    assert "hooks are disabled" in found[0].message and "local configuration" in found[0].message
     assert {finding.mend for finding in found} == {""}
 
 
@@ -45,9 +45,9 @@ def test_hooks_in_the_configuration(ward, monkeypatch):
     assert told[1] == "post-commit: config (hook.git-copilot-post-commit)"
     ward.repo.git("config", "hook.git-copilot-post-merge.enabled", "false")
     (found,) = ward.ill()
-    assert "post-merge: nothing leads to us" in found.message
+    assert "post-merge: does not run git-copilot" in found.message
     monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))
-    assert len([f for f in ward.ill() if "nothing leads to us" in f.message]) == len(HOOKS)
+    assert len([f for f in ward.ill() if "does not run git-copilot" in f.message]) == len(HOOKS)
 
 
 def test_what_else_fires_is_said(ward):

@@ -108,24 +108,24 @@ TROUBLES = {
         lambda w: w.interpreter("exec sleep 30"), "interpreter", "fail", "does not answer", "install"),
     "hook removed": (
         lambda w: (w.hooks / "post-merge").unlink(),
-        "hooks", "warn", "post-merge: nothing leads to us", "git copilot install"),
+        "hooks", "warn", "post-merge: does not run git-copilot", "git copilot install"),
     "hook replaced": (
         lambda w: w.put(w.hooks / "post-merge", "#!/bin/sh\n"),
         "hooks", "warn", "only to a hook of yours", "git copilot install"),
     "hook switched off": (
         lambda w: (w.hooks / "post-merge").chmod(0o644),
-        "hooks", "warn", "switched off", "chmod +x"),
+        "hooks", "warn", "is not executable", "chmod +x"),
     "hooks path elsewhere": (
         lambda w: (w.repo.git("config", "--global", "core.hooksPath", "~/h"),),
         "hooks", "warn", "post-commit: nothing", MANAGER_LINE),
     "old shim": (
         lambda w: w.put(w.hooks / "post-merge",
                         (w.hooks / "post-merge").read_text().replace("trap", "echo")),
-        "shims", "warn", "of another version: post-merge", "git copilot install"),
+        "shims", "warn", "blocks of another version: post-merge", "git copilot install"),
     "old hook.sh": (
         lambda w: (w.state / "hook.sh").write_text("#\n"), "shims", "warn", "hook.sh", "install"),
     "wrapper replaced": (
-        replaced_wrapper, "shims", "warn", "does not run any more", "git copilot install"),
+        replaced_wrapper, "shims", "warn", "no longer runs", "git copilot install"),
     "configured, not installed": (
         lambda w: (shutil.rmtree(w.hooks),
                    w.put(w.repo.path / ".pre-commit-config.yaml", "- id: copilot-sync\n")),
@@ -139,8 +139,8 @@ TROUBLES = {
         lambda w: (w.state / "spool/events").mkdir(), "spool", "fail", "cannot be written", "chown"),
     "nobody takes events in": (
         lambda w: (w.state / "spool/events").write_bytes(b"\n" * MAX_BYTES),
-        "spool", "warn", "nobody takes in", "status --wait"),
-    "left waiting": (left_waiting, "worker", "warn", "none runs; 1 waiting, the oldest 5 min",
+        "spool", "warn", "unprocessed events", "status --wait"),
+    "left waiting": (left_waiting, "worker", "warn", "not running; 1 waiting, the oldest 5 min",
                      "git copilot status --wait"),
     "left waiting for nobody": (
         left_waiting_for_nobody, "worker", "fail", "none can be started", "git copilot install"),
@@ -215,4 +215,4 @@ def test_a_failure_that_passed_is_no_trouble(ward):
         log.write("2026-11-21 07:19:00,000 INFO sync SyncReport()\n")
     assert ward.ill() == []
     (told,) = [finding.message for finding in ward.look() if finding.check == "log"]
-    assert told.endswith("1 went well since")
+    assert told.endswith("1 jobs succeeded since")

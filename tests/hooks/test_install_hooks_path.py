@@ -31,7 +31,7 @@ def test_a_foreign_hooks_path_is_left_alone_with_one_line_of_advice(
     assert report.hooks == []
     assert len(report.notes) == 1
     assert "\n" not in report.notes[0]
-    assert ("switched off" if path == "/dev/null" else MANAGER_LINE) in report.notes[0]
+    assert ("hooks are disabled" if path == "/dev/null" else MANAGER_LINE) in report.notes[0]
     after = snapshot(repo.path)
     assert {n: v for n, v in after.items() if not n.startswith(".git/copilot")} == worktree
     new = {n for n in snapshot(hermetic).items() if n not in home.items()}
@@ -88,7 +88,7 @@ def test_hooks_that_are_switched_off_stay_off_in_the_configuration_too(repo, fou
     monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (2, 0))
     repo.git("config", "core.hooksPath", "/dev/null")
     report = install(found)
-    assert report.hooks == [] and "switched off" in report.notes[0]
+    assert report.hooks == [] and "hooks are disabled" in report.notes[0]
     assert found.config("hook") == {}
 
 

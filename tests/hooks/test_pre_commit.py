@@ -53,7 +53,7 @@ def test_hooks_that_pre_commit_runs_for_us_are_left_to_it(framework):
     lab, found = framework, GitRepository.discover(framework.repo.path)
     before = {p.name: p.read_bytes() for p in (lab.repo.git_dir / "hooks").iterdir()}
     report = lab.install()
-    assert "left to pre-commit" in report.notes[0]
+    assert "managed by pre-commit" in report.notes[0]
     assert {p.name: p.read_bytes() for p in (lab.repo.git_dir / "hooks").iterdir()} == before
     status = installed_hooks(found)
     assert (status.installed, status.via) == (list(STAGES), "pre-commit")

@@ -59,7 +59,10 @@ def test_a_database_that_cannot_grow_says_that_there_is_no_room(path):
     with Database(path) as db:
         pages = db.scalar("PRAGMA page_count")
         db.query(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(DiskFull, match=r"no room.*free some disk space"), db.transaction() as c:
+        with (
+            pytest.raises(DiskFull, match=r"the disk is full.*free some disk space"),
+            db.transaction() as c,
+        ):
             c.execute("INSERT INTO meta VALUES ('x', ?)", ("y" * 100_000,))
         db.query("PRAGMA max_page_count = 100000")
         with db.transaction() as c:
@@ -70,7 +73,7 @@ def test_a_database_that_cannot_grow_says_that_there_is_no_room(path):
     "code", [sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_CANTOPEN]
 )
 def test_an_error_of_input_or_output_is_told_by_the_room_there_is(path, monkeypatch, code):
-    assert "no room" not in str(translate_error(error(code), path))
+    assert "disk is full" not in str(translate_error(error(code), path))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
     told = translate_error(error(code), path)
     assert isinstance(told, DiskFull)

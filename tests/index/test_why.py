@@ -87,7 +87,7 @@ def test_what_is_indexed_says_how_much_of_it(known):
 
 def test_a_reason_of_another_rule_is_said_as_it_is():
     said = exclusions.Verdict(".env", "moon phase", committed=True)
-    assert said.lines() == [".env: left out (moon phase): a rule leaves it out"]
+    assert said.lines() == [".env: excluded (moon phase): a rule excludes it"]
 
 
 def test_remedies_take_a_file_in(known, repo):

@@ -174,7 +174,7 @@ def test_who_needs_gits_answer_is_told_that_there_is_none(repo, monkeypatch):
     repo.commit(FILES)
     os.mkfifo(repo.path / ".gitignore")
     monkeypatch.setattr(worktree_status, "LONGEST_SECONDS", 0.3)
-    with pytest.raises(GitError, match="does not answer within"):
+    with pytest.raises(GitError, match="did not finish within"):
         worktree_status.uncommitted_paths_in_time(GitRepository.discover(repo.path))
 
 
