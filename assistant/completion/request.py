@@ -1,4 +1,4 @@
-"""What was asked for, and the place in a repository that it names."""
+"""The place in a repository that a request names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.models.catalogue import canonical
 from git_copilot.assistant.prompt.location import (
@@ -25,23 +26,6 @@ from git_copilot.index.git.repository import GitRepository, named_by_environment
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for. ``adapter`` is an id, ``"none"``, or ``None`` for the current one;
-    ``patient``: nobody is typing, so the answer may take longer."""
-
-    location: str
-    cwd: Path
-    text: bytes | None = None
-    max_tokens: int | None = None
-    retrieval: bool = True
-    adapter: str | None = None
-    model: str | None = None
-    at: str | None = None
-    count: int = 1
-    patient: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """A location resolved in its repository: the file's path there and the text at the cursor.
 
@@ -56,7 +40,7 @@ class Place:
     document: Document
 
 
-def find_place(request: Request) -> Place:
+def find_place(request: CompleteRequest) -> Place:
     """Resolve the location and read the text, without loading anything.
 
     Links count as long as they stay in their working tree; the place is then the file that they
@@ -179,7 +163,7 @@ def _read_at(repo: GitRepository, commit: str, path: str) -> bytes:
     return data
 
 
-def model_name(request: Request, place: Place, settings: Settings) -> str:
+def model_name(request: CompleteRequest, place: Place, settings: Settings) -> str:
     """The canonical name of the model that a request wants."""
     if request.model is not None:
         return canonical(request.model, request.cwd)

@@ -16,10 +16,10 @@ from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.commands.adapter import adapter_command
 from git_copilot.assistant.cli.forget_targets import meant, meant_entry
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.client.shutdown import stop_server
 from git_copilot.assistant.core.atomic_files import alone
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.progress import ProgressBar
-from git_copilot.assistant.server.shutdown import stop_server
 from git_copilot.assistant.worker.jobs import initialised_repository, sync_repository
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state

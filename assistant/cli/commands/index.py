@@ -39,7 +39,7 @@ def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_
     if why is not None:
         if rebuild:
             raise click.UsageError("--why only looks; it cannot be given with --rebuild")
-        return _say_why(host, why, as_json=as_json)
+        return _explain_path(host, why, as_json=as_json)
     repo = known_repository() if rebuild else initialised_repository()
     settings = load_settings(repo, warn=host.terminal.note)
     bar = ProgressBar(host.terminal.err)
@@ -73,13 +73,9 @@ def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_
     return 0
 
 
-def _say_why(host: Host, given: str, *, as_json: bool) -> int:
+def _explain_path(host: Host, given: str, *, as_json: bool) -> int:
     """``index --why``."""
-    from git_copilot.index.audit.exclusions import explain_path, path_in
-
-    repo = initialised_repository()
-    with Database(repo.state_dir / DATABASE_NAME) as db:
-        found = explain_path(repo, db, path_in(repo, given, Path.cwd()))
+    found = host.service.explain_path(given, Path.cwd())
     for line in [json.dumps(found.fields())] if as_json else found.lines():
         host.terminal.echo(line)
     return 0

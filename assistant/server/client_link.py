@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from typing import Any
 
 SEND_SECONDS = 1.0
-# Well below the client's patience (client.SILENT_SECONDS).
+# Well below the client's patience (client/connection.py: SILENT_SECONDS).
 ALIVE_SECONDS = 2.0
 
 
-class Wire:
+class ClientLink:
     """What is said on a connection while a request is worked on, by several threads."""
 
     def __init__(self, connection: socket.socket) -> None:

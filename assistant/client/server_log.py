@@ -16,8 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from git_copilot.assistant.client.address import lock_holder, lock_path
 from git_copilot.assistant.core.config import log_dir
-from git_copilot.assistant.server.address import lock_holder, lock_path
 
 LOG_NAME = "server.log"
 # One file of this size, and one older.
