@@ -132,7 +132,7 @@ def readable_query(text: str) -> str:
     """
     query = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not query:
-        raise InvalidRequest("the query is empty", "say what to search for")
+        raise InvalidRequest("the query is empty", "see `git copilot search -h`")
     return query
 
 

@@ -15,7 +15,6 @@ from git_copilot.assistant.client.command_line import (
     read_command,
     read_stdin,
 )
-from git_copilot.assistant.client.connection import ServerSilent, ask_for_work, may_ask
 from git_copilot.assistant.client.output import (
     path_to_top,
     print_completion,
@@ -24,6 +23,7 @@ from git_copilot.assistant.client.output import (
     print_search,
     standard_output,
 )
+from git_copilot.assistant.client.transport import ServerSilent, ask_for_work, may_ask
 from git_copilot.assistant.core.process import calm_threads, open_standard_streams, tell_failure
 from git_copilot.index.core.errors import USER_PROBLEM
 

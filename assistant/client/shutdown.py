@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from git_copilot.assistant.client import address, connection
+from git_copilot.assistant.client import address, transport
 from git_copilot.assistant.client.server_log import say_goodbye
 from git_copilot.index.core.errors import CopilotError
 
@@ -30,13 +30,13 @@ def stop_server() -> str | None:
     # One that has the lock and no socket yet is starting: it is asked again.
     while answer is None and time.monotonic() < deadline:
         try:
-            answer = connection.ask({"op": "stop"}, ASK_SECONDS)
-        except connection.ServerSilent:
+            answer = transport.ask({"op": "stop"}, ASK_SECONDS)
+        except transport.ServerSilent:
             break
         if answer is None:
             if address.lock_holder() is None:
                 return None
-            time.sleep(connection.POLL_SECONDS)
+            time.sleep(transport.POLL_SECONDS)
     if answer is not None:
         pid = int(str(answer["stopped"]))
         if _gone(pid, STOP_SECONDS):
@@ -88,5 +88,5 @@ def _gone(pid: int, seconds: float) -> bool:
     while address.lock_holder() == pid:
         if time.monotonic() > deadline:
             return False
-        time.sleep(connection.POLL_SECONDS)
+        time.sleep(transport.POLL_SECONDS)
     return True

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from git_copilot.assistant.api.requests import InvalidRequest
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus import feedback_store
 from git_copilot.index.corpus.outcome import spot_of
@@ -66,7 +67,7 @@ def report(
     :raises ReadOnly: nothing can be recorded here.
     """
     if outcome not in feedback_store.OUTCOMES:
-        raise CopilotError(
+        raise InvalidRequest(
             f"{outcome!r} is no outcome of a completion",
             f"say {', '.join(feedback_store.OUTCOMES)}",
         )

@@ -17,7 +17,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from git_copilot.assistant.adapters import adapter_store
-from git_copilot.assistant.client import address, connection
+from git_copilot.assistant.client import address, transport
 from git_copilot.assistant.client.server_log import last_death, log_path
 from git_copilot.assistant.core.config import (
     Settings,
@@ -245,8 +245,8 @@ def _server() -> Iterator[Finding]:
             yield Finding("server", "warn", told, f"mv '{folder}' elsewhere")
             return
     try:
-        answer = connection.ask({"op": "status"}, SERVER_SECONDS)
-    except (connection.ServerSilent, OSError, ValueError):
+        answer = transport.ask({"op": "status"}, SERVER_SECONDS)
+    except (transport.ServerSilent, OSError, ValueError):
         told = f"one runs and does not answer within {SERVER_SECONDS:g} s: busy, or stuck"
         yield Finding("server", "warn", told, "git copilot serve --stop")
         return

@@ -19,7 +19,7 @@ from git_copilot.assistant.api.status import (
     ServerStatus,
     StatusAnswer,
 )
-from git_copilot.assistant.client import connection
+from git_copilot.assistant.client import transport
 from git_copilot.assistant.client.server_log import last_death, log_path
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.missing_history import lack_facts
@@ -101,8 +101,8 @@ def server_facts() -> dict[str, Any] | None:
     """What the running server says of itself, or ``None``; of one that does not answer, its
     ``pid`` where that is known, and ``"answers": False``."""
     try:
-        return connection.ask({"op": "status"}, connection.STATUS_SECONDS)
-    except connection.ServerSilent as exc:
+        return transport.ask({"op": "status"}, transport.STATUS_SECONDS)
+    except transport.ServerSilent as exc:
         return {"pid": exc.pid, "answers": False}
 
 

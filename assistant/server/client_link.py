@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 SEND_SECONDS = 1.0
-# Well below the client's patience (client/connection.py: SILENT_SECONDS).
+# Well below the client's patience (client/transport.py: SILENT_SECONDS).
 ALIVE_SECONDS = 2.0
 
 

@@ -15,11 +15,14 @@ from types import TracebackType
 from git_copilot.assistant.client.address import socket_path
 from git_copilot.assistant.client.server_log import ServerLog, open_log
 from git_copilot.assistant.server.server import Server
+from git_copilot.assistant.service.service import Service
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.environment import REPOSITORY_VARIABLES
 
 
-def run_server(idle_seconds: float, *, foreground: bool = False) -> int:
+def run_server(
+    idle_seconds: float, *, foreground: bool = False, service: Service | None = None
+) -> int:
     """Serve in this process. In the background the process leaves its parent's session.
 
     :raises CopilotError: the socket cannot be made.
@@ -29,7 +32,7 @@ def run_server(idle_seconds: float, *, foreground: bool = False) -> int:
     if not foreground:
         os.chdir("/")
     log = ServerLog(stderr=not foreground)
-    server = Server(idle_seconds, log)
+    server = Server(idle_seconds, log, service)
     with _told_to(log, server, foreground=foreground):
         return _serve(server)
 

@@ -12,7 +12,7 @@ from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.client import address, connection
+from git_copilot.assistant.client import address, transport
 from git_copilot.assistant.client.output import print_completion
 from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.request import Place, find_place, model_name
@@ -112,11 +112,11 @@ def _ask_server(host: Host, place: Place, request: CompleteRequest) -> Reply | N
     :raises CopilotError: what the server says is wrong.
     """
     settings = _check_ready(place, request)
-    if not settings.server or not connection.may_ask():
+    if not settings.server or not transport.may_ask():
         return None
-    reply: Any = connection.ask_for_work("complete", request.to_json())
+    reply: Any = transport.ask_for_work("complete", request.to_json())
     if reply is None and _start_server(host, settings):
-        reply = connection.ask_for_work("complete", request.to_json())
+        reply = transport.ask_for_work("complete", request.to_json())
     if reply is None:
         return None
     for note in reply["notes"]:
@@ -138,7 +138,7 @@ def _start_server(host: Host, settings: Settings) -> bool:
         why = f"{exc.filename} {exc.strerror}" if exc.filename else exc.strerror
         host.terminal.note(f"no server could be started: {why}; working without")
         return False
-    pid = connection.wait_for_server(START_SECONDS)
+    pid = transport.wait_for_server(START_SECONDS)
     if pid is None:
         host.terminal.note(f"the server did not start (see {log_path()}); working without")
         return False

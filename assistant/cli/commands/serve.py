@@ -7,7 +7,7 @@ import json
 import click
 
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.client import address, connection
+from git_copilot.assistant.client import address, transport
 from git_copilot.assistant.client.shutdown import stop_server
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.diagnostics.status import server_facts
@@ -47,7 +47,7 @@ def serve_command(
 
     address.secure_runtime_dir()
     started = start_server()
-    pid = connection.wait_for_server(START_SECONDS)
+    pid = transport.wait_for_server(START_SECONDS)
     if pid is None:
         raise CopilotError("the server did not start", "see `git copilot serve --foreground`")
     told = "server started" if pid == started else "the server runs already"
@@ -75,7 +75,7 @@ def _status(host: Host, facts: dict[str, object] | None, *, as_json: bool) -> in
         host.terminal.echo("no server runs")
     elif "answers" in facts:
         host.terminal.echo(
-            f"{_named(facts)} does not answer within {connection.STATUS_SECONDS:g} s: busy, or stuck; "
+            f"{_named(facts)} does not answer within {transport.STATUS_SECONDS:g} s: busy, or stuck; "
             "`git copilot serve --stop` ends it"
         )
     else:
