@@ -27,7 +27,7 @@ MODULES = {"install": "hooks", "uninstall": "hooks"}
 
 @dataclass(slots=True)
 class Host:
-    """What a command works with. ``stdin`` is standard input, where it was read already."""
+    """The context of a command. ``stdin`` is standard input, where it was read already."""
 
     terminal: Terminal
     service: Service
@@ -81,7 +81,7 @@ def root() -> None:
 def dispatch(
     argv: list[str], terminal: Terminal, service: Service, stdin: bytes | None = None
 ) -> int | None:
-    """Run one command line; raises what the error boundary tells."""
+    """Run one command line; errors are raised."""
     host = Host(terminal, service, stdin)
     result = root.main(args=argv, prog_name="git copilot", standalone_mode=False, obj=host)
     return result if isinstance(result, int) else None

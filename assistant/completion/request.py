@@ -133,7 +133,7 @@ def _read_as(location: Location, cwd: Path) -> Location:
 
 
 def _missing(location: Location, file: Path) -> CopilotError:
-    """What is wrong when there is no such file."""
+    """The error for a file that does not exist."""
     if location.column is not None and re.search(r":[0-9]+\Z", location.file):
         return LocationError(f"{location.file} does not exist", HINT)
     with suppress(GitError):
@@ -154,10 +154,10 @@ def _read_at(repo: GitRepository, commit: str, path: str) -> bytes:
     """A text file as it was in a commit."""
     tree = repo.resolve(f"{commit}^{{tree}}")
     if tree is None:
-        raise GitError(f"{commit!r} names no commit here", "`git log` shows those there are")
+        raise GitError(f"unknown revision {commit!r}", "`git log` lists commits")
     entry = repo.entry(tree, path)
     if entry is None or not entry.mode.startswith("100"):
-        raise LocationError(f"{path} is no file in {commit}", "name a file of that commit")
+        raise LocationError(f"{path} does not exist in {commit}", "name a file of that commit")
     data = repo.read_blob(entry.oid)
     check_text(data, path)
     return data

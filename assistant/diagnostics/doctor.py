@@ -1,6 +1,6 @@
-"""What ``git copilot doctor`` finds: git's side from `hooks`, and the index, models and settings.
+"""The checks of ``git copilot doctor``: hooks, index, models and settings.
 
-Imports nothing heavy and mends nothing, so that it answers in a moment whatever is broken.
+Imports nothing heavy and repairs nothing, so it answers quickly whatever is broken.
 """
 
 from __future__ import annotations

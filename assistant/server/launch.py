@@ -1,4 +1,4 @@
-"""Starts the server's process, and tells the log what becomes of it."""
+"""Starts the server process, and logs how it ends."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _serve(server: Server) -> int:
 
 @contextlib.contextmanager
 def _told_to(log: ServerLog, server: Server, *, foreground: bool) -> Iterator[None]:
-    """Whatever ends this process otherwise than on request is told to the log."""
+    """Log whatever ends this process other than a request to stop."""
 
     def failed(where: str, kind: type[BaseException], trace: TracebackType | None) -> None:
         # Without the message, which may quote somebody's code.

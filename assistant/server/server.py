@@ -34,11 +34,11 @@ from git_copilot.index.core.errors import BUG
 # A request holds a buffer; more than this is no request of ours.
 MAX_REQUEST_BYTES = 128 * 2**20
 POLL_SECONDS = 1.0
-# What was shown a moment ago is recorded by then, or never.
+# An answer is recorded within this time, or not at all.
 RECORD_SECONDS = 1.0
-# How often memory is noted while requests come.
+# Interval between log lines on memory while requests arrive.
 MEMORY_SECONDS = 60.0
-# Who has not asked for so long is not in the middle of a line.
+# A user who has not asked for this long is not typing a line.
 IDLE_SECONDS = 10.0
 LOCK_TRIES, LOCK_PAUSE = 4, 0.025
 
@@ -110,7 +110,7 @@ class Server:
         return f"{resident_bytes() >> 20} MB after {self._served} requests"
 
     def _watch(self) -> None:
-        """Now and then, note how much memory is taken; give some back when nobody asks."""
+        """Log memory use now and then; give memory back when idle."""
         self._log.tidy()
         now = time.monotonic()
         if not self._active and now - self._last_used >= IDLE_SECONDS:
@@ -159,7 +159,7 @@ class Server:
 
     @contextlib.contextmanager
     def _recording(self, count: int) -> Iterator[None]:
-        """While an answer goes out and is recorded: a report on it may come at once."""
+        """Mark answers that are being sent and recorded: a report on one may arrive at once."""
         with self._recorded:
             self._to_record += count
         try:
@@ -257,7 +257,7 @@ def _guarded(action: Callable[[], dict[str, Any]], notes: list[str]) -> dict[str
 
 
 def _wake() -> None:
-    """Let the server see at once that it is to stop: somebody connects."""
+    """Wake the accept loop, so that the server stops at once."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
         knock.connect(str(socket_path()))
 

@@ -33,9 +33,9 @@ START_SECONDS = 20.0
 @click.argument("location", metavar="FILE:LINE[:COL]", shell_complete=shell_completion.files)
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the unsaved buffer from stdin.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
-@click.option("--explain", is_flag=True, help="Say where the completion came from.")
+@click.option("--explain", is_flag=True, help="Explain where the completion came from.")
 @click.option("--max-tokens", type=click.IntRange(1, 2048), help="Longest completion, in tokens.")
-@click.option("--no-retrieval", is_flag=True, help="Use no snippets of other files.")
+@click.option("--no-retrieval", is_flag=True, help="Do not use snippets from other files.")
 @click.option("--adapter", metavar="ID|none", help="Use this adapter instead of the current one.",
               shell_complete=shell_completion.adapters_or_none)  # fmt: skip
 @click.option("--model", metavar="NAME", help="Use this model instead of the configured one.",
@@ -44,8 +44,10 @@ START_SECONDS = 20.0
 @click.option(
     "-n", "count", type=click.IntRange(1, 16), default=1, help="Number of candidates to return."
 )
-@click.option("--write", is_flag=True, help="Put the completion into the file.")
-@click.option("--no-server", is_flag=True, help="Load the model in this process.")
+@click.option("--write", is_flag=True, help="Insert the completion into the file.")
+@click.option(
+    "--no-server", is_flag=True, help="Do not use the server; load the model in this process."
+)
 @click.pass_obj
 def complete_command(host: Host, /, **options: Any) -> int:
     """Print the code that belongs at FILE:LINE[:COL].
@@ -136,11 +138,11 @@ def _start_server(host: Host, settings: Settings) -> bool:
         started = start_server()
     except OSError as exc:
         why = f"{exc.filename} {exc.strerror}" if exc.filename else exc.strerror
-        host.terminal.note(f"no server could be started: {why}; working without")
+        host.terminal.note(f"no server could be started: {why}; continuing without one")
         return False
     pid = transport.wait_for_server(START_SECONDS)
     if pid is None:
-        host.terminal.note(f"the server did not start (see {log_path()}); working without")
+        host.terminal.note(f"the server did not start (see {log_path()}); continuing without one")
         return False
     if pid == started:  # else one that another call started at the same time was first
         host.terminal.note(
@@ -175,8 +177,8 @@ def explain_lines(
         f"model     {fields['model']}, adapter {fields['adapter'] or 'none'}, {more['mode']}",
         f"index     tree {index['tree'][:12]}, {'fresh' if index['fresh'] else 'not fresh'}",
         f"prompt    {fields['prompt_tokens']} tokens, {fields['cached_tokens']} from the cache"
-        + (f", {more['healed']!r} written anew" if more["healed"] else "")
-        + (f", of {most} no more than {budget} are read in time" if budget < most else ""),
+        + (f", {more['healed']!r} rewritten" if more["healed"] else "")
+        + (f", limited to {budget} of {most} by copilot.latencyMs" if budget < most else ""),
         f"finish    {fields['finish_reason']}"
         + (f" by {more['trim_rule']}" if more["trim_rule"] else "")
         + (" by copilot.timeLimitMs" if more["out_of_time"] else ""),
@@ -189,13 +191,11 @@ def explain_lines(
             f"{snippet['tokens']} tokens, {'+'.join(snippet['sources'])}, {snippet['score']:.4f}"
         )
     if not fields["snippets"]:
-        lines.append(f"snippet   none ({more['found']} found, none fitted or none was new)")
+        lines.append(f"snippet   none ({more['found']} found; none fits or none is new)")
     for path, count in more["copied"].items():
-        lines.append(
-            f"copied    {count} tokens that the model would not have written, of {name(path)}"
-        )
+        lines.append(f"copied    {count} tokens copied from {name(path)}")
     if more["instead_of"] is not None:
-        lines.append(f"instead   of the greedy line {more['instead_of']!r}")
+        lines.append(f"instead of the greedy line {more['instead_of']!r}")
     if more["tried"]:
-        lines.append(f"tried     {more['tried']} tokens for a likelier line")
+        lines.append(f"tried     {more['tried']} more tokens in search of a likelier line")
     return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].split("\n"))]

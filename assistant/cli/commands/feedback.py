@@ -18,7 +18,9 @@ from git_copilot.index.corpus.feedback_store import OUTCOMES
 @click.argument("completion_id", metavar="[ID", required=False)
 @click.argument("outcome", metavar="accepted|edited|rejected]", required=False,
                 shell_complete=shell_completion.of(OUTCOMES))  # fmt: skip
-@click.option("--final", metavar="TEXT|-", help="What stands there instead; - reads stdin.")
+@click.option(
+    "--final", metavar="TEXT|-", help="The text that replaced the completion; - reads stdin."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def feedback_command(
@@ -29,10 +31,10 @@ def feedback_command(
     final: str | None,
     as_json: bool,
 ) -> int:
-    """Say what became of a completion; without arguments, how many were taken lately.
+    """Report the outcome of a completion; without arguments, show the recent acceptance rate.
 
-    Editors report on the id that `complete --json` gave. The commit that shows what was really
-    written makes an example of it.
+    Editors report on the id that `complete --json` returned. The commit that shows what was
+    finally written turns it into a training example.
     """
     if completion_id is None:
         if final is not None:

@@ -19,7 +19,7 @@ from git_copilot.assistant.core.missing_history import lack_lines
 @click.option("--timeout", type=float, default=120.0, metavar="S", help="Maximum wait, in seconds.")
 @click.pass_obj
 def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> int:
-    """Say what is known of this repository, what is pending and what runs."""
+    """Show what is indexed, pending, installed and running."""
     status = host.service.status(StatusRequest(wait_s=timeout if wait else None))
     if as_json:
         host.terminal.echo(json.dumps(status.to_json()))
@@ -33,7 +33,7 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
     lines = [
         f"index     {tree}, {fresh}: {index.files} files, {index.chunks} chunks, "
         f"{index.vectors} vectors",
-        f"secrets   {index.secrets} lines look like secrets and are left out",
+        f"secrets   {index.secrets} lines excluded as possible secrets",
         *_left_out(index.left_out),
         f"corpus    {corpus.holes} holes of {corpus.commits} commits by {corpus.authors} authors",
         *(f"missing   {line}" for line in lack_lines(status.missing)),
@@ -53,7 +53,7 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
 
 
 def _left_out(counts: Mapping[str, int]) -> list[str]:
-    """One line on the files that are left out, or none."""
+    """One line on files that are not indexed, or none."""
     if not counts:
         return []
     said = ", ".join(f"{number} {reason}" for reason, number in counts.items())
