@@ -42,7 +42,7 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class CompletionExplanation:
     """How a completion came about.
 
     ``found`` chunks were found; ``prompt_budget`` are the tokens that the prompt may have, and
@@ -105,7 +105,7 @@ class CompleteAnswer:
     cached_tokens: int
     completion_tokens: int
     timings: Timings
-    explanation: Explanation
+    explanation: CompletionExplanation
     several: bool = field(default=False)  # more than one candidate was asked for
 
     @property

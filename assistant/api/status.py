@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from git_copilot.hooks.sources import HookStatus
+
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
@@ -55,14 +57,6 @@ class QueueStatus:
     pending: int
     running: str | None
     set_aside: tuple[FailedJob, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HookStatus:
-    """Hooks that lead to git-copilot, and through what (``"native"``, ``"pre-commit"``)."""
-
-    installed: tuple[str, ...]
-    via: str | None
 
 
 @dataclass(frozen=True, slots=True)

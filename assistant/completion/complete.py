@@ -9,7 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.adapters import adapter_store
-from git_copilot.assistant.api.answers import CompleteAnswer, Explanation, IndexState, Timings
+from git_copilot.assistant.api.answers import (
+    CompleteAnswer,
+    CompletionExplanation,
+    IndexState,
+    Timings,
+)
 from git_copilot.assistant.completion.feedback import record_answer
 from git_copilot.assistant.completion.request import model_name
 from git_copilot.assistant.completion.task import Task, choose_adapter, choose_snippets, retrieve
@@ -120,9 +125,9 @@ def _explain(
     settings: Settings,
     budget: Budget,
     found: Retrieved,
-) -> Explanation:
+) -> CompletionExplanation:
     made = candidate.generation
-    return Explanation(
+    return CompletionExplanation(
         found=len(found.hits),
         seed=settings.seed,
         prompt_budget=(budget.prompt, settings.prompt_tokens),

@@ -12,7 +12,6 @@ from git_copilot.assistant.api.status import (
     DeadServer,
     EndpointStatus,
     FailedJob,
-    HookStatus,
     IndexStatus,
     ModelStatus,
     QueueStatus,
@@ -56,7 +55,6 @@ def read_status(repo: GitRepository) -> StatusAnswer:
         corpus = CorpusStatus(**corpus_counts(db))
         left_out = count_left_out(repo, db, repo.view_name)
         missing = lack_facts(repo, db)
-    hooks = installed(repo)
     current = adapter_store.current_adapter(repo.state_dir)
     return StatusAnswer(
         IndexStatus(tree, repo.head_tree(), is_fresh(repo, tree), **counts, left_out=left_out),
@@ -64,7 +62,7 @@ def read_status(repo: GitRepository) -> StatusAnswer:
         missing,
         AdapterStatus(current, len(adapter_store.list_adapters(repo.state_dir))),
         _queue(repo),
-        HookStatus(tuple(hooks.installed), hooks.via),
+        installed(repo),
         _server_status(server_facts()),
         ModelStatus(settings.model, is_ready(settings.model)),
         _endpoint(repo, settings, current),

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_copilot.assistant.api.answers import CompleteAnswer, Explanation, IndexState, Timings
+from git_copilot.assistant.api.answers import (
+    CompleteAnswer,
+    CompletionExplanation,
+    IndexState,
+    Timings,
+)
 from git_copilot.assistant.api.requests import (
     CompleteRequest,
     FeedbackRequest,
@@ -21,7 +26,7 @@ from git_copilot.index.core.types import Hit
 
 GOOD = {"location": "a.py:1", "cwd": "/repo"}
 HIT = Hit(1, "b.py", "oid", 3, 4, "text\n", 0.1234567, ("dense", "lexical"))
-EXPLANATION = Explanation(
+EXPLANATION = CompletionExplanation(
     3, 7, (100, 200), "psm", "", "secret", False, {"b.py": 2}, 4, "greedy", "<prompt>"
 )
 ANSWER = CompleteAnswer(

@@ -7,7 +7,12 @@ import json
 
 import pytest
 
-from git_copilot.assistant.api.answers import CompleteAnswer, Explanation, IndexState, Timings
+from git_copilot.assistant.api.answers import (
+    CompleteAnswer,
+    CompletionExplanation,
+    IndexState,
+    Timings,
+)
 from git_copilot.assistant.client.output import print_completion
 from git_copilot.assistant.core.terminal import Terminal
 from tests.support.commands import Copilot, one_line
@@ -30,7 +35,7 @@ def test_an_empty_query_is_wrong_usage(copilot, query):
 
 
 def answer(text="", finish="stop", rule=None, late=False, several=False):
-    explanation = Explanation(0, 0, (1, 1), "psm", "", rule, late, {}, 0, None, "")
+    explanation = CompletionExplanation(0, 0, (1, 1), "psm", "", rule, late, {}, 0, None, "")
     return CompleteAnswer(
         "cmpl-1", (text,), "a.py", 1, 1, "m", None, IndexState("", True), (), 1, finish,
         0, 1, Timings(0, 0, 0, 0), explanation, several=several,
