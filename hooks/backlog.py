@@ -126,7 +126,7 @@ def _log(path: Path) -> Iterator[CheckResult]:
         return
     told = f"{name}: {_ago(last.time)}: {last.text}"
     if well:
-        yield CheckResult("log", "ok", f"{told}; {well} jobs succeeded since")
+        yield CheckResult("log", "ok", f"{told}; jobs succeeded since: {well}")
     else:
         yield CheckResult("log", "warn", told, f"tail '{path}'")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from git_copilot.assistant.client import address
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.error_handler import package_version
 from git_copilot.assistant.models.embedder import ready_embedder
-from git_copilot.assistant.server import address
 from git_copilot.hooks import doctor as hooks_doctor
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.install import MANAGER_LINE, install
@@ -215,4 +215,4 @@ def test_a_failure_that_passed_is_no_trouble(ward):
         log.write("2026-11-21 07:19:00,000 INFO sync SyncReport()\n")
     assert ward.ill() == []
     (told,) = [finding.message for finding in ward.look() if finding.check == "log"]
-    assert told.endswith("1 jobs succeeded since")
+    assert told.endswith("jobs succeeded since: 1")
