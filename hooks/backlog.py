@@ -43,7 +43,7 @@ def examine_backlog(repo: GitRepository) -> Iterator[CheckResult]:
     for given_up in spool.set_aside():
         what = _named(repo, given_up.kind, given_up.git_dir)
         told = (
-            f"{what} failed {given_up.attempts} times and was given up {_ago(given_up.time)}: "
+            f"{what} was given up {_ago(given_up.time)} after {given_up.attempts} attempts: "
             f"{_one_line(given_up.error)}"
         )
         yield CheckResult("queue", "fail", told, RETRY)

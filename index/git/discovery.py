@@ -100,7 +100,9 @@ def run_git(
 def start_error(cwd: Path, exc: OSError) -> GitError:
     """The error for a git process that could not be started."""
     if not cwd.exists():
-        return GitError(f"{cwd} is gone", "was the repository moved or deleted?")
+        return GitError(
+            f"{cwd} does not exist", "check whether the repository was moved or deleted"
+        )
     if isinstance(exc, FileNotFoundError):
         return GitError("git is not installed or not on PATH", str(exc))
     return GitError(f"git cannot be started in {cwd} ({exc.strerror})", "check the folder")

@@ -64,7 +64,7 @@ def test_the_command_prints_lines_or_a_list_and_tells_by_its_exit_status(ward, m
     done = copilot.run("doctor")
     assert (done.returncode, done.stderr) == (1, b"")
     (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith("fail")]
-    assert "sync failed 3 times and was given up" in line
+    assert "sync was given up" in line
     assert line.endswith("ValueError: bad blob; mend: git copilot doctor --retry")
     again = copilot.run("doctor", "--retry", "--json")
     assert b"one job is tried again" in again.stderr
@@ -104,7 +104,7 @@ def test_a_worker_that_runs_is_healthy_unless_it_has_run_for_very_long(ward):
         ward.queue(running_since=time.time() - 5)
         assert ward.ill() == []
         told = {finding.check: finding.message for finding in ward.look()}
-        assert told["worker"].startswith(f"process {os.getpid()} runs sync, begun ")
+        assert told["worker"].startswith(f"process {os.getpid()} runs sync, started ")
         assert "; 2 waiting" in told["worker"]
         ward.queue(running_since=time.time() - 7200)
         (found,) = ward.ill()
@@ -169,7 +169,7 @@ def test_a_bare_repository_says_what_does_not_apply(ward, tmp_path, monkeypatch)
     know(found)
     assert ward.ill() == []
     (told,) = [finding.message for finding in ward.look() if finding.check == "hooks"]
-    assert "only pushes change it" in told
+    assert "changed by pushes only" in told
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")

@@ -93,9 +93,9 @@ TROUBLES = {
         lambda w: (w.state / "python").unlink(), "interpreter", "fail", "no interpreter", "install"),
     "interpreter gone": (
         lambda w: (w.state / "python").write_text("/nowhere/python\n"),
-        "interpreter", "fail", "/nowhere/python is gone", "git copilot install"),
+        "interpreter", "fail", "/nowhere/python is missing", "git copilot install"),
     "no Python at all": (
-        lambda w: w.interpreter("exit 1"), "interpreter", "fail", "no Python that works", "install"),
+        lambda w: w.interpreter("exit 1"), "interpreter", "fail", "not a working Python", "install"),
     "package removed": (
         lambda w: w.interpreter(f'exec "{sys.executable}" -S "$@"'),
         "interpreter", "fail", "does not have git-copilot", "git copilot install"),
@@ -105,19 +105,19 @@ TROUBLES = {
     "other version": (
         lambda w: w.interpreter(answer([], "0.0.1")), "interpreter", "warn", "0.0.1", "install"),
     "interpreter hangs": (
-        lambda w: w.interpreter("exec sleep 30"), "interpreter", "fail", "does not answer", "install"),
+        lambda w: w.interpreter("exec sleep 30"), "interpreter", "fail", "did not answer", "install"),
     "hook removed": (
         lambda w: (w.hooks / "post-merge").unlink(),
         "hooks", "warn", "post-merge: does not run git-copilot", "git copilot install"),
     "hook replaced": (
         lambda w: w.put(w.hooks / "post-merge", "#!/bin/sh\n"),
-        "hooks", "warn", "only to a hook of yours", "git copilot install"),
+        "hooks", "warn", "only a hook of yours", "git copilot install"),
     "hook switched off": (
         lambda w: (w.hooks / "post-merge").chmod(0o644),
         "hooks", "warn", "is not executable", "chmod +x"),
     "hooks path elsewhere": (
         lambda w: (w.repo.git("config", "--global", "core.hooksPath", "~/h"),),
-        "hooks", "warn", "post-commit: nothing", MANAGER_LINE),
+        "hooks", "warn", "post-commit: does not run git-copilot", MANAGER_LINE),
     "old shim": (
         lambda w: w.put(w.hooks / "post-merge",
                         (w.hooks / "post-merge").read_text().replace("trap", "echo")),
@@ -129,21 +129,21 @@ TROUBLES = {
     "configured, not installed": (
         lambda w: (shutil.rmtree(w.hooks),
                    w.put(w.repo.path / ".pre-commit-config.yaml", "- id: copilot-sync\n")),
-        "pre-commit", "warn", "was not installed for post-commit", "pre-commit install -t post-co"),
+        "pre-commit", "warn", "is not installed for post-commit", "pre-commit install -t post-co"),
     "spool gone": (
         lambda w: shutil.rmtree(w.state / "spool"), "spool", "fail", "is missing", "install"),
     "spool is a file": (
         lambda w: (shutil.rmtree(w.state / "spool"), (w.state / "spool").touch()),
         "spool", "fail", "is not a folder", "elsewhere"),
     "events is a folder": (
-        lambda w: (w.state / "spool/events").mkdir(), "spool", "fail", "cannot be written", "chown"),
+        lambda w: (w.state / "spool/events").mkdir(), "spool", "fail", "is not writable", "chown"),
     "nobody takes events in": (
         lambda w: (w.state / "spool/events").write_bytes(b"\n" * MAX_BYTES),
         "spool", "warn", "unprocessed events", "status --wait"),
     "left waiting": (left_waiting, "worker", "warn", "not running; 1 waiting, the oldest 5 min",
                      "git copilot status --wait"),
     "left waiting for nobody": (
-        left_waiting_for_nobody, "worker", "fail", "none can be started", "git copilot install"),
+        left_waiting_for_nobody, "worker", "fail", "cannot be started", "git copilot install"),
     "killed again and again": (
         lambda w: w.queue(deaths=3), "queue", "warn", "3 workers in a row", "worker.log"),
     "failed": (failed_job, "log", "warn", "OperationalError: disk I/O error", "worker.log"),

@@ -240,7 +240,7 @@ def test_a_hooks_folder_that_cannot_be_written_is_said_in_one_line(found, hooks)
     hooks.write_text("a file")
     with pytest.raises(CopilotError) as caught:
         install(found)
-    assert "cannot be written" in str(caught.value)
+    assert "cannot write" in str(caught.value)
     assert caught.value.hint
     assert "\n" not in str(caught.value)
 

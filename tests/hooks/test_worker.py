@@ -236,7 +236,7 @@ def test_a_spool_that_cannot_be_written_is_logged_not_looped(lab, work, caplog):
     (lab.state / "spool/jobs.json").mkdir()
     with pytest.raises(AssertionError, match="1 == 0"):
         work()
-    assert "cannot be read or written" in caplog.text
+    assert "cannot read or write the spool" in caplog.text
 
 
 def test_status_sees_what_runs_and_a_stopped_job_is_done_later(lab):

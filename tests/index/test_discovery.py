@@ -152,7 +152,7 @@ def test_names_with_line_ends_are_read_whole(tmp_path):
     repo.commit({"sub\ndir/a.py": "x\n"})
     assert GitRepository.discover(repo.path / "sub\ndir").root == repo.path.resolve()
     odd = GitRepo.init(tmp_path / f"x\n{discovery._MARK}\ny")
-    with pytest.raises(GitError, match="cannot be read"):
+    with pytest.raises(GitError, match="cannot be parsed"):
         GitRepository.discover(odd.path)
 
 

@@ -150,7 +150,7 @@ def test_a_reader_that_holds_the_old_state_is_told(known):
     with sqlite3.connect(known.folder / DATABASE_NAME) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM chunks").fetchone()
-        with pytest.raises(DatabaseError, match=r"forget the same again|try again"):
+        with pytest.raises(DatabaseError, match=r"repeat the command|try again"):
             known.forget(PATH, "old")
     reader.close()
     known.forget(PATH, "old")
