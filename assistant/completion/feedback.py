@@ -51,7 +51,7 @@ def record_answer(place: Place, answer: CompleteAnswer) -> None:
             return
         with Database(state_dir / DATABASE_NAME) as db:
             db.connection.execute(f"PRAGMA busy_timeout = {RECORD_BUSY_MS}")
-            if not Forgotten.load(db).path(shown.path):
+            if not Forgotten.load(db).covers_path(shown.path):
                 feedback_store.record_shown(db, shown)
     except (CopilotError, OSError) as exc:
         _log(state_dir, f"{answer.id} was not recorded: {exc}")

@@ -131,9 +131,9 @@ def may_teach(repo: GitRepository, holes: Sequence[Hole]) -> list[Hole]:
 def is_forgotten(forgotten: Forgotten, hole: Hole) -> bool:
     """Whether nothing is to be learnt from a hole."""
     return (
-        forgotten.path(hole.path)
-        or forgotten.commit(hole.commit)
-        or (bool(hole.author) and forgotten.author(hole.author))
+        forgotten.covers_path(hole.path)
+        or forgotten.covers_commit(hole.commit)
+        or (bool(hole.author) and forgotten.covers_author(hole.author))
     )
 
 
@@ -146,10 +146,10 @@ def untold(repo: GitRepository, db: Database, commit: str) -> Callable[[str], bo
         oids = [
             c.oid
             for c in list_commits(repo, commit)
-            if forgotten.commit(c.oid) or forgotten.author(author_identity(c))
+            if forgotten.covers_commit(c.oid) or forgotten.covers_author(author_identity(c))
         ]
         touched = _touched(repo, oids)
-    return lambda path: path not in touched and not forgotten.path(path)
+    return lambda path: path not in touched and not forgotten.covers_path(path)
 
 
 def _touched(repo: GitRepository, commits: Sequence[str]) -> frozenset[str]:

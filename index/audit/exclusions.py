@@ -135,7 +135,7 @@ def explain_path(repo: GitRepository, db: Database, path: str) -> Verdict:
     # A path inside a submodule does not belong to this repository.
     entry = next(iter(repo.entries(tree, [path])), None) if rules.is_safe_path(path) else None
     committed = entry is not None and entry.mode != FOLDER
-    if Forgotten.load(db).path(path):
+    if Forgotten.load(db).covers_path(path):
         return Verdict(path, REASON, committed)
     if entry is not None and entry.mode in (SYMLINK, SUBMODULE):
         return Verdict(path, LINK if entry.mode == SYMLINK else MODULE, committed)
@@ -212,7 +212,7 @@ def count_left_out(repo: GitRepository, db: Database, view: str) -> dict[str, in
     found = rules.exclusion_reasons(repo, tree, [e.path for e in files], entries)
     forgotten = Forgotten.load(db)
     counts = Counter({LINK: 0, MODULE: 0})
-    counts.update(REASON if forgotten.path(e.path) else found.get(e.path, "") for e in files)
+    counts.update(REASON if forgotten.covers_path(e.path) else found.get(e.path, "") for e in files)
     counts[LINK] = sum(e.mode == SYMLINK for e in entries)
     counts[MODULE] = sum(e.mode == SUBMODULE for e in entries)
     del counts[""]

@@ -55,7 +55,7 @@ def harvest_holes(
     candidates: list[tuple[CommitInfo, FileAdditions]] = []
     for commit, files in commits:
         for file in files:
-            reason = REASON if forgotten.path(file.path) else skip_file(file, out)
+            reason = REASON if forgotten.covers_path(file.path) else skip_file(file, out)
             if reason is None:
                 candidates.append((commit, file))
             else:

@@ -104,7 +104,9 @@ def _mine_batch(
     with db.transaction() as connection:
         if Forgotten.load(db) == forgotten:
             _store(connection, commits, statuses, found, gaps)
-            store_resolved(connection, [case for case in answers if not forgotten.path(case.path)])
+            store_resolved(
+                connection, [case for case in answers if not forgotten.covers_path(case.path)]
+            )
             return
     _mine_batch(repo, db, commits, shallow, ruling)  # the forget rules changed meanwhile
 
@@ -182,7 +184,7 @@ def _insert(connection: sqlite3.Connection, holes: Sequence[Hole]) -> None:
 
 
 def _rule_out(commit: CommitInfo, shallow: set[str], forgotten: Forgotten) -> str:
-    if forgotten.commit(commit.oid) or forgotten.author(author_identity(commit)):
+    if forgotten.covers_commit(commit.oid) or forgotten.covers_author(author_identity(commit)):
         return REASON
     if commit.oid in shallow:
         return "shallow"

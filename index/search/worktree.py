@@ -155,7 +155,7 @@ class Worktree:
         self._late = set(paths[MAX_LOOKED:])
         texts = 0
         for path in paths[:MAX_LOOKED]:
-            stamp = None if forgotten.path(path) else self._stamp(path)
+            stamp = None if forgotten.covers_path(path) else self._stamp(path)
             known = self._known.get(path)
             if stamp is None:
                 files[path] = None

@@ -71,15 +71,15 @@ class Forgotten:
             tuple(e.value for e in found if e.kind == AUTHOR),
         )
 
-    def path(self, path: str) -> bool:
+    def covers_path(self, path: str) -> bool:
         """Whether files at ``path`` must not be indexed."""
         return any(path_matches(pattern, path) for pattern in self.paths)
 
-    def commit(self, oid: str) -> bool:
+    def covers_commit(self, oid: str) -> bool:
         """Whether a commit must not be used for training."""
         return oid in self.commits
 
-    def author(self, identity: str) -> bool:
+    def covers_author(self, identity: str) -> bool:
         """Whether commits of ``Name <address>`` must not be used for training."""
         return any(author_matches(value, identity) for value in self.authors)
 

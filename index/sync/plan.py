@@ -95,12 +95,14 @@ def plan_sync(
     changes = _changes(repo, old, tree) if made_with == fingerprint else None
     if old is not None and changes is not None:
         paths = [c.path for c in changes if c.new is not None and has_content(c.new)]
-        out = set(rules.exclusion_reasons(repo, tree, paths)).union(filter(forgotten.path, paths))
+        out = set(rules.exclusion_reasons(repo, tree, paths)).union(
+            filter(forgotten.covers_path, paths)
+        )
         return plan_from_changes(old, changes, out)
     entries = repo.ls_tree(tree)
     paths = [e.path for e in entries if has_content(e)]
     out = set(rules.exclusion_reasons(repo, tree, paths, entries)).union(
-        filter(forgotten.path, paths)
+        filter(forgotten.covers_path, paths)
     )
     return plan_from_tree(old, entries, views.view_files(db, view), out)
 

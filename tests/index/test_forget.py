@@ -251,7 +251,7 @@ def test_a_name_that_is_no_utf8_can_be_forgotten(repo, tmp_path):
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         sync(git, db, None)
         assert forget.forget(db, PATH, os.fsdecode(ODD)).files == 1
-        assert Forgotten.load(db).path(os.fsdecode(ODD))
+        assert Forgotten.load(db).covers_path(os.fsdecode(ODD))
         (entry,) = forget.entries(db)
         forget.undo(db, entry)
         sync(git, db, None)
