@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from git_copilot.assistant.core.config import Settings
@@ -202,8 +202,9 @@ def test_no_snippet_is_newer_than_the_parent_of_its_commit():
     """Branches, merges, clocks that go backwards, files that vanish and come back."""
     seen = {"snippets": 0, "of the parent": 0}
 
+    @seed(2)  # not derandomize, which depends on this function's source
     @given(histories())
-    @settings(max_examples=12, deadline=None, derandomize=True)
+    @settings(max_examples=12, deadline=None, database=None)
     def check(history):
         with tempfile.TemporaryDirectory() as folder:
             repo, oids = build(Path(folder) / "r", history)
