@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 
-from git_copilot.assistant.backend.cache_slots import Slots, shared
+from git_copilot.assistant.backend.cache_slots import CacheSlots, common_prefix_length
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -55,7 +55,7 @@ class Ours:
     def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
         engine = self._engine
         if reset:
-            engine.slots = Slots(engine.backend.new_cache)
+            engine.slots = CacheSlots(engine.backend.new_cache)
         engine.speculative = self._guess
         moments: list[float] = []
 
@@ -82,7 +82,7 @@ class Transformers:
     def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
         from transformers import DynamicCache
 
-        known = 0 if reset else shared(self._read, prompt[:-1])
+        known = 0 if reset else common_prefix_length(self._read, prompt[:-1])
         if known:
             self._cache.crop(known - self._cache.get_seq_length())
         else:

@@ -43,7 +43,7 @@ def keep_freed_memory() -> bool:
     return all(done)
 
 
-class Keeper:
+class HeapTrimmer:
     """Gives freed memory back all the same where much of it has gathered, or nobody needs it.
 
     Blocks of many sizes leave holes that no larger one fits into; of 1.6 GB after 40 requests on

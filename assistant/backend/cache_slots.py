@@ -47,7 +47,7 @@ class Backend(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Slot:
+class CacheSlot:
     """A cache, the ids it holds, and the logits after some of its prefixes."""
 
     cache: Any
@@ -67,7 +67,7 @@ class Slot:
             self.ahead = (0, None)
 
 
-class Slots:
+class CacheSlots:
     """At most :data:`MAX_SLOTS` caches and about :data:`MAX_BYTES`, the least recently used one
     given up first."""
 
@@ -76,7 +76,7 @@ class Slots:
     ) -> None:
         self._new = new
         self._most, self._max_bytes = most, max_bytes
-        self._slots: list[Slot] = []  # the one used last comes last
+        self._slots: list[CacheSlot] = []  # the one used last comes last
 
     @property
     def bytes(self) -> int:
@@ -86,15 +86,17 @@ class Slots:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def take(self, prompt: Sequence[int]) -> Slot:
+    def take(self, prompt: Sequence[int]) -> CacheSlot:
         """The slot for ``prompt``: it holds as long a part of its beginning as any did, and
         nothing else."""
-        best = max(self._slots, key=lambda slot: shared(slot.ids, prompt), default=None)
-        length = shared(best.ids, prompt) if best else 0
+        best = max(
+            self._slots, key=lambda slot: common_prefix_length(slot.ids, prompt), default=None
+        )
+        length = common_prefix_length(best.ids, prompt) if best else 0
         if best and length < min(WORTH_KEEPING, len(best.ids), len(prompt) - 1):
             best, length = None, 0
         if best is None or best.lost(length) > TYPED:
-            slot = Slot(best.cache.copy(length) if best and length else self._new())
+            slot = CacheSlot(best.cache.copy(length) if best and length else self._new())
             slot.ids = list(prompt[: slot.cache.length])
             if best and best.ahead[0] <= len(slot.ids):
                 slot.ahead = best.ahead
@@ -114,13 +116,13 @@ class Slots:
         ):
             self._slots.pop(0)
 
-    def drop(self, slot: Slot) -> None:
+    def drop(self, slot: CacheSlot) -> None:
         """Forget a slot whose state is unknown."""
         if slot in self._slots:
             self._slots.remove(slot)
 
 
-def shared(ours: Sequence[int], theirs: Sequence[int]) -> int:
+def common_prefix_length(ours: Sequence[int], theirs: Sequence[int]) -> int:
     """How many tokens two texts begin with alike."""
     pairs = zip(ours, theirs, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class OneThread:
+class ComputeThread:
     """A daemon thread that takes calls, one at a time and in turn. It ends with the process, also
     in the middle of a call."""
 

@@ -8,7 +8,7 @@ import torch
 GROWTH = 512
 
 
-class KeyValues:
+class KVCache:
     """Keys and values of one text, float32, in memory that is taken once and grows seldom.
 
     Keys are stored (layer, head, dimension, position): one query over 1,024 keys then takes 10 µs,
@@ -45,11 +45,11 @@ class KeyValues:
         """Forget all but the first ``length`` tokens."""
         self.length = min(self.length, length)
 
-    def copy(self, length: int) -> KeyValues:
+    def copy(self, length: int) -> KVCache:
         """The first ``length`` tokens in a cache of its own; copying takes a hundredth of the
         time that reading them again would."""
         heads, size, _ = self.keys[0].shape
-        made = KeyValues(len(self.keys), heads, size)
+        made = KVCache(len(self.keys), heads, size)
         made.reserve(length)
         for mine, theirs in zip(made.keys, self.keys, strict=True):
             mine[:, :, :length] = theirs[:, :, :length]

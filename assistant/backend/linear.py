@@ -97,7 +97,7 @@ class Int8Linear:
         scale = _scale(weight)
         self._weight, self._scale = _whole(weight, scale), scale.to(torch.bfloat16)
         self._bias = None if bias is None else bias.to(torch.bfloat16)
-        self._wide = bfloat16_linear(rounded(weight), bias) if wide else None
+        self._wide = bfloat16_linear(dequantized(weight), bias) if wide else None
         self.bytes = weight.numel() + (self._wide.bytes if self._wide else 0)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
@@ -145,7 +145,7 @@ class DigitLinear:
         return result if self._bias is None else result.add_(self._bias)
 
 
-class Gated:
+class GatedLinear:
     """silu(gate(rows)) * up(rows): the first half of a feed-forward network with a gate."""
 
     def __init__(
@@ -185,17 +185,17 @@ def make_gated(
     precision: str,
     *,
     wide: bool,
-) -> Gated:
-    """The same for a :class:`Gated` pair of (weight, bias)."""
+) -> GatedLinear:
+    """The same for a :class:`GatedLinear` pair of (weight, bias)."""
     weight = torch.cat([gate[0], up[0]])
     bias = None if gate[1] is None or up[1] is None else torch.cat([gate[1], up[1]])
     packs = packs_bfloat16() and (precision == "bf16" or (precision == "int8" and wide))
     if not packs:
-        return Gated(make_linear(weight, bias, precision, wide=wide), None, None)
+        return GatedLinear(make_linear(weight, bias, precision, wide=wide), None, None)
     if precision == "bf16":
-        return Gated(None, PackedLinear(*gate), PackedLinear(*up))
-    parts = (PackedLinear(rounded(part[0]), part[1]) for part in (gate, up))
-    return Gated(make_linear(weight, bias, precision, wide=False), *parts)
+        return GatedLinear(None, PackedLinear(*gate), PackedLinear(*up))
+    parts = (PackedLinear(dequantized(part[0]), part[1]) for part in (gate, up))
+    return GatedLinear(make_linear(weight, bias, precision, wide=False), *parts)
 
 
 def bfloat16_linear(weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
@@ -205,7 +205,7 @@ def bfloat16_linear(weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
     return PlainLinear(weight.to(torch.bfloat16), bias)
 
 
-def rounded(weight: torch.Tensor) -> torch.Tensor:
+def dequantized(weight: torch.Tensor) -> torch.Tensor:
     """The weight (outputs, inputs) with the values that int8 leaves of it, in float32."""
     scale = _scale(weight)
     return _whole(weight, scale).float() * scale[:, None]

@@ -15,8 +15,14 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from git_copilot.assistant.backend.kv_cache import GROWTH, KeyValues
-from git_copilot.assistant.backend.linear import NARROW, Gated, Linear, make_gated, make_linear
+from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
+from git_copilot.assistant.backend.linear import (
+    NARROW,
+    GatedLinear,
+    Linear,
+    make_gated,
+    make_linear,
+)
 
 # Architectures whose forward is the one below; all others go through transformers.
 FAMILIES = frozenset({"llama", "qwen2"})
@@ -32,7 +38,7 @@ class _Layer:
     qkv: Linear
     out: Linear
     norm2: torch.Tensor
-    gated: Gated
+    gated: GatedLinear
     down: Linear
 
 
@@ -40,7 +46,7 @@ class _Layer:
 _Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-class Decoder:
+class LlamaDecoder:
     """Weights of a Llama-like model, arranged for decoding. Not for several threads at once."""
 
     croppable = True
@@ -108,10 +114,10 @@ class Decoder:
         parts = [p for x in self._layers for p in (x.qkv, x.out, x.gated, x.down)]
         return sum(p.bytes for p in (*parts, self._head)) + int(self._embedding.nbytes)
 
-    def new_cache(self) -> KeyValues:
-        return KeyValues(len(self._layers), self._groups, self._size)
+    def new_cache(self) -> KVCache:
+        return KVCache(len(self._layers), self._groups, self._size)
 
-    def run(self, cache: KeyValues, ids: list[int], wanted: int) -> torch.Tensor:
+    def run(self, cache: KVCache, ids: list[int], wanted: int) -> torch.Tensor:
         """Read tokens behind those in the cache, which grows by them.
 
         :return: the float32 logits (wanted, vocabulary) after the last ``wanted`` of them; with
@@ -131,7 +137,7 @@ class Decoder:
         return self._head(self._normed(rows[len(ids) - wanted :], self._norm)).float()
 
     def run_beside(
-        self, cache: KeyValues, ids: list[int], depths: list[int], mask: torch.Tensor
+        self, cache: KVCache, ids: list[int], depths: list[int], mask: torch.Tensor
     ) -> torch.Tensor:
         """Read one more token of each of several texts that have their beginning in common; the
         cache, which holds the tokens of all, grows by them.
@@ -147,7 +153,7 @@ class Decoder:
         return self._head(self._normed(rows, self._norm)).float()
 
     def _through(
-        self, cache: KeyValues, ids: list[int], turn: torch.Tensor, attend: _Attend
+        self, cache: KVCache, ids: list[int], turn: torch.Tensor, attend: _Attend
     ) -> torch.Tensor:
         """The hidden states (tokens, hidden) of new tokens, which the cache grows by."""
         count, start = len(ids), cache.length
@@ -230,7 +236,7 @@ class Decoder:
 
 
 def supports(model: Any) -> bool:
-    """Whether :class:`Decoder` computes what this transformers model computes."""
+    """Whether :class:`LlamaDecoder` computes what this transformers model computes."""
     config = model.config
     rope = getattr(config, "rope_parameters", None) or {}
     layer_types = getattr(config, "layer_types", None) or ["full_attention"]

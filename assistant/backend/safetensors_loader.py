@@ -48,7 +48,7 @@ BIASED = {"llama": False, "qwen2": True}
 
 
 def read_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> Any | None:
-    """What :class:`~git_copilot.assistant.backend.llama.Decoder` takes of a model of transformers, under
+    """What :class:`~git_copilot.assistant.backend.llama.LlamaDecoder` takes of a model of transformers, under
     the same names, its weights in ``dtype``; ``None``: it is for transformers to load, and for peft.
 
     From here on this process keeps the memory that it frees: see allocator.py.

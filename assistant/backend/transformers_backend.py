@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 
 
-class GrowingCache:
+class TransformersCache:
     """A cache of transformers for one text."""
 
     def __init__(self, config: Any) -> None:
@@ -48,8 +48,8 @@ class GrowingCache:
         return made
 
 
-class Reference:
-    """Runs a transformers model token for token as :class:`~git_copilot.assistant.backend.llama.Decoder`
+class TransformersBackend:
+    """Runs a transformers model token for token as :class:`~git_copilot.assistant.backend.llama.LlamaDecoder`
     does."""
 
     def __init__(self, model: Any) -> None:
@@ -65,11 +65,11 @@ class Reference:
     def bytes(self) -> int:
         return sum(p.nbytes for p in self._model.parameters())
 
-    def new_cache(self) -> GrowingCache:
-        return GrowingCache(self._model.config)
+    def new_cache(self) -> TransformersCache:
+        return TransformersCache(self._model.config)
 
-    def run(self, cache: GrowingCache, ids: list[int], wanted: int) -> torch.Tensor:
-        """See :meth:`git_copilot.assistant.backend.llama.Decoder.run`."""
+    def run(self, cache: TransformersCache, ids: list[int], wanted: int) -> torch.Tensor:
+        """See :meth:`git_copilot.assistant.backend.llama.LlamaDecoder.run`."""
         inputs = torch.tensor([ids], device=self._model.device)
         # 0 would keep all of them.
         output = self._model(inputs, past_key_values=cache.state, logits_to_keep=max(wanted, 1))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from git_copilot.assistant.decoding.generation import Around, Generation, Sampling
+from git_copilot.assistant.decoding.generation import CopyContext, Generation, Sampling
 from git_copilot.assistant.postprocess.indentation import Indentation
 from git_copilot.assistant.postprocess.trim import Trimmer
 
@@ -39,7 +39,7 @@ class SideBySide(Protocol):
         samplings: Sequence[Sampling],
         *,
         lead: str = "",
-        around: Around | None = None,
+        around: CopyContext | None = None,
         enough: Sequence[Callable[[str], bool]],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Generation]:
@@ -76,7 +76,7 @@ class Writer:
         :param time_limit_ms: for all candidates together, from now; 0: none."""
         self._engine, self._prompt, self._lead, self._place = engine, prompt, lead, place
         document = place.document
-        self._around = Around.of(place.path, document.prefix, document.suffix, nearby, prompt)
+        self._around = CopyContext.of(place.path, document.prefix, document.suffix, nearby, prompt)
         self._cancelled = cancelled
         self._end = time.perf_counter() + time_limit_ms / 1000 if time_limit_ms else None
 

@@ -15,7 +15,7 @@ from git_copilot.assistant.completion.request import Place, Request, model_name
 from git_copilot.assistant.completion.session import Session, Workspace
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.models.catalogue import canonical
-from git_copilot.assistant.prompt.snippet_cache import Seen
+from git_copilot.assistant.prompt.snippet_cache import SearchedState
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.text.classify import language_of
 
@@ -163,7 +163,7 @@ def _prompt(
 ) -> tuple[Prompt, str]:
     """The prompt, without secrets where it goes to a server, and what must be written first."""
     from git_copilot.assistant.completion.redaction import told
-    from git_copilot.assistant.decoding.token_healing import heal_served, heals
+    from git_copilot.assistant.decoding.token_healing import heal_if_useful, may_heal
     from git_copilot.assistant.prompt.builder import build_prompt
 
     place = told(place, settings)
@@ -176,9 +176,9 @@ def _prompt(
         snippets=hits,
         budget=budget,
         repository=place.repo.name,
-        healing=heals(settings),
+        healing=may_heal(settings),
     )
-    return heal_served(engine.tokenizer, prompt, place.document.prefix, settings)
+    return heal_if_useful(engine.tokenizer, prompt, place.document.prefix, settings)
 
 
 def _folder(place: Place, adapter: str | None) -> Path | None:
@@ -193,7 +193,7 @@ def _retrieve(
     settings: Settings,
     session: Session,
     note: Callable[[str], None],
-) -> tuple[list[Hit], Seen, bool]:
+) -> tuple[list[Hit], SearchedState, bool]:
     """Snippets for the cursor, what they come from, and whether that is what was asked for."""
     from git_copilot.assistant.prompt.cursor_query import cursor_query
 
@@ -207,7 +207,7 @@ def _retrieve(
         view = place.repo.view_name
         tree, fresh = workspace.catch_up(embedder)
     if not request.retrieval:
-        return [], Seen(tree), fresh
+        return [], SearchedState(tree), fresh
     document = place.document
     query = cursor_query(
         place.path,
@@ -218,17 +218,17 @@ def _retrieve(
     )
     searcher = workspace.searcher(embedder, view)
     if request.at is not None:
-        return searcher.search(query, settings.found, embedder), Seen(tree), fresh
+        return searcher.search(query, settings.found, embedder), SearchedState(tree), fresh
     hits, overlay, current = workspace.find(
         lambda overlay: searcher.search(query, settings.found, embedder, overlay)
     )
-    return hits, Seen(tree, overlay.state(place.path)), fresh and current
+    return hits, SearchedState(tree, overlay.state(place.path)), fresh and current
 
 
 def _shown(
     hits: list[Hit],
     place: Place,
-    seen: Seen,
+    seen: SearchedState,
     request: Request,
     settings: Settings,
     session: Session,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.decoding.generation import Around
+from git_copilot.assistant.decoding.generation import CopyContext
 from git_copilot.assistant.prompt.builder import Budget, Prompt, build_prompt
 from git_copilot.assistant.prompt.cursor_query import cursor_query
 from git_copilot.assistant.prompt.location import WINDOW_BYTES
@@ -57,7 +57,7 @@ class Example:
     cut: Cut
     prompt: Prompt
     weight: float = 1.0
-    around: Around | None = None
+    around: CopyContext | None = None
 
     @property
     def hole(self) -> Hole:
@@ -250,7 +250,7 @@ def make_example(
         budget=budget,
         repository=repository,
     )
-    around = Around.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
+    around = CopyContext.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
     middle = (*tokenizer.encode(prompt.lead + cut.middle), tokenizer.end_id)
     return Example(prompt.ids, middle, cut, prompt, around=around)
 

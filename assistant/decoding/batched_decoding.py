@@ -8,16 +8,16 @@ from functools import partial
 
 import torch
 
-from git_copilot.assistant.backend.cache_slots import Backend, Slot, shared
-from git_copilot.assistant.backend.llama import Decoder
-from git_copilot.assistant.decoding.decoding_state import Writing
+from git_copilot.assistant.backend.cache_slots import Backend, CacheSlot, common_prefix_length
+from git_copilot.assistant.backend.llama import LlamaDecoder
+from git_copilot.assistant.decoding.decoding_state import DecodingState
 
 
-def write_beside(
-    decoder: Decoder,
-    slot: Slot,
+def decode_batch(
+    decoder: LlamaDecoder,
+    slot: CacheSlot,
     logits: torch.Tensor,
-    writings: Sequence[Writing],
+    writings: Sequence[DecodingState],
     over: Callable[[], bool],
     most: int,
 ) -> None:
@@ -47,11 +47,11 @@ def write_beside(
 
 
 def improve(
-    backend: Backend, slot: Slot, start: int, writing: Writing, over: Callable[[], bool]
+    backend: Backend, slot: CacheSlot, start: int, writing: DecodingState, over: Callable[[], bool]
 ) -> None:
     """Look for a likelier line than the one in the slot, behind its first ``start`` tokens."""
-    if isinstance(backend, Decoder):
-        branches = Branches(backend, slot, start)
+    if isinstance(backend, LlamaDecoder):
+        branches = TokenTree(backend, slot, start)
         writing.improve(branches.follow, over)
         branches.forget()
     else:
@@ -59,23 +59,23 @@ def improve(
 
 
 def _one_by_one(
-    backend: Backend, slot: Slot, start: int, texts: Sequence[Sequence[int]]
+    backend: Backend, slot: CacheSlot, start: int, texts: Sequence[Sequence[int]]
 ) -> torch.Tensor:
     """The logits (texts, vocabulary) behind each of texts that follow the first ``start`` tokens in
     the slot, which holds the last of them then."""
     rows = []
     for ids in texts:
-        known = shared(slot.ids[start:], ids[:-1])
+        known = common_prefix_length(slot.ids[start:], ids[:-1])
         slot.keep(start + known)
         rows.append(backend.run(slot.cache, list(ids[known:]), 1))
         slot.ids += ids[known:]
     return torch.cat(rows)
 
 
-class Branches:
+class TokenTree:
     """Texts that branch off each other behind one prompt, each of whose tokens is read once."""
 
-    def __init__(self, decoder: Decoder, slot: Slot, start: int) -> None:
+    def __init__(self, decoder: LlamaDecoder, slot: CacheSlot, start: int) -> None:
         """:param slot: holds the prompt, its first ``start`` tokens, and one text."""
         self._decoder, self._slot, self._start = decoder, slot, start
         text = tuple(slot.ids[start:])

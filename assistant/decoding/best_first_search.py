@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from git_copilot.assistant.decoding.copy_model import Source
+    from git_copilot.assistant.decoding.copy_model import CopySource
 
 # Tokens that are looked at behind each beginning.
 WIDTH = 3
@@ -33,7 +33,7 @@ ABREAST = 4
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Line:
+class Hypothesis:
     """Tokens and their cost: the nats that they take, with an end behind them once the line is
     whole, less the reward. ``copied`` are the paths that tokens came from which the model alone
     would not have written. In order of cost; of equal ones the tokens decide, so that the order of
@@ -44,18 +44,20 @@ class Line:
     copied: tuple[str, ...] = ()
 
 
-class Likeliest:
+class BestFirstSearch:
     """The best line so far at one cursor, and the beginnings of others."""
 
-    def __init__(self, source: Source, reward: float) -> None:
+    def __init__(self, source: CopySource, reward: float) -> None:
         """:param reward: nats for each token."""
-        self.best = Line(cost=float("inf"))
+        self.best = Hypothesis(cost=float("inf"))
         self._source, self._reward, self._slack = source, reward, SURE_TOKENS * reward
         self._finishing = torch.tensor(source.finishing)
         self._leaving = torch.tensor(source.leaving)
-        self._open: list[Line] = []
+        self._open: list[Hypothesis] = []
 
-    def note(self, begun: Line, logits: torch.Tensor, mixed: torch.Tensor, written: str) -> Line:
+    def note(
+        self, begun: Hypothesis, logits: torch.Tensor, mixed: torch.Tensor, written: str
+    ) -> Hypothesis:
         """Take what may follow ``begun``, the text ``written``: an end, or more of the same line.
 
         :param logits: the model's (vocabulary,), and ``mixed`` with what may be copied.
@@ -65,7 +67,7 @@ class Likeliest:
         if written.strip():
             cost = begun.cost - float(torch.logsumexp(-nats[self._finishing], dim=0))
             if cost < self.best.cost:
-                self.best = Line(cost, begun.ids, begun.copied)
+                self.best = Hypothesis(cost, begun.ids, begun.copied)
         nats[self._leaving] = torch.inf
         costs, tokens = (found.tolist() for found in nats.topk(WIDTH, largest=False))
         own = logits.topk(WIDTH).indices.tolist()
@@ -73,20 +75,20 @@ class Likeliest:
         for i, (cost, token) in enumerate(zip(costs, tokens, strict=True)):
             origin = "" if token in own[: 1 if i == 0 else WIDTH] else self._source.origin(token)
             copied = (*begun.copied, origin) if origin else begun.copied
-            ways.append(Line(begun.cost + cost - self._reward, (*begun.ids, token), copied))
+            ways.append(Hypothesis(begun.cost + cost - self._reward, (*begun.ids, token), copied))
         for way in ways[1:]:
             self.leave(way)
         return ways[0]
 
-    def nats(self, line: Line) -> float:
+    def nats(self, line: Hypothesis) -> float:
         """What a line costs without its reward."""
         return line.cost + self._reward * len(line.ids)
 
-    def can_win(self, begun: Line) -> bool:
+    def can_win(self, begun: Hypothesis) -> bool:
         """Whether a beginning is not too far behind the best line."""
         return begun.cost < self.best.cost + self._slack
 
-    def leave(self, begun: Line) -> None:
+    def leave(self, begun: Hypothesis) -> None:
         """Keep a beginning that is not gone on with now."""
         if self.can_win(begun):
             heapq.heappush(self._open, begun)
@@ -108,7 +110,7 @@ class Likeliest:
         :param longest: a line has at most so many tokens.
         :return: the tokens that were read.
         """
-        read, going = 0, list[Line]()
+        read, going = 0, list[Hypothesis]()
         while not over():
             going = [way for way in going if self.can_win(way)]
             while self._open and len(going) < ABREAST:

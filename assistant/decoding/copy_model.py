@@ -23,14 +23,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from git_copilot.assistant.decoding.copy_weights import LONGEST, Weights
+from git_copilot.assistant.decoding.copy_weights import LONGEST, CopyWeights
 from git_copilot.assistant.decoding.prompt_lookup import SHORTEST_MATCH
-from git_copilot.assistant.decoding.sampling import Spellings
-from git_copilot.assistant.postprocess.completion_scope import Extent
+from git_copilot.assistant.decoding.sampling import PrefixIndex
+from git_copilot.assistant.postprocess.completion_scope import CompletionScope
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
-    from git_copilot.assistant.decoding.generation import Around
+    from git_copilot.assistant.decoding.generation import CopyContext
 
 Places = npt.NDArray[Any]
 # A shorter text than this is looked through.
@@ -59,10 +59,12 @@ class Match:
     places: list[int]
 
 
-class Copier:
+class CopyModel:
     """Encodes text, every line of it once, and mixes for one model."""
 
-    def __init__(self, tokenizer: TextTokenizer, weights: Weights, spellings: Spellings) -> None:
+    def __init__(
+        self, tokenizer: TextTokenizer, weights: CopyWeights, spellings: PrefixIndex
+    ) -> None:
         self.tokenizer, self.weights, self.spellings = tokenizer, weights, spellings
         self.ends = sorted(tokenizer.end_ids)
         self._line_ends: list[int] = []
@@ -104,10 +106,10 @@ class Copier:
         return bool(self.line_ends) and token in self._begin_line
 
 
-class Source:
+class CopySource:
     """The text around one cursor."""
 
-    def __init__(self, copier: Copier, around: Around, lead: str = "") -> None:
+    def __init__(self, copier: CopyModel, around: CopyContext, lead: str = "") -> None:
         """:param lead: text before the cursor that is written anew (token healing)."""
         self._copier = copier
         # What the prompt shows the model copies by itself, and better: what stands right behind
@@ -126,7 +128,7 @@ class Source:
         self._ends = np.cumsum([len(part) // 4 for part in parts])
         self._paths = [path for path, _ in texts]
         self._closed = around.suffix.startswith("\n")
-        extent = Extent(around.prefix, around.suffix.partition("\n")[0])
+        extent = CompletionScope(around.prefix, around.suffix.partition("\n")[0])
         self._asks_block, self._inside = extent.block, extent.inside
         self._lead = len(lead)
         *whole, self._line = _UNIT.findall(around.prefix[-_CONTEXT:].removesuffix(lead)) or [""]

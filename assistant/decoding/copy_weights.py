@@ -16,7 +16,7 @@ LEAST = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class CopyWeights:
     """Of the logistic function that says how much of the probability is what was copied.
 
     ``share`` weighs the logarithm of the share that the most frequent continuation has, ``sure``
@@ -51,7 +51,7 @@ class Weights:
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, value))))
 
 
-def read_weights(folder: Path) -> Weights | None:
+def read_copy_weights(folder: Path) -> CopyWeights | None:
     """The weights in a model's folder, or ``None``: it is to be left as it is.
 
     :raises ModelError: the file is damaged.
@@ -60,7 +60,7 @@ def read_weights(folder: Path) -> Weights | None:
         facts = json.loads((folder / NAME).read_text("utf-8"))
         lengths = tuple(map(float, facts.pop("lengths")))
         line_end, reward = facts.pop("line_end", None), facts.pop("token_reward", None)
-        found = Weights(
+        found = CopyWeights(
             **{name: float(value) for name, value in facts.items()},
             lengths=lengths,
             line_end=None if line_end is None else float(line_end),

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from git_copilot.assistant.decoding.best_first_search import Likeliest, Line
-from git_copilot.assistant.decoding.copy_model import Source
-from git_copilot.assistant.decoding.empty_answer import Doubt
+from git_copilot.assistant.decoding.best_first_search import BestFirstSearch, Hypothesis
+from git_copilot.assistant.decoding.copy_model import CopySource
+from git_copilot.assistant.decoding.empty_answer import EmptyAnswerScore
 from git_copilot.assistant.decoding.generation import REPLACEMENT, Generation, Sampling
-from git_copilot.assistant.decoding.prompt_lookup import MAX_GUESS, Lookup
-from git_copilot.assistant.decoding.sampling import Spellings, pick_among, picker
+from git_copilot.assistant.decoding.prompt_lookup import MAX_GUESS, PromptLookup
+from git_copilot.assistant.decoding.sampling import PrefixIndex, make_sampler, sample_among
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 
-class Writing:
+class DecodingState:
     """Chooses tokens from logits, one after the other, until the text is finished.
 
     ``text`` is what the caller may see: without the lead and without half a character. ``finish``
@@ -26,13 +26,13 @@ class Writing:
     def __init__(
         self,
         tokenizer: TextTokenizer,
-        spellings: Spellings,
+        spellings: PrefixIndex,
         sampling: Sampling,
         *,
         lead: str,
         enough: Callable[[str], bool],
         on_text: Callable[[str], None],
-        source: Source | None = None,
+        source: CopySource | None = None,
     ) -> None:
         """See :meth:`git_copilot.assistant.decoding.generation.Generator.generate`."""
         self.ids: list[int] = []
@@ -41,27 +41,27 @@ class Writing:
         self.drafted = self.accepted = 0
         self.copied: list[str] = []
         self._tokenizer, self._spellings, self._ends = tokenizer, spellings, tokenizer.end_ids
-        self._pick, self._most = picker(sampling), sampling.max_tokens
+        self._pick, self._most = make_sampler(sampling), sampling.max_tokens
         self._lead, self._enough, self._on_text = lead, enough, on_text
         self._source = source
         # Sampled texts, and those that must begin with a lead, are no choice of the model.
         greedy = sampling.temperature <= 0 and not lead
-        self._doubt = Doubt(tokenizer.end_ids) if greedy else None
+        self._doubt = EmptyAnswerScore(tokenizer.end_ids) if greedy else None
         self._written = ""
         self._forced: list[int] = []  # the rest of a character that is written byte by byte
-        self._lookup: Lookup | None = None
+        self._lookup: PromptLookup | None = None
         self._leading = False  # the last guess was of the lead: nothing is learnt from it
-        self._lines: Likeliest | None = None
-        self._line = Line()
+        self._lines: BestFirstSearch | None = None
+        self._line = Hypothesis()
         self._effort, self._tried = sampling.alternatives, 0
         self._instead_of: str | None = None
         reward = source.reward if source else None
         if source and reward is not None and self._effort > 0 and sampling.temperature <= 0:
-            self._lines = Likeliest(source, reward)
+            self._lines = BestFirstSearch(source, reward)
 
     def look_up(self, prompt: Sequence[int], draft: Sequence[int]) -> None:
         """Guess from ``draft``, or from ``prompt`` when that is empty."""
-        self._lookup = Lookup(draft, prompt) if draft else Lookup(prompt)
+        self._lookup = PromptLookup(draft, prompt) if draft else PromptLookup(prompt)
 
     def add(self, logits: torch.Tensor) -> bool:
         """Choose the next token from logits (vocabulary,); false once the text is finished."""
@@ -96,7 +96,7 @@ class Writing:
         if self._doubt is not None:
             self._doubt.note(token, logits, self._written)
 
-    def _chosen_beside(self, logits: torch.Tensor, source: Source) -> int:
+    def _chosen_beside(self, logits: torch.Tensor, source: CopySource) -> int:
         """The same where there is something to copy; notes what the model would not have written."""
         mixed = source.mix(logits, self._written)
         token = self._chosen(mixed)
@@ -143,7 +143,7 @@ class Writing:
             return self._pick(logits)
         allowed = self._spellings.fit(wanted, len(logits))
         if len(allowed):
-            return pick_among(self._pick, logits, allowed)
+            return sample_among(self._pick, logits, allowed)
         first, *self._forced = self._tokenizer.encode(wanted[0])
         return first
 

@@ -10,7 +10,7 @@ import torch
 RARE = 4.6
 
 
-class Doubt:
+class EmptyAnswerScore:
     """Adds up what a text costs, token by token, until its first line is whole. Costs are in nats."""
 
     def __init__(self, ends: Iterable[int]) -> None:

@@ -9,19 +9,19 @@ from typing import Any
 
 import torch
 
-from git_copilot.assistant.backend.cache_slots import Backend, Slot, Slots
+from git_copilot.assistant.backend.cache_slots import Backend, CacheSlot, CacheSlots
 from git_copilot.assistant.backend.devices import choose_device, choose_precision
-from git_copilot.assistant.backend.llama import Decoder, supports
+from git_copilot.assistant.backend.llama import LlamaDecoder, supports
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.backend.safetensors_loader import read_model
-from git_copilot.assistant.backend.transformers_backend import Reference
-from git_copilot.assistant.decoding.batched_decoding import improve, write_beside
-from git_copilot.assistant.decoding.copy_model import Copier, Source
-from git_copilot.assistant.decoding.copy_weights import Weights, read_weights
-from git_copilot.assistant.decoding.decoding_state import Writing
-from git_copilot.assistant.decoding.generation import Around, Generation, Sampling
-from git_copilot.assistant.decoding.limits import ReadRate, out_of_time
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.backend.transformers_backend import TransformersBackend
+from git_copilot.assistant.decoding.batched_decoding import decode_batch, improve
+from git_copilot.assistant.decoding.copy_model import CopyModel, CopySource
+from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
+from git_copilot.assistant.decoding.decoding_state import DecodingState
+from git_copilot.assistant.decoding.generation import CopyContext, Generation, Sampling
+from git_copilot.assistant.decoding.limits import PrefillRate, out_of_time
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 # A prompt is read in parts of these sizes, so that a caller who has gone is noticed, and so that
@@ -39,7 +39,7 @@ class Engine:
         model: Any,
         tokenizer: TextTokenizer,
         precision: str = "",
-        copying: Weights | None = None,
+        copying: CopyWeights | None = None,
     ) -> None:
         """:param model: a causal model of transformers.
         :param precision: as for :func:`choose_precision`; empty: the type of the model's weights.
@@ -51,16 +51,16 @@ class Engine:
         chosen = choose_precision(precision) if precision else own
         self.precision = chosen or "fp16"
         if chosen and supports(model):
-            self.backend = Decoder(model, chosen)
+            self.backend = LlamaDecoder(model, chosen)
         else:
-            self.backend = Reference(model)
+            self.backend = TransformersBackend(model)
             self.precision = own or "fp16"
-        self.slots = Slots(self.backend.new_cache)
+        self.slots = CacheSlots(self.backend.new_cache)
         # Guess tokens by look-up; what is written is the same without, only later.
         self.speculative = self.backend.croppable
-        self._spellings = Spellings(tokenizer)
-        self._copier = Copier(tokenizer, copying, self._spellings) if copying else None
-        self._rate = ReadRate()
+        self._spellings = PrefixIndex(tokenizer)
+        self._copier = CopyModel(tokenizer, copying, self._spellings) if copying else None
+        self._rate = PrefillRate()
 
     @classmethod
     def load(
@@ -86,7 +86,7 @@ class Engine:
         if model is None:
             model = load_model(folder, dtype=dtype)
             model = (apply_adapter(model, adapter) if adapter else model).to(device)
-        weights = read_weights(folder) if copying else None
+        weights = read_copy_weights(folder) if copying else None
         engine = cls(model, tokenizer, precision if device == "cpu" else "", weights)
         engine.warm_up()
         return engine
@@ -101,8 +101,8 @@ class Engine:
         """Let the kernels be prepared, and measure how fast a prompt is read."""
         ids = [i % 128 for i in range(PARTS[1])]
         for _ in range(2):
-            self._rate = ReadRate()  # the first time the kernels are prepared
-            slot = Slot(self.backend.new_cache())
+            self._rate = PrefillRate()  # the first time the kernels are prepared
+            slot = CacheSlot(self.backend.new_cache())
             logits = self._read(slot, ids, lambda: False)
         if logits is not None:
             self._spellings.prepare(len(logits))
@@ -114,7 +114,7 @@ class Engine:
         sampling: Sampling,
         *,
         lead: str = "",
-        around: Around | None = None,
+        around: CopyContext | None = None,
         draft: Sequence[int] = (),
         enough: Callable[[str], bool] = lambda text: False,
         cancelled: Callable[[], bool] = lambda: False,
@@ -149,7 +149,7 @@ class Engine:
     @property
     def side_by_side(self) -> bool:
         """Whether :meth:`generate_many` can be called."""
-        return isinstance(self.backend, Decoder)
+        return isinstance(self.backend, LlamaDecoder)
 
     @torch.inference_mode()
     def generate_many(
@@ -158,7 +158,7 @@ class Engine:
         samplings: Sequence[Sampling],
         *,
         lead: str = "",
-        around: Around | None = None,
+        around: CopyContext | None = None,
         enough: Sequence[Callable[[str], bool]],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Generation]:
@@ -166,7 +166,7 @@ class Engine:
 
         Nothing is guessed. What is written is the same for the same ``samplings``, all of them.
         """
-        assert isinstance(self.backend, Decoder)
+        assert isinstance(self.backend, LlamaDecoder)
         begun = time.perf_counter()
         over = out_of_time(begun, samplings[0].time_limit_ms, cancelled)
         source = self._source(around, lead)
@@ -180,7 +180,7 @@ class Engine:
             prefilled = time.perf_counter()
             if logits is not None:
                 most = sum(each.max_tokens for each in samplings)
-                write_beside(self.backend, slot, logits, writings, over, most)
+                decode_batch(self.backend, slot, logits, writings, over, most)
         except BaseException:
             self.slots.drop(slot)
             raise
@@ -208,7 +208,7 @@ class Engine:
         ids: Sequence[int],
         *,
         lead: str = "",
-        around: Around | None = None,
+        around: CopyContext | None = None,
     ) -> list[float]:
         """The negative log-likelihood, in nats, of each of ``ids`` behind ``prompt``."""
         rows, source = self.logits(prompt, ids), self._source(around, lead)
@@ -223,25 +223,25 @@ class Engine:
         sampling: Sampling,
         lead: str,
         enough: Callable[[str], bool],
-        source: Source | None,
+        source: CopySource | None,
         on_text: Callable[[str], None] = lambda text: None,
-    ) -> Writing:
-        return Writing(
+    ) -> DecodingState:
+        return DecodingState(
             self.tokenizer, self._spellings, sampling, lead=lead, enough=enough, on_text=on_text,
             source=source,
         )  # fmt: skip
 
-    def _source(self, around: Around | None, lead: str) -> Source | None:
-        return Source(self._copier, around, lead) if self._copier and around else None
+    def _source(self, around: CopyContext | None, lead: str) -> CopySource | None:
+        return CopySource(self._copier, around, lead) if self._copier and around else None
 
-    def _take(self, prompt: Sequence[int]) -> tuple[Slot, int]:
+    def _take(self, prompt: Sequence[int]) -> tuple[CacheSlot, int]:
         """A slot for ``prompt``, and how much of it need not be read."""
         slot = self.slots.take(prompt)
         # The logits after the last token are needed, and only sometimes known.
         return slot, min(len(slot.ids), max(len(prompt) - 1, slot.ahead[0]))
 
     def _read(
-        self, slot: Slot, prompt: Sequence[int], over: Callable[[], bool]
+        self, slot: CacheSlot, prompt: Sequence[int], over: Callable[[], bool]
     ) -> torch.Tensor | None:
         """Read what of ``prompt`` the slot lacks.
 
@@ -268,7 +268,11 @@ class Engine:
         return logits
 
     def _write(
-        self, slot: Slot, logits: torch.Tensor, writing: Writing, over: Callable[[], bool]
+        self,
+        slot: CacheSlot,
+        logits: torch.Tensor,
+        writing: DecodingState,
+        over: Callable[[], bool],
     ) -> None:
         """Write until it is finished. Each forward reads the token written last and a guess of
         those that follow; of the guess that much is kept as the model itself would have written.

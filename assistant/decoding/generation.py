@@ -30,7 +30,7 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class CopyContext:
     """Text that may be copied from, see copy_model.py: the file before and behind the cursor but for
     the ``shown`` characters of each that the prompt has, and snippets of other files that it has
     not, with their paths, best first."""
@@ -42,7 +42,9 @@ class Around:
     shown: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of(cls, path: str, prefix: str, suffix: str, hits: Sequence[Hit], prompt: Prompt) -> Around:
+    def of(
+        cls, path: str, prefix: str, suffix: str, hits: Sequence[Hit], prompt: Prompt
+    ) -> CopyContext:
         """A file cut at the cursor, what the search found for it, and the prompt made of both."""
         used = {(hit.path, hit.blob, hit.start_line) for hit, _ in prompt.snippets}
         nearby = (
@@ -97,7 +99,7 @@ class Generator(Protocol):
         sampling: Sampling,
         *,
         lead: str = "",
-        around: Around | None = None,
+        around: CopyContext | None = None,
         enough: Callable[[str], bool] = lambda text: False,
         cancelled: Callable[[], bool] = lambda: False,
         on_text: Callable[[str], None] = lambda text: None,

@@ -11,7 +11,7 @@ _WEIGHT = 0.3  # of the newest measurement in the mean
 _STEADY = 0.25
 
 
-class ReadRate:
+class PrefillRate:
     """Tokens of a prompt that are read in a second: a moving average, reported in steps.
 
     ``tokens_per_second`` is ``None`` before anything was read.

@@ -14,7 +14,7 @@ FIRST_GUESS = 3
 _BREAK = -1  # no token: a guess does not go on from one text into the next
 
 
-class Lookup:
+class PromptLookup:
     """Guesses tokens from a text (Saxena 2023, "Prompt Lookup Decoding"; the same idea is the
     reference drafting of Yang et al. 2023, "Inference with Reference").
 

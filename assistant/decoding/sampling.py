@@ -15,10 +15,10 @@ FIRST_CHARACTER, LAST_CHARACTER = "\0", "\U0010ffff"
 # With what a text that is begun may go on: nothing that is known, a word, a number, a sign.
 NEXT = ("", *"abcdefghijklmnopqrstuvwxyz_01 ")
 MAX_FIRSTS = 256
-Picker = Callable[[torch.Tensor], int]
+Sampler = Callable[[torch.Tensor], int]
 
 
-class Spellings:
+class PrefixIndex:
     """Which tokens can write the beginning of a text."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
@@ -76,7 +76,7 @@ class Spellings:
         return [token for _, token in self._sorted[start:end]]
 
 
-def picker(sampling: Sampling) -> Picker:
+def make_sampler(sampling: Sampling) -> Sampler:
     """Chooses from logits (vocabulary,); equal calls in equal order choose alike."""
     if sampling.temperature <= 0:
         return lambda logits: int(logits.argmax())
@@ -92,7 +92,7 @@ def picker(sampling: Sampling) -> Picker:
     return sample
 
 
-def pick_among(pick: Picker, logits: torch.Tensor, allowed: torch.Tensor) -> int:
+def sample_among(pick: Sampler, logits: torch.Tensor, allowed: torch.Tensor) -> int:
     """Choose one of the ``allowed`` ids."""
     allowed = allowed.to(logits.device)
     return int(allowed[pick(logits[allowed])])

@@ -19,13 +19,13 @@ from git_copilot.assistant.prompt.builder import Prompt, Tokenizer
 _OPEN = re.compile(r"[\w\s\"'`]\Z")
 
 
-class Decoder(Protocol):
+class TokenDecoder(Protocol):
     """What healing needs of a tokenizer."""
 
     def decode(self, ids: list[int]) -> str: ...
 
 
-def heal_prompt(tokenizer: Decoder, prompt: Prompt, prefix: str) -> tuple[Prompt, str]:
+def heal_prompt(tokenizer: TokenDecoder, prompt: Prompt, prefix: str) -> tuple[Prompt, str]:
     """Take the last token off a prompt that ends with the text before the cursor.
 
     Only the last one, so that the key/value cache of the prompt before stays good.
@@ -43,13 +43,13 @@ def heal_prompt(tokenizer: Decoder, prompt: Prompt, prefix: str) -> tuple[Prompt
     return replace(prompt, ids=prompt.ids[:-1], open_tokens=prompt.open_tokens - 1), lead
 
 
-def heals(settings: Settings) -> bool:
+def may_heal(settings: Settings) -> bool:
     """Whether the end of the text before the cursor may be written again: a server cannot be held
     to it."""
     return settings.healing and not settings.endpoint
 
 
-def heal_served(
+def heal_if_useful(
     tokenizer: Tokenizer, prompt: Prompt, prefix: str, settings: Settings
 ) -> tuple[Prompt, str]:
     """:func:`heal_prompt` where that is wanted and of use.
@@ -58,6 +58,6 @@ def heal_served(
     lines copilot-135m-v2 got 28.0% without and 26.0% with it, and seldom ended then. Half a word
     is healed for all models, in the prompt itself (token_boundary.py).
     """
-    if not heals(settings) or tokenizer.fim is not None:
+    if not may_heal(settings) or tokenizer.fim is not None:
         return prompt, prompt.lead
     return heal_prompt(tokenizer, prompt, prefix)

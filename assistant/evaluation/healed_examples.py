@@ -27,10 +27,10 @@ class Leads:
     """Keeps greedy decoding to ``texts``, with which the completions of a batch must begin."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
-        from git_copilot.assistant.decoding.sampling import Spellings
+        from git_copilot.assistant.decoding.sampling import PrefixIndex
 
         self.texts: Sequence[str] = ()
-        self._spellings = Spellings(tokenizer)
+        self._spellings = PrefixIndex(tokenizer)
 
     def pick(self, logits: torch.Tensor, written: Sequence[str]) -> list[int]:
         """The best token of each row of ``logits`` (rows, vocabulary) that fits."""

@@ -9,7 +9,7 @@ import torch
 
 from git_copilot.assistant.backend.llama import supports
 from git_copilot.assistant.dataset.examples import Example
-from git_copilot.assistant.decoding.copy_weights import Weights
+from git_copilot.assistant.decoding.copy_weights import CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
 from git_copilot.assistant.evaluation.batched_scoring import (
@@ -27,7 +27,7 @@ from git_copilot.index.core.types import Progress, no_progress
 
 
 def serving_engine(
-    model: Any, tokenizer: TextTokenizer, copying: Weights | None = None
+    model: Any, tokenizer: TextTokenizer, copying: CopyWeights | None = None
 ) -> Engine | None:
     """The engine that completes where it has a forward pass of its own for the model (llama.py),
     which is twice as fast as batches of transformers there, or where the model copies."""
@@ -46,7 +46,7 @@ def evaluate(
     generate: bool = True,
     alternatives: int = 0,
     batch: int | None = None,
-    copying: Weights | None = None,
+    copying: CopyWeights | None = None,
     engine: Engine | None = None,
     stop_early: bool = True,
     healing: bool = False,

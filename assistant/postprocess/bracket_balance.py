@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from git_copilot.assistant.postprocess.language_notation import Family, family_of
+from git_copilot.assistant.postprocess.language_notation import Notation, notation_of
 from git_copilot.assistant.postprocess.lexer import BRACKET, INSIDE, LINE, Frame, Lexer, Mark, Stack
 
 # Characters on each side of the cursor that are read; up to MOST where all lines are indented.
@@ -33,11 +33,11 @@ class _Outcome:
     stack: Stack
 
 
-class Balance:
+class BracketBalance:
     """Knows what is open at a cursor, and what the text behind it closes."""
 
     def __init__(self, prefix: str, suffix: str, path: str) -> None:
-        family = family_of(path)
+        family = notation_of(path)
         self._lexer = Lexer(family)
         above, newline, line = prefix.rpartition("\n")
         self._line = newline + line  # what a line begins with depends on its beginning one
@@ -202,7 +202,7 @@ def _start(text: str) -> tuple[str, bool]:
 
 
 @lru_cache(maxsize=16)
-def _state(family: Family, text: str) -> Stack:
+def _state(family: Notation, text: str) -> Stack:
     """What is open behind ``text``: the lines above the cursor's, the same for each key."""
     stack: Stack = ()
     for mark in Lexer(family).marks(text, ()):

@@ -13,7 +13,7 @@ MAX_BLOCK_LINES = 12
 GOES_ON = ("elif", "else", "except", "finally", "catch", "rescue", "elsif", *CLOSERS)
 
 
-class Extent:
+class CompletionScope:
     """What is asked for at a cursor: the rest of a line, or a block of whole lines.
 
     ``block`` is true on a blank line and behind ``:`` or ``{``; ``inside`` where text follows on

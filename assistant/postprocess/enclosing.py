@@ -15,7 +15,7 @@ _DOCSTRING = re.compile(r"[rRuU]?(\"\"\"|''')(?:(?!\1).)*\1", re.DOTALL)
 _CODE_END = re.compile(r":\s*(?:#[^\n]*)?\n")
 
 
-class Enclosing:
+class EnclosingDefinitions:
     """The definitions whose bodies the cursor is in, by indentation, the nearest first."""
 
     def __init__(self, prefix: str, *, needs_body: bool) -> None:

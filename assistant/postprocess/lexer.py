@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from git_copilot.assistant.postprocess.language_notation import OPTIONAL, RAW, VOID, Family, Quote
+from git_copilot.assistant.postprocess.language_notation import OPTIONAL, RAW, VOID, Notation, Quote
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 # What a frame of the stack is: a bracket; one of prose (in a comment, say); one with code in it, in a
@@ -50,7 +50,7 @@ class Mark(NamedTuple):
 class Lexer:
     """Reads text of one family."""
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, family: Notation) -> None:
         self.family = family
 
     def marks(
@@ -177,7 +177,7 @@ class Lexer:
         return sum(f.kind != LINE and not _may_stay(self.family, f) for f in stack)
 
 
-def _may_stay(family: Family, frame: Frame) -> bool:
+def _may_stay(family: Notation, frame: Frame) -> bool:
     """Whether it need not be closed: an HTML paragraph, a bracket in a text."""
     if frame.kind == ELEMENT:
         return family.markup == "html" and frame.closer in OPTIONAL
@@ -201,7 +201,7 @@ _BRACKETS = r"(?P<open>[(\[{])|(?P<close>[)\]}])"
 
 
 @cache
-def _pattern(family: Family, mode: Frame | None, broken: bool, careful: bool) -> re.Pattern[str]:
+def _pattern(family: Notation, mode: Frame | None, broken: bool, careful: bool) -> re.Pattern[str]:
     """The tokens that matter where ``mode`` is open; the name of the group says which kind one is.
 
     :param broken: a line end closes what is open, up to the string.
@@ -239,7 +239,7 @@ def _whole_string(quote: Quote) -> str:
     return rf"{begin}[^{quote.closer[0]}\\{line}()\[\]{{}}$#]*{end}(?!{quote.closer[0]})"
 
 
-def _markup_parts(family: Family) -> list[str]:
+def _markup_parts(family: Notation) -> list[str]:
     blocks = "|".join(re.escape(begin) for begin, _ in family.blocks if begin[0] == "<")
     parts = [f"(?P<block>{blocks})"] if blocks else []
     if family.markup == "jsx":
@@ -247,7 +247,7 @@ def _markup_parts(family: Family) -> list[str]:
     return [*parts, r"(?P<away></[\w:.-]+\s*>)", r"(?P<begin><[A-Za-z][\w:.-]*)", _BRACKETS]
 
 
-def _code_parts(family: Family, careful: bool) -> list[str]:
+def _code_parts(family: Notation, careful: bool) -> list[str]:
     skipped = [family.skip] if family.skip else []
     if not careful:
         skipped += [_whole_string(quote) for quote in family.quotes]

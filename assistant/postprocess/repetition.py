@@ -29,7 +29,7 @@ LOOK_EACH = 8
 _DIGITS = re.compile(r"\d+")
 
 
-class Repeats:
+class SuffixRepetition:
     """Knows the lines that stand behind the cursor's line."""
 
     def __init__(self, line: str, suffix: str) -> None:

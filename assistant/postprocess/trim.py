@@ -36,12 +36,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from git_copilot.assistant.postprocess.bracket_balance import Balance
-from git_copilot.assistant.postprocess.completion_scope import Extent, open_brackets
-from git_copilot.assistant.postprocess.enclosing import Enclosing
+from git_copilot.assistant.postprocess.bracket_balance import BracketBalance
+from git_copilot.assistant.postprocess.completion_scope import CompletionScope, open_brackets
+from git_copilot.assistant.postprocess.enclosing import EnclosingDefinitions
 from git_copilot.assistant.postprocess.repetition import (
     MIN_WORDY,
-    Repeats,
+    SuffixRepetition,
     is_looping,
     loop_in_line,
     wordy,
@@ -83,12 +83,12 @@ class Trimmer:
         self._sides, self._path = (prefix, suffix), path
         self._rest = suffix.partition("\n")[0]
         self._secrets = SecretLines(prefix, self._rest, path)
-        self._extent = Extent(prefix, self._rest)
+        self._extent = CompletionScope(prefix, self._rest)
         self._empty_file = not (prefix + suffix).strip()
-        self._repeats = Repeats(self._line, suffix)
+        self._repeats = SuffixRepetition(self._line, suffix)
         self._sure_lines = 1 if self._repeats.telling >= TELLING else SURE_LINES
         needs_body = language_of(path) in INDENTED
-        self._enclosing = Enclosing(prefix, needs_body=needs_body)
+        self._enclosing = EnclosingDefinitions(prefix, needs_body=needs_body)
         self._left_to_right = left_to_right
         self._around = Surroundings(prefix, suffix, path)
         # Whole lines looked at so far, and the end that they showed.
@@ -108,8 +108,8 @@ class Trimmer:
         return self.whole and not self._balance.empty_pair
 
     @cached_property
-    def _balance(self) -> Balance:
-        return Balance(*self._sides, self._path)
+    def _balance(self) -> BracketBalance:
+        return BracketBalance(*self._sides, self._path)
 
     @cached_property
     def _may_go_on(self) -> bool:

@@ -26,7 +26,7 @@ _CONTROLS = re.compile(
 )
 
 
-class PieceTokenizer:
+class ApproximateTokenizer:
     """Ids that stand for pieces of text, so that the one prompt builder can count and cut.
 
     The server puts its own first token before a text, so ``begin_ids`` is empty. A control token

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from git_copilot.assistant.prompt.fim import FimFormat
-from git_copilot.assistant.prompt.token_boundary import Seam, find_seam
+from git_copilot.assistant.prompt.token_boundary import TokenBoundary, find_token_boundary
 from git_copilot.index.core.types import Hit
 from git_copilot.index.text.classify import comment_prefix
 
@@ -110,7 +110,7 @@ def build_prompt(
         context, used = [], ()
         tail = tail[: max(0, budget.prompt - fixed - line)]
     room = budget.prompt - fixed - len(context) - len(tail)
-    seam = find_seam(prefix, suffix, healing=healing)
+    seam = find_token_boundary(prefix, suffix, healing=healing)
     start, lead = _last_lines(tokenizer, prefix, room, seam)
     shown = len(tokenizer.decode(start)) + len(lead), len(tokenizer.decode(tail))
     if fim is None:
@@ -221,7 +221,9 @@ def _line_size(tokenizer: Tokenizer, prefix: str, room: int) -> int:
     return min(room, len(tokenizer.encode(line[-room * MAX_TOKEN_CHARACTERS :])) if room > 0 else 0)
 
 
-def _last_lines(tokenizer: Tokenizer, text: str, budget: int, seam: Seam) -> tuple[list[int], str]:
+def _last_lines(
+    tokenizer: Tokenizer, text: str, budget: int, seam: TokenBoundary
+) -> tuple[list[int], str]:
     """The end of ``text`` as the seam has it: whole blocks of :data:`ANCHOR_LINES`
     dropped from the start until it fits, then single lines, never the last line."""
     lines = text.split("\n")

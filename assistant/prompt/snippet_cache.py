@@ -21,7 +21,7 @@ MAX_HEADERS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SearchedState:
     """What snippets were looked for in: a tree, and what lies over it but for the own file."""
 
     tree: str
@@ -90,7 +90,7 @@ class _Last:
     hits: tuple[Hit, ...]
 
 
-class SteadyContext:
+class StickySnippets:
     """What the last prompts of some files were given."""
 
     def __init__(self) -> None:

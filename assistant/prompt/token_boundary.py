@@ -30,7 +30,7 @@ MAX_WORD = 32
 _NAME, _PART = re.compile(r"\w+\Z"), re.compile(r"[^\W_]+\Z")
 
 
-class Encoder(Protocol):
+class BoundaryTokenizer(Protocol):
     """What is needed of a tokenizer."""
 
     def encode(self, text: str) -> list[int]: ...
@@ -38,14 +38,14 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Seam:
+class TokenBoundary:
     """How to cut: ``begun`` is the end of the text that is half a word (or empty); without
     ``healing`` the ids are always those of the whole text."""
 
     healing: bool = True
     begun: str = ""
 
-    def encode(self, tokenizer: Encoder, text: str) -> tuple[list[int], str]:
+    def encode(self, tokenizer: BoundaryTokenizer, text: str) -> tuple[list[int], str]:
         """Ids of ``text``, the end of what stands before the cursor, and the end of it that they
         leave out, with which the completion must begin."""
         if text.endswith(INDENTATION):
@@ -55,7 +55,7 @@ class Seam:
         return _without_end(tokenizer, ids, text, self.begun) if self.begun else (ids, "")
 
 
-def find_seam(prefix: str, suffix: str, *, healing: bool = True) -> Seam:
+def find_token_boundary(prefix: str, suffix: str, *, healing: bool = True) -> TokenBoundary:
     """The seam at a cursor.
 
     :param healing: whether the model can be made to begin with a given text.
@@ -63,16 +63,16 @@ def find_seam(prefix: str, suffix: str, *, healing: bool = True) -> Seam:
     name = _NAME.search(prefix[-MAX_WORD - 1 :])
     goes_on = suffix[:1].isalnum() or suffix[:1] == "_"
     if not healing or name is None or len(name[0]) > MAX_WORD or goes_on:
-        return Seam(healing)
+        return TokenBoundary(healing)
     alone = re.compile(rf"(?<!\w){name[0]}(?!\w)")
     before = prefix[: -len(name[0])][-SEARCHED:]
     if alone.search(before) or alone.search(suffix[:SEARCHED]):
-        return Seam(healing)
+        return TokenBoundary(healing)
     part = _PART.search(name[0])
-    return Seam(healing, part[0] if part and not part[0].isdigit() else "")
+    return TokenBoundary(healing, part[0] if part and not part[0].isdigit() else "")
 
 
-def _before_word(tokenizer: Encoder, text: str) -> tuple[list[int], str]:
+def _before_word(tokenizer: BoundaryTokenizer, text: str) -> tuple[list[int], str]:
     """The ids that ``text`` has before a word, and the end of it that is joined with the word."""
     ids, lead = _without_end(tokenizer, tokenizer.encode(text + WORD), text + WORD, WORD)
     if lead.endswith(WORD):
@@ -80,7 +80,9 @@ def _before_word(tokenizer: Encoder, text: str) -> tuple[list[int], str]:
     return tokenizer.encode(text), ""
 
 
-def _without_end(tokenizer: Encoder, ids: list[int], text: str, end: str) -> tuple[list[int], str]:
+def _without_end(
+    tokenizer: BoundaryTokenizer, ids: list[int], text: str, end: str
+) -> tuple[list[int], str]:
     """``ids`` without the last tokens, those in which ``end`` is, and the text of these; all of
     them where that leaves none, or where they cannot be told apart."""
     for count in range(1, min(len(ids), len(end.encode()) + 1)):

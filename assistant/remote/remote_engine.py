@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.decoding.generation import REPLACEMENT, Around, Generation, Sampling
+from git_copilot.assistant.decoding.generation import REPLACEMENT, CopyContext, Generation, Sampling
 from git_copilot.assistant.models.catalogue import is_ready, model_folder
-from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.prompt.approximate_tokenizer import ApproximateTokenizer
 from git_copilot.assistant.prompt.builder import Tokenizer
 from git_copilot.assistant.prompt.fim import FORMATS, FimFormat
 from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
@@ -75,7 +75,7 @@ class Remote:
         sampling: Sampling,
         *,
         lead: str = "",
-        around: Around | None = None,
+        around: CopyContext | None = None,
         enough: Callable[[str], bool] = lambda text: False,
         cancelled: Callable[[], bool] = lambda: False,
         on_text: Callable[[str], None] = lambda text: None,
@@ -190,7 +190,7 @@ def open_remote(settings: Settings, model: str, adapter: Path | None) -> Remote:
 
 def _tokenizer(settings: Settings, model: str, send_ids: bool) -> Tokenizer:
     if not send_ids:
-        return PieceTokenizer(family_format(settings.fim, settings.endpoint_model or model))
+        return ApproximateTokenizer(family_format(settings.fim, settings.endpoint_model or model))
     from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
     return TextTokenizer.load(model_folder(model), model, settings.fim)

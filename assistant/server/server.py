@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from git_copilot.assistant.backend.allocator import Keeper, resident_bytes
-from git_copilot.assistant.backend.compute_thread import OneThread
+from git_copilot.assistant.backend.allocator import HeapTrimmer, resident_bytes
+from git_copilot.assistant.backend.compute_thread import ComputeThread
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.error_handler import package_version, run_guarded
 from git_copilot.assistant.core.terminal import Terminal
@@ -57,8 +57,8 @@ class Server:
         self._told = (0.0, 0)  # when memory was noted, and after how many requests
         self._session = Session()
         self._work = threading.Lock()
-        self._thread = OneThread("requests")
-        self._memory = Keeper()
+        self._thread = ComputeThread("requests")
+        self._memory = HeapTrimmer()
         self._stopping = threading.Event()
         self._last_used = time.monotonic()
         self._active = 0

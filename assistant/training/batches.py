@@ -39,7 +39,7 @@ class Trainable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrainingRecipe:
     """How to train. The values are those of arXiv 2503.14201 and "LoRA Without Regret": rank 16
     over all linear layers, a constant learning rate ten times that of full tuning, small batches.
 
@@ -76,7 +76,7 @@ class Decay:
         return min(1.0, max(0.0, 1 - (step - self.begin) / self.steps))
 
 
-def plan_steps(examples: Sequence[Trainable], recipe: Recipe) -> list[list[int]]:
+def plan_steps(examples: Sequence[Trainable], recipe: TrainingRecipe) -> list[list[int]]:
     """Batches of indices for all epochs: like lengths together, batches in a seeded order."""
     order = sorted(range(len(examples)), key=lambda i: (examples[i].size, i))
     batches = [order[i : i + recipe.batch] for i in range(0, len(order), recipe.batch)]
@@ -88,28 +88,29 @@ def plan_steps(examples: Sequence[Trainable], recipe: Recipe) -> list[list[int]]
     return steps
 
 
-def fingerprint(examples: Sequence[Trainable], recipe: Recipe, model_name: str) -> str:
+def fingerprint(examples: Sequence[Trainable], recipe: TrainingRecipe, model_name: str) -> str:
     """Tells whether a checkpoint belongs to this training."""
-    facts = [model_name, repr(recipe)]
+    # The class's name of today stays out: a checkpoint of an earlier version is still good.
+    facts = [model_name, f"Recipe{repr(recipe).removeprefix(TrainingRecipe.__name__)}"]
     facts += [e.key if e.weight == 1 else f"{e.key} {e.weight}" for e in examples]
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _open(example: Trainable, recipe: Recipe) -> int:
+def _open(example: Trainable, recipe: TrainingRecipe) -> int:
     """How many tokens before the middle have loss; each has at least one token before it."""
     if not recipe.open_weight:
         return 0
     return min(example.open_tokens, recipe.open_tokens, len(example.prompt_ids) - 1)
 
 
-def loss_weight(example: Trainable, recipe: Recipe) -> float:
+def loss_weight(example: Trainable, recipe: TrainingRecipe) -> float:
     """The sum of an example's loss weights."""
     tokens = len(example.middle_ids) + recipe.open_weight * _open(example, recipe)
     return max(example.weight, MIN_WEIGHT) * tokens
 
 
 def pack(
-    examples: Sequence[Trainable], length: int, recipe: Recipe
+    examples: Sequence[Trainable], length: int, recipe: TrainingRecipe
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Ids, next-token targets and their loss weights, each of shape (examples, length)."""
     ids = torch.zeros(len(examples), length, dtype=torch.long)

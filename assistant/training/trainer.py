@@ -20,8 +20,8 @@ from git_copilot.assistant.training import checkpoint
 from git_copilot.assistant.training.attention import use_causal_attention
 from git_copilot.assistant.training.batches import (
     Decay,
-    Recipe,
     Trainable,
+    TrainingRecipe,
     fingerprint,
     loss_weight,
     pack,
@@ -55,7 +55,7 @@ class TrainReport:
 def train_adapter(
     model: Any,
     examples: Sequence[Trainable],
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     *,
     model_name: str,
     work: Path,
@@ -117,7 +117,7 @@ def train_adapter(
 class _State:
     """The model, float32 masters of its adapter weights, and AdamW's moments."""
 
-    def __init__(self, model: Any, recipe: Recipe, decay: Decay | None = None) -> None:
+    def __init__(self, model: Any, recipe: TrainingRecipe, decay: Decay | None = None) -> None:
         self.model = model
         self.recipe = recipe
         self.decay = decay
@@ -163,7 +163,7 @@ class _State:
                 weight.copy_(master)
 
 
-def _prepare(model: Any, recipe: Recipe, decay: Decay | None, start: Path | None) -> _State:
+def _prepare(model: Any, recipe: TrainingRecipe, decay: Decay | None, start: Path | None) -> _State:
     use_causal_attention(model)
     return _State(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
 

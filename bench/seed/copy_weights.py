@@ -30,10 +30,16 @@ import torch
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example, make_example, serving_budget
-from git_copilot.assistant.decoding.copy_model import Copier, Source
-from git_copilot.assistant.decoding.copy_weights import LEAST, LONGEST, NAME, Weights, read_weights
+from git_copilot.assistant.decoding.copy_model import CopyModel, CopySource
+from git_copilot.assistant.decoding.copy_weights import (
+    LEAST,
+    LONGEST,
+    NAME,
+    CopyWeights,
+    read_copy_weights,
+)
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import no_progress
@@ -68,12 +74,12 @@ class Token:
 
 
 def observe(
-    engine: Engine, copier: Copier, examples: Sequence[Example], name: str
+    engine: Engine, copier: CopyModel, examples: Sequence[Example], name: str
 ) -> Iterator[Token]:
     """The tokens of all middles."""
     for example in examples:
         assert example.around is not None
-        source = Source(copier, example.around)
+        source = CopySource(copier, example.around)
         rows = engine.logits(example.prompt_ids, example.middle_ids)
         for i, right in enumerate(example.middle_ids):
             chances = torch.softmax(rows[i], dim=-1)
@@ -96,7 +102,7 @@ def observe(
 
 
 class Mixture(torch.nn.Module):
-    """The weights as they are fitted; :class:`~git_copilot.assistant.decoding.copy_weights.Weights` as used."""
+    """The weights as they are fitted; :class:`~git_copilot.assistant.decoding.copy_weights.CopyWeights` as used."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,10 +132,10 @@ class Mixture(torch.nn.Module):
         going_on = (1 - trust) * column(t.model for t in tokens) * scale + trust * copied
         return -torch.where(ends, ended, going_on).clamp(min=1e-9).log().mean()
 
-    def weights(self) -> Weights:
+    def weights(self) -> CopyWeights:
         share, sure, log_sure, agreed = self.figures.tolist()
         lengths = tuple(self.lengths.tolist())
-        return Weights(share, sure, log_sure, agreed, lengths, float(self.ending.detach()))
+        return CopyWeights(share, sure, log_sure, agreed, lengths, float(self.ending.detach()))
 
 
 def fit(tokens: Sequence[Token]) -> Mixture:
@@ -155,12 +161,12 @@ def read_recipe() -> dict[str, Any]:
     return found
 
 
-def read_fitted(model: Path) -> Weights:
+def read_fitted(model: Path) -> CopyWeights:
     """The weights in a model's folder.
 
     :raises click.ClickException: it has none.
     """
-    weights = read_weights(model)
+    weights = read_copy_weights(model)
     if weights is None:
         raise click.ClickException(f"{model} does not copy: run copy_weights.py first")
     return weights
@@ -199,7 +205,7 @@ def main(sources: Path, model: Path, out: Path | None) -> None:
     """Fit the weights of copying."""
     recipe, tokenizer = read_recipe(), TextTokenizer.load(model)
     engine = Engine(load_model(model), tokenizer)
-    copier = Copier(tokenizer, Weights(0, 0, 0, 0, (0.0,) * LONGEST), Spellings(tokenizer))
+    copier = CopyModel(tokenizer, CopyWeights(0, 0, 0, 0, (0.0,) * LONGEST), PrefixIndex(tokenizer))
     tokens: list[Token] = []
     for name, examples in read_examples(sources, recipe, tokenizer):
         tokens += observe(engine, copier, examples, name)

@@ -26,10 +26,10 @@ from copy_weights import read_examples, read_fitted, read_recipe
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example
-from git_copilot.assistant.decoding.copy_model import Copier, Source
+from git_copilot.assistant.decoding.copy_model import CopyModel, CopySource
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.evaluation.metrics import edit_similarity, exact_match
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -63,11 +63,11 @@ class Answer:
 
 
 @torch.inference_mode()
-def answer(engine: Engine, copier: Copier, example: Example) -> Answer:
+def answer(engine: Engine, copier: CopyModel, example: Example) -> Answer:
     """Complete one hole."""
     assert example.around is not None
     trimmer = Trimmer(example.prefix, example.suffix, path=example.hole.path)
-    source = Source(copier, example.around)
+    source = CopySource(copier, example.around)
     sampling = Sampling(Settings().max_tokens)
     made = engine.generate(example.prompt_ids, sampling, around=example.around)
     text, size = trimmer.trim(made.text, made.finish).text, len(made.ids)
@@ -119,7 +119,7 @@ def main(sources: Path, model: Path) -> None:
     tokenizer, weights = TextTokenizer.load(model), read_fitted(model)
     weights = replace(weights, line_end=None)
     engine = Engine(load_model(model), tokenizer, copying=weights)
-    copier, answers = Copier(tokenizer, weights, Spellings(tokenizer)), list[Answer]()
+    copier, answers = CopyModel(tokenizer, weights, PrefixIndex(tokenizer)), list[Answer]()
     for name, examples in read_examples(sources, read_recipe(), tokenizer):
         answers += [answer(engine, copier, example) for example in examples]
         click.echo(f"{name}: {len(answers)} holes so far")

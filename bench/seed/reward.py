@@ -28,7 +28,7 @@ from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
 from git_copilot.assistant.evaluation.metrics import edit_similarity, exact_match
-from git_copilot.assistant.postprocess.completion_scope import Extent
+from git_copilot.assistant.postprocess.completion_scope import CompletionScope
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
@@ -62,7 +62,7 @@ def answer(engine: Engine, example: Example) -> Answer:
 
 def is_wanted(example: Example) -> bool:
     """Whether the hole is within a line, and the rest of one is asked for."""
-    block = Extent(example.prefix, example.suffix.partition("\n")[0]).block
+    block = CompletionScope(example.prefix, example.suffix.partition("\n")[0]).block
     return not block and "\n" not in example.middle.strip("\n")
 
 

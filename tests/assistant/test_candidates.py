@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
-from git_copilot.assistant.backend.transformers_backend import Reference
+from git_copilot.assistant.backend.transformers_backend import TransformersBackend
 from git_copilot.assistant.cli.commands.complete import explain_lines
 from git_copilot.assistant.cli.main import dispatch_in_server
 from git_copilot.assistant.completion import candidates as candidates_module
 from git_copilot.assistant.completion.complete import PATIENCE, complete
 from git_copilot.assistant.completion.request import Request, find_place
-from git_copilot.assistant.decoding.copy_weights import LONGEST, Weights
+from git_copilot.assistant.decoding.copy_weights import LONGEST, CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Generation, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -64,7 +64,7 @@ def replace_engine(session, engine):
 def test_an_engine_that_writes_one_at_a_time_says_the_same(project, session, model, tokenizer):
     ask(project, session)
     beside, in_turn = Engine(model, tokenizer), Engine(model, tokenizer)
-    in_turn.backend = Reference(model)
+    in_turn.backend = TransformersBackend(model)
     in_turn.slots._new = in_turn.backend.new_cache
     assert beside.side_by_side and not in_turn.side_by_side
     found = []
@@ -225,7 +225,7 @@ def test_whole_lines_are_shown_while_they_are_written(
 
 def test_what_is_copied_is_named_and_a_secret_is_not_copied(project, session, model, tokenizer):
     ask(project, session)
-    always = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
+    always = CopyWeights(0, 0, 0, 0, (50.0,) * LONGEST)
     replace_engine(session, Engine(model, tokenizer, copying=always))
     project.git("config", "copilot.promptTokens", "128")
     gap = "".join(f"LIMIT_{i} = {i}\n" for i in range(40))  # no prompt reaches beyond it

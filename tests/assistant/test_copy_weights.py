@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner
 
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
-from git_copilot.assistant.decoding.copy_weights import LONGEST, NAME, read_weights
+from git_copilot.assistant.decoding.copy_weights import LONGEST, NAME, read_copy_weights
 from git_copilot.assistant.models.seed_adapter_files import make_seeded
 from git_copilot.index.core.errors import CopilotError
 from tests.support.tiny_models import SPARE, adapter_of, save_tiny
@@ -100,7 +100,7 @@ def test_the_whole_way_from_commits_to_weights(recipe, tmp_path):
     options = ["--sources", str(recipe / "sources"), "--model", str(model), "--out", str(out)]
     done = CliRunner().invoke(copy_weights.main, options, catch_exceptions=False)
     assert done.exit_code == 0 and "holes" in done.output
-    weights = read_weights(out)
+    weights = read_copy_weights(out)
     assert weights is not None and len(set(weights.lengths)) > 1
     # A random model is worth less than any copy.
     assert weights.trust(LONGEST, 1.0, 0.1, 0.01) > 0.2
@@ -167,11 +167,11 @@ def test_the_weights_go_with_the_seeded_model(tmp_path):
     base = save_tiny(tmp_path / "base", specials=SPARE)
     adapter = adapter_of(base, tmp_path / "adapter")
     make_seeded(base, tmp_path / "without", adapter)
-    assert read_weights(tmp_path / "without") is None
+    assert read_copy_weights(tmp_path / "without") is None
     facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
     (adapter / NAME).write_text(json.dumps(facts))
     make_seeded(base, tmp_path / "with", adapter)
-    assert read_weights(tmp_path / "with") == read_weights(adapter)
+    assert read_copy_weights(tmp_path / "with") == read_copy_weights(adapter)
 
 
 def test_the_mean_of_adapters_is_the_mean_of_what_they_add(tmp_path):

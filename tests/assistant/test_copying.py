@@ -13,12 +13,17 @@ from git_copilot.assistant.dataset.examples import cut_blob, make_example
 from git_copilot.assistant.decoding.copy_model import (
     AFTER_CHARACTERS,
     BEFORE_CHARACTERS,
-    Copier,
-    Source,
+    CopyModel,
+    CopySource,
 )
-from git_copilot.assistant.decoding.copy_weights import LONGEST, NAME, Weights, read_weights
-from git_copilot.assistant.decoding.generation import Around
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.copy_weights import (
+    LONGEST,
+    NAME,
+    CopyWeights,
+    read_copy_weights,
+)
+from git_copilot.assistant.decoding.generation import CopyContext
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Hole
@@ -26,8 +31,8 @@ from tests.support.copy_weights import HALF, NEVER, OTHER
 
 
 def source(tokenizer, prefix, suffix="", nearby=(), weights=HALF, lead=""):
-    around = Around("own.py", prefix, suffix, tuple(nearby))
-    return Source(Copier(tokenizer, weights, Spellings(tokenizer)), around, lead)
+    around = CopyContext("own.py", prefix, suffix, tuple(nearby))
+    return CopySource(CopyModel(tokenizer, weights, PrefixIndex(tokenizer)), around, lead)
 
 
 def spelt(tokenizer, match):
@@ -165,7 +170,7 @@ def test_a_block_does_not_end_with_its_first_line(tokenizer, prefix):
 
 
 def test_trust_follows_the_weights():
-    weights = Weights(1.0, -2.0, 0.5, 0.25, tuple(range(LONGEST)))
+    weights = CopyWeights(1.0, -2.0, 0.5, 0.25, tuple(range(LONGEST)))
     value = 3 + math.log(0.5) - 2 * 0.7 + 0.5 * math.log(0.7) + 0.25 * math.log(0.2)
     assert weights.trust(4, 0.5, 0.7, 0.2) == pytest.approx(1 / (1 + math.exp(-value)), abs=1e-5)
     assert 0 < weights.trust(1, 1e-3, 0.0, 0.0) < 1
@@ -180,12 +185,12 @@ def test_of_a_huge_file_the_near_part_is_looked_through(tokenizer):
 
 def test_what_the_prompt_shows_is_not_copied(tokenizer):
     text = OTHER + "x = basket.subtotal"
-    shown = Around("own.py", text, "\nduty = 1\n", (("c.py", OTHER),), (len(text), 10))
-    weights = Copier(tokenizer, HALF, Spellings(tokenizer))
-    assert Source(weights, dataclasses.replace(shown, nearby=())).match("") is None
-    assert Source(weights, shown).match("").length > 4  # a snippet that the prompt has not
+    shown = CopyContext("own.py", text, "\nduty = 1\n", (("c.py", OTHER),), (len(text), 10))
+    weights = CopyModel(tokenizer, HALF, PrefixIndex(tokenizer))
+    assert CopySource(weights, dataclasses.replace(shown, nearby=())).match("") is None
+    assert CopySource(weights, shown).match("").length > 4  # a snippet that the prompt has not
     half = dataclasses.replace(shown, nearby=(), shown=(len("x = basket.subtotal"), 0))
-    assert Source(weights, half).match("").length > 4
+    assert CopySource(weights, half).match("").length > 4
 
 
 def test_a_prompt_says_how_much_of_the_file_it_shows(tokenizer):
@@ -202,12 +207,12 @@ def test_a_prompt_says_how_much_of_the_file_it_shows(tokenizer):
 
 
 def test_the_folder_of_a_model_says_whether_it_copies(folder, tokenizer, tmp_path):
-    assert read_weights(folder) is None
+    assert read_copy_weights(folder) is None
     facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
     (tmp_path / NAME).write_text(json.dumps(facts))
-    assert read_weights(tmp_path) == Weights(1, 2, 3, 4, (0.5,) * LONGEST)
+    assert read_copy_weights(tmp_path) == CopyWeights(1, 2, 3, 4, (0.5,) * LONGEST)
     (tmp_path / NAME).write_text(json.dumps({**facts, "line_end": 2, "token_reward": 1}))
-    found = read_weights(tmp_path)
+    found = read_copy_weights(tmp_path)
     assert (found.line_end, found.token_reward) == (2.0, 1.0)
     wrong = (
         {"lengths": [1.0]},
@@ -220,4 +225,4 @@ def test_the_folder_of_a_model_says_whether_it_copies(folder, tokenizer, tmp_pat
     for broken in ("{", "[]", "{}", "3", *(json.dumps({**facts, **each}) for each in wrong)):
         (tmp_path / NAME).write_text(broken)
         with pytest.raises(ModelError, match="cannot be read"):
-            read_weights(tmp_path)
+            read_copy_weights(tmp_path)

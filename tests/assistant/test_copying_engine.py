@@ -13,7 +13,7 @@ from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
 from git_copilot.assistant.decoding.copy_weights import NAME
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Around, Sampling
+from git_copilot.assistant.decoding.generation import CopyContext, Sampling
 from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.index.core.types import Hole
@@ -32,7 +32,9 @@ def written(engine, tokenizer, around, **more):
 
 
 def test_a_trusted_text_is_written_and_named(model, tokenizer):
-    around = Around("own.py", "def f(basket):\n        return basket.sub", "\n", (("c.py", OTHER),))
+    around = CopyContext(
+        "own.py", "def f(basket):\n        return basket.sub", "\n", (("c.py", OTHER),)
+    )
     alone = written(Engine(model, tokenizer), tokenizer, around)
     assert alone.copied == () and "self.duty" not in alone.text
     found = written(Engine(model, tokenizer, copying=ALWAYS), tokenizer, around)
@@ -43,7 +45,7 @@ def test_a_trusted_text_is_written_and_named(model, tokenizer):
 
 
 def test_an_answer_to_the_rest_of_a_line_is_one_line(model, tokenizer):
-    around = Around("own.py", "x = basket.subt", "", (("c.py", f"{OTHER}{OTHER}"),))
+    around = CopyContext("own.py", "x = basket.subt", "", (("c.py", f"{OTHER}{OTHER}"),))
     longer = written(Engine(model, tokenizer, copying=ALWAYS), tokenizer, around)
     assert longer.text.startswith("otal + self.duty\nclass")
     weights = dataclasses.replace(ALWAYS, line_end=math.inf)
@@ -62,7 +64,9 @@ def test_an_answer_to_the_rest_of_a_line_is_one_line(model, tokenizer):
 
 @pytest.mark.parametrize("weights", [HALF, ALWAYS])
 def test_guesses_change_nothing_that_is_copied(model, tokenizer, weights):
-    around = Around("own.py", CODE[: len(CODE) // 2], CODE[len(CODE) // 2 :], (("c.py", OTHER),))
+    around = CopyContext(
+        "own.py", CODE[: len(CODE) // 2], CODE[len(CODE) // 2 :], (("c.py", OTHER),)
+    )
     quick, slow = (Engine(model, tokenizer, copying=weights) for _ in range(2))
     slow.speculative = False
     first, second = (written(e, tokenizer, around) for e in (quick, slow))
@@ -71,7 +75,7 @@ def test_guesses_change_nothing_that_is_copied(model, tokenizer, weights):
 
 def test_candidates_side_by_side_copy_too(model, tokenizer):
     engine = Engine(model, tokenizer, copying=ALWAYS)
-    around = Around("own.py", "x = basket.subtotal", "\n", (("c.py", OTHER),))
+    around = CopyContext("own.py", "x = basket.subtotal", "\n", (("c.py", OTHER),))
     prompt = tokenizer.encode(around.prefix)
     many = engine.generate_many(
         prompt, [Sampling(max_tokens=6), Sampling(max_tokens=6)], around=around,
@@ -83,7 +87,7 @@ def test_candidates_side_by_side_copy_too(model, tokenizer):
 
 
 def test_what_is_written_anew_goes_before_what_is_copied(model, tokenizer):
-    around = Around("own.py", "x = basket.subt", "\n", (("c.py", OTHER),))
+    around = CopyContext("own.py", "x = basket.subt", "\n", (("c.py", OTHER),))
     engine = Engine(model, tokenizer, copying=ALWAYS)
     prompt = tokenizer.encode("x = basket.")
     found = engine.generate(prompt, Sampling(max_tokens=16), lead="subt", around=around)
@@ -113,7 +117,7 @@ def test_it_can_be_switched_off(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "model")
     facts = dataclasses.asdict(ALWAYS)
     (copy / NAME).write_text(json.dumps(facts))
-    around = Around("own.py", "x = basket.subtotal", "\n", (("c.py", OTHER),))
+    around = CopyContext("own.py", "x = basket.subtotal", "\n", (("c.py", OTHER),))
     on, off = (Engine.load(copy, copying=copying) for copying in (True, False))
     assert written(on, on.tokenizer, around).copied
     assert not written(off, off.tokenizer, around).copied

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.backend.safetensors_loader import read_model
 from git_copilot.assistant.decoding.engine import Engine
@@ -45,7 +45,7 @@ def edit(path, **changes):
 
 
 def logits(model, precision):
-    decoder = Decoder(model, precision)
+    decoder = LlamaDecoder(model, precision)
     return decoder.run(decoder.new_cache(), IDS, len(IDS))
 
 

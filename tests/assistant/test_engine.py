@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GraniteMoeHybridConfig, Starcoder2Config
 
-from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.loading import load_model
-from git_copilot.assistant.backend.transformers_backend import Reference
+from git_copilot.assistant.backend.transformers_backend import TransformersBackend
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
 from tests.support.left_to_right_model import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
@@ -78,7 +78,7 @@ def test_the_text_is_that_of_generate(engine, model, tokenizer):
 
 def test_the_tiny_llama_is_ours_and_the_rest_is_not(model, engine):
     own = model.config.model_type == "llama"
-    assert isinstance(engine.backend, Decoder if own else Reference)
+    assert isinstance(engine.backend, LlamaDecoder if own else TransformersBackend)
     assert engine.speculative is (model.config.model_type != "granitemoehybrid")
 
 

@@ -12,17 +12,17 @@ from transformers import (
     Starcoder2Config,
 )
 
-from git_copilot.assistant.backend.kv_cache import GROWTH, KeyValues
+from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
 from git_copilot.assistant.backend.linear import (
     NARROW,
     DigitLinear,
     Int8Linear,
+    dequantized,
     fits_int8,
     int8_is_exact,
     make_linear,
-    rounded,
 )
-from git_copilot.assistant.backend.llama import Decoder, supports
+from git_copilot.assistant.backend.llama import LlamaDecoder, supports
 
 needs_int8 = pytest.mark.skipif(not int8_is_exact(), reason="no int8 instructions here")
 
@@ -98,7 +98,7 @@ def test_the_forward_is_that_of_transformers(config):
     assert supports(model)
     ids = tokens(150)
     wanted = model(torch.tensor([ids])).logits[0]
-    decoder = Decoder(model, "fp32")
+    decoder = LlamaDecoder(model, "fp32")
     cache = decoder.new_cache()
     # One row, few and many rows, with and without what was read before.
     parts = (64, 1, 1, 5, NARROW, 40, 31)
@@ -119,7 +119,7 @@ def test_what_is_computed_otherwise_is_left_to_transformers(config):
 @pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("int8", marks=needs_int8)])
 @torch.inference_mode()
 def test_several_rows_say_what_they_say_one_by_one(precision):
-    decoder = Decoder(make(OURS["llama"], torch.bfloat16), precision)
+    decoder = LlamaDecoder(make(OURS["llama"], torch.bfloat16), precision)
     ids = tokens(220)
     for start in range(60, 200, 10):
         single, joint = decoder.new_cache(), decoder.new_cache()
@@ -157,7 +157,7 @@ def test_an_int8_row_does_not_depend_on_its_neighbours(kind):
 def test_int8_is_the_product_with_rounded_weights(kind, exact):
     torch.manual_seed(0)
     weight, bias = torch.randn(144, 704), torch.randn(144)
-    values = rounded(weight)
+    values = dequantized(weight)
     assert (values - weight).abs().max() < 0.51 * weight.abs().max() / 127 * 1.01
     layer = KINDS[kind](weight, bias)
     rows = torch.randn(5, 704)
@@ -186,7 +186,7 @@ def test_int8_says_nearly_what_the_weights_say():
     config = Qwen2Config(**{**SIZES, "hidden_size": 96, "intermediate_size": 160, "vocab_size": 96})
     model = make(config, torch.bfloat16)
     ids = tokens(100, 96)
-    plain, small = Decoder(model, "fp32"), Decoder(model, "int8")
+    plain, small = LlamaDecoder(model, "fp32"), LlamaDecoder(model, "int8")
     wanted = torch.log_softmax(plain.run(plain.new_cache(), ids, len(ids)), -1)
     cache = small.new_cache()
     parts = [small.run(cache, ids[i : i + 4], 4) for i in range(0, len(ids), 4)]
@@ -196,7 +196,7 @@ def test_int8_says_nearly_what_the_weights_say():
 
 @torch.inference_mode()
 def test_a_cache_grows_crops_and_copies_without_forgetting():
-    decoder = Decoder(make(OURS["llama"]), "fp32")
+    decoder = LlamaDecoder(make(OURS["llama"]), "fp32")
     ids = tokens(GROWTH + 40)
     whole = decoder.new_cache()
     wanted = decoder.run(whole, ids, 1)
@@ -211,5 +211,5 @@ def test_a_cache_grows_crops_and_copies_without_forgetting():
         assert cache.length == length
         found = decoder.run(cache, ids[length:], 1)
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
-    assert isinstance(other, KeyValues)
+    assert isinstance(other, KVCache)
     assert grown.bytes == 2 * 3 * 2 * 8 * 2 * GROWTH * 4  # k and v, layers, heads, size, float32

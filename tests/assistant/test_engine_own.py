@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from git_copilot.assistant.backend.cache_slots import TYPED, WORTH_KEEPING
 from git_copilot.assistant.backend.devices import choose_precision
 from git_copilot.assistant.backend.linear import int8_is_exact
-from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Sampling
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.index.core.errors import ModelError
 from tests.support.left_to_right_model import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
 from tests.support.tiny_models import CODE
@@ -175,7 +175,7 @@ def test_the_lead_is_written_by_the_best_tokens_that_can(ours, tokenizer):
 
 def test_a_lead_is_written_in_no_pieces_that_a_file_has_not(tokenizer):
     """A word may go on in many ways, but never is it cut into letters."""
-    fitting = Spellings(tokenizer).fit(" width", tokenizer.size).tolist()
+    fitting = PrefixIndex(tokenizer).fit(" width", tokenizer.size).tolist()
     spelt = {tokenizer.decode([i]) for i in fitting}
     longer = {tokenizer.decode([tokenizer.encode(f" width{more}")[0]]) for more in ("", "s", "_of")}
     assert longer <= spelt
@@ -227,7 +227,7 @@ def test_the_speed_of_reading_is_known_after_loading(folder):
     assert engine.prefill_rate is not None
     assert engine.prefill_rate > 0
     assert engine.precision == choose_precision()
-    assert isinstance(engine.backend, Decoder)
+    assert isinstance(engine.backend, LlamaDecoder)
 
 
 def test_the_speed_stays_as_it_was_said_until_it_is_wrong(ours):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.latency import LEAST, fit_budget
-from git_copilot.assistant.prompt.snippet_cache import MAX_FILES, SteadyContext, scope_of, settle
+from git_copilot.assistant.prompt.snippet_cache import MAX_FILES, StickySnippets, scope_of, settle
 from git_copilot.index.core.types import Hit
 
 BUDGET = Budget(1024, 512, 192)
@@ -82,7 +82,7 @@ def test_every_text_has_a_scope(text):
 
 
 def test_a_file_keeps_its_snippets_while_the_scope_and_the_index_stay():
-    steady = SteadyContext()
+    steady = StickySnippets()
 
     def ask(*found, file="x.py", prefix=PREFIX, tree="t1"):
         return steady.settle(file, prefix, (tree,), found)
@@ -100,7 +100,7 @@ ABOVE = PREFIX.rpartition("\n")[0]
 
 
 def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
-    steady = SteadyContext()
+    steady = StickySnippets()
 
     def ask(line, *found, above=ABOVE):
         return steady.settle("x.py", f"{above}\n{line}", (), found)
@@ -118,7 +118,7 @@ def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
 
 
 def test_only_the_last_files_are_remembered():
-    steady = SteadyContext()
+    steady = StickySnippets()
     for number in range(MAX_FILES + 1):
         steady.settle(f"{number}.py", PREFIX, (), [A, B])
     assert steady.settle("0.py", PREFIX, (), [B, A]) == [B, A]

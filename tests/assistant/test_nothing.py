@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from git_copilot.assistant.decoding.empty_answer import RARE, Doubt
+from git_copilot.assistant.decoding.empty_answer import RARE, EmptyAnswerScore
 from git_copilot.assistant.postprocess.repetition import loop_in_line
 from git_copilot.assistant.postprocess.trim import Trimmer
 
@@ -45,12 +45,12 @@ def test_nothing_wins_where_it_is_likelier_and_the_file_is_whole():
 
 def test_doubt_is_the_first_line_against_the_end():
     chances = torch.tensor([0.5, 0.25, 0.25]).log()
-    doubt = Doubt([0])
+    doubt = EmptyAnswerScore([0])
     doubt.note(1, chances, "")
     doubt.note(2, chances, "\n a")
     doubt.note(1, chances, "\n a\n")  # belongs to the next line
     assert doubt.value == pytest.approx(3 * torch.tensor(2.0).log().item())
-    rare = Doubt([0])
+    rare = EmptyAnswerScore([0])
     rare.note(1, torch.tensor([-RARE - 1, -9.0, 0.0]), "")
     assert rare.value == 0
 

@@ -14,7 +14,7 @@ import torch
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.evaluation.healed_examples import heal
 from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.prompt.builder import Budget
@@ -111,7 +111,7 @@ def test_a_healed_prompt_lacks_its_last_token_and_the_completion_begins_with_it(
 
 def constrained(model, tokenizer, example, lead):
     """One by one, the best token of those that write the lead as the tokenizer would."""
-    ids, text, fits = list(example.prompt_ids), "", Spellings(tokenizer).fit
+    ids, text, fits = list(example.prompt_ids), "", PrefixIndex(tokenizer).fit
     for _ in range(16):
         with torch.inference_mode():
             order = model(torch.tensor([ids])).logits[0, -1].argsort(descending=True).tolist()

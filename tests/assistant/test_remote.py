@@ -11,7 +11,7 @@ import pytest
 
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.decoding.generation import Sampling
-from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.prompt.approximate_tokenizer import ApproximateTokenizer
 from git_copilot.assistant.remote import http_client
 from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
 from git_copilot.assistant.remote.remote_engine import (
@@ -26,7 +26,7 @@ KEY = "GIT_COPILOT_TEST_KEY"
 
 
 def remote(server, timeout=10.0, family="qwen2.5-coder"):
-    tokenizer = PieceTokenizer(family_format(family, ""))
+    tokenizer = ApproximateTokenizer(family_format(family, ""))
     return Remote(Endpoint(server.url, "", timeout), "m", tokenizer, send_ids=False)
 
 
@@ -164,7 +164,7 @@ def test_no_trust_without_a_certificate():
         thread = threading.Thread(target=answer_in_the_clear)
         thread.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        engine = Remote(Endpoint(url, "", 5), "m", PieceTokenizer(None), send_ids=False)
+        engine = Remote(Endpoint(url, "", 5), "m", ApproximateTokenizer(None), send_ids=False)
         with pytest.raises(EndpointError, match="no trusted connection"):
             ask(engine)
         thread.join(10)
@@ -173,7 +173,9 @@ def test_no_trust_without_a_certificate():
 def test_the_key_comes_from_the_environment_and_is_never_shown(monkeypatch):
     monkeypatch.setenv(KEY, "s3cr3t-value")
     with replay(answer('{"error": "wrong"}', "403 Forbidden")) as server:
-        engine = Remote(Endpoint(server.url, KEY, 5), "m", PieceTokenizer(None), send_ids=False)
+        engine = Remote(
+            Endpoint(server.url, KEY, 5), "m", ApproximateTokenizer(None), send_ids=False
+        )
         with pytest.raises(EndpointError) as caught:
             ask(engine)
     assert "Authorization: Bearer s3cr3t-value" in server.asked[0][0]

@@ -17,7 +17,7 @@ from git_copilot.assistant.completion.request import Request, find_place
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.decoding.generation import REPLACEMENT, Sampling
-from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.prompt.approximate_tokenizer import ApproximateTokenizer
 from git_copilot.assistant.prompt.builder import Budget, build_prompt
 from git_copilot.assistant.prompt.fim import FORMATS
 from git_copilot.assistant.remote import http_client
@@ -48,7 +48,7 @@ def test_an_unknown_family_is_asked_for():
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda f: f.family)
 def test_text_is_rendered_with_the_familys_tokens_alone(form):
-    tokenizer = PieceTokenizer(form)
+    tokenizer = ApproximateTokenizer(form)
     user = f"# {form.prefix} {form.ends[0]}\nx = "
     prompt = build_prompt(
         tokenizer, path="m.py", language="python", prefix=user, suffix="\ny = 1\n", snippets=(),
@@ -63,7 +63,7 @@ def test_text_is_rendered_with_the_familys_tokens_alone(form):
 
 
 def test_codellamas_text_is_what_its_authors_write():
-    tokenizer = PieceTokenizer(family_format("codellama", ""))
+    tokenizer = ApproximateTokenizer(family_format("codellama", ""))
     prompt = build_prompt(
         tokenizer, path="m.py", language="python", prefix="x = ", suffix="\ny\n", snippets=(),
         budget=Budget(500, 100, 100),

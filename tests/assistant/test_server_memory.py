@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from git_copilot.assistant.backend import allocator
-from git_copilot.assistant.backend.compute_thread import OneThread
+from git_copilot.assistant.backend.compute_thread import ComputeThread
 from tests.support.running_server import Running
 
 # Takes blocks as a model does, frees every other one, and says what is resident before and after.
@@ -19,7 +19,7 @@ import ctypes, sys
 from git_copilot.assistant.backend import allocator as memory
 memory.keep_freed_memory()
 memory.GATHERED_BYTES = int(sys.argv[1]) << 20
-keeper = memory.Keeper()
+keeper = memory.HeapTrimmer()
 keeper.give_back()
 blocks = [bytearray(b"x") * (1 << 20) for _ in range(200)]
 begun = memory.resident_bytes()
@@ -55,7 +55,7 @@ def test_all_requests_are_answered_in_one_thread(runtime):
 
 
 def test_one_thread_hands_over_what_is_raised_and_goes_on():
-    thread = OneThread("test")
+    thread = ComputeThread("test")
 
     def broken():
         raise SystemExit(3)
