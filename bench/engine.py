@@ -47,7 +47,7 @@ from engine_rivals import Endless, Llama, Ours, Rival, Transformers
 from git_copilot.assistant.backend.devices import choose_precision
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
@@ -203,7 +203,9 @@ def typing(engine: Engine, folder: Path) -> dict[str, float]:
     waited = []
     for count in range(KEYS + 1):
         ids = [*prompt, *tokenizer.encode(following[:count])]
-        found = engine.generate(ids, Sampling(max_tokens=BLOCK), enough=lambda t: "\n" in t[1:])
+        found = engine.generate(
+            GenerationRequest(ids, Sampling(max_tokens=BLOCK), should_stop=lambda t: "\n" in t[1:])
+        )
         waited.append(found.prefill_ms + found.decode_ms)
     engine.tokenizer = ends
     waited = sorted(waited[1:])  # the first reads the prompt

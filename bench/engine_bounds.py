@@ -66,13 +66,13 @@ def profile(backend: Backend, prompt: list[int]) -> dict[str, object]:
     take most of them."""
     cache = backend.new_cache()
     for start in range(0, 768, ROWS):
-        backend.run(cache, prompt[start : start + ROWS], 1)
+        backend.forward(cache, prompt[start : start + ROWS], 1)
     found: dict[str, object] = {}
     for rows in (ROWS, 1, 8):
 
         def once(count: int = rows) -> None:
             cache.crop(768)
-            backend.run(cache, prompt[768 : 768 + count], 1 if count == ROWS else count)
+            backend.forward(cache, prompt[768 : 768 + count], 1 if count == ROWS else count)
 
         milliseconds = fastest(once) * 1000
         with torch_profile(activities=[ProfilerActivity.CPU]) as traced:

@@ -13,7 +13,7 @@ import torch
 
 from git_copilot.assistant.backend.cache_slots import CacheSlots, common_prefix_length
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 CHILD = Path(__file__).with_name("llama_child.py")
@@ -64,7 +64,9 @@ class Ours:
             return False
 
         begun = time.perf_counter()
-        found = engine.generate(prompt, Sampling(max_tokens=tokens), enough=note)
+        found = engine.generate(
+            GenerationRequest(prompt, Sampling(max_tokens=tokens), should_stop=note)
+        )
         total = (time.perf_counter() - begun) * 1000
         # The first token is chosen as soon as the prompt is read.
         return Written(list(found.ids), found.prefill_ms, _line(moments, begun, total), total)

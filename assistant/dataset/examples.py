@@ -50,14 +50,14 @@ class Cut:
 @dataclass(frozen=True, slots=True)
 class Example:
     """A prompt and what should follow: ``middle_ids`` begins with the prompt's lead and ends
-    with the end token. ``weight`` scales its loss in training; ``around`` is what a completion may copy from."""
+    with the end token. ``weight`` scales its loss in training; ``copy_context`` is what a completion may copy from."""
 
     prompt_ids: tuple[int, ...]
     middle_ids: tuple[int, ...]
     cut: Cut
     prompt: Prompt
     weight: float = 1.0
-    around: CopyContext | None = None
+    copy_context: CopyContext | None = None
 
     @property
     def hole(self) -> Hole:
@@ -250,9 +250,9 @@ def make_example(
         budget=budget,
         repository=repository,
     )
-    around = CopyContext.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
-    middle = (*tokenizer.encode(prompt.lead + cut.middle), tokenizer.end_id)
-    return Example(prompt.ids, middle, cut, prompt, around=around)
+    copy_context = CopyContext.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
+    middle = (*tokenizer.encode(prompt.forced_prefix + cut.middle), tokenizer.end_id)
+    return Example(prompt.ids, middle, cut, prompt, copy_context=copy_context)
 
 
 def with_retrieval(cut: Cut, seed: int) -> bool:

@@ -37,7 +37,7 @@ class Leads:
         tokens: list[int] = logits.argmax(dim=-1).tolist()
         for row, (lead, text) in enumerate(zip(self.texts, written, strict=True)):
             if len(text) < len(lead):
-                fitting = self._spellings.fit(lead[len(text) :], logits.shape[-1])
+                fitting = self._spellings.tokens_for(lead[len(text) :], logits.shape[-1])
                 if len(fitting):
                     tokens[row] = int(fitting[logits[row].cpu()[fitting].argmax()])
         return tokens

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from git_copilot.assistant.backend.llama import supports
+from git_copilot.assistant.backend.llama_weights import supports
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.decoding.copy_weights import CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.evaluation.batched_scoring import (
     BATCH,
     Completion,
@@ -71,7 +71,7 @@ def evaluate(
     :param collect: gets the index of each example and its completion, in no order.
     """
     scores: list[Score | None] = [None] * len(examples)
-    healed = [heal(tokenizer, e) if healing else (e, e.prompt.lead) for e in examples]
+    healed = [heal(tokenizer, e) if healing else (e, e.prompt.forced_prefix) for e in examples]
     examples, leads = [example for example, _ in healed], [lead for _, lead in healed]
     most = max_tokens if generate else 0
     if batch is None and engine is None:
@@ -114,13 +114,24 @@ def _singly(
         made = None
         if sampling.max_tokens:
             trimmer, indented = trimmer_for(example), indentation_for(example)
-            enough = indented.until(trimmer.finished) if stop_early else lambda text: False
+            should_stop = indented.until(trimmer.finished) if stop_early else lambda text: False
             written = engine.generate(
-                example.prompt_ids, sampling, lead=lead, around=example.around, enough=enough
-            )  # fmt: skip
-            kept = trimmer.trim(indented.apply(written.text), written.finish, doubt=written.doubt)
+                GenerationRequest(
+                    example.prompt_ids,
+                    sampling,
+                    lead,
+                    example.copy_context,
+                    should_stop=should_stop,
+                )
+            )
+            kept = trimmer.trim(
+                indented.apply(written.text), written.finish, empty_margin=written.empty_margin
+            )
             made = Completion(kept.text, written.text, written.finish, kept.rule, written.tokens)
         nll = engine.likelihood(
-            example.prompt_ids, example.middle_ids, lead=lead, around=example.around
+            example.prompt_ids,
+            example.middle_ids,
+            forced_prefix=lead,
+            copy_context=example.copy_context,
         )
         yield i, nll, made

@@ -126,15 +126,15 @@ class Trimmer:
         *whole, line = text.split("\n")
         return self._stop(whole) is not None or loop_in_line(line, self._nearby) is not None
 
-    def trim(self, text: str, finish: str = STOP, *, doubt: float | None = None) -> Trimmed:
+    def trim(self, text: str, finish: str = STOP, *, empty_margin: float | None = None) -> Trimmed:
         """Apply all rules to a completion.
 
         :param finish: ``"stop"`` when the model ended it, ``"length"`` when tokens ran out.
-        :param doubt: see :class:`~git_copilot.assistant.decoding.generation.Generation`.
+        :param empty_margin: see :class:`~git_copilot.assistant.decoding.generation.Generation`.
         """
         if self._empty_file:
             return Trimmed("", "empty_file")
-        if doubt is not None and doubt > 0 and text and self._needs_nothing:
+        if empty_margin is not None and empty_margin > 0 and text and self._needs_nothing:
             return Trimmed("", "nothing")
         end = self._stop(text.split("\n"))
         if end and end[0] >= len(text):

@@ -65,7 +65,7 @@ class Prompt:
     mode: str
     open_tokens: int = 0
     shown: tuple[int, int] = (0, 0)
-    lead: str = ""
+    forced_prefix: str = ""
 
     @property
     def left_to_right(self) -> bool:
@@ -110,12 +110,12 @@ def build_prompt(
         context, used = [], ()
         tail = tail[: max(0, budget.prompt - fixed - line)]
     room = budget.prompt - fixed - len(context) - len(tail)
-    seam = find_token_boundary(prefix, suffix, healing=healing)
-    start, lead = _last_lines(tokenizer, prefix, room, seam)
-    shown = len(tokenizer.decode(start)) + len(lead), len(tokenizer.decode(tail))
+    boundary = find_token_boundary(prefix, suffix, healing=healing)
+    start, forced_prefix = _last_lines(tokenizer, prefix, room, boundary)
+    shown = len(tokenizer.decode(start)) + len(forced_prefix), len(tokenizer.decode(tail))
     if fim is None:
         ids = [*begin, *named, *context, *head, *start]
-        return Prompt(tuple(ids), used, LEFT_TO_RIGHT, len(start), shown, lead)
+        return Prompt(tuple(ids), used, LEFT_TO_RIGHT, len(start), shown, forced_prefix)
     pre, suf = tokenizer.control(fim.prefix), tokenizer.control(fim.suffix)
     mid = [tokenizer.control(fim.middle)] if fim.middle else []
     # What heads the text: behind the prefix token where the family has it there.
@@ -126,7 +126,7 @@ def build_prompt(
     else:
         ids += [pre, *inside, *start, suf, *tail, *mid]
     joined = fim.order == "spm" and not mid
-    return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0, shown, lead)
+    return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0, shown, forced_prefix)
 
 
 def _sides(
@@ -222,18 +222,18 @@ def _line_size(tokenizer: Tokenizer, prefix: str, room: int) -> int:
 
 
 def _last_lines(
-    tokenizer: Tokenizer, text: str, budget: int, seam: TokenBoundary
+    tokenizer: Tokenizer, text: str, budget: int, boundary: TokenBoundary
 ) -> tuple[list[int], str]:
     """The end of ``text`` as the seam has it: whole blocks of :data:`ANCHOR_LINES`
     dropped from the start until it fits, then single lines, never the last line."""
     lines = text.split("\n")
     room = max(budget, 1)
     if len(lines[-1]) > room * MAX_TOKEN_CHARACTERS:
-        ids, lead = seam.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
-        return ids[-room:], lead
+        ids, forced_prefix = boundary.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
+        return ids[-room:], forced_prefix
 
     def tail(first: int) -> tuple[list[int], str]:
-        return seam.encode(tokenizer, "\n".join(lines[first:]))
+        return boundary.encode(tokenizer, "\n".join(lines[first:]))
 
     # Starts that are anchors; most of a long file never fits, so look from its end.
     last = (len(lines) - 1) // ANCHOR_LINES
@@ -248,9 +248,9 @@ def _last_lines(
         else:
             low = middle + 1
     first = low * ANCHOR_LINES
-    ids, lead = tail(first)
+    ids, forced_prefix = tail(first)
     while len(ids) > budget and first < len(lines) - 1:
         first += 1
-        ids, lead = tail(first)
+        ids, forced_prefix = tail(first)
     # A single line longer than everything: its end is what the cursor needs.
-    return (ids if len(ids) <= budget else ids[-max(budget, 1) :]), lead
+    return (ids if len(ids) <= budget else ids[-max(budget, 1) :]), forced_prefix

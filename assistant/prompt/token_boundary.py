@@ -49,8 +49,12 @@ class TokenBoundary:
         """Ids of ``text``, the end of what stands before the cursor, and the end of it that they
         leave out, with which the completion must begin."""
         if text.endswith(INDENTATION):
-            ids, lead = _before_word(tokenizer, text)
-            return (ids, lead) if self.healing or not lead else (tokenizer.encode(text), "")
+            ids, forced_prefix = _before_word(tokenizer, text)
+            return (
+                (ids, forced_prefix)
+                if self.healing or not forced_prefix
+                else (tokenizer.encode(text), "")
+            )
         ids = tokenizer.encode(text)
         return _without_end(tokenizer, ids, text, self.begun) if self.begun else (ids, "")
 
@@ -74,9 +78,9 @@ def find_token_boundary(prefix: str, suffix: str, *, healing: bool = True) -> To
 
 def _before_word(tokenizer: BoundaryTokenizer, text: str) -> tuple[list[int], str]:
     """The ids that ``text`` has before a word, and the end of it that is joined with the word."""
-    ids, lead = _without_end(tokenizer, tokenizer.encode(text + WORD), text + WORD, WORD)
-    if lead.endswith(WORD):
-        return ids, lead.removesuffix(WORD)
+    ids, forced_prefix = _without_end(tokenizer, tokenizer.encode(text + WORD), text + WORD, WORD)
+    if forced_prefix.endswith(WORD):
+        return ids, forced_prefix.removesuffix(WORD)
     return tokenizer.encode(text), ""
 
 

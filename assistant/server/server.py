@@ -114,7 +114,7 @@ class Server:
         self._log.tidy()
         now = time.monotonic()
         if not self._active and now - self._last_used >= IDLE_SECONDS:
-            self._memory.when_idle()
+            self._memory.trim_when_idle()
         if self._served != self._told[1] and now - self._told[0] >= MEMORY_SECONDS:
             self._told = now, self._served
             self._log.write(f"memory: {self._figures()}")
@@ -150,7 +150,7 @@ class Server:
                     stream.flush()
                     for action in deferred:
                         action()
-                self._memory.after_request()
+                self._memory.trim_after_request()
         except (OSError, ValueError):
             pass  # the client went away, or is none of ours
         finally:

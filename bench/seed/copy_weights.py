@@ -30,7 +30,8 @@ import torch
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example, make_example, serving_budget
-from git_copilot.assistant.decoding.copy_model import CopyModel, CopySource
+from git_copilot.assistant.decoding.copy_model import CopyModel
+from git_copilot.assistant.decoding.copy_source import CopySource
 from git_copilot.assistant.decoding.copy_weights import (
     LEAST,
     LONGEST,
@@ -74,18 +75,18 @@ class Token:
 
 
 def observe(
-    engine: Engine, copier: CopyModel, examples: Sequence[Example], name: str
+    engine: Engine, copy_model: CopyModel, examples: Sequence[Example], name: str
 ) -> Iterator[Token]:
     """The tokens of all middles."""
     for example in examples:
-        assert example.around is not None
-        source = CopySource(copier, example.around)
+        assert example.copy_context is not None
+        source = CopySource(copy_model, example.copy_context)
         rows = engine.logits(example.prompt_ids, example.middle_ids)
         for i, right in enumerate(example.middle_ids):
             chances = torch.softmax(rows[i], dim=-1)
-            ends, model = right in copier.ends, float(chances[right])
-            ending = float(chances[copier.ends].sum())
-            chances[copier.ends] = 0
+            ends, model = right in copy_model.end_ids, float(chances[right])
+            ending = float(chances[copy_model.end_ids].sum())
+            chances[copy_model.end_ids] = 0
             sure = float(chances.max())
             written = engine.tokenizer.decode(list(example.middle_ids[:i]))
             begun, match = bool(written.strip()), source.match(written)
@@ -205,10 +206,12 @@ def main(sources: Path, model: Path, out: Path | None) -> None:
     """Fit the weights of copying."""
     recipe, tokenizer = read_recipe(), TextTokenizer.load(model)
     engine = Engine(load_model(model), tokenizer)
-    copier = CopyModel(tokenizer, CopyWeights(0, 0, 0, 0, (0.0,) * LONGEST), PrefixIndex(tokenizer))
+    copy_model = CopyModel(
+        tokenizer, CopyWeights(0, 0, 0, 0, (0.0,) * LONGEST), PrefixIndex(tokenizer)
+    )
     tokens: list[Token] = []
     for name, examples in read_examples(sources, recipe, tokenizer):
-        tokens += observe(engine, copier, examples, name)
+        tokens += observe(engine, copy_model, examples, name)
         click.echo(f"{name}: {len(examples)} holes, {len(tokens)} tokens so far")
     names = list(dict.fromkeys(t.repository for t in tokens))
     for name in names if len(names) > 1 else []:

@@ -26,9 +26,10 @@ from copy_weights import read_examples, read_fitted, read_recipe
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example
-from git_copilot.assistant.decoding.copy_model import CopyModel, CopySource
+from git_copilot.assistant.decoding.copy_model import CopyModel
+from git_copilot.assistant.decoding.copy_source import CopySource
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.evaluation.metrics import edit_similarity, exact_match
 from git_copilot.assistant.postprocess.trim import Trimmer
@@ -63,17 +64,19 @@ class Answer:
 
 
 @torch.inference_mode()
-def answer(engine: Engine, copier: CopyModel, example: Example) -> Answer:
+def answer(engine: Engine, copy_model: CopyModel, example: Example) -> Answer:
     """Complete one hole."""
-    assert example.around is not None
+    assert example.copy_context is not None
     trimmer = Trimmer(example.prefix, example.suffix, path=example.hole.path)
-    source = CopySource(copier, example.around)
+    source = CopySource(copy_model, example.copy_context)
     sampling = Sampling(Settings().max_tokens)
-    made = engine.generate(example.prompt_ids, sampling, around=example.around)
+    made = engine.generate(
+        GenerationRequest(example.prompt_ids, sampling, copy_context=example.copy_context)
+    )
     text, size = trimmer.trim(made.text, made.finish).text, len(made.ids)
     for i, token in enumerate(made.ids):
         line = engine.tokenizer.decode(list(made.ids[:i]))
-        if source.asks_end(token, line):
+        if source.would_leave_line(token, line):
             rows = engine.logits(example.prompt_ids, made.ids[: i + 1])
             margin = source.margin(source.mix(rows[i], line))
             return Answer(example.middle, text, trimmer.trim(line).text, margin, (size, i))
@@ -119,9 +122,9 @@ def main(sources: Path, model: Path) -> None:
     tokenizer, weights = TextTokenizer.load(model), read_fitted(model)
     weights = replace(weights, line_end=None)
     engine = Engine(load_model(model), tokenizer, copying=weights)
-    copier, answers = CopyModel(tokenizer, weights, PrefixIndex(tokenizer)), list[Answer]()
+    copy_model, answers = CopyModel(tokenizer, weights, PrefixIndex(tokenizer)), list[Answer]()
     for name, examples in read_examples(sources, read_recipe(), tokenizer):
-        answers += [answer(engine, copier, example) for example in examples]
+        answers += [answer(engine, copy_model, example) for example in examples]
         click.echo(f"{name}: {len(answers)} holes so far")
     for line in table(answers):
         click.echo(line)

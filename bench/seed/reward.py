@@ -26,7 +26,7 @@ from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.evaluation.metrics import edit_similarity, exact_match
 from git_copilot.assistant.postprocess.completion_scope import CompletionScope
 from git_copilot.assistant.postprocess.trim import Trimmer
@@ -50,10 +50,12 @@ def answer(engine: Engine, example: Example) -> Answer:
     trimmer = Trimmer(example.prefix, example.suffix, path=example.hole.path)
     settings = Settings()
     made = engine.generate(
-        example.prompt_ids,
-        Sampling(settings.max_tokens, alternatives=settings.alternatives),
-        around=example.around,
-        enough=trimmer.finished,
+        GenerationRequest(
+            example.prompt_ids,
+            Sampling(settings.max_tokens, alternatives=settings.alternatives),
+            copy_context=example.copy_context,
+            should_stop=trimmer.finished,
+        )
     )
     text = trimmer.trim(made.text, made.finish).text
     em, es = exact_match(text, example.middle), edit_similarity(text, example.middle)

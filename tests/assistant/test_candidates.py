@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_an_engine_that_writes_one_at_a_time_says_the_same(project, session, mod
     ask(project, session)
     beside, in_turn = Engine(model, tokenizer), Engine(model, tokenizer)
     in_turn.backend = TransformersBackend(model)
-    in_turn.slots._new = in_turn.backend.new_cache
+    in_turn.slots._new_cache = in_turn.backend.new_cache
     assert beside.side_by_side and not in_turn.side_by_side
     found = []
     for engine in (beside, in_turn):
@@ -83,16 +84,17 @@ class Recorder:
     def __getattr__(self, name):
         return getattr(self._engine, name)
 
-    def generate(self, prompt, sampling, **more):
-        self.limits.append(sampling.time_limit_ms)
+    def generate(self, request):
+        self.limits.append(request.sampling.time_limit_ms)
         self._clock.now += 0.3
-        return self._engine.generate(prompt, Sampling(sampling.max_tokens), **more)
+        free = Sampling(request.sampling.max_tokens)
+        return self._engine.generate(replace(request, sampling=free))
 
-    def generate_many(self, prompt, samplings, **more):
-        self.limits.append([s.time_limit_ms for s in samplings])
+    def generate_many(self, requests):
+        self.limits.append([request.sampling.time_limit_ms for request in requests])
         self._clock.now += 0.3
-        free = [Sampling(s.max_tokens, s.temperature, s.top_p, s.seed) for s in samplings]
-        return self._engine.generate_many(prompt, free, **more)
+        free = [replace(r, sampling=replace(r.sampling, time_limit_ms=0)) for r in requests]
+        return self._engine.generate_many(free)
 
 
 class Clock:
@@ -182,13 +184,13 @@ class Scripted:
     def __init__(self, tokenizer, text):
         self.tokenizer, self._ids = tokenizer, tokenizer.encode(text)
 
-    def generate(self, prompt, sampling, *, lead, around, enough, cancelled, on_text):
+    def generate(self, request):
         from git_copilot.assistant.decoding.generation import Generation
 
         for count in range(1, len(self._ids) + 1):
             text = self.tokenizer.decode(self._ids[:count])
-            on_text(text)
-            if enough(text):
+            request.on_text(text)
+            if request.should_stop(text):
                 return Generation(text, "trimmed", count, 0, 0.0, 0.0)
         return Generation(text, "stop", len(self._ids), 0, 0.0, 0.0)
 

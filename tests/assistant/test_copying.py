@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
-from git_copilot.assistant.decoding.copy_model import (
+from git_copilot.assistant.decoding.copy_model import CopyModel
+from git_copilot.assistant.decoding.copy_source import (
     AFTER_CHARACTERS,
     BEFORE_CHARACTERS,
-    CopyModel,
     CopySource,
 )
 from git_copilot.assistant.decoding.copy_weights import (
@@ -30,9 +30,9 @@ from git_copilot.index.core.types import Hole
 from tests.support.copy_weights import HALF, NEVER, OTHER
 
 
-def source(tokenizer, prefix, suffix="", nearby=(), weights=HALF, lead=""):
-    around = CopyContext("own.py", prefix, suffix, tuple(nearby))
-    return CopySource(CopyModel(tokenizer, weights, PrefixIndex(tokenizer)), around, lead)
+def source(tokenizer, prefix, suffix="", nearby=(), weights=HALF, forced_prefix=""):
+    context = CopyContext("own.py", prefix, suffix, tuple(nearby))
+    return CopySource(CopyModel(tokenizer, weights, PrefixIndex(tokenizer)), context, forced_prefix)
 
 
 def spelt(tokenizer, match):
@@ -127,7 +127,7 @@ def test_ends_can_be_made_as_likely_as_they_are(tokenizer, prefix):
         mixed = source(tokenizer, prefix, "\n", weights=weights).mix(logits, written)
         after = float(torch.softmax(mixed, 0)[end])
         assert after == pytest.approx(float(torch.softmax(expected, 0)[end]), rel=1e-4)
-    healed = source(tokenizer, prefix, "\n", weights=weights, lead="turn")
+    healed = source(tokenizer, prefix, "\n", weights=weights, forced_prefix="turn")
     assert healed.mix(logits, "turn")[end] < healed.mix(logits, "turn x")[end]
     assert torch.equal(logits, kept)
 
@@ -172,8 +172,10 @@ def test_a_block_does_not_end_with_its_first_line(tokenizer, prefix):
 def test_trust_follows_the_weights():
     weights = CopyWeights(1.0, -2.0, 0.5, 0.25, tuple(range(LONGEST)))
     value = 3 + math.log(0.5) - 2 * 0.7 + 0.5 * math.log(0.7) + 0.25 * math.log(0.2)
-    assert weights.trust(4, 0.5, 0.7, 0.2) == pytest.approx(1 / (1 + math.exp(-value)), abs=1e-5)
-    assert 0 < weights.trust(1, 1e-3, 0.0, 0.0) < 1
+    assert weights.copied_part(4, 0.5, 0.7, 0.2) == pytest.approx(
+        1 / (1 + math.exp(-value)), abs=1e-5
+    )
+    assert 0 < weights.copied_part(1, 1e-3, 0.0, 0.0) < 1
 
 
 def test_of_a_huge_file_the_near_part_is_looked_through(tokenizer):
@@ -198,12 +200,12 @@ def test_a_prompt_says_how_much_of_the_file_it_shows(tokenizer):
     start = text.index("LIMIT_20")
     hole = Hole("c", "b", "m.py", start, start + 8, "line", "", 0, "python")
     example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(120, 0, 40))
-    around = example.around
-    before, behind = around.shown
-    assert 0 < before < len(around.prefix) and 0 < behind < len(around.suffix)
+    context = example.context
+    before, behind = context.shown
+    assert 0 < before < len(context.prefix) and 0 < behind < len(context.suffix)
     prompt = tokenizer.decode(list(example.prompt_ids))
-    assert around.prefix[-before:] in prompt and around.suffix[:behind] in prompt
-    assert around.prefix[-before - 12 :] not in prompt
+    assert context.prefix[-before:] in prompt and context.suffix[:behind] in prompt
+    assert context.prefix[-before - 12 :] not in prompt
 
 
 def test_the_folder_of_a_model_says_whether_it_copies(folder, tokenizer, tmp_path):

@@ -171,11 +171,11 @@ def test_prompt_and_lead_are_the_text_before_the_cursor(qwen, prefix, suffix):
         qwen, path="a.go", language="go", prefix=prefix, suffix=suffix, snippets=(),
         budget=Budget(300, 0, 50),
     )  # fmt: skip
-    assert prompt.lead
+    assert prompt.forced_prefix
     middle = qwen.control(qwen.fim.suffix) if suffix else None
     end = prompt.ids.index(middle) if middle is not None else len(prompt.ids)
     shown = qwen.decode(list(prompt.ids[:end]))
-    assert shown.endswith("a.go\n" + prefix.removesuffix(prompt.lead))
+    assert shown.endswith("a.go\n" + prefix.removesuffix(prompt.forced_prefix))
     assert prompt.shown[0] == len(prefix)
 
 
@@ -184,7 +184,7 @@ def test_an_example_to_learn_from_is_cut_like_a_prompt_to_answer(qwen):
     start = data.index(b"return")
     hole = Hole("c", "b", "a.go", start, start + 8, "line", "", 0, "go")
     example = make_example(qwen, cut_blob(data, hole), (), Budget(300, 0, 50))
-    assert example.prompt.lead == "\t"
+    assert example.prompt.forced_prefix == "\t"
     assert qwen.decode(list(example.middle_ids[:-1])) == "\treturn b"
     assert qwen.decode([example.middle_ids[0]]) == "\treturn"
 
@@ -196,5 +196,5 @@ def test_a_server_with_another_tokenizer_gets_the_text_as_it_stands():
             tokenizer, path="a.go", language="go", prefix=prefix, suffix="\n}\n", snippets=(),
             budget=Budget(300, 0, 50), healing=False,
         )  # fmt: skip
-        assert not prompt.lead
+        assert not prompt.forced_prefix
         assert f"<|fim_prefix|>{prefix}<|fim_suffix|>" in tokenizer.spell(list(prompt.ids))
