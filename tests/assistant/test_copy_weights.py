@@ -50,7 +50,7 @@ def tokens(count=4000):
 def test_long_matches_are_trusted_where_they_are_right_and_ends_come_as_often_as_they_do():
     mixture = copy_weights.fit(tokens())
     weights = mixture.weights()
-    trust = [weights.trust(length, 1.0, 0.5, 0.37) for length in range(1, 7)]
+    trust = [weights.copied_part(length, 1.0, 0.5, 0.37) for length in range(1, 7)]
     assert max(trust[:2]) < 0.1 and min(trust[2:]) > 0.7
     ended = 1 / (1 + math.exp(-math.log(0.05 / 0.95) - weights.ending))
     assert ended == pytest.approx(sum(t.ends for t in tokens()) / len(tokens()), abs=0.01)
@@ -103,7 +103,7 @@ def test_the_whole_way_from_commits_to_weights(recipe, tmp_path):
     weights = read_copy_weights(out)
     assert weights is not None and len(set(weights.lengths)) > 1
     # A random model is worth less than any copy.
-    assert weights.trust(LONGEST, 1.0, 0.1, 0.01) > 0.2
+    assert weights.copied_part(LONGEST, 1.0, 0.1, 0.01) > 0.2
 
 
 def compared(command, recipe):

@@ -71,7 +71,7 @@ def test_a_word_that_is_begun_goes_on_as_elsewhere(tokenizer, begun):
     text = "a = shape.width_all\nb = shape.height\n"
     here = source(tokenizer, f"{text}c = shape.{begun}", "\n")
     assert len(tokenizer.encode("width")) == 1
-    assert tokenizer.decode(here.follow("", 12)).startswith("width"[len(begun) :] + "_all")
+    assert tokenizer.decode(here.draft("", 12)).startswith("width"[len(begun) :] + "_all")
     found = here.match("")
     assert sum(found.shares) == pytest.approx(1)
     assert here.origin(found.tokens[0]) == "own.py"
@@ -200,7 +200,7 @@ def test_a_prompt_says_how_much_of_the_file_it_shows(tokenizer):
     start = text.index("LIMIT_20")
     hole = Hole("c", "b", "m.py", start, start + 8, "line", "", 0, "python")
     example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(120, 0, 40))
-    context = example.context
+    context = example.copy_context
     before, behind = context.shown
     assert 0 < before < len(context.prefix) and 0 < behind < len(context.suffix)
     prompt = tokenizer.decode(list(example.prompt_ids))

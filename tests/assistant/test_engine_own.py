@@ -243,10 +243,10 @@ def test_the_speed_of_reading_is_known_after_loading(folder):
 
 def test_the_speed_stays_as_it_was_said_until_it_is_wrong(ours):
     for rate in (1000.0, 1100.0, 900.0, 1200.0):
-        ours._rate.note(rate)
+        ours._rate.add(rate)
         assert ours.prefill_rate == 1000.0
     for _ in range(9):
-        ours._rate.note(400.0)
+        ours._rate.add(400.0)
     assert 390 < ours.prefill_rate < 600
 
 

@@ -10,6 +10,7 @@ import torch
 
 from git_copilot.assistant.backend.cache_slots import CacheSlot, CacheSlots
 from git_copilot.assistant.backend.llama import LlamaDecoder
+from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.backend.transformers_backend import TransformersBackend
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
@@ -204,7 +205,7 @@ def test_a_model_of_another_family_finds_the_same_one_text_at_a_time(misled, tok
         {"weights": dataclasses.replace(PLAIN, token_reward=None)},
         {"temperature": 1e-6},
         {"prefix": f"{CODE}def duty(self):\n    "},
-        {"prefix": PREFIX.removesuffix(" "), "lead": " "},
+        {"prefix": PREFIX.removesuffix(" "), "forced_prefix": " "},
     ],
     ids=["model not measured with it", "sampled", "a block is asked for", "healed"],
 )
@@ -225,8 +226,11 @@ def test_what_was_tried_is_forgotten(misled, tokenizer):
 
 
 def test_a_token_of_a_branch_is_read_as_it_would_be_alone(misled, tokenizer):
-    """Branches of tree, of the text in the cache and of each other, at several depths at once."""
-    decoder, prompt = LlamaDecoder(misled, "fp32"), tokenizer.encode(PREFIX)
+    """Branches of branches, of the text in the cache and of each other, at several depths at once."""
+    decoder, prompt = (
+        LlamaDecoder(LlamaWeights.from_transformers(misled), "fp32"),
+        tokenizer.encode(PREFIX),
+    )
     text = tokenizer.encode("acb")
     slot = CacheSlot(decoder.new_cache(), [*prompt, *text])
     decoder.forward(slot.cache, slot.ids, 1)
@@ -237,7 +241,7 @@ def test_a_token_of_a_branch_is_read_as_it_would_be_alone(misled, tokenizer):
             whole = [*prompt, *ids]
             alone = decoder.forward(decoder.new_cache(), whole, 1)[0]
             assert torch.allclose(row, alone, atol=1e-4)
-    tree.forget()
+    tree.discard()
     assert slot.cache.length == len(slot.ids)
     more = decoder.forward(slot.cache, [d], 1)[0]
     fresh = decoder.forward(decoder.new_cache(), [*prompt, *text, d], 1)[0]
