@@ -186,7 +186,7 @@ def _shower(trimmer: Trimmer, indentation: Indentation, newline: str, on_text: O
 
     def show(text: str) -> None:
         nonlocal shown
-        text = indentation.apply_whole(_plain(text))
+        text = indentation.apply_to_whole_lines(_plain(text))
         lines = text.rpartition("\n")[0]
         if len(lines) > shown and not trimmer.finished(text):
             shown = len(lines)

@@ -12,7 +12,7 @@ from git_copilot.index.core.errors import ModelError
 NAME = "copying.json"
 # Longer matches, in tokens, count as this long.
 LONGEST = 16
-LEAST = 1e-7
+MIN_PROBABILITY = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class CopyWeights:
             self.lengths[length - 1]
             + self.share * math.log(share)
             + self.sure * confidence
-            + self.log_sure * math.log(max(confidence, LEAST))
-            + self.agreed * math.log(agreed + LEAST)
+            + self.log_sure * math.log(max(confidence, MIN_PROBABILITY))
+            + self.agreed * math.log(agreed + MIN_PROBABILITY)
         )
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, value))))
 

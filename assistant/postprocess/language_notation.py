@@ -1,4 +1,4 @@
-"""How languages write comments, strings and tags. Pure: data for lexer.py."""
+"""Notation of comments, strings and tags by language. Pure: data for lexer.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from git_copilot.index.text.classify import language_of
 
-# Tags of HTML that have no end, those whose end may be left out, and those with another language
-# inside.
+# HTML tags without an end tag, those with an optional one, and those with another language inside.
 VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr")
 )
@@ -35,21 +34,21 @@ RAW = frozenset({"script", "style"})
 
 
 class Quote(NamedTuple):
-    """How a string goes on: over lines, with escapes by backslash or by doubling, with code inside."""
+    """A kind of string: over several lines or one, with backslash escapes or none, with code inside."""
 
     closer: str
     lines: bool = False
     escapes: bool = True
     inside: str = ""
-    opener: str = ""  # where it is not the closer
+    opener: str = ""  # if it is not the closer
 
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """Languages that are read alike.
+    """The notation of a group of languages.
 
-    ``quotes`` are in order of length; ``skip`` matches what would be misread; in ``prose`` a
-    closing bracket needs no opening one.
+    ``quotes`` are in order of length; ``skip`` matches text that would be misread; in ``prose`` a
+    closing bracket needs no opening one; ``prefixed`` strings may have letters before the quote.
     """
 
     comments: tuple[str, ...] = ()
@@ -143,7 +142,7 @@ _BY_EXTENSION = {
 
 
 def notation_of(path: str) -> Notation:
-    """How a file is read; a name that says nothing is prose."""
+    """The notation of a file's language; that of prose if its name is unknown."""
     language = language_of(path)
     if language in _BY_LANGUAGE:
         return NOTATIONS[_BY_LANGUAGE[language]]

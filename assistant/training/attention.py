@@ -1,8 +1,8 @@
-"""Causal attention for training on a CPU: matrix products that oneDNN does at full speed.
+"""Causal attention for training on a CPU, as matrix products that oneDNN runs at full speed.
 
 torch's fused kernel takes five times as long for 128 tokens, forward and backward in bf16, and
-twice as long for 512. Here queries of heads that share keys go into one product, and blocks of
-queries see only the keys before their end.
+twice as long for 512. Here the queries of heads that share keys are one product, and a block of
+queries is multiplied only with the keys before its end.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
+from git_copilot.assistant.backend import torch_ops
+
 NAME = "git-copilot-causal"
-# Queries at a time: fewer waste less on keys that come later, more make larger products.
+# Queries per block: smaller blocks waste less on later keys, larger ones make larger products.
 BLOCK = 256
 
 
@@ -56,7 +58,7 @@ class _Causal(torch.autograd.Function):
             part = rows[:, :, begin:end].reshape(many, -1, size)
             to_values[:, :end] += torch.bmm(share.transpose(1, 2), own)
             to_share = torch.bmm(own, values[:, :end].transpose(1, 2))
-            to_scores = torch._softmax_backward_data(to_share, share, -1, share.dtype)
+            to_scores = torch_ops.softmax_backward_data(to_share, share, -1, share.dtype)
             to_rows[:, :, begin:end] = torch.bmm(to_scores, keys[:, :end]).view(
                 many, -1, end - begin, size
             )
@@ -70,7 +72,7 @@ class _Causal(torch.autograd.Function):
 
 
 def _mask(begin: int, end: int, dtype: torch.dtype) -> torch.Tensor:
-    """What is added to the scores of queries ``[begin, end)`` with the keys before ``end``."""
+    """The mask for queries ``[begin, end)`` and the keys before ``end``, added to their scores."""
     return torch.full((end - begin, end), -torch.inf, dtype=dtype).triu(begin + 1)
 
 
@@ -83,16 +85,16 @@ def causal_attention(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention in the form that transformers calls; no mask is looked at but the causal one."""
+    """Attention with the signature that transformers calls; any mask but the causal one is ignored."""
     scaled = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     result = _Causal.apply(scaled, key, value)  # type: ignore[no-untyped-call]
     return result.transpose(1, 2).contiguous(), None
 
 
 def use_causal_attention(model: Any) -> bool:
-    """Switch a model on a CPU to it where that computes the same: whether it was done.
+    """Use it for a model on a CPU if the result is the same; whether it was done.
 
-    Llama's and Qwen2's attention are plain; others may add a window, a cap or sinks of their own.
+    Llama's and Qwen2's attention are plain; others may have a window, a cap or sinks.
     """
     config = model.config
     plain = config.model_type in ("llama", "qwen2") and model.device.type == "cpu"

@@ -1,4 +1,4 @@
-"""A training's state in one file: written beside and renamed, never half there."""
+"""The state of a training run in one file, written atomically."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NAME = "checkpoint.safetensors"
 
 
 def save(work: Path, mark: str, step: int, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write the state after ``step`` steps of the training that ``mark`` identifies.
+    """Write the state after ``step`` steps of the training run that ``mark`` identifies.
 
-    :raises OSError: there is no room, or no permission.
+    :raises OSError: the disk is full, or there is no permission.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -30,7 +30,7 @@ def save(work: Path, mark: str, step: int, tensors: Mapping[str, torch.Tensor]) 
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(work / NAME)
-    except SafetensorError as exc:  # this is how it reports a full disk
+    except SafetensorError as exc:  # it reports a full disk like this
         raise OSError(f"cannot write {work / NAME}: {exc}") from exc
     finally:
         temporary.unlink(missing_ok=True)
@@ -39,8 +39,8 @@ def save(work: Path, mark: str, step: int, tensors: Mapping[str, torch.Tensor]) 
 def load(work: Path, mark: str, tensors: Mapping[str, torch.Tensor]) -> int:
     """Copy a saved state into ``tensors``.
 
-    :return: the step to go on from; 0, with nothing changed, when there is no checkpoint, or it
-        is damaged or another training's.
+    :return: the step to resume from; 0, with nothing changed, if there is no checkpoint, or it is
+        damaged or belongs to another run.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -1,5 +1,5 @@
-"""The loss of chosen positions without their logits in memory: row blocks go through the output layer
-and turn into gradients at once.
+"""The loss of chosen positions without all their logits in memory: blocks of rows pass the output
+layer and become gradients at once.
 
 The logits of 1,024 positions over a vocabulary of 49,152 take 200 MB in float32, and autograd keeps
 three of that size. After Liger Kernel's fused linear cross entropy (Hsu et al. 2024,
@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-# Rows at a time: their logits stay in a processor's last cache.
+# Rows per block: their logits fit into the processor's last-level cache.
 ROWS = 128
-# Architectures whose logits are the output layer's, not scaled, capped or shifted.
+# Architectures whose logits are the unchanged output of the last layer: not scaled, capped or shifted.
 PLAIN = frozenset({"llama", "qwen2", "mistral", "starcoder2"})
 
 
@@ -56,7 +56,7 @@ class _Loss(torch.autograd.Function):
 
 
 def has_plain_head(model: Any) -> bool:
-    """Whether :func:`weighted_loss` computes this model's loss."""
+    """Whether :func:`weighted_loss` supports this model."""
     return model.config.model_type in PLAIN
 
 
@@ -79,10 +79,11 @@ def weighted_loss(
 
 @contextmanager
 def only_positions(model: Any) -> Iterator[Callable[[torch.Tensor | None], None]]:
-    """Let the output layer see chosen positions only; logits then have shape (chosen, vocabulary).
+    """Apply the output layer to chosen positions only; logits then have shape (chosen, vocabulary).
 
-    The layer is the largest of a small model; at 49,152 words it costs more than all others when
-    every position passes it. Yields a function that takes a mask (batch, length), or ``None``.
+    It is the largest layer of a small model; with 49,152 tokens it costs more than all others when
+    every position passes it. Yields a function that takes a mask (batch, length), or ``None`` for
+    all positions.
     """
     chosen: list[torch.Tensor | None] = [None]
 

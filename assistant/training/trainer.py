@@ -1,6 +1,6 @@
-"""Trains a LoRA adapter on examples: a loop of its own, because that is where the time goes.
+"""Trains a LoRA adapter on examples, with a training loop of its own for speed on a CPU.
 
-Fused low-rank layers (lora.py), attention as matrix products (attention.py), memory that is kept
+Fused low-rank layers (lora.py), attention as matrix products (attention.py), freed memory kept
 (allocator.py), bf16 adapters with float32 masters, logits only where there is loss and never all at
 once (loss.py), and padding behind the text, so that no attention mask is needed.
 """
@@ -34,14 +34,14 @@ from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Progress, no_progress
 
 CHECKPOINT_STEPS = 5
-# Examples are padded to multiples of this: oneDNN keeps something for every length it meets.
+# Examples are padded to multiples of this: oneDNN caches something for every length.
 LENGTHS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What training did. ``loss`` is the mean of the last epoch's steps in nats per token;
-    ``stopped`` says that the time ran out before the planned ``planned_steps``."""
+    """The result of training. ``loss`` is the mean of the last epoch's steps, in nats per token;
+    ``stopped``: the time ran out before ``planned_steps``."""
 
     steps: int
     planned_steps: int
@@ -68,14 +68,14 @@ def train_adapter(
 ) -> TrainReport:
     """Train and save an adapter to ``work / "candidate"``, loadable by peft.
 
-    A run that was stopped continues from its last checkpoint in ``work``, unless that is damaged
-    or belongs to other examples.
+    A run that was stopped resumes from its last checkpoint in ``work``, unless that is damaged or
+    belongs to other examples.
 
-    :param model: a freshly loaded one; it is changed.
-    :param seconds: stop cleanly after so long, at a step's end.
-    :param decay: how to end; without it the rate stays and all steps are taken.
-    :param start: an adapter of the same base and rank to go on from instead of from nothing.
-    :param on_loss: gets each step's number and loss.
+    :param model: a freshly loaded transformers model; it is modified.
+    :param seconds: time limit; training stops cleanly at the end of a step.
+    :param decay: the final decay; without it the learning rate is constant and all steps are taken.
+    :param start: an adapter of the same base model and rank to start from, instead of a new one.
+    :param on_loss: gets the number of each step and its loss, in nats per token.
     :raises ModelError: memory does not suffice, or ``start`` does not fit.
     """
     begun = clock()
@@ -122,12 +122,14 @@ class _State:
         self.recipe = recipe
         self.decay = decay
         self.step = 0
-        self.whole = True  # False while an update is half done
+        self.whole = True  # False in the middle of an update
         self.weights = [p for p in model.parameters() if p.requires_grad]
-        # bf16 is too coarse to add small steps to: they go into float32 copies.
+        # bf16 is too coarse for small updates: these go into float32 copies.
         self.masters = [p.detach().clone().float().requires_grad_() for p in self.weights]
         self.optimizer = torch.optim.AdamW(self.masters, lr=recipe.learning_rate, weight_decay=0.01)
-        for master in self.masters:  # moments exist from the start, so they can be loaded into
+        for master in (
+            self.masters
+        ):  # moments exist from the start, so that a checkpoint can be loaded into them
             self.optimizer.state[master] = {
                 "step": torch.zeros(()),
                 "exp_avg": torch.zeros_like(master),
@@ -135,7 +137,7 @@ class _State:
             }
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Everything that a step changes, by name; loading writes into them in place."""
+        """Everything that a step changes, by name; loading writes into it in place."""
         found = {}
         for i, master in enumerate(self.masters):
             found[f"{i}.master"] = master.data
@@ -171,8 +173,8 @@ def _prepare(model: Any, recipe: TrainingRecipe, decay: Decay | None, start: Pat
 def _step(
     state: _State, examples: Sequence[Trainable], choose: Callable[[torch.Tensor | None], None]
 ) -> float:
-    """One batch, in parts that fit into memory; return its loss in nats per token."""
-    # Dropout depends on the step alone, so a resumed run equals one that was never stopped.
+    """Train on one batch, in parts that fit into memory; return its loss in nats per token."""
+    # Dropout depends only on the step, so that a resumed run equals an uninterrupted one.
     torch.manual_seed(state.recipe.seed * 1_000_003 + state.step)
     count = sum(loss_weight(e, state.recipe) for e in examples)
     length = round_up(max(e.size for e in examples), LENGTHS)
@@ -203,7 +205,7 @@ def _loss(
 ) -> torch.Tensor:
     """The weighted sum of the losses of one part of a batch.
 
-    Padding stands behind the text, where a causal model never looks: no mask is needed.
+    Padding is behind the text, which a causal model never reads: no mask is needed.
     """
     model = state.model.get_base_model()
     if has_plain_head(model):
@@ -218,7 +220,7 @@ def _loss(
 def _explain(exc: RuntimeError) -> ModelError | RuntimeError:
     if isinstance(exc, torch.OutOfMemoryError) or "allocate" in str(exc):
         return ModelError(
-            "there is not enough memory to train this model",
+            "not enough memory to train this model",
             "choose a smaller one with `git copilot model use`",
         )
     return exc

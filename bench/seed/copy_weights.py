@@ -33,8 +33,8 @@ from git_copilot.assistant.dataset.examples import Example, make_example, servin
 from git_copilot.assistant.decoding.copy_model import CopyModel
 from git_copilot.assistant.decoding.copy_source import CopySource
 from git_copilot.assistant.decoding.copy_weights import (
-    LEAST,
     LONGEST,
+    MIN_PROBABILITY,
     NAME,
     CopyWeights,
     read_copy_weights,
@@ -124,7 +124,7 @@ class Mixture(torch.nn.Module):
         ended = torch.sigmoid(torch.logit(ending) + self.ending * begun)
         scale = (1 - ended) / (1 - ending)  # of all that does not end
         sure = torch.maximum(column(t.sure for t in tokens) * scale, ended)
-        agreed = column(t.agreed for t in tokens) * scale + LEAST
+        agreed = column(t.agreed for t in tokens) * scale + MIN_PROBABILITY
         share = column(t.share for t in tokens)
         features = torch.stack([share.log(), sure, sure.log(), agreed.log()], dim=-1)
         bias = self.lengths[(lengths - 1).clamp(min=0)]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_copilot.assistant.prompt.builder import Budget
-from git_copilot.assistant.prompt.latency import LEAST, fit_budget
+from git_copilot.assistant.prompt.latency import MIN_TOKENS, fit_budget
 from git_copilot.assistant.prompt.snippet_cache import MAX_FILES, StickySnippets, scope_of, settle
 from git_copilot.index.core.types import Hit
 
@@ -19,8 +19,8 @@ BUDGET = Budget(1024, 512, 192)
 @given(rate=st.floats(1, 1e6), latency=st.integers(1, 60_000))
 def test_what_fits_is_read_in_time(rate, latency):
     fitted = fit_budget(BUDGET, rate, latency)
-    assert LEAST <= fitted.prompt <= BUDGET.prompt
-    assert fitted.prompt <= max(LEAST, rate * latency / 1000)
+    assert MIN_TOKENS <= fitted.prompt <= BUDGET.prompt
+    assert fitted.prompt <= max(MIN_TOKENS, rate * latency / 1000)
     assert fitted.context * 2 == fitted.prompt
     assert fitted.context + fitted.suffix < fitted.prompt
     if rate * latency / 1000 >= BUDGET.prompt:

@@ -252,7 +252,7 @@ def test_training_goes_on_from_another_adapter(folder, examples, tmp_path):
 def test_an_adapter_of_another_rank_is_no_start(folder, examples, tmp_path):
     run(folder, examples, tmp_path / "a")
     other = TrainingRecipe(rank=8, epochs=1, batch=14)
-    with pytest.raises(ModelError, match="cannot be gone on from"):
+    with pytest.raises(ModelError, match="cannot continue from adapter"):
         run(folder, examples, tmp_path / "b", other, start=tmp_path / "a" / "candidate")
 
 
@@ -260,5 +260,5 @@ def test_a_damaged_adapter_is_no_start(folder, examples, tmp_path):
     run(folder, examples, tmp_path / "a")
     file = tmp_path / "a" / "candidate" / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(ModelError, match="cannot be gone on from"):
+    with pytest.raises(ModelError, match="cannot continue from adapter"):
         run(folder, examples, tmp_path / "b", start=tmp_path / "a" / "candidate")
