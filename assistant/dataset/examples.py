@@ -49,7 +49,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and what should follow: ``middle_ids`` begins with the prompt's lead and ends
+    """A prompt and what should follow: ``middle_ids`` begins with the prompt's forced prefix and ends
     with the end token. ``weight`` scales its loss in training; ``copy_context`` is what a completion may copy from."""
 
     prompt_ids: tuple[int, ...]

@@ -82,10 +82,10 @@ def test_every_text_has_a_scope(text):
 
 
 def test_a_file_keeps_its_snippets_while_the_scope_and_the_index_stay():
-    steady = StickySnippets()
+    sticky_snippets = StickySnippets()
 
     def ask(*found, file="x.py", prefix=PREFIX, tree="t1"):
-        return steady.settle(file, prefix, (tree,), found)
+        return sticky_snippets.settle(file, prefix, (tree,), found)
 
     assert ask(A, B) == [A, B]
     assert ask(B, A, prefix=PREFIX + "ght") == [A, B]
@@ -100,10 +100,10 @@ ABOVE = PREFIX.rpartition("\n")[0]
 
 
 def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
-    steady = StickySnippets()
+    sticky_snippets = StickySnippets()
 
     def ask(line, *found, above=ABOVE):
-        return steady.settle("x.py", f"{above}\n{line}", (), found)
+        return sticky_snippets.settle("x.py", f"{above}\n{line}", (), found)
 
     assert ask("        ") == []
     assert ask("        h", A, B) == [A, B]  # there was nothing to keep
@@ -118,8 +118,8 @@ def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
 
 
 def test_only_the_last_files_are_remembered():
-    steady = StickySnippets()
+    sticky_snippets = StickySnippets()
     for number in range(MAX_FILES + 1):
-        steady.settle(f"{number}.py", PREFIX, (), [A, B])
-    assert steady.settle("0.py", PREFIX, (), [B, A]) == [B, A]
-    assert steady.settle(f"{MAX_FILES}.py", PREFIX, (), [B, A]) == [A, B]
+        sticky_snippets.settle(f"{number}.py", PREFIX, (), [A, B])
+    assert sticky_snippets.settle("0.py", PREFIX, (), [B, A]) == [B, A]
+    assert sticky_snippets.settle(f"{MAX_FILES}.py", PREFIX, (), [B, A]) == [A, B]
