@@ -26,8 +26,8 @@ Once the text has ended, each on the result of the one before, until nothing cha
 - ``unbalanced``: it closes what the text behind it closes, or leaves something open;
 - ``breaks_syntax``: it has syntax errors, and without its last lines or brackets there are none.
 
-The rules of the first group only look at lines that have arrived (and, but for loops within a line,
-at whole lines), so the result is the same for a text in single tokens and at once.
+The first group only looks back, and but for loops within a line at whole lines only, so the result
+is the same for single tokens and for the whole text at once.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ from git_copilot.assistant.postprocess.syntax import INDENTED, Surroundings
 from git_copilot.index.text.classify import language_of
 
 STOP, LENGTH = "stop", "length"
-# A single line equal to the suffix's next one may be intended; this many in a row are a repetition,
-# and so is one with this many letters and digits (wrong in 0.05% of HumanEval-Infilling's multi-line
-# middles).
+# A line equal to the suffix's next one may be intended; this many in a row are a repetition, and so is
+# one with this many letters and digits (but for 0.05% of HumanEval-Infilling's multi-line middles).
 MIN_SUFFIX_LINES = 2
 MIN_DISTINCTIVE = 12
 # Line ends at which a text with syntax errors is cut on trial.
@@ -294,8 +293,7 @@ class Trimmer:
         return self._balance.with_brackets_closed(text, strings=not self.whole)
 
     def _continues(self, text: str) -> bool:
-        """Whether ``text`` is an error only because it is unfinished: with a body and closed
-        brackets there is none."""
+        """Whether ``text`` is an error only for want of a body or of closing brackets."""
         closed = self._completed(text)
         if self._surroundings.language in INDENTED and text.rstrip().endswith(":"):
             last = (self._line + text).rpartition("\n")[2]
