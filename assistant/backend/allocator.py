@@ -54,8 +54,8 @@ class HeapTrimmer:
         self._base = 0  # resident memory after the last trim
 
     def trim_after_request(self) -> bool:
-        """Trim if this process has grown by :data:`MAX_GROWTH_BYTES` since the last trim; whether it
-        did. The next request pays for fresh pages, about 50 ms."""
+        """Trim if this process has grown by :data:`MAX_GROWTH_BYTES` since the last trim; whether
+        it did. The next request pays for fresh pages, about 50 ms."""
         if self._base and resident_bytes() < self._base + MAX_GROWTH_BYTES:
             return False
         return self.trim()

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 MAX_SLOTS = 4
 MAX_BYTES = 2**29
-# A prompt that differs only in its last tokens is the same text, typed on or deleted; one that would
-# cost a cache more tokens of its prompt than this is another text, and gets a slot of its own.
+# A prompt that differs only in its last tokens is the same text, typed on or deleted; one that
+# would cost a cache more tokens of its prompt than this is another text, and gets a slot of its
+# own.
 MAX_TYPED_TOKENS = 64
-# Two prompts that share fewer tokens (the control token, the first words of the path) are unrelated.
-# Reading that many takes less than 30 ms, and a prompt that is read whole is always read in the same
-# parts: read in other parts it may be rounded differently.
+# Two prompts that share fewer tokens (the control token, the first words of the path) are
+# unrelated. Reading that many takes less than 30 ms, and a prompt that is read whole is always read
+# in the same parts: read in other parts it may be rounded differently.
 MIN_SHARED_TOKENS = 64
 
 

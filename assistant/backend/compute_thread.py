@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 
 class ComputeThread:
-    """A daemon thread that runs calls one at a time, in order. It ends with the process, even in the
-    middle of a call."""
+    """A daemon thread that runs calls one at a time, in order. It ends with the process, even in
+    the middle of a call."""
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = (

@@ -228,5 +228,5 @@ def _quantized(weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
 
 
 def fits_int8(weight: torch.Tensor) -> bool:
-    """Whether torch's kernel takes a weight of this shape: it checks none and would read beyond it."""
+    """Whether torch's kernel takes a weight of this shape: it checks none and reads beyond."""
     return weight.shape[0] % 16 == 0 and weight.shape[1] % 32 == 0

@@ -43,7 +43,7 @@ _Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class LlamaDecoder:
-    """Weights of a Llama-like model, arranged for decoding. Not safe for several threads at once."""
+    """Weights of a Llama-like model, arranged for decoding. Not thread-safe."""
 
     croppable = True
 

@@ -1,4 +1,4 @@
-"""The weights and the configuration of a Llama-like model, typed, from files or from transformers."""
+"""Typed weights and configuration of a Llama-like model, from files or from transformers."""
 
 from __future__ import annotations
 
@@ -142,7 +142,10 @@ class LlamaWeights:
     def from_files(
         cls, folder: Path, dtype: torch.dtype, adapter: Path | None = None
     ) -> LlamaWeights | None:
-        """Read a model's folder in ``dtype``, an adapter merged; ``None``: see safetensors_loader.py."""
+        """Read a model's folder in ``dtype``, an adapter merged in.
+
+        :return: ``None``: the model is for transformers to load, see safetensors_loader.py.
+        """
         read = read_tensors(folder, dtype, adapter)
         if read is None:
             return None

@@ -1,4 +1,4 @@
-"""The forward pass of transformers with the interface of llama.py: every architecture, CUDA, MPS."""
+"""The forward pass of transformers with the interface of llama.py: any architecture and device."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class TransformersCache:
 
 
 class TransformersBackend:
-    """Runs a transformers model token for token as :class:`~git_copilot.assistant.backend.llama.LlamaDecoder`
-    does."""
+    """Runs a transformers model token for token as
+    :class:`~git_copilot.assistant.backend.llama.LlamaDecoder` does."""
 
     def __init__(self, model: Any) -> None:
         """:param model: a causal model in evaluation mode, on any device."""

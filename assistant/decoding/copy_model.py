@@ -1,10 +1,10 @@
 """The copy model: the model's next token mixed with what followed the last tokens elsewhere, in the
 rest of the file and in other files' snippets for which the prompt has no room (copy_source.py).
 
-A cache language model (Kuhn & De Mori 1990, "A cache-based natural language model"; for source
-code Hellendoorn & Devanbu 2017, "Are deep neural networks the best choice for modeling source
-code?"), with unbounded matches as in infini-gram (Liu et al. 2024, arXiv 2401.17377). A few weights
-that bench/seed/copy_weights.py fits for one model say how far it is trusted (copy_weights.py); a model
+A cache language model (Kuhn & De Mori 1990, "A cache-based natural language model"; for source code
+Hellendoorn & Devanbu 2017, "Are deep neural networks the best choice for modeling source code?"),
+with unbounded matches as in infini-gram (Liu et al. 2024, arXiv 2401.17377). A few weights that
+bench/seed/copy_weights.py fits for one model say how far it is trusted (copy_weights.py); a model
 whose folder has none is left as it is.
 
 The end of a completion is never copied. The same weights correct for a model that ends too rarely

@@ -1,4 +1,4 @@
-"""Finds what followed the last tokens elsewhere, and mixes it into the logits: see copy_model.py."""
+"""Finds what followed the last tokens elsewhere, and mixes it in: see copy_model.py."""
 
 from __future__ import annotations
 
@@ -187,8 +187,8 @@ class CopySource:
         return Match(length, found, shares, [[token] for token in found], positions.tolist())
 
     def _longest_match(self, history: list[int], positions: Positions) -> tuple[Positions, int]:
-        """Of positions after the last token, those with the longest part of ``history`` before them,
-        and its length in tokens."""
+        """Of positions after the last token, those with the longest part of ``history`` before
+        them, and its length in tokens."""
         ids = self._ids
         positions = positions[ids[positions] != _BREAK]
         length = min(len(positions), 1)

@@ -21,7 +21,7 @@ class EmptyMargin:
         self._whole = False
 
     def add(self, token: int, logits: torch.Tensor, written: str) -> None:
-        """Take the choice of ``token`` from ``logits`` (vocabulary,) behind the text ``written``."""
+        """Take the choice of ``token`` from ``logits`` (vocabulary,) behind ``written``."""
         if self._whole:
             return
         logits = logits.float()

@@ -1,4 +1,4 @@
-"""The request and the result of generating text, for every engine. Nothing heavy is imported here."""
+"""The request and the result of generating text, for every engine. Imports nothing heavy."""
 
 from __future__ import annotations
 

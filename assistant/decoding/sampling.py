@@ -79,7 +79,7 @@ class PrefixIndex:
 
 
 def make_sampler(sampling: Sampling) -> Sampler:
-    """A function that chooses from logits (vocabulary,); equal calls in equal order choose alike."""
+    """A function that chooses from logits (vocabulary,); deterministic for a seed."""
     if sampling.temperature <= 0:
         return lambda logits: int(logits.argmax())
     generator = torch.Generator().manual_seed(sampling.seed)

@@ -1,8 +1,8 @@
 """Keeps brackets, quotes and tags balanced around a completion. Pure.
 
-The text behind the cursor closes what was opened before it, in complete files and wherever an editor
-closes brackets automatically. A completion in between may close only what it opened itself. Without
-a grammar (lexer.py) this works for JSON, YAML and prose as well.
+The text behind the cursor closes what was opened before it, in complete files and wherever an
+editor closes brackets automatically. A completion in between may close only what it opened itself.
+Without a grammar (lexer.py) this works for JSON, YAML and prose as well.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ CAREFUL = 200
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """The result of reading the text: see :class:`~git_copilot.assistant.postprocess.lexer.Mark`."""
+    """The result of reading the text: see
+    :class:`~git_copilot.assistant.postprocess.lexer.Mark`."""
 
     faults: int
     loose: int
@@ -75,7 +76,7 @@ class BracketBalance:
         return not self._closes_next or self._stays_inside(text)
 
     def with_brackets_closed(self, text: str, *, strings: bool = False) -> str:
-        """``text`` with its open brackets closed, and with ``strings`` its single-line strings as well."""
+        """``text`` with its open brackets closed, and with ``strings`` also its single-line strings."""
         stack, depth = self._open_behind(text), len(self._open_at_cursor)
         own = stack[depth:]
         if stack[:depth] != self._open_at_cursor or not all(
@@ -197,8 +198,8 @@ def _text_before(text: str) -> str:
 
 
 def _text_after(text: str) -> tuple[str, bool]:
-    """The start of ``text``, up to an unindented line, where nothing from the cursor should be open,
-    and whether it was truncated for want of such a line."""
+    """The start of ``text``, up to an unindented line, where nothing from the cursor should be
+    open, and whether it was truncated for want of such a line."""
     if len(text) <= AFTER:
         return text, False
     found = list(_UNINDENTED.finditer(text, AFTER // 4, AFTER))
@@ -210,7 +211,7 @@ def _text_after(text: str) -> tuple[str, bool]:
 
 @lru_cache(maxsize=16)
 def _open_after(notation: Notation, text: str) -> Stack:
-    """The frames open after ``text``, the lines above the cursor's; cached, the same for each key."""
+    """The frames open after ``text``, the lines above the cursor's; cached, as typing keeps them."""
     stack: Stack = ()
     for mark in Lexer(notation).marks(text, ()):
         stack = mark.stack

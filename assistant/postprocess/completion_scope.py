@@ -1,4 +1,4 @@
-"""Where a completion ends if the model cannot decide it: after the line, or after the block. Pure."""
+"""Where a completion ends if its model cannot decide: after the line, or the block. Pure."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Brackets, quotes, comments and tags of many languages, without a grammar. Pure.
 
-A small lexer per notation: how comments and strings begin, how strings are escaped and interpolated,
-whether there are tags. It finds what is open at a place, which is all that bracket_balance.py needs,
-and works without a grammar and on incomplete text.
+A small lexer per notation: how comments and strings begin, how strings are escaped and
+interpolated, whether there are tags. It finds what is open at a place, which is all that
+bracket_balance.py needs, and works without a grammar and on incomplete text.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from git_copilot.assistant.postprocess.language_notation import OPTIONAL, RAW, VOID, Notation, Quote
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
-# Kinds of frames on the stack: a bracket; one in prose (in a comment, say); one with code in it, in a
-# single-line string; a string; a line comment; a block comment; the inside of a tag; the text behind
-# a tag.
+# Kinds of frames on the stack: a bracket; one in prose (in a comment, say); one with code in it, in
+# a single-line string; a string; a line comment; a block comment; the inside of a tag; the text
+# behind a tag.
 BRACKET, PROSE, INSIDE, STRING, LINE, BLOCK, TAG, ELEMENT = "b", "p", "i", "q", "l", "c", "t", "e"
 
 

@@ -13,16 +13,16 @@ MAX_REPEATS = 3
 MAX_PERIOD = 4
 # Lines behind the cursor with which a completion is compared.
 MAX_LINES = 64
-# In a complete file no line is written that equals one of this many next ones: 3% of the lines of real
-# code do, but most of a model's lines that do are repetitions.
+# In a complete file no line is written that equals one of this many next ones: 3% of the lines of
+# real code do, but most of a model's lines that do are repetitions.
 NEXT_LINES = 8
-# Within a line, a piece of up to MAX_PIECE characters is a loop when it occurs this many times in a row
-# and takes this many characters: ten names in a call or forty zeros may be intended.
+# Within a line, a piece of up to MAX_PIECE characters is a loop when it occurs this many times in a
+# row and takes this many characters: ten names in a call or forty zeros may be intended.
 PIECE_REPEATS, LOOP_CHARACTERS = 4, 96
 MAX_PIECE = 40
-# Pieces that differ only in digits count up: then fewer characters are enough. Lines that differ only
-# in digits are a loop from this many on. Of 1,682,702 lines of real files 36 contain a loop, 11 of
-# them without counting, and 127 runs of lines count up, nearly all in tables of numbers.
+# Pieces that differ only in digits count up: then fewer characters are enough. Lines that differ
+# only in digits are a loop from this many on. Of 1,682,702 lines of real files 36 contain a loop,
+# 11 of them without counting, and 127 runs of lines count up, nearly all in tables of numbers.
 COUNTED_REPEATS, COUNTED_CHARACTERS, COUNTED_LINES = 8, 40, 6
 # Loops are searched for every this many characters, not after each one.
 CHECK_EVERY = 8
@@ -146,7 +146,7 @@ def loop_in_line(line: str, nearby: str) -> int | None:
 def _find_loop(
     line: str, nearby: str, repeats: int, characters: int, needed: str = ""
 ) -> tuple[int, int] | None:
-    """Where in a line a loop shows, and how many characters to keep; each piece contains ``needed``."""
+    """Where in a line a loop shows, and how many characters to keep; pieces contain ``needed``."""
     for end in range(characters, len(line) + 1, CHECK_EVERY):
         for size in range(1, MAX_PIECE + 1):
             count = max(repeats, -(-characters // size))

@@ -15,8 +15,8 @@ from git_copilot.index.text.parsing import parse
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-# Lines on each side of the cursor that are parsed; text further away is the same either way. A window
-# begins and ends at an unindented line, which may be further away.
+# Lines on each side of the cursor that are parsed; text further away is the same either way. A
+# window begins and ends at an unindented line, which may be further away.
 WINDOW_LINES, MAX_WINDOW_LINES = 120, 1500
 # Longer windows are not parsed, since every candidate parses one.
 MAX_WINDOW_BYTES = 1 << 16
@@ -61,8 +61,8 @@ class Surroundings:
 
     @cached_property
     def _parses_as_python(self) -> bool:
-        """Whether Python itself parses the text. The grammar is more lenient: it accepts definitions
-        without a body, and lines of any indentation."""
+        """Whether Python itself parses the text. The grammar is more lenient: it accepts
+        definitions without a body, and lines of any indentation."""
         return _is_python(self._before + self._after)
 
     def _errors(self, text: str) -> int:

@@ -50,8 +50,7 @@ from git_copilot.assistant.postprocess.syntax import INDENTED, Surroundings
 from git_copilot.index.text.classify import language_of
 
 STOP, LENGTH = "stop", "length"
-# A line equal to the suffix's next one may be intended; this many in a row are a repetition, and so is
-# one with this many letters and digits (but for 0.05% of HumanEval-Infilling's multi-line middles).
+# A line equal to the suffix's next one may be intended; this many are a repetition, and so is one with this many letters and digits (wrong in 0.05% of HumanEval-Infilling's middles).
 MIN_SUFFIX_LINES = 2
 MIN_DISTINCTIVE = 12
 # Line ends at which a text with syntax errors is cut on trial.

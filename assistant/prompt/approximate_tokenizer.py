@@ -1,4 +1,4 @@
-"""A tokenizer for models whose vocabulary is not installed: text in pieces of about a token's size."""
+"""A tokenizer for models whose vocabulary is not installed: pieces of about a token's size."""
 
 from __future__ import annotations
 

@@ -26,12 +26,12 @@ ANCHOR_LINES = 16
 LEFT_TO_RIGHT = "left-to-right"
 # Prefix, suffix and middle token.
 MAX_CONTROLS = 3
-# More than an average token of code has; longer text than this per token cannot fit and is not read.
+# More than an average token of code has; longer text per token is not read.
 MAX_TOKEN_CHARACTERS = 16
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back, as :class:`~git_copilot.assistant.prompt.tokenizer.TextTokenizer` does it."""
+    """Text to ids and back: see :class:`~git_copilot.assistant.prompt.tokenizer.TextTokenizer`."""
 
     @property
     def fim(self) -> FimFormat | None: ...

@@ -56,8 +56,9 @@ FORMATS: tuple[FimFormat, ...] = (
         ("<|endoftext|>", "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>", "<|im_end|>"),
         "<|repo_name|>", "<|file_sep|>",
     ),
-    # CodeGemma's report (arXiv 2406.11409): the path, a line end, <|fim_prefix|>. That the separator
-    # is between files and not before the first is inferred from its name and that example.
+    # CodeGemma's report (arXiv 2406.11409): the path, a line end, <|fim_prefix|>. That the
+    # separator is between files and not before the first is inferred from its name and that
+    # example.
     FimFormat(
         "codegemma", "psm", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>",
         ("<|file_separator|>", "<eos>"), "", "<|file_separator|>", "<bos>", separates=True,
@@ -78,7 +79,7 @@ FORMATS: tuple[FimFormat, ...] = (
         "granite", "psm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
         ("<|endoftext|>", "<|end_of_text|>"),
     ),
-    # StarCoder2's report (arXiv 2402.19173), section 5.1: <file_sep><fim_prefix>path, newline, code.
+    # StarCoder2's report (arXiv 2402.19173), section 5.1: <file_sep><fim_prefix>path, \n, code.
     FimFormat(
         "starcoder2", "psm", "<fim_prefix>", "<fim_suffix>", "<fim_middle>",
         ("<|endoftext|>", "<file_sep>"), "<repo_name>", "<file_sep>", inside=True,

@@ -135,7 +135,7 @@ def cut_document(data: bytes, location: Location) -> Document:
 
 
 def _line_span(data: bytes, location: Location) -> tuple[int, int]:
-    """The byte span of the line without its line end. The empty line after a final newline counts."""
+    """The byte span of the line without its line end. The empty last line counts."""
     start = 0
     for _ in range(location.line - 1):
         newline = data.find(b"\n", start)

@@ -1,9 +1,9 @@
-"""Keeps the snippets of a prompt stable while the user types, so that the key/value cache stays valid.
+"""Keeps the snippets of a prompt stable while the user types, so that the cache stays valid.
 
 Every key changes the query a little, and with it the ranks. A new order of the same snippets tells
 the model nothing new, yet it has to read everything again, since snippets come first in a prompt;
 one new snippet has the same effect, and every ninth key would bring one. So a line keeps its
-snippets; new hits can still be copied from (copy_model.py), and enter the prompt with the next line.
+snippets; new hits can still be copied from (copy_model.py), and enter the prompt on the next line.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MAX_HEADERS = 4
 
 @dataclass(frozen=True, slots=True)
 class SearchedState:
-    """The state that was searched: a tree, and the uncommitted files over it except the cursor's own
-    (path and version)."""
+    """The state that was searched: a tree, and the uncommitted files over it except the cursor's
+    own (path and version)."""
 
     tree: str
     loose: frozenset[tuple[str, str]] = frozenset()

@@ -1,11 +1,11 @@
 """Ends the prompt on a token boundary, so that a completion can continue from it. Pure.
 
 A tokenizer joins characters depending on what follows. ``\\n\\t\\t`` at the end of a text is one
-token, but before ``return`` it is ``\\n\\t`` and ``\\t``: a model has seen the single token only where
-another tab follows, and writes that tab. Half a word is rarely in its training data either. So
-the text is cut at a boundary that any continuation has, and the model writes the rest of it again,
-together with the completion (token healing, after microsoft/guidance). No tokenizer's rules are
-repeated here: the tokenizer itself is asked.
+token, but before ``return`` it is ``\\n\\t`` and ``\\t``: a model has seen the single token only
+where another tab follows, and writes that tab. Half a word is rarely in its training data either.
+So the text is cut at a boundary that any continuation has, and the model writes the rest of it
+again, together with the completion (token healing, after microsoft/guidance). No tokenizer's rules
+are repeated here: the tokenizer itself is asked.
 
 Behind spaces and whole words nothing is done: a model trained to fill in the middle has seen
 prompts that end there, and ``copilot-135m-v5`` needs more nats for the same text when it has to
@@ -19,8 +19,8 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-# A word that begins many indented lines: a vocabulary that joins any word with the white space before
-# it joins this one.
+# A word that begins many indented lines: a vocabulary that joins any word with the white space
+# before it joins this one.
 WORD = "return"
 INDENTATION = "\t"
 # Characters on each side of the cursor that are searched for a word.
@@ -46,8 +46,8 @@ class TokenBoundary:
     partial_word: str = ""
 
     def encode(self, tokenizer: BoundaryTokenizer, text: str) -> tuple[list[int], str]:
-        """The ids of ``text``, which ends at the cursor, and the end of it that they leave out, with
-        which the completion must begin."""
+        """The ids of ``text``, which ends at the cursor, and the end of it that they leave out,
+        with which the completion must begin."""
         if text.endswith(INDENTATION):
             ids, forced_prefix = _before_word(tokenizer, text)
             return (

@@ -65,7 +65,7 @@ class TextTokenizer:
         return tuple(first) if first == [tokenizer.bos_token_id] else ()
 
     def _find_anchor(self) -> list[int]:
-        """The ids of :data:`ANCHOR` where a text is encoded correctly only behind one, else none."""
+        """The ids of :data:`ANCHOR` if text is encoded correctly only behind one, else none."""
         anchor = self.encode(ANCHOR)
         inner = self.encode(f"{ANCHOR} x")[len(anchor) :]
         same = self.encode(" x") == inner and self.decode(inner) == " x"

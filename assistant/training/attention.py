@@ -85,7 +85,7 @@ def causal_attention(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention with the signature that transformers calls; any mask but the causal one is ignored."""
+    """Attention with the signature that transformers calls; ``attention_mask`` is ignored."""
     scaled = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     result = _Causal.apply(scaled, key, value)  # type: ignore[no-untyped-call]
     return result.transpose(1, 2).contiguous(), None

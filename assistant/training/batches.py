@@ -22,7 +22,8 @@ def round_up(length: int, step: int = ROUND_TO) -> int:
 
 
 class Trainable(Protocol):
-    """The part of an example that training needs (:class:`~git_copilot.assistant.dataset.examples.Example` is one)."""
+    """The part of an example that training needs
+    (:class:`~git_copilot.assistant.dataset.examples.Example` is one)."""
 
     @property
     def prompt_ids(self) -> tuple[int, ...]: ...
@@ -43,8 +44,8 @@ class TrainingRecipe:
     """Hyperparameters, with the values of arXiv 2503.14201 and "LoRA Without Regret": rank 16 over
     all linear layers, a constant learning rate ten times that of full tuning, small batches.
 
-    ``batch`` is in examples; ``micro_tokens`` bounds the tokens of one forward pass. ``warmup_steps``
-    are optimizer steps, ``clip`` is the largest norm of the gradient.
+    ``batch`` is in examples; ``micro_tokens`` bounds the tokens of one forward pass.
+    ``warmup_steps`` are optimizer steps, ``clip`` is the largest norm of the gradient.
 
     ``open_weight`` is the weight of the loss on the last ``open_tokens`` tokens of the text before
     the cursor: in a prompt with the suffix first, the end of the prefix serves as a longer middle,
@@ -98,7 +99,7 @@ def fingerprint(examples: Sequence[Trainable], recipe: TrainingRecipe, model_nam
 
 
 def _open(example: Trainable, recipe: TrainingRecipe) -> int:
-    """The number of tokens before the middle that have loss; the first token of a prompt has none."""
+    """The number of tokens before the middle that have loss; a prompt's first token has none."""
     if not recipe.open_weight:
         return 0
     return min(example.open_tokens, recipe.open_tokens, len(example.prompt_ids) - 1)

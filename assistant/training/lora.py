@@ -1,4 +1,4 @@
-"""LoRA layers that train fast on a CPU (Hu et al. 2021, arXiv 2106.09685), and adapter files for peft."""
+"""LoRA layers (Hu et al. 2021, arXiv 2106.09685) fast on a CPU, and adapter files for peft."""
 
 from __future__ import annotations
 

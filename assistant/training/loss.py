@@ -17,7 +17,7 @@ from torch.nn import functional
 
 # Rows per block: their logits fit into the processor's last-level cache.
 ROWS = 128
-# Architectures whose logits are the unchanged output of the last layer: not scaled, capped or shifted.
+# Architectures whose logits are the output layer's, not scaled, capped or shifted.
 PLAIN = frozenset({"llama", "qwen2", "mistral", "starcoder2"})
 
 
