@@ -37,7 +37,7 @@ PIECES = (
 def unmatched(text, path):
     """Closers without openers, and openers without closers."""
     lexer = Lexer(notation_of(path))
-    marks = list(lexer.marks(text, (), careful=len(text)))
+    marks = list(lexer.marks(text, (), careful_until=len(text)))
     return marks[-1].faults + lexer.unclosed(marks[-1].stack) if marks else 0
 
 
