@@ -1,4 +1,4 @@
-"""What bench/engine.py's machine could do at best, and where the engine's time goes."""
+"""The limits of the machine that runs bench/engine.py, and a profile of the engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 8
 
 
 def fastest(job: Callable[[], object], seconds: float = 1.0) -> float:
-    """The least seconds that ``job`` took, repeated for a while."""
+    """The shortest time of ``job``, in seconds, among repeated runs."""
     job()
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:

@@ -1,4 +1,4 @@
-"""Who takes turns in bench/engine.py. Each writes ids behind a prompt, greedily, as many as asked."""
+"""The competitors of bench/engine.py. Each continues a prompt greedily, by a given number of ids."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Fits how far the seeded model copies from what stands around (assistant/decoding/copy_model.py).
+"""Fits the copy weights of the seeded model (assistant/decoding/copy_model.py).
 
     python bench/seed/copy_weights.py --sources DIR --model FOLDER [--out assistant/seed_adapter]
 
 ``--sources`` holds a clone of each repository of recipe.toml's ``[copying]`` at ``owner+name``,
-its HEAD at the commit given there. ``--model`` is the seeded model, whose training saw none of
-them. For every token of the middles of their newest holes, each with what was around it when its
-commit was made, the model's probabilities are mixed with what would be copied; the weights make
-these tokens most likely. Printed is what a token costs without and with copying, each repository
-by weights that come from the others. ``line_end`` and ``token_reward`` are not fitted here, see
-line_end.py and reward.py.
+its HEAD at the commit given there. ``--model`` is the seeded model, which was not trained on any of
+them. For each token of the middles of their newest holes, with the text around it at its commit,
+the model's probabilities are mixed with those of copying; the weights maximise the likelihood of
+these tokens. Prints the cost of a token without and with copying, for each repository with weights
+from the others. ``line_end`` and ``token_reward`` are not fitted here, see line_end.py and
+reward.py.
 """
 
 from __future__ import annotations
@@ -83,18 +83,18 @@ def observe(
         source = CopySource(copy_model, example.copy_context)
         rows = engine.logits(example.prompt_ids, example.middle_ids)
         for i, right in enumerate(example.middle_ids):
-            chances = torch.softmax(rows[i], dim=-1)
-            ends, model = right in copy_model.end_ids, float(chances[right])
-            ending = float(chances[copy_model.end_ids].sum())
-            chances[copy_model.end_ids] = 0
-            sure = float(chances.max())
+            probabilities = torch.softmax(rows[i], dim=-1)
+            ends, model = right in copy_model.end_ids, float(probabilities[right])
+            ending = float(probabilities[copy_model.end_ids].sum())
+            probabilities[copy_model.end_ids] = 0
+            sure = float(probabilities.max())
             written = engine.tokenizer.decode(list(example.middle_ids[:i]))
             begun, match = bool(written.strip()), source.match(written)
             if match is None or ends:
                 yield Token(name, ends, model, ending, sure, begun=begun)
                 continue
             shares = torch.tensor(match.shares)
-            agreed = float((shares * chances[match.tokens]).sum())
+            agreed = float((shares * probabilities[match.tokens]).sum())
             copied = match.shares[match.tokens.index(right)] if right in match.tokens else 0.0
             yield Token(
                 name, ends, model, ending, sure,
@@ -128,10 +128,12 @@ class Mixture(torch.nn.Module):
         share = column(t.share for t in tokens)
         features = torch.stack([share.log(), sure, sure.log(), agreed.log()], dim=-1)
         bias = self.lengths[(lengths - 1).clamp(min=0)]
-        trust = torch.sigmoid(features @ self.figures + bias) * (lengths > 0)
+        copied_part = torch.sigmoid(features @ self.figures + bias) * (lengths > 0)
         copied = column(t.copied for t in tokens) * (1 - ended)
-        going_on = (1 - trust) * column(t.model for t in tokens) * scale + trust * copied
-        return -torch.where(ends, ended, going_on).clamp(min=1e-9).log().mean()
+        continued = (1 - copied_part) * column(
+            t.model for t in tokens
+        ) * scale + copied_part * copied
+        return -torch.where(ends, ended, continued).clamp(min=1e-9).log().mean()
 
     def weights(self) -> CopyWeights:
         share, sure, log_sure, agreed = self.figures.tolist()
@@ -157,7 +159,7 @@ def fit(tokens: Sequence[Token]) -> Mixture:
 
 
 def read_recipe() -> dict[str, Any]:
-    """What the recipe says of copying."""
+    """The ``[copying]`` section of the recipe."""
     found: dict[str, Any] = tomllib.loads(RECIPE.read_text("utf-8"))["copying"]
     return found
 
@@ -169,7 +171,7 @@ def read_fitted(model: Path) -> CopyWeights:
     """
     weights = read_copy_weights(model)
     if weights is None:
-        raise click.ClickException(f"{model} does not copy: run copy_weights.py first")
+        raise click.ClickException(f"{model} has no copy weights: run copy_weights.py first")
     return weights
 
 
@@ -203,7 +205,7 @@ def read_examples(
 @click.option("--model", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--out", type=click.Path(path_type=Path, exists=True), help="Write the weights here.")
 def main(sources: Path, model: Path, out: Path | None) -> None:
-    """Fit the weights of copying."""
+    """Fit the copy weights."""
     recipe, tokenizer = read_recipe(), TextTokenizer.load(model)
     engine = Engine(load_model(model), tokenizer)
     copy_model = CopyModel(
