@@ -42,7 +42,7 @@ def unmatched(text, path):
 
 
 def texts():
-    names = ("postprocess/trim", "postprocess/lexer", "server/client", "prompt/builder")
+    names = ("postprocess/trim", "postprocess/lexer", "client/transport", "prompt/builder")
     own = {x: (ROOT / "assistant" / f"{x}.py").read_text("utf-8")[:4000] for x in names}
     own = {f"{x.rpartition('/')[2]}.py": text for x, text in own.items()}
     return {**SOURCES, **{name: text[: text.rfind("\n\n\n") + 1] for name, text in own.items()}}

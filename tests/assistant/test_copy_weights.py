@@ -132,7 +132,10 @@ def test_rewards_are_compared_with_the_greedy_line(recipe):
 
 
 def test_what_a_reward_won_and_lost_is_counted():
-    right, wrong = reward.Answer(100.0, 100.0, 4, 10.0), reward.Answer(0.0, 50.0, 0, 20.0)
+    right, wrong = (
+        reward.ScoredAnswer(100.0, 100.0, 4, 10.0),
+        reward.ScoredAnswer(0.0, 50.0, 0, 20.0),
+    )
     found = reward.row(0.3, [right, right, wrong, wrong], [right, wrong, right, wrong])
     assert found.split() == ["0.3", "50.0", "75.0", "+1", "-1", "2.0", "4", "15"]
 
@@ -140,7 +143,7 @@ def test_what_a_reward_won_and_lost_is_counted():
 def test_an_answer_is_ended_where_another_line_is_not_likelier_by_the_margin():
     def answer(middle, text, margin):
         line = text.partition("\n")[0]
-        return line_end.Answer(middle, text, line, margin, (len(text), len(line)))
+        return line_end.EndedAnswer(middle, text, line, margin, (len(text), len(line)))
 
     early, late = answer("one", "one\ntwo", 1.2), answer("one\ntwo", "one\ntwo", 2.2)
     block = answer("a\nb", "a\nb", line_end.ALWAYS)
