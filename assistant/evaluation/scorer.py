@@ -72,14 +72,21 @@ def evaluate(
     """
     scores: list[Score | None] = [None] * len(examples)
     healed = [heal(tokenizer, e) if healing else (e, e.prompt.forced_prefix) for e in examples]
-    examples, leads = [example for example, _ in healed], [lead for _, lead in healed]
+    examples, forced_prefixes = (
+        [example for example, _ in healed],
+        [forced_prefix for _, forced_prefix in healed],
+    )
     most = max_tokens if generate else 0
     if batch is None and engine is None:
         engine = serving_engine(model, tokenizer, copying)
     found = (
-        _singly(engine, examples, leads, Sampling(most, alternatives=alternatives), stop_early)
+        _singly(
+            engine, examples, forced_prefixes, Sampling(most, alternatives=alternatives), stop_early
+        )
         if engine is not None
-        else score_batches(model, tokenizer, examples, leads, most, stop_early, batch or BATCH)
+        else score_batches(
+            model, tokenizer, examples, forced_prefixes, most, stop_early, batch or BATCH
+        )
     )
     for done, (i, nll, made) in enumerate(found):
         progress(label, done, len(examples))
@@ -105,12 +112,12 @@ def _scored(example: Example, nll: Sequence[float], made: Completion | None) -> 
 def _singly(
     engine: Engine,
     examples: Sequence[Example],
-    leads: Sequence[str],
+    forced_prefixes: Sequence[str],
     sampling: Sampling,
     stop_early: bool,
 ) -> Iterator[Scored]:
     """One example after the other as they are served, but for the precision: the model's own."""
-    for i, (example, lead) in enumerate(zip(examples, leads, strict=True)):
+    for i, (example, forced_prefix) in enumerate(zip(examples, forced_prefixes, strict=True)):
         made = None
         if sampling.max_tokens:
             trimmer, indented = trimmer_for(example), indentation_for(example)
@@ -119,7 +126,7 @@ def _singly(
                 GenerationRequest(
                     example.prompt_ids,
                     sampling,
-                    lead,
+                    forced_prefix,
                     example.copy_context,
                     should_stop=should_stop,
                 )
@@ -131,7 +138,7 @@ def _singly(
         nll = engine.likelihood(
             example.prompt_ids,
             example.middle_ids,
-            forced_prefix=lead,
+            forced_prefix=forced_prefix,
             copy_context=example.copy_context,
         )
         yield i, nll, made
