@@ -12,9 +12,9 @@ from git_copilot.assistant.backend.torch_ops import packs_bfloat16
 
 # Up to this many rows use int8 weights; more (the prompt) the same weights in bf16, whose kernels
 # are made for many rows.
-NARROW = 8
+MAX_INT8_ROWS = 8
 # From this many weights on, a layer's time is spent on reading them rather than on the call.
-LARGE = 2**20
+LARGE_LAYER = 2**20
 # The number of rows that packed weights are laid out for; others work too.
 _PACKED_FOR = 256
 _MAX_DIGIT = 127.0
@@ -92,20 +92,21 @@ class Int8Linear:
     """
 
     def __init__(
-        self, weight: torch.Tensor, bias: torch.Tensor | None = None, *, wide: bool = True
+        self, weight: torch.Tensor, bias: torch.Tensor | None = None, *, keep_bf16: bool = True
     ) -> None:
         """:param weight: (outputs, inputs), of any floating type; see :func:`fits_int8`.
-        :param wide: keep the rounded weights in bf16 as well, for more than :data:`NARROW` rows.
+        :param keep_bf16: also keep the rounded weights in bf16, for more than
+            :data:`MAX_INT8_ROWS` rows.
         """
         scale = _scale(weight)
         self._weight, self._scale = _quantized(weight, scale), scale.to(torch.bfloat16)
         self._bias = None if bias is None else bias.to(torch.bfloat16)
-        self._wide = bfloat16_linear(dequantized(weight), bias) if wide else None
-        self.bytes = weight.numel() + (self._wide.bytes if self._wide else 0)
+        self._bf16 = bfloat16_linear(dequantized(weight), bias) if keep_bf16 else None
+        self.bytes = weight.numel() + (self._bf16.bytes if self._bf16 else 0)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        if self._wide is not None and len(rows) > NARROW:
-            return self._wide(rows)
+        if self._bf16 is not None and len(rows) > MAX_INT8_ROWS:
+            return self._bf16(rows)
         found: torch.Tensor = torch_ops.weight_int8pack_mm(
             rows.to(torch.bfloat16), self._weight, self._scale
         )
@@ -162,7 +163,7 @@ class GatedLinear:
         self.bytes = sum(part.bytes for part in (joined, gate, up) if part is not None)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        narrow = len(rows) <= NARROW
+        narrow = len(rows) <= MAX_INT8_ROWS
         if self._joined is None or not (narrow or self._gate is None):
             assert self._gate is not None and self._up is not None
             rows = rows.to(torch.bfloat16)
@@ -172,16 +173,16 @@ class GatedLinear:
 
 
 def make_linear(
-    weight: torch.Tensor, bias: torch.Tensor | None, precision: str, *, wide: bool
+    weight: torch.Tensor, bias: torch.Tensor | None, precision: str, *, keep_bf16: bool
 ) -> Linear:
     """The layer in ``"int8"``, ``"bf16"`` or ``"fp32"``; ``wide`` as for :class:`Int8Linear`."""
     if precision == "fp32":
         return PlainLinear(weight.float(), bias)
     if precision == "bf16":
         return bfloat16_linear(weight, bias)
-    if weight.numel() >= LARGE or not fits_int8(weight):
+    if weight.numel() >= LARGE_LAYER or not fits_int8(weight):
         return DigitLinear(weight, bias)
-    return Int8Linear(weight, bias, wide=wide)
+    return Int8Linear(weight, bias, keep_bf16=keep_bf16)
 
 
 def make_gated(
@@ -189,18 +190,18 @@ def make_gated(
     up: tuple[torch.Tensor, torch.Tensor | None],
     precision: str,
     *,
-    wide: bool,
+    keep_bf16: bool,
 ) -> GatedLinear:
     """The same for the two layers of a :class:`GatedLinear`, each (weight, bias)."""
     weight = torch.cat([gate[0], up[0]])
     bias = None if gate[1] is None or up[1] is None else torch.cat([gate[1], up[1]])
-    packs = packs_bfloat16() and (precision == "bf16" or (precision == "int8" and wide))
+    packs = packs_bfloat16() and (precision == "bf16" or (precision == "int8" and keep_bf16))
     if not packs:
-        return GatedLinear(make_linear(weight, bias, precision, wide=wide), None, None)
+        return GatedLinear(make_linear(weight, bias, precision, keep_bf16=keep_bf16), None, None)
     if precision == "bf16":
         return GatedLinear(None, PackedLinear(*gate), PackedLinear(*up))
     parts = (PackedLinear(dequantized(part[0]), part[1]) for part in (gate, up))
-    return GatedLinear(make_linear(weight, bias, precision, wide=False), *parts)
+    return GatedLinear(make_linear(weight, bias, precision, keep_bf16=False), *parts)
 
 
 def bfloat16_linear(weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
 from git_copilot.assistant.backend.linear import (
-    NARROW,
+    MAX_INT8_ROWS,
     GatedLinear,
     Linear,
     make_gated,
@@ -25,7 +25,7 @@ from git_copilot.assistant.backend.linear import (
 from git_copilot.assistant.backend.llama_weights import LayerWeights, LlamaWeights
 
 # Above this size the weights are not also kept in bf16 beside int8.
-MAX_WIDE_BYTES = 2**30
+MAX_BF16_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +55,20 @@ class LlamaDecoder:
         self._size = config.head_size
         self._hidden = config.hidden_size
         self._eps_row = torch.full((1, 1), config.norm_eps)
-        self._none = torch.zeros(1)
+        self._placeholder = torch.zeros(1)
         count = sum(part.weight.numel() for layer in weights.layers for part in layer.linears)
         self._precision = precision
-        self._wide = count * 2 <= MAX_WIDE_BYTES
+        self._keep_bf16 = count * 2 <= MAX_BF16_BYTES
         self._dtype = torch.float32 if precision == "fp32" else torch.bfloat16
         self._embedding = weights.embedding.to(self._dtype)
         self._layers = [self._arrange(layer) for layer in weights.layers]
         self._norm = weights.norm.float()
-        self._head = make_linear(weights.head.weight, weights.head.bias, precision, wide=False)
+        self._head = make_linear(weights.head.weight, weights.head.bias, precision, keep_bf16=False)
         self._rotary = weights.rotary
         self._table = torch.empty(0, 1, self._size // 2, dtype=torch.complex64)
 
     def _linear(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
-        return make_linear(weight, bias, self._precision, wide=self._wide)
+        return make_linear(weight, bias, self._precision, keep_bf16=self._keep_bf16)
 
     def _arrange(self, layer: LayerWeights) -> _Layer:
         """Join linears that read the same rows; put the two halves that a rotation combines side
@@ -91,7 +91,10 @@ class LlamaDecoder:
             out=self._linear(layer.output.weight, layer.output.bias),
             norm2=layer.mlp_norm.float(),
             gated=make_gated(
-                (gate.weight, gate.bias), (up.weight, up.bias), self._precision, wide=self._wide
+                (gate.weight, gate.bias),
+                (up.weight, up.bias),
+                self._precision,
+                keep_bf16=self._keep_bf16,
             ),
             down=self._linear(layer.down.weight, layer.down.bias),
         )
@@ -114,14 +117,14 @@ class LlamaDecoder:
         start = cache.length
         end = start + len(ids)
         rotations = self._rotations(end)[start:end]
-        if len(ids) > NARROW:
+        if len(ids) > MAX_INT8_ROWS:
             mask = torch.full((len(ids), len(ids)), -torch.inf, dtype=self._dtype).triu_(1)
             attend = partial(self._attend_masked, mask=mask, dtype=self._dtype)
             rows = self._layers_forward(cache, ids, rotations, attend)
         else:
             rows = self._layers_forward(cache, ids, rotations, partial(self._attend, start=start))
         if not wanted:
-            return self._none
+            return self._placeholder
         return self._head(self._normed(rows[len(ids) - wanted :], self._norm)).float()
 
     def forward_batch(
@@ -157,10 +160,10 @@ class LlamaDecoder:
             heads = torch.view_as_real(torch.view_as_complex(pairs) * rotations).flatten(2)
             queries, keys = heads[:, : self._heads], heads[:, self._heads :]
             values = found[:, rotated:].view(count, self._groups, self._size)
-            known, held = cache.keys[index][:, :, :end], cache.values[index][:, :end]
-            known[:, :, start:] = keys.permute(1, 2, 0)
-            held[:, start:] = values.transpose(0, 1)
-            rows += layer.out(attend(queries, known, held).reshape(count, inner))
+            all_keys, all_values = cache.keys[index][:, :, :end], cache.values[index][:, :end]
+            all_keys[:, :, start:] = keys.permute(1, 2, 0)
+            all_values[:, start:] = values.transpose(0, 1)
+            rows += layer.out(attend(queries, all_keys, all_values).reshape(count, inner))
             rows += layer.down(layer.gated(self._normed(rows, layer.norm2)))
         cache.length = end
         return rows
@@ -197,7 +200,7 @@ class LlamaDecoder:
         for index, query in enumerate(queries.unbind()):
             end = start + index + 1
             scores = torch.baddbmm(
-                self._none, query.reshape(shape), keys[:, :, :end], beta=0, alpha=scale
+                self._placeholder, query.reshape(shape), keys[:, :, :end], beta=0, alpha=scale
             )
             found.append(torch.bmm(torch.softmax(scores, dim=-1), values[:, :end]))
         return found[0] if len(found) == 1 else torch.stack(found)

@@ -84,7 +84,7 @@ def choose_snippets(task: Task, found: Retrieved) -> list[Hit]:
         return hits
     state = (found.seen, task.settings.snippets)
     place = task.place
-    return task.session.sticky_snippets.settle(str(place.file), place.document.prefix, state, hits)
+    return task.session.sticky_snippets.choose(str(place.file), place.document.prefix, state, hits)
 
 
 def choose_adapter(task: Task, model: str) -> str | None:

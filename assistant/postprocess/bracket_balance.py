@@ -76,7 +76,7 @@ class BracketBalance:
         return not self._closes_next or self._stays_inside(text)
 
     def with_brackets_closed(self, text: str, *, strings: bool = False) -> str:
-        """``text`` with its open brackets closed, and with ``strings`` also its single-line strings."""
+        """``text`` with its open brackets closed, and with ``strings`` also strings of one line."""
         stack, depth = self._open_behind(text), len(self._open_at_cursor)
         own = stack[depth:]
         if stack[:depth] != self._open_at_cursor or not all(
@@ -211,7 +211,7 @@ def _text_after(text: str) -> tuple[str, bool]:
 
 @lru_cache(maxsize=16)
 def _open_after(notation: Notation, text: str) -> Stack:
-    """The frames open after ``text``, the lines above the cursor's; cached, as typing keeps them."""
+    """The frames open after ``text``, the lines above the cursor's; cached for typing."""
     stack: Stack = ()
     for mark in Lexer(notation).marks(text, ()):
         stack = mark.stack

@@ -34,7 +34,7 @@ RAW = frozenset({"script", "style"})
 
 
 class Quote(NamedTuple):
-    """A kind of string: over several lines or one, with backslash escapes or none, with code in it."""
+    """A kind of string: over several lines, with backslash escapes, with code in it."""
 
     closer: str
     lines: bool = False

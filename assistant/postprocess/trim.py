@@ -50,11 +50,11 @@ from git_copilot.assistant.postprocess.syntax import INDENTED, Surroundings
 from git_copilot.index.text.classify import language_of
 
 STOP, LENGTH = "stop", "length"
-# A line equal to the suffix's next one may be intended; this many are a repetition, and so is one with this many letters and digits (wrong in 0.05% of HumanEval-Infilling's middles).
+# A line equal to the suffix's next one may be intended; this many are a repetition, and so is one
+# with this many letters and digits (wrong in 0.05% of HumanEval-Infilling's middles).
 MIN_SUFFIX_LINES = 2
 MIN_DISTINCTIVE = 12
-# Line ends at which a text with syntax errors is cut on trial.
-MAX_TRIES = 12
+MAX_TRIES = 12  # line ends at which a text with syntax errors is cut on trial
 # Characters on each side of the cursor that may justify a line which repeats itself.
 NEARBY = 4096
 # Characters of which the end may have one too many.
@@ -292,7 +292,7 @@ class Trimmer:
         return self._balance.with_brackets_closed(text, strings=not self.whole)
 
     def _continues(self, text: str) -> bool:
-        """Whether ``text`` is an error only for want of a body or of closing brackets."""
+        """Whether ``text`` is an error only for want of a body or closers."""
         closed = self._completed(text)
         if self._surroundings.language in INDENTED and text.rstrip().endswith(":"):
             last = (self._line + text).rpartition("\n")[2]

@@ -25,7 +25,7 @@ class SearchedState:
     own (path and version)."""
 
     tree: str
-    loose: frozenset[tuple[str, str]] = frozenset()
+    uncommitted: frozenset[tuple[str, str]] = frozenset()
 
 
 def scope_of(prefix: str) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def _depth(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def settle(before: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:
+def stable_snippets(before: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:
     """The snippets for a prompt on another line of an unchanged scope, best first.
 
     They stay the same as long as the best hit is among them. Else it is put first (in the prompt:
@@ -95,10 +95,10 @@ class StickySnippets:
     def __init__(self) -> None:
         self._files: OrderedDict[str, _Last] = OrderedDict()
 
-    def settle(
+    def choose(
         self, file: str, prefix: str, state: tuple[object, ...], found: Sequence[Hit]
     ) -> list[Hit]:
-        """Choose the snippets for a prompt, best first; see :func:`settle`.
+        """Choose the snippets for a prompt, best first; see :func:`stable_snippets`.
 
         :param file: the file's full path.
         :param prefix: the text before the cursor.
@@ -113,7 +113,7 @@ class StickySnippets:
         elif last.hits and _typed_on(last.line, line):
             hits = list(last.hits)
         else:
-            hits = settle(last.hits, found)
+            hits = stable_snippets(last.hits, found)
         self._files[file] = _Last(scope, line, tuple(hits))
         if len(self._files) > MAX_FILES:
             self._files.popitem(last=False)

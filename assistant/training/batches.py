@@ -98,7 +98,7 @@ def fingerprint(examples: Sequence[Trainable], recipe: TrainingRecipe, model_nam
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _open(example: Trainable, recipe: TrainingRecipe) -> int:
+def _open_count(example: Trainable, recipe: TrainingRecipe) -> int:
     """The number of tokens before the middle that have loss; a prompt's first token has none."""
     if not recipe.open_weight:
         return 0
@@ -107,7 +107,7 @@ def _open(example: Trainable, recipe: TrainingRecipe) -> int:
 
 def loss_weight(example: Trainable, recipe: TrainingRecipe) -> float:
     """The sum of an example's loss weights."""
-    tokens = len(example.middle_ids) + recipe.open_weight * _open(example, recipe)
+    tokens = len(example.middle_ids) + recipe.open_weight * _open_count(example, recipe)
     return max(example.weight, MIN_WEIGHT) * tokens
 
 
@@ -122,6 +122,6 @@ def pack(
         targets[row, :-1] = ids[row, 1:]
         first, last = len(example.prompt_ids) - 1, example.size - 1
         weight = max(example.weight, MIN_WEIGHT)
-        weights[row, first - _open(example, recipe) : first] = weight * recipe.open_weight
+        weights[row, first - _open_count(example, recipe) : first] = weight * recipe.open_weight
         weights[row, first:last] = weight
     return ids, targets, weights

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NAME = "checkpoint.safetensors"
 
 
-def save(work: Path, mark: str, step: int, tensors: Mapping[str, torch.Tensor]) -> None:
+def save(work: Path, run_id: str, step: int, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write the state after ``step`` steps of the training run that ``mark`` identifies.
 
     :raises OSError: the disk is full, or there is no permission.
@@ -24,7 +24,7 @@ def save(work: Path, mark: str, step: int, tensors: Mapping[str, torch.Tensor]) 
 
     work.mkdir(parents=True, exist_ok=True)
     temporary = work / f".{NAME}.{os.getpid()}"
-    facts = {"mark": mark, "step": str(step)}
+    facts = {"mark": run_id, "step": str(step)}
     try:
         save_file({k: v.detach().cpu() for k, v in tensors.items()}, temporary, metadata=facts)
         with temporary.open("rb+") as file:
@@ -36,7 +36,7 @@ def save(work: Path, mark: str, step: int, tensors: Mapping[str, torch.Tensor]) 
         temporary.unlink(missing_ok=True)
 
 
-def load(work: Path, mark: str, tensors: Mapping[str, torch.Tensor]) -> int:
+def load(work: Path, run_id: str, tensors: Mapping[str, torch.Tensor]) -> int:
     """Copy a saved state into ``tensors``.
 
     :return: the step to resume from; 0, with nothing changed, if there is no checkpoint, or it is
@@ -47,7 +47,7 @@ def load(work: Path, mark: str, tensors: Mapping[str, torch.Tensor]) -> int:
     try:
         with safe_open(work / NAME, framework="pt") as file:
             facts = file.metadata() or {}
-            if facts.get("mark") != mark or set(file.keys()) != set(tensors):
+            if facts.get("mark") != run_id or set(file.keys()) != set(tensors):
                 return 0
             saved = {name: file.get_tensor(name) for name in tensors}
             step = int(facts["step"])

@@ -35,7 +35,7 @@ from git_copilot.index.core.types import Progress, no_progress
 
 CHECKPOINT_STEPS = 5
 # Examples are padded to multiples of this: oneDNN caches something for every length.
-LENGTHS = 32
+LENGTH_STEP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +80,30 @@ def train_adapter(
     """
     begun = clock()
     state = _prepare(model, recipe, decay, start)
-    mark = fingerprint(examples, recipe, model_name)
+    run_id = fingerprint(examples, recipe, model_name)
     steps = plan_steps(examples, recipe)[: decay.begin + decay.steps if decay else None]
-    resumed = checkpoint.load(work, mark, state.tensors())
+    resumed = checkpoint.load(work, run_id, state.tensors())
     state.publish()
     state.step, losses = resumed, []
 
-    def late() -> bool:
+    def out_of_time() -> bool:
         return seconds is not None and clock() - begun >= seconds and state.step > 0
 
     try:
-        with only_positions(state.model.get_base_model()) as choose:
-            while state.step < len(steps) and not late():
+        with only_positions(state.model.get_base_model()) as select:
+            while state.step < len(steps) and not out_of_time():
                 progress("training", state.step, len(steps))
-                losses.append(_step(state, [examples[i] for i in steps[state.step]], choose))
+                losses.append(_step(state, [examples[i] for i in steps[state.step]], select))
                 on_loss(state.step, losses[-1])
                 if state.step % CHECKPOINT_STEPS == 0:
-                    checkpoint.save(work, mark, state.step, state.tensors())
+                    checkpoint.save(work, run_id, state.step, state.tensors())
     except KeyboardInterrupt:
-        if state.whole:
-            checkpoint.save(work, mark, state.step, state.tensors())
+        if state.consistent:
+            checkpoint.save(work, run_id, state.step, state.tensors())
         raise
     except RuntimeError as exc:
-        raise _explain(exc) from exc
-    checkpoint.save(work, mark, state.step, state.tensors())
+        raise _as_model_error(exc) from exc
+    checkpoint.save(work, run_id, state.step, state.tensors())
     progress("training", len(steps), len(steps))
     save_adapter(state.model, work / "candidate", model_name)
     tokens = sum(examples[i].size for step in steps[resumed : state.step] for i in step)
@@ -114,7 +114,7 @@ def train_adapter(
     )
 
 
-class _State:
+class _TrainingState:
     """The model, float32 masters of its adapter weights, and AdamW's moments."""
 
     def __init__(self, model: Any, recipe: TrainingRecipe, decay: Decay | None = None) -> None:
@@ -122,7 +122,7 @@ class _State:
         self.recipe = recipe
         self.decay = decay
         self.step = 0
-        self.whole = True  # False in the middle of an update
+        self.consistent = True  # False in the middle of an update
         self.weights = [p for p in model.parameters() if p.requires_grad]
         # bf16 is too coarse for small updates: these go into float32 copies.
         self.masters = [p.detach().clone().float().requires_grad_() for p in self.weights]
@@ -148,13 +148,13 @@ class _State:
     def update(self) -> None:
         """One optimizer step from the masters' gradients, copied into the model."""
         torch.nn.utils.clip_grad_norm_(self.masters, self.recipe.clip)
-        warm = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
-        falling = self.decay.rate(self.step) if self.decay else 1.0
-        self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * warm * falling
-        self.whole = False
+        warmup = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
+        decay = self.decay.rate(self.step) if self.decay else 1.0
+        self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * warmup * decay
+        self.consistent = False
         self.optimizer.step()
         self.step += 1
-        self.whole = True
+        self.consistent = True
         self.optimizer.zero_grad(set_to_none=True)
         self.publish()
 
@@ -165,26 +165,30 @@ class _State:
                 weight.copy_(master)
 
 
-def _prepare(model: Any, recipe: TrainingRecipe, decay: Decay | None, start: Path | None) -> _State:
+def _prepare(
+    model: Any, recipe: TrainingRecipe, decay: Decay | None, start: Path | None
+) -> _TrainingState:
     use_causal_attention(model)
-    return _State(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
+    return _TrainingState(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
 
 
 def _step(
-    state: _State, examples: Sequence[Trainable], choose: Callable[[torch.Tensor | None], None]
+    state: _TrainingState,
+    examples: Sequence[Trainable],
+    select: Callable[[torch.Tensor | None], None],
 ) -> float:
     """Train on one batch, in parts that fit into memory; return its loss in nats per token."""
     # Dropout depends only on the step, so that a resumed run equals an uninterrupted one.
     torch.manual_seed(state.recipe.seed * 1_000_003 + state.step)
     count = sum(loss_weight(e, state.recipe) for e in examples)
-    length = round_up(max(e.size for e in examples), LENGTHS)
+    length = round_up(max(e.size for e in examples), LENGTH_STEP)
     rows = max(1, state.recipe.micro_tokens // length)
     total = 0.0
     for begin in range(0, len(examples), rows):
         part = examples[begin : begin + rows]
-        packed = pack(part, round_up(max(e.size for e in part), LENGTHS), state.recipe)
+        packed = pack(part, round_up(max(e.size for e in part), LENGTH_STEP), state.recipe)
         ids, targets, weights = (tensor.to(state.model.device) for tensor in packed)
-        loss = _loss(state, ids, targets, weights, choose) / count
+        loss = _loss(state, ids, targets, weights, select) / count
         loss.backward()  # type: ignore[no-untyped-call]
         for weight, master in zip(state.weights, state.masters, strict=True):
             if weight.grad is not None:
@@ -197,11 +201,11 @@ def _step(
 
 
 def _loss(
-    state: _State,
+    state: _TrainingState,
     ids: torch.Tensor,
     targets: torch.Tensor,
     weights: torch.Tensor,
-    choose: Callable[[torch.Tensor | None], None],
+    select: Callable[[torch.Tensor | None], None],
 ) -> torch.Tensor:
     """The weighted sum of the losses of one part of a batch.
 
@@ -211,13 +215,13 @@ def _loss(
     if has_plain_head(model):
         return weighted_loss(model, ids, targets, weights)
     wanted = weights > 0
-    choose(wanted)
+    select(wanted)
     logits = model(ids, use_cache=False).logits
     losses = functional.cross_entropy(logits.float(), targets[wanted], reduction="none")
     return (losses * weights[wanted]).sum()
 
 
-def _explain(exc: RuntimeError) -> ModelError | RuntimeError:
+def _as_model_error(exc: RuntimeError) -> ModelError | RuntimeError:
     if isinstance(exc, torch.OutOfMemoryError) or "allocate" in str(exc):
         return ModelError(
             "not enough memory to train this model",

@@ -14,7 +14,7 @@ from transformers import (
 
 from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
 from git_copilot.assistant.backend.linear import (
-    NARROW,
+    MAX_INT8_ROWS,
     DigitLinear,
     Int8Linear,
     dequantized,
@@ -102,7 +102,7 @@ def test_the_forward_is_that_of_transformers(config):
     decoder = LlamaDecoder(LlamaWeights.from_transformers(model), "fp32")
     cache = decoder.new_cache()
     # One row, few and many rows, with and without what was read before.
-    parts = (64, 1, 1, 5, NARROW, 40, 31)
+    parts = (64, 1, 1, 5, MAX_INT8_ROWS, 40, 31)
     assert sum(parts) == len(ids)
     found, start = [], 0
     for part in parts:
@@ -128,9 +128,9 @@ def test_several_rows_say_what_they_say_one_by_one(precision):
         single, joint = decoder.new_cache(), decoder.new_cache()
         for cache in (single, joint):
             decoder.forward(cache, ids[:start], 1)
-        chosen = ids[start : start + NARROW]
+        chosen = ids[start : start + MAX_INT8_ROWS]
         one = torch.cat([decoder.forward(single, [i], 1) for i in chosen])
-        several = decoder.forward(joint, chosen, NARROW)
+        several = decoder.forward(joint, chosen, MAX_INT8_ROWS)
         if precision == "int8":
             assert torch.equal(one, several)
         else:  # oneDNN and MKL may round products of several rows otherwise
@@ -148,9 +148,9 @@ def test_an_int8_row_does_not_depend_on_its_neighbours(kind):
     torch.manual_seed(0)
     for outputs, inputs in ((16, 32), (144, 96), (64, 704)):
         layer = KINDS[kind](torch.randn(outputs, inputs), torch.randn(outputs))
-        rows = torch.randn(NARROW, inputs) * torch.logspace(-3, 3, NARROW)[:, None]
+        rows = torch.randn(MAX_INT8_ROWS, inputs) * torch.logspace(-3, 3, MAX_INT8_ROWS)[:, None]
         one_by_one = torch.cat([layer(row[None]) for row in rows])
-        for count in range(2, NARROW + 1):
+        for count in range(2, MAX_INT8_ROWS + 1):
             assert torch.equal(layer(rows[:count]), one_by_one[:count])
 
 
@@ -169,7 +169,7 @@ def test_int8_is_the_product_with_rounded_weights(kind, exact):
     largest = wanted.abs().amax(1, keepdim=True)
     assert ((layer(rows) - wanted).abs() / largest).max() < exact
     assert (layer(torch.zeros(1, 704)) - bias).abs().max() < 0.01 * bias.abs().max()
-    many = torch.randn(NARROW + 1, 704)
+    many = torch.randn(MAX_INT8_ROWS + 1, 704)
     wanted = many.double() @ values.double().T + bias
     assert (layer(many) - wanted).abs().max() < 0.02 * wanted.abs().max()
 
@@ -179,7 +179,7 @@ def test_a_shape_that_the_kernel_does_not_check_is_kept_from_it():
     for outputs, inputs in ((97, 64), (64, 33), (130, 70)):
         weight = torch.randn(outputs, inputs)
         assert not fits_int8(weight)
-        layer = make_linear(weight, None, "int8", wide=True)
+        layer = make_linear(weight, None, "int8", keep_bf16=True)
         assert layer(torch.randn(2, inputs)).shape == (2, outputs)
 
 

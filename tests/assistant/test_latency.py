@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.latency import MIN_TOKENS, fit_budget
-from git_copilot.assistant.prompt.snippet_cache import MAX_FILES, StickySnippets, scope_of, settle
+from git_copilot.assistant.prompt.snippet_cache import (
+    MAX_FILES,
+    StickySnippets,
+    scope_of,
+    stable_snippets,
+)
 from git_copilot.index.core.types import Hit
 
 BUDGET = Budget(1024, 512, 192)
@@ -57,7 +62,7 @@ A, B, C, D = (hit(name) for name in "abcd")
     ],
 )
 def test_snippets_stay_until_a_better_one_comes(found, settled):
-    assert settle([A, B, C], found) == settled
+    assert stable_snippets([A, B, C], found) == settled
 
 
 PREFIX = "import os\n\nclass Shape:\n    def area(self):\n        width = 1\n        hei"
@@ -85,7 +90,7 @@ def test_a_file_keeps_its_snippets_while_the_scope_and_the_index_stay():
     sticky_snippets = StickySnippets()
 
     def ask(*found, file="x.py", prefix=PREFIX, tree="t1"):
-        return sticky_snippets.settle(file, prefix, (tree,), found)
+        return sticky_snippets.choose(file, prefix, (tree,), found)
 
     assert ask(A, B) == [A, B]
     assert ask(B, A, prefix=PREFIX + "ght") == [A, B]
@@ -103,7 +108,7 @@ def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
     sticky_snippets = StickySnippets()
 
     def ask(line, *found, above=ABOVE):
-        return sticky_snippets.settle("x.py", f"{above}\n{line}", (), found)
+        return sticky_snippets.choose("x.py", f"{above}\n{line}", (), found)
 
     assert ask("        ") == []
     assert ask("        h", A, B) == [A, B]  # there was nothing to keep
@@ -120,6 +125,6 @@ def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
 def test_only_the_last_files_are_remembered():
     sticky_snippets = StickySnippets()
     for number in range(MAX_FILES + 1):
-        sticky_snippets.settle(f"{number}.py", PREFIX, (), [A, B])
-    assert sticky_snippets.settle("0.py", PREFIX, (), [B, A]) == [B, A]
-    assert sticky_snippets.settle(f"{MAX_FILES}.py", PREFIX, (), [B, A]) == [A, B]
+        sticky_snippets.choose(f"{number}.py", PREFIX, (), [A, B])
+    assert sticky_snippets.choose("0.py", PREFIX, (), [B, A]) == [B, A]
+    assert sticky_snippets.choose(f"{MAX_FILES}.py", PREFIX, (), [B, A]) == [A, B]
