@@ -126,7 +126,7 @@ def test_the_base_stays_as_it_was(folder, examples, tmp_path):
 
 
 def test_the_loss_is_that_of_the_middles_alone_whatever_the_padding(folder, examples):
-    state = trainer._State(add_adapter(fresh(folder), 4, seed=0).eval(), RECIPE)
+    state = trainer._TrainingState(add_adapter(fresh(folder), 4, seed=0).eval(), RECIPE)
     with trainer.only_positions(state.model.get_base_model()) as choose:
         loss = trainer._step(state, examples[:5], choose)
     scores = evaluate(
