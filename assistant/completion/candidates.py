@@ -68,7 +68,8 @@ class Writer:
         time_limit_ms: int = 0,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
-        """:param forced_prefix: see :class:`~git_copilot.assistant.decoding.generation.GenerationRequest`.
+        """:param forced_prefix: see
+            :class:`~git_copilot.assistant.decoding.generation.GenerationRequest`.
         :param nearby: snippets to copy from, best first.
         :param time_limit_ms: for all candidates together, from now; 0: none."""
         self._engine, self._prompt, self._place = engine, prompt, place

@@ -49,8 +49,9 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and what should follow: ``middle_ids`` begins with the prompt's forced prefix and ends
-    with the end token. ``weight`` scales its loss in training; ``copy_context`` is what a completion may copy from."""
+    """A prompt and what should follow: ``middle_ids`` begins with the prompt's forced prefix and
+    ends with the end token. ``weight`` scales its loss in training; a completion may copy from
+    ``copy_context``."""
 
     prompt_ids: tuple[int, ...]
     middle_ids: tuple[int, ...]

@@ -26,8 +26,8 @@ Once the text has ended, each on the result of the one before, until nothing cha
 - ``unbalanced``: it closes what the text behind it closes, or leaves something open;
 - ``breaks_syntax``: it has syntax errors, and without its last lines or brackets there are none.
 
-The first group only looks back, and but for loops within a line at whole lines only, so the result
-is the same for single tokens and for the whole text at once.
+The first group never revises a decision and, but for loops within a line, looks at whole lines only:
+the result is the same for single tokens and for the whole text at once.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ from git_copilot.assistant.postprocess.syntax import INDENTED, Surroundings
 from git_copilot.index.text.classify import language_of
 
 STOP, LENGTH = "stop", "length"
-# A line equal to the suffix's next one may be intended; this many are a repetition, and so is one
-# with this many letters and digits (wrong in 0.05% of HumanEval-Infilling's middles).
+# A line equal to the suffix's next one may be intended; this many are a repetition, or one with this
+# many letters and digits (wrong in 0.05% of the multi-line middles of HumanEval-Infilling).
 MIN_SUFFIX_LINES = 2
 MIN_DISTINCTIVE = 12
 MAX_TRIES = 12  # line ends at which a text with syntax errors is cut on trial
