@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from git_copilot.assistant.api.requests import CompleteRequest, SearchRequest
 from git_copilot.assistant.cli.main import COMMANDS, root
 from git_copilot.assistant.core.config import HARMLESS, Settings
 
@@ -58,3 +59,11 @@ def test_files_that_documents_name_exist(document):
 def test_commands_that_the_readme_shows_exist():
     shown = set(re.findall(r"git copilot ([a-z]+)", README))
     assert shown <= set(COMMANDS) | {"status"}
+
+
+def test_the_socket_page_names_every_field_of_a_request():
+    page = (ROOT / "docs" / "server-protocol.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)`.*? \| (.*) \|$", page, re.MULTILINE))
+    known = set(CompleteRequest("a.py:1", Path("/")).to_json())
+    assert set(re.findall(r"`(\w+)`", rows["complete"])) - {"FILE", "LINE", "COL"} == known
+    assert set(SearchRequest("x").to_json()) <= set(re.findall(r"`(\w+)`", rows["search"]))
