@@ -120,6 +120,18 @@ def test_files_that_documents_name_exist(document):
         assert (ROOT / command).exists(), command
 
 
+@pytest.mark.parametrize(
+    "document",
+    [*DOCUMENTS, ROOT / "docs" / "git-copilot.1"],
+    ids=lambda d: str(d.relative_to(ROOT)),
+)
+def test_documents_use_standard_words(document):
+    """Rebuild, fix, retry and the like, not paraphrases of them."""
+    text = document.read_text("utf-8")
+    found = re.findall(r"\b(?:anew|mended|mends|made again|so many|so much|so long)\b", text)
+    assert found == []
+
+
 def test_results_that_the_benchmarks_quote_exist():
     text = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
     quoted = set(re.findall(r"`(?:bench/results/)?([\w-]+\.(?:json|txt))`", text))
@@ -127,15 +139,14 @@ def test_results_that_the_benchmarks_quote_exist():
     assert {name for name in quoted if not (ROOT / "bench" / "results" / name).exists()} == set()
 
 
-def test_architecture_lists_the_rooms_highest_floor_first():
+def test_architecture_lists_the_rooms_with_their_floors_highest_first():
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    told = re.findall(r"^\| (?:\*\*)?`((?:index|hooks|assistant)[\w/]*)/?`", text, re.MULTILINE)
-    rooms = [name.rstrip("/").replace("/", ".") for name in told]
+    told = re.findall(r"^\| (\d+) \| \W*((?:index|hooks|assistant)[\w/]*)", text, re.MULTILINE)
+    floors = {room.strip("/").replace("/", "."): int(floor) for floor, room in told}
     if "assistant.service" not in FLOOR:
         pytest.skip("the rooms are being built")
-    floors = [FLOOR[room] for room in rooms if room != "index"]
-    assert set(rooms) - {"index"} == set(FLOOR)
-    assert floors == sorted(floors, reverse=True)
+    assert floors == FLOOR
+    assert list(floors.values()) == sorted(floors.values(), reverse=True)
 
 
 def test_every_decision_stands_in_the_list():
