@@ -132,6 +132,14 @@ def test_documents_use_standard_words(document):
     assert found == []
 
 
+def test_make_targets_that_documents_name_exist():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for document in DOCUMENTS:
+        named = re.findall(r"(?:^|`)make ([a-z-]+)", document.read_text("utf-8"), re.MULTILINE)
+        assert set(named) <= targets, document
+    assert {"demo", "test"} <= set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE))
+
+
 def test_results_that_the_benchmarks_quote_exist():
     text = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
     quoted = set(re.findall(r"`(?:bench/results/)?([\w-]+\.(?:json|txt))`", text))
