@@ -11,7 +11,7 @@ import click
 import pytest
 
 from git_copilot.assistant.cli.main import COMMANDS, root
-from git_copilot.assistant.core.config import HARMLESS, Settings, spelt
+from git_copilot.assistant.core.config import HARMLESS, Settings
 from git_copilot.assistant.core.setting_help import all_settings
 from tests.test_layout import FLOOR
 
@@ -83,8 +83,9 @@ def test_configuration_lists_every_setting_with_its_default_unit_and_choices():
 
 def test_configuration_lists_the_bounds_of_a_committed_file():
     rows = [row for row in table_rows(CONFIGURATION) if len(row) == 3]
-    bounds = {row[0]: (int(row[1]), int(row[2])) for row in rows if row[0] != "setting"}
-    assert bounds == {spelt(key): limits for key, limits in HARMLESS.items()}
+    del rows[0]
+    bounds = {row[0].lower(): (int(row[1]), int(row[2])) for row in rows}
+    assert bounds == {f"copilot.{key}": limits for key, limits in HARMLESS.items()}
 
 
 def anchors(document):
