@@ -23,8 +23,8 @@ FLOORS = (
     "index.corpus index.search",
     "index.audit",
     "hooks",
-    "assistant.api assistant.backend assistant.postprocess assistant.prompt assistant.training",
-    "assistant.core",
+    "assistant.api assistant.backend assistant.postprocess assistant.prompt",
+    "assistant.core assistant.training",
     "assistant.adapters assistant.client assistant.decoding",
     "assistant.models",
     "assistant.dataset assistant.remote",
@@ -183,10 +183,6 @@ def test_modules_and_functions_stay_small(path):
             assert node.end_lineno - node.lineno < MAX_FUNCTION, node.name
 
 
-# Class names that are still in use twice; this set may only shrink.
-DUPLICATED_CLASSES = {"Decoder"}
-
-
 def test_no_two_public_classes_share_a_name():
     counts = Counter(
         node.name
@@ -194,4 +190,4 @@ def test_no_two_public_classes_share_a_name():
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
-    assert {name for name, count in counts.items() if count > 1} == DUPLICATED_CLASSES
+    assert {name for name, count in counts.items() if count > 1} == set()

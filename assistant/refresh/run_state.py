@@ -16,7 +16,7 @@ from git_copilot.assistant.dataset.leakage import (
     Duplicates,
 )
 from git_copilot.assistant.evaluation.arms import Held, Judge
-from git_copilot.assistant.training.batches import Recipe
+from git_copilot.assistant.training.batches import TrainingRecipe
 from git_copilot.index.core.types import Embedder, Progress
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
@@ -63,5 +63,5 @@ class RefreshRun:
         return adapter_store.adapters_dir(self.state) / WORK
 
     @property
-    def recipe(self) -> Recipe:
-        return Recipe(rank=self.tools.settings.adapter_rank, seed=self.tools.settings.seed)
+    def recipe(self) -> TrainingRecipe:
+        return TrainingRecipe(rank=self.tools.settings.adapter_rank, seed=self.tools.settings.seed)
