@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from git_copilot.assistant.core.atomic_files import sync_folder, write_atomically, writing
 from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.files import os_errors, sync_folder, write_atomically
 from git_copilot.index.git.repository import GitRepository
 
 FOLDER = "adapters"
@@ -44,6 +44,16 @@ def new_id(now: float | None = None) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', moment)}-{secrets.token_hex(2)}"
 
 
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file of the adapters' folder in one step.
+
+    :raises CopilotError: it cannot be written.
+    """
+    with os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+
+
 def create(
     state_dir: Path, adapter: str, fill: Callable[[Path], None], evidence: dict[str, Any]
 ) -> Path:
@@ -53,7 +63,7 @@ def create(
     """
     target = adapters_dir(state_dir) / adapter
     temporary = target.parent / f"{_TEMPORARY}{adapter}"
-    with writing(target):
+    with os_errors(target):
         temporary.mkdir(parents=True)
         try:
             fill(temporary)
@@ -218,9 +228,9 @@ def use(state_dir: Path, adapter: str | None) -> None:
     name = adapter or NONE
     # `current` first: a kill in between leaves an id that rollback knows to be newer than
     # everything in the history.
-    write_atomically(folder / CURRENT, f"{name}\n")
+    write_text(folder / CURRENT, f"{name}\n")
     if not past or past[-1] != name:
-        write_atomically(folder / HISTORY, "".join(f"{x}\n" for x in [*past, name]))
+        write_text(folder / HISTORY, "".join(f"{x}\n" for x in [*past, name]))
 
 
 def rollback(state_dir: Path) -> str | None:
@@ -241,8 +251,8 @@ def rollback(state_dir: Path) -> str | None:
         except CopilotError:
             past.pop()
     target = past[-1] if past else NONE
-    write_atomically(adapters_dir(state_dir) / CURRENT, f"{target}\n")
-    write_atomically(adapters_dir(state_dir) / HISTORY, "".join(f"{x}\n" for x in past))
+    write_text(adapters_dir(state_dir) / CURRENT, f"{target}\n")
+    write_text(adapters_dir(state_dir) / HISTORY, "".join(f"{x}\n" for x in past))
     return None if target == NONE else target
 
 

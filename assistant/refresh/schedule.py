@@ -6,7 +6,6 @@ import json
 import time
 
 from git_copilot.assistant.adapters import adapter_store
-from git_copilot.assistant.core.atomic_files import write_atomically
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.split import MIN_HELD_OUT, MIN_TRAIN
 from git_copilot.index.corpus.mining import corpus_counts
@@ -52,7 +51,8 @@ def record_refresh(repo: GitRepository) -> None:
     :raises CopilotError: it cannot be written.
     """
     facts = {"commit": repo.head_commit(), "time": int(time.time())}
-    write_atomically(adapter_store.adapters_dir(repo.state_dir) / LAST, json.dumps(facts) + "\n")
+    path = adapter_store.adapters_dir(repo.state_dir) / LAST
+    adapter_store.write_text(path, json.dumps(facts) + "\n")
 
 
 def record_baseline(repo: GitRepository) -> bool:

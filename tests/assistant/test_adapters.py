@@ -153,7 +153,7 @@ def test_a_kill_between_the_two_files_loses_no_way_back(tmp_path, monkeypatch, s
     first, second, third = (add(tmp_path, t) for t in (0, 1, 2))
     adapter_store.use(tmp_path, first)
     adapter_store.use(tmp_path, second)
-    whole = adapter_store.write_atomically
+    whole = adapter_store.write_text
 
     def killed(path, text):
         if path.name == adapter_store.HISTORY:
@@ -161,7 +161,7 @@ def test_a_kill_between_the_two_files_loses_no_way_back(tmp_path, monkeypatch, s
         whole(path, text)
 
     with monkeypatch.context() as patch:
-        patch.setattr(adapter_store, "write_atomically", killed)
+        patch.setattr(adapter_store, "write_text", killed)
         with pytest.raises(KeyboardInterrupt):
             adapter_store.use(tmp_path, third) if step == "use" else adapter_store.rollback(
                 tmp_path

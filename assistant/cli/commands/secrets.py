@@ -12,7 +12,6 @@ import click
 
 from git_copilot.assistant.cli.forget_targets import as_path
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.core.atomic_files import alone
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.server.shutdown import stop_server
@@ -22,6 +21,7 @@ from git_copilot.hooks.worker import queue_state
 from git_copilot.index.audit import reindex
 from git_copilot.index.audit.secret_report import Kept, kept_out, of_text
 from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.files import file_lock
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.filters.rules import left_out
 from git_copilot.index.git.repository import GitRepository
@@ -137,7 +137,9 @@ def _forbid(host: Host, place: str, *, as_json: bool) -> int:
             raise CopilotError(
                 f"nothing is allowed at {place}", "`git copilot secrets --allowed` lists what is"
             )
-        with alone(state / "adapters" / ".lock", "a refresh is running, which may learn from it"):
+        with file_lock(
+            state / "adapters" / ".lock", "a refresh is running, which may learn from it"
+        ):
             stop_worker(state)
             stop_server()
             files = reindex.forbid(repo, db, found)
