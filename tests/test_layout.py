@@ -26,6 +26,7 @@ FLOORS = (
     "assistant.core",
     "assistant.adapters assistant.decoding",
     "assistant.models",
+    "assistant.context",
     "assistant.dataset assistant.remote",
     "assistant.completion assistant.evaluation",
     "assistant.refresh assistant.server",

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from git_copilot.assistant.adapters.record import AdapterRecord
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.files import os_errors, sync_folder, write_atomically
 from git_copilot.index.git.repository import GitRepository
@@ -119,8 +120,17 @@ def _check_safetensors(path: Path) -> None:
         raise ValueError(f"{path.name} is cut short")
 
 
+def record_of(state_dir: Path, adapter: str) -> AdapterRecord:
+    """What an adapter's report says of it.
+
+    :raises CopilotError: there is no such adapter, or its report cannot be read.
+    """
+    facts = evidence(state_dir, adapter)
+    return AdapterRecord.of(adapter, facts, current=_recorded(state_dir) == adapter)
+
+
 def evidence(state_dir: Path, adapter: str) -> dict[str, Any]:
-    """The report of an adapter's training.
+    """The report of an adapter's training as it is on disk, perhaps of an older version.
 
     :raises CopilotError: there is no such adapter, or its report cannot be read.
     """
@@ -139,11 +149,11 @@ def base_model(state_dir: Path, adapter: str) -> str:
 
     :raises CopilotError: there is no such adapter, or its report cannot be read.
     """
-    return str(evidence(state_dir, adapter).get("base_model", ""))
+    return record_of(state_dir, adapter).base_model or ""
 
 
 def trained_on(state_dir: Path, adapter: str) -> frozenset[str]:
-    """The commits that an adapter learnt from, as far as it says."""
+    """The commits that an adapter was trained on; none where it does not say."""
     try:
         text = (adapters_dir(state_dir) / adapter / COMMITS).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -157,29 +167,17 @@ def ids(state_dir: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if _ID.match(p.name)) if folder.is_dir() else []
 
 
-def list_adapters(state_dir: Path) -> list[dict[str, Any]]:
-    """The rows of ``adapter list --json``, oldest first. A damaged one has ``None`` where its
-    report would tell."""
+def list_adapters(state_dir: Path) -> list[AdapterRecord]:
+    """All adapters, oldest first, whether or not their files are whole."""
     current = current_adapter(state_dir)
-    rows = []
+    records = []
     for adapter in ids(state_dir):
         try:
             facts = evidence(state_dir, adapter)
         except CopilotError:
             facts = {}
-        stamp = time.strptime(adapter[:15], "%Y%m%d-%H%M%S")
-        rows.append(
-            {
-                "id": adapter,
-                "current": adapter == current,
-                "base_model": facts.get("base_model"),
-                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", stamp),
-                "commits": facts.get("commits"),
-                "promoted": facts.get("promoted"),
-                "delta_em": facts.get("delta_em"),
-            }
-        )
-    return rows
+        records.append(AdapterRecord.of(adapter, facts, current=adapter == current))
+    return records
 
 
 def current_adapter(state_dir: Path) -> str | None:
@@ -261,9 +259,9 @@ def prune(state_dir: Path, keep: int = 5) -> list[str]:
     killed processes left; return the ids."""
     kept = {*history(state_dir), _recorded(state_dir)}
     losers = [
-        str(row["id"])
-        for row in list_adapters(state_dir)
-        if row["promoted"] is False and row["id"] not in kept
+        record.id
+        for record in list_adapters(state_dir)
+        if record.promoted is False and record.id not in kept
     ]
     gone = losers[: max(0, len(losers) - keep)]
     for adapter in gone:
@@ -276,14 +274,13 @@ def prune(state_dir: Path, keep: int = 5) -> list[str]:
 def adapter_at(repo: GitRepository, commit: str) -> str | None:
     """The newest promoted adapter that knew nothing newer than ``commit``: every commit that it
     was trained or judged by is one of the commit's ancestors."""
-    for row in reversed(list_adapters(repo.state_dir)):
-        if not row["promoted"]:
+    for record in reversed(list_adapters(repo.state_dir)):
+        if not record.promoted:
             continue
-        spans = (row["commits"] or {}).values()
-        newest = [span[-1] for span in spans if span]
+        newest = record.newest_commits()
         known = all(
             repo.try_run("merge-base", "--is-ancestor", oid, commit)[0] == 0 for oid in newest
         )
         if newest and known:
-            return str(row["id"])
+            return record.id
     return None

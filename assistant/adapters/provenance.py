@@ -12,14 +12,14 @@ FILE = "holes.jsonl"
 _FIELDS = ("commit", "blob", "path", "start", "end", "kind", "language")
 
 
-def write_learnt(folder: Path, holes: Iterable[Hole]) -> None:
+def write_training_holes(folder: Path, holes: Iterable[Hole]) -> None:
     """Write one line per hole into an adapter's folder, in the order given."""
     # ASCII: a path that is no UTF-8 holds lone surrogates.
     rows = (json.dumps([getattr(hole, name) for name in _FIELDS]) for hole in holes)
     (folder / FILE).write_text("".join(f"{row}\n" for row in rows), "ascii")
 
 
-def read_learnt(folder: Path) -> list[Hole] | None:
+def read_training_holes(folder: Path) -> list[Hole] | None:
     """The holes without author and time, or ``None`` where the adapter does not say (it is of an
     older version) or its list is damaged."""
     try:

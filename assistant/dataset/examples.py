@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.decoding.generation import Around
 from git_copilot.assistant.prompt.builder import Budget, Prompt, build_prompt
 from git_copilot.assistant.prompt.cursor_query import cursor_query
 from git_copilot.assistant.prompt.location import WINDOW_BYTES
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
-from git_copilot.index.core.types import Embedder, Hit, Hole, Progress, no_progress
+from git_copilot.index.core.types import Hit, Hole
 from git_copilot.index.corpus.holes import seeded
-from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.cochange import CoChange
 from git_copilot.index.search.retriever import Searcher
@@ -182,46 +182,40 @@ def _alive(process: str) -> bool:
 
 
 def retrieve(
-    repo: GitRepository,
-    db: Database,
-    cuts: Sequence[Cut],
-    settings: Settings,
-    *,
-    embedder: Embedder | None,
-    vectors: VectorIndex | None,
-    judged: int = 0,
-    progress: Progress = no_progress,
+    context: RepositoryContext, cuts: Sequence[Cut], *, held_out: int = 0
 ) -> list[list[Hit]]:
     """Snippets for each cut, best first, from the tree before its commit.
 
     One view moves along the commits, oldest first when ``cuts`` are newest first, so that each
     step is the difference of two neighbouring trees.
 
-    :param judged: how many cuts, the first ones, get as many as serving looks for; the others
-        get those that a prompt has room for.
+    :param context: with its embedder and vectors, or without for a search by words.
+    :param held_out: the first ``held_out`` cuts get as many snippets as serving looks for; the
+        others get those that a prompt has room for.
     """
+    repo, db, settings = context.repo, context.db, context.settings
     by_commit: dict[str, list[int]] = {}
     for i, cut in enumerate(cuts):
         by_commit.setdefault(cut.hole.commit, []).append(i)
     found: list[list[Hit]] = [[] for _ in cuts]
     trees = parent_trees(repo, list(by_commit))
     with _passing_view(db) as view:
-        searcher, together = Searcher(db, view, vectors), CoChange(repo)
+        searcher, together = Searcher(db, view, context.vectors), CoChange(repo)
         for done, (oid, indices) in enumerate(reversed(by_commit.items())):
-            progress("retrieving", done, len(by_commit))
+            context.progress("retrieving", done, len(by_commit))
             tree = trees.get(oid)
             if tree is None:
                 continue
-            sync(repo, db, embedder, view=view, tree=tree)
+            sync(repo, db, context.embedder, view=view, tree=tree)
             for i in indices:
                 cut = cuts[i]
                 partners = together.partners(f"{oid}^", cut.hole.path)
                 query = cursor_query(
                     cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners
                 )
-                count = settings.found if i < judged else settings.snippets
-                found[i] = searcher.search(query, count, embedder)
-        progress("retrieving", len(by_commit), len(by_commit))
+                count = settings.found if i < held_out else settings.snippets
+                found[i] = searcher.search(query, count, context.embedder)
+        context.progress("retrieving", len(by_commit), len(by_commit))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Cut, cut_blob, read_cuts
 from git_copilot.assistant.dataset.hole_selection import (
@@ -64,13 +65,12 @@ class Explanation:
         return {**self.facts, "rules": rules, "taken": self.taken}
 
 
-def explain_hole(
-    repo: GitRepository, db: Database, settings: Settings, hole_id: int
-) -> Explanation:
-    """Explain the hole of an id.
+def explain_hole(context: RepositoryContext, hole_id: int) -> Explanation:
+    """Explain the hole with an id.
 
     :raises CopilotError: there is none, or its blob is gone.
     """
+    repo, db = context.repo, context.db
     hole = next(iter(find_holes(db, [hole_id])), None)
     if hole is None:
         raise CopilotError(
@@ -92,7 +92,7 @@ def explain_hole(
         "survival": _survival(repo, db, hole, survival),
         "adapters": learnt,
     }
-    return Explanation(sample, facts, list(_rules(repo, db, settings, sample)))
+    return Explanation(sample, facts, list(_rules(context, sample)))
 
 
 def _subject(repo: GitRepository, commit: str) -> str | None:
@@ -120,9 +120,9 @@ def _survival(
     }
 
 
-def _rules(repo: GitRepository, db: Database, settings: Settings, sample: Sample) -> Iterator[Rule]:
-    hole = sample.hole
-    yield _forgotten(db, hole)
+def _rules(context: RepositoryContext, sample: Sample) -> Iterator[Rule]:
+    repo, hole = context.repo, sample.hole
+    yield _forgotten(context.db, hole)
     yield _left_out(repo, hole)
     data = repo.read_blob(hole.blob)
     yield _secret(data, hole, allowed_in(repo))
@@ -131,8 +131,8 @@ def _rules(repo: GitRepository, db: Database, settings: Settings, sample: Sample
     if is_test(hole.path):
         yield Rule("test", FOR, "a test: tests together count at most as much as the code")
     cut = cut_blob(data, hole)
-    yield from _place(repo, db, settings, sample, cut)
-    yield _size(settings, cut)
+    yield from _place(context, sample, cut)
+    yield _size(context.settings, cut)
 
 
 def _forgotten(db: Database, hole: Hole) -> Rule:
@@ -160,11 +160,9 @@ def _secret(data: bytes, hole: Hole, allowed: Allowed) -> Rule:
     return Rule("secret", FOR, "nothing on its lines looks like a secret")
 
 
-def _place(
-    repo: GitRepository, db: Database, settings: Settings, sample: Sample, cut: Cut
-) -> Iterator[Rule]:
-    """Whether its commit is one to learn from, to judge by, or neither, and what it repeats."""
-
+def _place(context: RepositoryContext, sample: Sample, cut: Cut) -> Iterator[Rule]:
+    """Whether its commit is for training, held out, or neither, and what the hole repeats."""
+    repo, db, settings = context.repo, context.db, context.settings
     hole = sample.hole
     commits = _history(repo, settings)
     if hole.commit not in commits:

@@ -137,9 +137,9 @@ def is_forgotten(forgotten: Forgotten, hole: Hole) -> bool:
     )
 
 
-def untold(repo: GitRepository, db: Database, commit: str) -> Callable[[str], bool]:
-    """Tells of a path whether its file in ``commit``'s tree may be shown: it is not forgotten,
-    and no forgotten commit or author ever touched it. Who wrote which line is not asked."""
+def shown_files(repo: GitRepository, db: Database, commit: str) -> Callable[[str], bool]:
+    """A test of paths: whether the file in ``commit``'s tree may be shown. It is not forgotten,
+    and no forgotten commit or author ever touched it, whatever lines they wrote."""
     forgotten = Forgotten.load(db)
     touched: frozenset[str] = frozenset()
     if forgotten.commits or forgotten.authors:
@@ -163,7 +163,7 @@ def _touched(repo: GitRepository, commits: Sequence[str]) -> frozenset[str]:
 
 def tree_holes(repo: GitRepository, db: Database, commit: str) -> Iterator[Hole]:
     """The holes of ``commit``'s tree, with its time, in files that may be shown."""
-    may_show = untold(repo, db, commit)
+    may_show = shown_files(repo, db, commit)
     time = int(repo.run("log", "-1", "--no-show-signature", "--format=%at", commit, "--") or 0)
     holes = may_teach(repo, list(snapshot_holes(repo, commit, time=time)))
     return (hole for hole in holes if may_show(hole.path))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import TypedDict
+from dataclasses import dataclass
 
 from git_copilot.assistant.dataset.examples import Cut, Example
 from git_copilot.assistant.dataset.near_duplicates import (
@@ -35,8 +35,9 @@ IDIOM_FILES = 3
 _MARK = "\0"
 
 
-class Duplicates(TypedDict):
-    """How many holes were dropped because another one of the training set is the same."""
+@dataclass(frozen=True, slots=True)
+class DuplicateCounts:
+    """Number of holes dropped as exact or near duplicates of another hole of the training set."""
 
     exact: int
     near: int
@@ -86,7 +87,7 @@ def _plain(text: str) -> str:
     return "".join(text.split())
 
 
-def drop_duplicates(cuts: Sequence[Cut]) -> tuple[list[Cut], Duplicates]:
+def drop_duplicates(cuts: Sequence[Cut]) -> tuple[list[Cut], DuplicateCounts]:
     """Keep the first of holes whose neighbourhoods are equal, white space aside, and then the
     first of those that are near-duplicates.
 
@@ -98,7 +99,7 @@ def drop_duplicates(cuts: Sequence[Cut]) -> tuple[list[Cut], Duplicates]:
     first = list(unique.values())
     near = set(near_duplicates([shingles(key.split(" ")) for key in unique]))
     kept = [cut for i, cut in enumerate(first) if i not in near]
-    return kept, {"exact": len(cuts) - len(first), "near": len(near)}
+    return kept, DuplicateCounts(exact=len(cuts) - len(first), near=len(near))
 
 
 def find_copies(training: Sequence[Cut], held_out: Sequence[Cut]) -> Iterator[Pair]:

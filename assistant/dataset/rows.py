@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.dataset.hole_selection import (
     may_teach,
-    untold,
+    shown_files,
 )
 from git_copilot.assistant.dataset.row_files import Row
 from git_copilot.assistant.dataset.samples import iso_time, readable
-from git_copilot.index.core.types import Hole, Progress, no_progress
+from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes
 from git_copilot.index.corpus.snapshot import snapshot_files
 from git_copilot.index.git.repository import GitRepository
@@ -45,13 +46,9 @@ def reachable_commits(repo: GitRepository, db: Database, since: int | None = Non
     return [str(oid) for (oid,) in rows if oid not in lost]
 
 
-def hole_batches(
-    repo: GitRepository,
-    db: Database,
-    since: int | None = None,
-    progress: Progress = no_progress,
-) -> Iterator[list[Hole]]:
+def hole_batches(context: RepositoryContext, since: int | None = None) -> Iterator[list[Hole]]:
     """The holes of reachable commits, newest first, some commits at a time."""
+    repo, db, progress = context.repo, context.db, context.progress
     commits = reachable_commits(repo, db, since)
     for begin in range(0, len(commits), COMMIT_BATCH):
         progress("exporting commits", begin, len(commits))
@@ -94,34 +91,29 @@ def hole_row(repository: str, hole: Hole) -> Row:
     }
 
 
-def hole_rows(
-    repo: GitRepository,
-    db: Database,
-    *,
-    since: int | None = None,
-    progress: Progress = no_progress,
-) -> Iterator[Row]:
+def hole_rows(context: RepositoryContext, *, since: int | None = None) -> Iterator[Row]:
     """One row per hole; prefix + middle + suffix is the blob, byte for byte where it holds no
     secret."""
-    for holes in hole_batches(repo, db, since, progress):
-        for hole, data in with_blobs(repo, holes):
+    for holes in hole_batches(context, since):
+        for hole, data in with_blobs(context.repo, holes):
             yield {
-                **hole_row(repo.name, hole),
+                **hole_row(context.repo.name, hole),
                 "prefix": data[: hole.start].decode("utf-8"),
                 "middle": data[hole.start : hole.end].decode("utf-8"),
                 "suffix": data[hole.end :].decode("utf-8"),
             }
 
 
-def file_rows(repo: GitRepository, db: Database, progress: Progress = no_progress) -> Iterator[Row]:
+def file_rows(context: RepositoryContext) -> Iterator[Row]:
     """One row per file of HEAD's tree that passes the filters of the Personal Copilot data set
     and is UTF-8."""
+    repo = context.repo
     head = repo.head_commit()
     if head is None:
         return
-    may_show, allowed = untold(repo, db, head), allowed_in(repo)
+    may_show, allowed = shown_files(repo, context.db, head), allowed_in(repo)
     for number, (entry, data) in enumerate(snapshot_files(repo, head)):
-        progress("exporting files", number, 0)
+        context.progress("exporting files", number, 0)
         if not may_show(entry.path):
             continue
         try:

@@ -69,7 +69,7 @@ def split_holes(
     target = min(share, max_held_out, most)
     newest = _newest_commits(holes, target, len(holes) - least_train)
     seen = sum(map(len, newest))
-    return Split(tuple(holes[seen : seen + max_train]), tuple(in_turn(newest, target)))
+    return Split(tuple(holes[seen : seen + max_train]), tuple(round_robin(newest, target)))
 
 
 def _newest_commits(holes: Sequence[Hole], target: int, most: int) -> list[list[Hole]]:
@@ -90,7 +90,7 @@ def _newest_commits(holes: Sequence[Hole], target: int, most: int) -> list[list[
     return groups
 
 
-def in_turn(groups: Sequence[Sequence[Hole]], count: int) -> list[Hole]:
+def round_robin(groups: Sequence[Sequence[Hole]], count: int) -> list[Hole]:
     """``count`` holes, one of each commit in turn, in the order that they had."""
     turns = [hole for row in zip_longest(*groups) for hole in row if hole is not None]
     chosen = {id(hole) for hole in turns[:count]}

@@ -6,11 +6,10 @@ import json
 import time
 
 from git_copilot.assistant.adapters import adapter_store
-from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.dataset.split import MIN_HELD_OUT, MIN_TRAIN
 from git_copilot.index.corpus.mining import corpus_counts
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.store.database import Database
 
 LAST = "last.json"
 MAINLINE = "refs/remotes/origin/HEAD"
@@ -25,13 +24,14 @@ def mainline(repo: GitRepository) -> str | None:
     return repo.head_commit()
 
 
-def refresh_due(repo: GitRepository, db: Database, settings: Settings) -> str | None:
+def refresh_due(context: RepositoryContext) -> str | None:
     """Why a refresh should start by itself, or ``None``: ``settings.refresh_commits`` new
     mainline commits, merges not counted, since the last one (promoted or not)."""
+    repo, settings = context.repo, context.settings
     tip = mainline(repo)
     if not settings.refresh_commits or tip is None:
         return None
-    if corpus_counts(db)["holes"] < MIN_TRAIN + MIN_HELD_OUT:
+    if corpus_counts(context.db)["holes"] < MIN_TRAIN + MIN_HELD_OUT:
         return None
     try:
         text = (adapter_store.adapters_dir(repo.state_dir) / LAST).read_text("utf-8")

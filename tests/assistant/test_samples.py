@@ -20,6 +20,7 @@ from git_copilot.assistant.cli.display import (
     table,
     visible,
 )
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.explain import explain_hole
 from git_copilot.assistant.dataset.samples import (
@@ -236,7 +237,7 @@ def test_holes_whose_blob_is_gone_are_passed_over_or_told(opened):
         != set()
     )
     with pytest.raises(CopilotError, match="gone"):
-        explain_hole(found, db, Settings(), gone.id)
+        explain_hole(RepositoryContext(found, db, Settings()), gone.id)
 
 
 def test_names_of_strangers_in_the_figures_are_harmless():

@@ -12,17 +12,17 @@ import click
 
 from git_copilot.assistant.cli.forget_targets import as_path
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.context.catch_up import mine_commits, sync_index
+from git_copilot.assistant.context.repository import RepositoryContext, initialised_repository
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.server.shutdown import stop_server
-from git_copilot.assistant.worker.jobs import initialised_repository, sync_database
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state
 from git_copilot.index.audit import reindex
 from git_copilot.index.audit.secret_report import Kept, kept_out, of_text
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.files import file_lock
-from git_copilot.index.corpus.mining import mine
 from git_copilot.index.filters.rules import left_out
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import allowed_lines, forget
@@ -174,8 +174,9 @@ def _catch_up(host: Host, repo: GitRepository, db: Database) -> None:
     settings = load_settings(repo)
     bar = ProgressBar(host.terminal.err)
     try:
-        mine(repo, db, limit=settings.history_commits, progress=bar)
-        sync_database(repo, db, settings, bar)
+        context = RepositoryContext(repo, db, settings, progress=bar)
+        mine_commits(context)
+        sync_index(context)
     finally:
         bar.finish()
 

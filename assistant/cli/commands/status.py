@@ -8,11 +8,9 @@ from typing import Any
 import click
 
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.context.repository import initialised_repository
 from git_copilot.assistant.core.missing_history import lack_lines
 from git_copilot.assistant.diagnostics.status import read_status, wait_until_done
-from git_copilot.assistant.worker.jobs import (
-    initialised_repository,
-)
 
 
 @click.command("status")
