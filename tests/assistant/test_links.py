@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant.completion.answer import Answer
-from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.api.requests import CompleteRequest
+from git_copilot.assistant.completion.request import find_place
 from git_copilot.assistant.completion.write_file import write_completion
 from git_copilot.index.core.errors import CopilotError, LocationError, NotARepository
 
@@ -24,7 +24,7 @@ def tree(repo, tmp_path) -> Path:
 
 
 def place(tree: Path, location: str, **more):
-    return find_place(Request(location, tree, **more))
+    return find_place(CompleteRequest(location, tree, **more))
 
 
 def refused(tree: Path, location: str) -> str:
@@ -109,14 +109,10 @@ def test_loops_and_what_is_no_file(tree):
     assert "is a folder" in refused(tree, "src:1")
 
 
-def answered(found) -> Answer:
-    return Answer({"completion": " + b"}, {}, found)
-
-
 def test_writing_keeps_a_link_within_the_tree(tree):
     (tree / "l.py").symlink_to("src/real.py")
     (tree / "src" / "real.py").chmod(0o754)
-    write_completion(answered(place(tree, "l.py:2")))
+    write_completion(place(tree, "l.py:2"), " + b")
     assert (tree / "l.py").is_symlink()
     assert (tree / "src" / "real.py").read_text() == TEXT + " + b"
     assert (tree / "src" / "real.py").stat().st_mode & 0o777 == 0o754
@@ -126,11 +122,11 @@ def test_writing_keeps_a_link_within_the_tree(tree):
 @pytest.mark.parametrize("what", ["a.py", "src"])
 def test_what_became_a_link_while_it_was_completed_is_not_written(tree, tmp_path, what):
     name = "src/real.py" if what == "src" else "a.py"
-    answer = answered(place(tree, f"{name}:2"))
+    found = place(tree, f"{name}:2")
     (tree / what).rename(tmp_path / "old")
     target = tmp_path / "outside" / ("o.py" if what == "a.py" else "")
     (tmp_path / "outside" / "real.py").write_text(TEXT)
     (tree / what).symlink_to(target)
     with pytest.raises(CopilotError, match="cannot be written"):
-        write_completion(answer)
+        write_completion(found, " + b")
     assert {path.read_text() for path in (tmp_path / "outside").iterdir()} == {TEXT}

@@ -49,7 +49,7 @@ def test_a_stuck_server_is_told_and_ended(copilot):
     assert done.returncode == 0 and b"started a server" in done.stderr
     pid = copilot.json("serve", "--status")["pid"]
     assert one_line(copilot.run("serve", "--stop"), 0, f"server {pid} stopped")
-    assert one_line(copilot.run("serve", "--stop"), 0, "no server runs")
+    assert one_line(copilot.run("serve", "--stop"), 0, "no server is running")
 
 
 def test_of_calls_that_start_servers_at_once_one_says_which_stays(copilot, project):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from git_copilot.assistant.client import address
 from git_copilot.assistant.diagnostics import doctor, integrity
-from git_copilot.assistant.server import address
 from git_copilot.hooks.check import ACTIONS
 from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import install

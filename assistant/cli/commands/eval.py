@@ -13,7 +13,9 @@ from git_copilot.assistant.cli.training_context import print_arms, training_cont
 
 @click.command("eval")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--commits", "commits_range", metavar="RANGE", help="Commits, as git names ranges.")
+@click.option(
+    "--commits", "commits_range", metavar="RANGE", help="Commit range, as for git rev-list."
+)
 @click.option("--adapter", metavar="ID", help="Evaluate this adapter (default: the current one).",
               shell_complete=shell_completion.adapters)  # fmt: skip
 @click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")

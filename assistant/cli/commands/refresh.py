@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to train on.")
 @click.option("--held-out", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")
-@click.option("--minutes", type=float, help="Time limit of the whole refresh, in minutes.")
-@click.option("--seed", type=int, help="Random seed.")
+@click.option("--minutes", type=float, help="Stop training after this many minutes.")
+@click.option("--seed", type=int, help="Seed of all random choices.")
 @click.pass_obj
 def refresh_command(
     host: Host,
