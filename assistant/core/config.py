@@ -171,7 +171,7 @@ def own_settings(repo: GitRepository) -> dict[str, str]:
         if known or entry.scope in USERS_SCOPES:
             values[entry.key] = entry.value
         else:
-            values.update(judge_defaults({entry.key: entry.value})[0])
+            values.update(filter_defaults({entry.key: entry.value})[0])
     return values
 
 
@@ -205,10 +205,10 @@ def repository_defaults(
     given = repo.parse_config(data, "copilot")
     if given is None:
         return {}, [Ignored(f"{REPOSITORY_DEFAULTS} is not in git-config syntax and is skipped")]
-    return judge_defaults(given)
+    return filter_defaults(given)
 
 
-def judge_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[Ignored]]:
+def filter_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[Ignored]]:
     """Split committed values, by lower-case key, into those that are honoured, each within its
     bounds, and what is skipped or limited. Pure."""
     honoured, ignored = {}, []
@@ -226,7 +226,7 @@ def judge_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[Ignored]
             if held == number:
                 continue
             why = f"is limited to {held}"
-        name = spelt(key)
+        name = display_name(key)
         remedy = f"git config -f {REPOSITORY_DEFAULTS} --unset {name}"
         ignored.append(Ignored(f"{REPOSITORY_DEFAULTS}: {name} {why}", remedy))
     return honoured, ignored
@@ -242,7 +242,7 @@ def parse_settings(values: dict[str, str]) -> Settings:
     return Settings(**parsed)  # type: ignore[arg-type]
 
 
-def spelt(key: str) -> str:
+def display_name(key: str) -> str:
     """A setting as the manual writes it, from git's lower-case key (without ``copilot.``) or the
     field's name."""
     key = key.replace("_", "").lower()
@@ -276,5 +276,5 @@ def _convert(key: str, value: str, kind: type) -> object:
         wanted = f"one of {', '.join(CHOICES[key])}"
     else:
         wanted = "true or false" if kind is bool else f"a whole number from {MINIMA.get(key, 0)}"
-    name = spelt(key)
+    name = display_name(key)
     raise CopilotError(f"{name} is {value!r}, not {wanted}", f"mend it with `git config {name} …`")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from git_copilot.assistant.core.config import CHOICES, Settings, spelt
+from git_copilot.assistant.core.config import CHOICES, Settings, display_name
 
 # The action of the secrets hook (hooks.check), which is no field of Settings.
 SECRETS_DEFAULT, SECRETS_CHOICES = "warn", ("warn", "refuse")
@@ -63,7 +63,7 @@ def all_settings() -> list[SettingHelp]:
         unit, text = _HELP[field.name]
         choices = CHOICES.get(key, ("true", "false") if field.type == "bool" else ())
         found.append(
-            SettingHelp(key, spelt(key), as_text(field.default), unit, text, tuple(choices))
+            SettingHelp(key, display_name(key), as_text(field.default), unit, text, tuple(choices))
         )
     action = "What the hook copilot-secrets does when it finds a secret"
     found.append(

@@ -1,7 +1,7 @@
-"""Turns holes into examples, by the serving code and with what could be known at the time.
+"""Turns holes into examples, with the prompt builder and the retrieval of serving.
 
 The context of a hole comes from the tree of its commit's first parent: nothing newer than the
-parent enters a prompt (CrossCodeEval and its kin leak when the index holds the answer).
+parent enters a prompt (benchmarks such as CrossCodeEval leak when the index holds the answer).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.store.database import Database
 from git_copilot.index.sync.sync import sync
 
-# Views that train: `train/<process id>`, so that a dead process's leftovers can be told.
+# Views of training: `train/<process id>`, so that the leftovers of a dead process are recognised.
 VIEW_PREFIX = "train/"
 BLOB_BATCH = 200
-# Prompts to learn from have half the length of those to answer: a CPU learns from twice as many
-# holes in the same time, and the shares of context, suffix and prefix stay those of serving.
+# Training prompts have half the length of serving prompts: a CPU trains on twice as many holes in
+# the same time, and the shares of context, suffix and prefix stay the same.
 TRAINING_SHARE = 0.5
 
 
@@ -77,23 +77,23 @@ class Example:
 
     @property
     def open_tokens(self) -> int:
-        """How many of the prompt's last tokens are text that the middle continues."""
+        """Number of tokens at the prompt's end that are text which the middle continues."""
         return self.prompt.open_tokens
 
     @property
     def key(self) -> str:
-        """Names the hole."""
+        """Identifies the hole."""
         hole = self.hole
         return f"{hole.commit} {hole.path} {hole.start} {hole.end}"
 
     @property
     def size(self) -> int:
-        """Tokens in all."""
+        """Total number of tokens."""
         return len(self.prompt_ids) + len(self.middle_ids)
 
 
 def serving_budget(settings: Settings, share: float = 1.0) -> Budget:
-    """The budget of a completion; ``share`` scales it as a whole."""
+    """The token budget of a completion, multiplied by ``share``."""
     return Budget(
         *(
             round(tokens * share)
@@ -105,7 +105,7 @@ def serving_budget(settings: Settings, share: float = 1.0) -> Budget:
 def cut_blob(data: bytes, hole: Hole) -> Cut:
     """Cut a blob at a hole as :func:`~git_copilot.assistant.prompt.location.cut_document` cuts a file.
 
-    :raises UnicodeDecodeError: the blob is not UTF-8 (mining takes no hole from such).
+    :raises UnicodeDecodeError: the blob is not UTF-8 (mining skips such blobs).
     """
     before = data[max(0, hole.start - WINDOW_BYTES) : hole.start]
     after = data[hole.end : hole.end + WINDOW_BYTES]
@@ -160,7 +160,7 @@ def parent_trees(repo: GitRepository, commits: Sequence[str]) -> dict[str, str |
 
 @contextmanager
 def _passing_view(db: Database) -> Iterator[str]:
-    """A view of this process's own; what dead processes left is dropped first."""
+    """A view of this process; views that dead processes left are dropped first."""
     for old in views.view_names(db, VIEW_PREFIX):
         if not _alive(old.removeprefix(VIEW_PREFIX)):
             views.drop_view(db, old)
@@ -250,7 +250,8 @@ def make_example(
 
 
 def with_retrieval(cut: Cut, seed: int) -> bool:
-    """Whether a training example gets snippets: half of them do, so that both ways are learnt."""
+    """Whether a training example gets snippets: half of them do, so that the model learns to
+    complete with and without them."""
     hole = cut.hole
     return seeded(str(seed), hole.commit, hole.path, str(hole.start)).random() < 0.5
 
@@ -263,7 +264,7 @@ def training_examples(
     repository: str,
     seed: int,
 ) -> list[Example]:
-    """Examples to learn from, half of them with their snippets."""
+    """Training examples, half of them with their snippets."""
     return [
         make_example(tokenizer, cut, found if with_retrieval(cut, seed) else (), budget, repository)
         for cut, found in zip(cuts, hits, strict=True)

@@ -7,8 +7,8 @@ from itertools import groupby
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.dataset.hole_selection import (
-    may_teach,
     shown_files,
+    trainable_holes,
 )
 from git_copilot.assistant.dataset.row_files import Row
 from git_copilot.assistant.dataset.samples import iso_time, readable
@@ -52,7 +52,7 @@ def hole_batches(context: RepositoryContext, since: int | None = None) -> Iterat
     commits = reachable_commits(repo, db, since)
     for begin in range(0, len(commits), COMMIT_BATCH):
         progress("exporting commits", begin, len(commits))
-        yield may_teach(repo, load_holes(db, commits[begin : begin + COMMIT_BATCH]))
+        yield trainable_holes(repo, load_holes(db, commits[begin : begin + COMMIT_BATCH]))
     progress("exporting commits", len(commits), len(commits))
 
 

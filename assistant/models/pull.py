@@ -97,14 +97,14 @@ def _only_process(target: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-def to_fetch(name: str) -> str | None:
+def download_summary(name: str) -> str | None:
     """What making a model ready takes over the network, in words: what, how much, from where.
     ``None``: nothing, as far as can be told without asking."""
     spec = find_spec(name) or ModelSpec(name, "completion", "?", 0, 0, "", hub=name)
     if spec.bundled or is_ready(name):
         return None
     if spec.derived:
-        return to_fetch(spec.derived)
+        return download_summary(spec.derived)
     if spec.wheel is None:
         size = f", about {spec.megabytes:,} MB," if spec.megabytes else ""
         return f"{spec.hub}{size} from the Hugging Face hub"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from git_copilot.assistant.dataset.examples import Cut, cut_blob, make_example
 from git_copilot.assistant.dataset.leakage import (
     IDIOM_FILES,
+    MIN_DISTINCTIVE,
     NEAR_LINES,
-    TELLING,
     DuplicateCounts,
     drop_copies,
     drop_duplicates,
@@ -179,7 +179,7 @@ def test_after_training_it_is_the_held_out_hole_that_goes():
 
 
 def test_the_neighbourhood_is_three_written_lines_on_each_side():
-    assert NEAR_LINES == 3 and TELLING == 30
+    assert NEAR_LINES == 3 and MIN_DISTINCTIVE == 30
     found = cut("a\n\nb\nc\n\n\nd\ne = ⟦f⟧ + g\n\nh\ni\n\nj\nk\n")
     assert surroundings(found) == ("b\nc\n\n\nd\ne = ", " + g\n\nh\ni\n\nj")
     assert surroundings(cut("⟦a⟧")) == ("", "")

@@ -102,11 +102,11 @@ def corpus_sample(
     no_update: bool,
 ) -> int:
     """Show some holes in their files, with secrets masked."""
-    from git_copilot.assistant.dataset.samples import Wanted, choose_samples
+    from git_copilot.assistant.dataset.samples import SampleFilter, choose_samples
 
     chosen = secrets.randbelow(SEEDS) if seed is None else seed
     with _opened(host, update=not no_update) as (repo, db):
-        samples = choose_samples(repo, db, count, chosen, Wanted(kind, language, author))
+        samples = choose_samples(repo, db, count, chosen, SampleFilter(kind, language, author))
     if as_json:
         shown = [sample.fields() for sample in samples]
         host.terminal.echo(json.dumps({"seed": chosen, "samples": shown}))

@@ -10,7 +10,7 @@ from git_copilot.assistant.cli.commands.model import announce_download, use_mode
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.context.catch_up import mine_commits, sync_index
 from git_copilot.assistant.context.repository import open_context
-from git_copilot.assistant.core.config import load_settings, skipped_settings, spelt
+from git_copilot.assistant.core.config import display_name, load_settings, skipped_settings
 from git_copilot.assistant.core.missing_history import lack_facts, lack_lines
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.models import catalogue
@@ -94,7 +94,7 @@ def _make_known(host: Host, repo: GitRepository, *, adopt: bool) -> None:
     for key in dict.fromkeys(said):
         host.terminal.echo(
             f"settings  this repository's configuration counts now: "
-            f"{spelt(key)} is {values.get(key, '')!r}"
+            f"{display_name(key)} is {values.get(key, '')!r}"
         )
 
 
