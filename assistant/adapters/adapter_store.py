@@ -1,7 +1,7 @@
 """Adapters on disk: ``<state>/adapters/<id>/``, and which of them is in use.
 
-A folder appears whole or not at all. ``current`` holds the id in use and is replaced in one
-rename; ``history`` lists what was in use before, oldest first, for going back.
+A folder appears complete or not at all. ``current`` holds the id in use and is replaced in one
+rename; ``history`` lists the adapters that were in use, oldest first, for a rollback.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from git_copilot.index.git.repository import GitRepository
 
 FOLDER = "adapters"
 CONFIG, WEIGHTS, EVIDENCE = "adapter_config.json", "adapter_model.safetensors", "evidence.json"
-COMMITS = "commits.txt"  # ids of the commits that it learnt from, newest first
+COMMITS = "commits.txt"  # ids of the commits that it was trained on, newest first
 CURRENT, HISTORY = "current", "history"
 NONE = "none"
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{4}$")
 _TEMPORARY = ".new-"
-HINT = "`git copilot adapter list` shows those there are"
+HINT = "`git copilot adapter list` shows the adapters"
 DAMAGED_HINT = (
-    "take another with `git copilot adapter rollback`, or train with `git copilot refresh`"
+    "choose another with `git copilot adapter rollback`, or train one with `git copilot refresh`"
 )
 
 
@@ -58,7 +58,7 @@ def write_text(path: Path, text: str) -> None:
 def create(
     state_dir: Path, adapter: str, fill: Callable[[Path], None], evidence: dict[str, Any]
 ) -> Path:
-    """Add an adapter: ``fill`` writes its files into a folder beside, which is then renamed.
+    """Add an adapter: ``fill`` writes its files into a temporary folder, which is then renamed.
 
     :raises CopilotError: the disk is full or may not be written, or the files are not an adapter.
     """
@@ -84,9 +84,9 @@ def create(
 
 
 def adapter_path(state_dir: Path, adapter: str) -> Path:
-    """The folder of a whole adapter.
+    """The folder of a complete adapter.
 
-    :raises CopilotError: there is none of that id, or its files are missing or cut short.
+    :raises CopilotError: there is no adapter with this id, or its files are missing or truncated.
     """
     folder = adapters_dir(state_dir) / adapter
     if not _ID.match(adapter) or not folder.is_dir():
@@ -108,7 +108,7 @@ def _check(folder: Path, adapter: str) -> None:
 
 
 def _check_safetensors(path: Path) -> None:
-    """Header readable, and exactly as many bytes as it promises."""
+    """:raises ValueError: the header cannot be read, or the size is not what it promises."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -121,7 +121,7 @@ def _check_safetensors(path: Path) -> None:
 
 
 def record_of(state_dir: Path, adapter: str) -> AdapterRecord:
-    """What an adapter's report says of it.
+    """The record of an adapter.
 
     :raises CopilotError: there is no such adapter, or its report cannot be read.
     """
@@ -162,13 +162,13 @@ def trained_on(state_dir: Path, adapter: str) -> frozenset[str]:
 
 
 def ids(state_dir: Path) -> list[str]:
-    """All adapters' ids, oldest first, whether or not their files are whole."""
+    """The ids of all adapters, oldest first, whether or not their files are complete."""
     folder = adapters_dir(state_dir)
     return sorted(p.name for p in folder.iterdir() if _ID.match(p.name)) if folder.is_dir() else []
 
 
 def list_adapters(state_dir: Path) -> list[AdapterRecord]:
-    """All adapters, oldest first, whether or not their files are whole."""
+    """The records of all adapters, oldest first, whether or not their files are complete."""
     current = current_adapter(state_dir)
     records = []
     for adapter in ids(state_dir):
@@ -181,14 +181,14 @@ def list_adapters(state_dir: Path) -> list[AdapterRecord]:
 
 
 def current_adapter(state_dir: Path) -> str | None:
-    """The adapter in use, or ``None``: also when the one that is named is missing or damaged
-    (:func:`current_warning` says so)."""
+    """The adapter in use, or ``None``, also when it is missing or damaged (see
+    :func:`current_warning`)."""
     adapter = _recorded(state_dir)
     return adapter if adapter and current_warning(state_dir) is None else None
 
 
 def current_warning(state_dir: Path) -> str | None:
-    """Why the adapter that should be in use is not, or ``None``."""
+    """The reason why the chosen adapter is not in use, or ``None``."""
     adapter = _recorded(state_dir)
     if adapter is None:
         return None
@@ -208,7 +208,7 @@ def _recorded(state_dir: Path) -> str | None:
 
 
 def history(state_dir: Path) -> list[str]:
-    """What was in use, oldest first; ``"none"`` stands for the base model."""
+    """The adapters that were in use, oldest first; ``"none"`` stands for the base model."""
     try:
         return (adapters_dir(state_dir) / HISTORY).read_text("utf-8").split()
     except (OSError, UnicodeDecodeError):
@@ -224,18 +224,18 @@ def use(state_dir: Path, adapter: str | None) -> None:
         adapter_path(state_dir, adapter)
     folder, past = adapters_dir(state_dir), history(state_dir)
     name = adapter or NONE
-    # `current` first: a kill in between leaves an id that rollback knows to be newer than
-    # everything in the history.
+    # `current` first: a kill in between leaves an id that is not in the history, which rollback
+    # takes to be the newest.
     write_text(folder / CURRENT, f"{name}\n")
     if not past or past[-1] != name:
         write_text(folder / HISTORY, "".join(f"{x}\n" for x in [*past, name]))
 
 
 def rollback(state_dir: Path) -> str | None:
-    """Go back to what was in use before, passing over what is missing or damaged.
+    """Go back to the adapter that was in use before; missing and damaged ones are skipped.
 
-    :return: the id that is in use now, ``None`` for the base model.
-    :raises CopilotError: nothing was in use before.
+    :return: the id in use now, ``None`` for the base model.
+    :raises CopilotError: no adapter was in use before.
     """
     past, now = history(state_dir), _recorded(state_dir) or NONE
     if now in past:
@@ -255,8 +255,8 @@ def rollback(state_dir: Path) -> str | None:
 
 
 def prune(state_dir: Path, keep: int = 5) -> list[str]:
-    """Delete candidates that were never promoted or used, all but the newest ``keep``, and what
-    killed processes left; return the ids."""
+    """Delete candidates that were never promoted or used, except the newest ``keep``, and the
+    leftovers of killed processes; return the ids."""
     kept = {*history(state_dir), _recorded(state_dir)}
     losers = [
         record.id
@@ -272,8 +272,8 @@ def prune(state_dir: Path, keep: int = 5) -> list[str]:
 
 
 def adapter_at(repo: GitRepository, commit: str) -> str | None:
-    """The newest promoted adapter that knew nothing newer than ``commit``: every commit that it
-    was trained or judged by is one of the commit's ancestors."""
+    """The newest promoted adapter that knows nothing newer than ``commit``: all commits that it
+    was trained or evaluated on are ancestors of ``commit``."""
     for record in reversed(list_adapters(repo.state_dir)):
         if not record.promoted:
             continue

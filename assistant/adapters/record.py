@@ -10,7 +10,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class AdapterRecord:
-    """``None`` stands where the report says nothing, or cannot be read. ``commits`` names the
+    """Fields are ``None`` where the report lacks them or cannot be read. ``commits`` names the
     oldest and the newest commit of ``train`` and of ``held_out``; ``created`` is in UTC."""
 
     id: str

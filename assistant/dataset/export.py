@@ -1,9 +1,8 @@
 """Writes the corpus as rows that Hugging Face ``datasets`` loads: JSON lines or Parquet.
 
-Three shapes, every value a string: holes as the three parts of their blob, training texts
-(``rendered``), and whole files with the columns of the Personal Copilot data set (``repository``,
-``path``, ``content``). What looks like a secret is masked in all of them, and no hole is taken
-from a line with one.
+There are three kinds of rows, of strings only: holes as the three parts of their blob, training
+texts (``rendered``), and whole files with the columns of the Personal Copilot data set
+(``repository``, ``path``, ``content``). Secrets are masked, and holes on their lines left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training texts as rows: what an adapter would learn from, with control tokens written out."""
+"""Training texts as rows: the examples of a refresh, with control tokens written out."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def _snippets(context: RepositoryContext, cuts: Sequence[Cut]) -> list[list[Hit]
 
 
 def spell(tokenizer: TextTokenizer, example: Example) -> str | None:
-    """An example as text, the end token included; ``None`` where the code itself spells a control
-    token, which a tokenizer that reads the text again could not tell from a real one."""
+    """An example as text, the end token included; ``None`` where the code itself contains the text
+    of a control token, which a tokenizer could not tell from a real one."""
     ids = [*example.prompt_ids, *example.middle_ids]
     text = tokenizer.spell(ids)
     for control in control_ids(tokenizer):
@@ -69,7 +69,7 @@ def spell(tokenizer: TextTokenizer, example: Example) -> str | None:
 
 
 def control_ids(tokenizer: TextTokenizer) -> frozenset[int]:
-    """The control tokens that a training text may hold."""
+    """The control tokens that a training text may contain."""
     fim = tokenizer.fim
     names = (fim.prefix, fim.suffix, fim.middle, fim.repo, fim.file, fim.begin) if fim else ()
     return tokenizer.end_ids | {tokenizer.control(name) for name in names if name}

@@ -1,4 +1,4 @@
-"""Rows of the corpus: holes and files, with what looks like a secret masked."""
+"""Rows of the corpus, holes and files, with secrets masked."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def reachable_commits(repo: GitRepository, db: Database, since: int | None = Non
 
 
 def hole_batches(context: RepositoryContext, since: int | None = None) -> Iterator[list[Hole]]:
-    """The holes of reachable commits, newest first, some commits at a time."""
+    """The holes of reachable commits, newest first, in batches of commits."""
     repo, db, progress = context.repo, context.db, context.progress
     commits = reachable_commits(repo, db, since)
     for begin in range(0, len(commits), COMMIT_BATCH):
@@ -58,12 +58,12 @@ def hole_batches(context: RepositoryContext, since: int | None = None) -> Iterat
 
 def with_blobs(repo: GitRepository, holes: Sequence[Hole]) -> Iterator[tuple[Hole, bytes]]:
     """Each hole with its blob, in which secrets are masked; one blob is held at a time. Holes
-    whose blob is gone, or on whose lines a secret stands, are left out."""
+    whose blob is missing, or with a secret on their lines, are left out."""
     groups = [list(group) for _, group in groupby(holes, key=lambda h: (h.blob, h.path))]
     waiting = iter(groups)
     allowed = allowed_in(repo)
     for oid, data in repo.blobs(group[0].blob for group in groups):
-        # In the order of the groups; what is missing was left out.
+        # In the order of the groups, without the missing blobs.
         group = next(g for g in waiting if g[0].blob == oid)
         masked = redact_bytes(data, group[0].path, allowed)
         for hole in group:
@@ -78,7 +78,7 @@ def _line_end(data: bytes, place: int) -> int:
 
 
 def hole_row(repository: str, hole: Hole) -> Row:
-    """The columns that say where a hole comes from."""
+    """The columns with the origin of a hole."""
     return {
         "repository": readable(repository),
         "path": readable(hole.path),
@@ -92,7 +92,7 @@ def hole_row(repository: str, hole: Hole) -> Row:
 
 
 def hole_rows(context: RepositoryContext, *, since: int | None = None) -> Iterator[Row]:
-    """One row per hole; prefix + middle + suffix is the blob, byte for byte where it holds no
+    """One row per hole; prefix + middle + suffix is the blob, byte for byte unless it holds a
     secret."""
     for holes in hole_batches(context, since):
         for hole, data in with_blobs(context.repo, holes):

@@ -207,7 +207,7 @@ def _report(
     arms: tuple[Arm, Arm | None, Arm],
     trained: TrainReport,
 ) -> RefreshReport:
-    """Decide, and say why.
+    """Decide about the promotion and report everything.
 
     :param names: the ids of the candidate and the incumbent.
     :param arms: base, incumbent and candidate.

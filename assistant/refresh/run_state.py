@@ -1,4 +1,4 @@
-"""What a refresh has in hand between its steps."""
+"""The state of a refresh between its steps."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ WORK, LOCK = ".work", ".lock"
 
 @dataclass(frozen=True, slots=True)
 class RefreshRun:
-    """The examples to learn from and the holes to judge by; ``begun`` is a reading of
-    ``time.monotonic``, ``copies`` the number of copies of held-out holes that were dropped."""
+    """The training examples and the held-out holes; ``begun`` is a reading of ``time.monotonic``,
+    ``copies`` the number of copies of held-out holes that were dropped."""
 
     context: RepositoryContext
     begun: float

@@ -1,4 +1,4 @@
-"""When a refresh should start by itself."""
+"""Decides when a refresh starts automatically."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ MAINLINE = "refs/remotes/origin/HEAD"
 
 
 def mainline(repo: GitRepository) -> str | None:
-    """The commit that a refresh counts from: the remote's default branch as far as HEAD contains
-    it, else HEAD."""
+    """The tip of the mainline: the remote's default branch if HEAD contains it, else HEAD."""
     remote = repo.resolve(f"{MAINLINE}^{{commit}}")
     if remote and repo.try_run("merge-base", "--is-ancestor", remote, "HEAD")[0] == 0:
         return remote
@@ -25,8 +24,8 @@ def mainline(repo: GitRepository) -> str | None:
 
 
 def refresh_due(context: RepositoryContext) -> str | None:
-    """Why a refresh should start by itself, or ``None``: ``settings.refresh_commits`` new
-    mainline commits, merges not counted, since the last one (promoted or not)."""
+    """The reason to start a refresh, or ``None``: ``settings.refresh_commits`` new mainline
+    commits, without merges, since the last refresh (promoted or not)."""
     repo, settings = context.repo, context.settings
     tip = mainline(repo)
     if not settings.refresh_commits or tip is None:
@@ -46,7 +45,7 @@ def refresh_due(context: RepositoryContext) -> str | None:
 
 
 def record_refresh(repo: GitRepository) -> None:
-    """Remember the newest commit that a refresh saw, promoted or not.
+    """Record HEAD as the newest commit that a refresh saw, promoted or not.
 
     :raises CopilotError: it cannot be written.
     """
@@ -56,7 +55,7 @@ def record_refresh(repo: GitRepository) -> None:
 
 
 def record_baseline(repo: GitRepository) -> bool:
-    """Count from here if nothing was ever recorded: training begins by itself only after new
+    """Count from here if nothing was recorded yet: training starts automatically only after new
     work, not because a long history was just mined. Return whether this was the first time.
 
     :raises CopilotError: it cannot be written.

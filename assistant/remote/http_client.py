@@ -48,7 +48,7 @@ class _NotThere(EndpointError):
 
 
 class _Unreachable(Exception):
-    """A try failed in a way that another may not: ``error`` is what to say if it was the last."""
+    """A try failed and may be repeated; ``error`` is raised when it was the last."""
 
     def __init__(self, error: EndpointError) -> None:
         super().__init__(str(error))

@@ -120,7 +120,7 @@ def test_a_copy_of_what_judges_names_it(opened):
         == "against"
     )
     said, because = says(explain_hole(RepositoryContext(found, db, NO_MODEL), older))["copy"]
-    assert said == "against" and because.startswith(f"like hole {judge.id},")
+    assert said == "against" and because.startswith(f"a copy of hole {judge.id},")
 
 
 def test_what_was_taken_away_names_who_took_it_and_when(opened):

