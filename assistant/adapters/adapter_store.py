@@ -56,7 +56,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def create(
-    state_dir: Path, adapter: str, fill: Callable[[Path], None], evidence: dict[str, Any]
+    state_dir: Path, adapter: str, fill: Callable[[Path], None], report: dict[str, Any]
 ) -> Path:
     """Add an adapter: ``fill`` writes its files into a temporary folder, which is then renamed.
 
@@ -68,7 +68,7 @@ def create(
         temporary.mkdir(parents=True)
         try:
             fill(temporary)
-            text = json.dumps(evidence, indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
             (temporary / EVIDENCE).write_text(text, "utf-8")
             for path in temporary.iterdir():
                 with path.open("rb") as file:
@@ -125,11 +125,11 @@ def record_of(state_dir: Path, adapter: str) -> AdapterRecord:
 
     :raises CopilotError: there is no such adapter, or its report cannot be read.
     """
-    facts = evidence(state_dir, adapter)
+    facts = read_report(state_dir, adapter)
     return AdapterRecord.of(adapter, facts, current=_recorded(state_dir) == adapter)
 
 
-def evidence(state_dir: Path, adapter: str) -> dict[str, Any]:
+def read_report(state_dir: Path, adapter: str) -> dict[str, Any]:
     """The report of an adapter's training as it is on disk, perhaps of an older version.
 
     :raises CopilotError: there is no such adapter, or its report cannot be read.
@@ -140,7 +140,7 @@ def evidence(state_dir: Path, adapter: str) -> dict[str, Any]:
     try:
         found = json.loads((folder / EVIDENCE).read_text("utf-8"))
     except (OSError, ValueError) as exc:
-        raise CopilotError(f"the evidence of {adapter} cannot be read", DAMAGED_HINT) from exc
+        raise CopilotError(f"the report of {adapter} cannot be read", DAMAGED_HINT) from exc
     return dict(found)
 
 
@@ -173,7 +173,7 @@ def list_adapters(state_dir: Path) -> list[AdapterRecord]:
     records = []
     for adapter in ids(state_dir):
         try:
-            facts = evidence(state_dir, adapter)
+            facts = read_report(state_dir, adapter)
         except CopilotError:
             facts = {}
         records.append(AdapterRecord.of(adapter, facts, current=adapter == current))

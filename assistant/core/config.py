@@ -123,7 +123,7 @@ class Settings:
     seed: int = 0
 
     @property
-    def found(self) -> int:
+    def snippets_to_find(self) -> int:
         """Number of snippets to retrieve: more than a prompt has room for if the model copies from
         them."""
         copies = self.copying and self.snippets and not self.endpoint

@@ -213,7 +213,7 @@ def retrieve(
                 query = cursor_query(
                     cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners
                 )
-                count = settings.found if i < held_out else settings.snippets
+                count = settings.snippets_to_find if i < held_out else settings.snippets
                 found[i] = searcher.search(query, count, context.embedder)
         context.progress("retrieving", len(by_commit), len(by_commit))
     return found

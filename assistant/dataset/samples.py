@@ -145,7 +145,10 @@ def _ids(db: Database, wanted: SampleFilter) -> list[int]:
     ids = [int(str(number)) for number, author in rows if name in str(author).casefold()]
     if not ids:
         if db.scalar("SELECT count(*) FROM holes"):
-            raise CopilotError("no hole matches", "`git copilot corpus` counts those there are")
+            raise CopilotError(
+                "no hole matches",
+                "`git copilot corpus` counts the holes by kind, language and author",
+            )
         raise CopilotError("the corpus is empty", "commit code, then look again")
     return ids
 

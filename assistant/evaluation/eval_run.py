@@ -57,11 +57,13 @@ def run_eval(
     chosen = None if adapter == "none" else adapter or current
     paths = {a: _path(repo.state_dir, a, settings) for a in (current, chosen) if a is not None}
     mine_commits(context)
-    holes = _holes(repo, context.db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES)
+    holes = _newest_holes(
+        repo, context.db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES
+    )
     tokenizer = TextTokenizer.load(folder, settings.model)
     evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress)
     trained = _training_cuts(context, list(paths))
-    cuts, copies = drop_known(read_cuts(repo, holes), trained, _reach(settings))
+    cuts, copies = drop_known(read_cuts(repo, holes), trained, _max_shown_characters(settings))
     hits = retrieve(context, cuts, held_out=len(cuts))
     held = evaluator.render_held_out(cuts, hits, repo.name)
     if not held.plain:
@@ -115,7 +117,7 @@ def _training_cuts(context: RepositoryContext, used: list[str]) -> list[Cut]:
     return cuts
 
 
-def _reach(settings: Settings) -> int:
+def _max_shown_characters(settings: Settings) -> int:
     """More characters than a training prompt showed on a side of its hole: it had half the tokens
     of a serving prompt, and a token of code has about three characters, not eight."""
     return settings.prompt_tokens * 4
@@ -131,7 +133,7 @@ def _current(context: RepositoryContext) -> str | None:
     return current
 
 
-def _holes(
+def _newest_holes(
     repo: GitRepository, db: Database, commits_range: str | None, used: list[str], count: int
 ) -> list[Hole]:
     """The newest ``count`` holes of a range that no adapter in ``used`` was trained on, from each

@@ -31,7 +31,6 @@ from git_copilot.assistant.dataset.leakage import (
 )
 from git_copilot.assistant.dataset.split import HELD_OUT_HOLES, Split, split_holes
 from git_copilot.assistant.evaluation.arms import Arm, ArmEvaluator
-from git_copilot.assistant.evaluation.eval_run import run_eval
 from git_copilot.assistant.evaluation.regression_check import check_regression
 from git_copilot.assistant.evaluation.report import (
     ArmsReport,
@@ -44,7 +43,7 @@ from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.refresh.promotion import decide
 from git_copilot.assistant.refresh.run_state import LOCK, RefreshRun
-from git_copilot.assistant.refresh.schedule import record_refresh, refresh_due
+from git_copilot.assistant.refresh.schedule import record_refresh
 from git_copilot.assistant.training.trainer import TrainReport, train_adapter
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.files import file_lock, os_errors
@@ -52,8 +51,6 @@ from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes
 from git_copilot.index.corpus.survival import update_survival
 from git_copilot.index.git.history import list_commits
-
-__all__ = ["refresh_due", "run_eval", "run_refresh"]
 
 # Training gets at least this, however short the time is.
 MIN_TRAINING_SECONDS = 30.0

@@ -16,9 +16,10 @@ from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import read_cuts
 from git_copilot.assistant.dataset.leakage import DuplicateCounts, drop_duplicates
+from git_copilot.assistant.evaluation.eval_run import run_eval
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.refresh import pipeline
-from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
+from git_copilot.assistant.refresh.pipeline import run_refresh
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes
@@ -122,7 +123,7 @@ def test_duplicates_within_what_is_learnt_are_dropped_and_counted(opened, tiny, 
     newest_first = [e.hole.time for e in learnt]
     assert newest_first == sorted(newest_first, reverse=True)
     assert (
-        adapter_store.evidence(found.state_dir, evidence["candidate"])["duplicates_dropped"]
+        adapter_store.read_report(found.state_dir, evidence["candidate"])["duplicates_dropped"]
         == (evidence["duplicates_dropped"])
     )
 

@@ -51,7 +51,7 @@ def test_a_candidate_that_wins_is_promoted_with_its_evidence(opened, tiny):
     assert evidence["regression_guard"]["passed"] is True
     identity = evidence["candidate"]
     assert adapter_store.current_adapter(found.state_dir) == identity
-    assert adapter_store.evidence(found.state_dir, identity) == json.loads(json.dumps(evidence))
+    assert adapter_store.read_report(found.state_dir, identity) == json.loads(json.dumps(evidence))
     assert not (found.state_dir / "adapters" / ".work").exists()
     assert {"retrieving", "training", "evaluating the base model"} <= set(labels)
     order = repo.git("rev-list", "--topo-order", "HEAD").split()

@@ -6,8 +6,7 @@ import pytest
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.dataset.split import split_holes
-from git_copilot.assistant.refresh.pipeline import refresh_due
-from git_copilot.assistant.refresh.schedule import record_refresh
+from git_copilot.assistant.refresh.schedule import record_refresh, refresh_due
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import mine
 from tests.support.refresh_fixtures import opened_history, settings, tiny_model  # noqa: F401 - fixtures

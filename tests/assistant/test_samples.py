@@ -210,7 +210,7 @@ def test_samples_depend_on_the_seed_and_on_what_is_wanted(opened):
     [
         (SampleFilter(kind="nonsense"), "lines"),
         (SampleFilter(language="cobol"), "javascript, python"),
-        (SampleFilter(author="nobody"), "as you wish"),
+        (SampleFilter(author="nobody"), "no hole matches"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(opened, wanted, words):

@@ -7,8 +7,9 @@ import pytest
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.evaluation import regression_check
+from git_copilot.assistant.evaluation.eval_run import run_eval
 from git_copilot.assistant.refresh import run_state
-from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
+from git_copilot.assistant.refresh.pipeline import run_refresh
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database

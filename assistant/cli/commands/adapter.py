@@ -42,7 +42,7 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
 @click.pass_obj
 def adapter_show(host: Host, /, adapter_id: str) -> int:
     """Print an adapter's evidence."""
-    host.terminal.echo_block(json.dumps(adapter_store.evidence(_state(), adapter_id), indent=2))
+    host.terminal.echo_block(json.dumps(adapter_store.read_report(_state(), adapter_id), indent=2))
     return 0
 
 

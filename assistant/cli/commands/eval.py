@@ -29,7 +29,7 @@ def eval_command(
     holes: int | None,
 ) -> int:
     """Complete the holes of later commits, with and without retrieval and adapter."""
-    from git_copilot.assistant.refresh.pipeline import run_eval
+    from git_copilot.assistant.evaluation.eval_run import run_eval
 
     with training_context(host) as context:
         report = run_eval(
