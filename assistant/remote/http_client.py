@@ -108,7 +108,7 @@ class Endpoint:
         """
         deadline = time.monotonic() + self._timeout
         with closing(self._send(path, body, deadline)) as response:
-            return self._text(response, deadline)
+            return self._whole(response, deadline)
 
     def models(self) -> list[str] | None:
         """The names that the server lists, adapters' among them where it has some; ``None`` where
@@ -124,7 +124,7 @@ class Endpoint:
         except _NotThere:
             return None
         with closing(response):
-            listed = self._object(self._text(response, deadline)).get("data")
+            listed = self._object(self._whole(response, deadline)).get("data")
         rows = listed if isinstance(listed, list) else []
         return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row] or None
 
@@ -177,7 +177,8 @@ class Endpoint:
         import httpx
 
         if "json" in response.headers.get("Content-Type", ""):  # it streams nothing
-            yield self._object(self._text(response, deadline))
+            text = read_text(response, deadline)
+            yield self._object(text)
             return
         finished = False
         with shut_at(response, deadline):
@@ -201,13 +202,10 @@ class Endpoint:
             for _ in lines:
                 pass
 
-    def _text(self, response: httpx.Response, deadline: float) -> str:
+    def _whole(self, response: httpx.Response, deadline: float) -> str:
         try:
-            with self._errors(deadline), shut_at(response, deadline):
-                text = read_text(response)
-                if time.monotonic() >= deadline:  # where a cut connection looks like the end
-                    raise TimeoutError
-                return text
+            with self._errors(deadline):
+                return read_text(response, deadline)
         except TimeoutError:
             raise self._slow(self._timeout) from None
 
@@ -257,8 +255,8 @@ class Endpoint:
             )
             response = self._client.send(request, stream=True)
             if response.status_code != 200:
-                with closing(response), shut_at(response, deadline):
-                    text = read_text(response)
+                with closing(response):
+                    text = read_text(response, deadline)
                 self._refuse(response.status_code, text, response.headers.get("Location", ""))
             return response
         except httpx.InvalidURL as exc:
@@ -266,7 +264,7 @@ class Endpoint:
                 f"copilot.endpoint is {self.url!r}, no address ({reason_of(exc)})",
                 "write http://HOST:PORT or https://HOST",
             ) from exc
-        except httpx.TimeoutException as exc:
+        except (httpx.TimeoutException, TimeoutError) as exc:
             raise self._slow(left) from exc
         except httpx.HTTPError as exc:
             if is_untrusted(exc):

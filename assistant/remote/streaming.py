@@ -70,13 +70,20 @@ def read_lines(response: httpx.Response) -> Iterator[str]:
         yield rest.decode("utf-8", "replace")
 
 
-def read_text(response: httpx.Response) -> str:
-    """The text of an answer, cut at :data:`MAX_BODY` bytes."""
+def read_text(response: httpx.Response, deadline: float) -> str:
+    """The text of an answer, cut at :data:`MAX_BODY` bytes.
+
+    :raises httpx.HTTPError: the connection broke, or was shut down at the deadline.
+    :raises TimeoutError: it was shut down, which may look like the end of the answer.
+    """
     data = b""
-    for part in response.iter_bytes():
-        data += part
-        if len(data) >= MAX_BODY:
-            break
+    with shut_at(response, deadline):
+        for part in response.iter_bytes():
+            data += part
+            if len(data) >= MAX_BODY:
+                break
+    if time.monotonic() >= deadline:
+        raise TimeoutError
     return data[:MAX_BODY].decode("utf-8", "replace")
 
 
