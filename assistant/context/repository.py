@@ -1,4 +1,4 @@
-"""Finds a repository and opens what is known of it, once for a command or a job."""
+"""Finds a repository and opens its state, once for a command or a job."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class RepositoryContext:
     """A repository with everything that work on it needs.
 
     ``embedder`` and ``vectors`` are ``None`` until :meth:`with_embedder` and :meth:`with_vectors`,
-    and after them where the embedder is not on this machine. ``note`` is told, in one line, what a
-    person should know of.
+    and after them if the embedder is not on this machine. ``note`` gets remarks for a person, each
+    of one line.
     """
 
     repo: GitRepository

@@ -18,7 +18,7 @@ FETCHED = "fetched"
 
 
 def lack_facts(repo: GitRepository, db: Database) -> dict[str, Any]:
-    """For ``--json``: the counts of :class:`Lacks`, and the command that fetches what is missing."""
+    """For ``--json``: the counts of :class:`Lacks`, and the command that fetches them."""
     found = lacks(repo, db)
     return {**asdict(found), "remedy": remedy(repo, found)}
 

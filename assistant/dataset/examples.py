@@ -191,7 +191,7 @@ def retrieve(
 
     :param context: with its embedder and vectors, or without for a search by words.
     :param held_out: the first ``held_out`` cuts get as many snippets as serving looks for; the
-        others get those that a prompt has room for.
+        others get the number that a prompt has room for.
     """
     repo, db, settings = context.repo, context.db, context.settings
     by_commit: dict[str, list[int]] = {}

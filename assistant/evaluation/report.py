@@ -37,7 +37,8 @@ class ArmScores:
 
 @dataclass(frozen=True, slots=True)
 class ArmsReport:
-    """The three arms; in place of one that does not exist stands what is used instead."""
+    """The three arms; without an incumbent that arm is the base, without a candidate that arm is
+    the incumbent."""
 
     base: ArmScores
     incumbent: ArmScores
@@ -90,7 +91,8 @@ class EvaluationSettings:
 class EvaluationReport:
     """How the arms did on held-out holes.
 
-    ``comparison`` is of the candidate with the base model, in a refresh with what it has to beat.
+    ``comparison`` is of the candidate with the base model, in a refresh with the incumbent if there
+    is one.
     Adapters are named by their ids; ``seconds`` is wall time.
     """
 

@@ -216,7 +216,7 @@ class Endpoint:
             found = None
         if not isinstance(found, dict):
             raise EndpointError(
-                f"{self.url} answered what is no JSON object ({short(text)!r})",
+                f"{self.url} answered with no JSON object ({short(text)!r})",
                 "copilot.endpoint must name an OpenAI-compatible server",
             )
         if found.get("error"):
