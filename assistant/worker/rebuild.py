@@ -54,8 +54,8 @@ def _build(repo: GitRepository, settings: Settings, note: Note, progress: Progre
     old = migrate.read_old(path)
     if old is None:
         note(
-            "the damaged database cannot say what to forget, so that is indexed again; repeat "
-            "`git copilot forget` (feedback of editors is lost as well)"
+            "what is forgotten cannot be read from the damaged database and is indexed again; "
+            "repeat `git copilot forget` (feedback of editors is lost as well)"
         )
         old = migrate.Carried()
     remove_database(beside(path))  # left by a killed rebuild
