@@ -159,7 +159,7 @@ def _check(db: Database, column: str, value: str) -> None:
         return
     there = [str(name) for (name,) in db.query(f"SELECT DISTINCT {column} FROM holes ORDER BY 1")]
     if there and value not in there:
-        raise CopilotError(f"no hole has the {column} {value!r}", f"use {', '.join(there)}")
+        raise CopilotError(f"no hole has the {column} {value!r}", f"there are {', '.join(there)}")
 
 
 def _read(repo: GitRepository, db: Database, holes: list[Hole]) -> Iterator[Sample]:
