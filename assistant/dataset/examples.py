@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.decoding.generation import Around
+from git_copilot.assistant.decoding.generation import CopyContext
 from git_copilot.assistant.prompt.builder import Budget, Prompt, build_prompt
 from git_copilot.assistant.prompt.cursor_query import cursor_query
 from git_copilot.assistant.prompt.location import WINDOW_BYTES
@@ -49,15 +49,16 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and what should follow: ``middle_ids`` begins with the prompt's lead and ends
-    with the end token. ``weight`` scales its loss in training; ``around`` is what a completion may copy from."""
+    """A prompt and what should follow: ``middle_ids`` begins with the prompt's forced prefix and
+    ends with the end token. ``weight`` scales its loss in training; a completion may copy from
+    ``copy_context``."""
 
     prompt_ids: tuple[int, ...]
     middle_ids: tuple[int, ...]
     cut: Cut
     prompt: Prompt
     weight: float = 1.0
-    around: Around | None = None
+    copy_context: CopyContext | None = None
 
     @property
     def hole(self) -> Hole:
@@ -244,9 +245,9 @@ def make_example(
         budget=budget,
         repository=repository,
     )
-    around = Around.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
-    middle = (*tokenizer.encode(prompt.lead + cut.middle), tokenizer.end_id)
-    return Example(prompt.ids, middle, cut, prompt, around=around)
+    copy_context = CopyContext.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
+    middle = (*tokenizer.encode(prompt.forced_prefix + cut.middle), tokenizer.end_id)
+    return Example(prompt.ids, middle, cut, prompt, copy_context=copy_context)
 
 
 def with_retrieval(cut: Cut, seed: int) -> bool:

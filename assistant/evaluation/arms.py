@@ -12,7 +12,7 @@ from git_copilot.assistant.backend.devices import choose_device
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Cut, Example, make_example, serving_budget
-from git_copilot.assistant.decoding.copy_weights import Weights, read_weights
+from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.evaluation.metrics import Score, summarise
 from git_copilot.assistant.evaluation.regression_check import guard_examples
@@ -129,8 +129,8 @@ class ArmEvaluator:
         return Arm(retrieval, plain, guarding)
 
     @property
-    def _copying(self) -> Weights | None:
-        return read_weights(self._folder) if self._settings.copying else None
+    def _copying(self) -> CopyWeights | None:
+        return read_copy_weights(self._folder) if self._settings.copying else None
 
     def _evaluate(
         self,

@@ -10,7 +10,7 @@ import torch
 
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.decoding.generation import REPLACEMENT
-from git_copilot.assistant.evaluation.healed_examples import Leads
+from git_copilot.assistant.evaluation.healed_examples import ForcedPrefixes
 from git_copilot.assistant.postprocess.indentation import Indentation
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -51,18 +51,18 @@ def score_batches(
     model: Any,
     tokenizer: TextTokenizer,
     examples: Sequence[Example],
-    leads: Sequence[str],
+    forced_prefixes: Sequence[str],
     max_tokens: int,
     stop_early: bool,
     batch: int,
 ) -> Iterator[Scored]:
     """Score in batches, on any device and for every architecture."""
-    kept = Leads(tokenizer)
+    kept = ForcedPrefixes(tokenizer)
     for indices in group(examples, batch):
         chosen = [examples[i] for i in indices]
         cache, mask, first = _prefill(model, tokenizer, chosen)
         likelihoods = _score(model, tokenizer, chosen, cache, mask, first)
-        kept.texts = [leads[i] for i in indices]
+        kept.texts = [forced_prefixes[i] for i in indices]
         completions: Sequence[Completion | None] = (
             _decode(model, tokenizer, chosen, cache, mask, first, max_tokens, stop_early, kept)
             if max_tokens
@@ -152,7 +152,7 @@ def _decode(
     logits: torch.Tensor,
     max_tokens: int,
     stop_early: bool,
-    leads: Leads,
+    forced_prefixes: ForcedPrefixes,
 ) -> list[Completion]:
     """Greedy completions, stopped and trimmed row by row as in the engine."""
     trimmers = [trimmer_for(example) for example in examples]
@@ -164,7 +164,7 @@ def _decode(
     running = set(range(len(examples)))
     positions = mask.sum(dim=1, keepdim=True)
     for step in range(max_tokens):
-        tokens = leads.pick(logits, texts)
+        tokens = forced_prefixes.pick(logits, texts)
         for row in sorted(running):
             if tokens[row] in tokenizer.end_ids:
                 running.discard(row)
@@ -173,7 +173,7 @@ def _decode(
             generated[row].append(tokens[row])
             texts[row] = tokenizer.decode(generated[row])
             whole = stop_early and not texts[row].endswith(REPLACEMENT)
-            if whole and ending[row](texts[row][len(leads.texts[row]) :]):
+            if whole and ending[row](texts[row][len(forced_prefixes.texts[row]) :]):
                 running.discard(row)
                 finish[row] = "trimmed"
         if not running or step == max_tokens - 1:
@@ -189,7 +189,7 @@ def _decode(
         logits = output.logits[:, -1].float()
     completions = []
     for row, trimmer in enumerate(trimmers):
-        written = texts[row].removesuffix(REPLACEMENT)[len(leads.texts[row]) :]
+        written = texts[row].removesuffix(REPLACEMENT)[len(forced_prefixes.texts[row]) :]
         kept = trimmer.trim(indented[row].apply(written), finish[row])
         completions.append(
             Completion(kept.text, written, finish[row], kept.rule, len(generated[row]))

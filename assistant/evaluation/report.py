@@ -14,7 +14,7 @@ from git_copilot.assistant.dataset.leakage import DuplicateCounts
 from git_copilot.assistant.dataset.split import commit_span
 from git_copilot.assistant.evaluation.metrics import Comparison, ScoreSummary
 from git_copilot.assistant.evaluation.regression_check import RegressionCheck
-from git_copilot.assistant.training.batches import Recipe
+from git_copilot.assistant.training.batches import TrainingRecipe
 from git_copilot.assistant.training.trainer import TrainReport
 from git_copilot.index.core.types import Hole
 
@@ -133,7 +133,7 @@ class RefreshReport:
     regression: RegressionCheck
     promoted: bool
     reason: str
-    recipe: Recipe
+    recipe: TrainingRecipe
     training_share: float
     training: TrainReport
 

@@ -11,7 +11,7 @@ from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.dataset.leakage import DuplicateCounts
 from git_copilot.assistant.evaluation.arms import ArmEvaluator, HeldOutSet
-from git_copilot.assistant.training.batches import Recipe
+from git_copilot.assistant.training.batches import TrainingRecipe
 
 WORK, LOCK = ".work", ".lock"
 
@@ -39,6 +39,6 @@ class RefreshRun:
         return adapter_store.adapters_dir(self.context.state_dir) / WORK
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> TrainingRecipe:
         settings = self.context.settings
-        return Recipe(rank=settings.adapter_rank, seed=settings.seed)
+        return TrainingRecipe(rank=settings.adapter_rank, seed=settings.seed)

@@ -8,16 +8,21 @@ Otherwise text is sent, with the control tokens of the model's family written ou
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.decoding.generation import REPLACEMENT, Around, Generation, Sampling
+from git_copilot.assistant.decoding.generation import (
+    REPLACEMENT,
+    Generation,
+    GenerationRequest,
+    Sampling,
+)
 from git_copilot.assistant.models.catalogue import is_ready, model_folder
-from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.prompt.approximate_tokenizer import ApproximateTokenizer
 from git_copilot.assistant.prompt.builder import Tokenizer
 from git_copilot.assistant.prompt.fim import FORMATS, FimFormat
 from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
@@ -69,36 +74,27 @@ class Remote:
         """Unknown: a server does not say what it has cached."""
         return None
 
-    def generate(
-        self,
-        prompt: Sequence[int],
-        sampling: Sampling,
-        *,
-        lead: str = "",
-        around: Around | None = None,
-        enough: Callable[[str], bool] = lambda text: False,
-        cancelled: Callable[[], bool] = lambda: False,
-        on_text: Callable[[str], None] = lambda text: None,
-    ) -> Generation:
+    def generate(self, request: GenerationRequest) -> Generation:
         """See :meth:`~git_copilot.assistant.decoding.generation.Generator.generate`.
 
-        A server cannot be held to a ``lead``: it is put back at the prompt's end. Nothing is
-        copied from ``around``. ``cancelled`` is asked between the parts that the server sends.
+        A server cannot be made to begin with a forced prefix: it is put back at the prompt's end.
+        Nothing is copied or drafted. ``is_cancelled`` is called between the parts that the server
+        sends.
 
         :raises EndpointError: the server cannot be reached or refuses.
         """
-        begun = time.perf_counter()
-        ids = [*prompt, *self._tokenizer.encode(lead)]
+        begun, sampling = time.perf_counter(), request.sampling
+        ids = [*request.prompt, *self._tokenizer.encode(request.forced_prefix)]
         got = _Progress()
         events = self._endpoint.stream(
             "/completions",
             self._body(ids, sampling),
             seconds=sampling.time_limit_ms / 1000,
-            cancelled=cancelled,
+            cancelled=request.is_cancelled,
         )
         try:
             with closing(events):
-                self._follow(events, got, enough, cancelled, on_text)
+                self._follow(events, got, request)
         except TimeoutError:
             got.finish = "length"
         ended = time.perf_counter()
@@ -131,9 +127,7 @@ class Remote:
         self,
         events: Iterator[dict[str, Any]],
         got: _Progress,
-        enough: Callable[[str], bool],
-        cancelled: Callable[[], bool],
-        on_text: Callable[[str], None],
+        request: GenerationRequest,
     ) -> None:
         """Read the stream until it ends or is no longer wanted."""
         for event in events:
@@ -152,15 +146,15 @@ class Remote:
                 if cut >= 0:  # the server shows control tokens as text
                     got.text, got.finish = got.text[:cut], "stop"
                     return
-                on_text(got.text)
-                if enough(got.text):
+                request.on_text(got.text)
+                if request.should_stop(got.text):
                     got.finish = "trimmed"
                     return
             if choice.get("finish_reason"):
                 got.finish = "stop" if choice["finish_reason"] == "stop" else "length"
-            if cancelled():
+            if request.is_cancelled():
                 return
-        if not got.first and not cancelled():
+        if not got.first and not request.is_cancelled():
             raise EndpointError(f"{self._endpoint.url} answered without any choice", WANTED)
 
 
@@ -190,7 +184,7 @@ def open_remote(settings: Settings, model: str, adapter: Path | None) -> Remote:
 
 def _tokenizer(settings: Settings, model: str, send_ids: bool) -> Tokenizer:
     if not send_ids:
-        return PieceTokenizer(family_format(settings.fim, settings.endpoint_model or model))
+        return ApproximateTokenizer(family_format(settings.fim, settings.endpoint_model or model))
     from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
     return TextTokenizer.load(model_folder(model), model, settings.fim)

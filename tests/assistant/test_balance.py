@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant.postprocess.language_notation import family_of
+from git_copilot.assistant.postprocess.language_notation import notation_of
 from git_copilot.assistant.postprocess.lexer import Lexer
 from git_copilot.assistant.postprocess.trim import Trimmer
 
@@ -36,13 +36,13 @@ PIECES = (
 
 def unmatched(text, path):
     """Closers without openers, and openers without closers."""
-    lexer = Lexer(family_of(path))
-    marks = list(lexer.marks(text, (), careful=len(text)))
+    lexer = Lexer(notation_of(path))
+    marks = list(lexer.marks(text, (), careful_until=len(text)))
     return marks[-1].faults + lexer.unclosed(marks[-1].stack) if marks else 0
 
 
 def texts():
-    names = ("postprocess/trim", "postprocess/lexer", "server/client", "prompt/builder")
+    names = ("postprocess/trim", "postprocess/lexer", "client/transport", "prompt/builder")
     own = {x: (ROOT / "assistant" / f"{x}.py").read_text("utf-8")[:4000] for x in names}
     own = {f"{x.rpartition('/')[2]}.py": text for x, text in own.items()}
     return {**SOURCES, **{name: text[: text.rfind("\n\n\n") + 1] for name, text in own.items()}}

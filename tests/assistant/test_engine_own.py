@@ -9,14 +9,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from git_copilot.assistant.backend.cache_slots import TYPED, WORTH_KEEPING
+from git_copilot.assistant.backend.cache_slots import MAX_TYPED_TOKENS, MIN_SHARED_TOKENS
 from git_copilot.assistant.backend.devices import choose_precision
-from git_copilot.assistant.backend.linear import int8_is_exact
-from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.backend.torch_ops import int8_is_exact
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.index.core.errors import ModelError
 from tests.support.left_to_right_model import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
 from tests.support.tiny_models import CODE
@@ -45,7 +45,7 @@ def test_whatever_is_guessed_is_judged_right(ours, data):
     draft = [
         token for cut in cuts for token in (*prompt[-3:], *ids[:cut], *noise, *ids[cut : cut + 4])
     ]
-    found = ours.generate(prompt, LONG, draft=draft)
+    found = ours.generate(GenerationRequest(prompt, LONG, draft=draft))
     assert (found.text, found.finish, found.tokens) == (truth.text, truth.finish, truth.tokens)
     assert found.accepted <= found.drafted
 
@@ -53,7 +53,7 @@ def test_whatever_is_guessed_is_judged_right(ours, data):
 def write_plainly(engine, prompt):
     """What is written without guesses, and its ids but for the last."""
     engine.speculative = False
-    truth = engine.generate(prompt, LONG)
+    truth = engine.generate(GenerationRequest(prompt, LONG))
     engine.speculative = True
     return truth, engine.slots._slots[-1].ids[len(prompt) :]
 
@@ -62,14 +62,14 @@ def test_a_right_draft_saves_forwards(ours, monkeypatch):
     prompt = ours.tokenizer.encode(CODE)
     truth, ids = write_plainly(ours, prompt)
     read = []
-    run = ours.backend.run
+    forward = ours.backend.forward
 
     def counting(cache, ids, wanted):
         read.append(len(ids))
-        return run(cache, ids, wanted)
+        return forward(cache, ids, wanted)
 
-    monkeypatch.setattr(ours.backend, "run", counting)
-    found = ours.generate(prompt, LONG, draft=[*prompt, *ids])
+    monkeypatch.setattr(ours.backend, "forward", counting)
+    found = ours.generate(GenerationRequest(prompt, LONG, draft=[*prompt, *ids]))
     assert found.text == truth.text
     assert found.accepted > found.tokens / 2
     assert len(read) < found.tokens / 2
@@ -78,9 +78,12 @@ def test_a_right_draft_saves_forwards(ours, monkeypatch):
 def test_another_candidate_reads_nothing(ours, own_model, tokenizer):
     prompt = ours.tokenizer.encode(CODE)
     samplings = [Sampling(30, temperature=0.9 if i else 0.0, seed=i) for i in range(4)]
-    cold = [Engine(own_model, tokenizer).generate(prompt, s).text for s in samplings[1:]]
-    ours.generate(prompt, samplings[0])
-    found = [ours.generate(prompt, s) for s in samplings[1:]]
+    cold = [
+        Engine(own_model, tokenizer).generate(GenerationRequest(prompt, s)).text
+        for s in samplings[1:]
+    ]
+    ours.generate(GenerationRequest(prompt, samplings[0]))
+    found = [ours.generate(GenerationRequest(prompt, s)) for s in samplings[1:]]
     assert [f.text for f in found] == cold
     assert {f.cached_tokens for f in found} == {len(prompt)}
     assert len(set(cold)) == 3
@@ -89,75 +92,79 @@ def test_another_candidate_reads_nothing(ours, own_model, tokenizer):
 def test_two_files_in_turn_keep_their_caches(ours, own_model, tokenizer):
     ids = tokenizer.encode(CODE * 6)
     common = ids[:40]
-    texts = [common + ids[50 : 60 + TYPED], common + ids[65 : 75 + TYPED]]
+    texts = [common + ids[50 : 60 + MAX_TYPED_TOKENS], common + ids[65 : 75 + MAX_TYPED_TOKENS]]
     for text in texts:
-        ours.generate(text, LONG)
+        ours.generate(GenerationRequest(text, LONG))
     assert len(ours.slots) == 2
     for length, text in itertools.product((1, 2, 3), texts):
         typed = text + ids[:length]
-        found = ours.generate(typed, LONG)
+        found = ours.generate(GenerationRequest(typed, LONG))
         assert found.cached_tokens == len(typed) - 1
-        assert found.text == Engine(own_model, tokenizer).generate(typed, LONG).text
+        assert (
+            found.text == Engine(own_model, tokenizer).generate(GenerationRequest(typed, LONG)).text
+        )
 
 
 def test_a_second_file_copies_what_both_begin_with(ours, own_model, tokenizer):
     ids = tokenizer.encode(CODE * 8)
-    first, second = ids[: 101 + TYPED], ids[:100] + ids[5 : 60 + TYPED]
-    ours.generate(first, LONG)
-    found = ours.generate(second, LONG)
+    first, second = ids[: 101 + MAX_TYPED_TOKENS], ids[:100] + ids[5 : 60 + MAX_TYPED_TOKENS]
+    ours.generate(GenerationRequest(first, LONG))
+    found = ours.generate(GenerationRequest(second, LONG))
     assert found.cached_tokens == 100
-    assert found.text == Engine(own_model, tokenizer).generate(second, LONG).text
-    assert ours.generate(first, LONG).cached_tokens == len(first)
+    assert found.text == Engine(own_model, tokenizer).generate(GenerationRequest(second, LONG)).text
+    assert ours.generate(GenerationRequest(first, LONG)).cached_tokens == len(first)
 
 
-@pytest.mark.parametrize("beginning", [1, WORTH_KEEPING - 1])
+@pytest.mark.parametrize("beginning", [1, MIN_SHARED_TOKENS - 1])
 def test_texts_that_hardly_begin_alike_share_nothing(ours, own_model, tokenizer, beginning):
     """A prompt read from the third token on, in other parts, could be rounded otherwise."""
     ids = tokenizer.encode(CODE * 8)
-    ours.generate(ids[:200], LONG)
+    ours.generate(GenerationRequest(ids[:200], LONG))
     second = ids[:beginning] + ids[5 + beginning : 205]
-    found = ours.generate(second, LONG)
+    found = ours.generate(GenerationRequest(second, LONG))
     assert found.cached_tokens == 0
-    assert found.text == Engine(own_model, tokenizer).generate(second, LONG).text
-    assert ours.generate(ids[:200], LONG).cached_tokens == 200
+    assert found.text == Engine(own_model, tokenizer).generate(GenerationRequest(second, LONG)).text
+    assert ours.generate(GenerationRequest(ids[:200], LONG)).cached_tokens == 200
 
 
 def test_a_prompt_is_read_in_parts_and_cancelled_between_them(ours, tokenizer):
     prompt = tokenizer.encode(CODE * 20)[:600]
     asked = itertools.count()
-    found = ours.generate(prompt, LONG, cancelled=lambda: next(asked) >= 2)
+    found = ours.generate(GenerationRequest(prompt, LONG, is_cancelled=lambda: next(asked) >= 2))
     assert (found.text, found.tokens, found.finish) == ("", 0, "length")
     # What was read until then is not lost.
-    assert 0 < ours.generate(prompt, LONG).cached_tokens < len(prompt)
+    assert 0 < ours.generate(GenerationRequest(prompt, LONG)).cached_tokens < len(prompt)
 
 
 def test_cancelling_and_time_end_with_what_there_is(ours, tokenizer):
     prompt = tokenizer.encode(CODE)
-    whole = ours.generate(prompt, LONG)
+    whole = ours.generate(GenerationRequest(prompt, LONG))
     ours.speculative = False
     asked = itertools.count()
-    found = ours.generate(prompt, LONG, cancelled=lambda: next(asked) >= 5)
+    found = ours.generate(GenerationRequest(prompt, LONG, is_cancelled=lambda: next(asked) >= 5))
     assert (found.tokens, found.finish) == (5, "length")
     assert whole.text.startswith(found.text)
-    late = ours.generate(prompt + prompt, Sampling(max_tokens=2000, time_limit_ms=1))
+    late = ours.generate(
+        GenerationRequest(prompt + prompt, Sampling(max_tokens=2000, time_limit_ms=1))
+    )
     assert late.tokens < 2000
     assert late.finish == "length"
 
 
 def test_a_failed_forward_leaves_no_cache_behind(ours, tokenizer, monkeypatch):
     prompt = tokenizer.encode(CODE)
-    wanted = ours.generate(prompt, LONG).text
-    run = ours.backend.run
+    wanted = ours.generate(GenerationRequest(prompt, LONG)).text
+    forward = ours.backend.forward
 
     def failing(cache, ids, count):
-        run(cache, ids, count)
+        forward(cache, ids, count)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(ours.backend, "run", failing)
+        patch.setattr(ours.backend, "forward", failing)
         with pytest.raises(KeyboardInterrupt):
-            ours.generate(prompt + prompt[:9], LONG)
-    assert ours.generate(prompt, LONG).text == wanted
+            ours.generate(GenerationRequest(prompt + prompt[:9], LONG))
+    assert ours.generate(GenerationRequest(prompt, LONG)).text == wanted
 
 
 def test_the_lead_is_written_by_the_best_tokens_that_can(ours, tokenizer):
@@ -166,16 +173,16 @@ def test_the_lead_is_written_by_the_best_tokens_that_can(ours, tokenizer):
     size = len(tokenizer._vocabulary)
     for cut in range(20, 60, 7):
         with torch.inference_mode():
-            logits = ours.backend.run(ours.backend.new_cache(), ids[:cut], 1)[0]
+            logits = ours.backend.forward(ours.backend.new_cache(), ids[:cut], 1)[0]
         fitting = [i for i in range(size) if tokenizer.decode([i]).startswith("s")]
         best = max(fitting, key=lambda i: float(logits[i]))
-        found = ours.generate(ids[:cut], Sampling(1), lead="s")
+        found = ours.generate(GenerationRequest(ids[:cut], Sampling(1), forced_prefix="s"))
         assert found.text == tokenizer.decode([best])[1:]
 
 
 def test_a_lead_is_written_in_no_pieces_that_a_file_has_not(tokenizer):
     """A word may go on in many ways, but never is it cut into letters."""
-    fitting = Spellings(tokenizer).fit(" width", tokenizer.size).tolist()
+    fitting = PrefixIndex(tokenizer).tokens_for(" width", tokenizer.size).tolist()
     spelt = {tokenizer.decode([i]) for i in fitting}
     longer = {tokenizer.decode([tokenizer.encode(f" width{more}")[0]]) for more in ("", "s", "_of")}
     assert longer <= spelt
@@ -186,14 +193,14 @@ def test_a_lead_is_written_in_no_pieces_that_a_file_has_not(tokenizer):
 def test_a_long_lead_is_read_at_once(ours, tokenizer, monkeypatch):
     prompt, lead = tokenizer.encode(CODE), "zqxj" * 5
     ours.speculative = False
-    plain = ours.generate(prompt, Sampling(30), lead=lead)
-    ours.speculative, read, run = True, [], ours.backend.run
+    plain = ours.generate(GenerationRequest(prompt, Sampling(30), forced_prefix=lead))
+    ours.speculative, read, forward = True, [], ours.backend.forward
     monkeypatch.setattr(
         ours.backend,
-        "run",
-        lambda cache, ids, wanted: (read.append(len(ids)), run(cache, ids, wanted))[1],
+        "forward",
+        lambda cache, ids, wanted: (read.append(len(ids)), forward(cache, ids, wanted))[1],
     )
-    found = ours.generate(prompt, Sampling(30), lead=lead)
+    found = ours.generate(GenerationRequest(prompt, Sampling(30), forced_prefix=lead))
     assert (found.text, found.ids) == (plain.text, plain.ids)
     of_lead = len(tokenizer.encode(lead))
     assert of_lead > 8 and len(read) <= 30 - of_lead + 8
@@ -204,10 +211,14 @@ def test_enough_is_asked_after_every_token_whatever_was_guessed(ours, tokenizer)
     draft = [*prompt, *write_plainly(ours, prompt)[1]]
     for length in range(1, 12):
         found = ours.generate(
-            prompt, LONG, draft=draft, enough=lambda text, n=length: len(text) >= n
+            GenerationRequest(
+                prompt, LONG, draft=draft, should_stop=lambda text, n=length: len(text) >= n
+            )
         )
         ours.speculative = False
-        plain = ours.generate(prompt, LONG, enough=lambda text, n=length: len(text) >= n)
+        plain = ours.generate(
+            GenerationRequest(prompt, LONG, should_stop=lambda text, n=length: len(text) >= n)
+        )
         ours.speculative = True
         assert (found.text, found.finish, found.tokens) == (plain.text, "trimmed", plain.tokens)
 
@@ -215,10 +226,10 @@ def test_enough_is_asked_after_every_token_whatever_was_guessed(ours, tokenizer)
 def test_memory_is_bounded(ours, tokenizer):
     ids = tokenizer.encode(CODE * 30)
     for start in range(0, 70, 7):
-        ours.generate(ids[start : start + 300], Sampling(2))
+        ours.generate(GenerationRequest(ids[start : start + 300], Sampling(2)))
     assert len(ours.slots) == 4
     ours.slots._max_bytes = ours.slots.bytes - 1
-    ours.generate(ids[3:400], Sampling(2))
+    ours.generate(GenerationRequest(ids[3:400], Sampling(2)))
     assert len(ours.slots) == 3
 
 
@@ -227,15 +238,15 @@ def test_the_speed_of_reading_is_known_after_loading(folder):
     assert engine.prefill_rate is not None
     assert engine.prefill_rate > 0
     assert engine.precision == choose_precision()
-    assert isinstance(engine.backend, Decoder)
+    assert isinstance(engine.backend, LlamaDecoder)
 
 
 def test_the_speed_stays_as_it_was_said_until_it_is_wrong(ours):
     for rate in (1000.0, 1100.0, 900.0, 1200.0):
-        ours._rate.note(rate)
+        ours._rate.add(rate)
         assert ours.prefill_rate == 1000.0
     for _ in range(9):
-        ours._rate.note(400.0)
+        ours._rate.add(400.0)
     assert 390 < ours.prefill_rate < 600
 
 

@@ -11,7 +11,7 @@ import torch
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.evaluation.batched_scoring import group
 from git_copilot.assistant.evaluation.metrics import Score
 from git_copilot.assistant.evaluation.regression_check import check_regression, guard_examples
@@ -51,10 +51,12 @@ def one_by_one(tiny, example):
         example.prefix, example.suffix, path="m.py", left_to_right=example.prompt.left_to_right
     )
     generation = Engine(*tiny).generate(
-        list(example.prompt_ids),
-        Sampling(max_tokens=MAX_TOKENS),
-        lead=example.prompt.lead,
-        enough=trimmer.finished,
+        GenerationRequest(
+            list(example.prompt_ids),
+            Sampling(max_tokens=MAX_TOKENS),
+            forced_prefix=example.prompt.forced_prefix,
+            should_stop=trimmer.finished,
+        )
     )
     return trimmer.trim(generation.text, generation.finish).text
 

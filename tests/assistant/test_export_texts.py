@@ -53,7 +53,7 @@ def test_texts_are_what_training_sees(filled, tiny, tmp_path):
     for cut, row in zip(read_cuts(found, holes), rows, strict=True):
         assert (row["path"], row["commit"]) == (cut.hole.path, cut.hole.commit)
         text, example = row["text"], make_example(tokenizer, cut, (), budget, found.name)
-        lead = example.prompt.lead  # half a word is written together with what follows
+        lead = example.prompt.forced_prefix  # half a word is written together with what follows
         assert text.endswith(f"{lead}{cut.middle}{END}") and text.count(END) == 1
         if cut.suffix.strip():
             assert text.count("<fim_prefix>") == text.count("<fim_suffix>") == 1

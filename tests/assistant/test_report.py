@@ -18,7 +18,7 @@ from git_copilot.assistant.evaluation.report import (
     HoleSet,
     RefreshReport,
 )
-from git_copilot.assistant.training.batches import Recipe
+from git_copilot.assistant.training.batches import TrainingRecipe
 from git_copilot.assistant.training.trainer import TrainReport
 from git_copilot.index.core.types import Hole
 from tests.assistant.test_adapters import fill
@@ -104,7 +104,7 @@ def refresh():
         regression=RegressionCheck(8, 1.0, 1.01, 0.9, 0.91, 0.05, True),
         promoted=True,
         reason="better",
-        recipe=Recipe(),
+        recipe=TrainingRecipe(),
         training_share=0.5,
         training=TrainReport(5, 6, 0, 700, 1.5, 2.25, True),
     )

@@ -30,10 +30,10 @@ def another_model(tmp_path_factory):
 def quick_recipe(monkeypatch):
     """A random model learns nothing in a few steps of the usual size; eight guards are enough."""
     monkeypatch.setattr(regression_check, "MODULES", regression_check.MODULES[:8])
-    recipe = run_state.Recipe
+    recipe = run_state.TrainingRecipe
     monkeypatch.setattr(
         run_state,
-        "Recipe",
+        "TrainingRecipe",
         lambda **given: recipe(learning_rate=5e-3, warmup_steps=1, epochs=3, **given),
     )
 
