@@ -157,7 +157,7 @@ def test_a_server_that_does_not_answer():
     begun = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{"
     with replay([begun, WAIT]) as server:
         engine = remote(server)
-        made = engine.generate(engine.tokenizer.encode("a"), limited)
+        made = engine.generate(GenerationRequest(engine.tokenizer.encode("a"), limited))
         assert server.hung_up.wait(10)
     assert (made.text, made.finish) == ("", "length")
 
