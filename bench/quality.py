@@ -211,17 +211,17 @@ def measure(data: Path, run: Run, progress: Progress, record: Path | None) -> di
 
 def load(run: Run) -> Loaded:
     """The model with its adapter merged, as promotion judges it."""
-    from git_copilot.assistant.evaluation.arms import Judge
+    from git_copilot.assistant.evaluation.arms import ArmEvaluator
 
     folder = resolve_model(run.model)
     tokenizer = TextTokenizer.load(folder, run.model)
-    judge = Judge(folder, Settings(), tokenizer)
+    evaluator = ArmEvaluator(folder, Settings(), tokenizer)
     adapter = Path(run.adapter) if run.adapter else None
-    model = judge.load(adapter)
+    model = evaluator.load(adapter)
     if run.int8:
         round_layers(model)
     return Loaded(
-        model, tokenizer, judge.longest, read_copy_weights(folder) if run.copying else None
+        model, tokenizer, evaluator.longest, read_copy_weights(folder) if run.copying else None
     )
 
 

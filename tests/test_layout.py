@@ -27,6 +27,7 @@ FLOORS = (
     "assistant.core assistant.training",
     "assistant.adapters assistant.client assistant.decoding",
     "assistant.models",
+    "assistant.context",
     "assistant.dataset assistant.remote",
     "assistant.completion assistant.evaluation",
     "assistant.refresh",

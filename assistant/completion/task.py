@@ -69,10 +69,10 @@ def retrieve(task: Task) -> Retrieved:
     searcher = workspace.searcher(embedder, view)
     if request.at is not None:
         return Retrieved(
-            searcher.search(query, settings.found, embedder), SearchedState(tree), fresh
+            searcher.search(query, settings.snippets_to_find, embedder), SearchedState(tree), fresh
         )
     hits, overlay, current = workspace.find(
-        lambda overlay: searcher.search(query, settings.found, embedder, overlay)
+        lambda overlay: searcher.search(query, settings.snippets_to_find, embedder, overlay)
     )
     return Retrieved(hits, SearchedState(tree, overlay.state(place.path)), fresh and current)
 

@@ -22,11 +22,11 @@ BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote for one example.
+    """A model's completion of one example.
 
-    ``text`` is what serving would answer, ``written`` what the model had written until it ended
-    (``finish`` is ``"stop"``), was stopped by a trim rule (``"trimmed"``) or used up its
-    ``tokens`` (``"length"``); ``rule`` names the trim rule that cut ``text``, if one did.
+    ``text`` is the answer of serving, ``written`` the text that the model generated until it
+    stopped (``finish`` is ``"stop"``), was stopped by a trim rule (``"trimmed"``) or used up its
+    ``tokens`` (``"length"``); ``rule`` names the trim rule that cut ``text``, if any.
     """
 
     text: str
@@ -37,12 +37,13 @@ class Completion:
 
 
 def group(examples: Sequence[Example], batch: int = BATCH) -> list[list[int]]:
-    """Indices of examples in batches of like prompt length, longest first (memory fails early)."""
+    """Indices of examples in batches of similar prompt length, longest first, so that too little
+    memory shows at once."""
     order = sorted(range(len(examples)), key=lambda i: (-len(examples[i].prompt_ids), i))
     return [order[i : i + batch] for i in range(0, len(order), batch)]
 
 
-# Index of an example, the negative log-likelihoods of its middle, and what was written.
+# Index of an example, the negative log-likelihoods of its middle, and its completion.
 Scored = tuple[int, list[float], Completion | None]
 
 
@@ -55,7 +56,7 @@ def score_batches(
     stop_early: bool,
     batch: int,
 ) -> Iterator[Scored]:
-    """Several at once, on any device and for every architecture."""
+    """Score in batches, on any device and for every architecture."""
     kept = ForcedPrefixes(tokenizer)
     for indices in group(examples, batch):
         chosen = [examples[i] for i in indices]
@@ -71,14 +72,14 @@ def score_batches(
 
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:
-    """Positions that count real tokens only, for models that learnt them absolutely."""
+    """Positions that count real tokens only, for models with absolute position embeddings."""
     return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
 def _prefill(
     model: Any, tokenizer: TextTokenizer, examples: Sequence[Example]
 ) -> tuple[Any, torch.Tensor, torch.Tensor]:
-    """Read the prompts, padded on the left: the cache, the mask (rows, length) of its real
+    """Prefill the prompts, padded on the left: the cache, the mask (rows, length) of its real
     tokens, and the float32 logits (rows, vocabulary) after each prompt."""
     from transformers import DynamicCache
 
@@ -153,7 +154,7 @@ def _decode(
     stop_early: bool,
     forced_prefixes: ForcedPrefixes,
 ) -> list[Completion]:
-    """Greedy completions, ended and trimmed row by row as the engine does one by one."""
+    """Greedy completions, stopped and trimmed row by row as in the engine."""
     trimmers = [trimmer_for(example) for example in examples]
     indented = [indentation_for(example) for example in examples]
     ending = [a.until(b.finished) for a, b in zip(indented, trimmers, strict=True)]

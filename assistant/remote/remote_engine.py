@@ -1,8 +1,8 @@
 """An engine on a server that speaks OpenAI's ``/v1/completions``: vLLM, SGLang, llama-server and
 others. The prompt is rendered here, by the one prompt builder, and never by the server.
 
-Token ids are sent where the model's tokenizer is here, so that control tokens are what we say they
-are. Else text is sent, with the control tokens of the model's family written out.
+Token ids are sent if the model's tokenizer is on this machine, so that control tokens are certain.
+Otherwise text is sent, with the control tokens of the model's family written out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
 # OpenAI's limit on stop strings.
 MAX_STOPS = 4
 WANTED = "copilot.endpoint must name a server with /v1/completions"
-# Parts of model names, and the families that they belong to; the first that fits.
+# Parts of model names and their families; the first that fits counts.
 NAMES = (
     ("copilot-135m", "git-copilot"), ("qwen2.5-coder", "qwen2.5-coder"),
     ("qwen3-coder", "qwen2.5-coder"), ("starcoder2", "starcoder2"), ("starcoder", "starcoder"),
@@ -43,7 +43,7 @@ NAMES = (
 
 @dataclass
 class _Progress:
-    """What came so far."""
+    """The answer so far."""
 
     text: str = ""
     finish: str = "length"
@@ -71,7 +71,7 @@ class Remote:
 
     @property
     def prefill_rate(self) -> float | None:
-        """Unknown: what a server has cached cannot be seen from here."""
+        """Unknown: a server does not say what it has cached."""
         return None
 
     def generate(self, request: GenerationRequest) -> Generation:
@@ -129,7 +129,7 @@ class Remote:
         got: _Progress,
         request: GenerationRequest,
     ) -> None:
-        """Take the stream in until it ends or is no longer wanted."""
+        """Read the stream until it ends or is no longer wanted."""
         for event in events:
             got.usage = event.get("usage") or got.usage
             choices = event.get("choices")
@@ -163,7 +163,7 @@ def open_remote(settings: Settings, model: str, adapter: Path | None) -> Remote:
 
     :param model: the name here, whose tokenizer renders the prompt if it is here.
     :param adapter: the folder of the adapter to use; its name is the adapter's on the server.
-    :raises EndpointError: settings make no sense, or the server does not load the adapter.
+    :raises EndpointError: the settings are invalid, or the server does not load the adapter.
     :raises ModelError: the tokenizer cannot be read.
     """
     endpoint = Endpoint(settings.endpoint, settings.endpoint_key, settings.endpoint_timeout)
@@ -191,9 +191,9 @@ def _tokenizer(settings: Settings, model: str, send_ids: bool) -> Tokenizer:
 
 
 def family_format(family: str, model: str) -> FimFormat | None:
-    """The format of a family, or of the one that a model's name tells when it is ``"auto"``.
+    """The format of a family, or for ``"auto"`` of the family that a model's name belongs to.
 
-    :raises EndpointError: the name tells nothing.
+    :raises EndpointError: the name belongs to none.
     """
     if family == "none":
         return None
@@ -202,16 +202,16 @@ def family_format(family: str, model: str) -> FimFormat | None:
     form = next((f for f in FORMATS if f.family == family), None)
     if form is None:
         raise EndpointError(
-            f"how {model} was taught to fill in the middle is not known",
-            "say it with `git config copilot.fim FAMILY` (`none`: left to right)",
+            f"the fill-in-the-middle format of {model} is not known",
+            "set it with `git config copilot.fim FAMILY` (`none`: left to right)",
         )
     return form
 
 
 def load_adapter(endpoint: Endpoint, adapter: Path) -> None:
-    """Let vLLM load a LoRA adapter (its ``/v1/load_lora_adapter``); once more does no harm.
+    """Let vLLM load a LoRA adapter (its ``/v1/load_lora_adapter``). Idempotent.
 
-    :raises EndpointError: the server does not, or cannot read the folder.
+    :raises EndpointError: the server does not load it, or cannot read the folder.
     """
     body = {"lora_name": adapter.name, "lora_path": str(adapter.resolve())}
     try:

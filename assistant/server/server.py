@@ -270,6 +270,7 @@ def _take(lock: TextIO) -> int | None:
         if attempt:
             time.sleep(LOCK_PAUSE)
         with contextlib.suppress(BlockingIOError):
+            # Not files.file_lock: the file is read and written through the same descriptor.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lock.seek(0)
             before = lock.read(20).strip()

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from git_copilot.index.core.errors import CopilotError, NotInitialised
+from git_copilot.index.core.files import write_atomically
 
 TOKEN_FILE = "owner"
 ASIDE = "copilot.aside"
@@ -159,13 +160,8 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
-            file.write(data)
-        fresh.replace(path)
+        write_atomically(path, data, mode=0o600, durable=False)
     except OSError as exc:
         raise _cannot_write(exc, path) from exc
 
@@ -184,7 +180,8 @@ def _write_both(state_dir: Path) -> None:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """Serialise changes: of two concurrent `init`, the second must find the first one's state."""
+    """Serialise changes: of two concurrent `init`, the second must find the first one's state. The
+    folder itself is locked, and unlike ``files.file_lock`` a file system without locks is allowed."""
     folder = data_dir() / "known"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -14,7 +14,7 @@ from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.evaluation.batched_scoring import group
 from git_copilot.assistant.evaluation.metrics import Score
-from git_copilot.assistant.evaluation.regression_check import guard_examples, verdict
+from git_copilot.assistant.evaluation.regression_check import check_regression, guard_examples
 from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.builder import Budget
@@ -137,7 +137,8 @@ def test_the_guards_holes_are_the_standard_librarys_and_always_the_same(tiny):
 def test_a_stripped_installation_has_no_guard(tiny, monkeypatch, tmp_path):
     monkeypatch.setattr("sysconfig.get_paths", lambda: {"stdlib": str(tmp_path)})
     assert guard_examples(tiny[1]) == []
-    assert verdict([], []) == {**verdict([], []), "holes": 0, "passed": True}
+    empty = check_regression([], [])
+    assert (empty.holes, empty.passed) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +154,4 @@ def test_a_stripped_installation_has_no_guard(tiny, monkeypatch, tmp_path):
 def test_the_guard_weighs_the_code_and_the_end_apart(middle, end, passed):
     base = [Score("stdlib", 0, 0, 20.0, 2.0, 10)] * 5
     after = [Score("stdlib", 0, 0, 20.0 * middle, 2.0 * end, 10)] * 5
-    assert verdict(base, after)["passed"] is passed
+    assert check_regression(base, after).passed is passed

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from git_copilot.assistant.context import repository
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset import render
 from git_copilot.assistant.dataset.examples import (
     TRAINING_SHARE,
     make_example,
@@ -72,7 +73,7 @@ def test_context_is_as_of_the_parent_commit(opened, tiny):
         calls = "".join(f"    total = alpha(value) + {name}(value, {i})\n" for i in range(4))
         repo.commit({f"src/{name}.py": function(name) + f"\n\ndef use_{name}(value):\n{calls}"})
     mine(found, db)
-    rows = list(rendered_rows(found, db, small(tiny), "commits"))
+    rows = list(rendered_rows(RepositoryContext(found, db, small(tiny)), "commits"))
     order = repo.git("rev-list", "--reverse", "HEAD").split()
     shown = 0
     for row in rows:
@@ -88,8 +89,8 @@ def test_context_is_as_of_the_parent_commit(opened, tiny):
 def test_the_embedder_that_is_here_is_used(filled, tiny, monkeypatch):
     _, found, db = filled
     embedder = HashingEmbedder()
-    monkeypatch.setattr(render, "ready_embedder", lambda settings: embedder)
-    assert list(rendered_rows(found, db, small(tiny), "commits"))
+    monkeypatch.setattr(repository, "ready_embedder", lambda settings: embedder)
+    assert list(rendered_rows(RepositoryContext(found, db, small(tiny)), "commits"))
     assert any("alpha" in text for text in embedder.encoded)
 
 
@@ -97,11 +98,11 @@ def test_texts_of_a_tree_are_half_of_them_left_to_right(filled, tiny, tmp_path):
     repo, found, db = filled
     for i in range(12):
         repo.commit({f"src/more{i}.py": function(f"more{i}")})
-    both = list(rendered_rows(found, db, small(tiny), "both"))
+    both = list(rendered_rows(RepositoryContext(found, db, small(tiny)), "both"))
     standing = [row for row in both if not row["author"]]
     written = [row for row in both if row["author"]]
-    assert standing == list(rendered_rows(found, db, small(tiny), "snapshot"))
-    assert written == list(rendered_rows(found, db, small(tiny), "commits"))
+    assert standing == list(rendered_rows(RepositoryContext(found, db, small(tiny)), "snapshot"))
+    assert written == list(rendered_rows(RepositoryContext(found, db, small(tiny)), "commits"))
     with_suffix = sum("<fim_suffix>" in row["text"] for row in standing)
     assert 0.2 < with_suffix / len(standing) < 0.8
     with_suffix = sum("<fim_suffix>" in row["text"] for row in written)
@@ -116,8 +117,11 @@ def test_code_that_spells_a_control_token_is_left_out(opened, tiny):
     mark = f"MARK = '{FIM_TOKENS[1]}'\n"
     repo.commit({"src/b.py": mark + function("spelt", 3) + mark})  # a hole cuts one at most
     mine(found, db)
-    assert {row["path"] for row in hole_rows(found, db)} == {"src/a.py", "src/b.py"}
-    texts = list(rendered_rows(found, db, small(tiny), "commits"))
+    assert {row["path"] for row in hole_rows(RepositoryContext(found, db, Settings()))} == {
+        "src/a.py",
+        "src/b.py",
+    }
+    texts = list(rendered_rows(RepositoryContext(found, db, small(tiny)), "commits"))
     assert {row["path"] for row in texts} == {"src/a.py"}
     tokenizer = TextTokenizer.load(tiny)
     assert {tokenizer.spell([i]) for i in control_ids(tokenizer)} == {END, *FIM_TOKENS}

@@ -212,7 +212,7 @@ def test_an_adapter_is_merged_and_the_table_is_plain(folder, data, capsys, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--model", "no-such-model"), "there is no model"),
+        (("--model", "no-such-model"), "unknown model"),
         (("--data", "nowhere"), "take it from openai/human-eval-infilling"),
         (("--adapter", "nowhere"), "the adapter nowhere cannot be loaded"),
         (("--max-tokens", 4000), "the model takes 2048 tokens"),

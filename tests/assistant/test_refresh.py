@@ -51,7 +51,7 @@ def test_a_candidate_that_wins_is_promoted_with_its_evidence(opened, tiny):
     assert evidence["regression_guard"]["passed"] is True
     identity = evidence["candidate"]
     assert adapter_store.current_adapter(found.state_dir) == identity
-    assert adapter_store.evidence(found.state_dir, identity) == json.loads(json.dumps(evidence))
+    assert adapter_store.read_report(found.state_dir, identity) == json.loads(json.dumps(evidence))
     assert not (found.state_dir / "adapters" / ".work").exists()
     assert {"retrieving", "training", "evaluating the base model"} <= set(labels)
     order = repo.git("rev-list", "--topo-order", "HEAD").split()
@@ -79,7 +79,7 @@ def test_too_few_held_out_holes_promote_nothing_but_the_candidate_is_kept(opened
     assert "too few" in evidence["reason"]
     assert adapter_store.current_adapter(found.state_dir) is None
     rows = adapter_store.list_adapters(found.state_dir)
-    assert [(r["id"], r["promoted"]) for r in rows] == [(evidence["candidate"], False)]
+    assert [(r.id, r.promoted) for r in rows] == [(evidence["candidate"], False)]
 
 
 def test_the_adapter_in_use_is_measured_and_must_be_beaten(opened, tiny):
@@ -97,7 +97,7 @@ def test_another_models_adapter_is_no_incumbent(opened, tiny, other_model):
     _, found, db = opened
     first = run(found, db, tiny)
     notes = []
-    second = run(found, db, other_model, on_note=notes.append)
+    second = run(found, db, other_model, note=notes.append)
     assert second["incumbent"] is None
     assert any(first["candidate"] in note and "another model" in note for note in notes)
 
@@ -107,7 +107,7 @@ def test_a_damaged_incumbent_is_said_and_passed_over(opened, tiny):
     first = run(found, db, tiny)
     (found.state_dir / "adapters" / first["candidate"] / adapter_store.WEIGHTS).write_bytes(b"x")
     notes = []
-    second = run(found, db, tiny, on_note=notes.append)
+    second = run(found, db, tiny, note=notes.append)
     assert second["incumbent"] is None
     assert any("damaged" in note or "cut short" in note for note in notes)
 
@@ -134,7 +134,7 @@ def test_ctrl_c_while_training_leaves_a_state_to_go_on_from(opened, tiny):
         run(found, db, tiny, progress=interrupted)
     assert adapter_store.ids(found.state_dir) == []
     notes = []
-    evidence = run(found, db, tiny, on_note=notes.append)
+    evidence = run(found, db, tiny, note=notes.append)
     assert evidence["training"]["resumed_at"] == 4
     assert any("after step 4" in note for note in notes)
 
@@ -143,7 +143,7 @@ def test_time_that_runs_out_is_said(opened, tiny, monkeypatch):
     _, found, db = opened
     monkeypatch.setattr(pipeline, "MIN_TRAINING_SECONDS", 0.0)
     notes = []
-    evidence = run(found, db, tiny, seconds=0.001, on_note=notes.append)
+    evidence = run(found, db, tiny, seconds=0.001, note=notes.append)
     assert evidence["training"]["stopped"] is True
     assert any("time ran out" in note for note in notes)
 

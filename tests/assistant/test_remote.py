@@ -154,6 +154,12 @@ def test_a_server_that_does_not_answer():
         limited = Sampling(time_limit_ms=300)
         made = engine.generate(GenerationRequest(engine.tokenizer.encode("a"), limited))
     assert (made.text, made.finish) == ("one", "length")
+    begun = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{"
+    with replay([begun, WAIT]) as server:
+        engine = remote(server)
+        made = engine.generate(GenerationRequest(engine.tokenizer.encode("a"), limited))
+        assert server.hung_up.wait(10)
+    assert (made.text, made.finish) == ("", "length")
 
 
 def test_no_trust_without_a_certificate():

@@ -20,11 +20,12 @@ from git_copilot.assistant.cli.display import (
     table,
     visible,
 )
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.explain import explain_hole
 from git_copilot.assistant.dataset.samples import (
     CONTEXT_LINES,
-    Wanted,
+    SampleFilter,
     choose_samples,
     iso_time,
     make_sample,
@@ -187,15 +188,17 @@ def test_an_encoding_that_lacks_a_sign_gets_an_escape():
 def test_samples_depend_on_the_seed_and_on_what_is_wanted(opened):
     repo, found, db = opened
     fill(repo, found, db)
-    ten = choose_samples(found, db, 10, 1, Wanted())
+    ten = choose_samples(found, db, 10, 1, SampleFilter())
     assert len({s.hole.id for s in ten}) == 10
-    assert choose_samples(found, db, 10, 1, Wanted()) == ten
-    assert choose_samples(found, db, 10, 2, Wanted()) != ten
+    assert choose_samples(found, db, 10, 1, SampleFilter()) == ten
+    assert choose_samples(found, db, 10, 2, SampleFilter()) != ten
     assert {
-        s.hole.language for s in choose_samples(found, db, 5, 1, Wanted(language="python"))
+        s.hole.language for s in choose_samples(found, db, 5, 1, SampleFilter(language="python"))
     } == {"python"}
-    assert {s.hole.kind for s in choose_samples(found, db, 5, 1, Wanted(kind="line"))} == {"line"}
-    of_bob = choose_samples(found, db, 999, 1, Wanted(author="bOB"))
+    assert {s.hole.kind for s in choose_samples(found, db, 5, 1, SampleFilter(kind="line"))} == {
+        "line"
+    }
+    of_bob = choose_samples(found, db, 999, 1, SampleFilter(author="bOB"))
     assert len(of_bob) == sum("Bob" in h.author for h in all_holes(repo, db)) > 0
     for each in of_bob:
         data = found.read_blob(each.hole.blob).decode()
@@ -205,9 +208,9 @@ def test_samples_depend_on_the_seed_and_on_what_is_wanted(opened):
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (Wanted(kind="nonsense"), "lines"),
-        (Wanted(language="cobol"), "javascript, python"),
-        (Wanted(author="nobody"), "as you wish"),
+        (SampleFilter(kind="nonsense"), "lines"),
+        (SampleFilter(language="cobol"), "javascript, python"),
+        (SampleFilter(author="nobody"), "no hole matches"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(opened, wanted, words):
@@ -219,7 +222,7 @@ def test_what_is_not_there_is_told_with_what_is(opened, wanted, words):
 
 def test_an_empty_corpus_has_no_samples(opened):
     _, found, db = opened
-    for wanted in (Wanted(), Wanted(kind="line")):
+    for wanted in (SampleFilter(), SampleFilter(kind="line")):
         with pytest.raises(CopilotError, match="empty"):
             choose_samples(found, db, 3, 0, wanted)
 
@@ -229,14 +232,14 @@ def test_holes_whose_blob_is_gone_are_passed_over_or_told(opened):
     fill(repo, found, db, commits=4)
     gone, *_ = all_holes(repo, db)
     (repo.git_dir / "objects" / gone.blob[:2] / gone.blob[2:]).unlink()
-    shown = choose_samples(found, db, 999, 0, Wanted())
+    shown = choose_samples(found, db, 999, 0, SampleFilter())
     assert (
         {s.hole.id for s in shown}
         == {h.id for h in all_holes(repo, db) if h.blob != gone.blob}
         != set()
     )
     with pytest.raises(CopilotError, match="gone"):
-        explain_hole(found, db, Settings(), gone.id)
+        explain_hole(RepositoryContext(found, db, Settings()), gone.id)
 
 
 def test_names_of_strangers_in_the_figures_are_harmless():

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import cut_blob, read_cuts, retrieve
 from git_copilot.assistant.dataset.rows import hole_rows
@@ -121,7 +122,7 @@ def test_an_exported_row_is_its_blob_byte_for_byte(files):
         with Database(found.state_dir / DATABASE_NAME, create=True) as db:
             mine(found, db)
             holes = load_holes(db, repo.git("rev-list", "HEAD").split())
-            exported = list(hole_rows(found, db))
+            exported = list(hole_rows(RepositoryContext(found, db, Settings())))
             cuts = {(c.hole.commit, c.hole.path, c.hole.start): c for c in read_cuts(found, holes)}
         assert len(exported) == len(holes)
         for row in exported:
@@ -215,7 +216,7 @@ def test_no_snippet_is_newer_than_the_parent_of_its_commit():
                 cuts = read_cuts(found, load_holes(db, repo.git("rev-list", "HEAD").split()))
                 embedder = HashingEmbedder()
                 vectors = VectorIndex.load(db, found.state_dir, embedder.name, embedder.dimensions)
-                hits = retrieve(found, db, cuts, Settings(), embedder=embedder, vectors=vectors)
+                hits = retrieve(RepositoryContext(found, db, Settings(), embedder, vectors), cuts)
             for cut, snippets in zip(cuts, hits, strict=True):
                 parents = repo.git("rev-parse", f"{cut.hole.commit}^@").split()
                 known = set(repo.git("rev-list", *parents[:1]).split()) if parents else set()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.evaluation import regression_check
+from git_copilot.assistant.evaluation.eval_run import run_eval
 from git_copilot.assistant.refresh import run_state
-from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
+from git_copilot.assistant.refresh.pipeline import run_refresh
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -63,12 +65,19 @@ def opened_history(repo):
         yield repo, found, db
 
 
+CONTEXT = ("progress", "note")
+
+
 def run(found, db, model, **more):
-    given = {"embedder": None, "vectors": None, "max_holes": 40, "held_out_holes": 24} | more
-    chosen = given.pop("settings", None) or settings(model)
-    return run_refresh(found, db, chosen, **given)
+    """The report of a refresh as JSON."""
+    chosen = more.pop("settings", None) or settings(model)
+    context = RepositoryContext(
+        found, db, chosen, **{name: more.pop(name) for name in CONTEXT if name in more}
+    )
+    return run_refresh(context, **{"max_holes": 40, "held_out_holes": 24, **more}).to_json()
 
 
 def evaluate(found, db, model, **more):
-    given = {"embedder": None, "vectors": None, "commits_range": None, "adapter": None} | more
-    return run_eval(found, db, settings(model), **given)
+    """The report of an evaluation as JSON."""
+    context = RepositoryContext(found, db, settings(model))
+    return run_eval(context, **{"commits_range": None, "adapter": None, **more}).to_json()
