@@ -64,7 +64,7 @@ def report(
 
     :raises CopilotError: the outcome or the completion is unknown.
     :raises NotInitialised: ``init`` was never run.
-    :raises ReadOnly: nothing can be recorded here.
+    :raises ReadOnlyDatabase: nothing can be recorded here.
     """
     if outcome not in feedback_store.OUTCOMES:
         raise InvalidRequest(
