@@ -39,7 +39,7 @@ _NOT_FOR_US = (*REPOSITORY_VARIABLES, "GIT_EXTERNAL_DIFF")
 # like a repository). Keys whose value git runs, or on which it starts another process, are set on
 # the command line, which nothing overrides. Filters have names of their own: see repository.py. What is
 # not here is either read from the user's own configuration only (trace2.*, uploadpack.*Hook,
-# safe.*) or belongs to commands that are not run (tests/index/test_git_pins.py lists both).
+# safe.*) or belongs to commands that are not run (tests/index/git/test_environment.py lists both).
 NO_HOOKS = "core.hooksPath=/dev/null"
 PINS = (
     "core.quotePath=true",

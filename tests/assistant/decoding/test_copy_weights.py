@@ -19,7 +19,7 @@ from git_copilot.assistant.models.seed_adapter_files import make_seeded
 from git_copilot.index.core.errors import CopilotError
 from tests.support.tiny_models import SPARE, adapter_of, save_tiny
 
-BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
+BENCH = Path(__file__).resolve().parents[3] / "bench"
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(BENCH))
     patch.syspath_prepend(str(BENCH / "seed"))

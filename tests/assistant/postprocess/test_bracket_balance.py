@@ -11,7 +11,7 @@ from git_copilot.assistant.postprocess.language_notation import family_of
 from git_copilot.assistant.postprocess.lexer import Lexer
 from git_copilot.assistant.postprocess.trim import Trimmer
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = {
     "a.json": '{\n  "name": "x (1)",\n  "list": [1, {"a": "b\\"c"}],\n  "end": null\n}\n',
     "a.yml": "on: [push]\njobs:\n  test: {name: \"it's\", run: 'a ''b'''}\n  more: don't (ever)\n",

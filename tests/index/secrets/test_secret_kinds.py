@@ -22,7 +22,7 @@ from git_copilot.index.secrets.scan import find_secrets
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 
-sys.path.append(str(Path(__file__).parents[2] / "bench"))
+sys.path.append(str(Path(__file__).parents[3] / "bench"))
 from planted import planted
 
 KINDS = defaultdict(list)

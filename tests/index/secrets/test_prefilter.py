@@ -24,7 +24,7 @@ from git_copilot.index.text.classify import language_of
 from tests.support.secret_samples import KEY, MANY, PATHS, documents
 
 OUR_KINDS = {PASSWORD, TOKEN, MANIFEST, *(context.kind for context in CONTEXTS)}
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONFIGURATION = {"git_copilot.index.secrets.false_positives." + name for name in (
     "is_mask", "is_words", "is_placeholder", "is_digest", "is_named_id", "is_no_password",
 )} | {"detect_secrets.filters.allowlist.is_line_allowlisted"} | {

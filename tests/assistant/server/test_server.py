@@ -20,7 +20,7 @@ from git_copilot.assistant.server import connection as wire
 from git_copilot.assistant.server.server import Server
 from git_copilot.index.core.errors import CopilotError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
