@@ -62,16 +62,48 @@ def test_rivals_write_the_same_and_take_time(bench, folder):
     }
 
 
-def test_the_profile_and_the_bounds_are_of_this_model(bench, folder):
+def test_profile_times_forwards_of_256_1_and_8_tokens_behind_768(bench, folder, monkeypatch):
+    _, rivals, bounds = bench
+    backend = Engine(load_model(folder), rivals.Endless.load(folder), "fp32").backend
+    prompt = [i % 300 for i in range(1024)]
+    forwards, run = [], backend.run
+
+    def recorded(cache, ids, wanted):
+        assert ids == prompt[cache.length :][: len(ids)]
+        forwards.append((cache.length, len(ids)))
+        return run(cache, ids, wanted)
+
+    monkeypatch.setattr(backend, "run", recorded)
+    monkeypatch.setattr(bounds, "fastest", lambda job, seconds=1.0: (job(), 0.0125)[1])
+    found = bounds.profile(backend, prompt)
+    measured = [(768, 256), (768, 1), (768, 8)]
+    assert [call for call in forwards if call[0] == 768] == [c for c in measured for _ in "12"]
+    assert set(found) == {f"{count} tokens" for _, count in measured}
+    for part in found.values():
+        assert part["ms"] == 12.5
+        assert 0 < len(part["share_percent"]) <= bounds.SHOWN
+        assert part["operations"] >= len(part["share_percent"])
+        assert 0 < sum(part["share_percent"].values()) < 101
+    json.dumps(found)
+
+
+def test_bounds_count_every_weight_of_the_model_once(bench, folder, monkeypatch):
     _, _, bounds = bench
+    monkeypatch.setattr(bounds, "fastest", lambda job, seconds: (job(), 0.5)[1])
     model = load_model(folder)
-    own = Engine(model, bench[1].Endless.load(folder), "fp32")
-    found = bounds.profile(own.backend, [i % 300 for i in range(1024)])
-    assert set(found) == {"256 tokens", "1 tokens", "8 tokens"}
-    assert all(part["ms"] > 0 for part in found.values())
-    limits = bounds.bounds(model, 0.05)
-    assert limits["decode_int8"] == pytest.approx(2 * limits["decode_bf16"], rel=0.01)
-    json.dumps({**found, **limits})
+    config = model.config
+    hidden, layers = config.hidden_size, config.num_hidden_layers
+    keys = hidden // config.num_attention_heads * config.num_key_value_heads
+    layer = 2 * hidden * hidden + 2 * hidden * keys + 3 * hidden * config.intermediate_size
+    whole = layers * layer + config.vocab_size * hidden
+    found = bounds.bounds(model, 1.0)
+    bytes_per_second, products_per_second = bounds.BUFFER / 0.5, 1024**3 / 0.5
+    assert found["decode_bf16"] == pytest.approx(bytes_per_second / (2 * whole), abs=0.1)
+    assert found["decode_int8"] == pytest.approx(bytes_per_second / whole, abs=0.1)
+    assert found["decode_4_bit"] == pytest.approx(bytes_per_second / (whole / 2), abs=0.1)
+    assert found["prefill_large_product"] == round(products_per_second / (layers * layer))
+    assert found["prefill_own_shapes"] == round(bounds.ROWS / (0.5 * layers))
+    json.dumps(found)
 
 
 def test_typing_waits_once_for_the_prompt(bench, folder, monkeypatch):

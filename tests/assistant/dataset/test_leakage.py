@@ -88,10 +88,13 @@ def test_copies_of_what_is_held_out_are_not_learnt_from(training):
     assert drop_copies([cut(training)], held) == ([], 1)
 
 
-def test_what_is_short_may_be_learnt_whatever_is_held_out():
-    held = [cut("def one(a):\n    b = a\n    ⟦return None⟧\n")]
-    training = [cut("class Two:\n    def third(self):\n        x()\n        ⟦return None⟧\n")]
-    assert drop_copies(training, held) == (training, 0)
+@pytest.mark.parametrize(
+    ("middle", "dropped"), [("return None", 0), ("return compute(first, second, third_one)", 1)]
+)
+def test_a_middle_of_a_few_tokens_is_no_copy_of_a_held_out_one(middle, dropped):
+    held = [cut(f"def one(a):\n    b = a\n    ⟦{middle}⟧\n")]
+    training = [cut(f"class Two:\n    def third(self):\n        x()\n        ⟦{middle}⟧\n")]
+    assert drop_copies(training, held) == ([] if dropped else training, dropped)
 
 
 LONG = (

@@ -108,16 +108,33 @@ def test_what_is_never_committed_leaves_nothing(repo, opened):
     assert figures(db)["accepted"] == 1, "people see what was taken all the same"
 
 
-def test_commits_made_before_tell_nothing(repo, opened):
+def test_a_commit_older_than_the_completion_is_no_example_of_it(repo, opened):
+    git, db = opened
+    repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL})
+    text = HEAD + "    area = total * 2\n" + TAIL
+    oid = repo.commit({"a.py": text, "b.py": text})
+    buffer = HEAD + "    area = |\n" + TAIL
+    show(db, buffer, "total * 2", path="a.py", name="after", when=NOW + 7200)
+    show(db, buffer, "total * 2", path="b.py", name="before", when=NOW)
+    for name in ("after", "before"):
+        feedback_store.report(db, name, "accepted")
+    mine(git, db)
+    assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
+    assert [hole.path for hole in load_holes(db, [oid]) if hole.kind == "completion"] == ["b.py"]
+    assert db.scalar("SELECT tries FROM feedback WHERE id = 'after'") == 0
+
+
+def test_a_commit_of_other_files_is_no_try_for_a_completion(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
-    repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2", when=NOW + 7200)
-    show(db, HEAD + "    area = |\n" + TAIL, "total", path="b.py", name="c2")
-    feedback_store.report(db, "c1", "accepted")
-    feedback_store.report(db, "c2", "accepted")
+    for path in ("a.py", "b.py"):
+        show(db, HEAD + "    area = |\n" + TAIL, "total", path=path, name=path)
+        feedback_store.report(db, path, "accepted")
+    repo.commit({"a.py": HEAD + TAIL + "\n\ndef number(x):\n    return x + total\n"})
     mine(git, db)
-    assert examples(git, db) == {} and db.scalar("SELECT max(tries) FROM feedback") == 0
+    assert examples(git, db) == {}
+    tries = dict(db.query("SELECT id, tries FROM feedback"))
+    assert tries == {"a.py": 1, "b.py": 0}
 
 
 def test_text_that_the_commit_did_not_add_is_not_taken(repo, opened):

@@ -206,22 +206,66 @@ def test_a_deleted_branch_goes_and_is_mined_again_when_it_returns(repo, corpus):
     assert corpus.holes() == before
 
 
-def test_nothing_is_asked_or_written_twice(repo, corpus):
+REFS, MOVED, ALL_COMMITS = "--no-walk=unsorted", "--max-count=1", "--all"
+
+
+@pytest.fixture
+def walks(monkeypatch):
+    """How history was walked since the last look: the first argument of each ``git rev-list``."""
+    calls, try_run = [], GitRepository.try_run
+
+    def recorded(self, *args, **more):
+        if args[0] == "rev-list":
+            calls.append(args[1])
+        return try_run(self, *args, **more)
+
+    monkeypatch.setattr(GitRepository, "try_run", recorded)
+
+    def since_last_look():
+        seen = calls.copy()
+        calls.clear()
+        return seen
+
+    return since_last_look
+
+
+def test_pruning_again_reads_the_refs_only_and_writes_nothing(repo, corpus, walks):
     repo.commit({"a.py": code(1)})
     corpus.refresh()
+    assert ALL_COMMITS in walks()
     written = corpus.db.connection.total_changes
     assert prune_lost(corpus.git, corpus.db) == 0
+    assert walks() == [REFS]
     assert corpus.db.connection.total_changes == written
-    # Forward, and a merged branch that is deleted: nothing can be lost.
+    repo.commit({"a.py": code(2)})
+    assert prune_lost(corpus.git, corpus.db) == 0
+    assert walks() == [REFS, MOVED]
+    assert corpus.db.connection.total_changes > written
+
+
+def test_deleting_a_merged_branch_walks_no_history_and_loses_nothing(repo, corpus, walks):
+    repo.commit({"a.py": code(1)})
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"b.py": code(1)})
     repo.git("checkout", "-q", "main")
     repo.commit({"a.py": code(2)})
+    corpus.refresh()
     repo.git("merge", "-q", "--no-edit", "side")
     corpus.refresh()
+    walks()
     repo.git("branch", "-q", "-d", "side")
-    assert corpus.refresh() == 0
+    assert prune_lost(corpus.git, corpus.db) == 0
+    assert walks() == [REFS, MOVED]
     assert corpus.commits() == set(repo.git("rev-list", "--all").split())
+    # Once a branch that was not merged is deleted, all of history is walked.
+    repo.git("checkout", "-q", "-b", "unmerged")
+    repo.commit({"b.py": code(2)})
+    corpus.refresh()
+    repo.git("checkout", "-q", "main")
+    repo.git("branch", "-q", "-D", "unmerged")
+    walks()
+    assert prune_lost(corpus.git, corpus.db) == 1
+    assert walks() == [REFS, MOVED, ALL_COMMITS]
 
 
 def test_a_shallow_clone_keeps_what_can_be_read(repo, tmp_path):
