@@ -54,7 +54,7 @@ def found(known):
     return pairs.read_pairs(known, "here", pairs.commits_of(known, "HEAD", 2), FACTS, "seed")
 
 
-def test_a_pair_asks_for_a_name_that_it_does_not_show(found):
+def test_a_query_does_not_contain_the_name_it_asks_for(found):
     asked = [p for p in found if "find_" in p.text and "Keeps every" in p.text]
     assert len(asked) >= len(TOPICS)
     for pair in asked:
@@ -63,7 +63,7 @@ def test_a_pair_asks_for_a_name_that_it_does_not_show(found):
         assert topic in pair.query
 
 
-def test_a_description_is_not_in_the_text_that_it_asks_for(found):
+def test_a_docstring_query_is_removed_from_its_target_text(found):
     described = [p for p in found if p.query.startswith("Keeps every")]
     assert described
     assert all(p.query not in p.text and "Store" in p.text for p in described)
@@ -113,7 +113,7 @@ def equal(one, other):
     )
 
 
-def test_training_finds_more_and_is_the_same_each_time(found, tokenizer, tokens):
+def test_training_improves_retrieval_and_is_reproducible(found, tokenizer, tokens):
     losses = []
     learnt = contrast.train(
         tokenizer, tokens, found, SETTINGS, on_epoch=lambda e, loss, t: losses.append(loss)
@@ -125,7 +125,7 @@ def test_training_finds_more_and_is_the_same_each_time(found, tokenizer, tokens)
     assert equal(learnt, contrast.train(tokenizer, tokens, found, SETTINGS))
 
 
-def test_training_goes_on_after_an_epoch(found, tokenizer, tokens):
+def test_training_can_resume_after_an_epoch(found, tokenizer, tokens):
     states = []
 
     def keep(epoch, loss, tokens):
@@ -135,7 +135,7 @@ def test_training_goes_on_after_an_epoch(found, tokenizer, tokens):
     assert equal(whole, contrast.train(tokenizer, states[1], found, SETTINGS, begin=2))
 
 
-def test_equal_texts_are_no_wrong_answers():
+def test_identical_texts_are_not_used_as_negatives():
     vectors = torch.nn.functional.normalize(torch.tensor([[1.0, 0.2], [0.9, 0.3]]), dim=-1)
     same = torch.ones(2, 2, dtype=torch.bool)
     assert contrast.contrast_loss(vectors, vectors, same, 0.05).item() == 0
@@ -143,7 +143,9 @@ def test_equal_texts_are_no_wrong_answers():
     assert contrast.contrast_loss(vectors, vectors, apart, 0.05).item() > 0
 
 
-def test_both_libraries_read_what_was_trained(found, tokenizer, tokens, tmp_path):
+def test_the_trained_embedder_loads_in_both_libraries_with_equal_vectors(
+    found, tokenizer, tokens, tmp_path
+):
     from sentence_transformers import SentenceTransformer
 
     weights = tokens.merged()

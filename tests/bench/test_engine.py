@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
     return save_tiny(tmp_path_factory.mktemp("tiny"))
 
 
-def test_rivals_write_the_same_and_take_time(bench, folder):
+def test_all_rivals_write_the_same_text_and_are_timed(bench, folder):
     engine, rivals, _ = bench
     tokenizer = rivals.Endless.load(folder)
     model = load_model(folder)
@@ -106,7 +106,7 @@ def test_bounds_count_every_weight_of_the_model_once(bench, folder, monkeypatch)
     json.dumps(found)
 
 
-def test_typing_waits_once_for_the_prompt(bench, folder, monkeypatch):
+def test_the_typing_bench_reports_percentiles_over_every_key(bench, folder, monkeypatch):
     engine, rivals, _ = bench
     monkeypatch.setattr(engine, "KEYS", 3)
     own = Engine(load_model(folder), rivals.Endless.load(folder), "fp32")
@@ -115,7 +115,7 @@ def test_typing_waits_once_for_the_prompt(bench, folder, monkeypatch):
     assert found["p90"] >= found["p50"] > 0
 
 
-def test_quality_can_be_measured_with_the_weights_of_int8(bench, folder):
+def test_int8_rounding_of_layers_keeps_the_embedding_exact(bench, folder):
     import quality
 
     model, plain = load_model(folder), load_model(folder)

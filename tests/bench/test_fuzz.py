@@ -29,7 +29,7 @@ def repository(fuzz, tmp_path):
     return fuzz.prepare(tmp_path / "repo", save_tiny(tmp_path / "tiny", fim=True))
 
 
-def test_no_place_is_without_an_answer(fuzz, repository):
+def test_every_cursor_position_gets_an_answer(fuzz, repository):
     files = fuzz.odd_files()
     for name in ("postprocess/trim.py", "remote/http_client.py"):
         data = (BENCH.parent / "assistant" / name).read_bytes()
@@ -44,13 +44,13 @@ def test_no_place_is_without_an_answer(fuzz, repository):
     assert found.empty < PLACES * 2 // 3  # else little was tried
 
 
-def test_places_are_of_every_class(fuzz):
+def test_sampled_positions_cover_every_class(fuzz):
     stream = fuzz.places(fuzz.odd_files()["crlf.py"], random.Random(0))
     seen = {next(stream)[0] for _ in range(400)}
     assert seen >= {"word", "blank line", "string", "comment", "first", "last", "line end"}
 
 
-def test_what_is_wrong_is_noticed(fuzz, repository):
+def test_the_fuzzer_detects_wrong_answers(fuzz, repository):
     """The checks themselves: an answer with the wrong line ends is not passed over."""
     from git_copilot.assistant.completion.answer import Answer
     from git_copilot.assistant.completion.request import Request, find_place

@@ -77,7 +77,7 @@ def collected(tiny, found, **options):
     return scores, [made[i] for i in range(len(found))]
 
 
-def test_writing_on_behind_a_trim_rule_changes_no_answer(tiny):
+def test_generating_past_a_trim_rule_does_not_change_the_answer(tiny):
     found = examples(tiny[1])
     early_scores, early = collected(tiny, found)
     whole_scores, whole = collected(tiny, found, stop_early=False)
@@ -156,7 +156,7 @@ def run(capsys, *arguments):
     return code, out, err
 
 
-def test_the_bench_gives_every_figure(folder, data, capsys, tmp_path):
+def test_the_bench_reports_every_metric(folder, data, capsys, tmp_path):
     record = tmp_path / "completions.jsonl"
     code, out, _ = run(
         capsys, "--json", "--no-trim", "--data", data, "--model", folder, "--max-tokens", 8,
@@ -178,7 +178,7 @@ def test_the_bench_gives_every_figure(folder, data, capsys, tmp_path):
     assert "without_trim" in rows[0] and rows[0]["task"] == ROWS[0]["task_id"]
 
 
-def test_the_right_answers_are_right(tiny):
+def test_the_reference_solutions_pass(tiny):
     tasks = [infilling.make_task(r) for r in ROWS]
     answers = [figures.Answer(t, t.middle, t.middle + "\n", "stop", None, True) for t in tasks]
     found, rows = figures.judge(answers, 0, lambda *_: None, first_lines=True)
@@ -218,7 +218,7 @@ def test_an_adapter_is_merged_and_the_table_is_plain(folder, data, capsys, tmp_p
         (("--max-tokens", 4000), "the model takes 2048 tokens"),
     ],
 )
-def test_what_is_missing_is_one_line(arguments, says, folder, data, capsys):
+def test_missing_inputs_are_one_line_errors(arguments, says, folder, data, capsys):
     code, out, err = run(capsys, "--data", data, "--model", folder, "--limit", 1, *arguments)
     assert (code, out) == (1, "")
     assert says in err and err.count("\n") == 1

@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     return save_tiny(tmp_path_factory.mktemp("tiny"), fim=True)
 
 
-def test_holes_of_commits_are_measured_in_both_ways(repo, folder, capsys):
+def test_holes_of_commits_are_measured_with_and_without_snippets(repo, folder, capsys):
     repo.commit({"util.py": "def combine(first, second):\n    return first + second * 2\n"})
     for name in ("alpha", "beta", "gamma"):
         body = f"from util import combine\n\n\ndef {name}(value, other):\n"
@@ -41,7 +41,7 @@ def test_holes_of_commits_are_measured_in_both_ways(repo, folder, capsys):
     assert "+ snippets" in capsys.readouterr().out
 
 
-def test_rests_are_of_any_line_and_begin_with_a_token(repo, folder, capsys):
+def test_rest_of_line_holes_start_at_a_token_of_any_line(repo, folder, capsys):
     rows = "".join(f"    total_{i} = combine(wért, {i}) + other\n" for i in range(40))
     repo.commit({"run.py": f"def run(wért, other):\n{rows}\n\n    return\n", "a.txt": "word " * 9})
     commits = importlib.import_module("commits")
@@ -67,7 +67,7 @@ def test_rests_are_of_any_line_and_begin_with_a_token(repo, folder, capsys):
     assert "stands alone" in capsys.readouterr().err
 
 
-def test_holes_of_the_tree_are_anywhere_and_their_own_file_is_not_shown(repo, folder, monkeypatch):
+def test_tree_holes_are_anywhere_and_snippets_exclude_their_own_file(repo, folder, monkeypatch):
     rows = "".join(f"    total_{i} = combine(value, {i}) + other\n" for i in range(40))
     body = "from util import combine\n\n\ndef run(value, other):\n"
     repo.commit({"old.py": body + rows, "util.py": "def combine(first, second):\n    return 1\n"})
@@ -90,7 +90,7 @@ def test_holes_of_the_tree_are_anywhere_and_their_own_file_is_not_shown(repo, fo
     assert (found["holes"], found["files"]) == (4, 2)
 
 
-def test_a_repository_without_holes_is_one_line(repo, folder, capsys):
+def test_a_repository_without_holes_is_a_one_line_error(repo, folder, capsys):
     repo.commit({"notes.txt": "nothing\n"})
     assert quality.main(["--repo", str(repo.path), "--model", str(folder)]) == 1
     assert "has no python holes" in capsys.readouterr().err

@@ -15,7 +15,7 @@ with pytest.MonkeyPatch.context() as patch:
     figures, infilling = (importlib.import_module(name) for name in ("figures", "infilling"))
 
 
-def test_line_ends_go_behind_the_cursor_and_the_program_stays_the_same():
+def test_newlines_move_into_the_suffix_without_changing_the_program():
     task = infilling.make_task(ROWS[0])
     assert (task.middle, task.suffix) == ("    y = x * 2", "\n    return y\n")
     assert task.problem == "HumanEval/0"
@@ -24,7 +24,7 @@ def test_line_ends_go_behind_the_cursor_and_the_program_stays_the_same():
     assert infilling.make_task({**ROWS[0], "canonical_solution": "\n"}).middle == "\n"
 
 
-def test_a_sample_is_seeded_and_has_its_share_of_each_problem():
+def test_a_sample_is_seeded_and_stratified_by_problem():
     tasks = [infilling.make_task(row(i // 10 % 3, HEAD, f"    {i}\n", "")) for i in range(30)]
     tasks += [infilling.make_task(row(7, HEAD, f"    {i}\n", "")) for i in range(30)]
     found = infilling.sample(tasks, 20, 1)
@@ -62,29 +62,29 @@ REST = hole("print(", "a, b", ", sep='')\n")
         (REST, "b\n)", "leaves_block"),
     ],
 )
-def test_what_overruns(task, completion, expected):
+def test_overruns_are_classified(task, completion, expected):
     assert infilling.overrun(task, completion, endless=False) == expected
     endless = "endless" if expected is None and completion.rstrip() != task.middle else expected
     assert infilling.overrun(task, completion, endless=True) == endless
 
 
-def test_a_line_that_the_middle_has_as_well_is_not_repeated_from_the_suffix():
+def test_a_line_of_the_middle_is_no_repetition_of_the_suffix():
     task = hole("def f(x):\n", "    go()\n    go()", "\n    go()\n")
     assert infilling.overrun(task, "    x = 1\n    go()", endless=False) is None
 
 
-def test_the_ceiling_of_the_trim_rules_is_seen():
+def test_the_ceiling_of_the_trim_rules_is_computed():
     assert infilling.trim_keeps(LINE)
     assert infilling.trim_keeps(hole("def f(x):\n", "    a = 1\n\n    return 2", "\n"))
     repeated = hole("def f(x):\n", "    a = 1\n    return 2", "\n    return 2\n")
     assert not infilling.trim_keeps(repeated)
 
 
-def test_a_first_line_is_what_left_to_right_models_are_measured_by():
+def test_left_to_right_models_are_scored_on_the_first_line():
     assert infilling.first_line("    y = x\n    more\n") == "    y = x"
 
 
-def test_the_endless_are_those_that_no_rule_cut_and_that_had_room():
+def test_endless_completions_are_those_cut_by_no_rule_with_room_left():
     def answer(**changed):
         facts = {"finish": "length", "rule": None, "fits": True, **changed}
         return figures.Answer(LINE, "    y = 0", "    y = 0", **facts).overrun
@@ -93,7 +93,7 @@ def test_the_endless_are_those_that_no_rule_cut_and_that_had_room():
     assert answer(finish="stop") is answer(rule="after_line") is answer(fits=False) is None
 
 
-def test_an_interval_holds_the_mean_and_resamples_problems():
+def test_the_interval_contains_the_mean_and_resamples_problems():
     values, problems = [100.0, 100.0, 0.0, 0.0] * 5, [f"p{i // 2}" for i in range(20)]
     found = figures.interval(values, problems, 0)
     assert found["value"] == 50 and 0 < found["low"] < 50 < found["high"] < 100

@@ -37,7 +37,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limits 
         ("text = '\ud800'", "passed"),
     ],
 )
-def test_only_a_program_that_reaches_its_end_passes(program, verdict):
+def test_only_a_program_that_runs_to_its_end_passes(program, verdict):
     assert sandbox.run_program(program) == verdict
 
 
@@ -50,11 +50,11 @@ def test_only_a_program_that_reaches_its_end_passes(program, verdict):
     ],
     ids=["loop", "loop that ignores the signal", "fork bomb"],
 )
-def test_processor_time_is_bounded(program):
+def test_cpu_time_is_limited(program):
     assert sandbox.run_program(program, SHORT) == "timeout"
 
 
-def test_waiting_is_bounded():
+def test_wall_clock_time_is_limited():
     limits = sandbox.Limits(wall_seconds=1.0)
     assert sandbox.run_program("import time\ntime.sleep(60)", limits) == "timeout"
 
@@ -73,7 +73,7 @@ for start in (os.fork, lambda: os.system("true"), lambda: os.execv("/bin/true", 
 
 
 @linux
-def test_the_kernel_itself_allows_no_process_more():
+def test_the_process_limit_is_enforced_by_the_kernel():
     program = """
 import _thread
 try:
@@ -86,7 +86,7 @@ else:
     assert sandbox.run_program(program) == "passed"
 
 
-def test_nothing_reaches_the_network():
+def test_a_program_cannot_reach_the_network():
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
         port = server.getsockname()[1]
@@ -110,7 +110,7 @@ def test_nothing_reaches_the_network():
         "import pathlib; pathlib.Path('..', 'other', 'kept').write_text('')",
     ],
 )
-def test_the_audit_hook_refuses_what_can_do_harm(statement, tmp_path):
+def test_the_audit_hook_refuses_dangerous_operations(statement, tmp_path):
     """By itself: in a process with all the rights of this one."""
     inside, other = tmp_path / "inside", tmp_path / "other"
     inside.mkdir()
@@ -136,7 +136,7 @@ def test_the_audit_hook_refuses_what_can_do_harm(statement, tmp_path):
 
 
 @linux
-def test_memory_and_files_are_bounded():
+def test_memory_and_file_size_are_limited():
     assert sandbox.run_program("x = bytearray(64 << 20)") == "passed"
     assert sandbox.run_program("x = bytearray(2 << 30)") == "failed"
     assert sandbox.run_program("open('a', 'w').write('x' * 1000)") == "passed"
@@ -148,7 +148,7 @@ def test_what_a_program_prints_is_ignored():
     assert sandbox.run_program("print('passed')\nassert False") == "failed"
 
 
-def test_a_program_sees_nothing_of_the_users_and_leaves_nothing(monkeypatch, tmp_path):
+def test_a_program_sees_no_user_files_and_leaves_none(monkeypatch, tmp_path):
     monkeypatch.setenv("SECRET", "1")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     tmp_path.chmod(0o755)

@@ -13,7 +13,7 @@ import time
 from tests.support.commands import one_line
 
 
-def test_the_first_call_starts_a_server_and_says_so_once(copilot):
+def test_the_first_call_starts_a_server_and_announces_it_once(copilot):
     first = copilot.run("complete", "src/app.py:5")
     assert b"started a server" in first.stderr and first.returncode == 0
     second = copilot.run("complete", "src/app.py:5")
@@ -34,7 +34,7 @@ def test_a_killed_server_is_replaced(copilot):
     assert done.returncode == 0 and b"started a server" in done.stderr
 
 
-def test_a_stuck_server_is_told_and_ended(copilot):
+def test_a_stuck_server_is_reported_and_can_be_stopped(copilot):
     copilot.ok("complete", "src/app.py:5")
     pid = copilot.json("serve", "--status")["pid"]
     os.kill(pid, signal.SIGSTOP)
@@ -52,7 +52,7 @@ def test_a_stuck_server_is_told_and_ended(copilot):
     assert one_line(copilot.run("serve", "--stop"), 0, "no server runs")
 
 
-def test_of_calls_that_start_servers_at_once_one_says_which_stays(copilot, project):
+def test_concurrent_first_calls_leave_one_server(copilot, project):
     calls = [
         subprocess.Popen(
             ["git", "copilot", "complete", "src/app.py:5"],
@@ -66,14 +66,14 @@ def test_of_calls_that_start_servers_at_once_one_says_which_stays(copilot, proje
     assert [int(pid) for pid in named] == [copilot.json("serve", "--status")["pid"]]
 
 
-def test_the_server_answers_mistakes_like_the_command(copilot, tmp_path):
+def test_errors_through_the_server_equal_those_without_it(copilot, tmp_path):
     copilot.ok("complete", "src/app.py:5")
     one_line(copilot.run("complete", "src/app.py:99"), 1, "has 6 lines")
     one_line(copilot.run("complete", "src/app.py:5", "-n", "0"), 2)
     one_line(copilot.run("complete", "x.py:1", cwd=tmp_path), 1, "does not exist")
 
 
-def test_server_can_be_declined(copilot, project):
+def test_no_server_is_used_when_declined(copilot, project):
     project.git("config", "copilot.server", "false")
     done = copilot.run("complete", "src/app.py:5")
     assert done.returncode == 0 and done.stderr == b""
@@ -100,7 +100,7 @@ def write_history(project, commits=16):
         project.commit({f"src/m{i}.py": body})
 
 
-def test_a_refresh_starts_by_itself_after_enough_commits(copilot, project):
+def test_a_refresh_starts_automatically_after_enough_commits(copilot, project):
     project.git("config", "copilot.refreshCommits", "10")
     project.git("config", "copilot.refreshHoles", "20")
     write_history(project, 16)
@@ -114,7 +114,7 @@ def test_a_refresh_starts_by_itself_after_enough_commits(copilot, project):
     assert adapter["commits"]["held_out"][1] in project.git("rev-list", "HEAD")
 
 
-def test_refresh_carries_the_contract_and_its_exit_code_tells(copilot, project):
+def test_refresh_json_has_the_documented_fields_and_exit_code(copilot, project):
     write_history(project)
     copilot.ok("status", "--wait", "--timeout", "60")
     done = copilot.run("refresh", "--json", "--holes", "30", "--held-out", "24")
@@ -140,11 +140,11 @@ def test_refresh_carries_the_contract_and_its_exit_code_tells(copilot, project):
     assert b"cut short" in done.stderr and b"Traceback" not in done.stderr
 
 
-def test_refresh_with_too_little_to_learn_from(copilot):
+def test_refresh_with_too_few_holes_is_a_one_line_error(copilot):
     one_line(copilot.run("refresh"), 1, "holes")
 
 
-def test_a_hook_of_another_manager_hands_over_to_the_recorded_interpreter(project, bare_commands):
+def test_the_hook_command_hands_over_to_the_recorded_interpreter(project, bare_commands):
     """As pre-commit runs it: no hook of ours in the repository, only our entry point."""
     bare_commands.path = project.path
     bare_commands.ok("init", "--no-hooks")
@@ -157,7 +157,7 @@ def test_a_hook_of_another_manager_hands_over_to_the_recorded_interpreter(projec
     assert status["hooks"]["installed"] == []
 
 
-def test_waiting_says_so_when_no_worker_can_be_started(copilot, project):
+def test_status_wait_reports_that_no_worker_can_start(copilot, project):
     (project.git_dir / "copilot" / "python").unlink()
     with (project.git_dir / "copilot" / "spool" / "events").open("a") as spool:
         spool.write("post-commit\t1700000000\t.\t\n")

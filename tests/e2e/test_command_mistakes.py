@@ -34,7 +34,7 @@ MISTAKES = [
 ]
 
 
-def test_mistakes_are_one_line(copilot, project):
+def test_wrong_arguments_are_one_line_errors(copilot, project):
     (project.path / "logo.png").write_bytes(b"\x89PNG\0\0\0")
     for args, code, words in MISTAKES:
         one_line(copilot.run(*args), code, *words)
@@ -43,17 +43,17 @@ def test_mistakes_are_one_line(copilot, project):
 
 @pytest.mark.parametrize("command", [["complete", "a.py:1"], ["search", "x"], ["status"], ["index"],
                                      ["refresh"], ["corpus"], ["eval"]])  # fmt: skip
-def test_before_init(project, bare_commands, command):
+def test_commands_before_init_name_init(project, bare_commands, command):
     (project.path / "a.py").write_text("x\n")
     one_line(bare_commands.run(*command, cwd=project.path), 1, "git copilot init")
 
 
 @pytest.mark.parametrize("command", [["init"], ["search", "x"], ["status"], ["install"]])
-def test_outside_a_repository(bare_commands, command):
+def test_commands_outside_a_repository_say_so_in_one_line(bare_commands, command):
     one_line(bare_commands.run(*command), 1, "not in a Git repository")
 
 
-def test_an_empty_repository(bare_commands, tmp_path):
+def test_commands_work_in_an_empty_repository(bare_commands, tmp_path):
     repo = GitRepo.init(tmp_path / "empty")
     out = bare_commands.ok("init", cwd=repo.path)
     assert "0 new files" in out and "0 holes" in out
@@ -63,7 +63,7 @@ def test_an_empty_repository(bare_commands, tmp_path):
     assert bare_commands.json("status", cwd=repo.path)["index"]["fresh"] is True
 
 
-def test_a_bare_repository(bare_commands, project, tmp_path):
+def test_commands_work_in_a_bare_repository(bare_commands, project, tmp_path):
     project.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
     out = bare_commands.ok("init", cwd=tmp_path / "bare.git")
     assert "bare" in out
@@ -73,7 +73,7 @@ def test_a_bare_repository(bare_commands, project, tmp_path):
     one_line(done, 1, "bare repository")
 
 
-def test_shallow_and_detached(bare_commands, project, tmp_path):
+def test_commands_work_in_a_shallow_clone_and_on_a_detached_head(bare_commands, project, tmp_path):
     project.git("clone", "-q", "--depth", "1", f"file://{project.path}", str(tmp_path / "shallow"))
     project.git("-C", str(tmp_path / "shallow"), "checkout", "-q", "--detach")
     out = bare_commands.ok("init", cwd=tmp_path / "shallow")
@@ -82,7 +82,7 @@ def test_shallow_and_detached(bare_commands, project, tmp_path):
     assert answer["index"]["fresh"] is True
 
 
-def test_a_corrupt_database_is_told_and_rebuilt_on_request(copilot, project):
+def test_a_corrupt_database_is_reported_and_rebuilt_on_request(copilot, project):
     state = project.git_dir / "copilot"
     for name in ("copilot.db-wal", "copilot.db-shm"):
         (state / name).unlink(missing_ok=True)
@@ -97,12 +97,12 @@ def test_a_corrupt_database_is_told_and_rebuilt_on_request(copilot, project):
     }  # fmt: skip
 
 
-def test_a_pipe_is_refused_and_blocks_nobody(copilot, project):
+def test_a_named_pipe_is_refused_without_blocking(copilot, project):
     os.mkfifo(project.path / "pipe.py")
     one_line(copilot.run("complete", "pipe.py:1"), 1, "no regular file")
 
 
-def test_closed_streams_and_gone_folders_are_no_tracebacks(copilot, project, tmp_path):
+def test_closed_streams_and_deleted_folders_give_no_traceback(copilot, project, tmp_path):
     for command in ("git-copilot status <&-", "git-copilot status >&- 2>&-"):
         assert subprocess.run(["sh", "-c", command], cwd=project.path, check=False).returncode == 0
     script = "mkdir gone && cd gone && rmdir ../gone && git-copilot status"

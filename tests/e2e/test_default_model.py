@@ -62,7 +62,7 @@ TABS = (
 )  # fmt: skip
 
 
-def test_behind_tabs_no_more_tabs_and_no_spaces_are_written(repo, copilot):
+def test_after_tabs_the_completion_adds_no_indentation(repo, copilot):
     repo.commit({"a.txt": "x\n"})
     copilot.ok("init")
     for name, before, after in TABS:
@@ -74,7 +74,7 @@ def test_behind_tabs_no_more_tabs_and_no_spaces_are_written(repo, copilot):
         assert not [x for x in more if x.startswith(" ")], (name, answer["completion"])
 
 
-def test_half_a_word_becomes_the_word_of_another_file(repo, copilot):
+def test_a_partial_word_is_completed_to_a_name_of_another_file(repo, copilot):
     """The word is no part of the prompt, so that each key finds the prompt read already."""
     repo.commit({"elapsed.py": HELPER})
     copilot.ok("init")
@@ -86,7 +86,7 @@ def test_half_a_word_becomes_the_word_of_another_file(repo, copilot):
     assert answer["cached_tokens"] >= answer["prompt_tokens"] - 4
 
 
-def test_the_model_folder_is_loadable(repo, copilot):
+def test_the_model_folder_loads_in_transformers(repo, copilot):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     repo.commit({"a.py": "x = 1\n"})

@@ -31,7 +31,7 @@ def commits(copilot):
     return copilot.json("corpus", "--no-update")["status"]
 
 
-def test_index_by_hand_learns_from_a_history_that_was_deepened(clone):
+def test_index_command_mines_deepened_history(clone):
     shallow, copilot, said = clone("--depth=2")
     assert "shallow" in said and "`git fetch --unshallow`" in said
     assert commits(copilot) == {"mined": 1, "shallow": 1}
@@ -42,7 +42,7 @@ def test_index_by_hand_learns_from_a_history_that_was_deepened(clone):
 
 
 @pytest.mark.parametrize("how", ["wait", "query"])
-def test_waiting_and_queries_notice_that_history_was_deepened(clone, how):
+def test_status_wait_and_queries_notice_deepened_history(clone, how):
     shallow, copilot, _ = clone("--depth=2")
     shallow.git("fetch", "-q", "--unshallow")
     if how == "query":
@@ -54,7 +54,7 @@ def test_waiting_and_queries_notice_that_history_was_deepened(clone, how):
     assert set(commits(copilot)) == {"mined"}
 
 
-def test_a_blobless_clone_is_told_what_is_missing_and_how_to_get_it(clone):
+def test_a_blobless_clone_reports_missing_objects_with_a_remedy(clone):
     partial, copilot, said = clone("--filter=blob:none", "--no-checkout")
     (remedy,) = {
         copilot.json("corpus", "--no-update")["missing"]["remedy"],

@@ -82,7 +82,7 @@ def full(project: GitRepo, tmp_path: Path) -> Full:
     return Full(out)
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(full):
+def test_on_a_full_disk_reads_work_writes_explain_and_nothing_is_lost(full):
     assert (full.code("init"), full.code("forget")) == (0, 0)
     # What only reads answers.
     assert full.code("complete") == 0, full.problem("complete")
@@ -108,7 +108,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(full):
     assert "src/util.py" in full.out("last")
 
 
-def test_a_rebuild_that_fails_or_is_killed_keeps_the_old_index(copilot, project):
+def test_a_failed_or_killed_rebuild_keeps_the_old_index(copilot, project):
     copilot.ok("forget", "src/util.py")
     path = project.git_dir / "copilot" / DATABASE_NAME
     with Database(path) as db:
@@ -127,7 +127,7 @@ def test_a_rebuild_that_fails_or_is_killed_keeps_the_old_index(copilot, project)
     assert "src/util.py" in copilot.ok("forget", "--list")
 
 
-def test_an_index_without_vectors_is_not_called_fresh(copilot, project):
+def test_an_index_without_vectors_is_not_reported_as_fresh(copilot, project):
     assert ", fresh:" in copilot.ok("status")
     with Database(project.git_dir / "copilot" / DATABASE_NAME) as db, db.transaction() as c:
         c.execute("DELETE FROM vectors")
@@ -135,7 +135,7 @@ def test_an_index_without_vectors_is_not_called_fresh(copilot, project):
     assert "fresh" not in copilot.ok("status")
 
 
-def test_a_database_that_is_emptied_under_the_server_names_the_mend(copilot: Copilot, project):
+def test_a_database_emptied_under_the_server_names_the_remedy(copilot: Copilot, project):
     copilot.ok("complete", "src/app.py:5")
     assert copilot.json("status")["server"]["running"]
     (project.git_dir / "copilot" / DATABASE_NAME).write_bytes(b"")

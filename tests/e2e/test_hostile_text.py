@@ -55,7 +55,7 @@ COMMANDS = [
 ]
 
 
-def test_no_command_lets_a_terminal_obey(evil):
+def test_no_command_sends_hostile_text_to_a_terminal(evil):
     for args, code in COMMANDS:
         got, status = on_terminal(["git-copilot", *args], evil.path)
         assert got.strip(), args
@@ -67,7 +67,7 @@ def test_no_command_lets_a_terminal_obey(evil):
     assert r'"ti\033]0;OWNED\a\033[' in got and hostile(got) == []
 
 
-def test_settings_are_spelt_out(evil, project):
+def test_settings_are_shown_escaped(evil, project):
     project.git("config", "copilot.endpoint", f"http://127.0.0.1:9/{EVIL}")
     project.git("config", "copilot.maxTokens", EVIL)
     for args in (["status"], ["doctor"], ["complete", f"{NAME}:3"]):
@@ -101,7 +101,7 @@ ODD = [
 ]  # fmt: skip
 
 
-def test_every_name_is_found_and_completes(project):
+def test_every_odd_file_name_is_found_and_completed(project):
     for number, name in enumerate(ODD):
         code = f"def needle_{number}(alpha):\n    return alpha\n"
         (project.path / os.fsdecode(name)).write_text(code)

@@ -21,7 +21,7 @@ def places(copilot, *args):
     return [(row["path"], row["line"]) for row in copilot.json("secrets", *args)["secrets"]]
 
 
-def test_places_are_listed_and_values_are_not(copilot, known):
+def test_secret_places_are_listed_without_their_values(copilot, known):
     shown = copilot.ok("secrets")
     assert 'src/db.py:3: Password: password = "***"\n' in shown and ".env: secret file\n" in shown
     assert VALUE not in shown + str(copilot.json("secrets"))
@@ -30,7 +30,7 @@ def test_places_are_listed_and_values_are_not(copilot, known):
     assert places(copilot, "--uncommitted") == [("new.py", 1)]
 
 
-def test_a_line_is_allowed_and_forbidden(copilot, known):
+def test_a_line_can_be_allowed_and_forbidden_again(copilot, known):
     done = copilot.json("secrets", "allow", "db.py:3", cwd=known.path / "src")
     assert done == {"path": "src/db.py", "lines": 1, "files": 1}
     assert places(copilot) == [(".env", 0)]
@@ -44,7 +44,7 @@ def test_a_line_is_allowed_and_forbidden(copilot, known):
     assert known.git("status", "--porcelain") == ""
 
 
-def test_mistakes_are_told_in_one_line(copilot, known):
+def test_wrong_arguments_are_one_line_errors(copilot, known):
     one_line(copilot.run("secrets", "allow", "src/db.py:1"), 1, "does not look like a secret")
     one_line(copilot.run("secrets", "allow", ".env"), 1, "left out whole", ".gitattributes")
     one_line(copilot.run("secrets", "forbid", "src/db.py"), 1, "nothing is allowed", "--allowed")

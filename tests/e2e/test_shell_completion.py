@@ -116,7 +116,7 @@ def test_fish_completes(copilot, project, tmp_path):
     assert "src/" in offered("git-copilot complete sr")
 
 
-def test_every_setting_is_offered():
+def test_every_setting_is_offered_as_a_completion():
     parameter, context = click.Argument(["key"]), click.Context(click.Command("config"))
     offered = {item.value for item in shell_completion.settings(context, parameter, "copilot.")}
     assert len(offered) == len(fields(Settings)) and "copilot.maxTokens" in offered
@@ -128,7 +128,7 @@ def test_another_shell_is_wrong_usage(bare_commands):
     one_line(bare_commands.run("completion"), 2, "bash, zsh, fish")
 
 
-def test_hooks_by_their_clear_name(project):
+def test_hooks_can_be_called_by_their_full_name(project):
     from tests.support.commands import Copilot
 
     commands = Copilot(project.path)

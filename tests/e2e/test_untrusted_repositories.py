@@ -44,7 +44,7 @@ def carried_off(copilot, tmp_path) -> tuple[Copilot, Path]:
     return Copilot(there), ran
 
 
-def test_nothing_of_an_unpacked_repository_is_used_or_run(copilot, tmp_path):
+def test_nothing_in_an_unpacked_repository_is_used_or_run(copilot, tmp_path):
     theirs, ran = carried_off(copilot, tmp_path)
     state = theirs.path / ".git" / "copilot"
     before = {path: path.read_bytes() for path in state.rglob("*") if path.is_file()}
@@ -60,7 +60,7 @@ def test_nothing_of_an_unpacked_repository_is_used_or_run(copilot, tmp_path):
     assert not ran.exists()
 
 
-def test_init_starts_a_new_state_and_says_what_counts_from_now_on(copilot, tmp_path):
+def test_init_replaces_foreign_state_and_reports_the_active_settings(copilot, tmp_path):
     theirs, ran = carried_off(copilot, tmp_path)
     for key in ("endpoint", "endpointModel", "model", "embedder"):
         GitRepo(theirs.path).git("config", "--unset", f"copilot.{key}")
@@ -76,7 +76,7 @@ def test_init_starts_a_new_state_and_says_what_counts_from_now_on(copilot, tmp_p
     assert "counts now" not in theirs.ok("init")
 
 
-def test_adopting_keeps_the_index_and_purging_takes_the_record_back(copilot, tmp_path):
+def test_adopt_keeps_the_index_and_purge_removes_the_trust_record(copilot, tmp_path):
     moved = tmp_path / "copy"
     shutil.copytree(copilot.path, moved, symlinks=True)
     copy = Copilot(moved)
@@ -92,7 +92,7 @@ def test_adopting_keeps_the_index_and_purging_takes_the_record_back(copilot, tmp
     assert list((data_dir() / "known").iterdir()) == []
 
 
-def test_purging_through_a_link_to_somewhere_deletes_the_link_only(project, tmp_path):
+def test_purge_deletes_a_linked_state_folder_but_not_its_target(project, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "python").write_text("mine")
     (project.path / ".git" / "copilot").symlink_to(tmp_path / "mine")
@@ -117,7 +117,7 @@ def test_a_link_planted_beside_a_hook_is_not_written_through(project, tmp_path):
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_git_dir_and_work_tree_are_heard_by_complete_as_by_search(copilot, tmp_path, apart):
+def test_git_dir_and_work_tree_variables_apply_to_complete_and_search(copilot, tmp_path, apart):
     """As with yadm and vcsh."""
     tree, git_dir = tmp_path / "home", tmp_path / "dots.git"
     tree.mkdir()
@@ -139,7 +139,7 @@ def test_git_dir_and_work_tree_are_heard_by_complete_as_by_search(copilot, tmp_p
 @pytest.mark.parametrize(
     "words", [("init",), ("search", "alpha"), ("complete", "src/app.py:5"), ("status",)]
 )
-def test_another_owner_every_command_names_gits_remedy(project, words):
+def test_a_repository_of_another_owner_names_gits_remedy_in_every_command(project, words):
     for path in (project.path, project.path / ".git"):
         os.chown(path, 4242, 4242)
     done = Copilot(project.path).run(*words)

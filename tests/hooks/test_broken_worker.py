@@ -37,7 +37,7 @@ from tests.support.worker_failures import commits, interpreter, mended, settle
     ],
     ids=["package removed", "package broken", "crashes", "gone", "hangs", "noisy"],
 )
-def test_whatever_the_interpreter_does(site, silent, line):
+def test_git_is_unaffected_whatever_the_interpreter_does(site, silent, line):
     interpreter(site, line)
     begun = time.monotonic()
     commits(silent, site)
@@ -57,7 +57,7 @@ def break_database(state: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + b"rubbish " * 1000)
 
 
-def test_a_corrupt_database_is_reported_and_mended_by_one_command(site, silent):
+def test_a_corrupt_database_is_reported_and_repaired_by_one_command(site, silent):
     found = GitRepository.discover(site.path)
     break_database(found.state_dir)
     commits(silent, site)
@@ -71,7 +71,7 @@ def test_a_corrupt_database_is_reported_and_mended_by_one_command(site, silent):
     assert_level(found)
 
 
-def test_a_locked_database_holds_up_nobody_and_is_waited_for(site, silent):
+def test_a_locked_database_delays_the_worker_but_not_git(site, silent):
     found = GitRepository.discover(site.path)
     holder = sqlite3.connect(found.state_dir / DATABASE_NAME, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
@@ -85,7 +85,7 @@ def test_a_locked_database_holds_up_nobody_and_is_waited_for(site, silent):
     assert_level(found)
 
 
-def test_a_repository_that_moves_while_events_wait(site, silent):
+def test_events_survive_moving_the_repository(site, silent):
     interpreter(site, "exit 0")
     commits(silent, site)
     found = GitRepository.discover(site.path)
@@ -111,7 +111,7 @@ def test_a_repository_that_moves_while_events_wait(site, silent):
 @pytest.mark.parametrize(
     "name", ["with spacé", "new\nline", "-rf", os.fsdecode(b"latin-\xe9"), "'q\"\\%s\t$(touch x)"]
 )
-def test_any_path_of_the_repository_and_its_worktree(tiny_embedder, silent, tmp_path, name):
+def test_hooks_work_in_any_path_of_repository_and_worktree(tiny_embedder, silent, tmp_path, name):
     repo = GitRepo.init(tmp_path / name)
     repo.commit({"a.py": "alpha = 1\n"})
     found = GitRepository.discover(repo.path)
@@ -129,7 +129,7 @@ def test_any_path_of_the_repository_and_its_worktree(tiny_embedder, silent, tmp_
     )
 
 
-def test_a_pipe_that_a_program_waits_on_ends_while_the_worker_works(site):
+def test_the_worker_does_not_keep_gits_output_pipe_open(site):
     interpreter(site, "sleep 30")
     begun = time.monotonic()
     done = subprocess.run(
@@ -143,7 +143,7 @@ def test_a_pipe_that_a_program_waits_on_ends_while_the_worker_works(site):
     os.kill(pid, 9)
 
 
-def test_almost_no_environment_and_closed_streams(site):
+def test_hooks_work_with_an_empty_environment_and_closed_streams(site):
     done = subprocess.run(
         ["env", "-i", "PATH=/usr/bin:/bin", f"HOME={os.environ['HOME']}", "sh", "-c",
          "exec git -c user.name=a -c user.email=b commit -q --allow-empty -m x <&- >&-"],
@@ -154,7 +154,7 @@ def test_almost_no_environment_and_closed_streams(site):
     mended(site)
 
 
-def test_a_state_folder_that_is_deleted_under_the_worker(site, silent):
+def test_deleting_the_state_folder_under_the_worker_is_harmless(site, silent):
     found = GitRepository.discover(site.path)
     interpreter(site, f'sleep 0.2; exec "{sys.executable}" "$@"')
     commits(silent, site)

@@ -73,7 +73,7 @@ def count(state: Path, name: str) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def test_ten_worktrees_commit_at_once(repo, tiny_embedder, interpreter, tmp_path):
+def test_ten_worktrees_can_commit_at_once(repo, tiny_embedder, interpreter, tmp_path):
     repo.commit({"src/util.py": "def alpha(value):\n    return value\n"})
     found = GitRepository.discover(repo.path)
     state = found.state_dir
@@ -130,7 +130,7 @@ def test_a_burst_of_commits_starts_one_interpreter(repo, tiny_embedder, interpre
     settle(found.state_dir)
 
 
-def test_a_waiting_command_starts_no_second_interpreter(repo, interpreter):
+def test_status_wait_starts_no_second_interpreter(repo, interpreter):
     repo.commit({"a.py": "alpha = 1\n"})
     found = GitRepository.discover(repo.path)
     install(found, interpreter)
@@ -141,7 +141,7 @@ def test_a_waiting_command_starts_no_second_interpreter(repo, interpreter):
     assert count(state, "starts") == 1
 
 
-def test_many_processes_make_one_database(tmp_path):
+def test_concurrent_processes_create_one_database(tmp_path):
     """A worker and a command may both find none."""
     script = (
         "import sys; from pathlib import Path; from git_copilot.index.store.database import Database\n"

@@ -131,7 +131,7 @@ sys.exit(background.main())
 """
 
 
-def test_a_worker_killed_in_each_of_its_transactions_leaves_a_whole_database(
+def test_a_worker_killed_in_any_transaction_leaves_a_consistent_database(
     repo, tiny_embedder, tmp_path
 ):
     """It dies with everything written and nothing committed, one transaction later each time."""

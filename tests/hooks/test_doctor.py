@@ -34,7 +34,7 @@ def settle(state: Path) -> None:
         time.sleep(0.02)
 
 
-def test_in_health_there_is_nothing_to_mend(ward, tmp_path, monkeypatch):
+def test_a_healthy_repository_has_only_ok_findings(ward, tmp_path, monkeypatch):
     findings = ward.look(thorough=True)
     assert {finding.level for finding in findings} == {"ok"}
     assert not any(finding.mend for finding in findings)
@@ -50,7 +50,7 @@ def test_in_health_there_is_nothing_to_mend(ward, tmp_path, monkeypatch):
     assert ward.ill() == []
 
 
-def test_the_command_prints_lines_or_a_list_and_tells_by_its_exit_status(ward, monkeypatch):
+def test_doctor_prints_text_or_json_and_its_exit_status_tells_the_result(ward, monkeypatch):
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     copilot = Copilot(ward.repo.path)
     findings = copilot.json("doctor")
@@ -74,14 +74,14 @@ def test_the_command_prints_lines_or_a_list_and_tells_by_its_exit_status(ward, m
     assert b"nothing was given up" in copilot.run("doctor", "--retry").stderr
 
 
-def test_outside_of_a_repository(ward, tmp_path, monkeypatch):
+def test_doctor_outside_a_repository_says_so(ward, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (found,) = ward.ill()
     assert (found.check, found.level) == ("repository", "warn")
     assert "is not in a Git repository" in found.message
 
 
-def test_a_repository_that_was_never_initialised_stays_as_it_is(ward, tmp_path, monkeypatch):
+def test_doctor_does_not_touch_an_uninitialised_repository(ward, tmp_path, monkeypatch):
     other = GitRepo.init(tmp_path / "other")
     monkeypatch.chdir(other.path)
     before = sorted(other.path.rglob("*"))
@@ -90,7 +90,7 @@ def test_a_repository_that_was_never_initialised_stays_as_it_is(ward, tmp_path, 
     assert sorted(other.path.rglob("*")) == before
 
 
-def test_nothing_heavy_is_imported():
+def test_doctor_imports_no_heavy_library():
     code = (
         "import sys, git_copilot.assistant.cli.commands.doctor\n"
         "print(*{'torch', 'numpy', 'faiss', 'transformers', 'model2vec'} & set(sys.modules))"
@@ -99,7 +99,7 @@ def test_nothing_heavy_is_imported():
     assert done.stdout.split() == []
 
 
-def test_a_worker_that_runs_is_healthy_unless_it_has_run_for_very_long(ward):
+def test_a_running_worker_is_healthy_unless_it_runs_very_long(ward):
     with WorkerLock.acquire(ward.state):
         ward.queue(running_since=time.time() - 5)
         assert ward.ill() == []
@@ -111,7 +111,7 @@ def test_a_worker_that_runs_is_healthy_unless_it_has_run_for_very_long(ward):
         assert found.mend.startswith(f"kill {os.getpid()}")
 
 
-def test_a_worker_that_never_gets_going_is_named(ward, monkeypatch):
+def test_a_worker_that_never_starts_is_reported(ward, monkeypatch):
     monkeypatch.chdir(ward.state)
     start = ward.state / START_FILE
     start.write_text(f"{os.getpid()}\n")
@@ -121,7 +121,7 @@ def test_a_worker_that_never_gets_going_is_named(ward, monkeypatch):
     assert (found.level, found.mend) == ("warn", f"kill {os.getpid()}")
 
 
-def test_a_database_that_is_busy_or_large_is_not_waited_for(ward, monkeypatch):
+def test_a_busy_or_large_database_is_not_waited_for(ward, monkeypatch):
     monkeypatch.setattr(integrity, "CHECK_SECONDS", -1.0)
     monkeypatch.setattr(integrity, "STEPS", 1)
     told = {finding.check: finding for finding in ward.look()}
@@ -137,7 +137,7 @@ def test_a_database_that_is_busy_or_large_is_not_waited_for(ward, monkeypatch):
     holder.close()
 
 
-def test_a_server_that_does_not_answer(ward):
+def test_an_unresponsive_server_is_reported(ward):
     folder = address.secure_runtime_dir()
     assert folder.is_relative_to(os.environ["XDG_RUNTIME_DIR"])
     with socket.socket(socket.AF_UNIX) as deaf:
@@ -148,19 +148,19 @@ def test_a_server_that_does_not_answer(ward):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_the_actions_of_the_secrets_hook_are_known(ward, action):
+def test_valid_actions_of_the_secrets_hook_are_accepted(ward, action):
     ward.repo.git("config", "copilot.secrets", action)
     assert ward.ill() == []
 
 
-def test_little_room(ward, monkeypatch):
+def test_little_disk_space_warns_and_almost_none_fails(ward, monkeypatch):
     monkeypatch.setattr(doctor, "LOW_MB", 10**9)
     assert [(finding.check, finding.level) for finding in ward.ill()] == [("disk", "warn")]
     monkeypatch.setattr(doctor, "FULL_MB", 10**9)
     assert [(finding.check, finding.level) for finding in ward.ill()] == [("disk", "fail")]
 
 
-def test_a_bare_repository_says_what_does_not_apply(ward, tmp_path, monkeypatch):
+def test_a_bare_repository_skips_checks_that_do_not_apply(ward, tmp_path, monkeypatch):
     bare = GitRepo(tmp_path / "bare.git")
     ward.repo.git("clone", "-q", "--bare", ".", str(bare.path))
     monkeypatch.chdir(bare.path)
@@ -173,7 +173,7 @@ def test_a_bare_repository_says_what_does_not_apply(ward, tmp_path, monkeypatch)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
-def test_a_repository_of_somebody_else(ward):
+def test_a_repository_of_another_owner_is_reported(ward):
     os.chown(ward.repo.path, 65534, 65534)
     os.chown(ward.found.common_dir, 65534, 65534)
     (found,) = ward.ill()

@@ -14,7 +14,7 @@ from git_copilot.hooks.install import MANAGER_LINE, install
 from git_copilot.index.git.repository import GitRepository
 
 
-def test_switched_off_hooks_are_said_once_and_no_command_contradicts_the_user(ward):
+def test_disabled_hooks_are_reported_once_without_contradicting_the_user(ward):
     ward.repo.git("config", "core.hooksPath", "/dev/null")
     found = ward.ill()
     assert [finding.check for finding in found] == ["hooks"] * 5
@@ -35,7 +35,7 @@ def test_husky_with_our_line_is_healthy(ward):
     assert [(f.check, f.level) for f in ward.ill()] == [("shims", "fail")]
 
 
-def test_hooks_in_the_configuration(ward, monkeypatch):
+def test_hooks_in_git_configuration_are_healthy(ward, monkeypatch):
     ward.repo.git("config", "core.hooksPath", ".husky/_")
     monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (2, 0))
     assert {f.mend for f in ward.ill()} == {"git copilot install"}
@@ -50,7 +50,7 @@ def test_hooks_in_the_configuration(ward, monkeypatch):
     assert len([f for f in ward.ill() if "nothing leads to us" in f.message]) == len(HOOKS)
 
 
-def test_what_else_fires_is_said(ward):
+def test_other_hooks_that_run_beside_ours_are_named(ward):
     ward.put(ward.hooks / "post-commit", "#!/bin/sh\necho mine\n")
     (ward.hooks / "post-merge").unlink()
     ward.put(ward.hooks / "post-merge", "#!/usr/bin/env python3\n")
@@ -61,7 +61,7 @@ def test_what_else_fires_is_said(ward):
     assert "beside" not in told["post-rewrite"]
 
 
-def test_pre_commit_that_was_installed_is_healthy(ward, hermetic, monkeypatch):
+def test_an_installed_pre_commit_is_healthy(ward, hermetic, monkeypatch):
     pytest.importorskip("pre_commit")
     monkeypatch.setenv("PRE_COMMIT_HOME", str(hermetic / "pre-commit"))
     shutil.rmtree(ward.hooks)

@@ -200,7 +200,7 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_each_trouble_is_seen_and_its_mend_named(ward, trouble, monkeypatch):
+def test_each_problem_is_reported_with_its_remedy(ward, trouble, monkeypatch):
     monkeypatch.setattr(hooks_doctor, "ASK_SECONDS", 1.0 if "hangs" in trouble else 20.0)
     break_it, check, level, says, mend = TROUBLES[trouble]
     break_it(ward)
@@ -209,7 +209,7 @@ def test_each_trouble_is_seen_and_its_mend_named(ward, trouble, monkeypatch):
     assert mend in found[0].mend
 
 
-def test_a_failure_that_passed_is_no_trouble(ward):
+def test_a_failure_that_was_retried_successfully_is_no_problem(ward):
     failed_job(ward)
     with (ward.state / "log/worker.log").open("a") as log:
         log.write("2026-11-21 07:19:00,000 INFO sync SyncReport()\n")

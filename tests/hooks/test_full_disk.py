@@ -22,7 +22,7 @@ from tests.support.worker_failures import commits, interpreter, mended, settle
 NOBODY = 65534
 
 
-def test_a_full_disk_under_the_shim(site, silent):
+def test_git_is_unaffected_by_a_full_disk_under_the_shim(site, silent):
     """``/dev/full`` answers every write as a full disk does."""
     found = GitRepository.discover(site.path)
     (found.state_dir / "spool/events").symlink_to("/dev/full")
@@ -33,7 +33,7 @@ def test_a_full_disk_under_the_shim(site, silent):
 
 
 @pytest.mark.parametrize("blocks", [0, 50])
-def test_a_full_disk_under_the_worker(site, silent, blocks):
+def test_the_worker_recovers_from_a_full_disk(site, silent, blocks):
     """No file may grow beyond so many blocks of 512 bytes: the queue, or only the database."""
     found = GitRepository.discover(site.path)
     interpreter(site, f'ulimit -f {blocks}; exec "{sys.executable}" "$@"')
@@ -56,9 +56,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_a_state_folder_on_another_disk_that_is_full_or_read_only(
-    small_disk, site, silent, trouble
-):
+def test_a_state_folder_on_a_full_or_read_only_disk_is_harmless(small_disk, site, silent, trouble):
     found = GitRepository.discover(site.path)
     shutil.copytree(found.state_dir, small_disk, dirs_exist_ok=True)
     shutil.rmtree(found.state_dir)
@@ -101,7 +99,7 @@ def outsider(tiny_embedder):
 
 
 @pytest.mark.parametrize("protected", ["state", "spool", "events", "everything"])
-def test_a_state_folder_that_may_not_be_written(outsider, protected):
+def test_a_state_folder_without_write_permission_is_harmless(outsider, protected):
     base, run = outsider
     repo = GitRepo.init(base / "repo")
     repo.commit({"a.py": "alpha = 1\n"})

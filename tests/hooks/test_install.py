@@ -51,7 +51,7 @@ def hooks(found):
     return found.common_dir / "hooks"
 
 
-def test_a_fresh_repository_gets_four_hooks_and_loses_them_again(found, hooks):
+def test_install_adds_four_hooks_and_uninstall_removes_them(found, hooks):
     before = snapshot(hooks)
     report = install(found)
     assert (report.hooks, report.changed, report.notes) == (list(HOOKS), True, ())
@@ -85,7 +85,7 @@ def test_uninstall_restores_every_kind_of_hook(found, hooks, kind, mode):
 
 
 @pytest.mark.parametrize("kind", ["sh", "bash", "python", "polyglot", "no shebang", "latin-1"])
-def test_an_existing_hook_keeps_arguments_input_name_and_exit_code(lab, tmp_path, kind):
+def test_a_wrapped_hook_keeps_its_arguments_input_name_and_exit_code(lab, tmp_path, kind):
     out = tmp_path / "out"
     hook = put(lab.repo.git_dir / "hooks/post-checkout", FOREIGN[kind])
     lab.install()
@@ -101,7 +101,7 @@ def test_an_existing_hook_keeps_arguments_input_name_and_exit_code(lab, tmp_path
     assert [job["kind"] for job in lab.did()] == ["sync", "mine", "refresh"]
 
 
-def test_git_itself_sees_the_exit_code_of_the_existing_hook(lab):
+def test_git_sees_the_exit_code_of_the_wrapped_hook(lab):
     put(lab.repo.git_dir / "hooks/post-checkout", "#!/bin/sh\nexit 7\n")
     lab.install()
     done = subprocess.run(["git", "switch", "-q", "-c", "x"], cwd=lab.repo.path, check=False)
@@ -110,7 +110,7 @@ def test_git_itself_sees_the_exit_code_of_the_existing_hook(lab):
     assert lab.did(kind="sync")
 
 
-def test_a_switched_off_hook_stays_off(lab, tmp_path):
+def test_a_non_executable_hook_stays_off(lab, tmp_path):
     put(lab.repo.git_dir / "hooks/post-commit", f"#!/bin/sh\ntouch '{tmp_path}/ran'\n", 0o644)
     lab.install()
     lab.repo.commit({"b": "b"})
@@ -120,7 +120,7 @@ def test_a_switched_off_hook_stays_off(lab, tmp_path):
 
 
 @pytest.mark.parametrize("where", ["inside", "outside", "dangling"])
-def test_a_linked_hook_is_wrapped_and_its_target_untouched(lab, tmp_path, where):
+def test_a_symlinked_hook_is_wrapped_without_changing_its_target(lab, tmp_path, where):
     hooks = lab.repo.git_dir / "hooks"
     target = lab.repo.path / "tools/all.sh" if where == "inside" else tmp_path / "shared/all.sh"
     text = f'#!/bin/sh\necho "${{0##*/}} $#" >>"{tmp_path}/out"\n'
@@ -160,7 +160,7 @@ def test_an_older_block_is_replaced_in_place(found, hooks):
     assert snapshot(hooks) == before
 
 
-def test_lines_added_since_are_kept(found, hooks):
+def test_lines_added_after_installation_are_kept(found, hooks):
     put(hooks / "post-merge", PYTHON)
     install(found)
     for name in ("post-commit", "post-merge"):
@@ -174,7 +174,7 @@ def test_lines_added_since_are_kept(found, hooks):
     assert "post-merge was changed" in report.notes[0]
 
 
-def test_installing_killed_between_moving_aside_and_wrapping(found, hooks, monkeypatch):
+def test_an_install_killed_halfway_is_completed_by_the_next(found, hooks, monkeypatch):
     put(hooks / "post-commit", PYTHON)
     before = snapshot(hooks)
     with monkeypatch.context() as patch:
@@ -198,7 +198,7 @@ def test_somebody_elses_file_in_the_way_is_not_overwritten(found, hooks):
     assert (hooks / "post-commit.copilot-original").read_text() == "precious"
 
 
-def test_a_missing_hooks_folder_comes_and_goes(tmp_path):
+def test_a_missing_hooks_folder_is_created_and_removed_again(tmp_path):
     made = GitRepo.init(tmp_path / "bare ü.git", "--bare", "--template=")
     repo = GitRepository.discover(made.path)
     assert not (made.path / "hooks").exists()
@@ -218,7 +218,7 @@ def test_a_linked_worktree_shares_the_hooks(repo, found, hooks, tmp_path):
     assert installed(linked) == installed(found)
 
 
-def test_a_submodule_has_its_own(repo, tmp_path):
+def test_a_submodule_has_its_own_hooks(repo, tmp_path):
     inner = GitRepo.init(tmp_path / "inner")
     inner.commit({"i": "i"})
     repo.git(
@@ -231,7 +231,7 @@ def test_a_submodule_has_its_own(repo, tmp_path):
     assert found.state_dir == repo.git_dir / "modules/sub/copilot"
 
 
-def test_a_hooks_folder_that_cannot_be_written_is_said_in_one_line(found, hooks):
+def test_an_unwritable_hooks_folder_is_a_one_line_error(found, hooks):
     for path in hooks.iterdir():
         path.unlink()
     hooks.rmdir()
@@ -249,7 +249,7 @@ def test_an_interpreter_that_cannot_run_is_refused(found, tmp_path):
     assert not found.state_dir.exists()
 
 
-def test_another_interpreter_is_recorded(found, tmp_path):
+def test_installing_with_another_interpreter_records_it(found, tmp_path):
     install(found)
     other = put(tmp_path / "py thon", "#!/bin/sh\n")
     assert install(found, str(other)).changed

@@ -18,7 +18,7 @@ from tests.support.gitrepo import GitRepo
 
 
 @pytest.mark.parametrize("path", [".husky/_", "~/shared hooks", "/dev/null"])
-def test_a_foreign_hooks_path_is_left_alone_with_one_line_of_advice(
+def test_a_foreign_hooks_path_is_unchanged_and_one_line_of_advice_given(
     repo, found, hermetic, path, monkeypatch
 ):
     monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))
@@ -58,7 +58,7 @@ def test_the_advised_line_works_in_husky(lab, monkeypatch):
     assert (lab.repo.path / "ran").read_text() == "ran\nran\n"
 
 
-def test_a_git_with_config_hooks_needs_no_file(repo, found, monkeypatch, tmp_path):
+def test_where_git_supports_config_hooks_no_file_is_written(repo, found, monkeypatch, tmp_path):
     monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (2, 0))
     repo.git("config", "core.hooksPath", str(tmp_path))
     config = (found.common_dir / "config").read_bytes()
@@ -93,7 +93,7 @@ def test_hooks_that_are_switched_off_stay_off_in_the_configuration_too(repo, fou
 
 
 @pytest.mark.parametrize("step", range(2 * len(HOOKS)))
-def test_a_kill_while_the_configuration_is_written_leaves_no_event_without_command(
+def test_a_kill_while_writing_configuration_leaves_no_hook_without_command(
     repo, found, monkeypatch, tmp_path, step
 ):
     """Such an event makes git 2.54 refuse every commit."""

@@ -116,7 +116,7 @@ def test_after_any_operation_the_index_is_as_if_built_from_nothing(
 @pytest.mark.parametrize(
     "operate", [commit, rebase_interactive, true_merge, worktree_commit, filter_branch, pull_rebase]
 )
-def test_a_real_worker_and_the_command_agree(make_desk, monkeypatch, operate):
+def test_the_worker_and_the_index_command_build_the_same_index(make_desk, monkeypatch, operate):
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     desk = make_desk(sys.executable)
     operate(desk)
@@ -128,7 +128,7 @@ def test_a_real_worker_and_the_command_agree(make_desk, monkeypatch, operate):
     assert_level(GitRepository.discover(desk.repo.path))
 
 
-def test_a_repository_of_sha256_objects(tiny_embedder, idle, tmp_path):
+def test_a_sha256_repository_is_indexed(tiny_embedder, idle, tmp_path):
     repo = GitRepo.init(tmp_path / "sha256", "--object-format=sha256")
     install(GitRepository.discover(repo.path), idle)
     repo.commit({"src/util.py": UTIL})

@@ -67,7 +67,7 @@ def test_hooks_that_pre_commit_runs_for_us_are_left_to_it(framework):
     assert ".pre-commit-config.yaml" in uninstall(found).notes[-1]
 
 
-def test_pre_commit_without_our_ids_gets_the_block_and_still_runs(framework):
+def test_without_our_ids_pre_commits_hook_is_wrapped_and_still_runs(framework):
     lab, found = framework, GitRepository.discover(framework.repo.path)
     config = CONFIG.format(id="other", entry="touch ran  # no id: copilot-sync here")
     lab.repo.commit({".pre-commit-config.yaml": config})

@@ -37,7 +37,7 @@ FIRINGS = (
 
 
 @pytest.mark.parametrize(*FIRINGS)
-def test_the_hook_is_told_from_option_or_environment(argv, env, expected):
+def test_the_event_is_read_from_option_or_environment(argv, env, expected):
     assert run.describe(argv, env) == expected
 
 
@@ -74,7 +74,9 @@ def spooled(lab) -> list[tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize("known", [True, False], ids=["initialised", "unknown"])
 @pytest.mark.parametrize(*FIRINGS)
-def test_the_script_tells_what_python_tells(lab, script, light, argv, env, expected, known):
+def test_the_shell_script_records_the_same_event_as_python(
+    lab, script, light, argv, env, expected, known
+):
     """By the shim where there is one, else by Python: the spool gets the same."""
     if known:
         lab.install()
@@ -84,7 +86,7 @@ def test_the_script_tells_what_python_tells(lab, script, light, argv, env, expec
     assert known or not (lab.state / "python").exists()
 
 
-def test_the_script_needs_no_python_where_the_shim_is(lab, script, tmp_path):
+def test_where_the_shim_is_installed_the_script_starts_no_python(lab, script, tmp_path):
     lab.install()
     tools = tmp_path / "bin"
     tools.mkdir()
@@ -107,7 +109,7 @@ def test_the_script_reports_a_linked_worktree_and_a_submodule_as_themselves(lab,
 
 
 @pytest.mark.parametrize("where", ["outside", "no python", "linked"])
-def test_the_script_bears_what_it_finds(lab, script, light, tmp_path, where):
+def test_the_script_tolerates_broken_installations(lab, script, light, tmp_path, where):
     if where == "outside":
         script(tmp_path)
     elif where == "no python":
@@ -120,7 +122,7 @@ def test_the_script_bears_what_it_finds(lab, script, light, tmp_path, where):
         assert spooled(lab) == [("post-commit", ())]
 
 
-def test_other_calls_are_pythons_with_output_and_exit_code(script, tmp_path):
+def test_other_subcommands_pass_through_pythons_output_and_exit_code(script, tmp_path):
     """What checks a commit must be able to refuse it."""
     stand_in = tmp_path / "bin/python3"
     stand_in.parent.mkdir()
@@ -146,7 +148,7 @@ def test_the_hook_imports_only_the_standard_library():
     assert done.stdout.split() == ["git_copilot"]
 
 
-def test_it_records_and_wakes(lab, monkeypatch, capfd):
+def test_the_hook_records_the_event_and_wakes_the_worker(lab, monkeypatch, capfd):
     lab.install()
     monkeypatch.chdir(lab.repo.path)
     monkeypatch.setenv("GIT_DIR", ".git")
@@ -156,7 +158,7 @@ def test_it_records_and_wakes(lab, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_without_a_recorded_interpreter_a_capable_one_records_itself(lab, monkeypatch):
+def test_a_capable_interpreter_records_itself_when_none_is_recorded(lab, monkeypatch):
     monkeypatch.chdir(lab.repo.path)
     monkeypatch.setattr(run, "start_worker", lambda _state: False)
     monkeypatch.setattr(run, "_can_work", lambda: False)
@@ -172,7 +174,7 @@ def test_without_a_recorded_interpreter_a_capable_one_records_itself(lab, monkey
 
 
 @pytest.mark.parametrize("trouble", ["no repository", "no git", "state is a file"])
-def test_trouble_is_swallowed(lab, monkeypatch, capfd, tmp_path, trouble):
+def test_errors_never_reach_git(lab, monkeypatch, capfd, tmp_path, trouble):
     monkeypatch.chdir(tmp_path if trouble == "no repository" else lab.repo.path)
     if trouble == "no git":
         monkeypatch.setenv("PATH", "/nowhere")

@@ -30,7 +30,7 @@ def hold_worker(lab) -> None:
     lab.interpreter.write_text("#!/bin/sh\nexit 0\n")
 
 
-def test_shim_and_launcher_clear_the_same_variables():
+def test_the_shim_and_the_launcher_clear_the_same_variables():
     text = template().decode()
     cleared = set(
         re.search(r"unset (GIT_DIR[^&|;]*?)\n  trap", text)[1].replace("\\\n", " ").split()
@@ -41,7 +41,7 @@ def test_shim_and_launcher_clear_the_same_variables():
     assert f"+{MAX_BYTES // 512})" in text
 
 
-def test_each_hook_notes_one_line(lab):
+def test_each_hook_records_one_event(lab):
     lab.install()
     hold_worker(lab)
     head = lab.repo.commit({"a.txt": "b"})
@@ -83,7 +83,7 @@ BREAKAGES = {
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
-def test_whatever_is_broken_git_is_silent_and_succeeds(lab, silent, breakage):
+def test_git_succeeds_silently_whatever_is_broken(lab, silent, breakage):
     lab.install()
     BREAKAGES[breakage](lab)
     silent(lab.repo, "commit", "-q", "--allow-empty", "-m", "x")
@@ -99,7 +99,7 @@ def test_whatever_is_broken_git_is_silent_and_succeeds(lab, silent, breakage):
         assert lab.did(kind="sync")
 
 
-def test_events_that_nobody_reads_stay_bounded(lab, silent):
+def test_unread_events_stay_bounded(lab, silent):
     lab.install()
     hold_worker(lab)
     events = lab.state / "spool/events"
@@ -112,7 +112,7 @@ def test_events_that_nobody_reads_stay_bounded(lab, silent):
 @pytest.mark.parametrize("proc", [True, False], ids=["proc", "no proc"])
 @pytest.mark.parametrize("name", ["worker.pid", "worker.start"])
 @pytest.mark.parametrize("who", ["worker", "stranger", "gone", "rubbish"])
-def test_who_counts_as_a_worker(lab, name, who, proc):
+def test_the_shim_recognises_a_running_worker(lab, name, who, proc):
     """By its folder where there is /proc, by its command line elsewhere (macOS)."""
     lab.install()
     lab.interpreter.write_text("#!/bin/sh\n: >>started\n")
@@ -139,7 +139,7 @@ def test_who_counts_as_a_worker(lab, name, who, proc):
         other.wait()
 
 
-def test_uninstalled_hooks_wake_nobody(lab, silent):
+def test_uninstalled_hooks_start_no_worker(lab, silent):
     lab.install()
     uninstall(GitRepository.discover(lab.repo.path))
     silent(lab.repo, "commit", "-q", "--allow-empty", "-m", "x")

@@ -12,7 +12,7 @@ from pathlib import Path
 from git_copilot.hooks.lock import worker_alive
 
 
-def test_a_commit_is_silent_and_becomes_jobs(lab, silent):
+def test_a_commit_is_silent_and_queues_jobs(lab, silent):
     lab.install()
     silent(lab.repo, "commit", "-q", "--allow-empty", "-m", "x")
     lab.settle()
@@ -22,7 +22,7 @@ def test_a_commit_is_silent_and_becomes_jobs(lab, silent):
     ]
 
 
-def test_the_worker_inherits_nothing_of_the_commit(lab, silent):
+def test_the_worker_inherits_no_state_from_the_commit(lab, silent):
     lab.install()
     lab.repo.write({"n": "n"})
     silent(lab.repo, "add", "n")
@@ -42,7 +42,7 @@ def test_the_worker_inherits_nothing_of_the_commit(lab, silent):
     assert sync["leads_session"]
 
 
-def test_git_returns_while_the_worker_sleeps_even_on_a_pipe_and_extra_descriptors(lab):
+def test_git_does_not_wait_for_the_worker_even_on_a_pipe(lab):
     lab.install(sleep=8)
     read, write = os.pipe()
     begun = time.monotonic()
@@ -61,7 +61,7 @@ def test_git_returns_while_the_worker_sleeps_even_on_a_pipe_and_extra_descriptor
     assert elapsed < 7  # the worker's sleep is 8
 
 
-def test_a_stale_pid_that_another_process_got_does_not_fool_the_shim(lab):
+def test_a_reused_pid_does_not_keep_the_shim_from_starting_a_worker(lab):
     lab.install()
     (lab.state / "worker.pid").write_text(f"{os.getpid()}\n")  # alive, and no worker
     lab.repo.commit({"b": "b"})
@@ -87,7 +87,7 @@ def test_a_linked_worktree_reports_itself_from_its_first_checkout_on(lab, tmp_pa
     assert lab.did(kind="mine")[-1]["git_dir"] == str(lab.repo.git_dir)
 
 
-def test_two_worktrees_twenty_commits_at_once_one_worker_no_lost_wakeup(lab, tmp_path):
+def test_concurrent_commits_in_two_worktrees_share_one_worker_without_lost_wakeups(lab, tmp_path):
     lab.install()
     lab.repo.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side tree"))
     lab.settle()
@@ -109,7 +109,7 @@ def test_two_worktrees_twenty_commits_at_once_one_worker_no_lost_wakeup(lab, tmp
     assert lab.did("began")[-1] == lab.did()[-1]
 
 
-def test_a_rebase_of_many_commits_is_one_sync(lab):
+def test_a_rebase_of_many_commits_runs_one_sync(lab):
     for number in range(8):
         lab.repo.commit({f"{number}.txt": "x"})
     lab.repo.git("branch", "topic")
@@ -123,7 +123,7 @@ def test_a_rebase_of_many_commits_is_one_sync(lab):
     assert [job["head"] for job in lab.did(kind="sync")] == [lab.repo.git("rev-parse", "topic")]
 
 
-def test_a_rebase_that_stops_for_its_user_is_not_waited_for(lab):
+def test_a_stopped_rebase_does_not_block_the_sync(lab):
     lab.repo.commit({"a.txt": "one"})
     lab.repo.git("switch", "-q", "-c", "topic", "HEAD~1")
     lab.repo.commit({"a.txt": "two"})

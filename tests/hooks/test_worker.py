@@ -44,14 +44,14 @@ def work(lab):
     return run
 
 
-def test_jobs_run_in_order_and_nothing_is_left(lab, work):
+def test_jobs_run_in_order_and_the_queue_is_empty_afterwards(lab, work):
     assert work() == ["sync", "mine", "refresh"]
     assert lab.spool.pending() == 0
     assert worker_alive(lab.state) is None
     assert sorted(path.name for path in lab.state.iterdir()) == ["spool", "worker.lock"]
 
 
-def test_a_kind_without_handler_and_a_worktree_that_is_gone_are_dropped(lab, work):
+def test_jobs_without_handler_or_worktree_are_dropped(lab, work):
     lab.spool.prepare()
     lab.spool.append(Event("post-commit", str(lab.repo.git_dir / "worktrees/gone")))
     assert work(event=False, kinds=("sync", "mine")) == ["mine"]
@@ -70,7 +70,7 @@ def test_an_event_during_a_job_makes_it_run_again(lab, work):
     assert work(commit_meanwhile) == ["sync", "mine", "sync", "mine", "refresh"]
 
 
-def test_an_event_while_the_worker_leaves_is_not_lost(lab, work, monkeypatch):
+def test_an_event_while_the_worker_exits_is_not_lost(lab, work, monkeypatch):
     """Its hook saw the pid file and started no worker: the leaving one must look again."""
     leave, late = WorkerLock.__exit__, iter([Event("post-commit", str(lab.repo.git_dir))])
 
@@ -83,7 +83,7 @@ def test_an_event_while_the_worker_leaves_is_not_lost(lab, work, monkeypatch):
     assert work() == ["sync", "mine", "refresh"] * 2
 
 
-def test_a_poisoned_job_is_set_aside_while_the_others_go_on(lab, work, caplog):
+def test_a_failing_job_is_set_aside_while_others_continue(lab, work, caplog):
     def poison(job):
         if job.kind == "sync":
             raise ValueError("bad blob")
@@ -100,7 +100,7 @@ def test_a_poisoned_job_is_set_aside_while_the_others_go_on(lab, work, caplog):
     assert lab.spool.set_aside() == []
 
 
-def test_a_failure_that_passes_is_not_reported(lab, work):
+def test_a_failure_that_a_retry_fixes_is_not_reported(lab, work):
     failures = iter([OSError("busy"), OSError("busy")])
 
     def stumble(_job):
@@ -160,7 +160,7 @@ def test_a_job_that_kills_the_worker_is_set_aside_too(lab, work, die):
     assert "died" in entry.error
 
 
-def test_poison_in_every_commit_starves_nobody_and_a_good_one_heals(lab, work, die):
+def test_a_job_that_always_fails_starves_no_other_and_recovers(lab, work, die):
     turns = [die(event=True) for _ in range(MAX_DEATHS + 3)]
     # Given up after MAX_DEATHS, it still goes last.
     assert turns == [[], [], *[["mine", "refresh"]] * (MAX_DEATHS + 1)]
@@ -172,7 +172,7 @@ def test_poison_in_every_commit_starves_nobody_and_a_good_one_heals(lab, work, d
     assert work() == ["sync", "mine", "refresh"]
 
 
-def test_an_event_left_to_a_worker_that_is_not_needed_is_not_lost(lab, work, monkeypatch):
+def test_an_event_left_to_a_redundant_worker_is_not_lost(lab, work, monkeypatch):
     """A hook saw a worker starting and started none; that worker found the lock taken, and its
     holder had looked at the spool for the last time."""
     lab.spool.prepare()
@@ -192,7 +192,7 @@ def test_an_event_left_to_a_worker_that_is_not_needed_is_not_lost(lab, work, mon
     assert asked[:2] == [os.getpid(), None]
 
 
-def test_a_second_worker_leaves_at_once(lab, work):
+def test_a_second_worker_exits_at_once(lab, work):
     lab.state.mkdir()
     with WorkerLock.acquire(lab.state):
         assert worker_alive(lab.state) == os.getpid()
@@ -222,7 +222,7 @@ def test_a_forked_child_does_not_keep_the_lock(lab):
         os.waitpid(child, 0)
 
 
-def test_a_state_folder_that_goes_away_ends_the_worker_quietly(lab, work, caplog):
+def test_a_deleted_state_folder_ends_the_worker_quietly(lab, work, caplog):
     def forget(_job):
         shutil.rmtree(lab.state)
 
@@ -231,7 +231,7 @@ def test_a_state_folder_that_goes_away_ends_the_worker_quietly(lab, work, caplog
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def test_a_spool_that_cannot_be_written_is_logged_not_looped(lab, work, caplog):
+def test_an_unwritable_spool_is_logged_without_looping(lab, work, caplog):
     lab.spool.prepare()
     (lab.state / "spool/jobs.json").mkdir()
     with pytest.raises(AssertionError, match="1 == 0"):
@@ -239,7 +239,7 @@ def test_a_spool_that_cannot_be_written_is_logged_not_looped(lab, work, caplog):
     assert "cannot be read or written" in caplog.text
 
 
-def test_status_sees_what_runs_and_a_stopped_job_is_done_later(lab):
+def test_status_shows_the_running_job_and_a_stopped_job_is_resumed(lab):
     lab.install(sleep=60)
     lab.spool.append(Event("post-commit", str(lab.repo.git_dir)))
     assert queue_state(lab.state).pending == 1
@@ -259,7 +259,7 @@ def test_status_sees_what_runs_and_a_stopped_job_is_done_later(lab):
     assert [job["kind"] for job in lab.did()] == ["sync", "mine", "refresh"]
 
 
-def test_the_launcher_leaves_no_child_behind(lab):
+def test_the_launcher_leaves_no_zombie(lab):
     lab.install()
     lab.spool.append(Event("post-commit", str(lab.repo.git_dir)))
     assert start_worker(lab.state)
@@ -270,7 +270,7 @@ def test_the_launcher_leaves_no_child_behind(lab):
     assert lab.did("began")[0]["nice"] >= 10
 
 
-def test_nothing_recorded_nothing_started(lab):
+def test_without_a_recorded_interpreter_nothing_is_started(lab):
     assert not start_worker(lab.state)  # no state folder
     lab.install()
     lab.interpreter.unlink()

@@ -37,7 +37,7 @@ def test_ids_sort_by_time_and_are_valid():
     assert ids[0].startswith("19700101-000000-")
 
 
-def test_a_created_adapter_is_listed_with_its_evidence(tmp_path):
+def test_a_created_adapter_is_listed_with_its_report(tmp_path):
     commits = {"train": ["a", "b"], "held_out": ["c", "d"]}
     identity = add(tmp_path, 0, commits=commits)
     assert adapter_store.list_adapters(tmp_path) == [
@@ -66,7 +66,7 @@ def test_without_a_usable_adapter_the_base_model_is_used(tmp_path, state):
     assert adapter_store.list_adapters(tmp_path) == []
 
 
-def test_a_failure_while_creating_leaves_nothing(tmp_path):
+def test_a_failed_creation_leaves_no_files(tmp_path):
     def cut_short(folder):
         fill(folder)
         (folder / adapter_store.WEIGHTS).write_bytes(safetensors()[:-1])
@@ -76,7 +76,7 @@ def test_a_failure_while_creating_leaves_nothing(tmp_path):
     assert list((tmp_path / "adapters").iterdir()) == []
 
 
-def test_a_full_disk_is_said_in_one_line(tmp_path):
+def test_a_full_disk_is_reported_in_one_line(tmp_path):
     def full(folder):
         fill(folder)
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -98,7 +98,7 @@ def test_a_full_disk_is_said_in_one_line(tmp_path):
         (adapter_store.CONFIG, b"{", "damaged"),
     ],
 )
-def test_a_damaged_adapter_is_found_out_and_the_mend_named(tmp_path, name, content, said):
+def test_a_damaged_adapter_is_detected_and_the_remedy_named(tmp_path, name, content, said):
     identity = add(tmp_path, 0)
     adapter_store.use(tmp_path, identity)
     path = tmp_path / "adapters" / identity / name
@@ -121,7 +121,7 @@ def test_an_unreadable_report_does_not_hide_the_adapter(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nope", "..", "20200101-000000-abcd", ""])
-def test_only_existing_ids_are_taken(tmp_path, name):
+def test_an_unknown_adapter_id_is_refused(tmp_path, name):
     with pytest.raises(CopilotError, match="there is no adapter"):
         adapter_store.adapter_path(tmp_path, name)
 
@@ -140,7 +140,7 @@ def test_rollback_goes_back_step_by_step(tmp_path):
         adapter_store.rollback(tmp_path)
 
 
-def test_rollback_passes_over_what_is_gone(tmp_path):
+def test_rollback_skips_deleted_adapters(tmp_path):
     first, second, third = (add(tmp_path, t) for t in (0, 1, 2))
     for identity in (first, second, third):
         adapter_store.use(tmp_path, identity)
@@ -149,7 +149,7 @@ def test_rollback_passes_over_what_is_gone(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["use", "rollback"])
-def test_a_kill_between_the_two_files_loses_no_way_back(tmp_path, monkeypatch, step):
+def test_a_kill_between_the_two_writes_keeps_rollback_possible(tmp_path, monkeypatch, step):
     first, second, third = (add(tmp_path, t) for t in (0, 1, 2))
     adapter_store.use(tmp_path, first)
     adapter_store.use(tmp_path, second)
@@ -170,7 +170,7 @@ def test_a_kill_between_the_two_files_loses_no_way_back(tmp_path, monkeypatch, s
     assert adapter_store.rollback(tmp_path) == (second if step == "use" else None)
 
 
-def test_old_losers_go_and_what_was_used_stays(tmp_path):
+def test_prune_deletes_old_rejected_adapters_and_keeps_those_ever_used(tmp_path):
     winner = add(tmp_path, 0)
     tried = add(tmp_path, 1, promoted=False)
     losers = [add(tmp_path, t, promoted=False) for t in range(2, 9)]
@@ -182,7 +182,7 @@ def test_old_losers_go_and_what_was_used_stays(tmp_path):
     assert not list((tmp_path / "adapters").glob(".new-*"))
 
 
-def test_an_older_commit_is_completed_with_what_was_known_then(repo):
+def test_adapter_at_picks_the_newest_adapter_trained_on_ancestors_only(repo):
     oids = [repo.commit({"a.py": f"x = {i}\n"}) for i in range(6)]
     found = GitRepository.discover(repo.path)
     early = add(found.state_dir, 0, commits={"train": oids[:2], "held_out": oids[1:3]})

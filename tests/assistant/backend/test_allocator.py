@@ -42,11 +42,11 @@ def faults(how):
 @pytest.mark.skipif(
     not os.confstr_names.get("CS_GNU_LIBC_VERSION"), reason="the C library is not glibc"
 )
-def test_a_block_is_given_again_without_new_pages():
+def test_freed_blocks_are_reused_without_page_faults():
     assert faults("keep") < faults("leave") / 10
 
 
-def test_another_c_library_is_left_alone(monkeypatch):
+def test_other_c_libraries_than_glibc_are_left_alone(monkeypatch):
     def missing(name):
         raise AttributeError(name)
 

@@ -20,7 +20,7 @@ for rows in (1, 2, 8):
 
 
 @pytest.mark.skipif(not int8_is_exact(), reason="this machine has no int8 instructions")
-def test_digits_have_a_kernel():
+def test_int8_layers_never_run_on_reference_kernels():
     done = subprocess.run(
         [sys.executable, "-c", RUN],
         env={**os.environ, "ONEDNN_VERBOSE": "1"},

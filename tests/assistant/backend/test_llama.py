@@ -93,7 +93,7 @@ def tokens(count, vocabulary=97):
 
 @pytest.mark.parametrize("config", OURS.values(), ids=OURS)
 @torch.inference_mode()
-def test_the_forward_is_that_of_transformers(config):
+def test_the_forward_pass_equals_that_of_transformers(config):
     model = make(config)
     assert supports(model)
     ids = tokens(150)
@@ -112,13 +112,13 @@ def test_the_forward_is_that_of_transformers(config):
 
 
 @pytest.mark.parametrize("config", NOT_OURS.values(), ids=NOT_OURS)
-def test_what_is_computed_otherwise_is_left_to_transformers(config):
+def test_unsupported_architectures_are_left_to_transformers(config):
     assert not supports(make(config))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("int8", marks=needs_int8)])
 @torch.inference_mode()
-def test_several_rows_say_what_they_say_one_by_one(precision):
+def test_a_forward_of_several_tokens_equals_forwards_of_one(precision):
     decoder = Decoder(make(OURS["llama"], torch.bfloat16), precision)
     ids = tokens(220)
     for start in range(60, 200, 10):
@@ -141,7 +141,7 @@ KINDS = {"rows": Int8Linear, "digits": DigitLinear}
 @needs_int8
 @pytest.mark.parametrize("kind", KINDS)
 @torch.inference_mode()
-def test_an_int8_row_does_not_depend_on_its_neighbours(kind):
+def test_an_int8_row_does_not_depend_on_the_other_rows(kind):
     torch.manual_seed(0)
     for outputs, inputs in ((16, 32), (144, 96), (64, 704)):
         layer = KINDS[kind](torch.randn(outputs, inputs), torch.randn(outputs))
@@ -154,7 +154,7 @@ def test_an_int8_row_does_not_depend_on_its_neighbours(kind):
 @needs_int8
 @pytest.mark.parametrize(("kind", "exact"), [("rows", 0.01), ("digits", 1e-3)])
 @torch.inference_mode()
-def test_int8_is_the_product_with_rounded_weights(kind, exact):
+def test_int8_equals_the_product_with_rounded_weights(kind, exact):
     torch.manual_seed(0)
     weight, bias = torch.randn(144, 704), torch.randn(144)
     values = rounded(weight)
@@ -172,7 +172,7 @@ def test_int8_is_the_product_with_rounded_weights(kind, exact):
 
 
 @needs_int8
-def test_a_shape_that_the_kernel_does_not_check_is_kept_from_it():
+def test_shapes_that_the_int8_kernel_does_not_validate_are_not_passed_to_it():
     for outputs, inputs in ((97, 64), (64, 33), (130, 70)):
         weight = torch.randn(outputs, inputs)
         assert not fits_int8(weight)
@@ -182,7 +182,7 @@ def test_a_shape_that_the_kernel_does_not_check_is_kept_from_it():
 
 @needs_int8
 @torch.inference_mode()
-def test_int8_says_nearly_what_the_weights_say():
+def test_int8_logits_are_close_to_full_precision():
     config = Qwen2Config(**{**SIZES, "hidden_size": 96, "intermediate_size": 160, "vocab_size": 96})
     model = make(config, torch.bfloat16)
     ids = tokens(100, 96)
@@ -195,7 +195,7 @@ def test_int8_says_nearly_what_the_weights_say():
 
 
 @torch.inference_mode()
-def test_a_cache_grows_crops_and_copies_without_forgetting():
+def test_a_cache_keeps_its_content_when_it_grows_is_cropped_or_copied():
     decoder = Decoder(make(OURS["llama"]), "fp32")
     ids = tokens(GROWTH + 40)
     whole = decoder.new_cache()

@@ -51,7 +51,7 @@ def logits(model, precision):
 
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
-def test_logits_are_those_of_the_model_that_transformers_loads(family, precision, tmp_path):
+def test_logits_equal_those_of_the_model_loaded_by_transformers(family, precision, tmp_path):
     saved = save_family(family, tmp_path)
     read = read_model(saved, DTYPES[precision])
     if family.config not in ("LlamaConfig", "Qwen2Config"):
@@ -62,7 +62,7 @@ def test_logits_are_those_of_the_model_that_transformers_loads(family, precision
 
 
 @pytest.mark.parametrize("precision", DTYPES)
-def test_an_adapter_is_merged_as_peft_merges_it(folder, adapter, precision):
+def test_an_adapter_is_merged_exactly_as_peft_does(folder, adapter, precision):
     dtype = DTYPES[precision]
     plain, read = read_model(folder, dtype), read_model(folder, dtype, adapter)
     merged = apply_adapter(load_model(folder, dtype=dtype), adapter)
@@ -70,7 +70,7 @@ def test_an_adapter_is_merged_as_peft_merges_it(folder, adapter, precision):
     assert torch.equal(logits(read, precision), logits(merged, precision))
 
 
-def test_a_configuration_of_an_older_transformers_is_read(own):
+def test_configurations_of_older_transformers_versions_are_read(own):
     expected = logits(read_model(own, torch.float32), "fp32")
     edit(own / "config.json", rope_parameters=..., rope_theta=10000.0, rope_scaling=None)
     assert torch.equal(logits(read_model(own, torch.float32), "fp32"), expected)
@@ -107,7 +107,7 @@ def test_an_unusual_model_is_left_to_transformers(own, change):
     assert read_model(own, torch.float32) is None
 
 
-def test_what_the_decoder_cannot_compute_is_not_read_for_it(own, monkeypatch):
+def test_a_model_that_the_decoder_does_not_support_is_not_loaded_for_it(own, monkeypatch):
     monkeypatch.setattr(
         "git_copilot.assistant.backend.safetensors_loader.supports", lambda model: False
     )
@@ -153,7 +153,7 @@ def test_an_adapter_with_other_layers_or_half_a_layer_is_left_to_peft(folder, ad
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "empty"])
-def test_damage_is_named_by_transformers(own, name, damage):
+def test_a_damaged_model_gives_the_error_of_transformers(own, name, damage):
     path = own / name
     data = path.read_bytes()
     path.unlink()
@@ -164,7 +164,7 @@ def test_damage_is_named_by_transformers(own, name, damage):
         Engine.load(own)
 
 
-def test_a_truncated_adapter_is_named_by_peft(folder, adapter, tmp_path):
+def test_a_truncated_adapter_gives_the_error_of_peft(folder, adapter, tmp_path):
     changed = shutil.copytree(adapter, tmp_path / "changed")
     path = changed / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
@@ -172,7 +172,7 @@ def test_a_truncated_adapter_is_named_by_peft(folder, adapter, tmp_path):
         Engine.load(folder, changed)
 
 
-def test_a_plain_tokenizer_encodes_as_that_of_transformers(folder):
+def test_a_plain_tokenizer_encodes_exactly_as_transformers_does(folder):
     read, loaded = (
         TextTokenizer(_read_plain(folder)),
         TextTokenizer(AutoTokenizer.from_pretrained(folder)),
@@ -205,7 +205,7 @@ def test_an_unusual_tokenizer_is_left_to_transformers(own, change):
     assert _read_plain(own) is None
 
 
-def test_a_damaged_tokenizer_is_named_by_transformers(own):
+def test_a_damaged_tokenizer_gives_the_error_of_transformers(own):
     path = own / "tokenizer.json"
     path.write_text(path.read_text()[:500])
     assert _read_plain(own) is None
@@ -213,7 +213,7 @@ def test_a_damaged_tokenizer_is_named_by_transformers(own):
         TextTokenizer.load(own)
 
 
-def test_a_model_with_an_adapter_writes_without_transformers_and_peft(folder, adapter):
+def test_an_adapted_model_completes_without_importing_transformers_or_peft(folder, adapter):
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from git_copilot.assistant.decoding.engine import Engine\n"
@@ -233,7 +233,7 @@ def test_a_model_with_an_adapter_writes_without_transformers_and_peft(folder, ad
     assert done.stdout.strip() == repr((text, []))
 
 
-def test_a_model_is_read_again_when_files_are_replaced_under_a_running_one(own):
+def test_replacing_model_files_does_not_change_a_running_model(own):
     """A pull that renames new files into place must not change what runs."""
     engine = Engine.load(own)
     prompt = engine.tokenizer.encode("def area(")

@@ -43,7 +43,7 @@ def loaded(session):
     return engine
 
 
-def test_candidates_differ_and_the_first_is_the_plain_answer(project, session):
+def test_candidates_differ_and_the_first_is_the_greedy_answer(project, session):
     plain = ask(project, session)
     assert "candidates" not in plain.fields
     few, more = ask(project, session, count=4), ask(project, session, count=12)
@@ -61,7 +61,7 @@ def replace_engine(session, engine):
     session._engines[key] = engine
 
 
-def test_an_engine_that_writes_one_at_a_time_says_the_same(project, session, model, tokenizer):
+def test_an_engine_without_batching_gives_the_same_candidates(project, session, model, tokenizer):
     ask(project, session)
     beside, in_turn = Engine(model, tokenizer), Engine(model, tokenizer)
     in_turn.backend = Reference(model)
@@ -113,7 +113,7 @@ def clocked(project, session, monkeypatch):
     return recorder
 
 
-def test_all_candidates_share_one_limit(project, session, clocked):
+def test_all_candidates_share_one_time_limit(project, session, clocked):
     project.git("config", "copilot.timeLimitMs", "1000")
     ask(project, session, count=4)
     assert clocked.limits == [1000, [700] * 3]
@@ -136,14 +136,14 @@ def test_all_candidates_share_one_limit(project, session, clocked):
         ("500", {"at": "HEAD"}, 0),
     ],
 )
-def test_the_limit_is_the_settings(project, session, clocked, setting, more, limit):
+def test_the_time_limit_comes_from_the_settings(project, session, clocked, setting, more, limit):
     if setting is not None:
         project.git("config", "copilot.timeLimitMs", setting)
     ask(project, session, **more)
     assert clocked.limits == [limit]
 
 
-def test_when_time_runs_out_what_was_written_is_trimmed_and_returned(project, session):
+def test_a_timeout_returns_the_trimmed_partial_completion(project, session):
     """With a millisecond there may be nothing yet, but never an error."""
     project.git("config", "copilot.maxTokens", "2000")
     project.git("config", "copilot.timeLimitMs", "1")
@@ -155,7 +155,7 @@ def test_when_time_runs_out_what_was_written_is_trimmed_and_returned(project, se
 
 
 @pytest.mark.parametrize("written", ["", "\n  ", "x"])
-def test_nothing_written_in_time_is_told(project, session, clocked, written):
+def test_a_timeout_before_the_first_token_is_reported(project, session, clocked, written):
     made = Generation(written, "length", 1, 0, 1.0, 1.0)
     clocked.generate = lambda *args, **kwargs: made
     request = Request("src/a.py:2", project.path, retrieval=False)
@@ -166,7 +166,7 @@ def test_nothing_written_in_time_is_told(project, session, clocked, written):
     assert len(told) == (not written.strip())
 
 
-def test_one_who_has_gone_gets_no_further_candidates(project, session, clocked):
+def test_no_further_candidates_are_generated_for_a_disconnected_client(project, session, clocked):
     place = find_place(Request("src/a.py:2", project.path, retrieval=False, count=9))
     request = Request("src/a.py:2", project.path, retrieval=False, count=9)
     complete(request, place, session, note=lambda text: None, cancelled=lambda: True)
@@ -209,7 +209,7 @@ KEY = "AKIA" + "QYLPMN5HFIQR7XYA"  # in the form of a real one
         (f"w\n    x = 1\n    aws = '{KEY}'\n    y = 2\n", ["w", "w\n    x = 1"]),
     ],
 )
-def test_whole_lines_are_shown_while_they_are_written(
+def test_completed_lines_are_streamed_and_the_final_answer_is_unchanged(
     project, session, fim_tokenizer, written, shown
 ):
     ask(project, session)
@@ -223,7 +223,9 @@ def test_whole_lines_are_shown_while_they_are_written(
     assert ask(project, session, "src/b.py:2").completion == answer.completion
 
 
-def test_what_is_copied_is_named_and_a_secret_is_not_copied(project, session, model, tokenizer):
+def test_copied_text_names_its_source_and_secrets_are_never_copied(
+    project, session, model, tokenizer
+):
     ask(project, session)
     always = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
     replace_engine(session, Engine(model, tokenizer, copying=always))
@@ -261,7 +263,7 @@ def lines_of(request):
         return [json.loads(line) for line in stream]
 
 
-def test_the_server_sends_lines_to_one_who_wants_them(project, serving, fim_tokenizer):
+def test_the_server_streams_lines_to_a_client_that_asks_for_them(project, serving, fim_tokenizer):
     written = "w\n    x = 1\n    y = 2"
     request = {
         "op": "run", "cwd": str(project.path),

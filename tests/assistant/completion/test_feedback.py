@@ -76,7 +76,7 @@ def rows(db):
     )
 
 
-def test_an_answer_is_recorded_when_asked_to_and_not_before(project, session, db, tiny):
+def test_an_answer_is_recorded_only_when_its_record_is_run(project, session, db, tiny):
     answer = ask(project, session, "src/a.py:2:13")
     assert rows(db) == []
     (record,) = session.take_deferred()
@@ -92,7 +92,7 @@ def test_an_answer_is_recorded_when_asked_to_and_not_before(project, session, db
     assert len(rows(db)) == 1 and session.take_deferred() == []
 
 
-def test_a_buffer_that_was_never_saved_is_recorded_with_its_line_ends_evened(project, session, db):
+def test_an_unsaved_buffer_is_recorded_with_normalised_line_ends(project, session, db):
     ask(project, session, "new.py:2", text=b"import os\r\nvalue = \r\nprint(value)\r\n")
     for record in session.take_deferred():
         record()
@@ -101,7 +101,7 @@ def test_a_buffer_that_was_never_saved_is_recorded_with_its_line_ends_evened(pro
     ]
 
 
-def test_nothing_is_kept_of_older_commits_or_against_the_users_will(project, session):
+def test_nothing_is_recorded_for_past_commits_or_when_feedback_is_off(project, session):
     ask(project, session, "src/a.py:2", at="HEAD")
     project.git("config", "copilot.feedback", "false")
     ask(project, session, "src/a.py:2")
@@ -112,7 +112,7 @@ def test_nothing_is_kept_of_older_commits_or_against_the_users_will(project, ses
 
 
 @pytest.mark.parametrize("completion", [" \n\t", "", "'AKIAIOSFODNN7REALKEY'", "x" * 20_000])
-def test_nothing_is_kept_of_blanks_secrets_and_masses(project, session, db, completion):
+def test_blank_secret_and_huge_completions_are_not_recorded(project, session, db, completion):
     answer = ask(project, session, "src/a.py:2")
     fields = {**answer.fields, "completion": completion}
     feedback.record_answer(dataclasses.replace(answer, fields=fields))
@@ -120,7 +120,7 @@ def test_nothing_is_kept_of_blanks_secrets_and_masses(project, session, db, comp
     assert not (project.git_dir / "copilot" / "log").exists(), "that is no failure"
 
 
-def test_nothing_is_kept_of_a_file_that_is_forgotten(project, session, db):
+def test_completions_in_forgotten_files_are_not_recorded(project, session, db):
     with db.transaction() as connection:
         connection.execute("INSERT INTO forgotten VALUES ('path', 'src', 0)")
     ask(project, session, "src/a.py:2")
@@ -130,7 +130,7 @@ def test_nothing_is_kept_of_a_file_that_is_forgotten(project, session, db):
     assert [row[1] for row in rows(db)] == [b"b.py"]
 
 
-def test_a_busy_database_is_not_waited_for_and_stands_in_the_log(project, session, db, capfd):
+def test_a_locked_database_is_logged_and_not_waited_for(project, session, db, capfd):
     answer = ask(project, session, "src/a.py:2")
     path = project.git_dir / "copilot" / DATABASE_NAME
     other = sqlite3.connect(path, isolation_level=None)
@@ -145,7 +145,7 @@ def test_a_busy_database_is_not_waited_for_and_stands_in_the_log(project, sessio
     assert rows(db) == [] and capfd.readouterr() == ("", "")
 
 
-def test_a_state_folder_that_is_gone_is_no_failure(project, session, capfd):
+def test_a_missing_state_folder_is_no_error(project, session, capfd):
     answer = ask(project, session, "src/a.py:2")
     session.close()
     for file in (project.git_dir / "copilot").iterdir():
@@ -155,7 +155,7 @@ def test_a_state_folder_that_is_gone_is_no_failure(project, session, capfd):
     assert not (project.git_dir / "copilot").exists() and capfd.readouterr() == ("", "")
 
 
-def test_a_call_without_a_server_records_what_it_printed(project, db, monkeypatch, capfd):
+def test_a_call_without_a_server_records_the_printed_completion(project, db, monkeypatch, capfd):
     monkeypatch.chdir(project.path)
     assert main.run(["complete", "src/a.py:2", "--json", "--no-server"]) == 0
     shown = json.loads(capfd.readouterr().out)
@@ -164,7 +164,7 @@ def test_a_call_without_a_server_records_what_it_printed(project, db, monkeypatc
     assert [row[10] for row in rows(db)] == ["rejected"]
 
 
-def test_the_command_takes_a_report_and_its_commit_makes_an_example(project, session, db):
+def test_a_reported_outcome_and_its_commit_make_an_example(project, session, db):
     answer = ask(project, session, "src/a.py:2:13")
     session.take_deferred()[0]()
     name = answer.fields["id"]
@@ -182,7 +182,7 @@ def test_the_command_takes_a_report_and_its_commit_makes_an_example(project, ses
     assert middles == [b"repr(width)"]
 
 
-def test_figures_for_people_and_for_programs(project, session, db):
+def test_statistics_are_printed_as_text_and_as_json(project, session, db):
     assert json.loads(command(project, "feedback", "--json"))["acceptance_rate"] is None
     answer = ask(project, session, "src/a.py:2")
     session.take_deferred()[0]()
@@ -207,19 +207,19 @@ def test_figures_for_people_and_for_programs(project, session, db):
 @pytest.mark.parametrize(
     "argv", [["c1"], ["c1", "shown"], ["c1", "liked"], ["--final", "x"], ["c1", "edited", "more"]]
 )
-def test_mistakes_in_the_command_are_mistakes_of_usage(project, argv):
+def test_wrong_arguments_are_usage_errors(project, argv):
     with pytest.raises(click.UsageError):
         command(project, "feedback", *argv)
 
 
-def test_an_unknown_id_or_outcome_is_one_line(project):
+def test_an_unknown_id_or_outcome_is_a_one_line_error(project):
     with pytest.raises(CopilotError, match="no completion 'c1'"):
         command(project, "feedback", "c1", "accepted")
     with pytest.raises(CopilotError, match="no outcome"):
         feedback.report(GitRepository.discover(project.path), "c1", "shown")
 
 
-def test_the_socket_takes_reports_and_says_what_is_wrong_with_them(serve, project, session, db):
+def test_the_socket_accepts_reports_and_rejects_invalid_ones(serve, project, session, db):
     running = serve(dispatch_in_server)
     answer = ask(project, session, "src/a.py:2")
     session.take_deferred()[0]()

@@ -75,7 +75,7 @@ def stored(project, table):
         return connection.execute(f"SELECT * FROM {table}").fetchall()
 
 
-def test_it_says_what_was_said_then(project, session, tiny):
+def test_completing_as_of_a_commit_repeats_the_answer_given_then(project, session, tiny):
     """Tree, snippets, settings and adapter are those of the commit, whatever came since."""
     project.commit({".gitcopilot": "[copilot]\n\tsnippets = 1\n\tsuffixTokens = 0\n"})
     then = project.git("rev-parse", "HEAD")
@@ -104,7 +104,7 @@ def test_it_says_what_was_said_then(project, session, tiny):
     assert ask(project, session, at=f"{then}~1").fields["adapter"] is None
 
 
-def test_work_in_progress_does_not_exist_then(project, session):
+def test_completing_as_of_a_commit_ignores_uncommitted_files(project, session):
     before = ask(project, session, at="HEAD")
     project.write({"src/util.py": UTIL.format(9), "src/new.py": "def alpha(name):\n    pass\n"})
     project.write({"src/app.py": "\n" * 9})
@@ -115,7 +115,7 @@ def test_work_in_progress_does_not_exist_then(project, session):
     assert told(ask(project, session, at="HEAD")) == told(before)
 
 
-def test_nothing_of_it_is_seen_later(project, session):
+def test_completing_as_of_a_commit_leaves_session_and_database_unchanged(project, session):
     """Neither by the session that answered, nor in the state that others read."""
     old = project.git("rev-parse", "HEAD")
     project.commit({"src/util.py": UTIL.format(2), "src/app.py": APP + "\n\nprint(beta(1))\n"})
@@ -133,7 +133,7 @@ def test_nothing_of_it_is_seen_later(project, session):
     fresh.close()
 
 
-def test_views_of_old_commits_are_few_and_come_again(project, session):
+def test_views_of_old_commits_are_bounded_and_rebuilt_on_demand(project, session):
     oids = [project.commit({"src/util.py": UTIL.format(i)}) for i in range(MAX_AT_VIEWS + 3)]
     said = [told(ask(project, session, at=oid)) for oid in oids]
     assert len({str(s["index"]) for s in said}) == len(oids)
@@ -144,7 +144,7 @@ def test_views_of_old_commits_are_few_and_come_again(project, session):
     assert [told(ask(project, session, at=oid)) for oid in oids] == said
 
 
-def test_how_busy_the_machine_is_does_not_matter(project, session):
+def test_completing_as_of_a_commit_ignores_latency_and_time_limits(project, session):
     project.git("config", "copilot.latencyMs", "1")
     project.git("config", "copilot.timeLimitMs", "1")
     text = APP + "".join(f"# {i} {'word ' * 9}\n" for i in range(60))

@@ -32,7 +32,7 @@ def around(place):
 
 
 @pytest.mark.parametrize("name", ["a.py", "config/.env"])
-def test_only_a_server_is_spared(place, name):
+def test_secrets_are_redacted_for_a_remote_server_only(place, name):
     here = place(name, f'password = "{VALUE}"\nname = 1\nsecret = "{VALUE}"\n', 2)
     assert told(here, Settings()) is here
     sent = around(told(here, replace(Settings(), endpoint="http://server/v1")))
@@ -41,7 +41,7 @@ def test_only_a_server_is_spared(place, name):
     assert ("name = 1|\n" in sent) == (name == "a.py")
 
 
-def test_what_is_being_typed_has_no_end_yet():
+def test_an_unfinished_line_at_the_cursor_is_judged_as_unfinished():
     for quote in "\"'":
         before, after = discreet(
             f"name = 'x'\npassword = {quote}{VALUE}", "\n", "a.js", frozenset()
@@ -50,11 +50,11 @@ def test_what_is_being_typed_has_no_end_yet():
         assert after == "\n"
 
 
-def test_a_line_that_is_allowed_is_told():
+def test_an_allowed_line_is_not_redacted():
     line = f'password = "{VALUE}"'
     assert discreet(line, "\n", "a.py", frozenset({fingerprint(line)})) == (line, "\n")
 
 
-def test_the_text_of_a_place_without_secrets_is_the_same():
+def test_text_without_secrets_is_unchanged():
     parts = "def f(password):\n    return ", "\n"
     assert discreet(*parts, "a.py", frozenset()) == parts

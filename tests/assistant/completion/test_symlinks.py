@@ -43,13 +43,13 @@ def test_a_link_out_of_the_tree_is_refused_with_both_ends_and_the_remedy(tree, t
 
 
 @pytest.mark.parametrize("name", ["folder", "deep/folder"])
-def test_a_folder_that_is_a_link_out_of_the_tree(tree, tmp_path, name):
+def test_a_linked_folder_outside_the_tree_is_refused(tree, tmp_path, name):
     (tree / "deep").mkdir()
     (tree / name).symlink_to(tmp_path / "outside")
     assert "outside the working tree" in refused(tree, f"{name}/o.py:2")
 
 
-def test_a_chain_that_leaves_the_tree_in_its_middle_comes_back_to_it(tree, tmp_path):
+def test_a_link_chain_that_leaves_the_tree_and_returns_is_followed(tree, tmp_path):
     (tmp_path / "outside" / "back").symlink_to(tree / "a.py")
     (tree / "out").symlink_to("../outside/back")
     assert place(tree, "out:2").path == "a.py"
@@ -82,13 +82,13 @@ def test_links_within_the_tree_lead_to_the_file(tree):
         assert place(tree, f"{name}:1", text=b"x").path == "src/real.py"
 
 
-def test_a_link_above_the_tree_is_nobodys_trap(tree, tmp_path):
+def test_links_above_the_working_tree_are_followed(tree, tmp_path):
     (tmp_path / "way").symlink_to(tree)
     assert place(tmp_path, "way/a.py:1").path == "a.py"
     assert place(tmp_path / "way" / "src", "../a.py:1").path == "a.py"
 
 
-def test_what_is_named_itself_is_read_wherever_it_lies(tree, tmp_path):
+def test_a_file_given_by_its_own_path_is_read_from_its_own_repository(tree, tmp_path):
     with pytest.raises(NotARepository):
         place(tree, "../outside/o.py:1")
     assert place(tmp_path / "outside", f"{tree}/a.py:1").path == "a.py"
@@ -99,7 +99,7 @@ def test_a_buffer_of_a_linked_file_is_taken_as_it_was_given(tree):
     assert place(tree, "out.py:1", text=b"x = \n").path == "out.py"
 
 
-def test_loops_and_what_is_no_file(tree):
+def test_link_loops_and_non_files_are_refused(tree):
     (tree / "loop.py").symlink_to("loop.py")
     assert "cannot be followed" in refused(tree, "loop.py:1")
     (tree / "zero").symlink_to("/dev/zero")
@@ -124,7 +124,7 @@ def test_writing_keeps_a_link_within_the_tree(tree):
 
 
 @pytest.mark.parametrize("what", ["a.py", "src"])
-def test_what_became_a_link_while_it_was_completed_is_not_written(tree, tmp_path, what):
+def test_a_file_replaced_by_a_link_meanwhile_is_not_written(tree, tmp_path, what):
     name = "src/real.py" if what == "src" else "a.py"
     answer = answered(place(tree, f"{name}:2"))
     (tree / what).rename(tmp_path / "old")

@@ -34,7 +34,7 @@ def answered(repo, location, completion):
         ("x = '👩‍👩‍👧e\u0301' + \n".encode(), "f.py:1:14", "'y'", None),
     ],
 )  # fmt: skip
-def test_the_rest_of_the_file_stays(repo, before, location, completion, after):
+def test_writing_keeps_the_rest_of_the_file(repo, before, location, completion, after):
     (repo.path / "f.py").write_bytes(before)
     (repo.path / "f.py").chmod(0o750)
     answer = answered(repo, location, completion)
@@ -46,7 +46,7 @@ def test_the_rest_of_the_file_stays(repo, before, location, completion, after):
     assert [p.name for p in repo.path.iterdir() if p.name != ".git"] == ["f.py"]
 
 
-def test_a_file_that_changed_is_refused_and_kept(repo):
+def test_a_file_changed_meanwhile_is_not_overwritten(repo):
     (repo.path / "f.py").write_text("a = \n")
     answer = answered(repo, "f.py:1", "1")
     (repo.path / "f.py").write_text("a = 2\n")
@@ -67,7 +67,7 @@ def test_a_read_only_file_is_refused(repo, monkeypatch):
     assert file.read_bytes() == b"a = \n"
 
 
-def test_what_the_encoding_cannot_hold_is_refused(repo):
+def test_text_that_the_files_encoding_lacks_is_refused(repo):
     data = "größe = \n".encode("latin-1")
     (repo.path / "f.py").write_bytes(data)
     with pytest.raises(CopilotError, match="not UTF-8"):
@@ -76,7 +76,7 @@ def test_what_the_encoding_cannot_hold_is_refused(repo):
     assert {p.name for p in repo.path.iterdir()} == {".git", "f.py"}
 
 
-def test_a_link_stays_a_link(repo):
+def test_writing_through_a_link_keeps_the_link(repo):
     (repo.path / "real.py").write_text("a = \n")
     (repo.path / "link.py").symlink_to("real.py")
     write_completion(answered(repo, "link.py:1", "1"))

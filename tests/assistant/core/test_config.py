@@ -58,13 +58,13 @@ def test_a_wrong_committed_value_is_skipped_with_one_warning(repo):
     assert "copilot.maxTokens" in told[0] and "2 more" in told[0] and "\n" not in told[0]
 
 
-def test_what_is_right_in_the_committed_file_brings_no_warning(repo):
+def test_a_valid_committed_file_causes_no_warning(repo):
     settings, told = committed(repo, "[copilot]\n\tmaxTokens = 32\n\tpromptTokens = 2k\n")
     assert (settings.max_tokens, settings.prompt_tokens, told) == (32, 2048, [])
 
 
 @pytest.mark.parametrize("huge", ["999999999999999", "9" * 40, "4000g"])
-def test_committed_numbers_cannot_exceed_their_bounds(repo, huge):
+def test_committed_numbers_are_clamped_to_their_bounds(repo, huge):
     text = "[copilot]\n" + "".join(f"\t{key} = {huge}\n" for key in HARMLESS)
     settings, told = committed(repo, text)
     for key, (_, high) in HARMLESS.items():
@@ -73,14 +73,14 @@ def test_committed_numbers_cannot_exceed_their_bounds(repo, huge):
     assert len(told) == 1
 
 
-def test_a_committed_zero_cannot_lift_the_bounds_of_time(repo):
+def test_a_committed_zero_does_not_disable_time_limits(repo):
     settings, told = committed(repo, "[copilot]\n\tlatencyMs = 0\n\ttimeLimitMs = 0\n")
     assert settings.latency_ms == HARMLESS["latencyms"][1]
     assert settings.time_limit_ms == HARMLESS["timelimitms"][1]
     assert told
 
 
-def test_the_users_own_values_are_not_bounded(repo):
+def test_values_set_by_the_user_are_not_clamped(repo):
     repo.commit({".gitcopilot": "[copilot]\n\tmaxTokens = 99999\n\ttimeLimitMs = no\n"})
     repo.git("config", "copilot.maxTokens", "2000")
     repo.git("config", "copilot.timeLimitMs", "0")
@@ -109,13 +109,13 @@ def test_includes_of_the_committed_file_are_not_followed(repo, tmp_path):
         ("\0\1\2", "syntax"),
     ],
 )
-def test_a_committed_file_that_is_no_configuration_is_skipped_with_a_reason(repo, text, reason):
+def test_a_committed_file_that_git_cannot_parse_is_skipped_with_a_reason(repo, text, reason):
     settings, told = committed(repo, text)
     assert settings == Settings()
     assert len(told) == 1 and reason in told[0]
 
 
-def test_committed_defaults_are_a_blob_and_nothing_else(repo):
+def test_committed_defaults_are_read_from_a_blob_only(repo):
     repo.commit({".gitcopilot/x": "[copilot]\n\tsnippets = 1\n"})
     found = GitRepository.discover(repo.path)
     assert repository_defaults(found) == ({}, [])
@@ -123,12 +123,12 @@ def test_committed_defaults_are_a_blob_and_nothing_else(repo):
 
 
 @pytest.mark.parametrize("value", ["ten", "-1", "1.5", "9" * 40])
-def test_wrong_types_say_how_to_mend(value):
+def test_a_value_of_the_wrong_type_is_refused_with_a_remedy(value):
     with pytest.raises(CopilotError, match=r"git config copilot\.maxTokens"):
         parse_settings({"maxtokens": value})
 
 
-def test_a_setting_is_named_as_the_manual_spells_it():
+def test_errors_spell_a_setting_as_the_manual_does():
     with pytest.raises(CopilotError) as raised:
         parse_settings({"timelimitms": "soon"})
     assert str(raised.value).count("copilot.timeLimitMs") == 2
@@ -136,14 +136,14 @@ def test_a_setting_is_named_as_the_manual_spells_it():
     assert spelt("secrets") == "copilot.secrets"
 
 
-def test_booleans_as_git_writes_them():
+def test_every_boolean_spelling_of_git_is_accepted():
     assert parse_settings({"server": "off"}).server is False
     assert parse_settings({"server": ""}).server is True
     with pytest.raises(CopilotError, match="true or false"):
         parse_settings({"server": "maybe"})
 
 
-def test_a_source_of_the_corpus_is_one_of_four():
+def test_corpus_source_must_be_one_of_four_values():
     assert parse_settings({"corpussource": "both"}).corpus_source == "both"
     with pytest.raises(CopilotError, match="one of commits, snapshot, both, auto"):
         parse_settings({"corpussource": "snapshots"})

@@ -32,18 +32,18 @@ def text_of(stream):
 
 
 @given(st.text())
-def test_a_terminal_gets_nothing_that_it_obeys(text):
+def test_control_sequences_never_reach_a_terminal(text):
     assert hostile(shown(text)) == []
 
 
 @given(st.text())
-def test_a_pipe_gets_the_text_as_it_is(text):
+def test_a_pipe_gets_the_text_unchanged(text):
     below = io.StringIO(newline="")
     Stream(below, screen=False).write(text)
     assert below.getvalue() == text
 
 
-def test_our_colours_pass_and_others_do_not():
+def test_only_our_own_colours_reach_a_terminal():
     assert shown(style("a", fg="red", bold=True)) == "\x1b[31;1ma\x1b[0m"
     assert shown(style(EVIL, fg="red")).startswith("\x1b[31mev^[[31mil^[]0;OWNED^G")
     assert shown(style("a", fg="red"), colour=False) == "a"
@@ -56,7 +56,7 @@ def test_a_style_is_dropped_on_a_pipe():
     assert below.getvalue() == "a\n\nb"
 
 
-def test_line_ends_of_other_systems_are_no_control_characters():
+def test_carriage_returns_before_newlines_are_not_escaped():
     assert shown("a\r\nb\r\n") == "a\nb\n"
     assert shown("a\rb\n") == "a^Mb\n"
 
@@ -72,19 +72,19 @@ def test_one_line_stays_one_line_on_a_terminal():
     assert text_of(pipe.out) == "new\nline\na\n\tb\n"
 
 
-def test_streams_are_judged_one_by_one():
+def test_each_stream_is_judged_by_itself():
     half = make((False, True))
     half.echo(EVIL)
     half.tell(EVIL)
     assert text_of(half.out) == f"{EVIL}\n" and hostile(text_of(half.err)) == []
 
 
-def test_names_are_quoted_for_people_only():
+def test_names_are_quoted_on_terminals_only():
     assert make().name("a\nb") == '"a\\nb"'
     assert make((False, True)).name("a\nb") == "a\nb"
 
 
-def test_errors_are_harmless_on_a_terminal():
+def test_errors_are_escaped_on_a_terminal():
     here = make()
 
     def fail():
@@ -95,7 +95,7 @@ def test_errors_are_harmless_on_a_terminal():
 
 
 @pytest.mark.parametrize("path", sorted(ROOM.rglob("*.py")), ids=lambda p: p.name)
-def test_no_command_writes_past_the_stream(path):
+def test_no_command_bypasses_the_stream(path):
     """Colours and control sequences are made by terminal.py alone, and it alone, with what runs
     before it is imported, knows the process's streams."""
     source = path.read_text("utf-8")
@@ -105,7 +105,7 @@ def test_no_command_writes_past_the_stream(path):
         assert not re.search(r"sys\.(stdout|stderr)|\bprint\(", source)
 
 
-def test_a_bar_is_drawn_over_on_a_terminal():
+def test_a_progress_bar_redraws_its_line_on_a_terminal():
     here = make()
     bar = ProgressBar(here.err)
     for done in (0, 5, 10):
@@ -116,7 +116,7 @@ def test_a_bar_is_drawn_over_on_a_terminal():
     assert "\n" not in got
 
 
-def test_without_a_terminal_long_work_says_a_line_once_in_a_while():
+def test_without_a_terminal_long_work_prints_a_line_at_intervals():
     here = make((False, False))
     bar = ProgressBar(here.err, first=0.15, every=0.3)
     bar("mining commits", 1, 10)
@@ -136,7 +136,7 @@ def test_without_a_terminal_long_work_says_a_line_once_in_a_while():
     assert len(text_of(here.err).splitlines()) == 2
 
 
-def test_short_work_says_nothing_without_a_terminal():
+def test_without_a_terminal_short_work_prints_nothing():
     here = make((False, False))
     bar = ProgressBar(here.err)
     bar("mining commits", 1, 10)
@@ -145,7 +145,7 @@ def test_short_work_says_nothing_without_a_terminal():
     assert progress.FIRST_SECONDS <= progress.EVERY_SECONDS <= 30
 
 
-def test_what_libraries_print_goes_the_same_way(monkeypatch):
+def test_output_of_libraries_is_escaped_too(monkeypatch):
     """Click's help, warnings and tracebacks write to the process's streams."""
     from git_copilot.assistant.cli import main
 

@@ -46,7 +46,7 @@ def tokenizer(tmp_path_factory):
 @pytest.mark.parametrize(
     "text", ["a = 1\nb = 2\n", "a = 1\r\nb = 2\r\n", "\ufeffa = 1\nb = 2", "é=1\nb = 2"]
 )
-def test_a_cut_is_what_serving_sees_at_that_place(text):
+def test_a_training_cut_equals_the_location_that_serving_reads(text):
     data = text.encode()
     found = cut(text, "= 2")
     whole = cut_document(data.replace(b"= 2", b""), Location("m.py", 2, 3))
@@ -54,7 +54,7 @@ def test_a_cut_is_what_serving_sees_at_that_place(text):
     assert found.middle == "= 2"
 
 
-def test_line_ends_inside_the_middle_are_normalised():
+def test_crlf_inside_the_middle_becomes_newline():
     assert cut("if a:\r\n    b()\r\n    c()\r\n", "    b()\r\n    c()").middle == "    b()\n    c()"
 
 
@@ -66,7 +66,7 @@ def test_a_huge_file_is_cut_at_whole_lines():
     assert len(found.prefix) < len(lines)
 
 
-def test_an_example_is_the_prompt_of_serving_and_the_middle_with_its_end(tokenizer):
+def test_an_example_is_the_serving_prompt_then_the_middle_and_an_end_token(tokenizer):
     found = cut("import os\n\n\ndef f(a):\n    return os.path.join(a)\n", "os.path.join(a)")
     example = make_example(tokenizer, found, (), serving_budget(Settings()), "repo")
     prompt = build_prompt(
@@ -85,12 +85,12 @@ def test_an_example_is_the_prompt_of_serving_and_the_middle_with_its_end(tokeniz
     assert example.size == len(prompt.ids) + len(example.middle_ids)
 
 
-def test_a_share_scales_the_whole_budget():
+def test_the_budget_share_scales_every_part():
     budget = serving_budget(Settings(prompt_tokens=100, context_tokens=40, suffix_tokens=20), 0.5)
     assert (budget.prompt, budget.context, budget.suffix) == (50, 20, 10)
 
 
-def test_half_of_what_is_learnt_from_has_snippets(tokenizer):
+def test_half_of_the_training_examples_have_snippets(tokenizer):
     cuts = [cut(f"a = {i}\nb = {i}\n", f"b = {i}", path=f"{i}.py") for i in range(200)]
     chosen = [with_retrieval(c, 0) for c in cuts]
     assert 70 < sum(chosen) < 130
@@ -109,7 +109,7 @@ def store_hit():
     return Hit(1, "other.py", "0" * 40, 1, 1, "x = 5", 1.0, ("lexical",))
 
 
-def test_parents_are_first_parents_and_a_root_has_none(opened):
+def test_parents_are_first_parents_and_roots_have_none(opened):
     repo, found, _ = opened
     root = repo.commit({"a.py": "a = 1\n"})
     repo.git("checkout", "-q", "-b", "side")
@@ -142,7 +142,7 @@ def history(repo):
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_a_hole_sees_the_tree_before_its_commit_and_nothing_newer(opened, dense):
+def test_snippets_of_a_hole_come_from_the_parent_tree_only(opened, dense):
     repo, found, db = opened
     history(repo)
     mine(found, db)
@@ -165,7 +165,7 @@ def test_a_hole_sees_the_tree_before_its_commit_and_nothing_newer(opened, dense)
     assert views.view_names(db, "train/") == []
 
 
-def test_the_view_of_a_dead_process_is_dropped(opened):
+def test_a_view_left_by_a_dead_process_is_dropped(opened):
     repo, found, db = opened
     history(repo)
     mine(found, db)
@@ -176,7 +176,7 @@ def test_the_view_of_a_dead_process_is_dropped(opened):
     assert views.view_names(db, "train/") == []
 
 
-def test_holes_whose_blob_is_gone_or_other_are_left_out(opened):
+def test_holes_whose_blob_is_missing_or_too_short_are_skipped(opened):
     repo, found, db = opened
     history(repo)
     mine(found, db)

@@ -24,7 +24,7 @@ def says(explanation):
 NO_MODEL = Settings(model="smollm2-135m")
 
 
-def test_every_rule_speaks_of_a_hole_that_is_learnt_from(opened, tmp_path):
+def test_explain_lists_every_rule_for_a_hole_that_is_trained_on(opened, tmp_path):
     repo, found, db = opened
     fill(repo, found, db, commits=20)
     last = all_holes(repo, db)[-1]
@@ -58,7 +58,7 @@ def test_every_rule_speaks_of_a_hole_that_is_learnt_from(opened, tmp_path):
     json.dumps(fields)
 
 
-def test_a_held_out_hole_is_not_learnt_from(opened):
+def test_a_held_out_hole_is_explained_as_not_trained_on(opened):
     repo, found, db = opened
     fill(repo, found, db, commits=20)
     first = all_holes(repo, db)[0]
@@ -69,7 +69,7 @@ def test_a_held_out_hole_is_not_learnt_from(opened):
     assert "would leave it out" in explanation_lines(Look(), explanation)[-1]
 
 
-def test_with_too_few_holes_nobody_knows_what_is_held_out(opened):
+def test_with_too_few_holes_the_held_out_set_is_unknown(opened):
     repo, found, db = opened
     fill(repo, found, db, commits=2)
     rules = says(explain_hole(found, db, NO_MODEL, all_holes(repo, db)[0].id))
@@ -93,7 +93,7 @@ def copy_hole(db, commit, hole):
     return add_hole(db, commit, hole.blob, "src/first.py", hole.start, hole.end)
 
 
-def test_a_copy_of_newer_code_names_it(opened):
+def test_a_duplicate_names_the_newer_hole_that_is_kept(opened):
     repo, found, db = opened
     oid = repo.commit({"src/first.py": function("same")})
     repo.commit({"src/second.py": function("same")})
@@ -105,7 +105,7 @@ def test_a_copy_of_newer_code_names_it(opened):
     assert (said, because) == ("against", f"a near duplicate of hole {newer.id}, which is newer")
 
 
-def test_a_copy_of_what_judges_names_it(opened):
+def test_a_copy_of_a_held_out_hole_names_that_hole(opened):
     repo, found, db = opened
     oid = repo.commit({"src/first.py": function("step_19")})
     fill(repo, found, db, commits=20)
@@ -116,7 +116,7 @@ def test_a_copy_of_what_judges_names_it(opened):
     assert said == "against" and because.startswith(f"like hole {judge.id},")
 
 
-def test_what_was_taken_away_names_who_took_it_and_when(opened):
+def test_a_deleted_hole_names_the_commit_and_date_of_the_deletion(opened):
     repo, found, db = opened
     repo.commit({"src/gone.py": function("gone")})
     repo.git("rm", "-q", "src/gone.py")
@@ -136,7 +136,7 @@ def test_what_was_taken_away_names_who_took_it_and_when(opened):
     )
 
 
-def test_secrets_what_is_forgotten_and_other_branches_speak_against(opened):
+def test_secrets_forgotten_paths_and_other_branches_count_against_a_hole(opened):
     repo, found, db = opened
     fill(repo, found, db, commits=20)
     repo.git("checkout", "-q", "--orphan", "other")
@@ -163,7 +163,7 @@ def test_secrets_what_is_forgotten_and_other_branches_speak_against(opened):
     assert explanation.facts["survival"]["fate"] == "unknown"
 
 
-def test_adapters_that_learnt_from_the_commit_are_named(opened):
+def test_adapters_trained_on_the_commit_are_named(opened):
     repo, found, db = opened
     fill(repo, found, db, commits=3)
     first, *_, last = all_holes(repo, db)
@@ -176,7 +176,7 @@ def test_adapters_that_learnt_from_the_commit_are_named(opened):
 
 
 @pytest.mark.parametrize("number", [0, 10**9, 2**63, 10**30])
-def test_an_unknown_hole_is_one_line(opened, number):
+def test_an_unknown_hole_id_is_a_one_line_error(opened, number):
     _, found, db = opened
     with pytest.raises(CopilotError, match=f"no hole {number}"):
         explain_hole(found, db, Settings(), number)

@@ -23,7 +23,7 @@ def read_jsonl(path):
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
-def test_holes_load_as_a_data_set_and_are_their_blobs(filled, tmp_path, suffix):
+def test_exported_holes_load_with_datasets_and_equal_their_blobs(filled, tmp_path, suffix):
     repo, found, db = filled
     out = tmp_path / f"out.{suffix}"
     count = export(found, db, out)
@@ -39,14 +39,14 @@ def test_holes_load_as_a_data_set_and_are_their_blobs(filled, tmp_path, suffix):
     assert "src/é.py" in rows["path"]
 
 
-def test_times_are_the_authors_in_utc(filled, tmp_path):
+def test_times_are_author_times_in_utc(filled, tmp_path):
     _, found, db = filled
     export(found, db, tmp_path / "c.jsonl")
     times = {row["time"] for row in read_jsonl(tmp_path / "c.jsonl")}
     assert "2023-11-14T22:14:20+00:00" in times and len(times) == 4
 
 
-def test_commits_that_no_ref_reaches_are_left_out(opened, tmp_path):
+def test_commits_reachable_from_no_ref_are_left_out(opened, tmp_path):
     repo, found, db = opened
     repo.commit({"a.py": function("kept")})
     repo.git("checkout", "-q", "-b", "side")
@@ -63,7 +63,7 @@ def test_commits_that_no_ref_reaches_are_left_out(opened, tmp_path):
     assert {row["path"] for row in hole_rows(found, db)} == {"a.py", "b.py", "c.py"}
 
 
-def test_since_leaves_out_what_was_written_before(filled):
+def test_since_leaves_out_older_holes(filled):
     _, found, db = filled
     times = sorted({row["time"] for row in hole_rows(found, db)})
     later = {row["time"] for row in hole_rows(found, db, since=EPOCH + 180)}
@@ -71,7 +71,7 @@ def test_since_leaves_out_what_was_written_before(filled):
     assert list(hole_rows(found, db, since=EPOCH + 10**8)) == []
 
 
-def test_a_path_that_is_not_utf8_and_a_blob_that_is_gone(filled, tmp_path):
+def test_non_utf8_paths_are_escaped_and_missing_blobs_skipped(filled, tmp_path):
     repo, found, db = filled
     (repo.path / os.fsdecode(b"caf\xe9.py")).write_text(function("walrus"))
     repo.commit({})
@@ -83,7 +83,7 @@ def test_a_path_that_is_not_utf8_and_a_blob_that_is_gone(filled, tmp_path):
     assert paths == {"src/alpha.py", "src/gamma.py", "src/é.py", "caf\ufffd.py"}
 
 
-def test_secrets_are_masked_and_no_hole_is_on_their_line(opened):
+def test_secrets_are_masked_and_their_lines_have_no_holes(opened):
     repo, found, db = opened
     text = (
         f"def connect():\n    key = open_session(name, '{KEY}', 1)\n    return key, name, value\n"
@@ -110,7 +110,7 @@ def test_secrets_are_masked_and_no_hole_is_on_their_line(opened):
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
-def test_files_are_those_of_head_that_people_wrote(filled, tmp_path, suffix):
+def test_exported_files_are_the_human_written_ones_of_head(filled, tmp_path, suffix):
     repo, found, db = filled
     repo.commit(
         {
@@ -176,7 +176,9 @@ def load_columns(path):
         ("/proc/c.jsonl", "cannot write /proc/c.jsonl"),
     ],
 )
-def test_what_cannot_be_written_is_told(filled, tmp_path, monkeypatch, out, words):
+def test_an_unwritable_output_is_refused_and_nothing_is_created(
+    filled, tmp_path, monkeypatch, out, words
+):
     _, found, db = filled
     monkeypatch.chdir(tmp_path)
     for name in ("sub", "sub.jsonl"):
@@ -196,6 +198,6 @@ def test_what_cannot_be_written_is_told(filled, tmp_path, monkeypatch, out, word
         ({"source": "snapshot", "since": 5}, "no date"),
     ],
 )
-def test_parts_that_do_not_go_together_are_told(given, words):
+def test_incompatible_options_are_refused(given, words):
     with pytest.raises(CopilotError, match=words):
         Order(**given)

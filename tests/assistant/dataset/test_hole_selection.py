@@ -32,7 +32,7 @@ from tests.support.histories import dated, function, newest_first
         ("commits", 0, "commits"),
     ],
 )
-def test_auto_takes_both_where_commits_give_little(source, holes, expected):
+def test_auto_adds_the_snapshot_when_commits_give_few_holes(source, holes, expected):
     assert choose_source(source, holes) == expected
 
 
@@ -55,14 +55,14 @@ def taken(history, source, held=2, **more):
     return training_holes(found, db, settings, commits[held:], commits[held], **more)
 
 
-def test_commits_alone_are_the_default_and_newest_first(history):
+def test_the_default_is_holes_of_commits_newest_first(history):
     _, db, commits = history
     assert Settings().corpus_source == "commits"
     assert list(taken(history, "commits")) == load_holes(db, commits[2:])
 
 
 @pytest.mark.parametrize("source", ["commits", "snapshot", "both"])
-def test_rules_that_came_after_mining_hold(history, opened, source):
+def test_rules_added_after_mining_are_obeyed(history, opened, source):
     repo, found, db = opened
     assert "src/two.py" in {hole.path for hole in taken(history, source)}
     repo.commit({".copilotignore": "two.py\n"})
@@ -72,7 +72,7 @@ def test_rules_that_came_after_mining_hold(history, opened, source):
     }
 
 
-def test_what_a_held_out_commit_did_is_not_known_yet(history):
+def test_survival_weights_ignore_held_out_commits(history):
     """The first file was rewritten within a week, but only by a commit that judges."""
     _, db, commits = history
     assert set(taken(history, "commits").values()) == {1.0}
@@ -94,7 +94,7 @@ def test_a_snapshot_is_of_the_tree_before_what_is_held_out(history):
     assert not any("other_" in text or "new_" in text for text in texts)
 
 
-def test_both_takes_no_line_twice(history):
+def test_snapshot_and_commit_holes_never_overlap(history):
     holes = list(taken(history, "both"))
     standing = [hole for hole in holes if is_snapshot(hole)]
     written = [hole for hole in holes if not is_snapshot(hole)]
@@ -107,7 +107,7 @@ def test_both_takes_no_line_twice(history):
                 assert one.end <= other.start or other.end <= one.start
 
 
-def test_a_bound_holds_and_gives_commits_at_least_half(history):
+def test_a_limit_is_kept_and_gives_commits_at_least_half(history):
     written = list(taken(history, "commits"))
     few = list(taken(history, "both", most=6))
     assert [is_snapshot(hole) for hole in few] == [True] * 3 + [False] * 3
@@ -118,12 +118,12 @@ def test_a_bound_holds_and_gives_commits_at_least_half(history):
     assert taken(history, "commits", most=10**6).keys() == set(written)
 
 
-def test_a_history_that_begins_with_what_is_held_out_has_no_tree(history):
+def test_no_snapshot_when_every_commit_is_held_out(history):
     found, db, _ = history
     assert training_holes(found, db, Settings(corpus_source="both"), [], None) == {}
 
 
-def test_what_is_to_be_forgotten_is_not_learnt_from(history):
+def test_forgotten_holes_are_not_trained_on(history):
     _, db, _ = history
     forget(db, "path", "src/two.py")
     for source in ("commits", "snapshot", "both"):
@@ -145,11 +145,11 @@ def hole(path="a.py", start=0, author="Ada <a@b>", commit="c" * 40):
         (Forgotten(authors=("Bob",)), False),
     ],
 )
-def test_what_is_forgotten_is_a_path_a_commit_or_an_author(forgotten, applies):
+def test_forgetting_matches_path_commit_or_author(forgotten, applies):
     assert is_forgotten(forgotten, hole("src/a.py")) is applies
 
 
-def test_tests_count_no_more_than_the_code():
+def test_tests_weigh_at_most_as_much_as_code():
     weights = {hole("a.py"): 1.0, hole("b.py"): 0.5}
     weights |= {hole("tests/test_a.py", start): 0.5 for start in range(12)}
     even = balanced(weights)
@@ -164,7 +164,7 @@ def test_tests_count_no_more_than_the_code():
     assert balanced(only) == only
 
 
-def test_half_of_a_trees_cuts_are_written_left_to_right(history):
+def test_half_of_the_snapshot_holes_have_no_suffix(history):
     found, _, _ = history
     cuts = read_cuts(found, list(taken(history, "both")))
     again = at_fim_rate(cuts * 10, seed=0)
@@ -181,7 +181,7 @@ def test_half_of_a_trees_cuts_are_written_left_to_right(history):
     assert not any(cut.suffix for cut in at_fim_rate(made, 0, rate=0.0))
 
 
-def test_older_commits_are_those_behind_the_last_held_out_one(opened):
+def test_older_commits_start_after_the_last_held_out_one(opened):
     repo, found, _ = opened
     root = repo.commit({"a.py": "a = 1\n"})
     repo.git("checkout", "-q", "-b", "side")

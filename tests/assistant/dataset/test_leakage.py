@@ -38,7 +38,7 @@ def cut(text, commit="c", path="m.py"):
 # One rule at a time.
 
 
-def test_a_hole_that_was_moved_reformatted_or_reindented_is_the_same():
+def test_moved_reformatted_or_reindented_holes_are_exact_duplicates():
     one = cut("def f(a):\n    ⟦return g(a, 1)⟧\n")
     moved = cut("\n\ndef f(a):\n⟦        return g( a,\n        1)⟧\n", path="other.py")
     kept, dropped = drop_duplicates([one, moved])
@@ -56,13 +56,13 @@ NEAR = """def total(items, rate, start):
 """
 
 
-def test_of_near_duplicates_the_first_stays():
+def test_of_near_duplicates_the_first_is_kept():
     newest, older = cut(NEAR), cut(NEAR.replace("def total", "def sum_of"))
     assert drop_duplicates([newest, older]) == ([newest], {"exact": 0, "near": 1})
     assert drop_duplicates([older, newest]) == ([older], {"exact": 0, "near": 1})
 
 
-def test_the_same_lines_asked_at_another_place_are_another_question():
+def test_two_holes_in_the_same_lines_are_not_duplicates():
     other = NEAR.replace("⟦", "").replace("⟧", "").replace("if result < 0:", "⟦if result < 0:⟧")
     cuts = [cut(NEAR), cut(other)]
     assert drop_duplicates(cuts) == (cuts, {"exact": 0, "near": 0})
@@ -82,7 +82,7 @@ LINE = "    return compute(first, second, third_one)\n"
         "value = ⟦compute(first,  second,\n    third_one)⟧\n",
     ],
 )
-def test_copies_of_what_is_held_out_are_not_learnt_from(training):
+def test_copies_of_held_out_holes_are_dropped_from_training(training):
     held = [cut("def f():\n" + LINE.replace("compute", "⟦compute").replace("e)", "e)⟧"))]
     assert held[0].middle == "compute(first, second, third_one)"
     assert drop_copies([cut(training)], held) == ([], 1)
@@ -116,7 +116,7 @@ def shown(*texts, path="a.py"):
     return [[(path, text)] for text in texts]
 
 
-def test_what_came_back_is_seen_in_the_text_around_a_hole():
+def test_a_held_out_middle_in_the_surrounding_text_is_found():
     """An older version of a file may hold what a later commit writes again."""
     held = [cut("x = 1\n⟦y = compute(first, second, third_one)⟧\n")]
     texts = shown("a = 0\ny = compute(\n    first, second, third_one)\nb = 2\n", "a = 0\nb = 2\n")
@@ -126,7 +126,7 @@ def test_what_came_back_is_seen_in_the_text_around_a_hole():
 
 
 @pytest.mark.parametrize("fim", [True, False])
-def test_a_prompt_shows_its_snippets_and_what_stands_across_the_hole(tmp_path, fim):
+def test_held_out_code_in_snippets_or_spanning_the_hole_is_found(tmp_path, fim):
     """Comment signs between a snippet's lines, and a suffix before its prefix, hide nothing."""
     tokenizer = TextTokenizer.load(save_tiny(tmp_path / "tiny", fim=fim, layers=1))
     lines = "y = compute(first, second)\nz = combine(y, second)"
@@ -145,7 +145,7 @@ def test_a_prompt_shows_its_snippets_and_what_stands_across_the_hole(tmp_path, f
     assert drop_showing([unseen], held, tokenizer) == ([unseen], 0)
 
 
-def test_one_line_that_stands_in_many_files_is_an_idiom():
+def test_a_line_that_occurs_in_many_files_is_an_idiom():
     held = [cut("x = 1\n⟦assert result.exit_code == 0, result.output⟧\n")]
     text = "    assert result.exit_code == 0, result.output\n"
     files = [[(f"{i}.py", text)] for i in range(IDIOM_FILES)]
@@ -158,7 +158,7 @@ def test_one_line_that_stands_in_many_files_is_an_idiom():
     assert len(list(find_shown([[(path, lines)] for ((path, _),) in files], held))) == IDIOM_FILES
 
 
-def test_an_idiom_is_not_learnt_as_a_middle():
+def test_an_idiom_is_still_dropped_as_a_training_middle():
     held = [cut("x = 1\n⟦assert result.exit_code == 0, result.output⟧\n")]
     training = [
         cut(f"def test_{i}():\n    ⟦assert result.exit_code == 0, result.output⟧\n", path=f"{i}.py")
@@ -167,7 +167,7 @@ def test_an_idiom_is_not_learnt_as_a_middle():
     assert drop_copies(training, held) == ([], 5)
 
 
-def test_after_training_it_is_the_held_out_hole_that_goes():
+def test_evaluation_drops_held_out_holes_seen_in_training():
     held = [
         cut("x = 1\n⟦y = compute(first, second, third_one)⟧\n"),
         cut("x = 1\n⟦z = combine(fourth, fifth, sixth_one)⟧\n"),
@@ -180,7 +180,7 @@ def test_after_training_it_is_the_held_out_hole_that_goes():
     assert drop_known(held, [], 4000) == (held, 0)
 
 
-def test_the_neighbourhood_is_three_written_lines_on_each_side():
+def test_surroundings_are_three_non_blank_lines_on_each_side():
     assert NEAR_LINES == 3 and TELLING == 30
     found = cut("a\n\nb\nc\n\n\nd\ne = ⟦f⟧ + g\n\nh\ni\n\nj\nk\n")
     assert surroundings(found) == ("b\nc\n\n\nd\ne = ", " + g\n\nh\ni\n\nj")
@@ -220,7 +220,7 @@ def corpora(draw):
 
 @given(corpora(), st.integers(0, 14))
 @settings(max_examples=300, deadline=None)
-def test_no_copy_of_what_is_held_out_stays_and_nothing_else_goes(cuts, count):
+def test_exactly_the_copies_of_held_out_holes_are_dropped(cuts, count):
     held, training = cuts[:count], cuts[count:]
     pairs = [
         (t, h) for t, one in enumerate(training) for h, two in enumerate(held) if is_copy(one, two)
@@ -236,7 +236,7 @@ def test_no_copy_of_what_is_held_out_stays_and_nothing_else_goes(cuts, count):
 
 @given(corpora())
 @settings(max_examples=300, deadline=None)
-def test_no_two_duplicates_stay_and_every_hole_that_went_has_one_that_stayed(cuts):
+def test_deduplication_keeps_exactly_one_of_each_group(cuts):
     kept, dropped = drop_duplicates(cuts)
     sets = {id(c): runs(marked(c)) for c in cuts}
 

@@ -54,32 +54,32 @@ def line(first, count=60):
     return shingles([f"t{i}" for i in range(first, first + count)])
 
 
-def test_tokens_are_words_and_signs_whatever_the_white_space():
+def test_tokens_are_words_and_signs_ignoring_white_space():
     assert tokens("f(a,b)  # é\n") == tokens("f( a,\n  b )#é") == list("f(a,b)#é")
     assert tokens("self._x1+=2") == ["self", ".", "_x1", "+", "=", "2"]
 
 
-def test_shingles_are_runs_and_a_short_piece_is_one():
+def test_shingles_are_token_runs_and_a_short_piece_is_one_shingle():
     assert shingles(list("abcd")) == {"a b c", "b c d"}
     assert shingles(["a", "b"]) == {"a b"}
     assert shingles([]) == {""}
     assert SHINGLE == 3
 
 
-def test_similarity_is_the_share_of_common_shingles():
+def test_similarity_is_jaccard_of_shingles():
     assert jaccard(line(0), line(0)) == 1
     assert jaccard(line(0), line(100)) == 0
     # 58 shingles each, 48 of them common.
     assert jaccard(line(0), line(10)) == pytest.approx(48 / 68)
 
 
-def test_one_of_each_group_stays_and_it_is_the_first():
+def test_the_first_of_each_group_is_kept():
     pieces = [line(0), line(500), line(2), line(501), line(900), line(0)]
     assert near_duplicates(pieces) == [2, 3, 5]
     assert near_duplicates([]) == []
 
 
-def test_of_a_chain_both_unlike_ends_stay():
+def test_both_ends_of_a_chain_of_near_duplicates_are_kept():
     """Each is near the next, but the ends are unlike: the last is no copy of anything kept."""
     chain = [line(0), line(8), line(16)]
     assert jaccard(chain[0], chain[1]) >= THRESHOLD > jaccard(chain[0], chain[2])
@@ -97,7 +97,7 @@ def test_a_pair_exactly_at_the_threshold_counts():
 
 @given(collections())
 @settings(max_examples=200, deadline=None)
-def test_near_duplicates_are_those_of_comparing_all_pairs(pieces):
+def test_near_duplicates_equal_those_of_comparing_all_pairs(pieces):
     assert near_duplicates(pieces) == brute(pieces)
 
 
@@ -110,7 +110,7 @@ def test_the_index_finds_every_near_piece_and_no_other(pieces, known):
         assert index.near(piece) == near
 
 
-def test_a_large_collection_loses_no_pair_to_chance():
+def test_no_pair_is_missed_in_a_large_collection():
     """800 pieces, each a copy of one of 200 with as much changed as the threshold allows."""
     rng = random.Random(7)
     bases = [[f"b{b}t{i}" for i in range(60)] for b in range(200)]
@@ -139,7 +139,7 @@ print(json.dumps(near_duplicates(pieces)))
 """
 
 
-def test_every_process_gives_the_same_answer():
+def test_results_are_the_same_in_every_process():
     """Neither hash randomisation nor the global random numbers play a part."""
     answers = set()
     for seed in ("0", "1", "4242"):

@@ -57,7 +57,7 @@ def cut_at(data, start, end):
 
 @given(texts(), st.integers(0), st.integers(0))
 @settings(max_examples=300, deadline=None)
-def test_prefix_middle_and_suffix_are_the_text(text, one, other):
+def test_prefix_middle_and_suffix_make_up_the_text(text, one, other):
     """Any hole that parts no ``\\r\\n``: the whole text, without a mark in front, with ``\\n``."""
     plain = text.removeprefix(BOM)
     low, high = sorted((one % (len(plain) + 1), other % (len(plain) + 1)))
@@ -75,7 +75,7 @@ def test_prefix_middle_and_suffix_are_the_text(text, one, other):
 
 @given(texts(), st.integers(0, 99))
 @settings(max_examples=300, deadline=None)
-def test_mined_holes_part_no_line_end(text, seed):
+def test_mined_holes_never_split_a_crlf(text, seed):
     data = text.encode()
     spans = choose_spans(data, [(1, data.count(b"\n") + 1)], str(seed), "python")
     for span in spans:
@@ -84,7 +84,7 @@ def test_mined_holes_part_no_line_end(text, seed):
         assert whole.removeprefix(BOM) == text.removeprefix(BOM).replace("\r\n", "\n")
 
 
-def test_a_body_that_ends_with_a_comment_parts_no_line_end():
+def test_a_body_ending_with_a_comment_never_splits_a_crlf():
     data = b'def f(a):\r\n    """Says."""\r\n    return compute(a)  # so\r\n'
     found = {
         (span.kind, data[span.start : span.end])
@@ -96,7 +96,7 @@ def test_a_body_that_ends_with_a_comment_parts_no_line_end():
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_of_a_huge_file_a_run_of_whole_lines_is_kept(end):
+def test_a_huge_file_is_cut_to_a_run_of_whole_lines(end):
     lines = [f"größe_{i} = '🙂' * {i}{end}" for i in range(40_000)]
     text = "".join(lines)
     place = len("".join(lines[:20_000]).encode()) + len("größe_20000 ".encode())
@@ -111,7 +111,7 @@ def test_of_a_huge_file_a_run_of_whole_lines_is_kept(end):
 
 @given(st.lists(texts(), min_size=1, max_size=4))
 @settings(max_examples=15, deadline=None)
-def test_an_exported_row_is_its_blob_byte_for_byte(files):
+def test_an_exported_row_equals_its_blob_byte_for_byte(files):
     with tempfile.TemporaryDirectory() as folder:
         repo = GitRepo.init(Path(folder) / "r")
         for number, text in enumerate(files):
@@ -198,7 +198,7 @@ def build(folder, history):
     return repo, {int(m[1:]) - 1: oid for m, oid in zip(marks[::2], marks[1::2], strict=True)}
 
 
-def test_no_snippet_is_newer_than_the_parent_of_its_commit():
+def test_every_snippet_is_in_the_parent_commit_in_any_history():
     """Branches, merges, clocks that go backwards, files that vanish and come back."""
     seen = {"snippets": 0, "of the parent": 0}
 

@@ -37,7 +37,7 @@ def small(tiny, **more):
     )
 
 
-def test_texts_are_what_training_sees(filled, tiny, tmp_path):
+def test_rendered_texts_equal_training_examples(filled, tiny, tmp_path):
     repo, found, db = filled
     settings = small(tiny)
     out = tmp_path / "texts.parquet"
@@ -64,7 +64,7 @@ def test_texts_are_what_training_sees(filled, tiny, tmp_path):
     assert 0 < plain < count
 
 
-def test_context_is_as_of_the_parent_commit(opened, tiny):
+def test_context_comes_from_the_parent_commit_only(opened, tiny):
     """Each commit uses what came before it; what comes after may not be shown."""
     repo, found, db = opened
     names = ("alpha", "beta", "gamma", "delta")
@@ -85,7 +85,7 @@ def test_context_is_as_of_the_parent_commit(opened, tiny):
     assert shown > 3
 
 
-def test_the_embedder_that_is_here_is_used(filled, tiny, monkeypatch):
+def test_a_locally_available_embedder_is_used(filled, tiny, monkeypatch):
     _, found, db = filled
     embedder = HashingEmbedder()
     monkeypatch.setattr(render, "ready_embedder", lambda settings: embedder)
@@ -93,7 +93,7 @@ def test_the_embedder_that_is_here_is_used(filled, tiny, monkeypatch):
     assert any("alpha" in text for text in embedder.encoded)
 
 
-def test_texts_of_a_tree_are_half_of_them_left_to_right(filled, tiny, tmp_path):
+def test_half_of_the_snapshot_texts_have_no_suffix(filled, tiny, tmp_path):
     repo, found, db = filled
     for i in range(12):
         repo.commit({f"src/more{i}.py": function(f"more{i}")})
@@ -110,7 +110,7 @@ def test_texts_of_a_tree_are_half_of_them_left_to_right(filled, tiny, tmp_path):
         assert row["text"].endswith(END) and row["commit"] == repo.git("rev-parse", "HEAD")
 
 
-def test_code_that_spells_a_control_token_is_left_out(opened, tiny):
+def test_code_that_contains_a_control_token_is_left_out(opened, tiny):
     repo, found, db = opened
     repo.commit({"src/a.py": function("plain")})
     mark = f"MARK = '{FIM_TOKENS[1]}'\n"
@@ -123,7 +123,7 @@ def test_code_that_spells_a_control_token_is_left_out(opened, tiny):
     assert {tokenizer.spell([i]) for i in control_ids(tokenizer)} == {END, *FIM_TOKENS}
 
 
-def test_texts_need_the_model(filled, tmp_path, monkeypatch):
+def test_rendering_without_the_model_is_refused_with_a_remedy(filled, tmp_path, monkeypatch):
     _, found, db = filled
     monkeypatch.setenv("GIT_COPILOT_CACHE", str(tmp_path / "cache"))
     with pytest.raises(ModelError, match="model pull"):

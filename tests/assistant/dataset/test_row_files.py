@@ -15,7 +15,7 @@ from git_copilot.index.core.errors import CopilotError
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
-def test_a_disk_that_takes_no_more_leaves_the_old_file(tmp_path, suffix):
+def test_a_full_disk_leaves_the_old_file(tmp_path, suffix):
     out = tmp_path / f"c.{suffix}"
     out.write_text("old")
     rows = [{"text": os.urandom(5000).hex()} for _ in range(100)]
@@ -32,7 +32,7 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
-def test_rows_are_written_as_they_come(tmp_path, suffix):
+def test_rows_are_written_in_groups_as_they_are_produced(tmp_path, suffix):
     """When a group is full, it is on its way to the disk before the next row is asked for."""
     out = tmp_path / f"c.{suffix}"
     sizes = []
@@ -48,13 +48,13 @@ def test_rows_are_written_as_they_come(tmp_path, suffix):
     assert sizes[1] > 10**6 and sizes[2] > 1.5 * sizes[1]
 
 
-def test_large_rows_make_small_groups(monkeypatch, tmp_path):
+def test_groups_of_large_rows_are_small(monkeypatch, tmp_path):
     monkeypatch.setattr(row_files, "GROUP_CHARACTERS", 100)
     groups = list(row_files._groups({"text": "x" * 40} for _ in range(7)))
     assert [len(group) for group in groups] == [3, 3, 1]
 
 
-def test_what_a_killed_export_left_goes_with_the_next(tmp_path):
+def test_leftovers_of_a_killed_export_are_removed_by_the_next(tmp_path):
     out = tmp_path / "c[1].jsonl"
     with subprocess.Popen([sys.executable, "-c", "pass"]) as dead:
         dead.wait()

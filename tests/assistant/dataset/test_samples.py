@@ -58,7 +58,7 @@ def safe(line):
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=300), st.data())
-def test_a_sample_is_a_part_of_the_file_around_the_hole(text, data):
+def test_a_sample_shows_the_file_around_the_hole(text, data):
     low = data.draw(st.integers(0, len(text) - 1))
     high = data.draw(st.integers(low + 1, len(text)))
     start, end = (len(text[:i].encode()) for i in (low, high))
@@ -74,7 +74,7 @@ def test_a_sample_is_a_part_of_the_file_around_the_hole(text, data):
 
 
 @given(st.text(), st.text(min_size=1), st.text(), st.text(), st.booleans())
-def test_nothing_of_a_file_reaches_the_terminal_as_a_command(before, middle, after, path, colour):
+def test_file_content_cannot_send_terminal_commands(before, middle, after, path, colour):
     text = before + middle + after
     start, end = (len(x.encode("utf-8", "replace")) for x in (before, before + middle))
     data = text.encode("utf-8", "replace")
@@ -95,7 +95,7 @@ def test_nothing_of_a_file_reaches_the_terminal_as_a_command(before, middle, aft
         ("é 漢 🙂", "é 漢 🙂"),
     ],
 )
-def test_control_characters_are_shown_not_sent(text, shown):
+def test_control_characters_are_shown_escaped(text, shown):
     assert printable(text) == shown
 
 
@@ -109,7 +109,7 @@ def test_control_characters_are_shown_not_sent(text, shown):
         ("x = 1", "x = 1"),
     ],
 )
-def test_white_space_that_begins_a_middle_is_visible(middle, shown):
+def test_leading_white_space_of_a_middle_is_visible(middle, shown):
     assert visible(middle) == shown
 
 
@@ -145,7 +145,7 @@ def test_secrets_are_masked_also_in_the_middle():
     assert "connect(aws_key" in found.middle
 
 
-def test_paths_and_times_of_strangers_are_text():
+def test_paths_and_invalid_dates_are_shown_safely():
     found = sample("x = 1\n", "x", path="caf\udce9\n.py")
     assert found.fields()["path"] == "caf\ufffd\n.py" == readable("caf\udce9\n.py")
     json.dumps(found.fields()).encode()
@@ -153,14 +153,14 @@ def test_paths_and_times_of_strangers_are_text():
     assert iso_time(-1).startswith("1969-12-31T23:59:59")
 
 
-def test_long_lines_are_cut_on_the_side_away_from_the_middle():
+def test_long_lines_are_cut_on_the_side_opposite_the_middle():
     long = "".join(f"v{i:03}, " for i in range(100))
     _, line = sample_lines(Look(), sample(f"[{long}middle, {long}]", "middle"))
     assert "v099, ⟦middle⟧, v000" in line
     assert "v050" not in line
 
 
-def test_bars_grow_with_the_share_and_only_nothing_has_none():
+def test_bar_length_grows_with_the_share_and_is_zero_only_for_zero():
     assert bar(0) == "" and bar(1e-9) == "▏" and bar(1) == "█" * BAR_WIDTH
     lengths = [len(bar(i / 100)) for i in range(101)]
     assert lengths == sorted(lengths) and lengths[-1] == BAR_WIDTH
@@ -168,7 +168,7 @@ def test_bars_grow_with_the_share_and_only_nothing_has_none():
 
 
 @pytest.mark.parametrize("bars", [True, False])
-def test_of_many_rows_the_first_are_shown_and_the_rest_summed_up(bars):
+def test_the_first_rows_are_shown_and_the_rest_summarised(bars):
     rows = {f"name {i}": 2000 - i for i in range(ROWS + 3)}
     lines = table(Look(bars=bars), "title", rows)
     assert lines[:2] == ["", "title"] and len(lines) == ROWS + 3
@@ -179,12 +179,12 @@ def test_of_many_rows_the_first_are_shown_and_the_rest_summed_up(bars):
     assert table(Look(), "title", {}) == ["", "title", "    none"]
 
 
-def test_an_encoding_that_lacks_a_sign_gets_an_escape():
+def test_characters_missing_in_the_output_encoding_are_escaped():
     assert Look(encoding="ascii").fit("⟦é⟧") == r"\u27e6\xe9\u27e7"
     assert Look().fit("⟦é⟧") == "⟦é⟧"
 
 
-def test_samples_depend_on_the_seed_and_on_what_is_wanted(opened):
+def test_samples_depend_on_the_seed_and_the_filters(opened):
     repo, found, db = opened
     fill(repo, found, db)
     ten = choose_samples(found, db, 10, 1, Wanted())
@@ -210,7 +210,7 @@ def test_samples_depend_on_the_seed_and_on_what_is_wanted(opened):
         (Wanted(author="nobody"), "as you wish"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(opened, wanted, words):
+def test_an_unknown_filter_value_is_refused_with_the_known_ones(opened, wanted, words):
     repo, found, db = opened
     fill(repo, found, db)
     with pytest.raises(CopilotError, match=words):
@@ -224,7 +224,7 @@ def test_an_empty_corpus_has_no_samples(opened):
             choose_samples(found, db, 3, 0, wanted)
 
 
-def test_holes_whose_blob_is_gone_are_passed_over_or_told(opened):
+def test_holes_with_missing_blobs_are_skipped_in_samples_and_refused_by_id(opened):
     repo, found, db = opened
     fill(repo, found, db, commits=4)
     gone, *_ = all_holes(repo, db)
@@ -239,7 +239,7 @@ def test_holes_whose_blob_is_gone_are_passed_over_or_told(opened):
         explain_hole(found, db, Settings(), gone.id)
 
 
-def test_names_of_strangers_in_the_figures_are_harmless():
+def test_author_names_in_statistics_are_escaped():
     evil = {"\x1b[2J\u202e": 1}
     figures = {
         "holes": 1, "commits": 1, "authors": 1, "tests": {"code": 1, "tests": 0}, "left_out": {},

@@ -30,7 +30,7 @@ def lived_in(opened):
     return repo, found, db
 
 
-def test_figures_add_up(lived_in):
+def test_totals_equal_the_sums_of_their_parts(lived_in):
     _, found, db = lived_in
     update_survival(found, db)
     figures = corpus_figures(found, db)
@@ -49,7 +49,7 @@ def test_figures_add_up(lived_in):
     assert {name.split()[0] for name in figures["author"]} == {"Ada", "Bob"}
 
 
-def test_what_became_of_holes_is_told_from_history(lived_in):
+def test_fates_of_holes_are_derived_from_history(lived_in):
     _, found, db = lived_in
     unknown = corpus_figures(found, db)["survival"]
     assert unknown["unknown"]["share"] == 1.0 and unknown["stands"]["holes"] == 0
@@ -66,7 +66,7 @@ def test_what_became_of_holes_is_told_from_history(lived_in):
     assert sum(each["share"] for each in survival.values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_figures_read_no_blob(lived_in):
+def test_statistics_read_no_blob(lived_in):
     repo, found, db = lived_in
     update_survival(found, db)
     before = corpus_figures(found, db)
@@ -93,11 +93,11 @@ def test_an_empty_corpus_is_all_zeros(opened):
         (Survival(0.0, "back", 5), "reverted"),
     ],
 )
-def test_a_fate_is_one_of_four(survival, expected):
+def test_every_hole_has_one_of_four_fates(survival, expected):
     assert fate("abcdef123456", survival, {"back": ["abcdef1"], "other": ["9999999"]}) == expected
 
 
-def test_who_reverts_is_read_from_messages_of_commits_that_exist(opened):
+def test_reverts_are_recognised_by_messages_naming_existing_commits(opened):
     repo, found, _ = opened
     first = repo.commit({"a.py": "a = 1\n"})
     repo.git("revert", "--no-edit", first)
@@ -106,7 +106,7 @@ def test_who_reverts_is_read_from_messages_of_commits_that_exist(opened):
     assert reverted_by(found, []) == {}
 
 
-def test_holes_are_found_by_id_in_the_order_asked(lived_in):
+def test_holes_are_loaded_by_id_in_the_order_asked(lived_in):
     repo, _, db = lived_in
     holes = load_holes(db, newest_first(repo))
     ids = [hole.id for hole in holes][::-1]

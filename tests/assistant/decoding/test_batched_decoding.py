@@ -29,7 +29,7 @@ def many(engine, prompt, samplings, **more):
 
 
 @pytest.mark.parametrize("lead", ["", "self"])
-def test_each_is_what_it_would_be_alone(model, tokenizer, lead):
+def test_each_candidate_equals_the_one_decoded_alone(model, tokenizer, lead):
     engine = Engine(model, tokenizer)
     for length in (20, 61, 97):
         prompt = tokenizer.encode(CODE * 3)[:length]
@@ -42,7 +42,7 @@ def test_each_is_what_it_would_be_alone(model, tokenizer, lead):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_prompts_cache_is_as_it_was(model, tokenizer, precision):
+def test_the_prompt_cache_is_unchanged_afterwards(model, tokenizer, precision):
     engine = Engine(model, tokenizer, precision)
     prompt = tokenizer.encode(CODE * 2)
     plain = engine.generate(prompt, Sampling(24))
@@ -57,7 +57,7 @@ def test_the_prompts_cache_is_as_it_was(model, tokenizer, precision):
     ]
 
 
-def test_each_ends_for_itself(model, tokenizer):
+def test_each_candidate_stops_by_its_own_condition(model, tokenizer):
     engine = Engine(model, tokenizer)
     prompt = tokenizer.encode(CODE)
     whole = many(engine, prompt, sampled(4))
@@ -74,7 +74,7 @@ def test_each_ends_for_itself(model, tokenizer):
     assert all(g.tokens < 2000 and g.finish == "length" for g in late)
 
 
-def test_a_failure_leaves_no_cache_behind(model, tokenizer, monkeypatch):
+def test_a_failed_batch_leaves_no_stale_cache(model, tokenizer, monkeypatch):
     engine = Engine(model, tokenizer)
     prompt = tokenizer.encode(CODE)
     wanted = engine.generate(prompt, Sampling(20)).text

@@ -77,30 +77,30 @@ MISLED = {
 }
 
 
-def test_a_likelier_line_is_found(tokenizer):
+def test_a_line_more_likely_than_the_greedy_one_is_found(tokenizer):
     text, made, _ = search(tokenizer, MISLED)
     assert (text, made) == ("b", 1)
 
 
-def test_a_line_that_the_model_is_sure_of_costs_nothing(tokenizer):
+def test_a_confident_line_needs_no_search(tokenizer):
     sure = {"": {"a": 0.97, "b": 0.03}, "a": {"": 0.99, "c": 0.01}}
     text, made, table = search(tokenizer, sure)
     assert (text, made, table.asked) == ("a", 0, [])
 
 
 @pytest.mark.parametrize(("reward", "best"), [(0.0, "b"), (0.4, "b"), (0.6, "ac")])
-def test_a_reward_makes_up_for_length(tokenizer, reward, best):
+def test_the_reward_per_token_offsets_the_length_penalty(tokenizer, reward, best):
     # ac has 0.24 in two tokens, b 0.4 in one: 0.51 nats between them.
     assert search(tokenizer, MISLED, reward=reward)[0] == best
 
 
 @pytest.mark.parametrize(("most", "best"), [(0, "ac"), (1, "b")])
-def test_no_more_is_tried_than_allowed(tokenizer, most, best):
+def test_the_number_of_expansions_is_bounded(tokenizer, most, best):
     text, made, table = search(tokenizer, MISLED, most=most)
     assert (text, made, len(table.asked)) == (best, most, most)
 
 
-def test_beginnings_are_gone_on_with_abreast_and_no_more_than_allowed(tokenizer):
+def test_branches_are_expanded_in_batches_within_the_bound(tokenizer):
     # Behind the greedy token two others are looked at, and behind what they begin two more each.
     first = {x: 1 / 6 for x in "abcdef"}
     chances = {"": first, **{x: dict.fromkeys("ghi", 1 / 3) for x in first}}
@@ -114,11 +114,11 @@ def test_beginnings_are_gone_on_with_abreast_and_no_more_than_allowed(tokenizer)
     assert max(seen[2]) == ABREAST and len(seen[2]) < sum(seen[2]) / 2
 
 
-def test_when_time_is_up_the_best_so_far_counts(tokenizer):
+def test_a_timeout_returns_the_best_line_so_far(tokenizer):
     assert search(tokenizer, MISLED, over=lambda: True)[:2] == ("ac", 0)
 
 
-def test_another_line_is_as_good_as_an_end_but_for_within_a_line(tokenizer):
+def test_a_newline_counts_as_an_end_except_within_a_line(tokenizer):
     chances = {
         "": {"a": 0.5, "b": 0.5},
         "a": {"": 0.6, "\n": 0.1, "c": 0.3},
@@ -134,7 +134,7 @@ def test_another_line_is_as_good_as_an_end_but_for_within_a_line(tokenizer):
     assert search(tokenizer, chances, suffix=" + 1\n")[0] == first
 
 
-def test_white_space_is_no_line(tokenizer):
+def test_a_blank_line_is_not_an_answer(tokenizer):
     blank = {"": {" ": 0.6, "b": 0.4}, " ": {"": 1.0}, "b": {"": 1.0}, " a": {"": 1.0}}
     assert search(tokenizer, blank)[0] == "b"
 
@@ -167,7 +167,7 @@ def written(model, tokenizer, prefix=PREFIX, *, weights=PLAIN, lead="", engine=N
     return engine.generate(tokenizer.encode(prefix), sampling, lead=lead, around=around)
 
 
-def test_a_real_model_answers_with_the_likelier_line_and_says_so(misled, tokenizer):
+def test_a_real_model_returns_the_likelier_line_and_reports_it(misled, tokenizer):
     greedy = written(misled, tokenizer, alternatives=0)
     assert greedy.text in ("ac", "ad", "ae")
     assert (greedy.tried, greedy.instead_of) == (0, None)
@@ -181,7 +181,7 @@ def test_a_real_model_answers_with_the_likelier_line_and_says_so(misled, tokeniz
     assert (longer.text, longer.instead_of) == (greedy.text, None)
 
 
-def test_a_model_of_another_family_finds_the_same_one_text_at_a_time(misled, tokenizer):
+def test_the_transformers_backend_finds_the_same_line_without_batching(misled, tokenizer):
     engine = Engine(misled, tokenizer, copying=PLAIN)
     engine.backend = Reference(misled)
     engine.slots = Slots(engine.backend.new_cache)
@@ -201,11 +201,11 @@ def test_a_model_of_another_family_finds_the_same_one_text_at_a_time(misled, tok
     ],
     ids=["model not measured with it", "sampled", "a block is asked for", "healed"],
 )
-def test_elsewhere_nothing_is_tried(misled, tokenizer, how):
+def test_no_search_outside_of_greedy_single_line_completions(misled, tokenizer, how):
     assert written(misled, tokenizer, **how).tried == 0
 
 
-def test_what_was_tried_is_forgotten(misled, tokenizer):
+def test_rejected_branches_leave_no_trace_in_the_cache(misled, tokenizer):
     engine = Engine(misled, tokenizer, copying=PLAIN)
     assert written(misled, tokenizer, engine=engine).tried
     for more in ("", "a", "b", "x"):
@@ -217,7 +217,7 @@ def test_what_was_tried_is_forgotten(misled, tokenizer):
         assert warm.cached_tokens > 0 == cold.cached_tokens
 
 
-def test_a_token_of_a_branch_is_read_as_it_would_be_alone(misled, tokenizer):
+def test_a_branch_token_has_the_same_logits_as_when_decoded_alone(misled, tokenizer):
     """Branches of branches, of the text in the cache and of each other, at several depths at once."""
     decoder, prompt = Decoder(misled, "fp32"), tokenizer.encode(PREFIX)
     text = tokenizer.encode("acb")
@@ -237,7 +237,7 @@ def test_a_token_of_a_branch_is_read_as_it_would_be_alone(misled, tokenizer):
     assert torch.allclose(more, fresh, atol=1e-4)
 
 
-def test_an_evaluation_counts_what_is_served(misled, tokenizer):
+def test_evaluation_uses_the_same_search_as_serving(misled, tokenizer):
     data = f"{PREFIX}b\n".encode()
     hole = Hole("c" * 40, "0" * 40, "own.py", len(PREFIX), len(data) - 1, "line", "", 0, "python")
     example = dataclasses.replace(

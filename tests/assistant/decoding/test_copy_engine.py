@@ -31,7 +31,7 @@ def written(engine, tokenizer, around, **more):
     return engine.generate(prompt, Sampling(max_tokens=24), around=around, **more)
 
 
-def test_a_trusted_text_is_written_and_named(model, tokenizer):
+def test_a_trusted_match_is_copied_and_its_source_named(model, tokenizer):
     around = Around("own.py", "def f(basket):\n        return basket.sub", "\n", (("c.py", OTHER),))
     alone = written(Engine(model, tokenizer), tokenizer, around)
     assert alone.copied == () and "self.duty" not in alone.text
@@ -42,7 +42,7 @@ def test_a_trusted_text_is_written_and_named(model, tokenizer):
     assert (never.text, never.copied) == (alone.text, ())
 
 
-def test_an_answer_to_the_rest_of_a_line_is_one_line(model, tokenizer):
+def test_a_completion_within_a_line_stays_on_one_line(model, tokenizer):
     around = Around("own.py", "x = basket.subt", "", (("c.py", f"{OTHER}{OTHER}"),))
     longer = written(Engine(model, tokenizer, copying=ALWAYS), tokenizer, around)
     assert longer.text.startswith("otal + self.duty\nclass")
@@ -61,7 +61,7 @@ def test_an_answer_to_the_rest_of_a_line_is_one_line(model, tokenizer):
 
 
 @pytest.mark.parametrize("weights", [HALF, ALWAYS])
-def test_guesses_change_nothing_that_is_copied(model, tokenizer, weights):
+def test_speculation_does_not_change_copied_text(model, tokenizer, weights):
     around = Around("own.py", CODE[: len(CODE) // 2], CODE[len(CODE) // 2 :], (("c.py", OTHER),))
     quick, slow = (Engine(model, tokenizer, copying=weights) for _ in range(2))
     slow.speculative = False
@@ -69,7 +69,7 @@ def test_guesses_change_nothing_that_is_copied(model, tokenizer, weights):
     assert (first.ids, first.copied) == (second.ids, second.copied)
 
 
-def test_candidates_side_by_side_copy_too(model, tokenizer):
+def test_batched_candidates_copy_too(model, tokenizer):
     engine = Engine(model, tokenizer, copying=ALWAYS)
     around = Around("own.py", "x = basket.subtotal", "\n", (("c.py", OTHER),))
     prompt = tokenizer.encode(around.prefix)
@@ -82,7 +82,7 @@ def test_candidates_side_by_side_copy_too(model, tokenizer):
     assert set(many[0].copied) == {"c.py"}
 
 
-def test_what_is_written_anew_goes_before_what_is_copied(model, tokenizer):
+def test_the_forced_prefix_is_completed_before_copying_begins(model, tokenizer):
     around = Around("own.py", "x = basket.subt", "\n", (("c.py", OTHER),))
     engine = Engine(model, tokenizer, copying=ALWAYS)
     prompt = tokenizer.encode("x = basket.")
@@ -91,7 +91,7 @@ def test_what_is_written_anew_goes_before_what_is_copied(model, tokenizer):
     assert set(found.copied) == {"c.py"}
 
 
-def test_an_evaluation_counts_what_is_copied(model, tokenizer):
+def test_evaluation_counts_copied_tokens(model, tokenizer):
     gap = "".join(f"LIMIT_{i} = {i}\n" for i in range(40))  # no prompt reaches beyond it
     text = f"{OTHER}{gap}def more(self, basket):\n    return basket.subtotal + self.duty\n"
     text += UNFINISHED
@@ -107,7 +107,7 @@ def test_an_evaluation_counts_what_is_copied(model, tokenizer):
     assert copied.es > plain.es
 
 
-def test_it_can_be_switched_off(folder, tmp_path):
+def test_copying_can_be_switched_off(folder, tmp_path):
     import shutil
 
     copy = shutil.copytree(folder, tmp_path / "model")

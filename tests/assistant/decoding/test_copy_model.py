@@ -34,7 +34,7 @@ def spelt(tokenizer, match):
     return {tokenizer.decode([t]): s for t, s in zip(match.tokens, match.shares, strict=True)}
 
 
-def test_what_followed_the_longest_run_of_tokens_counts(tokenizer):
+def test_the_continuation_of_the_longest_match_is_proposed(tokenizer):
     text = "a = f(one, 1)\nb = f(one, 1)\nc = g(one, 2)\n"
     found = source(tokenizer, text + "d = f(one, ").match("")
     assert spelt(tokenizer, found) == {"1": 1.0}
@@ -44,7 +44,7 @@ def test_what_followed_the_longest_run_of_tokens_counts(tokenizer):
     assert 0 < short.length < found.length
 
 
-def test_what_is_written_goes_on_from_the_cursor(tokenizer):
+def test_the_match_includes_tokens_written_since_the_cursor(tokenizer):
     here = source(tokenizer, "x", "\n", [("cart.py", OTHER)])
     assert here.match("") is None
     follows = here.match("basket")
@@ -54,7 +54,7 @@ def test_what_is_written_goes_on_from_the_cursor(tokenizer):
     assert spelt(tokenizer, longer) == {"s": 1.0}
 
 
-def test_a_word_that_is_half_written_is_compared_as_a_whole_word(tokenizer):
+def test_a_partial_word_matches_whole_words_only(tokenizer):
     text = "def subtotal(basket):\n    return basket\n"
     halves = source(tokenizer, text + "x = subto", "\n")
     whole = source(tokenizer, text + "x = subtotal", "\n")
@@ -62,7 +62,7 @@ def test_a_word_that_is_half_written_is_compared_as_a_whole_word(tokenizer):
 
 
 @pytest.mark.parametrize("begun", ["w", "wi", "wid", "widt"])
-def test_a_word_that_is_begun_goes_on_as_elsewhere(tokenizer, begun):
+def test_a_partial_word_is_completed_as_it_occurs_elsewhere(tokenizer, begun):
     text = "a = shape.width_all\nb = shape.height\n"
     here = source(tokenizer, f"{text}c = shape.{begun}", "\n")
     assert len(tokenizer.encode("width")) == 1
@@ -73,13 +73,13 @@ def test_a_word_that_is_begun_goes_on_as_elsewhere(tokenizer, begun):
     assert source(tokenizer, f"{text}c = shape.{begun}x", "\n").match("") is None
 
 
-def test_nothing_goes_on_from_one_text_into_the_next(tokenizer):
+def test_no_match_crosses_from_one_text_into_the_next(tokenizer):
     nearby = [("one.py", "bcdz"), ("two.py", "first")]
     assert source(tokenizer, "y = bcdz", "", nearby).match("") is None
     assert source(tokenizer, "y = bcd", "", nearby).match("") is not None
 
 
-def test_a_line_end_is_not_copied_where_one_follows(tokenizer):
+def test_no_newline_is_copied_before_an_existing_newline(tokenizer):
     text = "total(basket)\nmore()\n"
     closed = source(tokenizer, text + "total(basket)", "\nnext()\n")
     assert closed.match("") is None
@@ -87,7 +87,7 @@ def test_a_line_end_is_not_copied_where_one_follows(tokenizer):
     assert all(name.startswith("\n") for name in spelt(tokenizer, open_.match("")))
 
 
-def test_probabilities_are_mixed_and_the_end_keeps_its_own(tokenizer):
+def test_mixing_leaves_the_probability_of_the_end_token_unchanged(tokenizer):
     here = source(tokenizer, OTHER + "return basket.subtotal", "\n")
     torch.manual_seed(0)
     logits = torch.randn(len(tokenizer._vocabulary)) * 3
@@ -103,14 +103,14 @@ def test_probabilities_are_mixed_and_the_end_keeps_its_own(tokenizer):
         assert float(after[token]) == pytest.approx(wanted, rel=1e-4)
 
 
-def test_where_nothing_can_be_copied_the_model_is_left_alone(tokenizer):
+def test_without_a_match_the_logits_are_unchanged(tokenizer):
     logits = torch.randn(len(tokenizer._vocabulary))
     assert source(tokenizer, "", "").mix(logits, "") is logits
     assert source(tokenizer, "unseen_name", "\n").mix(logits, "") is logits
 
 
 @pytest.mark.parametrize("prefix", ["unseen_name", OTHER + "return basket.subtotal"])
-def test_ends_can_be_made_as_likely_as_they_are(tokenizer, prefix):
+def test_the_ending_weight_raises_end_tokens_once_text_is_written(tokenizer, prefix):
     weights = dataclasses.replace(HALF, ending=1.0)
     torch.manual_seed(0)
     logits = torch.randn(len(tokenizer._vocabulary))
@@ -142,7 +142,7 @@ NAMED = {"newline": "\n", "indented": "\n    ", "word": "x"}
 @pytest.mark.parametrize(
     ("margin", "end", "ends"), [(None, 0.4, False), (2.0, 0.08, False), (2.0, 0.12, True)]
 )
-def test_a_line_ends_unless_another_is_far_more_likely(tokenizer, margin, end, ends):
+def test_a_line_ends_unless_a_continuation_beats_the_margin(tokenizer, margin, end, ends):
     weights = dataclasses.replace(NEVER, line_end=margin)
     here = source(tokenizer, "x = bas", "\n", weights=weights)
     # What begins another line is taken together, whichever token it is.
@@ -157,28 +157,28 @@ def test_a_line_ends_unless_another_is_far_more_likely(tokenizer, margin, end, e
 
 
 @pytest.mark.parametrize("prefix", ["def f():", "def f():\n    "])
-def test_a_block_does_not_end_with_its_first_line(tokenizer, prefix):
+def test_the_line_end_rule_does_not_cut_blocks(tokenizer, prefix):
     weights = dataclasses.replace(NEVER, line_end=math.inf)
     here = source(tokenizer, prefix, "\n", weights=weights)
     logits = likely(tokenizer, end=0.4, newline=0.6)
     assert not here.ends_line(tokenizer.encode("\n")[0], logits, "return 1")
 
 
-def test_trust_follows_the_weights():
+def test_trust_is_the_logistic_of_the_weighted_features():
     weights = Weights(1.0, -2.0, 0.5, 0.25, tuple(range(LONGEST)))
     value = 3 + math.log(0.5) - 2 * 0.7 + 0.5 * math.log(0.7) + 0.25 * math.log(0.2)
     assert weights.trust(4, 0.5, 0.7, 0.2) == pytest.approx(1 / (1 + math.exp(-value)), abs=1e-5)
     assert 0 < weights.trust(1, 1e-3, 0.0, 0.0) < 1
 
 
-def test_of_a_huge_file_the_near_part_is_looked_through(tokenizer):
+def test_only_the_part_of_a_huge_file_near_the_cursor_is_searched(tokenizer):
     far = "far_away(1)\n" + "pass\n" * BEFORE_CHARACTERS
     assert source(tokenizer, far + "far_away(").match("") is None
     behind = "\n" + "pass\n" * AFTER_CHARACTERS + "far_away(1)\n"
     assert source(tokenizer, "far_away(", behind).match("") is None
 
 
-def test_what_the_prompt_shows_is_not_copied(tokenizer):
+def test_text_already_in_the_prompt_is_not_copied(tokenizer):
     text = OTHER + "x = basket.subtotal"
     shown = Around("own.py", text, "\nduty = 1\n", (("c.py", OTHER),), (len(text), 10))
     weights = Copier(tokenizer, HALF, Spellings(tokenizer))
@@ -188,7 +188,7 @@ def test_what_the_prompt_shows_is_not_copied(tokenizer):
     assert Source(weights, half).match("").length > 4
 
 
-def test_a_prompt_says_how_much_of_the_file_it_shows(tokenizer):
+def test_a_prompt_records_how_much_of_the_file_it_shows(tokenizer):
     text = "".join(f"LIMIT_{i} = {i}\n" for i in range(40))
     start = text.index("LIMIT_20")
     hole = Hole("c", "b", "m.py", start, start + 8, "line", "", 0, "python")
@@ -201,7 +201,7 @@ def test_a_prompt_says_how_much_of_the_file_it_shows(tokenizer):
     assert around.prefix[-before - 12 :] not in prompt
 
 
-def test_the_folder_of_a_model_says_whether_it_copies(folder, tokenizer, tmp_path):
+def test_copy_weights_are_read_from_the_model_folder(folder, tokenizer, tmp_path):
     assert read_weights(folder) is None
     facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
     (tmp_path / NAME).write_text(json.dumps(facts))

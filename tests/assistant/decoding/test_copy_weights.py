@@ -47,7 +47,7 @@ def tokens(count=4000):
     return found
 
 
-def test_long_matches_are_trusted_where_they_are_right_and_ends_come_as_often_as_they_do():
+def test_fit_trusts_long_matches_and_matches_the_rate_of_end_tokens():
     mixture = copy_weights.fit(tokens())
     weights = mixture.weights()
     trust = [weights.trust(length, 1.0, 0.5, 0.37) for length in range(1, 7)]
@@ -58,14 +58,14 @@ def test_long_matches_are_trusted_where_they_are_right_and_ends_come_as_often_as
     assert mixture.nats(tokens()).item() < alone - 0.2
 
 
-def test_a_token_without_a_match_costs_what_the_model_says():
+def test_a_token_without_a_match_has_the_models_probability():
     lone = [copy_weights.Token("r", False, 0.25, 0.1, 0.3)]
     assert copy_weights.Mixture().nats(lone).item() == pytest.approx(math.log(4), abs=1e-5)
     end = [copy_weights.Token("r", True, 0.1, 0.1, 0.3)]
     assert copy_weights.Mixture().nats(end).item() == pytest.approx(math.log(10), abs=1e-5)
 
 
-def test_that_nothing_ends_before_it_is_begun_makes_no_end_rarer():
+def test_fit_ignores_positions_where_no_end_is_possible():
     first = [copy_weights.Token("r", False, 0.25, 0.1, 0.3, begun=False)] * 4000
     with_first, without = (copy_weights.fit(x).weights() for x in (tokens() + first, tokens()))
     assert with_first.ending == pytest.approx(without.ending, abs=0.02)
@@ -93,7 +93,7 @@ def recipe(repo, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_whole_way_from_commits_to_weights(recipe, tmp_path):
+def test_weights_are_fitted_from_the_commits_of_a_repository(recipe, tmp_path):
     model = save_tiny(tmp_path / "tiny", fim=True)
     out = tmp_path / "out"
     out.mkdir()
@@ -117,27 +117,27 @@ def compared(command, recipe):
     return CliRunner().invoke(command, options, catch_exceptions=False).output.splitlines()
 
 
-def test_margins_are_compared_on_what_was_written_once(recipe):
+def test_the_line_end_bench_prints_a_row_per_margin(recipe):
     lines = compared(line_end.main, recipe)
     *_, last = lines
     assert len(lines) == 2 + len(line_end.MARGINS)
     assert last.split()[0] == "inf" and int(last.split()[-1]) > 0
 
 
-def test_rewards_are_compared_with_the_greedy_line(recipe):
+def test_the_reward_bench_compares_each_reward_with_greedy_decoding(recipe):
     name, head, greedy, *rows = [line.split() for line in compared(reward.main, recipe)]
     assert head[:3] == ["reward", "em", "es"] and int(name[-4]) > 0
     assert (greedy[0], greedy[3:7]) == ("greedy", ["+0", "-0", "0.0", "0"])
     assert [row[0] for row in rows] == [format(r, ".1f") for r in reward.REWARDS[1:]]
 
 
-def test_what_a_reward_won_and_lost_is_counted():
+def test_the_reward_bench_counts_gains_and_losses():
     right, wrong = reward.Answer(100.0, 100.0, 4, 10.0), reward.Answer(0.0, 50.0, 0, 20.0)
     found = reward.row(0.3, [right, right, wrong, wrong], [right, wrong, right, wrong])
     assert found.split() == ["0.3", "50.0", "75.0", "+1", "-1", "2.0", "4", "15"]
 
 
-def test_an_answer_is_ended_where_another_line_is_not_likelier_by_the_margin():
+def test_the_line_end_bench_ends_an_answer_below_the_margin():
     def answer(middle, text, margin):
         line = text.partition("\n")[0]
         return line_end.Answer(middle, text, line, margin, (len(text), len(line)))
@@ -155,7 +155,7 @@ def test_an_answer_is_ended_where_another_line_is_not_likelier_by_the_margin():
     assert (two[1], two[3], two[5:8]) == ("100.0", "100.0", ["5", "of", "5"])
 
 
-def test_another_commit_than_the_recipes_is_refused(recipe, repo, tmp_path):
+def test_fitting_refuses_a_source_that_is_not_at_the_commit_of_the_recipe(recipe, repo, tmp_path):
     repo.commit({"more.py": "x = 1\n"})
     model = save_tiny(tmp_path / "tiny")
     options = ["--sources", str(recipe / "sources"), "--model", str(model)]
@@ -163,7 +163,7 @@ def test_another_commit_than_the_recipes_is_refused(recipe, repo, tmp_path):
         CliRunner().invoke(copy_weights.main, options, catch_exceptions=False)
 
 
-def test_the_weights_go_with_the_seeded_model(tmp_path):
+def test_the_seeded_model_carries_the_copy_weights_of_its_adapter(tmp_path):
     base = save_tiny(tmp_path / "base", specials=SPARE)
     adapter = adapter_of(base, tmp_path / "adapter")
     make_seeded(base, tmp_path / "without", adapter)
@@ -174,7 +174,7 @@ def test_the_weights_go_with_the_seeded_model(tmp_path):
     assert read_weights(tmp_path / "with") == read_weights(adapter)
 
 
-def test_the_mean_of_adapters_is_the_mean_of_what_they_add(tmp_path):
+def test_averaging_adapters_averages_their_weight_deltas(tmp_path):
     base = save_tiny(tmp_path / "base")
     folders = [adapter_of(base, tmp_path / f"adapter{seed}", seed) for seed in range(2)]
     out = tmp_path / "mean"
@@ -195,7 +195,7 @@ def test_the_mean_of_adapters_is_the_mean_of_what_they_add(tmp_path):
     assert 0 < lost < 1
 
 
-def test_adapters_of_other_layers_are_refused(tmp_path):
+def test_averaging_refuses_adapters_of_different_layers(tmp_path):
     small = adapter_of(save_tiny(tmp_path / "one", layers=1), tmp_path / "a")
     large = adapter_of(save_tiny(tmp_path / "two", layers=2), tmp_path / "b")
     with pytest.raises(ValueError, match="not of the same layers"):

@@ -28,11 +28,11 @@ AREA = "\n    if w < 0 or h < 0:\n        raise ValueError\n    return w * h\n"
         ("x =", " ", "y\n", " "),
     ],
 )  # fmt: skip
-def test_a_file_that_is_whole_stays_whole(prefix, text, suffix, wanted):
+def test_a_valid_file_stays_valid(prefix, text, suffix, wanted):
     assert Trimmer(prefix, suffix, path="a.py").trim(text).text == wanted
 
 
-def test_nothing_wins_where_it_is_likelier_and_the_file_is_whole():
+def test_the_empty_answer_wins_when_likelier_and_the_file_is_complete():
     whole = Trimmer("x = 1", "\ny = 2\n", path="a.py")
     assert (whole.trim("\nz = 3", doubt=0.5).text, whole.trim("\nz = 3", doubt=0.5).rule) == (
         "",
@@ -43,7 +43,7 @@ def test_nothing_wins_where_it_is_likelier_and_the_file_is_whole():
     assert Trimmer("x = f(", ")\n", path="a.py").trim("3", doubt=0.5).text == "3"  # an empty pair
 
 
-def test_doubt_is_the_first_line_against_the_end():
+def test_doubt_compares_the_first_line_with_ending_at_once():
     chances = torch.tensor([0.5, 0.25, 0.25]).log()
     doubt = Doubt([0])
     doubt.note(1, chances, "")
@@ -55,7 +55,7 @@ def test_doubt_is_the_first_line_against_the_end():
     assert rare.value == 0
 
 
-def test_loops_that_count_are_cut_unless_the_file_counts():
+def test_counting_loops_in_a_line_are_cut_unless_the_file_has_them():
     cells = "".join(f"<td>{number}</td>" for number in range(4, 30))
     assert loop_in_line(cells, "") == len("<td>4</td>")
     assert loop_in_line(cells, cells.replace("4", "7")) is None
@@ -63,7 +63,7 @@ def test_loops_that_count_are_cut_unless_the_file_counts():
     assert loop_in_line("x = [" + "item, " * 12, "") is None
 
 
-def test_lines_that_count_are_cut():
+def test_counting_lines_are_cut():
     text = "\n".join(f"    x{number} = {number}" for number in range(9))
     trimmed = Trimmer("def f():\n    y = g(\n", "", path="a.py").trim(text)
     assert (trimmed.text, trimmed.rule) == ("    x0 = 0", "loops")

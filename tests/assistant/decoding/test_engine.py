@@ -70,20 +70,20 @@ def prompts(tokenizer, count=6):
     return [ids[i * 5 : 60 + 31 * i] for i in range(count)]
 
 
-def test_the_text_is_that_of_generate(engine, model, tokenizer):
+def test_the_text_equals_that_of_transformers_generate(engine, model, tokenizer):
     texts = [engine.generate(p, LONG).text for p in prompts(tokenizer)]
     assert texts == [plainly(model, tokenizer, p, LONG.max_tokens) for p in prompts(tokenizer)]
     assert len(set(texts)) > 2
 
 
-def test_the_tiny_llama_is_ours_and_the_rest_is_not(model, engine):
+def test_only_the_tiny_llama_runs_on_our_own_decoder(model, engine):
     own = model.config.model_type == "llama"
     assert isinstance(engine.backend, Decoder if own else Reference)
     assert engine.speculative is (model.config.model_type != "granitemoehybrid")
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_guesses_change_nothing(engine, tokenizer, temperature):
+def test_speculation_does_not_change_the_text(engine, tokenizer, temperature):
     drafted = 0
     for seed, prompt in enumerate(prompts(tokenizer)):
         sampling = Sampling(max_tokens=40, temperature=temperature, seed=seed)
@@ -100,7 +100,7 @@ def test_guesses_change_nothing(engine, tokenizer, temperature):
         assert bool(drafted) is engine.speculative
 
 
-def test_typing_reads_only_what_is_new(engine, model, tokenizer):
+def test_typing_prefills_only_the_new_tokens(engine, model, tokenizer):
     ids = tokenizer.encode(CODE * 4)
     first = engine.generate(ids[:80], LONG)
     assert first.cached_tokens == 0
@@ -115,7 +115,7 @@ def test_typing_reads_only_what_is_new(engine, model, tokenizer):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_what_is_written_begins_with_the_lead(engine, tokenizer, temperature):
+def test_the_text_begins_with_the_forced_prefix(engine, tokenizer, temperature):
     ids = tokenizer.encode(CODE * 4)
     for cut, lead in ((30, "self"), (50, "\n    "), (41, "né €"), (60, "x" * 30)):
         seen: list[str] = []
@@ -129,7 +129,7 @@ def test_what_is_written_begins_with_the_lead(engine, tokenizer, temperature):
     assert engine.generate(ids[:30], Sampling(1), lead="x" * 30).text == ""
 
 
-def test_text_streams_in_whole_characters(engine, tokenizer):
+def test_streamed_text_never_splits_a_character(engine, tokenizer):
     for prompt in prompts(tokenizer, 3):
         seen: list[str] = []
         found = engine.generate(prompt, Sampling(60, temperature=1.0), on_text=seen.append)

@@ -36,7 +36,7 @@ def ours(own_model, tokenizer):
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.data())
-def test_whatever_is_guessed_is_judged_right(ours, data):
+def test_any_draft_gives_the_same_text_as_no_draft(ours, data):
     """Drafts that are right for a while, then wrong."""
     prompt = ours.tokenizer.encode(CODE)
     truth, ids = write_plainly(ours, prompt)
@@ -58,7 +58,7 @@ def write_plainly(engine, prompt):
     return truth, engine.slots._slots[-1].ids[len(prompt) :]
 
 
-def test_a_right_draft_saves_forwards(ours, monkeypatch):
+def test_a_correct_draft_saves_forward_passes(ours, monkeypatch):
     prompt = ours.tokenizer.encode(CODE)
     truth, ids = write_plainly(ours, prompt)
     read = []
@@ -75,7 +75,7 @@ def test_a_right_draft_saves_forwards(ours, monkeypatch):
     assert len(read) < found.tokens / 2
 
 
-def test_another_candidate_reads_nothing(ours, own_model, tokenizer):
+def test_further_candidates_reuse_the_prefilled_prompt(ours, own_model, tokenizer):
     prompt = ours.tokenizer.encode(CODE)
     samplings = [Sampling(30, temperature=0.9 if i else 0.0, seed=i) for i in range(4)]
     cold = [Engine(own_model, tokenizer).generate(prompt, s).text for s in samplings[1:]]
@@ -86,7 +86,7 @@ def test_another_candidate_reads_nothing(ours, own_model, tokenizer):
     assert len(set(cold)) == 3
 
 
-def test_two_files_in_turn_keep_their_caches(ours, own_model, tokenizer):
+def test_alternating_between_two_files_keeps_both_caches(ours, own_model, tokenizer):
     ids = tokenizer.encode(CODE * 6)
     common = ids[:40]
     texts = [common + ids[50 : 60 + TYPED], common + ids[65 : 75 + TYPED]]
@@ -100,7 +100,7 @@ def test_two_files_in_turn_keep_their_caches(ours, own_model, tokenizer):
         assert found.text == Engine(own_model, tokenizer).generate(typed, LONG).text
 
 
-def test_a_second_file_copies_what_both_begin_with(ours, own_model, tokenizer):
+def test_a_second_file_copies_the_cache_of_the_common_prefix(ours, own_model, tokenizer):
     ids = tokenizer.encode(CODE * 8)
     first, second = ids[: 101 + TYPED], ids[:100] + ids[5 : 60 + TYPED]
     ours.generate(first, LONG)
@@ -111,7 +111,7 @@ def test_a_second_file_copies_what_both_begin_with(ours, own_model, tokenizer):
 
 
 @pytest.mark.parametrize("beginning", [1, WORTH_KEEPING - 1])
-def test_texts_that_hardly_begin_alike_share_nothing(ours, own_model, tokenizer, beginning):
+def test_short_common_prefixes_are_not_shared(ours, own_model, tokenizer, beginning):
     """A prompt read from the third token on, in other parts, could be rounded otherwise."""
     ids = tokenizer.encode(CODE * 8)
     ours.generate(ids[:200], LONG)
@@ -122,7 +122,7 @@ def test_texts_that_hardly_begin_alike_share_nothing(ours, own_model, tokenizer,
     assert ours.generate(ids[:200], LONG).cached_tokens == 200
 
 
-def test_a_prompt_is_read_in_parts_and_cancelled_between_them(ours, tokenizer):
+def test_prefill_runs_in_blocks_and_can_be_cancelled_between_them(ours, tokenizer):
     prompt = tokenizer.encode(CODE * 20)[:600]
     asked = itertools.count()
     found = ours.generate(prompt, LONG, cancelled=lambda: next(asked) >= 2)
@@ -131,7 +131,7 @@ def test_a_prompt_is_read_in_parts_and_cancelled_between_them(ours, tokenizer):
     assert 0 < ours.generate(prompt, LONG).cached_tokens < len(prompt)
 
 
-def test_cancelling_and_time_end_with_what_there_is(ours, tokenizer):
+def test_cancellation_and_timeout_return_the_text_so_far(ours, tokenizer):
     prompt = tokenizer.encode(CODE)
     whole = ours.generate(prompt, LONG)
     ours.speculative = False
@@ -144,7 +144,7 @@ def test_cancelling_and_time_end_with_what_there_is(ours, tokenizer):
     assert late.finish == "length"
 
 
-def test_a_failed_forward_leaves_no_cache_behind(ours, tokenizer, monkeypatch):
+def test_a_failed_forward_leaves_no_stale_cache(ours, tokenizer, monkeypatch):
     prompt = tokenizer.encode(CODE)
     wanted = ours.generate(prompt, LONG).text
     run = ours.backend.run
@@ -160,7 +160,7 @@ def test_a_failed_forward_leaves_no_cache_behind(ours, tokenizer, monkeypatch):
     assert ours.generate(prompt, LONG).text == wanted
 
 
-def test_the_lead_is_written_by_the_best_tokens_that_can(ours, tokenizer):
+def test_the_forced_prefix_is_written_with_the_most_likely_tokens(ours, tokenizer):
     """The first token of a lead may write more than the lead."""
     ids = tokenizer.encode(CODE)
     size = len(tokenizer._vocabulary)
@@ -173,7 +173,7 @@ def test_the_lead_is_written_by_the_best_tokens_that_can(ours, tokenizer):
         assert found.text == tokenizer.decode([best])[1:]
 
 
-def test_a_lead_is_written_in_no_pieces_that_a_file_has_not(tokenizer):
+def test_the_forced_prefix_is_never_split_unnaturally(tokenizer):
     """A word may go on in many ways, but never is it cut into letters."""
     fitting = Spellings(tokenizer).fit(" width", tokenizer.size).tolist()
     spelt = {tokenizer.decode([i]) for i in fitting}
@@ -183,7 +183,7 @@ def test_a_lead_is_written_in_no_pieces_that_a_file_has_not(tokenizer):
     assert all(x.startswith(" w") for x in spelt)
 
 
-def test_a_long_lead_is_read_at_once(ours, tokenizer, monkeypatch):
+def test_a_long_forced_prefix_is_prefilled_at_once(ours, tokenizer, monkeypatch):
     prompt, lead = tokenizer.encode(CODE), "zqxj" * 5
     ours.speculative = False
     plain = ours.generate(prompt, Sampling(30), lead=lead)
@@ -199,7 +199,7 @@ def test_a_long_lead_is_read_at_once(ours, tokenizer, monkeypatch):
     assert of_lead > 8 and len(read) <= 30 - of_lead + 8
 
 
-def test_enough_is_asked_after_every_token_whatever_was_guessed(ours, tokenizer):
+def test_the_stop_condition_is_checked_after_every_token_despite_drafts(ours, tokenizer):
     prompt = tokenizer.encode(CODE)
     draft = [*prompt, *write_plainly(ours, prompt)[1]]
     for length in range(1, 12):
@@ -212,7 +212,7 @@ def test_enough_is_asked_after_every_token_whatever_was_guessed(ours, tokenizer)
         assert (found.text, found.finish, found.tokens) == (plain.text, "trimmed", plain.tokens)
 
 
-def test_memory_is_bounded(ours, tokenizer):
+def test_cache_memory_is_bounded(ours, tokenizer):
     ids = tokenizer.encode(CODE * 30)
     for start in range(0, 70, 7):
         ours.generate(ids[start : start + 300], Sampling(2))
@@ -222,7 +222,7 @@ def test_memory_is_bounded(ours, tokenizer):
     assert len(ours.slots) == 3
 
 
-def test_the_speed_of_reading_is_known_after_loading(folder):
+def test_prefill_rate_is_measured_when_loading(folder):
     engine = Engine.load(folder)
     assert engine.prefill_rate is not None
     assert engine.prefill_rate > 0
@@ -230,7 +230,7 @@ def test_the_speed_of_reading_is_known_after_loading(folder):
     assert isinstance(engine.backend, Decoder)
 
 
-def test_the_speed_stays_as_it_was_said_until_it_is_wrong(ours):
+def test_prefill_rate_changes_only_after_a_large_deviation(ours):
     for rate in (1000.0, 1100.0, 900.0, 1200.0):
         ours._rate.note(rate)
         assert ours.prefill_rate == 1000.0
@@ -239,7 +239,7 @@ def test_the_speed_stays_as_it_was_said_until_it_is_wrong(ours):
     assert 390 < ours.prefill_rate < 600
 
 
-def test_precisions_are_named_and_refused(folder):
+def test_an_unknown_precision_is_refused_with_the_valid_ones(folder):
     with pytest.raises(ModelError, match="int3"):
         Engine.load(folder, precision="int3")
     for precision in ("bf16", "fp32", *(["int8"] if int8_is_exact() else [])):

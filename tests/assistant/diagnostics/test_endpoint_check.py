@@ -63,7 +63,7 @@ def look(url, adapter=None, **more):
     return examine_endpoint(Settings(endpoint=url, **more), MODEL, adapter)
 
 
-def test_without_a_server_nothing_is_said_or_asked():
+def test_without_an_endpoint_nothing_is_requested_or_reported():
     assert examine_endpoint(Settings(), MODEL, ADAPTER) is None
 
 
@@ -83,7 +83,7 @@ def test_without_a_server_nothing_is_said_or_asked():
         ([MODEL], ADAPTER, {"endpoint_adapters": "load"}, "ok", "when it is first needed", ""),
     ],
 )  # fmt: skip
-def test_a_list_of_models_is_understood(names, adapter, settings, level, says, mend):
+def test_a_model_list_in_any_known_shape_is_parsed(names, adapter, settings, level, says, mend):
     with server(body=listing(*names)) as (url, asked):
         found = look(url, adapter, **settings)
     assert asked == [("/v1/models", None)]
@@ -92,7 +92,7 @@ def test_a_list_of_models_is_understood(names, adapter, settings, level, says, m
     assert mend in found.mend and bool(mend) == bool(found.mend)
 
 
-def test_a_server_without_a_list_is_no_trouble():
+def test_a_server_without_a_model_list_is_no_problem():
     with server(404, "not found") as (url, _):
         found = look(url)
     assert found.level == "ok" and "lists no models" in found.message
@@ -100,7 +100,7 @@ def test_a_server_without_a_list_is_no_trouble():
         assert look(url).level == "ok"
 
 
-def test_trouble_is_said_with_its_mend(monkeypatch):
+def test_each_problem_is_reported_with_its_remedy(monkeypatch):
     monkeypatch.setattr(endpoint_check, "SECONDS", 0.2)
     with server(401, '{"error": {"message": "no key"}}') as (url, _):
         found = look(url)
@@ -119,7 +119,7 @@ def test_trouble_is_said_with_its_mend(monkeypatch):
     assert look("localhost:1").level == "fail"
 
 
-def test_settings_that_cannot_work_are_noticed_without_asking():
+def test_invalid_settings_are_reported_without_a_request():
     with server(body=listing(MODEL)) as (url, asked):
         ids = look(url, endpoint_prompt="tokens")
         unknown = look(url, endpoint_model="mystery-9b")
@@ -128,7 +128,7 @@ def test_settings_that_cannot_work_are_noticed_without_asking():
     assert unknown.level == "fail" and "copilot.fim FAMILY" in unknown.mend
 
 
-def test_the_key_is_sent(monkeypatch):
+def test_the_api_key_is_sent(monkeypatch):
     monkeypatch.setenv("GIT_COPILOT_TEST_KEY", "s3cr3t")
     with server(body=listing(MODEL)) as (url, asked):
         found = look(url, endpoint_key="GIT_COPILOT_TEST_KEY")
@@ -154,7 +154,7 @@ def status(project, *options):
     return out.getvalue()
 
 
-def test_doctor_and_status_name_it(served):
+def test_doctor_and_status_name_the_endpoint(served):
     def found(check):
         return [f for f in doctor.examine() if f.check == check]
 
@@ -177,7 +177,7 @@ def test_doctor_and_status_name_it(served):
         assert json.loads(status(served, "--json"))["endpoint"]["ready"] is True
 
 
-def test_a_model_that_is_here_needs_no_family(served, tmp_path):
+def test_a_local_model_needs_no_family_setting(served, tmp_path):
     folder = save_tiny(tmp_path / "mystery")
     with server(body=listing(str(folder))) as (url, _):
         found = examine_endpoint(Settings(endpoint=url), str(folder), None)

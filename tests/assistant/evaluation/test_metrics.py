@@ -37,11 +37,11 @@ def score(commit, em=0.0, nll=1.0, tokens=1, es=0.0, end=0.5):
 
 
 @given(SHORT, SHORT)
-def test_levenshtein_is_the_textbooks(first, second):
+def test_levenshtein_equals_the_textbook_algorithm(first, second):
     assert levenshtein(first, second) == table(first, second)
 
 
-def test_long_texts_are_compared_too():
+def test_levenshtein_of_long_texts_is_exact():
     assert levenshtein("x" * 700 + "kitten", "x" * 700 + "sitting") == 3
 
 
@@ -75,17 +75,17 @@ def test_summary_counts_the_end_token():
 @pytest.mark.parametrize(
     ("won", "lost", "p"), [(0, 0, 1.0), (1, 0, 1.0), (10, 2, 0.03857421875), (5, 5, 1.0)]
 )
-def test_mcnemar_is_the_binomial_tail(won, lost, p):
+def test_mcnemar_equals_the_binomial_tail(won, lost, p):
     assert mcnemar(won, lost) == pytest.approx(p)
     assert mcnemar(lost, won) == pytest.approx(p)
 
 
 @pytest.mark.parametrize(("freedom", "value"), [(4, 2.776), (9, 2.262), (30, 2.042), (1000, 1.962)])
-def test_students_quantile(freedom, value):
+def test_students_quantile_equals_tabulated_values(freedom, value):
     assert student_quantile(0.975, freedom) == pytest.approx(value, abs=0.01)
 
 
-def test_a_difference_that_is_everywhere_the_same_has_no_spread():
+def test_a_constant_difference_has_a_zero_width_interval():
     before = [score(str(i % 7), nll=4.0, tokens=2) for i in range(30)]
     after = [score(str(i % 7), em=100, nll=3.0, tokens=2) for i in range(30)]
     found = compare(before, after)
@@ -111,18 +111,18 @@ def test_holes_of_one_commit_are_not_counted_as_independent():
     assert few.high - few.low > many.high - many.low
 
 
-def test_one_commit_says_nothing():
+def test_one_commit_gives_no_interval():
     found = compare([score("a")] * 30, [score("a", em=100)] * 30)
     assert (found.em.low, found.em.high) == (-math.inf, math.inf)
 
 
-def test_the_seed_decides_the_interval():
+def test_the_interval_depends_on_the_seed_only():
     before = [score(str(i), nll=i % 5) for i in range(30)]
     after = [score(str(i), nll=(i * 0.7318) % 5) for i in range(30)]
     assert compare(before, after, 3) == compare(before, after, 3)
     assert compare(before, after, 3).nll.low != compare(before, after, 4).nll.low
 
 
-def test_arms_must_have_the_same_holes():
+def test_comparing_arms_with_different_holes_is_refused():
     with pytest.raises(ValueError, match="same holes"):
         compare([score("a")], [])

@@ -64,7 +64,7 @@ def with_middle(example, middle):
 
 
 @pytest.mark.parametrize("batch", [4, None])
-def test_an_evaluation_writes_what_the_engine_writes(tiny, batch):
+def test_evaluation_generates_the_same_text_as_the_engine(tiny, batch):
     found = examples(tiny[1])
     texts = [one_by_one(tiny, e) for e in found]
     assert len(set(texts)) > 3  # else anything would match
@@ -78,7 +78,7 @@ def test_an_evaluation_writes_what_the_engine_writes(tiny, batch):
 
 
 @pytest.mark.parametrize("batch", [3, None])
-def test_the_likelihood_is_that_of_one_plain_forward(tiny, batch):
+def test_likelihood_equals_that_of_a_single_plain_forward(tiny, batch):
     model, tokenizer = tiny
     found = examples(tokenizer)
     scores = evaluate(*tiny, found, max_tokens=1, generate=False, batch=batch)
@@ -94,7 +94,7 @@ def test_the_likelihood_is_that_of_one_plain_forward(tiny, batch):
         assert (score.em, score.es) == (0, 0)
 
 
-def test_how_many_are_read_at_once_changes_nothing(tiny):
+def test_scores_do_not_depend_on_the_batch_size(tiny):
     found = examples(tiny[1])
     small = evaluate(*tiny, found, max_tokens=8, batch=1)
     large = evaluate(*tiny, found, max_tokens=8, batch=11)
@@ -104,7 +104,7 @@ def test_how_many_are_read_at_once_changes_nothing(tiny):
         assert one.nll == pytest.approx(other.nll, abs=1e-3)
 
 
-def test_batches_hold_like_lengths(tiny):
+def test_batches_group_similar_lengths(tiny):
     found = examples(tiny[1])
     batches = group(found, 4)
     assert sorted(i for b in batches for i in b) == list(range(len(found)))
@@ -112,7 +112,7 @@ def test_batches_hold_like_lengths(tiny):
     assert all(min(a) >= max(b) for a, b in pairwise(lengths))
 
 
-def test_chosen_positions_have_the_logits_that_all_have(tiny):
+def test_logits_of_selected_positions_equal_those_of_the_full_forward(tiny):
     model, _ = tiny
     ids = torch.arange(20).reshape(2, 10)
     mask = torch.zeros(2, 10, dtype=torch.bool)
@@ -125,14 +125,16 @@ def test_chosen_positions_have_the_logits_that_all_have(tiny):
         assert torch.equal(model(ids).logits, whole)
 
 
-def test_the_guards_holes_are_the_standard_librarys_and_always_the_same(tiny):
+def test_regression_check_holes_come_from_the_standard_library_and_are_fixed(tiny):
     found = guard_examples(tiny[1])
     assert len(found) >= 20
     assert found == guard_examples(tiny[1])
     assert all(len(e.prompt_ids) <= 320 for e in found)
 
 
-def test_a_stripped_installation_has_no_guard(tiny, monkeypatch, tmp_path):
+def test_without_standard_library_sources_the_regression_check_passes_empty(
+    tiny, monkeypatch, tmp_path
+):
     monkeypatch.setattr("sysconfig.get_paths", lambda: {"stdlib": str(tmp_path)})
     assert guard_examples(tiny[1]) == []
     assert verdict([], []) == {**verdict([], []), "holes": 0, "passed": True}
@@ -148,7 +150,7 @@ def test_a_stripped_installation_has_no_guard(tiny, monkeypatch, tmp_path):
         (0.9, 9.0, False),
     ],
 )
-def test_the_guard_weighs_the_code_and_the_end_apart(middle, end, passed):
+def test_the_regression_check_judges_code_and_end_token_separately(middle, end, passed):
     base = [Score("stdlib", 0, 0, 20.0, 2.0, 10)] * 5
     after = [Score("stdlib", 0, 0, 20.0 * middle, 2.0 * end, 10)] * 5
     assert verdict(base, after)["passed"] is passed

@@ -114,7 +114,7 @@ def pull():
     return subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120)
 
 
-def test_a_folder_is_fetched_and_nothing_else_is_kept(hub):
+def test_a_model_is_downloaded_and_no_temporary_files_remain(hub):
     done = pull()
     assert done.returncode == 0, done.stderr
     assert "['config.json', 'git-copilot.json', 'model.safetensors']" in done.stdout
@@ -122,7 +122,7 @@ def test_a_folder_is_fetched_and_nothing_else_is_kept(hub):
     assert [p.name for p in (hub / "downloads").iterdir()] == ["toy--base.lock"]
 
 
-def test_a_broken_download_goes_on(hub):
+def test_a_broken_download_is_resumed(hub):
     Hub.drop = 100_000
     done = pull()
     assert done.returncode == 0, done.stderr
@@ -131,7 +131,7 @@ def test_a_broken_download_goes_on(hub):
     assert [p.name for p in (hub / "downloads").iterdir()] == ["toy--base.lock"]
 
 
-def test_the_next_try_goes_on_from_what_the_last_one_left(hub):
+def test_the_next_pull_resumes_a_partial_download(hub):
     data = FILES["model.safetensors"]
     (hub / "downloads").mkdir(parents=True)
     part = hub / "downloads" / f"toy--base-{hashlib.sha256(data).hexdigest()[:12]}.part"
@@ -145,7 +145,7 @@ def test_the_next_try_goes_on_from_what_the_last_one_left(hub):
     assert ranges == ["bytes=100000-"]
 
 
-def test_a_wrong_beginning_is_noticed_by_the_hash(hub):
+def test_a_corrupt_partial_download_is_detected_by_its_hash(hub):
     data = FILES["model.safetensors"]
     (hub / "downloads").mkdir(parents=True)
     part = hub / "downloads" / f"toy--base-{hashlib.sha256(data).hexdigest()[:12]}.part"

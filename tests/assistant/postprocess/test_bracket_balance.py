@@ -49,12 +49,12 @@ def texts():
 
 
 @pytest.mark.parametrize("path", [*SOURCES, "README.md", "pyproject.toml"])
-def test_files_that_are_whole_are_read_as_whole(path):
+def test_a_complete_file_has_no_unmatched_brackets(path):
     text = SOURCES.get(path) or (ROOT / path).read_text("utf-8")
     assert unmatched(text, path) == 0
 
 
-def test_nothing_that_a_model_writes_tears_brackets_quotes_or_tags_apart():
+def test_any_completion_leaves_brackets_quotes_and_tags_balanced():
     """2,000 places between what is open and what closes it, and any text between."""
     rng, files = random.Random(5), texts()
     tried = kept = 0
@@ -95,7 +95,7 @@ def test_nothing_that_a_model_writes_tears_brackets_quotes_or_tags_apart():
         ("a.go", "func f() {", "\n\tg()\n}", "}\n", "\n\tg()"),
     ],
 )  # fmt: skip
-def test_what_is_closed_behind_the_cursor_is_not_closed_before(path, prefix, text, suffix, wanted):
+def test_a_closer_in_the_suffix_is_not_written_twice(path, prefix, text, suffix, wanted):
     assert Trimmer(prefix, suffix, path=path).trim(text).text == wanted
 
 
@@ -110,5 +110,5 @@ def test_what_is_closed_behind_the_cursor_is_not_closed_before(path, prefix, tex
         ("a.json", '{\n  "a": ', "{", "\n}\n"),
     ],
 )
-def test_what_is_missing_is_written(path, prefix, text, suffix):
+def test_a_missing_closer_is_kept_in_the_completion(path, prefix, text, suffix):
     assert Trimmer(prefix, suffix, path=path).trim(text).text == text

@@ -30,7 +30,7 @@ MAKE = "all: x\n\tcc x\n\nclean:"
         ("f() {\n" + "\tx\n" * 21 + "    aligned\n}\n", "\t"),
     ],
 )
-def test_the_style_of_a_file(text, style):
+def test_the_indentation_style_of_a_file_is_detected(text, style):
     assert style_of(text) == style
 
 
@@ -54,7 +54,7 @@ def test_the_style_of_a_file(text, style):
         ("a.js", SCRIPT, "\n    let a = 1;\n    b();", "\n\t\tlet a = 1;\n\t\tb();"),
     ],
 )
-def test_new_lines_are_indented_as_the_file(path, before, written, wanted):
+def test_new_lines_get_the_indentation_of_the_file(path, before, written, wanted):
     assert Indentation(before, "\n", path).apply(written) == wanted
 
 
@@ -83,18 +83,18 @@ def test_new_lines_are_indented_as_the_file(path, before, written, wanted):
         ("Makefile", "ifdef X\n  Y = 1\nendif\nall:", "\n\tcc x"),  # a recipe needs its tab
     ],
 )
-def test_all_else_stays(path, before, written):
+def test_text_that_needs_no_reindentation_is_unchanged(path, before, written):
     assert Indentation(before, "\n", path).apply(written) == written
 
 
-def test_what_follows_the_cursor_says_how_as_well():
+def test_the_suffix_also_determines_the_style():
     assert (
         Indentation("func B() {", "\n}\n\nfunc A() {\n\tx()\n}\n", "a.go").apply("\n  y()")
         == "\n\ty()"
     )
 
 
-def test_a_text_is_the_same_line_by_line_as_at_once():
+def test_streaming_line_by_line_gives_the_same_result():
     text = "\n    if x {\n        y()\n    }\n    q := `\n    t`\n    z()"
     whole = Indentation(GO, "\n}\n", "a.go").apply(text)
     growing, seen = Indentation(GO, "\n}\n", "a.go"), []
@@ -107,7 +107,7 @@ def test_a_text_is_the_same_line_by_line_as_at_once():
 
 
 @given(st.lists(st.text("ab \t{}:(\"'`#\n", max_size=12), max_size=8).map("\n".join))
-def test_only_white_space_at_the_start_of_new_lines_changes(text):
+def test_only_leading_white_space_of_new_lines_changes(text):
     for path, before in (("a.go", GO), ("a.py", PYTHON), ("a.py", TABBED), ("a.sh", SHELL)):
         changed = Indentation(before, "\n", path).apply(text)
         ours, theirs = changed.split("\n"), text.split("\n")

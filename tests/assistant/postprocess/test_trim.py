@@ -32,7 +32,9 @@ BEGIN = "-----BEGIN RSA PRIVATE " + "KEY-----"
         ("s = ", "\n", '"(" + name\nother\n', '"(" + name', "after_line"),
     ],
 )  # fmt: skip
-def test_left_to_right_the_place_says_where_it_ends(prefix, suffix, text, wanted, rule):
+def test_left_to_right_completions_end_at_the_scope_of_the_cursor(
+    prefix, suffix, text, wanted, rule
+):
     trimmed = Trimmer(prefix, suffix, path="a.py", left_to_right=True).trim(text)
     assert (trimmed.text, trimmed.rule) == (wanted, rule)
 
@@ -62,7 +64,7 @@ def test_left_to_right_the_place_says_where_it_ends(prefix, suffix, text, wanted
         ("# ", "=" * 77, "\n"),
     ],
 )  # fmt: skip
-def test_what_a_model_that_saw_the_suffix_ended_itself_is_kept(prefix, text, suffix):
+def test_an_end_chosen_by_a_fim_model_is_kept(prefix, text, suffix):
     trimmer = Trimmer(prefix, suffix, path="a.py")
     assert not trimmer.finished(text + "\n")
     assert trimmer.trim(text, "stop").text.rstrip() == text.rstrip()
@@ -103,7 +105,7 @@ def test_what_a_model_that_saw_the_suffix_ended_itself_is_kept(prefix, text, suf
         (f"{BEGIN}\nMIIEpAIBAAKCAQEA", "", "1c7z9z5Pad7Oejec", "", "secret"),
     ],
 )  # fmt: skip
-def test_what_is_provably_wrong_is_taken_off(prefix, suffix, text, wanted, rule):
+def test_provably_wrong_text_is_cut(prefix, suffix, text, wanted, rule):
     trimmed = Trimmer(prefix, suffix, path="a.py").trim(text)
     assert (trimmed.text, trimmed.rule) == (wanted, rule)
 
@@ -118,7 +120,7 @@ def test_what_is_provably_wrong_is_taken_off(prefix, suffix, text, wanted, rule)
         ("def f():\n", f'    a = 1\n    return "{AWS}"\n\n\nf()\n', "    a = 1"),
     ],
 )
-def test_left_to_right_no_rule_of_the_place_keeps_a_secret(prefix, text, wanted):
+def test_no_scope_rule_keeps_a_secret(prefix, text, wanted):
     trimmer = Trimmer(prefix, "\n", path="a.py", left_to_right=True)
     assert trimmer.finished(text + "\n")
     trimmed = trimmer.trim(text)
@@ -139,20 +141,20 @@ def test_left_to_right_no_rule_of_the_place_keeps_a_secret(prefix, text, wanted)
         ),
     ],
 )
-def test_out_of_tokens_is_cut_by_the_place(prefix, text, wanted, rule):
+def test_a_completion_out_of_tokens_is_cut_by_scope(prefix, text, wanted, rule):
     trimmer = Trimmer(prefix, "\n\n\ny = f()\n", path="a.py")
     assert not trimmer.finished(text)  # it may yet end by itself
     trimmed = trimmer.trim(text, "length")
     assert (trimmed.text, trimmed.rule) == (wanted, rule)
 
 
-def test_without_a_grammar_brackets_are_counted():
+def test_without_a_grammar_brackets_decide():
     assert Trimmer("(see ", ")\n", path="a.txt").trim("above)").text == "above"
     assert Trimmer("(see (", "))\n", path="a.txt").trim("above)").text == "above"
     assert Trimmer("f(g(", ")\n", path="a.txt").trim("x)").text == "x)"
 
 
-def test_a_sure_repetition_of_what_follows_ends_the_generation():
+def test_repeating_the_suffix_ends_the_generation():
     trimmer = Trimmer("def f():\n", "\n    return ok\n\n\ndef other():\n", path="a.py")
     assert not trimmer.finished("    ok = 1\n    return ok\n")  # one line may be chance
     assert trimmer.finished("    ok = 1\n    return ok\n\n\ndef other():\n")
@@ -160,14 +162,14 @@ def test_a_sure_repetition_of_what_follows_ends_the_generation():
     assert trimmer.finished("    total = 1\n    return total_of_all\n")
 
 
-def test_overloads_repeat_each_other_by_right():
+def test_overloads_are_not_treated_as_repetition():
     middle = "(\n    a: int,\n    b: str,\n    c: int,\n)"
     suffix = " -> int: ...\n\n\ndef f(\n    a: int,\n    b: str,\n    c: int,\n):\n    pass\n"
     assert Trimmer("@overload\ndef f", suffix, path="a.py").trim(middle).text == middle
 
 
 @pytest.mark.parametrize("prefix", ["x = ", "def f():\n    ", "call(a, "])
-def test_stops_as_soon_as_the_cut_is_certain(prefix):
+def test_generation_stops_as_soon_as_the_cut_is_certain(prefix):
     trimmer = Trimmer(prefix, "\n", left_to_right=True)
     assert not trimmer.finished("value")
     assert trimmer.finished("value)\nz = 1\n\n\nq\n")
@@ -176,11 +178,11 @@ def test_stops_as_soon_as_the_cut_is_certain(prefix):
 @pytest.mark.parametrize(
     ("path", "wanted"), [("a.yaml", ""), ("a.py", "Tr0ub4dor3"), ("", "Tr0ub4dor3")]
 )
-def test_the_language_says_how_a_secret_is_written(path, wanted):
+def test_secrets_are_recognised_in_the_syntax_of_the_language(path, wanted):
     assert Trimmer("password: ", "\n", path=path).trim("Tr0ub4dor3").text == wanted
 
 
-def test_no_secret_is_waited_for_to_its_end():
+def test_generation_stops_before_a_secret_is_complete():
     trimmer = Trimmer("def f():\n    ", "\n")
     assert trimmer.finished(f'k = "{AWS}"\n')
     assert not trimmer.finished(f'k = "{AWS}"')
@@ -220,7 +222,7 @@ LINES = st.lists(
     st.integers(2, 7),
 )
 @settings(max_examples=400)
-def test_token_by_token_gives_the_same_as_at_once(
+def test_trimming_token_by_token_gives_the_same_result(
     lines, prefix, suffix, path, left_to_right, finish, step
 ):
     text = "\n".join(lines)
@@ -240,7 +242,7 @@ def test_token_by_token_gives_the_same_as_at_once(
 
 @settings(max_examples=300)
 @given(LINES, st.sampled_from(["", "def f():\n    "]), st.sampled_from(["\n", "\n    return x\n"]))
-def test_what_was_trimmed_needs_no_trimming(lines, prefix, suffix):
+def test_trimming_is_idempotent(lines, prefix, suffix):
     trimmer = Trimmer(prefix, suffix, path="a.py")
     once = trimmer.trim("\n".join(lines)).text
     assert trimmer.trim(once).text == once

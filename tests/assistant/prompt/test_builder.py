@@ -63,7 +63,7 @@ def build(tokenizer, prefix="a = 1\nb = ", suffix="\nc = 3\n", snippets=(), budg
     )
 
 
-def test_left_to_right_with_comments():
+def test_left_to_right_prompts_show_snippets_as_comments():
     tokenizer = ByteTokenizer()
     prompt = build(
         tokenizer, snippets=[snippet("best.py", "def f():\n\n    x\n"), snippet("second.py", "y")]
@@ -91,7 +91,7 @@ def test_spm_puts_the_prefix_last():
     assert tokenizer.show(prompt.ids) == "<s>[SUFFIX]\nc = 3\n[PREFIX]+++++ m.py\na = 1\nb = "
 
 
-def test_families_without_file_tokens_have_the_context_as_text_of_the_prefix():
+def test_families_without_file_tokens_get_the_context_in_the_prefix():
     tokenizer = ByteTokenizer(fim("codellama"))
     prompt = build(tokenizer, snippets=[snippet("o.py", "y = 2\n")])
     assert tokenizer.show(prompt.ids) == (
@@ -99,7 +99,7 @@ def test_families_without_file_tokens_have_the_context_as_text_of_the_prefix():
     )
 
 
-def test_other_files_stand_as_text_where_the_family_heads_them_with_text():
+def test_other_files_have_text_headers_where_the_family_uses_them():
     tokenizer = ByteTokenizer(fim("deepseek-coder"))
     prompt = build(tokenizer, snippets=[snippet("o.py", "y = 2\n")])
     assert tokenizer.show(prompt.ids) == (
@@ -133,7 +133,7 @@ def test_every_family_has_its_control_tokens_once_and_in_order(family):
     assert [i for i in ids if i in wanted] == wanted
 
 
-def test_nothing_after_the_cursor_is_left_to_right():
+def test_an_empty_suffix_gives_a_left_to_right_prompt():
     assert build(ByteTokenizer(fim("starcoder2")), suffix="\n  \n").mode == "left-to-right"
 
 
@@ -150,12 +150,12 @@ def test_nothing_after_the_cursor_is_left_to_right():
         (["<|endoftext|>", "<repo_name>", "<file_sep>"], None),
     ],
 )  # fmt: skip
-def test_detection(tokens, wanted):
+def test_the_fim_format_is_detected_from_the_special_tokens(tokens, wanted):
     found = detect_fim({t: i for i, t in enumerate(tokens)})
     assert (found.family if found else None) == wanted
 
 
-def test_mellum_shares_starcoder_tokens_and_is_told_by_name():
+def test_mellum_is_distinguished_from_starcoder_by_name():
     tokens = [
         "<fim_prefix>",
         "<fim_suffix>",
@@ -198,7 +198,7 @@ def test_never_over_budget_and_the_end_of_the_prefix_is_kept(prefix, suffix, fam
     assert (text + prompt.lead.encode()).endswith(last_line)
 
 
-def test_the_start_of_the_prefix_stays_put_while_typing():
+def test_the_prompt_start_is_stable_while_typing():
     tokenizer = ByteTokenizer()
     lines = "".join(f"line_{i} = {i}\n" for i in range(100))
     budget = Budget(700, 0, 0)
@@ -208,7 +208,7 @@ def test_the_start_of_the_prefix_stays_put_while_typing():
 
 
 @pytest.mark.parametrize("family", [None, "qwen2.5-coder", "starcoder2", "codestral"])
-def test_the_line_of_the_cursor_goes_before_snippets_and_suffix(family):
+def test_the_current_line_has_priority_over_snippets_and_suffix(family):
     tokenizer = ByteTokenizer(fim(family) if family else None)
     line = "x = " + "call(argument) + " * 12
     many = [snippet(f"{i}.py", "def helper():\n    return 1\n") for i in range(9)]
@@ -226,7 +226,7 @@ def test_the_line_of_the_cursor_goes_before_snippets_and_suffix(family):
         assert all(tokenizer.control(token) in controls for token in wanted)
 
 
-def test_a_separator_stands_between_files_only():
+def test_separators_stand_between_files_only():
     tokenizer = ByteTokenizer(fim("codegemma"))
     tail = "m.py\n<|fim_prefix|>a = 1\nb = <|fim_suffix|>\nc = 3\n<|fim_middle|>"
     assert tokenizer.show(build(tokenizer).ids) == f"<bos>{tail}"

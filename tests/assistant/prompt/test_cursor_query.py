@@ -12,7 +12,7 @@ def notify(user):
     mail.sen"""
 
 
-def test_names_near_the_cursor_first_then_imports():
+def test_names_nearest_the_cursor_come_before_imports():
     query = cursor_query("src/app.py", "python", PREFIX, "\n    return address\n")
     assert query.names[:3] == ("sen", "mail", "address")
     assert set(query.modules) == {"mail", "tools", "os", "import", "from"}
@@ -20,17 +20,17 @@ def test_names_near_the_cursor_first_then_imports():
     assert query.text.endswith("mail.sen")
 
 
-def test_words_at_the_cursor_weigh_most_and_words_behind_it_less():
+def test_word_weight_falls_with_distance_and_is_lower_after_the_cursor():
     words = cursor_query("src/app.py", "python", PREFIX, "\n    return letter\n").words
     assert words["mail"] == words["sen"] == 1
     assert 0 < words["letter"] < words["address"] < 1
 
 
-def test_lines_of_the_file_are_seen():
+def test_lines_of_the_current_file_are_marked_as_seen():
     seen = cursor_query("src/app.py", "python", PREFIX, "\n    return address\n").seen
     assert {"def notify(user):", "return address"} <= seen
 
 
-def test_nothing_is_being_typed_after_a_space_or_a_bracket():
+def test_no_partial_word_after_a_space_or_a_bracket():
     for prefix in ("x = ", "call(", "a.", "", "1234"):
         assert cursor_query("a.py", "python", prefix, "").partial == ""

@@ -38,12 +38,12 @@ def build(tokenizer, prefix=PREFIX, suffix=SUFFIX, budget=BUDGET):
     )  # fmt: skip
 
 
-def test_every_format_has_a_model_here():
+def test_every_fim_format_is_tested_on_a_model():
     untested = {f.family for f in FORMATS} - {f.family for f in FAMILIES}
     assert untested == {"stable-code"}  # StarCoder's tokens without names
 
 
-def test_the_format_is_found_and_can_be_chosen(loaded):
+def test_the_fim_format_is_detected_and_can_be_set(loaded):
     family, folder, tokenizer = loaded
     assert tokenizer.fim.family == family.family
     assert TextTokenizer.load(folder, family.name, "none").fim is None
@@ -54,18 +54,18 @@ def test_the_format_is_found_and_can_be_chosen(loaded):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_comes_back_as_it_was(loaded, text):
+def test_encoding_and_decoding_round_trips(loaded, text):
     _, _, tokenizer = loaded
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_the_middle_of_a_line_gets_no_space(loaded):
+def test_no_space_is_inserted_in_the_middle_of_a_line(loaded):
     _, _, tokenizer = loaded
     for left, right in (("    x = fo", "o(a)"), ("a", " + b"), ("f(", "  c)"), ("\n", "    d")):
         assert tokenizer.decode([*tokenizer.encode(left), *tokenizer.encode(right)]) == left + right
 
 
-def test_the_prompt_has_its_parts_in_the_order_that_was_taught(loaded):
+def test_prompt_parts_are_in_the_order_the_model_was_trained_on(loaded):
     family, _, tokenizer = loaded
     form = tokenizer.fim
     prompt = build(tokenizer)
@@ -106,7 +106,7 @@ def test_control_tokens_in_the_users_text_are_text(loaded):
     assert tokenizer.decode(tokenizer.encode(written)) == written
 
 
-def test_nothing_behind_the_cursor_is_left_to_right(loaded):
+def test_an_empty_suffix_gives_a_left_to_right_prompt(loaded):
     _, _, tokenizer = loaded
     prompt = build(tokenizer, suffix="\n\n")
     assert prompt.left_to_right
@@ -115,7 +115,7 @@ def test_nothing_behind_the_cursor_is_left_to_right(loaded):
     assert ours.isdisjoint(prompt.ids)
 
 
-def test_a_small_budget_keeps_controls_and_the_line(loaded):
+def test_a_small_budget_keeps_control_tokens_and_the_current_line(loaded):
     _, _, tokenizer = loaded
     whole = [i for i in build(tokenizer).ids if i in controls_of(tokenizer)]
     lines = "".join(f"line_{i} = {i}\n" for i in range(300))

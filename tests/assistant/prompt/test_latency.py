@@ -17,7 +17,7 @@ BUDGET = Budget(1024, 512, 192)
 
 
 @given(rate=st.floats(1, 1e6), latency=st.integers(1, 60_000))
-def test_what_fits_is_read_in_time(rate, latency):
+def test_the_fitted_budget_can_be_prefilled_within_the_latency(rate, latency):
     fitted = fit_budget(BUDGET, rate, latency)
     assert LEAST <= fitted.prompt <= BUDGET.prompt
     assert fitted.prompt <= max(LEAST, rate * latency / 1000)
@@ -28,7 +28,7 @@ def test_what_fits_is_read_in_time(rate, latency):
 
 
 @pytest.mark.parametrize(("rate", "latency"), [(None, 1000), (5.0, 0)])
-def test_without_a_bound_or_a_measurement_nothing_shrinks(rate, latency):
+def test_without_a_limit_or_a_measured_rate_the_budget_is_unchanged(rate, latency):
     assert fit_budget(BUDGET, rate, latency) == BUDGET
 
 
@@ -56,14 +56,14 @@ A, B, C, D = (hit(name) for name in "abcd")
         ([], []),
     ],
 )
-def test_snippets_stay_until_a_better_one_comes(found, settled):
+def test_snippets_are_kept_until_a_clearly_better_one_appears(found, settled):
     assert settle([A, B, C], found) == settled
 
 
 PREFIX = "import os\n\nclass Shape:\n    def area(self):\n        width = 1\n        hei"
 
 
-def test_typing_keeps_the_scope_and_leaving_changes_it():
+def test_typing_keeps_the_scope_and_leaving_it_changes_it():
     inside = scope_of(PREFIX)
     assert inside == ("def area(self):", "class Shape:")
     more = "ght = 2\n        if width:\n"
@@ -76,7 +76,7 @@ def test_typing_keeps_the_scope_and_leaving_changes_it():
 
 
 @given(st.text(alphabet=" \t\nab:({})", max_size=120))
-def test_every_text_has_a_scope(text):
+def test_the_scope_consists_of_lines_above_the_cursor(text):
     lines = [line.strip() for line in text.split("\n")]
     assert all(header in lines[:-1] for header in scope_of(text))
 
@@ -99,7 +99,7 @@ def test_a_file_keeps_its_snippets_while_the_scope_and_the_index_stay():
 ABOVE = PREFIX.rpartition("\n")[0]
 
 
-def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
+def test_better_snippets_are_used_from_the_next_line_on():
     steady = SteadyContext()
 
     def ask(line, *found, above=ABOVE):
@@ -117,7 +117,7 @@ def test_a_line_keeps_its_snippets_and_the_next_one_takes_the_better_one():
     assert ask("        area = ", A, B, above=above) == [B, D]
 
 
-def test_only_the_last_files_are_remembered():
+def test_only_the_most_recent_files_are_remembered():
     steady = SteadyContext()
     for number in range(MAX_FILES + 1):
         steady.settle(f"{number}.py", PREFIX, (), [A, B])

@@ -24,12 +24,12 @@ from git_copilot.index.core.errors import LocationError
         ("odd:name.py:2:1", Location("odd:name.py", 2, 1)),
     ],
 )
-def test_parse(text, wanted):
+def test_locations_are_parsed(text, wanted):
     assert parse_location(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["a.py", "a.py:", "a.py:x", ":3", "a.py:0", "a.py:3:0", "a.py:-1"])
-def test_parse_refuses(text):
+def test_malformed_locations_are_refused(text):
     with pytest.raises(LocationError):
         parse_location(text)
 
@@ -47,7 +47,7 @@ def test_the_line_after_the_last_newline_is_a_place():
     assert cut_document(b"", Location("f", 1)).column == 1
 
 
-def test_past_the_end_says_where_the_end_is():
+def test_a_position_past_the_end_names_the_last_one():
     with pytest.raises(LocationError, match=r"has 2 lines.*f:2"):
         cut_document(b"a\nb", Location("f", 3))
     with pytest.raises(LocationError, match=r"no column 5.*column 2"):
@@ -60,7 +60,7 @@ def test_crlf_is_read_as_newline_and_remembered():
     assert document.offset == 5
 
 
-def test_byte_order_mark_is_no_character():
+def test_a_byte_order_mark_is_not_a_column():
     document = cut_document(b"\xef\xbb\xbfab\n", Location("f", 1, 2))
     assert (document.prefix, document.suffix, document.offset) == ("a", "b\n", 4)
 
@@ -87,7 +87,7 @@ def test_windows_code_page_is_read_character_for_character():
     assert (document.encoding, document.offset) == ("cp1252", 11)
 
 
-def test_huge_file_keeps_a_window_of_whole_lines():
+def test_a_huge_file_is_cut_to_a_window_of_whole_lines():
     line = b"x" * 99 + b"\n"
     document = cut_document(line * 500_000, Location("f", 250_000, 3))
     assert document.offset == 249_999 * 100 + 2
@@ -98,7 +98,7 @@ def test_huge_file_keeps_a_window_of_whole_lines():
     assert len(document.prefix) < 300_000 and len(document.suffix) < 300_000
 
 
-def test_unreadable_files(tmp_path):
+def test_unreadable_files_are_refused_in_one_line(tmp_path):
     with pytest.raises(LocationError, match="does not exist"):
         read_file(tmp_path, "none.py", "none.py")
     with pytest.raises(LocationError, match="folder"):
@@ -116,7 +116,7 @@ def test_unreadable_files(tmp_path):
     ),
     st.data(),
 )
-def test_prefix_and_suffix_are_the_file(lines, data):
+def test_prefix_plus_suffix_is_the_file(lines, data):
     text = "\n".join(lines)
     raw = text.encode()
     line = data.draw(st.integers(1, len(lines)))

@@ -79,7 +79,7 @@ def spelt(tokenizer, ids):
     return [tokenizer.decode([i]) for i in ids]
 
 
-def test_the_last_tab_stands_alone_where_words_do_not_take_it(gpt2):
+def test_the_last_tab_is_its_own_token_where_words_do_not_absorb_it(gpt2):
     text = "func f() {\n\tif a {\n\t\t"
     assert spelt(gpt2, gpt2.encode(text))[-1] == "\n\t\t"  # else nothing is tested here
     ids, lead = Seam().encode(gpt2, text)
@@ -87,7 +87,7 @@ def test_the_last_tab_stands_alone_where_words_do_not_take_it(gpt2):
     assert ids == gpt2.encode(f"{text}return b")[: len(ids)]
 
 
-def test_the_last_tab_is_left_to_the_word_that_takes_it(qwen):
+def test_the_last_tab_is_left_to_the_completion_where_words_absorb_it(qwen):
     text = "func f() {\n\tif a {\n\t\t"
     assert "\treturn" in spelt(qwen, qwen.encode(f"{text}return b"))
     ids, lead = Seam().encode(qwen, text)
@@ -95,7 +95,7 @@ def test_the_last_tab_is_left_to_the_word_that_takes_it(qwen):
     assert ids == qwen.encode(f"{text}return b")[: len(ids)]
 
 
-def test_without_healing_the_ids_are_those_of_the_whole_text(qwen, gpt2):
+def test_without_healing_the_prompt_is_encoded_as_it_stands(qwen, gpt2):
     text = "func f() {\n\tif a {\n\t\t"
     assert Seam(healing=False).encode(qwen, text) == (qwen.encode(text), "")
     assert find_seam("x = reto", "\n", healing=False) == Seam(healing=False)
@@ -104,19 +104,19 @@ def test_without_healing_the_ids_are_those_of_the_whole_text(qwen, gpt2):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_what_follows_tabs_is_cut_as_in_a_file(tokenizer, count):
+def test_tokens_after_tabs_are_those_of_a_whole_file(tokenizer, count):
     text = "func f() {\n" + "\t" * count
     ids, lead = Seam().encode(tokenizer, text)
     assert tokenizer.decode(ids) + lead == text
     assert tokenizer.encode(f"{text}return b")[: len(ids)] == ids
 
 
-def test_spaces_stay_as_a_model_that_fills_in_the_middle_has_seen_them(tokenizer):
+def test_trailing_spaces_stay_in_the_prompt_of_fim_models(tokenizer):
     for text in ("if a {\n    ", "if a {\n        ", "x = ", "a\n\n", ""):
         assert Seam().encode(tokenizer, text) == (tokenizer.encode(text), "")
 
 
-def test_half_a_word_is_left_to_the_completion(tokenizer):
+def test_a_partial_word_is_left_to_the_completion(tokenizer):
     prefix = "if a {\n    x = reto"
     seam = find_seam(prefix, "\n}\n")
     ids, lead = seam.encode(tokenizer, prefix)
@@ -140,12 +140,12 @@ def test_half_a_word_is_left_to_the_completion(tokenizer):
         ("", "\n"),
     ],
 )
-def test_whole_words_and_all_else_stay(prefix, suffix):
+def test_complete_words_and_other_text_stay_in_the_prompt(prefix, suffix):
     assert find_seam(prefix, suffix) == Seam()
 
 
 @given(st.text("ab_ \t\n({éЖ漢", max_size=24), st.sampled_from(["\n", "b\n", "):\n"]))
-def test_nothing_is_lost(prefix, suffix):
+def test_prompt_tokens_and_forced_prefix_make_up_any_prefix(prefix, suffix):
     tokenizer = _gpt2_once()
     ids, lead = find_seam(prefix, suffix).encode(tokenizer, prefix)
     assert prefix.endswith(lead) and tokenizer.decode(ids) + lead == prefix
@@ -166,7 +166,7 @@ def _gpt2_once():
 
 @pytest.mark.parametrize("suffix", ["\n}\n", ""], ids=["in the middle", "left to right"])
 @pytest.mark.parametrize("prefix", ["func f() {\n\t\t", "func f() {\n\treto"])
-def test_prompt_and_lead_are_the_text_before_the_cursor(qwen, prefix, suffix):
+def test_prompt_and_forced_prefix_are_the_text_before_the_cursor(qwen, prefix, suffix):
     prompt = build_prompt(
         qwen, path="a.go", language="go", prefix=prefix, suffix=suffix, snippets=(),
         budget=Budget(300, 0, 50),
@@ -179,7 +179,7 @@ def test_prompt_and_lead_are_the_text_before_the_cursor(qwen, prefix, suffix):
     assert prompt.shown[0] == len(prefix)
 
 
-def test_an_example_to_learn_from_is_cut_like_a_prompt_to_answer(qwen):
+def test_training_examples_have_the_same_token_boundary_as_prompts(qwen):
     data = b"func f() {\n\tif a {\n\t\treturn b\n\t}\n}\n"
     start = data.index(b"return")
     hole = Hole("c", "b", "a.go", start, start + 8, "line", "", 0, "go")
@@ -189,7 +189,7 @@ def test_an_example_to_learn_from_is_cut_like_a_prompt_to_answer(qwen):
     assert qwen.decode([example.middle_ids[0]]) == "\treturn"
 
 
-def test_a_server_with_another_tokenizer_gets_the_text_as_it_stands():
+def test_without_the_real_tokenizer_the_prompt_is_not_healed():
     tokenizer = PieceTokenizer(next(f for f in FORMATS if f.family == "qwen2.5-coder"))
     for prefix in ("if a {\n\t\t", "x = reto"):
         prompt = build_prompt(

@@ -74,7 +74,7 @@ def write_history(repo):
         repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
 
 
-def test_a_refresh_learns_no_copy_and_shows_none(opened, tiny, learnt):
+def test_a_refresh_neither_trains_on_nor_shows_copies_of_held_out_holes(opened, tiny, learnt):
     """The examples that reach the training loop, held against every held-out hole."""
     repo, found, db = opened
     write_history(repo)
@@ -101,7 +101,7 @@ def test_a_refresh_learns_no_copy_and_shows_none(opened, tiny, learnt):
         assert not [middle for middle in telling if middle in text]
 
 
-def test_duplicates_within_what_is_learnt_are_dropped_and_counted(opened, tiny, learnt):
+def test_duplicate_training_holes_are_dropped_and_counted(opened, tiny, learnt):
     repo, found, db = opened
     body = function(1, "a")
     for i in range(6):  # the same function in six files, and one changed name in six more
@@ -122,7 +122,7 @@ def test_duplicates_within_what_is_learnt_are_dropped_and_counted(opened, tiny, 
     )
 
 
-def test_an_adapter_is_not_judged_by_copies_of_what_it_learnt(opened, tiny):
+def test_an_adapter_is_not_evaluated_on_copies_of_its_training_holes(opened, tiny):
     repo, found, db = opened
     for i in range(24):
         repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
@@ -153,7 +153,7 @@ def test_an_adapter_is_not_judged_by_copies_of_what_it_learnt(opened, tiny):
     assert base["copies_dropped"] == 0
 
 
-def test_what_an_adapter_learnt_from_is_written_beside_it(opened, tiny, learnt):
+def test_the_training_holes_of_an_adapter_are_stored_with_it(opened, tiny, learnt):
     _, found, db = opened
     write_history(opened[0])
     evidence = run_refresh(
@@ -165,7 +165,7 @@ def test_what_an_adapter_learnt_from_is_written_beside_it(opened, tiny, learnt):
     assert [c.middle for c in read_cuts(found, holes)] == [e.middle for e in learnt]
 
 
-def test_a_list_of_holes_comes_back_and_a_damaged_one_is_none(tmp_path):
+def test_a_damaged_list_of_training_holes_is_read_as_missing(tmp_path):
     holes = [Hole("c", "b", "na\udcefve\n.py", 3, 9, "line", "", 0, "python")]
     assert read_learnt(tmp_path) is None
     write_learnt(tmp_path, holes)
@@ -175,7 +175,7 @@ def test_a_list_of_holes_comes_back_and_a_damaged_one_is_none(tmp_path):
         assert read_learnt(tmp_path) is None
 
 
-def test_an_adapter_whose_training_cannot_be_read_is_judged_with_a_warning(opened, tiny):
+def test_an_adapter_without_its_training_list_is_evaluated_with_a_warning(opened, tiny):
     """Without the list its commits count; without what they wrote it is said."""
     repo, found, db = opened
     for i in range(24):

@@ -32,7 +32,7 @@ CONTRACT = {
 }  # fmt: skip
 
 
-def test_a_candidate_that_wins_is_promoted_with_its_evidence(opened, tiny):
+def test_a_winning_candidate_is_promoted_with_its_report(opened, tiny):
     repo, found, db = opened
     labels = []
     evidence = run(found, db, tiny, progress=lambda label, done, total: labels.append(label))
@@ -61,7 +61,7 @@ def test_a_candidate_that_wins_is_promoted_with_its_evidence(opened, tiny):
     assert len(set(places)) == 4
 
 
-def test_the_same_seed_gives_the_same_figures(opened, tiny):
+def test_the_same_seed_gives_the_same_results(opened, tiny):
     _, found, db = opened
     first = run(found, db, tiny)
     adapter_store.use(found.state_dir, None)
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_figures(opened, tiny):
     }
 
 
-def test_too_few_held_out_holes_promote_nothing_but_the_candidate_is_kept(opened, tiny):
+def test_with_too_few_held_out_holes_the_candidate_is_kept_but_not_promoted(opened, tiny):
     _, found, db = opened
     evidence = run(found, db, tiny, held_out_holes=8)
     assert evidence["promoted"] is False
@@ -82,7 +82,7 @@ def test_too_few_held_out_holes_promote_nothing_but_the_candidate_is_kept(opened
     assert [(r["id"], r["promoted"]) for r in rows] == [(evidence["candidate"], False)]
 
 
-def test_the_adapter_in_use_is_measured_and_must_be_beaten(opened, tiny):
+def test_the_adapter_in_use_is_evaluated_and_must_be_beaten(opened, tiny):
     _, found, db = opened
     first = run(found, db, tiny)
     second = run(found, db, tiny)
@@ -93,7 +93,7 @@ def test_the_adapter_in_use_is_measured_and_must_be_beaten(opened, tiny):
     assert adapter_store.current_adapter(found.state_dir) == first["candidate"]
 
 
-def test_another_models_adapter_is_no_incumbent(opened, tiny, other_model):
+def test_an_adapter_of_another_model_is_no_incumbent(opened, tiny, other_model):
     _, found, db = opened
     first = run(found, db, tiny)
     notes = []
@@ -102,7 +102,7 @@ def test_another_models_adapter_is_no_incumbent(opened, tiny, other_model):
     assert any(first["candidate"] in note and "another model" in note for note in notes)
 
 
-def test_a_damaged_incumbent_is_said_and_passed_over(opened, tiny):
+def test_a_damaged_incumbent_is_reported_and_ignored(opened, tiny):
     _, found, db = opened
     first = run(found, db, tiny)
     (found.state_dir / "adapters" / first["candidate"] / adapter_store.WEIGHTS).write_bytes(b"x")
@@ -112,7 +112,7 @@ def test_a_damaged_incumbent_is_said_and_passed_over(opened, tiny):
     assert any("damaged" in note or "cut short" in note for note in notes)
 
 
-def test_one_refresh_at_a_time(opened, tiny):
+def test_only_one_refresh_runs_at_a_time(opened, tiny):
     _, found, db = opened
     lock = found.state_dir / "adapters" / ".lock"
     lock.parent.mkdir()
@@ -123,7 +123,7 @@ def test_one_refresh_at_a_time(opened, tiny):
     run(found, db, tiny, held_out_holes=8, max_holes=20)
 
 
-def test_ctrl_c_while_training_leaves_a_state_to_go_on_from(opened, tiny):
+def test_training_resumes_after_ctrl_c(opened, tiny):
     _, found, db = opened
 
     def interrupted(label, done, total):
@@ -139,7 +139,7 @@ def test_ctrl_c_while_training_leaves_a_state_to_go_on_from(opened, tiny):
     assert any("after step 4" in note for note in notes)
 
 
-def test_time_that_runs_out_is_said(opened, tiny, monkeypatch):
+def test_a_timeout_is_reported(opened, tiny, monkeypatch):
     _, found, db = opened
     monkeypatch.setattr(pipeline, "MIN_TRAINING_SECONDS", 0.0)
     notes = []
@@ -148,7 +148,7 @@ def test_time_that_runs_out_is_said(opened, tiny, monkeypatch):
     assert any("time ran out" in note for note in notes)
 
 
-def test_a_full_disk_is_the_users_problem_and_changes_nothing(opened, tiny, monkeypatch):
+def test_a_full_disk_is_a_user_error_and_changes_nothing(opened, tiny, monkeypatch):
     _, found, db = opened
 
     def full(*args, **more):
@@ -160,7 +160,7 @@ def test_a_full_disk_is_the_users_problem_and_changes_nothing(opened, tiny, monk
     assert adapter_store.ids(found.state_dir) == []
 
 
-def test_too_small_a_history_says_how_much_is_needed(repo, tiny):
+def test_too_small_a_history_is_refused_with_the_number_needed(repo, tiny):
     write_history(repo, 2)
     found = GitRepository.discover(repo.path)
     make_known(found.state_dir)
@@ -171,7 +171,7 @@ def test_too_small_a_history_says_how_much_is_needed(repo, tiny):
         assert evidence["promoted"] is False
 
 
-def test_an_unborn_branch_and_a_missing_model_are_the_users_problem(repo, tiny):
+def test_an_unborn_branch_and_a_missing_model_are_user_errors(repo, tiny):
     found = GitRepository.discover(repo.path)
     make_known(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
@@ -181,7 +181,7 @@ def test_an_unborn_branch_and_a_missing_model_are_the_users_problem(repo, tiny):
             run(found, db, "smollm2-135m")
 
 
-def test_a_range_is_evaluated_without_what_the_adapter_learnt_from(opened, tiny):
+def test_evaluating_a_range_excludes_holes_the_adapter_was_trained_on(opened, tiny):
     repo, found, db = opened
     base = evaluate(found, db, tiny, held_out_holes=12)
     assert base["candidate"] is None
@@ -202,14 +202,14 @@ def test_a_range_is_evaluated_without_what_the_adapter_learnt_from(opened, tiny)
 
 
 @pytest.mark.parametrize("bad", ["nowhere..HEAD", "--all", "HEAD --not", "--output=x"])
-def test_a_range_that_names_no_commits(opened, tiny, bad):
+def test_a_range_without_commits_is_refused(opened, tiny, bad):
     _, found, db = opened
     mine(found, db)
     with pytest.raises(GitError, match="names no commits"):
         evaluate(found, db, tiny, commits_range=bad)
 
 
-def test_an_empty_range_and_another_models_adapter(opened, tiny, other_model):
+def test_an_empty_range_or_an_adapter_of_another_model_is_refused(opened, tiny, other_model):
     _, found, db = opened
     mine(found, db)
     with pytest.raises(CopilotError, match="has no hole"):
@@ -219,7 +219,7 @@ def test_an_empty_range_and_another_models_adapter(opened, tiny, other_model):
         evaluate(found, db, other_model, adapter=first["candidate"])
 
 
-def test_equal_prompts_are_not_measured_twice(opened, tiny, monkeypatch):
+def test_equal_prompts_are_evaluated_once(opened, tiny, monkeypatch):
     """Without a snippet found, with and without retrieval are the same question."""
     _, found, db = opened
     counts = []

@@ -50,11 +50,11 @@ def test_likelier_code_is_promoted_when_completions_are_no_worse(base):
     assert "0.100 nats" in found.reason
 
 
-def test_a_gain_too_small_to_notice_changes_nothing(base):
+def test_a_negligible_gain_is_not_promoted(base):
     assert not decide(base, None, changed(base, nll=-0.01), guard_passed=True).promoted
 
 
-def test_learning_to_stop_wins_nothing(base):
+def test_a_gain_in_end_tokens_alone_is_not_promoted(base):
     found = decide(base, None, changed(base, end=-0.9), guard_passed=True)
     assert not found.promoted
     assert found.comparison.nll.value == 0
@@ -67,13 +67,13 @@ def test_likelier_code_does_not_excuse_worse_completions(base):
     assert not decide(base, None, worse, guard_passed=True).promoted
 
 
-def test_likelier_code_does_not_excuse_completions_that_are_further_off(base):
+def test_likelier_code_does_not_excuse_lower_edit_similarity(base):
     found = decide(base, None, changed(base, nll=-0.1, es=-5.0), guard_passed=True)
     assert not found.promoted
     assert "further from what was written" in found.reason
 
 
-def test_the_guard_has_a_veto(base):
+def test_a_failed_regression_check_vetoes_promotion(base):
     found = decide(base, None, changed(base, em=100.0), guard_passed=False)
     assert not found.promoted
     assert "outside this repository" in found.reason
@@ -89,7 +89,7 @@ def test_too_few_holes_or_commits_promote_nothing(commits, holes):
     assert "too few" in found.reason
 
 
-def test_the_adapter_in_use_is_the_one_to_beat(base):
+def test_a_candidate_must_beat_the_adapter_in_use(base):
     incumbent = changed(base, em=100.0, nll=-0.3)
     candidate = changed(base, em=100.0, nll=-0.2)
     assert decide(base, None, candidate, guard_passed=True).promoted
@@ -98,7 +98,7 @@ def test_the_adapter_in_use_is_the_one_to_beat(base):
     assert "the adapter in use" in found.reason
 
 
-def test_beating_a_bad_incumbent_is_not_enough(base):
+def test_a_candidate_must_also_beat_the_base_model(base):
     incumbent = changed(base, em=0.0, nll=0.9)
     candidate = changed(base, nll=0.2)
     found = decide(base, incumbent, candidate, guard_passed=True)
@@ -107,7 +107,7 @@ def test_beating_a_bad_incumbent_is_not_enough(base):
 
 
 @pytest.mark.parametrize(("commits", "holes"), [(5, 5), (8, 4), (20, 4)])
-def test_equal_models_are_seldom_promoted(commits, holes):
+def test_equal_models_are_rarely_promoted(commits, holes):
     """A/A: both arms are drawn alike, holes of a commit share an effect with heavy tails."""
     rng = np.random.default_rng(100 + commits)
 
@@ -129,7 +129,7 @@ def test_equal_models_are_seldom_promoted(commits, holes):
     assert sum(trial() for _ in range(trials)) <= 0.05 * trials
 
 
-def test_a_real_gain_is_usually_found():
+def test_a_real_gain_is_usually_promoted():
     rng = np.random.default_rng(2)
 
     def trial():

@@ -12,7 +12,7 @@ from git_copilot.index.corpus.mining import mine
 from tests.support.refresh_fixtures import opened_history, settings, tiny_model  # noqa: F401 - fixtures
 
 
-def test_a_refresh_is_due_after_so_many_commits(opened, tiny):
+def test_a_refresh_is_due_after_the_configured_number_of_commits(opened, tiny):
     repo, found, db = opened
     assert refresh_due(found, db, settings(tiny, refresh_commits=24)) is None  # nothing mined
     mine(found, db)
@@ -26,7 +26,7 @@ def test_a_refresh_is_due_after_so_many_commits(opened, tiny):
     assert due == "1 new commits since the last refresh"
 
 
-def test_only_the_mainline_counts_and_merges_do_not(opened, tiny):
+def test_only_first_parent_commits_count_and_merges_do_not(opened, tiny):
     repo, found, db = opened
     mine(found, db)
     record_refresh(found)
@@ -74,6 +74,6 @@ def test_the_newest_holes_are_held_out(sizes, given, train, held):
     assert not {h.commit for h in split.train} & {h.commit for h in split.held_out}
 
 
-def test_a_large_commit_does_not_crowd_out_the_others():
+def test_a_large_commit_does_not_crowd_out_others_from_the_held_out_set():
     split = split_holes(holes(12, *[3] * 40), commits=1, max_train=100, max_held_out=20, exact=True)
     assert len({h.commit for h in split.held_out}) >= 5

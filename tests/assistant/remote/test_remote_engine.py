@@ -51,7 +51,7 @@ def test_a_stream_becomes_a_generation():
     assert len(body["stop"]) <= 4 and "seed" not in body
 
 
-def test_llama_servers_stream_without_a_done_mark_and_answers_without_a_stream():
+def test_streams_without_done_and_unstreamed_answers_are_accepted():
     with replay(events(chunk("x"), chunk("", "length"))) as server:
         made = ask(remote(server))
     assert (made.text, made.finish) == ("x", "length")
@@ -60,32 +60,32 @@ def test_llama_servers_stream_without_a_done_mark_and_answers_without_a_stream()
         assert ask(remote(server)).text == "y"
 
 
-def test_enough_hangs_up():
+def test_the_stop_condition_closes_the_connection():
     with replay([events(chunk("one\n"), chunk("two\n")), WAIT]) as server:
         made = ask(remote(server), enough=lambda text: "\n" in text)
         assert server.hung_up.wait(10)
     assert (made.text, made.finish) == ("one\n", "trimmed")
 
 
-def test_cancelling_ends_with_what_there_is():
+def test_cancellation_returns_the_text_so_far():
     with replay([events(chunk("one")), WAIT]) as server:
         made = ask(remote(server), cancelled=lambda: True)
     assert (made.text, made.finish) == ("one", "length")
 
 
-def test_control_tokens_that_a_server_shows_end_the_text():
+def test_a_control_token_in_the_answer_ends_the_text():
     with replay(events(chunk("b<|file_"), chunk("sep|>c"), "data: [DONE]\n\n")) as server:
         made = ask(remote(server))
     assert (made.text, made.finish) == ("b", "stop")
 
 
-def test_the_lead_is_put_back():
+def test_the_forced_prefix_is_restored():
     with replay(events(chunk("x", "stop"))) as server:
         ask(remote(server), "fo", lead="o ")
     assert server.asked[0][1]["prompt"] == "foo "
 
 
-def test_sampling_has_a_seed():
+def test_sampling_requests_carry_a_seed():
     with replay(events(chunk("x", "stop"))) as server:
         engine = remote(server)
         engine.generate(engine.tokenizer.encode("a"), Sampling(temperature=0.5, seed=7))
@@ -111,7 +111,7 @@ def test_sampling_has_a_seed():
         (answer('{"choices": [], "usage": {"prompt_tokens": 3}}'), ("without any choice", "copilot.endpoint")),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_in_one_line(answered, words):
+def test_every_failure_is_a_one_line_error(answered, words):
     with replay(answered) as server, pytest.raises(EndpointError) as caught:
         ask(remote(server))
     text = str(caught.value)
@@ -119,7 +119,7 @@ def test_what_is_wrong_is_said_in_one_line(answered, words):
     assert server.url in text
 
 
-def test_what_failed_on_the_way_is_asked_again(monkeypatch):
+def test_transient_failures_are_retried_and_client_errors_are_not(monkeypatch):
     monkeypatch.setattr(http_client, "RETRY_SECONDS", (0.0, 0.0))
     good = events(chunk("x", "stop"))
     with replay(b"", answer("starting", "503 Service Unavailable"), good) as server:
@@ -134,7 +134,7 @@ def test_what_failed_on_the_way_is_asked_again(monkeypatch):
     assert len(server.asked) == 1
 
 
-def test_a_server_that_is_not_there(monkeypatch):
+def test_an_unreachable_server_is_an_error_with_a_remedy(monkeypatch):
     monkeypatch.setattr(http_client, "RETRY_SECONDS", (0.0,))
     with replay() as server:
         pass
@@ -142,7 +142,7 @@ def test_a_server_that_is_not_there(monkeypatch):
         ask(remote(server))
 
 
-def test_a_server_that_does_not_answer():
+def test_a_server_that_does_not_answer_times_out():
     with replay([WAIT]) as server, pytest.raises(EndpointError, match=r"longer than 0\.2 s"):
         ask(remote(server, timeout=0.2))
     with replay([events(chunk("one")), WAIT]) as server:
@@ -152,7 +152,7 @@ def test_a_server_that_does_not_answer():
     assert (made.text, made.finish) == ("one", "length")
 
 
-def test_no_trust_without_a_certificate():
+def test_an_untrusted_certificate_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer_in_the_clear():
@@ -170,7 +170,7 @@ def test_no_trust_without_a_certificate():
         thread.join(10)
 
 
-def test_the_key_comes_from_the_environment_and_is_never_shown(monkeypatch):
+def test_the_api_key_comes_from_the_environment_and_is_never_shown(monkeypatch):
     monkeypatch.setenv(KEY, "s3cr3t-value")
     with replay(answer('{"error": "wrong"}', "403 Forbidden")) as server:
         engine = Remote(Endpoint(server.url, KEY, 5), "m", PieceTokenizer(None), send_ids=False)
@@ -184,13 +184,13 @@ def test_the_key_comes_from_the_environment_and_is_never_shown(monkeypatch):
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://a", "http://", "http://u:p@host"])
-def test_addresses_that_make_no_sense(url):
+def test_invalid_endpoint_addresses_are_refused(url):
     with pytest.raises(EndpointError) as caught:
         Endpoint(url, "", 5)
     assert "copilot.endpoint" in str(caught.value)
 
 
-def test_vllm_loads_an_adapter_once(tmp_path):
+def test_an_adapter_is_loaded_into_vllm_once(tmp_path):
     loaded = answer("Success: LoRA adapter 'a1' added successfully.", kind="text/plain")
     already = answer(
         '{"message": "The lora adapter \'a1\' has already been loaded."}', "400 Bad Request"

@@ -30,13 +30,13 @@ from tests.support.replay_server import chunk, events, replay
 from tests.support.tiny_models import save_tiny
 
 
-def test_a_committed_file_cannot_send_code_elsewhere(repo):
+def test_a_committed_file_cannot_set_the_endpoint(repo):
     repo.commit({".gitcopilot": "[copilot]\n\tendpoint = http://evil\n\tmaxTokens = 7\n"})
     settings = load_settings(GitRepository.discover(repo.path))
     assert (settings.endpoint, settings.max_tokens) == ("", 7)
 
 
-def test_an_unknown_family_is_asked_for():
+def test_an_unknown_family_must_be_configured():
     assert family_format("auto", "Qwen/Qwen2.5-Coder-7B").family == "qwen2.5-coder"
     assert family_format("auto", "bigcode/tiny_starcoder_py").family == "starcoder"
     assert family_format("none", "whatever") is None
@@ -47,7 +47,7 @@ def test_an_unknown_family_is_asked_for():
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda f: f.family)
-def test_text_is_rendered_with_the_familys_tokens_alone(form):
+def test_prompts_use_the_control_tokens_of_the_family_only(form):
     tokenizer = PieceTokenizer(form)
     user = f"# {form.prefix} {form.ends[0]}\nx = "
     prompt = build_prompt(
@@ -62,7 +62,7 @@ def test_text_is_rendered_with_the_familys_tokens_alone(form):
     assert tokenizer.decode(tokenizer.encode("  a\tb\n\n\u263a é")) == "  a\tb\n\n\u263a é"
 
 
-def test_codellamas_text_is_what_its_authors_write():
+def test_code_llama_prompts_equal_the_published_format():
     tokenizer = PieceTokenizer(family_format("codellama", ""))
     prompt = build_prompt(
         tokenizer, path="m.py", language="python", prefix="x = ", suffix="\ny\n", snippets=(),
@@ -103,7 +103,7 @@ def wait_for(url, process):
     raise AssertionError("the server did not start")
 
 
-def test_a_real_server_writes_what_the_engine_here_writes(real_server):
+def test_a_real_server_gives_the_same_text_as_the_local_engine(real_server):
     import torch
 
     from git_copilot.assistant.backend.loading import load_model
@@ -132,7 +132,7 @@ def test_a_real_server_writes_what_the_engine_here_writes(real_server):
     assert early.finish == "trimmed"
 
 
-def test_a_real_servers_refusals_are_understood(real_server):
+def test_errors_of_a_real_server_are_translated(real_server):
     url, folder = real_server
     ids = open_remote(Settings(endpoint=url, endpoint_prompt="tokens"), str(folder), None)
     with pytest.raises(EndpointError, match="endpointPrompt text"):
@@ -180,7 +180,7 @@ def test_a_repository_can_be_completed_by_a_server(served):
     )
 
 
-def test_there_is_no_falling_back_in_silence(served, monkeypatch):
+def test_a_failing_server_is_never_silently_replaced_by_a_local_model(served, monkeypatch):
     monkeypatch.setattr(http_client, "RETRY_SECONDS", ())
     with replay() as server:
         served.git("config", "copilot.endpoint", server.url)

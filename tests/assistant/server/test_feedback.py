@@ -9,7 +9,7 @@ import threading
 from git_copilot.assistant.server import client, server
 
 
-def test_the_client_reads_text_for_reports_too():
+def test_the_client_sends_the_final_text_with_a_report():
     assert client.can_be_served(["feedback", "c1", "edited"])
     assert client.reads_stdin(["feedback", "c1", "edited", "--final", "-"])
     assert client.reads_stdin(["feedback", "c1", "edited", "--final=-"])
@@ -18,7 +18,9 @@ def test_the_client_reads_text_for_reports_too():
     assert not client.reads_stdin(["search", "-"])
 
 
-def test_the_answer_goes_out_before_it_is_recorded_and_a_report_waits_for_it(serve, monkeypatch):
+def test_an_answer_is_sent_before_it_is_recorded_and_reports_wait_for_the_record(
+    serve, monkeypatch
+):
     monkeypatch.setattr(server, "RECORD_SECONDS", 60)
     gate, order = threading.Event(), []
 
@@ -59,7 +61,7 @@ def test_a_report_does_not_wait_for_a_completion_in_progress(serve):
     asked.join(10)
 
 
-def test_what_failed_or_reached_nobody_is_not_recorded(serve):
+def test_failed_or_undelivered_answers_are_not_recorded(serve):
     recorded, begun, gate = [], threading.Event(), threading.Event()
 
     def runner(argv, terminal, session):

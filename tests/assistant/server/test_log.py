@@ -87,7 +87,7 @@ def log():
     return log_path().read_text()
 
 
-def test_a_server_that_is_killed_is_missed(started):
+def test_a_killed_server_is_reported(started):
     assert last_death() is None
     pid = started()
     os.kill(pid, signal.SIGKILL)
@@ -104,7 +104,7 @@ def test_a_server_that_is_killed_is_missed(started):
 
 
 @pytest.mark.parametrize("end", ["stop", "SIGTERM", "halted"])
-def test_a_server_that_is_stopped_is_not_missed(started, end):
+def test_a_stopped_server_is_not_reported(started, end):
     pid = started()
     if end == "SIGTERM":
         os.kill(pid, signal.SIGTERM)
@@ -120,7 +120,7 @@ def test_a_server_that_is_stopped_is_not_missed(started, end):
         assert f"[{pid}] stopped: {reason}; " in log() and " MB after 0 requests" in log()
 
 
-def test_a_crash_leaves_its_stack(started):
+def test_a_crash_logs_its_stack(started):
     pid = started("crashing")
     assert ask("segfault") is None
     gone(pid)
@@ -128,7 +128,7 @@ def test_a_crash_leaves_its_stack(started):
     assert last_death().pid == pid
 
 
-def test_what_failed_is_noted_and_no_text_of_it(started, hermetic):
+def test_failures_are_logged_without_any_user_text(started, hermetic):
     started("crashing")
     assert ask("bug")["exit_code"] == 3
     assert ask("library")["exit_code"] == 0
@@ -140,7 +140,7 @@ def test_what_failed_is_noted_and_no_text_of_it(started, hermetic):
     assert SECRET not in text
 
 
-def test_the_log_is_bounded(hermetic, monkeypatch):
+def test_the_log_size_is_bounded(hermetic, monkeypatch):
     monkeypatch.setattr(serverlog, "LOG_BYTES", 2000)
     first, second = ServerLog(), ServerLog()
     for number in range(200):
@@ -153,7 +153,7 @@ def test_the_log_is_bounded(hermetic, monkeypatch):
     assert log().endswith("line 199\n") and log_path().stat().st_mode & 0o777 == 0o600
 
 
-def test_a_log_that_cannot_be_written_stops_no_server(started, hermetic):
+def test_an_unwritable_log_does_not_stop_the_server(started, hermetic):
     log_path().parent.parent.mkdir(parents=True, exist_ok=True)
     log_path().parent.write_text("a file where the folder should be")
     assert started() and finding().level == "ok"

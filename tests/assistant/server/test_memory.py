@@ -34,7 +34,7 @@ print(begun >> 20, memory.resident_bytes() >> 20, told)
     ("gathered", "when", "given_back"),
     [(50, "request", True), (5000, "request", False), (5000, "idle", True)],
 )
-def test_holes_between_blocks_are_given_back(gathered, when, given_back):
+def test_fragmented_memory_is_returned_to_the_system(gathered, when, given_back):
     done = subprocess.run(
         [sys.executable, "-c", HOLES, str(gathered), when], capture_output=True, check=True
     )
@@ -43,7 +43,7 @@ def test_holes_between_blocks_are_given_back(gathered, when, given_back):
     assert told == str(given_back).encode()
 
 
-def test_all_requests_are_answered_in_one_thread(runtime):
+def test_all_requests_compute_in_one_thread(runtime):
     threads = set()
     server = Running(lambda argv, terminal, session: threads.add(threading.get_ident()))
     try:
@@ -54,7 +54,7 @@ def test_all_requests_are_answered_in_one_thread(runtime):
     assert len(threads) == 1 and threading.get_ident() not in threads
 
 
-def test_one_thread_hands_over_what_is_raised_and_goes_on():
+def test_the_compute_thread_propagates_exceptions_and_continues():
     thread = OneThread("test")
 
     def broken():
@@ -66,5 +66,5 @@ def test_one_thread_hands_over_what_is_raised_and_goes_on():
     thread.close()
 
 
-def test_memory_is_known_here():
+def test_resident_memory_is_measured():
     assert allocator.resident_bytes() > 1 << 20

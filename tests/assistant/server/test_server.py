@@ -29,7 +29,7 @@ def private(runtime):
     address.secure_runtime_dir()
 
 
-def test_a_folder_with_too_long_a_name_for_a_socket_is_passed_over(runtime, monkeypatch):
+def test_a_runtime_folder_too_long_for_a_socket_is_skipped(runtime, monkeypatch):
     own = f"git-copilot-{os.getuid()}"
     long = runtime / ("x" * address.MAX_FOLDER)
     longest = runtime / ("x" * (address.MAX_FOLDER - len(f"{runtime}//git-copilot")))
@@ -47,7 +47,7 @@ def test_a_folder_with_too_long_a_name_for_a_socket_is_passed_over(runtime, monk
     assert address.runtime_dir() == Path("/tmp") / own
 
 
-def test_a_relative_folder_is_ignored_and_a_name_of_any_length_is_none(runtime, monkeypatch):
+def test_unusable_runtime_folders_fall_back_to_the_temporary_folder(runtime, monkeypatch):
     monkeypatch.chdir(runtime)
     monkeypatch.setattr("tempfile.tempdir", str(runtime))
     for name in (".", "x" * 300, str(runtime / ("x" * 300)), str(runtime / "none")):
@@ -84,7 +84,7 @@ def serve():
         assert not thread.is_alive()
 
 
-def test_a_call_is_not_left_waiting_by_a_stuck_server(deaf, monkeypatch, capsys):
+def test_a_stuck_server_is_reported_within_the_timeout(deaf, monkeypatch, capsys):
     monkeypatch.setattr(client, "SILENT_SECONDS", 0.2)
     monkeypatch.setattr(sys, "argv", ["git-copilot", "complete", "a.py:1"])
     assert client.ask_for(sys.argv[1:])[0] == 1
@@ -94,7 +94,7 @@ def test_a_call_is_not_left_waiting_by_a_stuck_server(deaf, monkeypatch, capsys)
     assert "`git copilot serve --stop`" in err
 
 
-def test_a_server_that_takes_nobody_in_is_not_waited_for(deaf):
+def test_a_server_that_accepts_no_connection_is_not_waited_for(deaf):
     deaf.listen(0)
     waiting = []
     with pytest.raises(client.ServerSilent):
@@ -104,7 +104,7 @@ def test_a_server_that_takes_nobody_in_is_not_waited_for(deaf):
         connection.close()
 
 
-def test_a_server_at_work_is_waited_for(serve, monkeypatch):
+def test_a_server_that_sends_heartbeats_is_waited_for(serve, monkeypatch):
     monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.05)
     monkeypatch.setattr(client, "SILENT_SECONDS", 0.5)
 
@@ -116,7 +116,7 @@ def test_a_server_at_work_is_waited_for(serve, monkeypatch):
     assert client.ask_server(["complete", "a.py:1"], None) == 4
 
 
-def test_a_server_that_is_at_work_for_ever_is_not_waited_for(serve, monkeypatch):
+def test_heartbeats_do_not_extend_the_overall_timeout(serve, monkeypatch):
     monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.05)
     gate = threading.Event()
     serve(lambda *_: gate.wait(30) and 0)
@@ -126,7 +126,7 @@ def test_a_server_that_is_at_work_for_ever_is_not_waited_for(serve, monkeypatch)
     gate.set()
 
 
-def test_who_does_not_ask_for_signs_of_life_gets_one_line(serve, monkeypatch):
+def test_heartbeats_are_sent_only_on_request(serve, monkeypatch):
     monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.01)
     serve(lambda *_: time.sleep(0.2))
     for alive in (False, True):
@@ -139,7 +139,7 @@ def test_who_does_not_ask_for_signs_of_life_gets_one_line(serve, monkeypatch):
         assert all(b'{"alive": ' in line for line in lines[:-1]) and b"exit_code" in lines[-1]
 
 
-def test_no_process_is_ended_that_is_no_server(deaf, monkeypatch):
+def test_stopping_never_kills_a_process_that_is_not_the_server(deaf, monkeypatch):
     """The pid in the lock is that of these tests."""
     monkeypatch.setattr(shutdown, "ASK_SECONDS", 0.1)
     with pytest.raises(CopilotError, match="cannot be told"):
@@ -163,7 +163,7 @@ signal.pause()
 """
 
 
-def test_a_server_that_ignores_everything_is_killed(monkeypatch):
+def test_a_server_that_ignores_signals_is_killed(monkeypatch):
     monkeypatch.setattr(shutdown, "ASK_SECONDS", 0.2)
     monkeypatch.setattr(shutdown, "SIGNALS", ((signal.SIGTERM, 0.2), (signal.SIGKILL, 10)))
     with subprocess.Popen([sys.executable, "-c", STUBBORN, "serve"]) as process:
@@ -175,7 +175,7 @@ def test_a_server_that_ignores_everything_is_killed(monkeypatch):
     assert shutdown.stop_server() is None
 
 
-def test_looking_who_the_server_is_keeps_none_from_starting(serve):
+def test_looking_up_the_server_does_not_block_a_starting_one(serve):
     with address.lock_path().open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # as one who looks does, for a moment
         threading.Timer(0.03, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
@@ -203,7 +203,7 @@ INTERRUPTED = b"git-copilot: interrupted; what was finished is kept\n"
     ["socket", "git_copilot.assistant.server.client", "git_copilot.assistant.cli.main", "click",
      "git_copilot.assistant.cli.commands.complete"],
 )  # fmt: skip
-def test_an_interruption_while_importing_is_one_line(module, tmp_path):
+def test_ctrl_c_during_import_is_one_line(module, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", PRESS, module, "complete", "a.py:1", "--no-server"],
         cwd=tmp_path, capture_output=True, timeout=60,
@@ -211,12 +211,12 @@ def test_an_interruption_while_importing_is_one_line(module, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", INTERRUPTED)
 
 
-def test_the_installed_command_starts_where_interruptions_are_caught():
+def test_the_installed_command_enters_through_the_interrupt_handler():
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
     assert scripts == {"git-copilot": "git_copilot.assistant.entry:main"}
 
 
-def test_an_interrupted_call_through_the_server_says_the_same(deaf, tmp_path):
+def test_ctrl_c_during_a_server_call_is_one_line(deaf, tmp_path):
     deaf.settimeout(30)
     with subprocess.Popen(
         [sys.executable, "-m", "git_copilot.assistant.entry", "complete", "a.py:1"],

@@ -26,7 +26,7 @@ def gradients(model, ids):
 
 # One block, several whole ones, and a last one that is not full.
 @pytest.mark.parametrize(("length", "block"), [(12, 256), (24, 8), (27, 8), (1, 8)])
-def test_it_computes_what_eager_attention_computes(folder, monkeypatch, length, block):
+def test_outputs_and_gradients_equal_those_of_eager_attention(folder, monkeypatch, length, block):
     monkeypatch.setattr(attention, "BLOCK", block)
     ids = torch.randint(0, 300, (3, length), generator=torch.Generator().manual_seed(length))
     eager, ours = (load_model(folder, dtype=torch.float32) for _ in range(2))
@@ -40,7 +40,7 @@ def test_it_computes_what_eager_attention_computes(folder, monkeypatch, length, 
         torch.testing.assert_close(our_grads[name], grad, rtol=2e-3, atol=2e-3, msg=name)
 
 
-def test_what_comes_later_is_not_seen(folder):
+def test_a_position_does_not_attend_to_later_tokens(folder):
     model = load_model(folder, dtype=torch.float32)
     use_causal_attention(model)
     ids = torch.arange(20)[None]
@@ -51,7 +51,7 @@ def test_what_comes_later_is_not_seen(folder):
     torch.testing.assert_close(after, before)
 
 
-def test_a_model_with_a_window_keeps_its_own():
+def test_a_sliding_window_model_keeps_its_own_attention():
     config = MistralConfig(
         vocab_size=64, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
         num_attention_heads=2, num_key_value_heads=1, sliding_window=4,

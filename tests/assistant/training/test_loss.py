@@ -34,7 +34,7 @@ def gradients(model, value):
 
 # Blocks that do not fill up, that fit exactly, and one for all.
 @pytest.mark.parametrize("rows", [7, 11, 1000])
-def test_it_is_cross_entropy(model, monkeypatch, rows):
+def test_blockwise_loss_and_gradients_equal_cross_entropy(model, monkeypatch, rows):
     monkeypatch.setattr(loss, "ROWS", rows)
     assert has_plain_head(model)
     ids, targets, weights = batch()
@@ -49,7 +49,7 @@ def test_it_is_cross_entropy(model, monkeypatch, rows):
         torch.testing.assert_close(got[name], grad, rtol=1e-4, atol=1e-4, msg=name)
 
 
-def test_a_factor_of_the_loss_is_one_of_its_gradients(model):
+def test_scaling_the_loss_scales_its_gradients(model):
     once = gradients(model, weighted_loss(model, *batch()))
     twice = gradients(model, 2 * weighted_loss(model, *batch()))
     for name, grad in once.items():

@@ -63,7 +63,7 @@ def stop_at(step):
     return progress
 
 
-def test_a_fused_layer_is_pefts_layer_with_its_gradients(folder):
+def test_the_fused_lora_layer_equals_pefts_in_output_and_gradients(folder):
     from peft import LoraConfig, get_peft_model
 
     fused = add_adapter(fresh(folder), 4, seed=1).eval()
@@ -101,7 +101,7 @@ def test_dropout_is_on_while_training_only(folder):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_an_adapter_learns_and_peft_loads_it(folder, examples, tmp_path, dtype):
+def test_a_trained_adapter_lowers_the_loss_and_loads_in_peft(folder, examples, tmp_path, dtype):
     report = run(folder, examples, tmp_path, dtype=dtype)
     assert (report.steps, report.planned_steps, report.stopped) == (12, 12, False)
     tokenizer = TextTokenizer.load(folder)
@@ -115,7 +115,7 @@ def test_an_adapter_learns_and_peft_loads_it(folder, examples, tmp_path, dtype):
     assert str(folder) not in config
 
 
-def test_the_base_stays_as_it_was(folder, examples, tmp_path):
+def test_training_does_not_change_the_base_model(folder, examples, tmp_path):
     model = fresh(folder)
     before = {n: p.clone() for n, p in model.named_parameters()}
     train_adapter(model, examples, RECIPE, model_name="tiny", work=tmp_path)
@@ -123,7 +123,7 @@ def test_the_base_stays_as_it_was(folder, examples, tmp_path):
     assert all(torch.equal(p, after[n]) for n, p in before.items())
 
 
-def test_the_loss_is_that_of_the_middles_alone_whatever_the_padding(folder, examples):
+def test_the_loss_covers_middles_only_and_ignores_padding(folder, examples):
     state = trainer._State(add_adapter(fresh(folder), 4, seed=0).eval(), RECIPE)
     with trainer.only_positions(state.model.get_base_model()) as choose:
         loss = trainer._step(state, examples[:5], choose)
@@ -134,14 +134,14 @@ def test_the_loss_is_that_of_the_middles_alone_whatever_the_padding(folder, exam
     assert loss == pytest.approx(expected, rel=1e-3)
 
 
-def test_no_middle_is_ever_cut(examples):
+def test_no_middle_is_ever_truncated(examples):
     ids, targets, weights = pack(examples, 256, Recipe())
     for row, example in enumerate(examples):
         assert tuple(targets[row][weights[row] > 0].tolist()) == example.middle_ids
         assert tuple(ids[row, : example.size].tolist()) == example.prompt_ids + example.middle_ids
 
 
-def test_every_example_comes_once_an_epoch_and_the_seed_orders_them(examples):
+def test_each_epoch_has_every_example_once_in_seeded_order(examples):
     steps = plan_steps(examples, RECIPE)
     assert sorted(i for step in steps for i in step) == sorted([*range(len(examples))] * 3)
     assert steps == plan_steps(examples, RECIPE)
@@ -149,7 +149,7 @@ def test_every_example_comes_once_an_epoch_and_the_seed_orders_them(examples):
     assert steps != other
 
 
-def test_the_seed_decides_the_adapter(folder, examples, tmp_path):
+def test_the_adapter_depends_on_the_seed_only(folder, examples, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run(folder, examples, tmp_path / name, Recipe(rank=4, epochs=1, batch=4, seed=seed))
     first, same, other = (weights(tmp_path / n) for n in "abc")
@@ -158,7 +158,9 @@ def test_the_seed_decides_the_adapter(folder, examples, tmp_path):
 
 
 @pytest.mark.parametrize("step", [3, 7])
-def test_an_interrupted_run_ends_as_if_it_had_never_stopped(folder, examples, tmp_path, step):
+def test_a_resumed_run_gives_the_same_adapter_as_an_uninterrupted_one(
+    folder, examples, tmp_path, step
+):
     run(folder, examples, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         run(folder, examples, tmp_path / "cut", progress=stop_at(step))
@@ -168,7 +170,7 @@ def test_an_interrupted_run_ends_as_if_it_had_never_stopped(folder, examples, tm
     assert all(torch.equal(v, resumed[k]) for k, v in whole.items())
 
 
-def test_a_kill_loses_a_few_steps_at_most(folder, examples, tmp_path, monkeypatch):
+def test_a_kill_loses_at_most_a_few_steps(folder, examples, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(trainer, "CHECKPOINT_STEPS", 2)
 
@@ -181,20 +183,20 @@ def test_a_kill_loses_a_few_steps_at_most(folder, examples, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x10", b"x" * 5000])
-def test_a_damaged_checkpoint_starts_over(folder, examples, tmp_path, damage):
+def test_a_damaged_checkpoint_restarts_training(folder, examples, tmp_path, damage):
     with pytest.raises(KeyboardInterrupt):
         run(folder, examples, tmp_path, progress=stop_at(3))
     (tmp_path / checkpoint.NAME).write_bytes(damage)
     assert run(folder, examples, tmp_path).resumed_at == 0
 
 
-def test_another_trainings_checkpoint_is_left_alone(folder, examples, tmp_path):
+def test_a_checkpoint_of_another_training_is_not_resumed(folder, examples, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(folder, examples, tmp_path, progress=stop_at(3))
     assert run(folder, examples[1:], tmp_path).resumed_at == 0
 
 
-def test_time_that_runs_out_still_gives_an_adapter(folder, examples, tmp_path):
+def test_a_timeout_still_gives_an_adapter(folder, examples, tmp_path):
     ticks = iter(range(1000))
     report = run(folder, examples, tmp_path, seconds=4, clock=lambda: next(ticks))
     assert report.stopped
@@ -203,7 +205,7 @@ def test_time_that_runs_out_still_gives_an_adapter(folder, examples, tmp_path):
     assert run(folder, examples, tmp_path).resumed_at == report.steps
 
 
-def test_too_little_memory_is_the_users_problem(folder, examples, tmp_path, monkeypatch):
+def test_too_little_memory_is_a_user_error(folder, examples, tmp_path, monkeypatch):
     def exhausted(*args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
@@ -212,7 +214,7 @@ def test_too_little_memory_is_the_users_problem(folder, examples, tmp_path, monk
         run(folder, examples, tmp_path)
 
 
-def test_a_decay_ends_a_run_and_lowers_its_rate(folder, examples, tmp_path):
+def test_learning_rate_decay_lowers_the_rate_to_the_end(folder, examples, tmp_path):
     decay = Decay(begin=2, steps=3)
     assert [decay.rate(step) for step in (0, 2, 3, 5)] == pytest.approx([1, 1, 2 / 3, 0])
     report = train_adapter(
@@ -221,7 +223,7 @@ def test_a_decay_ends_a_run_and_lowers_its_rate(folder, examples, tmp_path):
     assert (report.steps, report.planned_steps, report.stopped) == (5, 5, False)
 
 
-def test_the_open_end_of_a_prefix_can_be_learnt_from(examples):
+def test_prefix_tokens_can_be_included_in_the_loss(examples):
     recipe = Recipe(open_weight=0.25, open_tokens=8)
     ids, targets, weights = pack(examples, 256, recipe)
     for row, example in enumerate(examples):
@@ -233,7 +235,7 @@ def test_the_open_end_of_a_prefix_can_be_learnt_from(examples):
         assert targets[row, : example.size - 1].tolist() == ids[row, 1 : example.size].tolist()
 
 
-def test_training_goes_on_from_another_adapter(folder, examples, tmp_path):
+def test_training_continues_from_another_adapter(folder, examples, tmp_path):
     run(folder, examples, tmp_path / "a")
     candidate = tmp_path / "a" / "candidate"
     losses = []
@@ -247,14 +249,14 @@ def test_training_goes_on_from_another_adapter(folder, examples, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_an_adapter_of_another_rank_is_no_start(folder, examples, tmp_path):
+def test_continuing_from_an_adapter_of_another_rank_is_refused(folder, examples, tmp_path):
     run(folder, examples, tmp_path / "a")
     other = Recipe(rank=8, epochs=1, batch=14)
     with pytest.raises(ModelError, match="cannot be gone on from"):
         run(folder, examples, tmp_path / "b", other, start=tmp_path / "a" / "candidate")
 
 
-def test_a_damaged_adapter_is_no_start(folder, examples, tmp_path):
+def test_continuing_from_a_damaged_adapter_is_refused(folder, examples, tmp_path):
     run(folder, examples, tmp_path / "a")
     file = tmp_path / "a" / "candidate" / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:100])

@@ -74,7 +74,7 @@ def test_every_path_has_a_verdict(known):
         assert verdict.committed is (path in FILES or path == "link.py")
 
 
-def test_what_is_indexed_says_how_much_of_it(known):
+def test_an_indexed_path_reports_its_chunks(known):
     git, db = known
     logo = exclusions.explain_path(git, db, "logo.py")
     assert (logo.reason, logo.committed, logo.long_lines) == (None, True, (1,))
@@ -85,12 +85,12 @@ def test_what_is_indexed_says_how_much_of_it(known):
     assert exclusions.explain_path(git, db, "a.py").by_lines is False
 
 
-def test_a_reason_of_another_rule_is_said_as_it_is():
+def test_an_unknown_reason_is_shown_verbatim():
     said = exclusions.Verdict(".env", "moon phase", committed=True)
     assert said.lines() == [".env: left out (moon phase): a rule leaves it out"]
 
 
-def test_remedies_take_a_file_in(known, repo):
+def test_following_a_remedy_includes_the_file(known, repo):
     git, db = known
     verdict = exclusions.explain_path(git, db, "vendor/v.py")
     assert verdict.remedy.startswith("add `vendor/v.py copilot` to .gitattributes")
@@ -100,7 +100,7 @@ def test_remedies_take_a_file_in(known, repo):
     assert exclusions.explain_path(git, db, "vendor/v.py").chunks == 1
 
 
-def test_what_is_left_out_is_counted_by_rule(known):
+def test_excluded_files_are_counted_by_rule(known):
     git, db = known
     assert exclusions.count_left_out(git, db, "") == {
         "long lines": 2, "symbolic link": 1, "generated": 1, "vendored": 1, "attribute": 1,
@@ -109,7 +109,7 @@ def test_what_is_left_out_is_counted_by_rule(known):
     assert exclusions.count_left_out(git, db, "no such view") == {}
 
 
-def test_a_submodule_is_one(known, repo, tmp_path):
+def test_a_submodule_is_reported_as_one(known, repo, tmp_path):
     git, db = known
     oid = repo.git("rev-parse", "HEAD")
     repo.git("update-index", "--add", "--cacheinfo", f"160000,{oid},sub")
@@ -119,7 +119,7 @@ def test_a_submodule_is_one(known, repo, tmp_path):
     assert exclusions.count_left_out(git, db, "")["submodule"] == 1
 
 
-def test_paths_are_named_from_where_one_stands(known, repo):
+def test_paths_are_relative_to_the_current_folder(known, repo):
     git, _ = known
     assert exclusions.path_in(git, "made.py", str(repo.path.resolve() / "own")) == "own/made.py"
     assert exclusions.path_in(git, "../a.py", str(repo.path.resolve() / "own")) == "a.py"
@@ -127,7 +127,7 @@ def test_paths_are_named_from_where_one_stands(known, repo):
 
 
 @pytest.mark.parametrize("name", ["logo.py", "table.py"])
-def test_a_long_line_is_left_out_and_not_its_file(known, name):
+def test_a_long_line_is_excluded_without_its_file(known, name):
     _, db = known
     texts = [
         str(text)
@@ -143,7 +143,7 @@ def test_a_long_line_is_left_out_and_not_its_file(known, name):
     assert views.view_counts(db, "", "x")["secrets"] == 0
 
 
-def test_bundles_are_left_out_however_they_are_dressed():
+def test_bundles_are_excluded_whatever_their_layout():
     long = b"var a=1;" * 300 + b"\n"
     bundles = (
         long,
@@ -158,6 +158,6 @@ def test_bundles_are_left_out_however_they_are_dressed():
     assert skip_content(long * 3 + b"a = 1\n" * 30) is None
 
 
-def test_lines_of_old_macs_are_no_long_ones():
+def test_carriage_returns_end_lines_too():
     assert long_lines(b"x = 1\r" * 1000) == frozenset()
     assert long_lines(b"a\n" + b"x" * 2001 + b"\nb\n") == {2}

@@ -15,7 +15,7 @@ from tests.support.gitrepo import GitRepo
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def test_every_control_and_format_character_is_spelt_out():
+def test_every_control_and_format_character_is_escaped():
     for code in range(sys.maxunicode + 1):
         if unicodedata.category(chr(code)) in UNSEEN:
             assert printable(chr(code)).isascii(), hex(code)
@@ -23,7 +23,7 @@ def test_every_control_and_format_character_is_spelt_out():
 
 
 @pytest.mark.parametrize("code", [0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0, 0xFE00, 0xE0001, 0xE0100])
-def test_letters_that_look_like_nothing_are_spelt_out(code):
+def test_invisible_letters_are_escaped(code):
     assert printable(f"a{chr(code)}b") == f"a<U+{code:04X}>b"
 
 
@@ -37,23 +37,23 @@ def test_letters_that_look_like_nothing_are_spelt_out(code):
         ("a\tb\n", "a^Ib^J"),
     ],
 )
-def test_it_is_spelt_as_less_does(text, told):
+def test_control_characters_are_spelt_as_less_does(text, told):
     assert printable(text) == told
 
 
 @pytest.mark.parametrize(
     "text", ["é漢字", "❤️ 1️⃣ 👍🏽", "עברית العربية", "naïve — “quoted”", "\ue0b0"]
 )
-def test_what_people_write_stays(text):
+def test_ordinary_text_is_unchanged(text):
     assert printable(text) == text
 
 
-def test_hidden_runs_of_variation_selectors_do_not_pass_behind_a_sign():
+def test_runs_of_variation_selectors_are_escaped():
     assert printable("❤\ufe0f\ufe0f") == "❤\ufe0f<U+FE0F>"
 
 
 @given(st.text())
-def test_what_is_kept_is_kept_and_nothing_else(text):
+def test_only_the_characters_given_as_keep_are_kept(text):
     told = printable(text, keep="\n\t")
     left = {c for c in told if unicodedata.category(c) in UNSEEN}
     assert left <= {"\n", "\t"}
@@ -78,6 +78,6 @@ def test_names_are_quoted_as_git_quotes_them(tmp_path):
     assert ours == sorted(r'"bad\377\376.py"' if "bad" in name else name for name in listed)
 
 
-def test_a_name_that_only_hides_something_is_quoted_too():
+def test_a_name_with_a_hidden_character_is_quoted_too():
     assert quoted("\u202etxt.py") == r'"\342\200\256txt.py"'
     assert quoted("plain.py") == "plain.py"

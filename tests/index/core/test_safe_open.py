@@ -28,19 +28,19 @@ def read(root: Path, path: str) -> bytes:
         return file.read()
 
 
-def test_regular_files_are_read(root):
+def test_regular_files_are_opened(root):
     assert read(root, "a/b/c.py") == b"inside"
     (root.parent / "way").symlink_to(root)  # how the root is reached is not its files' doing
     assert read(root.parent / "way", "a/b/c.py") == b"inside"
 
 
 @pytest.mark.parametrize("path", ["../outside/o.py", "/etc/passwd", "a//b/c.py", "a/./b/c.py", ""])
-def test_only_plain_paths_below_the_root(root, path):
+def test_absolute_or_parent_paths_are_refused(root, path):
     with pytest.raises(NotRegular):
         read(root, path)
 
 
-def test_no_component_may_be_a_link(root):
+def test_a_path_with_a_link_as_any_component_is_refused(root):
     (root / "file.py").symlink_to("../outside/o.py")
     (root / "inner.py").symlink_to("a/b/c.py")
     (root / "folder").symlink_to("../outside")
@@ -50,7 +50,7 @@ def test_no_component_may_be_a_link(root):
             read(root, path)
 
 
-def test_a_folder_that_becomes_a_link_meanwhile(root, monkeypatch):
+def test_a_folder_swapped_for_a_link_during_opening_is_not_followed(root, monkeypatch):
     """Between the look at the name and the opening of the file."""
     real, swapped = os.open, []
 
@@ -68,7 +68,7 @@ def test_a_folder_that_becomes_a_link_meanwhile(root, monkeypatch):
     assert swapped
 
 
-def test_nothing_but_files_and_no_waiting(root):
+def test_non_files_are_refused_without_blocking(root):
     os.mkfifo(root / "fifo")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.relpath(root / "sock"))
@@ -86,7 +86,7 @@ def test_nothing_but_files_and_no_waiting(root):
     assert len(list(Path("/dev/fd").iterdir())) == before  # nothing stays open
 
 
-def test_following_a_name_as_the_system_does(root):
+def test_links_are_resolved_as_the_system_does(root):
     (root / "one").symlink_to("a/two")
     (root / "a" / "two").symlink_to("../a/b")
     way = follow(root / "one" / ".." / "b" / "c.py")
@@ -98,7 +98,7 @@ def test_following_a_name_as_the_system_does(root):
         follow(root / "loop" / "x")
 
 
-def test_a_tracked_folder_that_became_a_link_shows_nothing_of_where_it_leads(opened, repo):
+def test_a_tracked_folder_replaced_by_a_link_reveals_nothing_of_its_target(opened, repo):
     found, db = opened
     repo.commit({"real/o.py": "def inside(): pass\n"})
     outside = repo.path.parent / "outside"

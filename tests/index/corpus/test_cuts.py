@@ -47,7 +47,7 @@ def every(cut, data=CODE, language="python", lines=None, tries=200):
     return found
 
 
-def test_a_line_hole_ends_with_its_line_and_leaves_something_before_it():
+def test_a_line_hole_ends_with_its_line_after_a_non_empty_prefix():
     found = every(cuts.cut_line)
     assert ("* height", "line") not in found  # two tokens
     assert ("= width * height", "line") in found
@@ -57,7 +57,7 @@ def test_a_line_hole_ends_with_its_line_and_leaves_something_before_it():
         assert any(line.endswith(text) and line != text for line in lines)
 
 
-def test_whole_lines_come_with_and_without_their_indentation():
+def test_whole_line_holes_come_with_and_without_indentation():
     texts = {text for text, _ in every(cuts.cut_lines)}
     assert "    total = width * height" in texts
     assert "total = width * height" in texts
@@ -65,20 +65,20 @@ def test_whole_lines_come_with_and_without_their_indentation():
     assert all(text.strip() and not text.endswith("\n") for text in texts)
 
 
-def test_a_node_is_a_piece_of_syntax():
+def test_a_node_hole_is_a_syntax_node():
     texts = {text.strip() for text, _ in every(cuts.cut_node)}
     assert {"width * height", "self.width += amount", "(self, amount)"} <= texts
     assert "total = width" not in texts
 
 
-def test_character_cuts_begin_and_end_within_words_and_span_lines():
+def test_character_holes_start_and_end_within_words_and_span_lines():
     texts = {text for text, _ in every(cuts.cut_characters, tries=2000)}
     assert any("\n" in text for text in texts)
     assert any(text.startswith("idth") for text in texts)
     assert any(text.endswith("heigh") for text in texts)
 
 
-def test_what_a_docstring_or_a_comment_describes():
+def test_a_docstring_or_comment_is_followed_by_a_hole_of_the_code_it_describes():
     found = {(text.strip(), kind) for text, kind in every(cuts.cut_described)}
     assert found == {
         ("total = width * height\n    return total", "body"),
@@ -86,11 +86,11 @@ def test_what_a_docstring_or_a_comment_describes():
     }
 
 
-def test_nothing_outside_the_added_lines_is_described():
+def test_described_code_outside_the_added_lines_is_no_hole():
     assert every(cuts.cut_described, lines=6) == set()
 
 
-def test_other_languages():
+def test_holes_are_cut_in_other_languages():
     data = b"/** Adds. */\nfunction add(a, b) {\n  const sum = a + b;\n  return sum;\n}\n"
     found = every(cuts.cut_described, data, "javascript")
     assert {text.strip() for text, _ in found} == {
@@ -104,7 +104,7 @@ def test_other_languages():
     "text",
     ["", "x", ")])", "1, 2, 3, 44, 55", "key = " + "a" * 80, "a b " * 200],
 )
-def test_no_person_would_be_asked_for_this(text):
+def test_meaningless_text_is_no_hole(text):
     assert not telling(text)
 
 
@@ -122,7 +122,7 @@ def test_large_files_are_parsed_around_the_added_lines_only():
     assert set(found) == {"line", "lines", "node", "chars", "body", "described"}
 
 
-def test_the_mixture_is_what_it_says():
+def test_hole_kinds_have_the_documented_proportions():
     assert sum(share for _, share in holes.MIXTURE) == pytest.approx(1)
     found = Counter(
         span.kind
@@ -140,7 +140,7 @@ def test_the_mixture_is_what_it_says():
     st.integers(0, 1000),
     st.sampled_from(["python", "javascript", "text", "c"]),
 )
-def test_any_text_gives_disjoint_spans_that_cut_no_character_and_no_line_end(text, seed, language):
+def test_holes_are_disjoint_and_split_no_character_or_line_end(text, seed, language):
     data = text.encode()
     end = 0
     for span in choose_spans(data, [(1, data.count(b"\n") + 1)], str(seed), language):
@@ -152,7 +152,7 @@ def test_any_text_gives_disjoint_spans_that_cut_no_character_and_no_line_end(tex
         assert not middle.endswith((b"\n", b"\r"))
 
 
-def test_a_byte_order_mark_is_no_part_of_a_hole():
+def test_a_byte_order_mark_is_never_in_a_hole():
     data = b"\xef\xbb\xbffirst = call(1, two)\n"
     spans = [s for seed in range(40) for s in choose_spans(data, [(1, 1)], str(seed), "python")]
     assert spans and all(span.start >= 3 for span in spans)

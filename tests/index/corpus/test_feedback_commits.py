@@ -12,7 +12,7 @@ from tests.support.shown_completions import HEAD, NOW, TAIL, examples, reported,
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one commit", "renamed first"])
-def test_a_renamed_file_is_followed(repo, opened, together):
+def test_feedback_follows_a_renamed_file(repo, opened, together):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    |\n" + TAIL, "return total, width")
@@ -28,7 +28,7 @@ def test_a_renamed_file_is_followed(repo, opened, together):
     assert load_holes(db, [oid])[0].path == "b ü.py"
 
 
-def test_a_file_that_is_not_indexed_gives_nothing(repo, opened):
+def test_feedback_in_an_ignored_file_gives_no_example(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL, ".copilotignore": "a.py\n"})
     for name in "ab":
@@ -40,7 +40,7 @@ def test_a_file_that_is_not_indexed_gives_nothing(repo, opened):
     assert [hole.path for hole in load_holes(db, [oid]) if hole.kind == "completion"] == ["b.py"]
 
 
-def test_commits_that_are_not_mined_give_nothing_but_move_files(repo, opened):
+def test_commits_excluded_from_mining_give_no_example_but_renames_count(repo, opened):
     git, db = opened
     bot = {"GIT_AUTHOR_NAME": "mover[bot]"}
     repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL})
@@ -58,7 +58,7 @@ def test_commits_that_are_not_mined_give_nothing_but_move_files(repo, opened):
 
 
 @pytest.mark.parametrize("collected", [False, True], ids=["kept", "collected"])
-def test_an_amended_commit_has_the_last_word(repo, opened, collected):
+def test_an_amended_commit_replaces_the_example(repo, opened, collected):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
@@ -77,7 +77,7 @@ def test_an_amended_commit_has_the_last_word(repo, opened, collected):
     assert examples(git, db) == {second: [("total ** 2", 1.5, "    area = ")]}
 
 
-def test_a_commit_that_is_forgotten_gives_its_feedback_back(repo, opened):
+def test_feedback_of_a_forgotten_commit_becomes_pending_again(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
@@ -91,7 +91,7 @@ def test_a_commit_that_is_forgotten_gives_its_feedback_back(repo, opened):
     assert list(examples(git, db)) == [first]
 
 
-def test_what_is_never_committed_leaves_nothing(repo, opened):
+def test_feedback_expires_after_commits_that_do_not_contain_it(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL, "b.py": TAIL})
     mine(git, db)
@@ -137,7 +137,7 @@ def test_a_commit_of_other_files_is_no_try_for_a_completion(repo, opened):
     assert tries == {"a.py": 1, "b.py": 0}
 
 
-def test_text_that_the_commit_did_not_add_is_not_taken(repo, opened):
+def test_text_not_added_by_the_commit_gives_no_example(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     show(db, HEAD + "    area = |total * 2\n" + TAIL, "width")
@@ -159,9 +159,7 @@ def test_text_that_the_commit_did_not_add_is_not_taken(repo, opened):
     ],
     ids=["generated", "secret", "prose", "vendored", "no letter", "a hash"],
 )
-def test_what_the_corpus_does_not_take_is_not_taken_from_feedback(
-    repo, opened, path, line, completion
-):
+def test_feedback_obeys_the_filters_of_mining(repo, opened, path, line, completion):
     git, db = opened
     repo.commit({path: HEAD + TAIL})
     show(db, HEAD + line + TAIL, completion, path=path)
@@ -171,7 +169,7 @@ def test_what_the_corpus_does_not_take_is_not_taken_from_feedback(
     assert examples(git, db) == {}
 
 
-def test_a_line_that_nobody_wrote_is_not_made_up(repo, opened):
+def test_text_below_the_cursor_in_a_new_file_is_no_example(repo, opened):
     """In a file that is new as a whole, what stood below the cursor is no answer either."""
     git, db = opened
     for number, line in enumerate(["    |\n", "|\n", "    area = total|\n"]):

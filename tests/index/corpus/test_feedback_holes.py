@@ -71,7 +71,7 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize(("line", "completion", "written", "middle", "weight"), ACCEPTED)
-def test_an_accepted_completion_becomes_what_was_committed(
+def test_an_accepted_completion_becomes_an_example_of_the_committed_text(
     repo, opened, line, completion, written, middle, weight, newline
 ):
     git, db = opened
@@ -87,7 +87,7 @@ def test_an_accepted_completion_becomes_what_was_committed(
 
 
 @pytest.mark.parametrize(("line", "completion", "written", "middle", "weight"), ACCEPTED)
-def test_a_file_that_is_new_as_a_whole_gives_the_same(
+def test_a_completion_in_a_new_file_becomes_an_example(
     repo, opened, line, completion, written, middle, weight
 ):
     git, db = opened
@@ -99,7 +99,7 @@ def test_a_file_that_is_new_as_a_whole_gives_the_same(
     assert examples(git, db) == {oid: [(middle, weight, line.partition("|")[0])]}
 
 
-def test_an_edited_one_ends_where_the_editor_says_if_it_stands_there(repo, opened):
+def test_an_edited_completion_ends_at_the_reported_text_if_committed(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
@@ -109,7 +109,7 @@ def test_an_edited_one_ends_where_the_editor_says_if_it_stands_there(repo, opene
     assert examples(git, db) == {oid: [("total * 3\n    area -= 1", 1.5, "    area = ")]}
 
 
-def test_a_rejected_one_becomes_what_the_person_wrote(repo, opened):
+def test_a_rejected_completion_becomes_an_example_of_what_was_written(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
@@ -124,7 +124,7 @@ def test_a_rejected_one_becomes_what_the_person_wrote(repo, opened):
     }
 
 
-def test_shown_alone_tells_nothing(repo, opened):
+def test_a_completion_without_an_outcome_gives_no_example(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
@@ -133,7 +133,7 @@ def test_shown_alone_tells_nothing(repo, opened):
     assert examples(git, db) == {} and reported(db) == ["c1"]
 
 
-def test_characters_of_several_bytes_before_the_cursor(repo, opened):
+def test_multibyte_characters_before_the_cursor_shift_no_offset(repo, opened):
     git, db = opened
     repo.commit({"a.py": "\ufeff" + HEAD + TAIL})
     show(db, HEAD + "    größe = 'ü€😀' + |\n" + TAIL, "str(total)")
@@ -151,7 +151,7 @@ def test_characters_of_several_bytes_before_the_cursor(repo, opened):
     }
 
 
-def test_two_at_one_place_share_what_was_written(repo, opened):
+def test_two_completions_at_one_place_give_one_example(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "height")
@@ -165,7 +165,7 @@ def test_two_at_one_place_share_what_was_written(repo, opened):
     assert counts(db)["examples"] == 1 and counts(db)["pending"] == 0
 
 
-def test_lines_added_above_and_twins_do_not_mislead(repo, opened):
+def test_inserted_lines_and_duplicate_lines_do_not_misplace_an_example(repo, opened):
     git, db = opened
     block = "def {0}(item):\n    kind = item.kind\n    result = |\n    return result\n\n\n"
     repo.commit({"a.py": HEAD + TAIL})
@@ -180,7 +180,7 @@ def test_lines_added_above_and_twins_do_not_mislead(repo, opened):
     assert examples(git, db) == {oid: [("dump(kind)", 1.5, "    result = ")]}
 
 
-def test_of_places_that_read_the_same_the_nearest_is_taken(repo, opened):
+def test_of_identical_places_the_nearest_is_taken(repo, opened):
     git, db = opened
     block = (
         "    kind = item.kind\n    first = kind.first\n    other = kind.other\n    result = {}\n"
@@ -195,7 +195,7 @@ def test_of_places_that_read_the_same_the_nearest_is_taken(repo, opened):
     assert examples(git, db) == {oid: [("two(kind)", 1.5, "    result = ")]}
 
 
-def test_what_was_rejected_is_not_looked_for_where_it_stands_already(repo, opened):
+def test_the_rejected_text_elsewhere_in_the_file_is_not_matched(repo, opened):
     git, db = opened
     block = "def {}(kind):\n    x = {}\n    return x\n\n\n"
     repo.commit({"a.py": HEAD + TAIL})
@@ -207,7 +207,7 @@ def test_what_was_rejected_is_not_looked_for_where_it_stands_already(repo, opene
     assert examples(git, db) == {oid: [("dump(kind)", 1.5, "    x = ")]}
 
 
-def test_a_hole_cut_at_the_same_place_by_chance_becomes_this_one(repo, opened, monkeypatch):
+def test_a_mined_hole_at_the_same_place_becomes_the_feedback_hole(repo, opened, monkeypatch):
     git, db = opened
     start = len((HEAD + "    area = ").encode())
     span = Span(start, start + len("total * 2"), "line")
@@ -234,7 +234,7 @@ LINES = st.sampled_from(
     st.sampled_from(["\n", "\r\n"]),
     st.booleans(),
 )
-def test_a_span_begins_behind_the_text_before_the_cursor(lines, data, newline, taken):
+def test_an_example_always_starts_right_after_the_cursor_line_prefix(lines, data, newline, taken):
     """Whatever is committed: the span is at a place that reads as the cursor's line did, in or
     next to an added line, at whole characters and line ends; and what is said to be unchanged is
     what was shown."""

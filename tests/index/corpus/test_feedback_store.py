@@ -13,7 +13,7 @@ from git_copilot.index.corpus.mining import mine
 from tests.support.shown_completions import HEAD, NOW, TAIL, examples, reported, show
 
 
-def test_the_last_word_wins_and_saying_it_twice_changes_nothing(opened):
+def test_the_last_report_wins_and_repeating_it_changes_nothing(opened):
     _, db = opened
     show(db, HEAD + "    area = |\n", "total * 2")
     show(db, HEAD + "    area = |\n", "total * 2")
@@ -28,7 +28,7 @@ def test_the_last_word_wins_and_saying_it_twice_changes_nothing(opened):
     assert figures(db)["rejected"] == 1 and figures(db)["edited"] == 0
 
 
-def test_the_commit_has_the_last_word_on_what_stands_there(repo, opened):
+def test_a_report_after_the_commit_does_not_change_the_example(repo, opened):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
@@ -41,7 +41,7 @@ def test_the_commit_has_the_last_word_on_what_stands_there(repo, opened):
     assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
 
 
-def test_an_unknown_completion_is_one_line(opened):
+def test_reporting_an_unknown_completion_is_a_one_line_error(opened):
     _, db = opened
     with pytest.raises(CopilotError, match="no completion 'c9' is kept here"):
         feedback_store.report(db, "c9", "accepted")
@@ -49,7 +49,7 @@ def test_an_unknown_completion_is_one_line(opened):
         feedback_store.report(db, "\udcff", "accepted")
 
 
-def test_any_text_can_be_kept(opened):
+def test_any_text_can_be_stored(opened):
     _, db = opened
     show(db, "\udcff = |", "a\ud800\r\nb", path="\udcff.py", model="/m\udcff")
     feedback_store.report(db, "c1", "edited", "\udfff\r\n")
@@ -58,7 +58,7 @@ def test_any_text_can_be_kept(opened):
     assert (known.shown.completion, known.final) == ("a?\nb", "?\n")
 
 
-def test_rows_are_bounded_and_the_figures_do_not_suffer(opened, monkeypatch):
+def test_rows_are_bounded_and_statistics_stay_complete(opened, monkeypatch):
     _, db = opened
     monkeypatch.setattr(
         feedback_store, "MOST", {"shown": 5, "accepted": 4, "edited": 3, "rejected": 2}
@@ -78,12 +78,12 @@ def test_rows_are_bounded_and_the_figures_do_not_suffer(opened, monkeypatch):
     }  # fmt: skip
 
 
-def test_at_most_two_thousand_wait():
+def test_at_most_2000_completions_are_pending():
     assert sum(feedback_store.MOST.values()) <= 2000
     assert set(feedback_store.MOST) == {"shown", *feedback_store.OUTCOMES}
 
 
-def test_old_rows_go(opened):
+def test_old_rows_are_deleted(opened):
     _, db = opened
     old = NOW - feedback_store.KEEP_SECONDS - 10
     show(db, "x = |", "y", name="old", when=old)
@@ -93,7 +93,7 @@ def test_old_rows_go(opened):
     assert reported(db) == ["new"]
 
 
-def test_examples_stay_when_the_rows_are_bounded(repo, opened, monkeypatch):
+def test_bounding_rows_keeps_their_examples(repo, opened, monkeypatch):
     git, db = opened
     repo.commit({"a.py": HEAD + TAIL})
     show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
@@ -105,7 +105,7 @@ def test_examples_stay_when_the_rows_are_bounded(repo, opened, monkeypatch):
     assert reported(db) == ["c1"]
 
 
-def test_figures_are_by_day_and_by_model(opened):
+def test_statistics_are_by_day_and_by_model(opened):
     _, db = opened
     day = feedback_store.DAY_SECONDS
     for name, when, adapter, outcome in [

@@ -44,7 +44,7 @@ def test_holes_lie_in_added_lines_of_their_blob(repo, opened):
         assert hole.author == "Ada Author <ada@example.org>"
 
 
-def test_mining_again_finds_nothing_new_and_the_same_holes(repo, opened, tmp_path):
+def test_mining_again_finds_nothing_new_and_is_deterministic(repo, opened, tmp_path):
     git, db = opened
     for i in range(5):
         repo.commit({f"f{i}.py": FUNCTION.replace("area", f"area_{i}")})
@@ -56,7 +56,7 @@ def test_mining_again_finds_nothing_new_and_the_same_holes(repo, opened, tmp_pat
     assert strip == [(h.commit, h.path, h.start, h.end, h.kind) for h in all_holes(db)]
 
 
-def test_a_limit_is_newest_first_and_the_rest_can_follow(repo, opened):
+def test_a_limit_mines_the_newest_commits_and_the_rest_later(repo, opened):
     git, db = opened
     oids = [repo.commit({f"f{i}.py": FUNCTION + f"# {i}\n"}) for i in range(6)]
     assert mine(git, db, limit=2) == 2
@@ -64,7 +64,7 @@ def test_a_limit_is_newest_first_and_the_rest_can_follow(repo, opened):
     assert mine(git, db) == 4
 
 
-def test_merges_bots_and_sweeping_commits_are_ruled_out(repo, opened):
+def test_merges_bots_and_sweeping_commits_are_excluded(repo, opened):
     git, db = opened
     for i in range(25):
         repo.commit({f"f{i}.py": FUNCTION + f"# {i}\n"})
@@ -79,7 +79,7 @@ def test_merges_bots_and_sweeping_commits_are_ruled_out(repo, opened):
     assert status == {"mined": 26, "bot": 1, "merge": 1, "mass": 1}
 
 
-def test_nothing_from_binaries_prose_vendored_or_undecodable_files(repo, opened):
+def test_binary_prose_vendored_and_undecodable_files_give_no_holes(repo, opened):
     git, db = opened
     repo.commit(
         {
@@ -111,7 +111,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("commits", [1, 110], ids=["a new commit", "the whole history"])
-def test_what_is_not_indexed_is_not_mined(repo, opened, commits):
+def test_files_excluded_from_the_index_are_not_mined(repo, opened, commits):
     """Rules made today hold for what was written before them, in trees as in commits."""
     git, db = opened
     repo.commit(RULED)
@@ -131,7 +131,7 @@ def test_what_is_not_indexed_is_not_mined(repo, opened, commits):
     }  # fmt: skip
 
 
-def test_a_tree_is_read_by_its_own_rules(repo, opened):
+def test_snapshot_holes_obey_the_rules_of_their_tree(repo, opened):
     git, _ = opened
     before = repo.commit(RULED)
     repo.commit(RULES)
@@ -139,7 +139,7 @@ def test_a_tree_is_read_by_its_own_rules(repo, opened):
     assert "private/x.py" in paths and "vendor/ours.py" not in paths
 
 
-def test_shallow_boundary_is_not_taken_for_new_code(repo, tmp_path):
+def test_the_shallow_boundary_is_not_mined_as_new_code(repo, tmp_path):
     for i in range(4):
         repo.commit({f"f{i}.py": FUNCTION + f"# {i}\n"})
     repo.git("clone", "-q", "--depth", "2", f"file://{repo.path}", str(tmp_path / "shallow"))
@@ -152,11 +152,11 @@ def test_shallow_boundary_is_not_taken_for_new_code(repo, tmp_path):
         }
 
 
-def test_empty_repository_has_nothing_to_mine(repo, opened):
+def test_an_empty_repository_has_nothing_to_mine(repo, opened):
     assert mine(*opened) == 0
 
 
-def test_mailmap_joins_identities(repo, opened):
+def test_mailmap_merges_identities(repo, opened):
     git, db = opened
     repo.commit({".mailmap": "Ada Author <ada@example.org> <old@example.org>\n", "a.py": FUNCTION})
     repo.commit({"b.py": FUNCTION + "# b\n"}, GIT_AUTHOR_EMAIL="old@example.org")

@@ -106,7 +106,7 @@ REWRITES = [amend, rebase, filter_branch, reset, orphan]
 
 @pytest.mark.parametrize("rewrite", REWRITES)
 @pytest.mark.parametrize("between", ["mined between", "mined at the end"])
-def test_a_rewrite_leaves_nothing_lost_and_what_a_fresh_corpus_holds(
+def test_a_rewrite_leaves_no_lost_hole_and_equals_a_fresh_corpus(
     repo, corpus, tmp_path, rewrite, between
 ):
     for i in range(4):
@@ -127,7 +127,7 @@ def test_a_rewrite_leaves_nothing_lost_and_what_a_fresh_corpus_holds(
     fresh.db.close()
 
 
-def test_every_step_of_a_rebase_may_be_followed(repo, corpus):
+def test_pruning_during_a_rebase_leaves_no_hole_pointing_to_a_lost_blob(repo, corpus):
     for i in range(5):
         repo.commit({"a.py": code(i + 1)})
         repo.git("branch", "base") if i == 1 else None
@@ -148,7 +148,7 @@ def test_every_step_of_a_rebase_may_be_followed(repo, corpus):
     assert corpus.commits() == set(repo.git("rev-list", "--all").split())
 
 
-def test_refs_and_the_heads_of_worktrees_keep_commits(repo, corpus, tmp_path):
+def test_commits_reachable_from_any_ref_or_worktree_head_are_kept(repo, corpus, tmp_path):
     repo.commit({"a.py": code(1)})
     kept = {}
     for name in ("branch", "tag", "note", "worktree", "head"):
@@ -174,7 +174,7 @@ def test_refs_and_the_heads_of_worktrees_keep_commits(repo, corpus, tmp_path):
     assert corpus.commits() & set(kept.values()) == {kept["branch"], kept["note"]}
 
 
-def test_from_another_worktree_the_main_one_keeps_its_commits(repo, tmp_path):
+def test_pruning_from_a_linked_worktree_keeps_commits_of_the_main_one(repo, tmp_path):
     repo.commit({"a.py": code(1)})
     repo.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "other"))
     repo.git("checkout", "-q", "--detach")
@@ -190,7 +190,7 @@ def test_from_another_worktree_the_main_one_keeps_its_commits(repo, tmp_path):
     other.db.close()
 
 
-def test_a_deleted_branch_goes_and_is_mined_again_when_it_returns(repo, corpus):
+def test_a_deleted_branch_is_pruned_and_mined_again_when_restored(repo, corpus):
     repo.commit({"a.py": code(1)})
     repo.git("checkout", "-q", "-b", "side")
     tip = repo.commit({"b.py": code(3)})
@@ -268,7 +268,7 @@ def test_deleting_a_merged_branch_walks_no_history_and_loses_nothing(repo, corpu
     assert walks() == [REFS, MOVED, ALL_COMMITS]
 
 
-def test_a_shallow_clone_keeps_what_can_be_read(repo, tmp_path):
+def test_a_shallow_clone_keeps_readable_commits(repo, tmp_path):
     for i in range(6):
         repo.commit({f"f{i}.py": code(2, f"f{i}_")})
     url = f"file://{repo.path}"
@@ -298,7 +298,7 @@ def test_a_shallow_clone_keeps_what_can_be_read(repo, tmp_path):
     corpus.db.close()
 
 
-def test_borrowed_objects_are_not_lost_and_neither_is_a_lender_that_is_away(repo, tmp_path):
+def test_objects_of_an_alternate_are_kept_even_while_it_is_absent(repo, tmp_path):
     for i in range(3):
         repo.commit({f"f{i}.py": code(2, f"f{i}_")})
     repo.git("clone", "-q", "-s", str(repo.path), str(tmp_path / "borrower"))
@@ -317,7 +317,7 @@ def test_borrowed_objects_are_not_lost_and_neither_is_a_lender_that_is_away(repo
     corpus.db.close()
 
 
-def test_a_broken_ref_stops_pruning_not_the_worker(repo, corpus):
+def test_a_broken_ref_stops_pruning_but_not_the_worker(repo, corpus):
     repo.commit({"a.py": code(1)})
     side = repo.commit({"a.py": code(2)})
     corpus.refresh()
@@ -331,7 +331,7 @@ def test_a_broken_ref_stops_pruning_not_the_worker(repo, corpus):
     assert side not in corpus.commits()
 
 
-def test_a_repository_without_commits(tmp_path):
+def test_pruning_a_repository_without_commits_does_nothing(tmp_path):
     repo = GitRepo.init(tmp_path / "empty")
     corpus = Corpus(repo, tmp_path / "e.db")
     assert corpus.refresh() == 0

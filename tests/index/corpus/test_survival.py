@@ -12,7 +12,7 @@ from tests.support.hole_tracking import numbered
 TEN = numbered(range(10))
 
 
-def test_lines_shift_with_what_comes_and_goes_above(repo, field):
+def test_holes_shift_with_lines_added_and_removed_above(repo, field):
     repo.commit({"a.py": TEN})
     hole = field.sow("a.py", "line 5")
     repo.commit({"a.py": "new\nlines\n" + TEN})
@@ -24,7 +24,7 @@ def test_lines_shift_with_what_comes_and_goes_above(repo, field):
 
 
 @pytest.mark.parametrize("after", ["line 5 = 1", None], ids=["edited", "deleted"])
-def test_an_edit_or_a_deletion_kills(repo, field, after):
+def test_an_edited_or_deleted_line_dies(repo, field, after):
     repo.commit({"a.py": TEN})
     hole, above = field.sow("a.py", "line 5"), field.sow("a.py", "line 4")
     killer = repo.commit({"a.py": TEN.replace("line 5\n", f"{after}\n" if after else "")})
@@ -34,7 +34,7 @@ def test_an_edit_or_a_deletion_kills(repo, field, after):
     assert field.places(hole) == {}
 
 
-def test_what_a_revert_brings_back_is_of_a_new_commit(repo, field):
+def test_lines_restored_by_a_revert_do_not_revive_old_holes(repo, field):
     repo.commit({"a.py": TEN})
     repo.commit({"a.py": TEN + "added\n"})
     old = field.sow("a.py", "added")
@@ -46,7 +46,7 @@ def test_what_a_revert_brings_back_is_of_a_new_commit(repo, field):
     assert field.fate(new).stands == 1
 
 
-def test_a_hole_may_stand_in_part_and_dies_by_its_first_loss(repo, field):
+def test_a_hole_survives_in_part_and_records_the_first_loss(repo, field):
     repo.commit({"a.py": TEN})
     hole = field.sow("a.py", "line 3\nline 4\nline 5\nline 6")
     first = repo.commit({"a.py": TEN.replace("line 5\n", "")})
@@ -55,7 +55,7 @@ def test_a_hole_may_stand_in_part_and_dies_by_its_first_loss(repo, field):
     assert field.places(hole) == {"a.py": [4, 5, 0, 0]}
 
 
-def test_renames_with_and_without_edits(repo, field):
+def test_holes_follow_renames_with_and_without_edits(repo, field):
     repo.commit({"a.py": TEN, "src/b.py": TEN + "b\n"})
     exact, moved = field.sow("a.py", "line 5"), field.sow("src/b.py", "line 5")
     gone = field.sow("src/b.py", "line 7")
@@ -69,7 +69,7 @@ def test_renames_with_and_without_edits(repo, field):
     assert field.fate(gone).died_commit == killer
 
 
-def test_a_name_that_another_file_takes_over(repo, field):
+def test_holes_follow_a_rename_when_another_file_takes_the_name(repo, field):
     other = numbered(range(50, 60))
     repo.commit({"a.py": TEN, "b.py": other})
     first, second = field.sow("a.py", "line 5"), field.sow("b.py", "line 55")
@@ -81,7 +81,7 @@ def test_a_name_that_another_file_takes_over(repo, field):
     assert field.places(second) == {"a.py": [6]}
 
 
-def test_a_deleted_file_kills(repo, field):
+def test_deleting_a_file_kills_its_holes(repo, field):
     repo.commit({"a.py": TEN, "b.py": "b\n"})
     hole = field.sow("a.py", "line 5")
     (repo.path / "a.py").unlink()
@@ -89,7 +89,7 @@ def test_a_deleted_file_kills(repo, field):
     assert field.fate(hole) == Survival(0.0, killer, EPOCH + 120)
 
 
-def test_line_ends_and_indentation_are_no_rewriting(repo, field):
+def test_changes_of_line_ends_and_indentation_are_no_rewrite(repo, field):
     windows = TEN.replace("\n", "\r\n")
     repo.commit({"a.py": TEN, "w.py": windows})
     plain, crlf = field.sow("a.py", "line 5"), field.sow("w.py", "line 5\r\nline 6")
@@ -107,7 +107,7 @@ def test_line_ends_and_indentation_are_no_rewriting(repo, field):
     "name",
     ["with space.py", "ünï/cødé.py", 'quo"te\\.py', "tab\tline\nend.py", "\udcff.py", " a b/b.py"],
 )
-def test_any_name_a_file_can_have(repo, field, name):
+def test_holes_are_followed_in_files_of_any_name(repo, field, name):
     repo.commit({name: TEN})
     hole, dead = field.sow(name, "line 5"), field.sow(name, "line 7")
     killer = repo.commit({name: "top\n" + TEN.replace("line 7\n", "")})
@@ -118,7 +118,7 @@ def test_any_name_a_file_can_have(repo, field, name):
     assert field.fate(dead).died_commit == killer
 
 
-def test_modes_links_and_files_that_take_each_other_s_place(repo, field):
+def test_mode_changes_keep_holes_and_type_changes_kill_them(repo, field):
     repo.commit({"a.py": TEN, "b.py": TEN + "b\n", "c.py": TEN + "c\n"})
     (repo.path / "link").symlink_to("a.py")
     repo.commit({})
@@ -137,7 +137,7 @@ def test_modes_links_and_files_that_take_each_other_s_place(repo, field):
     assert field.places(filed) == {"link": [3]}
 
 
-def test_two_holes_of_one_line_and_lines_that_hold_nothing(repo, field):
+def test_two_holes_on_one_line_share_its_fate_and_blank_lines_do_not_count(repo, field):
     text = "def f(a, b):\n\n    return a\n\n"
     repo.commit({"a.py": text})
     holes = [field.sow("a.py", part) for part in ("f(a", "b)", ":\n\n    return a\n")]
@@ -150,7 +150,7 @@ def test_two_holes_of_one_line_and_lines_that_hold_nothing(repo, field):
     assert covered_lines(data, 3, 6) == []
 
 
-def test_settings_and_attributes_change_nothing(repo, field):
+def test_git_settings_and_attributes_do_not_affect_survival(repo, field):
     repo.commit({"a.py": TEN, "b.py": TEN + "b\n"})
     holes = [field.sow("a.py", "line 5"), field.sow("b.py", "line 5")]
     repo.git("mv", "b.py", "c.py")

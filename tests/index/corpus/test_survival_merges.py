@@ -14,7 +14,7 @@ from tests.support.hole_tracking import numbered
 TEN = numbered(range(10))
 
 
-def test_both_sides_of_a_merge_are_followed(repo, field):
+def test_holes_of_both_sides_of_a_merge_are_followed(repo, field):
     repo.commit({"a.py": TEN})
     old = field.sow("a.py", "line 5")
     repo.git("checkout", "-q", "-b", "side")
@@ -31,7 +31,7 @@ def test_both_sides_of_a_merge_are_followed(repo, field):
     ]
 
 
-def test_a_resolved_conflict_keeps_what_it_keeps(repo, field):
+def test_a_resolved_conflict_keeps_the_lines_it_kept(repo, field):
     repo.commit({"a.py": TEN})
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": TEN.replace("line 5\n", "kept of side\nlost of side\n")})
@@ -47,7 +47,7 @@ def test_a_resolved_conflict_keeps_what_it_keeps(repo, field):
     assert field.fate(lost).died_commit == field.fate(gone).died_commit == merge
 
 
-def test_the_commit_of_a_branch_kills_not_the_merge_that_brings_it(repo, field):
+def test_a_death_is_attributed_to_the_branch_commit_not_the_merge(repo, field):
     repo.commit({"a.py": TEN})
     hole = field.sow("a.py", "line 5")
     repo.git("checkout", "-q", "-b", "side")
@@ -58,7 +58,7 @@ def test_the_commit_of_a_branch_kills_not_the_merge_that_brings_it(repo, field):
     assert field.fate(hole).died_commit == killer
 
 
-def test_a_merge_that_takes_one_side_kills_the_other(repo, field):
+def test_a_merge_taking_one_side_kills_the_other_sides_lines(repo, field):
     repo.commit({"a.py": TEN})
     old = field.sow("a.py", "line 3")
     repo.git("checkout", "-q", "-b", "side")
@@ -73,7 +73,7 @@ def test_a_merge_that_takes_one_side_kills_the_other(repo, field):
 
 
 @pytest.mark.parametrize("into", ["main", "other"])
-def test_a_side_branch_may_kill_what_a_merge_of_another_brings(repo, field, into):
+def test_a_line_deleted_on_one_branch_and_kept_by_a_merge_survives(repo, field, into):
     repo.commit({"a.py": TEN})
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": "of side\n" + TEN})
@@ -90,7 +90,7 @@ def test_a_side_branch_may_kill_what_a_merge_of_another_brings(repo, field, into
 
 
 @pytest.mark.parametrize("into", ["main", "side"])
-def test_what_one_parent_lost_from_sight_another_may_show(repo, field, into):
+def test_a_line_lost_through_one_parent_may_survive_through_another(repo, field, into):
     """Half of the file is rewritten in two steps: too much for a rename to be seen in one."""
     twenty = numbered(range(20))
     repo.commit({"a.py": twenty})
@@ -111,7 +111,7 @@ def test_what_one_parent_lost_from_sight_another_may_show(repo, field, into):
         field.forget_level()
 
 
-def test_the_same_change_picked_on_both_sides_stands_twice(repo, field):
+def test_a_cherry_picked_change_survives_for_both_commits(repo, field):
     repo.commit({"a.py": TEN})
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": "fix\n" + TEN})
@@ -126,7 +126,7 @@ def test_the_same_change_picked_on_both_sides_stands_twice(repo, field):
 
 
 @pytest.mark.parametrize("renamer", ["main", "side"])
-def test_one_side_renames_what_the_other_edits(repo, field, renamer):
+def test_a_rename_on_one_side_merges_with_an_edit_on_the_other(repo, field, renamer):
     repo.commit({"a.py": TEN})
     old, dead = field.sow("a.py", "line 7"), field.sow("a.py", "line 2")
     repo.git("branch", "side")
@@ -144,7 +144,7 @@ def test_one_side_renames_what_the_other_edits(repo, field, renamer):
     assert field.fate(dead).died_commit == killer
 
 
-def test_an_octopus_and_an_unrelated_history(repo, field):
+def test_octopus_merges_and_unrelated_histories_are_followed(repo, field):
     repo.commit({"a.py": TEN})
     old = field.sow("a.py", "line 5")
     holes = []
@@ -162,7 +162,7 @@ def test_an_octopus_and_an_unrelated_history(repo, field):
     assert [field.fate(h).stands for h in (old, *holes)] == [1, 1, 1, 1]
 
 
-def test_a_line_that_comes_by_two_ways_is_one_line(repo):
+def test_a_line_reaching_a_merge_by_two_parents_is_counted_once(repo):
     """Kept twice, it would be kept 2^30 times after thirty merges."""
     repo.commit({"a.py": TEN})
     repo.git("branch", "side")

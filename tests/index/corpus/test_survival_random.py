@@ -203,7 +203,7 @@ def operations(*kinds: str) -> st.SearchStrategy[list[Op]]:
 
 @settings(max_examples=12, deadline=None)
 @given(operations(*EDITS, "insert", "replace", *BRANCHES))
-def test_branches_and_merges_agree_with_every_tree_and_with_blame(arena, ops):
+def test_survival_with_merges_agrees_with_trees_and_blame(arena, ops):
     history = play(arena, ops)
     followed_as_anew(history)
     assert history.known() == judge_by_trees(history)
@@ -213,7 +213,7 @@ def test_branches_and_merges_agree_with_every_tree_and_with_blame(arena, ops):
 
 @settings(max_examples=12, deadline=None)
 @given(operations(*EDITS, "insert", "replace", "rename", "update"))
-def test_renames_in_a_line_of_commits_agree_with_blame(arena, ops):
+def test_survival_with_renames_in_linear_history_agrees_with_blame(arena, ops):
     history = play(arena, ops)
     followed_as_anew(history)
     assert {h: share for h, (share, _) in history.known().items()} == judge_by_blame(history)
@@ -222,7 +222,7 @@ def test_renames_in_a_line_of_commits_agree_with_blame(arena, ops):
 
 @settings(max_examples=12, deadline=None)
 @given(operations(*EDITS, "insert", "rename", *BRANCHES))
-def test_renames_and_merges_lie_between_blame_and_the_text_of_head(arena, ops):
+def test_survival_with_renames_and_merges_is_bounded_by_blame_and_text(arena, ops):
     """Blame follows one way through a merge where several lead on; a line is followed on all."""
     history = play(arena, ops)
     followed_as_anew(history)

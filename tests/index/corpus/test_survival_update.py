@@ -19,7 +19,7 @@ from tests.support.hole_tracking import Field, numbered
 TEN = numbered(range(10))
 
 
-def test_what_git_cannot_compare_is_not_known(repo, field):
+def test_holes_across_binary_or_missing_versions_have_no_known_fate(repo, field):
     repo.commit({"a.py": TEN, "b.py": TEN + "b\n", "c.py": TEN + "c\n"})
     holes = [field.sow(name, "line 5") for name in ("a.py", "b.py", "c.py")]
     repo.commit({"a.py": TEN.encode() + b"\0", "b.py": "top\n" + TEN})
@@ -36,7 +36,7 @@ def test_what_git_cannot_compare_is_not_known(repo, field):
     assert [field.fate(h) is None for h in holes] == [True, False, False]
 
 
-def test_a_file_that_becomes_binary_is_no_longer_known(repo, field):
+def test_holes_of_a_file_that_becomes_binary_have_no_known_fate(repo, field):
     repo.commit({"a.py": TEN, "b.py": TEN})
     holes = [field.sow("a.py", "line 5"), field.sow("b.py", "line 5")]
     assert [field.fate(h).stands for h in holes] == [1, 1]
@@ -45,7 +45,7 @@ def test_a_file_that_becomes_binary_is_no_longer_known(repo, field):
     assert not field.update()
 
 
-def test_a_missing_tree_or_blob_loses_what_hangs_on_it(repo, field):
+def test_a_missing_tree_or_blob_makes_only_its_holes_unknown(repo, field):
     repo.commit({"src/a.py": TEN, "b.py": TEN})
     holes = [field.sow("src/a.py", "line 5"), field.sow("b.py", "line 5")]
     repo.commit({"src/a.py": "top\n" + TEN})
@@ -61,7 +61,7 @@ def test_a_missing_tree_or_blob_loses_what_hangs_on_it(repo, field):
     assert field.fate(late) is None
 
 
-def test_only_what_is_in_heads_history_is_known(repo, field):
+def test_only_holes_in_the_history_of_head_have_a_fate(repo, field):
     repo.commit({"a.py": TEN})
     base = field.sow("a.py", "line 5")
     repo.git("checkout", "-q", "-b", "side")
@@ -74,7 +74,7 @@ def test_only_what_is_in_heads_history_is_known(repo, field):
     assert field.fate(side).stands == 1
 
 
-def test_an_update_is_done_when_something_is_to_be_done(repo, field):
+def test_an_update_runs_only_when_something_changed(repo, field):
     assert not field.update()  # no commit yet
     for i in range(4):
         repo.commit({f"f{i}.py": TEN})
@@ -99,7 +99,7 @@ def test_an_update_is_done_when_something_is_to_be_done(repo, field):
     assert load_survival(field.db, [old, new]) == {new: Survival(1.0, None, None)}
 
 
-def test_forward_is_followed_on_and_gives_what_a_full_pass_gives(repo, field):
+def test_an_incremental_update_equals_a_full_pass(repo, field):
     repo.commit({"a.py": TEN, "b.py": TEN + "b\n"})
     holes = [field.sow("a.py", f"line {i}\nline {i + 1}") for i in range(0, 8, 2)]
     holes += [field.sow("b.py", "line 8"), field.sow("b.py", "line 3")]
@@ -133,7 +133,7 @@ def test_forward_is_followed_on_and_gives_what_a_full_pass_gives(repo, field):
     assert labels[2:] == [("following lines", 0, 1), ("following lines", 1, 1)] * 2
 
 
-def test_a_file_that_went_before_a_merge_of_an_old_branch_stays_gone(repo, field):
+def test_a_deleted_file_stays_dead_after_merging_an_old_branch(repo, field):
     repo.commit({"a.py": TEN, "b.py": TEN})
     hole = field.sow("a.py", "line 5")
     assert field.fate(hole).stands == 1
@@ -147,7 +147,7 @@ def test_a_file_that_went_before_a_merge_of_an_old_branch_stays_gone(repo, field
     assert field.fate(hole).died_commit == killer
 
 
-def test_a_shallow_clone_and_its_deepening(repo, tmp_path):
+def test_survival_is_updated_when_a_shallow_clone_is_deepened(repo, tmp_path):
     for i in range(5):
         repo.commit({f"f{i}.py": TEN, "a.py": numbered(range(i + 3))})
     repo.git("clone", "-q", "--depth=3", f"file://{repo.path}", str(tmp_path / "shallow"))
@@ -178,7 +178,7 @@ with Database(Path(sys.argv[2])) as db:
 
 
 @pytest.mark.parametrize("moment", ["early", "late"])
-def test_a_kill_leaves_what_was_and_the_next_call_goes_on(repo, field, moment):
+def test_a_killed_update_changes_nothing_and_the_next_one_completes(repo, field, moment):
     repo.commit({"a.py": TEN})
     holes = [field.sow("a.py", f"line {i}") for i in range(9)]
     field.update()
@@ -190,7 +190,7 @@ def test_a_kill_leaves_what_was_and_the_next_call_goes_on(repo, field, moment):
     assert [field.fate(h).stands for h in holes] == [1, 1, 1, 0, 1, 1, 1, 1, 1]
 
 
-def test_mined_holes_have_a_fate(repo, field):
+def test_every_mined_hole_has_a_fate(repo, field):
     body = (
         "def area_{0}(width, height):\n    total = width * height + {0}\n    return total - {0}\n"
     )
@@ -230,7 +230,7 @@ def hole_at(time: int) -> Hole:
         ),
     ],
 )
-def test_weights(survival, value, why):
+def test_weights_follow_survival(survival, value, why):
     moved = survival and Survival(
         survival.stands, survival.died_commit, survival.died_time and survival.died_time + EPOCH
     )

@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
     return saved
 
 
-def test_it_is_loaded_by_its_folder_and_gives_unit_vectors(folder):
+def test_a_transformer_embedder_loads_from_its_folder_and_gives_unit_vectors(folder):
     embedder = load_embedder("tiny", folder)
     assert isinstance(embedder, TransformerEmbedder)
     assert (embedder.name, embedder.dimensions) == ("tiny", 16)
@@ -46,5 +46,5 @@ def test_it_is_loaded_by_its_folder_and_gives_unit_vectors(folder):
     assert vectors[0] @ vectors[1] < 0.999
 
 
-def test_a_commit_that_brings_nothing_new_has_nothing_to_embed(folder):
+def test_embedding_no_texts_gives_an_empty_array(folder):
     assert load_embedder("tiny", folder).encode([]).shape == (0, 16)

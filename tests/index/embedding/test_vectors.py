@@ -46,7 +46,7 @@ def queries(count):
 
 @pytest.mark.parametrize("saved", [0, 1, 2])
 @pytest.mark.parametrize("share", [1.0, 0.9, 0.3, 0.01])
-def test_snapshot_and_tail_answer_as_one(db, tmp_path, saved, share):
+def test_snapshot_and_tail_together_equal_brute_force(db, tmp_path, saved, share):
     """Nothing, the first part, or all of it is in the snapshot; a view shows a share of it."""
     _, first, one = fill(db, 400, 1)
     if saved:
@@ -64,7 +64,7 @@ def test_snapshot_and_tail_answer_as_one(db, tmp_path, saved, share):
             assert [i for i, _ in index.search(query, 10, allowed)] == wanted
 
 
-def test_a_large_snapshot_has_cells_and_loses_little(db, tmp_path, monkeypatch):
+def test_a_large_snapshot_is_partitioned_with_little_loss_of_recall(db, tmp_path, monkeypatch):
     _, ids, matrix = fill(db, 4000, 1)
     index = VectorIndex.load(db, tmp_path, EMBEDDER, DIMENSIONS)
     exact = [index.search(query, 10) for query in queries(40)]
@@ -90,7 +90,7 @@ def test_a_large_snapshot_has_cells_and_loses_little(db, tmp_path, monkeypatch):
     assert again.size == 4050 and again.search(two[7], 1)[0][0] == later[7]
 
 
-def test_a_snapshot_is_made_anew_when_a_quarter_of_it_is_gone_or_new(db, tmp_path, monkeypatch):
+def test_a_snapshot_is_rebuilt_when_a_quarter_of_it_has_changed(db, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MIN_TAIL", 10)
     blob, _, _ = fill(db, 30, 1)
     assert worth_saving(db, tmp_path, EMBEDDER)
@@ -110,7 +110,7 @@ def test_a_snapshot_is_made_anew_when_a_quarter_of_it_is_gone_or_new(db, tmp_pat
 
 
 @pytest.mark.parametrize("place", [2, 40, 5000, -9, -1])
-def test_one_changed_byte_is_noticed(db, tmp_path, place):
+def test_a_single_changed_byte_is_detected(db, tmp_path, place):
     _, ids, matrix = fill(db, 200, 1)
     VectorIndex.load(db, tmp_path, EMBEDDER, DIMENSIONS).save(tmp_path)
     path = tmp_path / SNAPSHOT_NAME

@@ -67,7 +67,7 @@ def whole():
     st.sampled_from([1, 3, 512]),
 )  # fmt: skip
 @example(["self self", "Self"], 512)
-def test_tokens_are_the_tokenisers(make, texts, limit):
+def test_cached_tokenisation_equals_the_tokenizers(make, texts, limit):
     ours = WordTokenizer(make(), 0)
     plain = make()
     plain.enable_truncation(limit)
@@ -80,14 +80,14 @@ def test_tokens_are_the_tokenisers(make, texts, limit):
 
 
 @pytest.mark.parametrize("make", [bert, split])
-def test_words_of_a_known_tokeniser_are_asked_once(make):
+def test_each_word_is_tokenised_once(make):
     ours = WordTokenizer(make(), 0)
     (first,) = ours.tokens(["def self"], 512)
     ours._tokenizer = None  # whoever asks it now fails
     assert ours.tokens(["def self", "def  self\n"], 512) == [first, first]
 
 
-def test_the_memory_of_words_is_bounded(monkeypatch):
+def test_the_word_cache_is_bounded(monkeypatch):
     monkeypatch.setattr("git_copilot.index.embedding.wordpiece.MAX_WORDS", 3)
     ours = WordTokenizer(bert(), 0)
     for i in range(9):

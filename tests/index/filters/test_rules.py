@@ -39,12 +39,12 @@ def shown(db, view=""):
     return sorted(p for p in views.view_paths(db, view) if p.endswith(".py"))
 
 
-def test_without_rule_files_names_decide(repo):
+def test_without_rule_files_file_names_decide(repo):
     repo.commit(FILES)
     assert out(repo) == {"vendor/ours.py": "vendored", "vendor/theirs.py": "vendored"}
 
 
-def test_every_attribute_and_its_contrary(repo):
+def test_every_attribute_and_its_negation_are_obeyed(repo):
     repo.commit(
         {
             **FILES,
@@ -67,7 +67,7 @@ def test_every_attribute_and_its_contrary(repo):
     }
 
 
-def test_an_ignore_file_is_read_as_gitignore(repo):
+def test_copilotignore_is_read_like_gitignore(repo):
     repo.commit(
         {
             **FILES,
@@ -83,7 +83,7 @@ def test_an_ignore_file_is_read_as_gitignore(repo):
     }  # fmt: skip
 
 
-def test_attributes_are_what_git_says_of_a_checkout(repo):
+def test_attributes_match_as_git_check_attr_does(repo):
     """The same patterns, asked of git in the working tree."""
     patterns = ("*.py a", "/a.py", "lib/", "lib/*", "lib/**", "**/deep/*", "odd*/*", "?.py", "gen")
     repo.commit(FILES)
@@ -94,7 +94,7 @@ def test_attributes_are_what_git_says_of_a_checkout(repo):
         assert {p for p, reason in out(repo).items() if reason == "attribute"} == wanted, pattern
 
 
-def test_the_tree_counts_not_the_working_tree_nor_the_users_own_file(repo, monkeypatch, hermetic):
+def test_rules_come_from_the_tree_only(repo, monkeypatch, hermetic):
     repo.commit({**FILES, ".gitattributes": "a.py -copilot\n"})
     old = repo.git("rev-parse", "HEAD^{tree}")
     repo.commit({".gitattributes": "lib/b.py -copilot\n"})
@@ -106,7 +106,7 @@ def test_the_tree_counts_not_the_working_tree_nor_the_users_own_file(repo, monke
     assert out(repo, old)["a.py"] == "attribute"
 
 
-def test_info_attributes_count_and_a_change_of_them_is_noticed(repo, database):
+def test_info_attributes_are_obeyed_and_changes_noticed(repo, database):
     repo.commit(FILES)
     git = GitRepository.discover(repo.path)
     sync(git, database, None)
@@ -121,7 +121,7 @@ def test_info_attributes_count_and_a_change_of_them_is_noticed(repo, database):
     assert "a.py" in shown(database)
 
 
-def test_a_change_of_rules_costs_what_it_concerns(repo, database):
+def test_a_rule_change_rejudges_only_the_files_it_concerns(repo, database):
     repo.commit(FILES)
     git = GitRepository.discover(repo.path)
     embedder = HashingEmbedder()
@@ -149,7 +149,7 @@ def test_a_change_of_rules_costs_what_it_concerns(repo, database):
     assert len(embedder.encoded) == encoded + 3  # two rule files as text, and the new content
 
 
-def test_files_that_change_under_old_rules_obey_them(repo, database):
+def test_files_added_under_existing_rules_obey_them(repo, database):
     repo.commit({**FILES, ".copilotignore": "lib\n"})
     git = GitRepository.discover(repo.path)
     sync(git, database, None)
@@ -162,7 +162,7 @@ def test_files_that_change_under_old_rules_obey_them(repo, database):
     assert "b.py" in shown(database)
 
 
-def test_many_changes_are_judged_as_few(repo, database):
+def test_many_changes_are_judged_like_few(repo, database):
     repo.commit({"m/.gitattributes": "s*.py -copilot\n", "a.py": "x = 1\n"})
     git = GitRepository.discover(repo.path)
     sync(git, database, None)
@@ -173,7 +173,7 @@ def test_many_changes_are_judged_as_few(repo, database):
     assert shown(database) == sorted(["a.py", *(p for p in many if p.startswith("m/t"))])
 
 
-def test_a_tree_with_names_that_lead_elsewhere_writes_nothing_there(repo, tmp_path):
+def test_a_tree_with_parent_folder_names_writes_nothing_outside(repo, tmp_path):
     """`..` as an entry of a tree made by hand: git refuses to check it out, and so do we."""
     blob = repo.git("hash-object", "-w", "--stdin", stdin="* -copilot\n")
     tree = repo.git("mktree", stdin=f"100644 blob {blob}\t.gitattributes\n")

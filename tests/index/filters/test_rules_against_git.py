@@ -84,7 +84,7 @@ def judged(given, ignored):
     ignores=st.dictionaries(folders, ignore, max_size=3),
     says=st.dictionaries(folders, attributes, max_size=3),
 )
-def test_any_rules_say_what_git_says_of_a_checkout(tmp_path_factory, files, ignores, says):
+def test_any_rule_files_match_as_git_does_in_a_checkout(tmp_path_factory, files, ignores, says):
     root = tmp_path_factory.mktemp("random")
     repo = GitRepo.init(root / "repo")
     for folder, name in files:
@@ -107,7 +107,7 @@ def test_any_rules_say_what_git_says_of_a_checkout(tmp_path_factory, files, igno
         assert rules.left_out(known, "HEAD", [path]).get(path) == wanted[path]
 
 
-def test_folders_that_are_called_like_rule_files(repo):
+def test_folders_named_like_rule_files_are_no_rules(repo):
     repo.commit(
         {
             ".copilotignore": "*.log\n.gitignore\n!.gitignore/keep/\n",
@@ -129,7 +129,7 @@ def test_folders_that_are_called_like_rule_files(repo):
     }
 
 
-def test_a_link_is_no_rule_file(repo):
+def test_a_symlinked_rule_file_is_ignored(repo):
     repo.write({"rules": "*.py -copilot\n", "a.py": "x = 1\n"})
     (repo.path / ".gitattributes").symlink_to("rules")
     (repo.path / ".copilotignore").symlink_to("rules")
@@ -185,7 +185,7 @@ def hostile_trees(make):
     yield "a slash in a name", slash, set()
 
 
-def test_trees_that_no_checkout_could_come_from_are_indexed(repo, trees, tmp_path, monkeypatch):
+def test_trees_that_cannot_be_checked_out_are_indexed(repo, trees, tmp_path, monkeypatch):
     shelter = tmp_path / "temporary"
     shelter.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(shelter))
@@ -208,7 +208,7 @@ def test_trees_that_no_checkout_could_come_from_are_indexed(repo, trees, tmp_pat
         assert list(shelter.iterdir()) == [], name
 
 
-def test_a_long_path_is_asked_for_without_a_long_command_line(repo, trees):
+def test_a_path_longer_than_a_command_line_is_judged(repo, trees):
     """The arguments of a process have a limit; a path of a tree has none."""
     deep = trees.tree((".gitattributes", trees.blob("* -copilot\n"), "100644"))
     for _ in range(300):

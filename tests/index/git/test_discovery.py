@@ -42,20 +42,20 @@ def is_the_clone(found: GitRepository, clone: GitRepo) -> bool:
 
 @pytest.mark.parametrize("bare", ["true", "false"])
 @pytest.mark.parametrize("worktree", ["", "..", ".", "/"])
-def test_a_folder_that_looks_like_a_repository(clone, bare, worktree):
+def test_a_tracked_folder_that_looks_like_a_repository_is_not_one(clone, bare, worktree):
     lib = plant(clone.path / "lib", bare=bare, worktree=worktree)
     for folder in (lib, lib / "objects", lib / "refs" / "heads", lib / "util.py"):
         assert is_the_clone(GitRepository.discover(folder), clone)
 
 
-def test_one_inside_another(clone):
+def test_nested_repository_look_alikes_are_ignored(clone):
     outer = plant(clone.path / "a")
     inner = plant(outer / "b" / "c.git", bare="true", worktree="")
     assert is_the_clone(GitRepository.discover(inner), clone)
     assert is_the_clone(GitRepository.discover(outer / "b"), clone)
 
 
-def test_one_that_says_that_it_is_a_linked_worktree(clone, tmp_path):
+def test_a_folder_posing_as_a_linked_worktree_is_ignored(clone, tmp_path):
     other = plant(tmp_path / "evil.git")
     lib = clone.path / "lib"
     lib.mkdir()
@@ -65,7 +65,7 @@ def test_one_that_says_that_it_is_a_linked_worktree(clone, tmp_path):
     assert is_the_clone(GitRepository.discover(lib), clone)
 
 
-def test_one_with_links_for_parts(clone, tmp_path):
+def test_a_repository_look_alike_made_of_links_is_ignored(clone, tmp_path):
     other = plant(tmp_path / "evil.git")
     lib = clone.path / "lib"
     lib.mkdir()
@@ -74,7 +74,7 @@ def test_one_with_links_for_parts(clone, tmp_path):
     assert is_the_clone(GitRepository.discover(lib), clone)
 
 
-def test_one_in_a_linked_worktree_and_in_a_submodule(clone, tmp_path):
+def test_look_alikes_in_linked_worktrees_and_submodules_are_ignored(clone, tmp_path):
     clone.git("worktree", "add", "-q", str(tmp_path / "linked"))
     plant(tmp_path / "linked" / "lib")
     found = GitRepository.discover(tmp_path / "linked" / "lib")
@@ -89,7 +89,7 @@ def test_one_in_a_linked_worktree_and_in_a_submodule(clone, tmp_path):
     assert found.git_dir == clone.path.resolve() / ".git" / "modules" / "sub"
 
 
-def test_an_older_git_that_knows_no_safe_bare_repository(clone, monkeypatch):
+def test_look_alikes_are_ignored_by_an_older_git_too(clone, monkeypatch):
     """It ignores the setting, and says that the folder is the repository."""
     lib = plant(clone.path / "lib")
     real = discovery._ask
@@ -98,14 +98,14 @@ def test_an_older_git_that_knows_no_safe_bare_repository(clone, monkeypatch):
     assert is_the_clone(GitRepository.discover(clone.path / ".git" / "refs"), clone)
 
 
-def test_a_bare_repository_that_lies_in_no_working_tree_is_found(tmp_path, clone):
+def test_a_bare_repository_outside_any_working_tree_is_found(tmp_path, clone):
     clone.git("clone", "-q", "--bare", ".", str(tmp_path / "own.git"))
     for folder in (tmp_path / "own.git", tmp_path / "own.git" / "refs"):
         found = GitRepository.discover(folder)
         assert (found.git_dir, found.root) == ((tmp_path / "own.git").resolve(), None)
 
 
-def test_worktrees_inside_a_bare_repository_and_beside_one(tmp_path, clone):
+def test_worktrees_inside_and_beside_a_bare_repository_are_found(tmp_path, clone):
     bare = tmp_path / "project" / ".bare"
     clone.git("clone", "-q", "--bare", ".", str(bare))
     (bare.parent / ".git").write_text("gitdir: ./.bare\n")
@@ -117,12 +117,12 @@ def test_worktrees_inside_a_bare_repository_and_beside_one(tmp_path, clone):
         assert (found.git_dir, found.root) == (bare.resolve(), None)
 
 
-def test_inside_the_git_folder_it_is_the_repository_around(clone):
+def test_inside_the_git_folder_the_enclosing_repository_is_found(clone):
     for folder in (".git", ".git/refs", ".git/objects/info"):
         assert is_the_clone(GitRepository.discover(clone.path / folder), clone)
 
 
-def test_a_git_file_and_a_link_to_a_git_folder(clone, tmp_path):
+def test_git_files_and_linked_git_folders_are_followed(clone, tmp_path):
     clone.git("init", "-q", "--separate-git-dir", str(tmp_path / "elsewhere"))
     assert GitRepository.discover(clone.path).git_dir == (tmp_path / "elsewhere").resolve()
     (clone.path / ".git").unlink()
@@ -132,20 +132,20 @@ def test_a_git_file_and_a_link_to_a_git_folder(clone, tmp_path):
     assert found.root == clone.path.resolve()
 
 
-def test_ceilings_hold(clone, monkeypatch):
+def test_ceiling_directories_are_obeyed(clone, monkeypatch):
     (clone.path / "a" / "b").mkdir(parents=True)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str((clone.path / "a").resolve()))
     with pytest.raises(NotARepository):
         GitRepository.discover(clone.path / "a" / "b")
 
 
-def test_a_broken_git_file_is_said_in_one_line(tmp_path):
+def test_a_broken_git_file_is_a_one_line_error(tmp_path):
     (tmp_path / ".git").write_text("gitdir: /nowhere\n")
     with pytest.raises(NotARepository, match="/nowhere"):
         GitRepository.discover(tmp_path)
 
 
-def test_names_with_line_ends_are_read_whole(tmp_path):
+def test_folder_names_with_newlines_are_read_completely(tmp_path):
     repo = GitRepo.init(tmp_path / "two\nlines")
     repo.commit({"sub\ndir/a.py": "x\n"})
     assert GitRepository.discover(repo.path / "sub\ndir").root == repo.path.resolve()
@@ -173,7 +173,7 @@ def test_variables_name_the_repository_when_no_folder_is_given(clone, tmp_path, 
         GitRepository.discover()
 
 
-def test_git_dir_alone_below_the_top_means_the_usual_working_tree(clone, monkeypatch):
+def test_git_dir_alone_in_a_subfolder_uses_the_usual_working_tree(clone, monkeypatch):
     (clone.path / "sub").mkdir()
     monkeypatch.setenv("GIT_DIR", str(clone.path / ".git"))
     monkeypatch.chdir(clone.path / "sub")

@@ -65,7 +65,7 @@ NEEDS_NONE = {
 PINNED = {pin.partition("=")[0].lower() for pin in (*PINS, NO_HOOKS)} | {"gpg.<format>.program"}
 
 
-def test_every_key_of_this_git_that_sounds_like_a_command_is_judged():
+def test_every_git_key_that_may_name_a_command_is_pinned_or_listed_as_safe():
     listed = subprocess.run(
         ["git", "help", "--config"], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -134,7 +134,7 @@ def traps(repo: GitRepo, tmp_path):
     assert [path.name for path in caught.iterdir()] == []
 
 
-def test_the_traps_work(traps):
+def test_the_traps_catch_an_unprotected_git(traps):
     """They catch git itself, run as it is."""
     repo, caught = traps
     repo.git("status", check=False)
@@ -146,12 +146,12 @@ def test_the_traps_work(traps):
         path.unlink()
 
 
-def test_comparing_the_working_tree_runs_no_filter_and_no_monitor(traps):
+def test_comparing_the_working_tree_runs_no_filter_or_fsmonitor(traps):
     repo, _ = traps
     assert uncommitted_paths(GitRepository.discover(repo.path)) == ["a.py", "b.txt", "new.py"]
 
 
-def test_reading_runs_nothing(traps):
+def test_reading_a_repository_runs_no_configured_command(traps):
     repo, _ = traps
     found = GitRepository.discover(repo.path)
     head = found.head_commit()
@@ -174,7 +174,7 @@ def test_reading_runs_nothing(traps):
     assert [entry.path for entry in found.ls_tree("HEAD")] == [".gitattributes", "a.py", "b.txt"]
 
 
-def test_a_missing_object_is_fetched_by_no_command(traps):
+def test_a_missing_object_triggers_no_fetch(traps):
     repo, _ = traps
     missing = "1" * 40
     found = GitRepository.discover(repo.path)
@@ -182,7 +182,7 @@ def test_a_missing_object_is_fetched_by_no_command(traps):
     assert list(found.blobs([missing])) == []
 
 
-def test_what_a_person_sets_for_one_command_undoes_no_pin(traps, monkeypatch):
+def test_git_environment_overrides_cannot_undo_a_pin(traps, monkeypatch):
     repo, caught = traps
     monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.fsmonitor")
@@ -196,7 +196,7 @@ def test_what_a_person_sets_for_one_command_undoes_no_pin(traps, monkeypatch):
     uncommitted_paths(found)
 
 
-def test_a_filter_that_cannot_be_switched_off_stops_the_comparison(repo):
+def test_a_required_filter_that_cannot_be_disabled_aborts_the_comparison(repo):
     repo.commit({"a.py": "x = 1\n", ".gitattributes": "*.py filter=a=b\n"})
     repo.git("config", "filter.a=b.clean", "touch ran; cat")
     repo.write({"a.py": "x = 2\n"})
@@ -205,7 +205,7 @@ def test_a_filter_that_cannot_be_switched_off_stops_the_comparison(repo):
     assert not (repo.path / "ran").exists()
 
 
-def test_no_protocol_is_allowed_whatever_the_configuration_says(repo):
+def test_every_transport_protocol_is_disabled_whatever_the_configuration_says(repo):
     repo.commit({"a.py": "x = 1\n"})
     for name in ("allow", "file.allow", "ext.allow"):
         repo.git("config", f"protocol.{name}", "always")

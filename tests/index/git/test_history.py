@@ -21,7 +21,7 @@ def read(repo: GitRepo, *requests: str, options: tuple[str, ...] = ()) -> list[l
     return [found for _, found in patches(git, requests, *options)]
 
 
-def test_every_kind_of_change(repo):
+def test_every_kind_of_change_is_read(repo):
     repo.commit(
         {"a.py": TEN, "b.py": TEN + "b\n", "gone.py": "gone\n", "mode.py": "m\n", "bin": b"\0"}
     )
@@ -43,7 +43,7 @@ def test_every_kind_of_change(repo):
     assert not any(patch.created for patch in found)
 
 
-def test_a_link_that_becomes_a_file_is_taken_away_and_created(repo):
+def test_a_link_replaced_by_a_file_is_a_deletion_and_an_addition(repo):
     (repo.path / "x").symlink_to("y")
     repo.commit({})
     (repo.path / "x").unlink()
@@ -54,7 +54,7 @@ def test_a_link_that_becomes_a_file_is_taken_away_and_created(repo):
     ]
 
 
-def test_each_commit_answers_also_an_empty_one_and_a_merge_with_a_parent(repo):
+def test_empty_commits_and_merges_have_an_entry_too(repo):
     root = repo.commit({"a.py": TEN})
     empty = repo.commit({})
     repo.git("checkout", "-q", "-b", "side")
@@ -74,7 +74,7 @@ def test_each_commit_answers_also_an_empty_one_and_a_merge_with_a_parent(repo):
     assert found[0][0].created
 
 
-def test_lines_that_look_like_headers_are_lines(repo):
+def test_lines_that_look_like_diff_headers_are_content(repo):
     repo.commit({"a.py": "x\n"})
     evil = "@@ -1 +1 @@\ndiff --git a/z b/z\n" + "1" * 40 + "\nrename to q\n-- a/a.py\n++ b/b.py\n"
     oid = repo.commit({"a.py": f"x\n{evil}no end"})
@@ -100,7 +100,7 @@ def test_a_missing_object_ends_the_stream_after_what_came_before(repo):
     assert patches_between(git, first, second, ["nothing.py"]) == []
 
 
-def test_only_the_paths_asked_for_whatever_they_are_called(repo):
+def test_only_the_requested_paths_are_compared_whatever_their_names(repo):
     names = ["*.py", "a.py", ":(top)b.py", "folder/c.py"]
     old = repo.commit(dict.fromkeys(names, TEN))
     new = repo.commit(dict.fromkeys(names, "top\n" + TEN))
@@ -110,7 +110,7 @@ def test_only_the_paths_asked_for_whatever_they_are_called(repo):
         assert sorted(p.path for p in found) == sorted(wanted)
 
 
-def test_additions_are_the_added_side(repo):
+def test_additions_are_the_added_lines_only(repo):
     repo.commit({"a.py": TEN, "b.py": "b\n"})
     repo.git("rm", "-q", "b.py")
     oid = repo.commit({"a.py": "top\n" + TEN.replace("line 4\nline 5\n", "") + "end\nend\n"})
@@ -138,7 +138,7 @@ def tree_of(store: GitRepo, lines: list[str]) -> str:
 
 @settings(max_examples=40, deadline=None)
 @given(LINES, EDITS)
-def test_carried_lines_are_the_same_lines_and_nothing_else_stays(store, old, edits):
+def test_exactly_the_unchanged_lines_are_carried_over_a_diff(store, old, edits):
     new = list(old)
     for at, gone, come in edits:
         new[at : at + gone] = come[:3]

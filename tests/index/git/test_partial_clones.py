@@ -71,7 +71,7 @@ def python_files(db):
     return [path.decode() for (path,) in rows]
 
 
-def test_the_loud_transport_is_heard(repo, tmp_path, loud):
+def test_the_test_transport_detects_network_access(repo, tmp_path, loud):
     repo.commit(FILES)
     clone = partial_clone(repo, tmp_path / "c", "--filter=blob:none", "--no-checkout")
     clone.git("cat-file", "-p", "HEAD:top.py", check=False)
@@ -79,7 +79,7 @@ def test_the_loud_transport_is_heard(repo, tmp_path, loud):
 
 
 @pytest.mark.parametrize("lazy", ["0", "1"])
-def test_a_clone_without_blobs(repo, tmp_path, db, loud, lazy, monkeypatch):
+def test_a_blobless_clone_is_indexed_without_fetching(repo, tmp_path, db, loud, lazy, monkeypatch):
     """Whether or not git knows GIT_NO_LAZY_FETCH (it came with 2.45 and some security fixes)."""
     monkeypatch.setattr(
         "git_copilot.index.git.repository.git_environment",
@@ -106,7 +106,7 @@ def test_a_clone_without_blobs(repo, tmp_path, db, loud, lazy, monkeypatch):
     assert not loud.exists()
 
 
-def test_rules_that_arrive_later_are_obeyed(repo, tmp_path, db, loud):
+def test_rule_files_fetched_later_are_obeyed(repo, tmp_path, db, loud):
     repo.commit(FILES)
     clone = partial_clone(repo, tmp_path / "c", "--filter=blob:none", "--no-checkout")
     git = GitRepository.discover(clone.path)
@@ -119,7 +119,7 @@ def test_rules_that_arrive_later_are_obeyed(repo, tmp_path, db, loud):
     assert not loud.exists()
 
 
-def test_a_clone_without_trees(repo, tmp_path, db, loud):
+def test_a_treeless_clone_is_indexed_without_fetching(repo, tmp_path, db, loud):
     repo.commit(FILES)
     clone = partial_clone(repo, tmp_path / "c", "--filter=tree:0", "--no-checkout")
     root = repo.git("rev-parse", "HEAD^{tree}")
@@ -146,7 +146,7 @@ def test_a_sparse_checkout_shows_the_whole_tree(repo, db):
     assert python_files(db) == ["a/x.py", "b/deep/z.py", "top.py"]
 
 
-def test_sha256(tmp_path, db):
+def test_a_sha256_partial_clone_is_indexed(tmp_path, db):
     repo = GitRepo.init(tmp_path / "r", "--object-format=sha256")
     repo.commit(FILES)
     git = GitRepository.discover(repo.path)
@@ -161,7 +161,7 @@ def test_sha256(tmp_path, db):
     assert partial.blob_sizes(e.oid for e in partial.ls_tree("HEAD")) == {}
 
 
-def test_modes_links_submodules_and_pointers(repo, tmp_path, db):
+def test_links_submodules_and_lfs_pointers_are_not_indexed(repo, tmp_path, db):
     inner = GitRepo.init(tmp_path / "inner")
     inner.commit({"i.py": "def inner():\n    return 1\n"})
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
@@ -195,7 +195,7 @@ def test_modes_links_submodules_and_pointers(repo, tmp_path, db):
      ("utf-32-le", b"\xff\xfe\0\0"), ("utf-32-be", b"\0\0\xfe\xff"), ("latin-1", b"")],
 )  # fmt: skip
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_text_in_any_encoding_is_the_same_text(repo, db, encoding, mark, end):
+def test_text_is_indexed_alike_in_any_encoding(repo, db, encoding, mark, end):
     text = "def größe():\n    return 'é'\n"
     repo.commit({"plain.py": text, "other.py": mark + text.replace("\n", end).encode(encoding)})
     embedder = HashingEmbedder()

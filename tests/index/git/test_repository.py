@@ -8,7 +8,7 @@ from git_copilot.index.core.errors import GitError, NotARepository
 from git_copilot.index.git.repository import GitRepository
 
 
-def test_discovers_from_a_folder_below(repo):
+def test_a_repository_is_found_from_a_subfolder(repo):
     repo.commit({"a/b.py": "x = 1\n"})
     found = GitRepository.discover(repo.path / "a")
     assert found.root == repo.path.resolve()
@@ -16,12 +16,12 @@ def test_discovers_from_a_folder_below(repo):
     assert found.view_name == ""
 
 
-def test_outside_a_repository_is_one_line(tmp_path):
+def test_outside_a_repository_is_a_one_line_error(tmp_path):
     with pytest.raises(NotARepository, match="not in a Git repository"):
         GitRepository.discover(tmp_path)
 
 
-def test_linked_worktree_shares_state_and_has_its_own_view(repo, tmp_path):
+def test_a_linked_worktree_shares_state_and_has_its_own_view(repo, tmp_path):
     repo.commit({"a.py": "x = 1\n"})
     repo.git("worktree", "add", "-q", str(tmp_path / "linked"))
     found = GitRepository.discover(tmp_path / "linked")
@@ -29,7 +29,7 @@ def test_linked_worktree_shares_state_and_has_its_own_view(repo, tmp_path):
     assert found.view_name == "worktrees/linked"
 
 
-def test_bare_repository_has_no_root(tmp_path, repo):
+def test_a_bare_repository_has_no_root(tmp_path, repo):
     repo.commit({"a.py": "x = 1\n"})
     repo.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
     found = GitRepository.discover(tmp_path / "bare.git")
@@ -48,7 +48,7 @@ def test_variables_of_another_repository_are_ignored(repo, tmp_path, monkeypatch
     assert len(found.ls_tree("HEAD")) == 1
 
 
-def test_unborn_branch_has_no_head(repo):
+def test_an_unborn_branch_has_no_head_commit(repo):
     found = GitRepository.discover(repo.path)
     assert found.head_commit() is None
     assert found.head_tree() is None
@@ -64,7 +64,7 @@ def test_paths_and_blobs_come_back_byte_for_byte(repo):
     assert contents[next(e.oid for e in entries if e.path.startswith("quo"))] == b"\xff\xfe raw\n"
 
 
-def test_diff_of_trees_names_what_came_and_went(repo):
+def test_a_tree_diff_lists_added_and_removed_blobs(repo):
     repo.commit({"a.py": "1\n", "b.py": "2\n"})
     old = repo.git("rev-parse", "HEAD^{tree}")
     repo.git("mv", "a.py", "c.py")
@@ -74,7 +74,7 @@ def test_diff_of_trees_names_what_came_and_went(repo):
     assert changes == {"a.py": (True, False), "b.py": (True, True), "c.py": (False, True)}
 
 
-def test_missing_objects_are_left_out_of_batches(repo):
+def test_missing_objects_are_omitted_from_batches(repo):
     repo.commit({"a.py": "x\n"})
     found = GitRepository.discover(repo.path)
     oid = found.ls_tree("HEAD")[0].oid
@@ -85,7 +85,7 @@ def test_missing_objects_are_left_out_of_batches(repo):
         found.read_blob(missing)
 
 
-def test_sha256_repository(tmp_path):
+def test_a_sha256_repository_is_read(tmp_path):
     from tests.support.gitrepo import GitRepo
 
     repo = GitRepo.init(tmp_path / "r", "--object-format=sha256")
@@ -95,7 +95,7 @@ def test_sha256_repository(tmp_path):
     assert found.read_blob(found.ls_tree("HEAD")[0].oid) == b"x = 1\n"
 
 
-def test_config_is_read_as_git_resolves_it(repo):
+def test_configuration_is_read_as_git_resolves_it(repo):
     repo.git("config", "copilot.maxTokens", "12")
     repo.git("config", "--add", "copilot.maxTokens", "13")
     repo.git("config", "copilotish.other", "no")

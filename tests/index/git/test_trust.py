@@ -37,7 +37,7 @@ def test_the_data_folder_is_the_one_of_platformdirs(monkeypatch):
     assert data_dir() == platformdirs.user_data_path("git-copilot")
 
 
-def test_made_known_and_forgotten(state):
+def test_a_state_folder_is_trusted_until_forgotten(state):
     assert not is_known(state)
     with pytest.raises(NotInitialised, match="git copilot init"):
         require_known(state)
@@ -53,7 +53,7 @@ def test_made_known_and_forgotten(state):
     assert list((data_dir() / "known").iterdir()) == []
 
 
-def test_a_ready_made_folder_is_moved_aside(state):
+def test_an_unpacked_state_folder_is_moved_aside(state):
     for number in range(2):
         state.mkdir()
         (state / "copilot.db").write_text("theirs")
@@ -68,7 +68,7 @@ def test_a_ready_made_folder_is_moved_aside(state):
         shutil.rmtree(state)
 
 
-def test_another_repository_in_the_same_place_is_not_known(state):
+def test_another_repository_at_the_same_path_is_not_trusted(state):
     make_known(state)
     shutil.rmtree(state.parent)
     state.mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_another_repository_in_the_same_place_is_not_known(state):
     assert not is_known(state)
 
 
-def test_a_moved_repository_stays_known_and_a_copy_is_not(state, tmp_path):
+def test_a_moved_repository_stays_trusted_and_a_copy_is_not(state, tmp_path):
     make_known(state)
     moved = tmp_path / "two\nlines"
     (tmp_path / "project").rename(moved)
@@ -104,7 +104,7 @@ def test_an_adopted_folder_has_no_links(state, tmp_path):
         make_known(state, adopt=True)
 
 
-def test_a_link_in_the_folders_place_is_moved_and_its_target_left(state, tmp_path):
+def test_a_link_in_place_of_the_folder_is_moved_without_touching_its_target(state, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "file").write_text("mine")
     state.symlink_to(tmp_path / "outside")
@@ -114,7 +114,7 @@ def test_a_link_in_the_folders_place_is_moved_and_its_target_left(state, tmp_pat
     assert [path.name for path in (tmp_path / "outside").iterdir()] == ["file"]
 
 
-def test_a_known_folder_may_be_moved_to_another_disk_and_linked(state, tmp_path):
+def test_a_trusted_folder_may_be_moved_and_linked(state, tmp_path):
     make_known(state)
     state.rename(tmp_path / "disk")
     state.symlink_to(tmp_path / "disk")
@@ -122,7 +122,7 @@ def test_a_known_folder_may_be_moved_to_another_disk_and_linked(state, tmp_path)
 
 
 @pytest.mark.parametrize("trap", ["link", "fifo", "folder"])
-def test_traps_in_the_place_of_the_token(state, tmp_path, trap):
+def test_a_token_that_is_not_a_regular_file_is_not_trusted(state, tmp_path, trap):
     make_known(state)
     (tmp_path / "token").write_bytes((state / "owner").read_bytes())
     (state / "owner").unlink()
@@ -136,7 +136,7 @@ def test_traps_in_the_place_of_the_token(state, tmp_path, trap):
     assert not is_known(state)
 
 
-def test_of_several_at_once_one_makes_it(state):
+def test_concurrent_processes_create_trust_once(state):
     code = (
         "import sys; from pathlib import Path; from git_copilot.index.git.trust import make_known; "
         "assert make_known(Path(sys.argv[1])) is None"
@@ -146,7 +146,7 @@ def test_of_several_at_once_one_makes_it(state):
     assert is_known(state)
 
 
-def test_no_room_for_the_record_is_one_line(state, monkeypatch):
+def test_a_full_disk_while_recording_trust_is_a_one_line_error(state, monkeypatch):
     blocked = state.parent / "file"
     blocked.touch()
     monkeypatch.setattr(trust, "data_dir", lambda: blocked / "data")

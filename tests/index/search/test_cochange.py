@@ -23,7 +23,7 @@ def history(repo):
     return found, oids
 
 
-def test_the_strongest_partner_is_one_and_the_rest_less(history):
+def test_the_strongest_partner_scores_one_and_the_others_less(history):
     repo, oids = history
     assert CoChange(repo).partners(oids[-1], "a.py") == pytest.approx(
         {"b.py": 1.0, "größe\n.py": 0.5 / 1.5}
@@ -39,13 +39,13 @@ def test_nothing_newer_than_the_commit_counts(history):
     assert together.partners("no-such-commit", "a.py") == {}
 
 
-def test_sweeping_commits_say_nothing(history, monkeypatch):
+def test_sweeping_commits_are_ignored(history, monkeypatch):
     repo, oids = history
     monkeypatch.setattr(cochange, "MAX_FILES", 2)
     assert CoChange(repo).partners(oids[-1], "a.py") == {"b.py": 1.0}
 
 
-def test_a_commit_is_read_once(repo, history, monkeypatch):
+def test_each_commit_is_read_once(repo, history, monkeypatch):
     found, oids = history
     CoChange(found).partners(oids[-1], "a.py")
     read = []
@@ -56,7 +56,7 @@ def test_a_commit_is_read_once(repo, history, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["", "[1]", '{"x": 3}', "\udcff"])
-def test_a_damaged_file_is_read_anew(history, damage):
+def test_a_damaged_cache_file_is_rebuilt(history, damage):
     repo, oids = history
     file = repo.state_dir / FILE_NAME
     file.write_text(damage, "utf-8", "surrogateescape")

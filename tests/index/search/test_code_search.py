@@ -89,7 +89,7 @@ def first(hits):
     ],
 )
 @pytest.mark.parametrize("meaning", [True, False])
-def test_what_is_meant_is_the_first_hit(find, query, place, meaning):
+def test_the_intended_definition_is_the_first_hit(find, query, place, meaning):
     hits = find(query) if meaning else find(query, embedder=None)
     assert first(hits) == place
 
@@ -100,7 +100,7 @@ def test_a_method_is_found_by_its_class(find):
         assert f"class {owner}" in hit.text and "definition" in hit.sources
 
 
-def test_scores_fall_and_definitions_come_before_uses_before_tests(find):
+def test_definitions_rank_before_uses_and_uses_before_tests(find):
     hits = find("Client", 30)
     assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
     # The class, what is called the same but for case, prose, and then what tests say.
@@ -112,19 +112,19 @@ def test_scores_fall_and_definitions_come_before_uses_before_tests(find):
 @pytest.mark.parametrize(
     "query", ["zorblex", "quimfna drulvosk", "gnarf_krep.thwoJux", "()", "…", "", " ", "Ω≈ç√"]
 )
-def test_what_matches_nothing_finds_nothing(find, query):
+def test_a_query_that_matches_nothing_finds_nothing(find, query):
     assert find(query) == []
     assert find(query, embedder=None) == []
 
 
-def test_a_word_that_begins_like_one_here_lets_meaning_answer(find, monkeypatch):
+def test_a_known_word_prefix_enables_semantic_hits(find, monkeypatch):
     """The embedder of tests gives words that share none a cosine of about 0, so any will do."""
     monkeypatch.setattr("git_copilot.index.search.code_search.MIN_COSINE", -1.0)
     assert {s for h in find("connectionist") for s in h.sources} == {"dense"}
     assert find("zorblexian") == []
 
 
-def test_an_unsaved_file_hides_and_defines(find):
+def test_an_unsaved_file_replaces_its_committed_version(find):
     moved = b"ProxyTypes = int\n\n\nclass Gateway:\n    pass\n"
     overlay = Overlay({"src/kinds.py": None, "src/gate.py": loose_file("src/gate.py", moved)})
     assert first(find("ProxyTypes", overlay=overlay)) == "src/gate.py:1"
@@ -137,7 +137,7 @@ def test_tests_are_found_when_they_are_asked_for(find):
     assert find("test client get", 1)[0].path.startswith("tests/")
 
 
-def test_files_of_data_count_least():
+def test_data_files_rank_last():
     order = ["src/a.py", "docs/a.md", "tests/test_a.py", "tests/vectors.json"]
     values = [file_prior(path) for path in order]
     assert values == sorted(values, reverse=True) and values[-1] < values[-2]
@@ -145,7 +145,7 @@ def test_files_of_data_count_least():
     assert file_prior("Makefile") == 1.0 and file_prior("LICENSE") == file_prior("docs/a.md")
 
 
-def test_paths_fit_from_their_ends_before_their_middles():
+def test_path_matches_at_the_end_rank_before_those_in_the_middle():
     paths = ["core/api", "core/api.py", "core/api/x.py", "hardcore/apix.py"]
     fits = [path_fit("core/api", path) for path in paths]
     assert fits == sorted(fits) and len(set(fits)) == len(paths)
@@ -167,6 +167,6 @@ def test_paths_fit_from_their_ends_before_their_middles():
         ("größe", "größe", (), ""),
     ],
 )
-def test_queries_are_taken_apart(text, name, owners, path):
+def test_queries_are_parsed(text, name, owners, path):
     asked = read_query(text)
     assert (asked.name, asked.owners, asked.path) == (name, owners, path)

@@ -60,7 +60,7 @@ def test_split_words_find_compound_identifiers(searcher):
     }  # fmt: skip
 
 
-def test_language_and_exclusion(searcher):
+def test_hits_can_be_limited_to_a_language_and_exclude_a_path(searcher):
     find, embedder = searcher
     query = Query("load user profile", names=("load_user_profile",), language="python")
     assert paths(find.search(query, 5, embedder))[0] == "src/users.py"
@@ -68,7 +68,7 @@ def test_language_and_exclusion(searcher):
     assert set(paths(find.search(gone, 5, embedder))) <= {"src/mail.py"}
 
 
-def test_none_wanted_is_none_found(searcher):
+def test_zero_results_requested_gives_none(searcher):
     """As with `copilot.snippets 0`, for whoever fuses by themselves too."""
     find, embedder = searcher
     query = Query("load user profile")
@@ -76,7 +76,7 @@ def test_none_wanted_is_none_found(searcher):
     assert find.best(find.find(query, embedder), query, 0) == []
 
 
-def test_a_language_finds_those_it_can_use(indexed):
+def test_a_language_also_finds_related_languages(indexed):
     find, _ = indexed({"a.h": "int fetch_row(int);\n", "b.cpp": "int n = fetch_row(1);\n"})
     query = Query("fetch_row", language="cpp")
     assert set(found(find, "lexical", query)) == {"a.h", "b.cpp"}
@@ -90,13 +90,13 @@ def test_a_defined_name_is_found_by_definition(searcher):
     assert "definition" in best.sources
 
 
-def test_every_source_is_named(searcher):
+def test_every_hit_names_its_sources(searcher):
     find, embedder = searcher
     (best, *_) = find.search(Query("send_mail address", names=("send_mail",)), 3, embedder)
     assert best.sources == ("definition", "lexical", "dense")
 
 
-def test_nothing_but_punctuation_finds_nothing_by_words(searcher):
+def test_punctuation_alone_finds_nothing_by_words(searcher):
     find, _ = searcher
     assert found(find, "lexical", Query("(){};;")) == []
     assert find.search(Query(""), 3, None) == []
@@ -113,20 +113,20 @@ def test_split_identifier():
     assert terms("return loadUserProfile") == ["loaduserprofile", "load", "user", "profile"]
 
 
-def test_words_weigh_more_the_nearer_they_are():
+def test_words_weigh_more_the_nearer_they_are_to_the_cursor():
     weights = words_near(["far = 1", *[""] * 9, "near = here"], ["behind"])
     assert weights["near"] == weights["here"] == 1
     assert weights["far"] < weights["behind"] < 1
 
 
-def test_what_stands_at_the_cursor_outweighs_what_stands_above(indexed):
+def test_words_on_the_cursor_line_outweigh_those_above(indexed):
     find, _ = indexed({"one.py": "def f():\n    alpha()\n", "two.py": "def g():\n    gamma()\n"})
     for above, at, best in (("alpha", "gamma", "two.py"), ("gamma", "alpha", "one.py")):
         query = Query("", words=words_near([f"{above}()", *[""] * 9, f"{at}()"], []))
         assert found(find, "lexical", query)[0] == best
 
 
-def test_a_word_that_is_rare_here_ranks_first(indexed):
+def test_rare_words_of_the_view_rank_first(indexed):
     """Rarity is that in the view: what other trees hold changes nothing."""
     common = {f"m{i}.py": f"def common():\n    return {i}\n" for i in range(5)}
     find, _ = indexed({**common, "rare.py": "def rare():\n    return 1\n"})
@@ -137,14 +137,14 @@ def spot(path, ordinal=0, chunk_id=1):
     return Spot(path, ordinal, chunk_id)
 
 
-def test_fusion_prefers_what_two_sources_agree_on():
+def test_fusion_prefers_hits_of_two_sources():
     a, b, c = spot("a"), spot("b"), spot("c")
     ranked = fuse({"lexical": [a, b], "other": [b, c]})
     assert ranked[0].spot == b
     assert ranked[0].sources == ("lexical", "other")
 
 
-def test_ties_are_broken_by_place_not_by_id():
+def test_ties_are_broken_by_path_and_line_not_by_id():
     first, second = spot("a", chunk_id=9), spot("b", chunk_id=1)
     assert [f.spot for f in fuse({"x": [first], "y": [second]})] == [first, second]
     assert [f.spot for f in fuse({"x": [second], "y": [first]})] == [first, second]
@@ -152,7 +152,7 @@ def test_ties_are_broken_by_place_not_by_id():
     assert [f.spot for f in fuse({"x": [lower], "y": [upper]})] == [upper, lower]
 
 
-def test_a_package_goes_by_its_folder():
+def test_a_package_is_imported_by_its_folder_name():
     names = [module_name(p) for p in ("a/url.py", "a/url/__init__.py", "url/index.d.ts", "x/b")]
     assert names == ["url", "url", "url", "b"]
 
@@ -163,7 +163,7 @@ def test_near_duplicates_are_dropped():
     assert [sieve.admits(text) for text in (words, f"{words}\n", "other")] == [True, False, True]
 
 
-def test_text_in_view_is_no_news():
+def test_text_already_in_view_is_not_shown_again():
     lines = ["import os", "def notify(user):", "address = user.address"]
     sieve = Sieve(frozenset(lines))
     assert not sieve.admits("def notify(user):\n    address = user.address\n")
@@ -171,7 +171,7 @@ def test_text_in_view_is_no_news():
     assert not sieve.admits("\n\n")
 
 
-def test_what_is_in_view_makes_room_for_more(indexed):
+def test_copies_of_visible_text_do_not_use_up_the_limit(indexed):
     """A copy of what is in view takes no hit away from the rest."""
     text = "def load(user):\n    return fetch(user)\n"
     find, _ = indexed({"copy.py": text, "news.py": "def store(user):\n    fetch(user).save()\n"})
@@ -179,7 +179,7 @@ def test_what_is_in_view_makes_room_for_more(indexed):
     assert paths(find.search(query, 1, None)) == ["news.py"]
 
 
-def test_what_is_being_typed_finds_what_it_may_become(searcher):
+def test_a_partial_word_finds_names_it_may_become(searcher):
     find, embedder = searcher
     (best, *_) = find.search(Query("value", partial="send_"), 3, embedder)
     assert (best.path, best.sources[0]) == ("src/mail.py", "definition")
@@ -194,7 +194,7 @@ def test_an_imported_module_comes_first(indexed):
         assert found(find, "lexical", query)[0] == f"{module}.py"
 
 
-def test_a_file_that_changes_with_the_cursors_comes_first(indexed):
+def test_a_file_often_changed_together_comes_first(indexed):
     text = "def deliver(letter):\n    return letter\n"
     find, _ = indexed({"a/x.py": text, "b/x.py": f"\n{text}"})
     for path in ("a/x.py", "b/x.py"):
@@ -211,7 +211,7 @@ def test_a_blob_under_two_paths_is_one_hit(indexed):
     assert [p for p in paths(find.search(hidden, 5, embedder)) if p != "c.py"] == ["b.py"]
 
 
-def test_a_name_defined_in_many_places_says_nothing_however_often_one_defines_it(indexed):
+def test_a_name_defined_in_many_places_is_no_evidence(indexed):
     """A chunk that defines it several times is one place of several."""
     often = "class Beaver:\n" + "    def gnaw(self):\n        pass\n\n" * (MAX_DEFINITIONS + 2)
     find, _ = indexed({"often.py": often})
@@ -223,7 +223,7 @@ def test_a_name_defined_in_many_places_says_nothing_however_often_one_defines_it
     assert found(find, "definition", Query("x", names=("gnaw",))) == []
 
 
-def test_an_unsaved_file_hides_what_is_committed(searcher):
+def test_an_unsaved_file_hides_its_committed_version(searcher):
     find, embedder = searcher
     text = b"def send_letter(address):\n    pigeon.deliver(address)\n"
     overlay = Overlay({"src/mail.py": loose_file("src/mail.py", text), "web/users.js": None})

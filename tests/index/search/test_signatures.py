@@ -20,11 +20,11 @@ from git_copilot.index.sync.sync import sync
         ("web/app/index.ts", "typescript", "web/app"),
     ],
 )
-def test_module_path(path, language, wanted):
+def test_module_paths_are_derived_from_file_paths(path, language, wanted):
     assert module_path(path, language) == wanted
 
 
-def test_a_view_tells_its_own_definitions(repo, tmp_path):
+def test_signatures_come_from_definitions_of_the_view(repo, tmp_path):
     cart = (
         'class Cart:\n    """Holds items."""\n\n    def add(self, item, count=1):\n        pass\n'
     )

@@ -39,11 +39,11 @@ def tree(repo, tmp_path):
         opened.close()
 
 
-def test_a_clean_worktree_lays_over_nothing(tree):
+def test_a_clean_worktree_has_an_empty_overlay(tree):
     assert dict(tree.overlay().files) == {}
 
 
-def test_what_git_status_tells_is_laid_over(repo, tree):
+def test_the_overlay_has_the_files_of_git_status(repo, tree):
     repo.write({"a.py": "def one():\n    return 1\n", "nëw\n.py": "new = 1\n", "x.log": "no\n"})
     repo.write({".gitignore": "*.log\n", "d/staged.py": "staged = 1\n"})
     repo.git("add", "d/staged.py")
@@ -55,7 +55,7 @@ def test_what_git_status_tells_is_laid_over(repo, tree):
     assert [s.name for c in files["a.py"].chunks for s in c.symbols] == ["one"]
 
 
-def test_a_file_written_again_is_read_again(repo, tree):
+def test_a_file_changed_again_is_read_again(repo, tree):
     repo.write({"a.py": "first = 1\n"})
     assert tree.overlay().files["a.py"].chunks[0].text == "first = 1\n"
     kept = tree.overlay()
@@ -66,7 +66,7 @@ def test_a_file_written_again_is_read_again(repo, tree):
     assert dict(tree.overlay().files) == {}
 
 
-def test_what_is_no_text_of_its_own_is_hidden(repo, tree):
+def test_links_binaries_and_huge_files_are_hidden(repo, tree):
     (repo.path / "a.py").unlink()
     (repo.path / "a.py").symlink_to("/etc/passwd")
     repo.write({"b.py": b"\0binary", "c.py": "x" * 600_000})
@@ -75,7 +75,7 @@ def test_what_is_no_text_of_its_own_is_hidden(repo, tree):
     assert files["b.py"].chunks == ()
 
 
-def test_what_the_rules_leave_out_is_left_out(repo, tree):
+def test_files_excluded_by_rules_are_not_in_the_overlay(repo, tree):
     repo.commit({".copilotignore": "private/\n", ".gitattributes": "b.py copilot=false\n"})
     repo.write({"private/x.py": "x = 1\n", "b.py": "two = 3\n", "a.py": "one = 2\n"})
     assert list(tree.overlay().files) == ["a.py"]
@@ -83,7 +83,7 @@ def test_what_the_rules_leave_out_is_left_out(repo, tree):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_file_is_read_as_it_would_be_once_committed(repo, tree, tmp_path, encoding, end):
+def test_an_uncommitted_file_is_chunked_as_if_committed(repo, tree, tmp_path, encoding, end):
     data = f"def größe():{end}    return 'é'{end}".encode(encoding)
     repo.write({"new.py": data})
     (loose,) = tree.overlay().files["new.py"].chunks
@@ -99,7 +99,7 @@ def test_a_file_is_read_as_it_would_be_once_committed(repo, tree, tmp_path, enco
     assert rows == [(loose.text, loose.start_byte, loose.end_byte, name)]
 
 
-def test_many_files_are_bounded(repo, tree, monkeypatch):
+def test_the_number_of_overlaid_files_is_bounded(repo, tree, monkeypatch):
     monkeypatch.setattr(worktree, "MAX_FILES", 2)
     repo.write({"0.py": "new = 1\n", "b.py": "changed = 1\n", "c.py": "changed = 1\n"})
     assert list(tree.overlay().files) == ["b.py", "c.py"] and not tree.current
@@ -107,7 +107,7 @@ def test_many_files_are_bounded(repo, tree, monkeypatch):
     assert list(tree.overlay().files) == ["b.py", "c.py"] and tree.current
 
 
-def test_gits_own_index_is_left_alone(repo, tree):
+def test_gits_index_file_is_not_written(repo, tree):
     """`git status` would write refreshed times into it."""
     os.utime(repo.path / "a.py", ns=(1, 1))
     before = (repo.git_dir / "index").read_bytes()
@@ -115,7 +115,7 @@ def test_gits_own_index_is_left_alone(repo, tree):
     assert (repo.git_dir / "index").read_bytes() == before
 
 
-def test_an_unborn_branch_and_a_bare_repository(tmp_path):
+def test_unborn_branches_and_bare_repositories_have_an_overlay(tmp_path):
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         unborn = GitRepo.init(tmp_path / "unborn")
         unborn.write({"a.py": "a = 1\n"})
@@ -126,14 +126,14 @@ def test_an_unborn_branch_and_a_bare_repository(tmp_path):
         assert dict(Asking(GitRepository.discover(bare.path), db).overlay().files) == {}
 
 
-def test_lines_that_look_like_secrets_are_left_out():
+def test_secret_lines_are_not_in_the_overlay():
     key = "AKIA" + "Z7QF3MBX2KLW9TRD"
     (chunk,) = loose_file("a.py", f"name = 1\naws_key = '{key}'\n".encode()).chunks
     assert "name" in chunk.text and key not in chunk.text
 
 
 @pytest.mark.parametrize("object_format", ["sha1", "sha256"])
-def test_a_blob_is_called_as_git_calls_it(tmp_path, object_format):
+def test_blob_ids_equal_those_of_git(tmp_path, object_format):
     repo = GitRepo.init(tmp_path / "r", f"--object-format={object_format}")
     for text in ("", "x = 1\n", "größe\r\n"):
         repo.write({"a.py": text})

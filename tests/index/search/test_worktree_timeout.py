@@ -43,7 +43,7 @@ def texts(overlay):
     }
 
 
-def test_what_is_about_to_be_shown_is_judged_without_git_s_whole_answer(repo, tree):
+def test_hits_are_verified_without_a_complete_git_status(repo, tree):
     look(tree)
     assert tree.current
     repo.write({"a.py": "first = 1\n", "new.py": "new = 1\n"})
@@ -59,14 +59,14 @@ def test_what_is_about_to_be_shown_is_judged_without_git_s_whole_answer(repo, tr
     assert tree.current and not tree.judge_again(["c.py"])
 
 
-def test_the_first_query_of_all_may_be_too_early(repo, tree):
+def test_the_first_query_may_come_before_git_answers(repo, tree):
     repo.write({"a.py": "first = 1\n"})
     assert texts(look(tree, 0)) == {}
     assert tree.judge_again(["a.py", "b.py"])
     assert texts(tree.laid) == {"a.py": "first = 1\n"}
 
 
-def test_a_file_that_is_absent_on_purpose_is_shown_as_committed(repo, tree):
+def test_a_skip_worktree_file_is_shown_as_committed(repo, tree):
     repo.git("sparse-checkout", "set", "--no-cone", "/*", "!b.py")
     assert not (repo.path / "b.py").exists()
     repo.git("update-index", "--assume-unchanged", "c.py")
@@ -76,7 +76,7 @@ def test_a_file_that_is_absent_on_purpose_is_shown_as_committed(repo, tree):
     assert not tree.judge_again(["a.py", "b.py", "c.py"])
 
 
-def test_what_differs_is_told_for_odd_names(repo):
+def test_changed_files_are_detected_whatever_their_names(repo):
     names = [":(top)x.py", "*.py", "d/é\n.py", "plain.py"]
     repo.commit(dict.fromkeys(names, "x = 1\n"))
     found = GitRepository.discover(repo.path)
@@ -86,7 +86,7 @@ def test_what_differs_is_told_for_odd_names(repo):
     assert differing_of(found, ["*.py"]) == {"*.py"}
 
 
-def test_more_files_than_are_cut_are_cut_when_they_are_shown(repo, tree, monkeypatch):
+def test_files_beyond_the_chunking_limit_are_chunked_when_shown(repo, tree, monkeypatch):
     monkeypatch.setattr(worktree, "MAX_FILES", 1)
     repo.write({"a.py": "first = 1\n", "b.py": "second = 2\n", "c.py": "third = 3\n"})
     assert texts(look(tree)) == {"a.py": "first = 1\n"} and not tree.current
@@ -94,7 +94,7 @@ def test_more_files_than_are_cut_are_cut_when_they_are_shown(repo, tree, monkeyp
     assert texts(tree.laid)["b.py"] == "second = 2\n" and "c.py" not in tree.laid.files
 
 
-def test_files_are_no_longer_cut_once_time_is_up(repo, tree, monkeypatch):
+def test_chunking_stops_at_the_timeout(repo, tree, monkeypatch):
     monkeypatch.setattr(worktree, "CUT_SECONDS", 0.0)
     monkeypatch.setattr(tree, "_asker", Answered(tree))
     repo.write({"a.py": "first = 1\n", "b.py": "second = 2\n"})
@@ -118,7 +118,7 @@ class Answered:
         self._asker.close()
 
 
-def test_while_somebody_types_a_slow_git_is_not_asked_for_every_key(repo, tree, monkeypatch):
+def test_while_typing_a_slow_git_is_not_asked_at_every_key(repo, tree, monkeypatch):
     monkeypatch.setattr(worktree_status, "QUICK_SECONDS", 0.0)
     monkeypatch.setattr(worktree_status, "SHARE", 1e-6)
     look(tree, typing=True)
@@ -128,20 +128,20 @@ def test_while_somebody_types_a_slow_git_is_not_asked_for_every_key(repo, tree, 
     assert texts(look(tree)) == {"a.py": "first = 1\n"} and tree.current
 
 
-def test_a_quick_git_is_asked_for_every_key(repo, tree, monkeypatch):
+def test_while_typing_a_quick_git_is_asked_at_every_key(repo, tree, monkeypatch):
     monkeypatch.setattr(worktree_status, "QUICK_SECONDS", 30.0)
     for number in range(3):
         repo.write({"a.py": f"number = {number}\n"})
         assert texts(look(tree, typing=True)) == {"a.py": f"number = {number}\n"} and tree.current
 
 
-def test_where_git_cannot_tell_nothing_is_called_current(repo, tree):
+def test_when_git_fails_the_overlay_is_not_reported_as_current(repo, tree):
     (repo.git_dir / "index").write_bytes(b"no index")
     assert texts(look(tree)) == {} and not tree.current
     assert not tree.judge_again(["a.py"])
 
 
-def test_rules_count_as_they_lie_there(repo, tree):
+def test_uncommitted_rule_files_are_obeyed(repo, tree):
     repo.commit({".copilotignore": "c.py\n"})
     repo.write({".copilotignore": "b.py\n"})
     overlay = look(tree)
@@ -153,7 +153,7 @@ def test_rules_count_as_they_lie_there(repo, tree):
     assert texts(look(tree)) == {".gitattributes": "a.py -copilot\n", "a.py": None}
 
 
-def test_nothing_is_read_through_a_link(tmp_path):
+def test_no_file_is_read_through_a_link(tmp_path):
     (tmp_path / "in/deep").mkdir(parents=True)
     (tmp_path / "in/deep/a").write_text("inside")
     (tmp_path / "out").write_text("outside")
@@ -168,7 +168,7 @@ def test_nothing_is_read_through_a_link(tmp_path):
     assert set(read.values()) == {None}
 
 
-def test_who_needs_gits_answer_is_told_that_there_is_none(repo, monkeypatch):
+def test_a_caller_that_needs_gits_answer_gets_an_error_at_the_timeout(repo, monkeypatch):
     repo.commit(FILES)
     os.mkfifo(repo.path / ".gitignore")
     monkeypatch.setattr(worktree_status, "LONGEST_SECONDS", 0.3)
@@ -176,7 +176,7 @@ def test_who_needs_gits_answer_is_told_that_there_is_none(repo, monkeypatch):
         worktree_status.paths_in_time(GitRepository.discover(repo.path))
 
 
-def test_a_git_that_never_answers_is_not_waited_for(tree, repo):
+def test_a_git_that_never_answers_does_not_block_exit(tree, repo):
     """A file that git reads is a pipe without a writer: who searched must not wait at the end."""
     os.mkfifo(repo.path / ".gitignore")
     begun = time.monotonic()

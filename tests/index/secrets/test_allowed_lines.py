@@ -51,7 +51,7 @@ def close(connection):
         ".ENV",
     ],
 )  # fmt: skip
-def test_names_of_files_of_secrets(path):
+def test_file_names_of_secret_files_are_recognised(path):
     assert is_secret_file(path) and skip_path(path) == "secret file"
 
 
@@ -63,7 +63,7 @@ def test_names_of_files_of_secrets(path):
         "public.key.md", "example.tfvars", "terraform.tf", "src/env.ts", "tokens.json",
     ],
 )  # fmt: skip
-def test_names_that_are_none(path):
+def test_ordinary_file_names_are_not_secret_files(path):
     assert not is_secret_file(path) and skip_path(path) is None
 
 
@@ -75,7 +75,7 @@ def database(repo, tmp_path):
         yield db
 
 
-def test_an_attribute_takes_a_file_of_secrets_in_and_its_lines_are_judged(repo, database):
+def test_an_attribute_includes_a_secret_file_and_its_lines_are_scanned(repo, database):
     files = {".env": f"NAME=quokka\nDB_PASSWORD={VALUE}\n", "a.py": "x = 1\n"}
     repo.commit(files)
     git = GitRepository.discover(repo.path)
@@ -90,7 +90,7 @@ def test_an_attribute_takes_a_file_of_secrets_in_and_its_lines_are_judged(repo, 
     assert searcher.search(Query(VALUE), 5, None) == []
 
 
-def test_an_uncommitted_file_of_secrets_is_not_laid_over_the_index(repo, database):
+def test_an_uncommitted_secret_file_is_not_in_the_overlay(repo, database):
     repo.commit({"a.py": "x = 1\n"})
     git = GitRepository.discover(repo.path)
     sync(git, database, None)
@@ -106,7 +106,7 @@ def stored(database):
     return database.path.read_bytes()
 
 
-def test_a_line_that_is_allowed_is_taken_in_and_forbidden_again(repo, database):
+def test_an_allowed_line_is_indexed_until_forbidden_again(repo, database):
     for i in range(30):
         repo.commit({f"src/m{i}.py": CODE.replace("host", f"host{i}")})
     repo.commit({"one.py": CODE, "two.py": f"import three\n\n\n{CODE}"})
@@ -144,7 +144,7 @@ def test_a_line_that_is_allowed_is_taken_in_and_forbidden_again(repo, database):
     assert VALUE.encode() not in stored(database) and allowed_in(git) == frozenset()
 
 
-def test_holes_and_masks_know_what_is_allowed(repo, database):
+def test_mining_and_redaction_obey_allowed_lines(repo, database):
     data, taken_in = CODE.encode(), {fingerprint(f"  {LINE}  ")}
     start = data.index(b"session =")
     assert touches_secret(data, start, start + 9, "python")
@@ -163,7 +163,7 @@ def test_holes_and_masks_know_what_is_allowed(repo, database):
     assert load_holes(database, repo.git("rev-list", "HEAD").split())
 
 
-def test_a_rebuild_hands_on_what_is_allowed(repo, database, tmp_path):
+def test_a_rebuild_keeps_allowed_lines(repo, database, tmp_path):
     entry = allowed_lines.Entry(fingerprint(LINE), "é.py", 2, 1_700_000_000)
     allowed_lines.write_entries(database, [entry])
     old = read_old(database.path)
@@ -172,7 +172,7 @@ def test_a_rebuild_hands_on_what_is_allowed(repo, database, tmp_path):
         assert allowed_lines.entries(new) == [entry]
 
 
-def test_a_database_of_before_allows_nothing(repo, database):
+def test_an_older_database_allows_nothing(repo, database):
     with database.transaction() as connection:
         connection.execute("DROP TABLE allowed")
     assert allowed_in(GitRepository.discover(repo.path)) == frozenset()
@@ -186,6 +186,6 @@ def test_marks_of_other_tools_allow_a_line(mark):
     assert find_secrets(f'PASSWORD = (\n    "{VALUE}"  # {mark}\n)', "a.py") == []
 
 
-def test_a_file_of_secrets_is_masked_whole():
+def test_a_secret_file_is_masked_completely():
     text = "# note: mine\nexport DB_PASSWORD=Abc1 d\nplain9\n"
     assert masked(text) == "# xxxx: xxxx\nexport DB_PASSWORD=xxx0 x\nxxxxx0\n"

@@ -32,7 +32,7 @@ def close(connection):
 
 
 @pytest.mark.parametrize("language", ["python", "text"])
-def test_a_hidden_line_is_empty_and_everything_else_stays(language):
+def test_a_hidden_line_is_blanked_and_the_rest_unchanged(language):
     data = (SOURCE + "x = 1\n" * 200).encode()
     plain, hidden = (chunk_blob(data, language, frozenset(h)) for h in ((), (1, 6, 207)))
     for one, other in zip(plain, hidden, strict=True):
@@ -49,7 +49,7 @@ def test_a_hidden_line_is_empty_and_everything_else_stays(language):
     )
 
 
-def test_what_a_hidden_decorator_or_name_heads_is_no_symbol():
+def test_a_definition_with_a_hidden_name_or_decorator_is_no_symbol():
     data = b"@use(1)\n@two\ndef f():\n    pass\n\n\ndef g():\n    pass\n"
     for line, names in ((1, {"f", "g"}), (3, {"g"}), (7, {"f"})):
         found = chunk_blob(data, "python", frozenset({line}))
@@ -58,7 +58,7 @@ def test_what_a_hidden_decorator_or_name_heads_is_no_symbol():
     assert 1 not in decorated
 
 
-def test_a_chunk_of_nothing_but_hidden_lines_is_none():
+def test_a_chunk_of_hidden_lines_only_is_dropped():
     assert chunk_blob(b"a\nb\n\n", "text", frozenset({1, 2})) == []
 
 
@@ -66,7 +66,7 @@ def test_a_chunk_of_nothing_but_hidden_lines_is_none():
     st.lists(st.sampled_from(["def f():", "    return 1", "", "class C:", "x = [", "]", "# é"])),
     st.frozensets(st.integers(1, 30)),
 )
-def test_hidden_lines_move_nothing(lines, hidden):
+def test_hidden_lines_do_not_move_chunk_boundaries(lines, hidden):
     data = "\n".join(lines).encode()
     places = {
         (c.start_line, c.end_line, c.start_byte, c.end_byte) for c in chunk_blob(data, "python")
@@ -116,7 +116,7 @@ def test_a_sync_stores_and_embeds_no_secret(repo, tmp_path):
     assert b"connection.end()" in stored
 
 
-def test_the_same_blob_is_judged_alike_whatever_path_comes_first(repo, tmp_path):
+def test_a_blob_is_judged_alike_whichever_path_comes_first(repo, tmp_path):
     counts = set()
     for names in (("a.txt", "b.yaml"), ("b.yaml", "a.txt")):
         for name in names:

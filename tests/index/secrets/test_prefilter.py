@@ -54,7 +54,7 @@ def found_without_prefilter(text, path):
 @MANY
 @given(documents(), PATHS)
 @example('// ["clou_pw"]="AAAAAAAAAAAAAAAAAAAAAACB"', "a.py")
-def test_the_prefilter_loses_nothing(text, path):
+def test_the_prefilter_loses_no_generated_secret(text, path):
     found = {(f.line, f.kind) for f in find_secrets(text, path)}
     assert found_without_prefilter(text, path) <= found
 
@@ -78,7 +78,7 @@ def found_by_detect_secrets(text, path):
 
 @MANY
 @given(documents(), PATHS)
-def test_all_that_detect_secrets_reports_with_this_configuration_is_found(text, path):
+def test_everything_detect_secrets_reports_is_found(text, path):
     found = {(f.line, f.kind) for f in find_secrets(text, path)}
     reported = found_by_detect_secrets(text, path)
     assert reported <= found
@@ -88,7 +88,7 @@ def test_all_that_detect_secrets_reports_with_this_configuration_is_found(text, 
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("[aiht]*/**/*.py")), ids=lambda p: p.name)
-def test_real_files_lose_nothing_to_the_prefilter(path):
+def test_the_prefilter_loses_nothing_in_real_files(path):
     text = path.read_text("utf-8")
     found = {(f.line, f.kind) for f in find_secrets(text, path.name)}
     assert found_without_prefilter(text, path.name) <= found
@@ -96,7 +96,7 @@ def test_real_files_lose_nothing_to_the_prefilter(path):
 
 @MANY
 @given(documents(), st.booleans(), st.sampled_from(["python", "text", "go"]), st.data())
-def test_a_span_is_judged_as_in_the_whole(text, key, language, draw):
+def test_a_span_is_judged_as_in_the_whole_text(text, key, language, draw):
     text = "\n".join(
         ["# pragma: allowlist nextline secret", text, *KEY[:-1] * key, "x = 1\n", text]
     )

@@ -95,7 +95,7 @@ def test_a_secret_is_found(path, line):
         ("a.txt", "connect to 93.184.216.34:443"),
     ],
 )
-def test_what_is_no_secret_is_not_found(path, line):
+def test_ordinary_text_is_not_reported_as_a_secret(path, line):
     assert find_secrets(line, path) == []
 
 
@@ -107,7 +107,7 @@ def test_what_is_no_secret_is_not_found(path, line):
         f"key = '{AWS}' // {scan.PRAGMA}",
     ],
 )
-def test_a_comment_allows_it(text):
+def test_an_allowlist_comment_allows_its_line(text):
     assert find_secrets(text, "a.py") == []
 
 
@@ -124,7 +124,7 @@ def test_a_private_key_is_found_to_its_end():
     assert secret_lines(putty, "k.ppk") == {1, 2, 3, 4}
 
 
-def test_only_the_language_of_the_path_counts():
+def test_secrets_are_judged_by_the_language_of_the_path():
     text = f"password: Tr0ub4dor&3\nhash: {HEX}\n"
     assert secret_lines(text, "a.yaml") == secret_lines(text, "package-lock.json") == {1}
     assert secret_lines(text, "a.py") == secret_lines(text) == frozenset()
@@ -136,7 +136,7 @@ def test_lines_of_minified_code_are_searched_for_tokens_only():
     assert (found.kind, line[found.start : found.end]) == ("AWS Access Key", AWS)
 
 
-def test_every_detector_that_is_installed_has_a_trigger_or_is_left_out_on_purpose():
+def test_every_installed_detector_has_a_trigger_or_is_excluded_on_purpose():
     installed = {c.__name__ for c in get_mapping_from_secret_type_to_class().values()}
     assert installed - LEFT_OUT <= prefilter.TRIGGERED
     assert set(detectors()) | prefilter.OURS == prefilter.TRIGGERED
@@ -147,7 +147,7 @@ def test_every_detector_that_is_installed_has_a_trigger_or_is_left_out_on_purpos
 
 @MANY
 @given(documents(), PATHS)
-def test_what_was_redacted_holds_no_secret_and_keeps_its_shape(text, path):
+def test_redacted_text_has_no_secret_and_keeps_line_lengths(text, path):
     text = "\n".join([*KEY, text])
     masked = redact(text, path)
     assert find_secrets(masked, path) == []
@@ -157,7 +157,7 @@ def test_what_was_redacted_holds_no_secret_and_keeps_its_shape(text, path):
         assert (old == new) or number in hidden
 
 
-def test_bytes_keep_their_offsets():
+def test_redacting_bytes_keeps_their_offsets():
     data = 'ä = "ö"\r\npassword = "Trüb4dor&3"\r\nrest = 1\xff\n'.encode("latin-1")
     data = data.replace("ä".encode("latin-1"), "ä".encode()).replace(
         "ü".encode("latin-1"), "ü".encode()
@@ -195,7 +195,7 @@ def test_nothing_is_verified_over_the_network(monkeypatch):
         assert len(secret_lines(every_kind(), "a.py")) > 6
 
 
-def test_detect_secrets_own_settings_are_left_alone():
+def test_global_settings_of_detect_secrets_are_unchanged():
     before = get_settings().json()
     with transient_settings({"plugins_used": [{"name": "AWSKeyDetector"}]}):
         inside = get_settings().json()
@@ -204,7 +204,7 @@ def test_detect_secrets_own_settings_are_left_alone():
     assert get_settings().json() == before
 
 
-def test_threads_agree():
+def test_scanning_in_threads_gives_the_same_result():
     texts = [every_kind(), f'SECRET_KEY = "{HEX}"', "nothing here"] * 20
     wanted = [find_secrets(text, "a.py") for text in texts]
     with ThreadPoolExecutor(8) as pool:
@@ -217,7 +217,7 @@ def run(code):
     ).stdout.strip()
 
 
-def test_importing_it_changes_nothing_in_the_process():
+def test_importing_the_scanner_has_no_side_effects():
     code = (
         "import warnings, configparser, logging; before = warnings.showwarning, configparser.ParsingError\n"
         "from git_copilot.index.secrets.scan import find_secrets\n"
@@ -227,7 +227,7 @@ def test_importing_it_changes_nothing_in_the_process():
     assert run(code) == "True []"
 
 
-def test_without_detect_secrets_the_module_loads_and_says_what_is_missing():
+def test_without_detect_secrets_scanning_says_what_is_missing():
     code = (
         "import sys; sys.modules['detect_secrets'] = None\n"
         "from git_copilot.index.core.errors import CopilotError\n"

@@ -35,7 +35,7 @@ CODE = "\n".join(f"total_{i} = compute(total_{i - 1}, width, height) + offset" f
 MORE = CODE.replace("height", "depth")
 
 
-def test_there_are_kinds_enough():
+def test_every_kind_of_secret_is_planted():
     names = {case.path.rpartition("/")[2] for cases in KINDS.values() for case in cases}
     endings = {name.rpartition(".")[2] for name in names}
     assert len(KINDS) >= 60
@@ -79,7 +79,7 @@ def assert_hidden(cases, text):
     assert not left, left[:5]
 
 
-def test_none_is_in_the_database(filled):
+def test_no_planted_secret_is_in_the_database(filled):
     cases, _, db = filled
     assert db.scalar("SELECT count(*) FROM chunks") >= len(cases)
     db.query("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -87,7 +87,7 @@ def test_none_is_in_the_database(filled):
     assert db.scalar("SELECT count(*) FROM blobs WHERE secrets = 0 AND skipped IS NULL") <= 3
 
 
-def test_none_is_found_by_a_search(filled):
+def test_no_planted_secret_is_found_by_search(filled):
     cases, _, db = filled
     searcher = Searcher(db, "", None)
     for case in cases:
@@ -96,7 +96,7 @@ def test_none_is_found_by_a_search(filled):
             assert_hidden([case], "\n".join(hit.text for hit in hits))
 
 
-def test_no_hole_and_no_training_text_has_one(filled):
+def test_no_planted_secret_is_in_a_hole_or_training_text(filled):
     cases, found, db = filled
     holes = load_holes(db, found.run("rev-list", "HEAD").decode().split())
     standing = list(snapshot_holes(found, "HEAD"))
@@ -106,7 +106,7 @@ def test_no_hole_and_no_training_text_has_one(filled):
 
 
 @pytest.mark.parametrize("source", ["commits", "snapshot"])
-def test_no_export_has_one(filled, tmp_path, source):
+def test_no_planted_secret_is_in_an_export(filled, tmp_path, source):
     cases, found, db = filled
     out = tmp_path / "out.jsonl"
     assert export_corpus(found, db, Settings(), out, Order(source)) > 100
@@ -161,5 +161,5 @@ def test_no_export_has_one(filled, tmp_path, source):
         ("a.html", '<input type="password" name="password" placeholder="Password">'),
     ],
 )  # fmt: skip
-def test_what_is_plainly_no_secret_stays(path, line):
+def test_ordinary_values_are_not_hidden(path, line):
     assert find_secrets(f"first\n{line}\nlast", path) == []

@@ -51,7 +51,7 @@ def no_room(monkeypatch):
     monkeypatch.setattr(module.sqlite3, "connect", connect)
 
 
-def test_a_database_that_cannot_grow_says_that_there_is_no_room(path):
+def test_a_database_that_cannot_grow_reports_a_full_disk(path):
     with Database(path) as db:
         pages = db.scalar("PRAGMA page_count")
         db.query(f"PRAGMA max_page_count = {pages}")
@@ -65,7 +65,7 @@ def test_a_database_that_cannot_grow_says_that_there_is_no_room(path):
 @pytest.mark.parametrize(
     "code", [sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_CANTOPEN]
 )
-def test_an_error_of_input_or_output_is_told_by_the_room_there_is(path, monkeypatch, code):
+def test_an_io_error_is_reported_as_full_disk_or_as_damage(path, monkeypatch, code):
     assert "no room" not in str(explain(error(code), path))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
     told = explain(error(code), path)
@@ -74,7 +74,7 @@ def test_an_error_of_input_or_output_is_told_by_the_room_there_is(path, monkeypa
     assert "damaged" in str(explain(error(sqlite3.SQLITE_CORRUPT, "malformed"), path))
 
 
-def test_without_room_the_database_is_read_and_writing_says_why(path, no_room):
+def test_on_a_full_disk_reads_work_and_writes_explain(path, no_room):
     with Database(path) as db:
         assert db.read_only and db.query("SELECT value FROM forgotten") == [("docs",)]
         with pytest.raises(NoRoom), db.transaction():
@@ -83,13 +83,13 @@ def test_without_room_the_database_is_read_and_writing_says_why(path, no_room):
         Database(path, create=True)
 
 
-def test_without_room_nothing_that_stands_in_the_journal_is_overlooked(path, no_room):
+def test_on_a_full_disk_journal_content_is_still_read(path, no_room):
     path.with_name(f"{path.name}-wal").write_bytes(b"committed")
     with pytest.raises(NoRoom):
         Database(path)
 
 
-def test_an_empty_file_is_told_at_once_though_somebody_has_it_open(path):
+def test_an_empty_database_file_is_reported_while_open_elsewhere(path):
     with Database(path) as held:
         held.query("SELECT * FROM meta")
         path.write_bytes(b"")
@@ -101,7 +101,7 @@ def test_an_empty_file_is_told_at_once_though_somebody_has_it_open(path):
         assert read_old(path) is None
 
 
-def test_an_empty_file_is_made_a_database_when_that_is_asked_for(path):
+def test_an_empty_file_becomes_a_database_when_creating(path):
     for found in path.parent.iterdir():
         found.unlink()
     path.touch()
@@ -113,7 +113,7 @@ def test_an_empty_file_is_made_a_database_when_that_is_asked_for(path):
         assert path.stat().st_size
 
 
-def test_what_is_forgotten_is_not_taken_for_nothing_while_it_cannot_be_read(path, monkeypatch):
+def test_an_unreadable_forgotten_list_is_an_error_not_an_empty_list(path, monkeypatch):
     assert read_old(path).forgotten == [Entry(PATH, "docs", 7)]
     with closing(sqlite3.connect(path, isolation_level=None)) as holder:
         holder.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -135,7 +135,7 @@ def _hurried(connect):
     return lambda name: connect(name, timeout=0)
 
 
-def test_a_database_takes_the_place_of_another_and_of_its_journal(path):
+def test_replacing_a_database_discards_the_old_journal(path):
     with Database(beside(path), create=True) as new:
         identity = new.identity
     with Database(path) as old:
@@ -150,7 +150,7 @@ def test_a_database_takes_the_place_of_another_and_of_its_journal(path):
         assert db.identity == identity and db.query("PRAGMA integrity_check") == [("ok",)]
 
 
-def test_forgetting_removes_what_a_killed_rebuild_left(path):
+def test_forgetting_removes_leftovers_of_a_killed_rebuild(path):
     beside(path).write_bytes(b"secret")
     with Database(path) as db:
         scrub(db, path.parent)

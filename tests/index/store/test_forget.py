@@ -91,7 +91,7 @@ def known(repo, tmp_path):
     made.db.close()
 
 
-def test_a_folder_goes_from_index_and_corpus(known):
+def test_forgetting_a_folder_removes_it_from_index_and_corpus(known):
     assert {path for path, _ in known.holes()} == {"keep.py", "old/gone.py", "old/twin.py"}
     counted = forget.forget(known.db, PATH, "old", dry_run=True)
     removed = known.forget(PATH, "old")
@@ -105,7 +105,7 @@ def test_a_folder_goes_from_index_and_corpus(known):
     assert (hit.path, hit.sources) == ("keep.py", ("lexical",))
 
 
-def test_a_blob_that_another_path_shows_stays(known):
+def test_a_blob_also_at_another_path_is_kept(known):
     removed = known.forget(PATH, "old/twin.py")
     assert (removed.files, removed.chunks, removed.vectors) == (1, 0, 0)
     (hit,) = Searcher(known.db, "", None).search(Query("", names=("zebrafinch_1",)), 5, None)
@@ -113,7 +113,7 @@ def test_a_blob_that_another_path_shows_stays(known):
     assert known.db.scalar("SELECT count(*) FROM vectors") > 0
 
 
-def test_nothing_of_it_stays_readable(known):
+def test_forgotten_text_and_vectors_are_erased_from_disk(known):
     assert (known.folder / "vectors.faiss").exists()
     vectors = {
         bytes(vector)
@@ -136,7 +136,7 @@ def test_nothing_of_it_stays_readable(known):
     assert not list(known.folder.glob("*vectors*"))
 
 
-def test_a_snapshot_of_before_is_not_taken(known):
+def test_an_older_vector_snapshot_is_not_loaded(known):
     snapshot = {p: p.read_bytes() for p in known.folder.glob("vectors.*")}
     known.forget(PATH, "old")
     for path, content in snapshot.items():  # as a process would write it that read it before
@@ -145,7 +145,7 @@ def test_a_snapshot_of_before_is_not_taken(known):
     assert loaded.size == known.db.scalar("SELECT count(*) FROM vectors")
 
 
-def test_a_reader_that_holds_the_old_state_is_told(known):
+def test_a_reader_of_the_old_state_notices_the_change(known):
     known.db.connection.execute("PRAGMA busy_timeout = 50")
     with sqlite3.connect(known.folder / DATABASE_NAME) as reader:
         reader.execute("BEGIN")
@@ -157,7 +157,7 @@ def test_a_reader_that_holds_the_old_state_is_told(known):
     assert b"zebrafinch_4" not in known.bytes()
 
 
-def test_it_does_not_come_back(known):
+def test_a_forgotten_path_stays_out_of_later_syncs_and_mining(known):
     known.forget(PATH, "old")
     known.repo.commit({"old/gone.py": SOURCE.format(n=5), "old/new.py": SOURCE.format(n=6)})
     known.sync()
@@ -173,7 +173,7 @@ def test_it_does_not_come_back(known):
     assert b"zebrafinch_5" not in known.bytes()
 
 
-def test_a_commit_gives_no_holes_any_more_and_its_files_stay(known):
+def test_forgetting_a_commit_removes_its_holes_and_keeps_its_files(known):
     removed = known.forget(COMMIT, known.second)
     assert removed.holes and removed.commits == {known.second} and removed.files == 0
     assert {oid for _, oid in known.holes()} == {known.first}
@@ -186,7 +186,7 @@ def test_a_commit_gives_no_holes_any_more_and_its_files_stay(known):
 @pytest.mark.parametrize(
     "value", ["Bob Builder", "bob@example.org", "BOB Builder <bob@example.org>"]
 )
-def test_an_author_gives_no_holes_any_more(known, value):
+def test_forgetting_an_author_removes_their_holes(known, value):
     removed = known.forget(AUTHOR, value)
     assert removed.commits == {known.second}
     later = known.repo.commit(
@@ -198,7 +198,7 @@ def test_an_author_gives_no_holes_any_more(known, value):
     assert rows == [("forgotten",)] * 2
 
 
-def test_undoing_brings_it_back_as_it_was(known):
+def test_undo_restores_index_and_corpus(known):
     def state():
         rows = known.db.query("SELECT commit_oid, reason, count FROM left_out ORDER BY 1, 2")
         return known.paths(), load_holes_texts(), rows
@@ -219,7 +219,7 @@ def test_undoing_brings_it_back_as_it_was(known):
     assert state() == before
 
 
-def test_undoing_one_keeps_the_others(known):
+def test_undo_of_one_rule_keeps_the_others(known):
     known.forget(PATH, "old/gone.py")
     known.forget(PATH, "old/twin.py")
     forget.undo(known.db, next(e for e in forget.entries(known.db) if e.value == "old/gone.py"))
@@ -229,7 +229,7 @@ def test_undoing_one_keeps_the_others(known):
     assert {path for path, _ in known.holes()} == {"keep.py", "old/gone.py"}
 
 
-def test_reports_on_completions_go_with_it(known):
+def test_forgetting_a_path_removes_its_feedback(known):
     (hole,) = known.db.query("SELECT id FROM holes WHERE commit_oid = ?", (known.second,))[:1]
     for name, path, hole_id in (("a", b"old/x.py", None), ("b", b"keep.py", hole[0])):
         known.db.connection.execute(
@@ -244,7 +244,7 @@ def test_reports_on_completions_go_with_it(known):
     assert b"zebra_text" not in known.bytes()
 
 
-def test_a_name_that_is_no_utf8_can_be_forgotten(repo, tmp_path):
+def test_a_non_utf8_name_can_be_forgotten(repo, tmp_path):
     (repo.path / os.fsdecode(ODD)).write_text(SOURCE.format(n=1))
     repo.commit({"keep.py": SOURCE.format(n=2)})
     git = GitRepository.discover(repo.path)
@@ -258,7 +258,7 @@ def test_a_name_that_is_no_utf8_can_be_forgotten(repo, tmp_path):
         assert sorted(views.view_paths(db, "")) == sorted([os.fsdecode(ODD), "keep.py"])
 
 
-def test_commits_are_told_from_all_of_history(known):
+def test_commits_are_resolved_in_all_of_history(known):
     assert forget.commits_of(known.git, COMMIT, known.first) == {known.first}
     side = known.repo.git("rev-parse", "side")
     assert forget.commits_of(known.git, PATH, "old") == {known.first, known.second, side}
@@ -286,7 +286,7 @@ def test_paths_match_as_in_git(pattern, path, wanted):
 
 
 @given(st.text(), st.text(), st.text())
-def test_an_author_is_the_name_the_address_or_both(name, address, other):
+def test_an_author_matches_by_name_address_or_both(name, address, other):
     identity = f"{name} <{address}>"
     assert author_matches(identity.upper().lower(), identity) == (
         identity.upper().lower().casefold() == identity.casefold()

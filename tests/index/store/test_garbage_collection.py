@@ -46,7 +46,7 @@ def source(name):
     return f"def {name}():\n    return 1\n"
 
 
-def test_what_was_left_goes_after_the_grace_period(repo, db, embedder):
+def test_unreferenced_blobs_are_deleted_after_the_grace_period(repo, db, embedder):
     repo.commit({"a.py": source("old"), "b.py": source("kept")})
     git = GitRepository.discover(repo.path)
     sync(git, db, embedder)
@@ -64,7 +64,7 @@ def test_what_was_left_goes_after_the_grace_period(repo, db, embedder):
     assert db.scalar("SELECT count(*) FROM vectors") == 2
 
 
-def test_recent_branches_and_worktrees_keep_theirs(repo, db, embedder, tmp_path):
+def test_blobs_of_recent_branches_and_worktrees_are_kept(repo, db, embedder, tmp_path):
     now = f"{int(time.time())} +0000"
     repo.commit({"a.py": source("main")})
     git = GitRepository.discover(repo.path)
@@ -94,7 +94,7 @@ def test_recent_branches_and_worktrees_keep_theirs(repo, db, embedder, tmp_path)
     assert len(embedder.encoded) == encoded
 
 
-def test_passing_views_go_when_nobody_used_them_for_a_day(repo, db, embedder):
+def test_temporary_views_are_deleted_after_a_day_without_use(repo, db, embedder):
     first = repo.commit({"a.py": source("first")})
     repo.commit({"a.py": source("second")})
     git = GitRepository.discover(repo.path)
@@ -112,7 +112,7 @@ def test_passing_views_go_when_nobody_used_them_for_a_day(repo, db, embedder):
     assert views.view_names(db, "") == [""] and stored(db) == {"second"}
 
 
-def test_ids_that_are_held_elsewhere_find_nothing_afterwards(repo, db, embedder, tmp_path):
+def test_deleted_chunk_ids_held_by_a_server_find_nothing(repo, db, embedder, tmp_path):
     """A server keeps vectors in memory while the worker collects."""
     repo.commit({"a.py": source("kept"), "b.py": source("going")})
     git = GitRepository.discover(repo.path)
@@ -133,7 +133,7 @@ def test_ids_that_are_held_elsewhere_find_nothing_afterwards(repo, db, embedder,
     assert VectorIndex.load(db, tmp_path, embedder.name, embedder.dimensions).size == 2
 
 
-def test_a_sync_that_planned_before_finds_out(repo, db, embedder, monkeypatch):
+def test_a_sync_planned_before_collection_plans_again(repo, db, embedder, monkeypatch):
     """Blobs that a plan counts on are collected before it is applied: it is made anew."""
     first = repo.commit({"a.py": source("first")})
     repo.commit({"a.py": source("second")})
@@ -155,7 +155,7 @@ def test_a_sync_that_planned_before_finds_out(repo, db, embedder, monkeypatch):
     assert plan_sync(git, db, "", git.shown_tree()).added == ()
 
 
-def test_vectors_of_a_former_embedder_go_once_the_new_one_has_all(repo, db, embedder):
+def test_vectors_of_an_old_embedder_are_deleted_once_the_new_one_is_complete(repo, db, embedder):
     repo.commit({"a.py": source("a"), "b.py": source("b")})
     git = GitRepository.discover(repo.path)
     sync(git, db, embedder)
@@ -170,7 +170,7 @@ def test_vectors_of_a_former_embedder_go_once_the_new_one_has_all(repo, db, embe
     assert len(other.encoded) == 2
 
 
-def test_vectors_that_were_lost_are_made_again(repo, db, embedder):
+def test_lost_vectors_are_embedded_again(repo, db, embedder):
     repo.commit({"a.py": source("a"), "b.py": source("b")})
     git = GitRepository.discover(repo.path)
     sync(git, db, embedder)
@@ -182,7 +182,7 @@ def test_vectors_that_were_lost_are_made_again(repo, db, embedder):
     assert db.scalar("SELECT count(*) FROM vectors") == 2
 
 
-def test_it_is_due_once_a_day(repo, db):
+def test_collection_is_due_once_a_day(repo, db):
     git = GitRepository.discover(repo.path)
     assert due(db)
     collect(git, db)
@@ -190,7 +190,7 @@ def test_it_is_due_once_a_day(repo, db):
     assert due(db, days=-1)
 
 
-def test_room_is_given_back(repo, db, embedder):
+def test_shrinking_returns_disk_space(repo, db, embedder):
     repo.commit({f"f{i}.py": source(f"name_{i}") + "# words\n" * 200 for i in range(60)})
     git = GitRepository.discover(repo.path)
     sync(git, db, embedder)
@@ -205,7 +205,7 @@ def test_room_is_given_back(repo, db, embedder):
     assert [h.path for h in Searcher(db, "", None).search(Query("left"), 5, None)] == ["a.py"]
 
 
-def test_unborn_and_bare_repositories(repo, db, tmp_path, embedder):
+def test_collection_works_in_unborn_and_bare_repositories(repo, db, tmp_path, embedder):
     collect(GitRepository.discover(repo.path), db)
     repo.commit({"a.py": source("a")})
     repo.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))

@@ -68,7 +68,7 @@ def completions(db):
     ]
 
 
-def test_all_of_it_is_handed_on(git, old, repo, tmp_path):
+def test_rebuild_keeps_feedback_examples_statistics_and_forgotten_rules(git, old, repo, tmp_path):
     show(old, "kept", 2, "width * height")
     show(old, "refused", 2, "None", "rejected")
     repo.commit({"a.py": BASE.replace("0", "width * height + 1")})
@@ -93,7 +93,7 @@ def test_all_of_it_is_handed_on(git, old, repo, tmp_path):
         assert (rows(new), counts(new)) == (rows(old), counts(old))
 
 
-def test_what_waits_finds_the_commit_that_the_old_database_has_not_seen(git, old, repo, tmp_path):
+def test_pending_feedback_is_resolved_by_commits_the_old_database_lacked(git, old, repo, tmp_path):
     show(old, "waits", 2, "width * height")
     repo.commit({"a.py": BASE + "# another line that has nothing to do with it\n"})
     mine(git, old)
@@ -105,7 +105,7 @@ def test_what_waits_finds_the_commit_that_the_old_database_has_not_seen(git, old
         assert rows(new, "tries") == [(1,)]
 
 
-def test_what_was_resolved_in_a_commit_that_is_gone_waits_again(git, old, repo, tmp_path):
+def test_feedback_resolved_in_a_lost_commit_becomes_pending_again(git, old, repo, tmp_path):
     show(old, "kept", 2, "width * height")
     repo.commit({"a.py": BASE.replace("0", "width * height")})
     mine(git, old)
@@ -117,7 +117,7 @@ def test_what_was_resolved_in_a_commit_that_is_gone_waits_again(git, old, repo, 
         assert [commit for commit, *_ in completions(new)] == [oid]
 
 
-def test_databases_of_other_versions_and_damaged_ones(tmp_path):
+def test_old_versions_and_damaged_databases_are_migrated_as_far_as_readable(tmp_path):
     nothing = Carried()
     assert read_old(tmp_path / "none.db") == nothing
     with sqlite3.connect(tmp_path / "old.db") as connection:

@@ -73,7 +73,7 @@ def whole(clone):
     return full.holes()
 
 
-def test_a_deepened_clone_learns_what_a_full_one_does(clone, whole):
+def test_a_deepened_clone_is_mined_like_a_full_one(clone, whole):
     shallow = clone("shallow", "--depth=2")
     shallow.mine()
     assert shallow.statuses() == {"mined": 1, "shallow": 1}
@@ -91,9 +91,7 @@ def test_a_deepened_clone_learns_what_a_full_one_does(clone, whole):
 
 @pytest.mark.parametrize("how", ["blob:none", "blob:limit=90", "tree:0", "tree:1"])
 @pytest.mark.parametrize("checkout", [True, False])
-def test_a_partial_clone_learns_what_is_here_and_the_rest_when_it_comes(
-    clone, whole, source, how, checkout
-):
+def test_a_partial_clone_is_mined_as_its_objects_arrive(clone, whole, source, how, checkout):
     partial = clone("partial", f"--filter={how}", *([] if checkout else ["--no-checkout"]))
     away = source.path.with_name("away")
     source.path.rename(away)  # nothing can be fetched now
@@ -116,7 +114,7 @@ def test_a_partial_clone_learns_what_is_here_and_the_rest_when_it_comes(
     assert remedy(partial.found, lacks(partial.found, partial.db)) == ""
 
 
-def test_what_is_missing_is_found_without_asking_about_each_commit(clone, source, monkeypatch):
+def test_finding_missing_objects_takes_a_constant_number_of_processes(clone, source, monkeypatch):
     """Twice as many commits take no more processes: those of one batch are asked for at once."""
     partial = clone("partial", "--filter=blob:none")
     calls = []
@@ -141,7 +139,7 @@ def test_what_is_missing_is_found_without_asking_about_each_commit(clone, source
 
 
 @pytest.mark.parametrize("how", ["blob:none", "tree:0"])
-def test_gaps_are_counted_and_named(clone, source, how):
+def test_missing_objects_are_counted_with_a_remedy(clone, source, how):
     partial = clone("partial", f"--filter={how}", "--no-checkout")
     tip, parent = partial.git("rev-list", "-2", "HEAD").split()
     (commit,) = [c for c in list_commits(partial.found, tip) if c.oid == tip]
@@ -154,9 +152,7 @@ def test_gaps_are_counted_and_named(clone, source, how):
     assert commit.parents == (parent,)
 
 
-def test_an_object_that_goes_missing_from_a_full_repository_is_waited_for_too(
-    whole, source, tmp_path
-):
+def test_an_object_lost_from_a_full_repository_is_mined_once_restored(whole, source, tmp_path):
     oid = source.git("rev-parse", "HEAD~2:top.py")
     loose, kept = source.git_dir / "objects" / oid[:2] / oid[2:], tmp_path / "kept"
     loose.rename(kept)
@@ -173,7 +169,7 @@ def test_an_object_that_goes_missing_from_a_full_repository_is_waited_for_too(
         assert set(db.query(f"SELECT {columns} FROM holes")) == whole
 
 
-def test_a_graft_has_the_commit_mined_against_its_new_parent(clone, whole):
+def test_a_grafted_commit_is_mined_against_its_new_parent(clone, whole):
     full = clone("grafted")
     full.mine()
     tip = full.git("rev-parse", "HEAD")
@@ -189,7 +185,7 @@ def test_a_graft_has_the_commit_mined_against_its_new_parent(clone, whole):
     assert full.holes() == whole
 
 
-def test_files_of_head_that_are_not_here_are_counted(clone):
+def test_missing_files_of_head_are_counted(clone):
     partial = clone("partial", "--filter=blob:none", "--sparse")
     sync(partial.found, partial.db, None)
     partial.mine()
@@ -201,7 +197,7 @@ def test_files_of_head_that_are_not_here_are_counted(clone):
     assert lacks(partial.found, partial.db).files == 0
 
 
-def test_a_limit_is_told_only_where_something_lies_behind_it(clone):
+def test_a_mining_limit_is_reported_only_if_it_cut_something(clone):
     full = clone("full")
     mine(full.found, full.db, limit=COMMITS - 1)
     assert lacks(full.found, full.db).limit == COMMITS - 1

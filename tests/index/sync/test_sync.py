@@ -25,7 +25,7 @@ def open_db(repo, folder):
     return GitRepository.discover(repo.path), Database(folder / DATABASE_NAME, create=True)
 
 
-def test_first_sync_then_nothing_to_do(repo, tmp_path, embedder):
+def test_a_second_sync_has_nothing_to_do(repo, tmp_path, embedder):
     repo.commit({"a.py": "def alpha():\n    return 1\n", "logo.png": b"\x89PNG\0\0"})
     git, db = open_db(repo, tmp_path / "s")
     first = sync(git, db, embedder)
@@ -37,7 +37,7 @@ def test_first_sync_then_nothing_to_do(repo, tmp_path, embedder):
     )  # fmt: skip
 
 
-def test_move_and_branch_switch_embed_nothing(repo, tmp_path, embedder):
+def test_moves_and_branch_switches_embed_nothing(repo, tmp_path, embedder):
     repo.commit({"a.py": "def alpha():\n    return 1\n"})
     git, db = open_db(repo, tmp_path / "s")
     sync(git, db, embedder)
@@ -74,7 +74,9 @@ def test_chunks_without_embedder_are_found_at_once_and_embedded_later(repo, tmp_
     assert sync(git, db, embedder).chunks_embedded == 1
 
 
-def test_what_is_left_out(repo, tmp_path, embedder):
+def test_large_minified_vendored_lfs_empty_and_linked_files_are_not_indexed(
+    repo, tmp_path, embedder
+):
     repo.commit(
         {
             "big.py": "x = 1\n" * 200_000,
@@ -96,7 +98,7 @@ def test_what_is_left_out(repo, tmp_path, embedder):
     assert reasons == {"large": 1, "long lines": 1, "lfs": 1, "empty": 1, None: 1}
 
 
-def test_old_tree_gone_starts_from_the_new_one(repo, tmp_path, embedder):
+def test_when_the_old_tree_is_gone_the_new_one_is_indexed_completely(repo, tmp_path, embedder):
     repo.commit({"a.py": "def alpha():\n    return 1\n"})
     git, db = open_db(repo, tmp_path / "s")
     sync(git, db, embedder)
@@ -119,12 +121,12 @@ def test_worktrees_share_chunks(repo, tmp_path, embedder):
     assert views.view_paths(db, "worktrees/linked") == ["a.py"]
 
 
-def test_missing_database_says_init(tmp_path):
+def test_a_missing_database_names_init(tmp_path):
     with pytest.raises(NotInitialised, match="git copilot init"):
         Database(tmp_path / DATABASE_NAME)
 
 
-def test_damaged_database_says_rebuild(tmp_path):
+def test_a_damaged_database_names_rebuild(tmp_path):
     path = tmp_path / DATABASE_NAME
     path.write_bytes(b"this is not a database, whatever its name says" * 100)
     with pytest.raises(DatabaseError, match="--rebuild"):
@@ -149,7 +151,9 @@ class TestVectorSnapshot:
         return git, db
 
     @pytest.mark.parametrize("damage", ["truncate", "garbage", "remove", "facts"])
-    def test_damage_is_rebuilt_from_the_database(self, repo, tmp_path, embedder, damage):
+    def test_a_damaged_snapshot_is_rebuilt_from_the_database(
+        self, repo, tmp_path, embedder, damage
+    ):
         _, db = self.build(repo, tmp_path, embedder)
         encoded = len(embedder.encoded)
         path = tmp_path / "s" / "vectors.faiss"
@@ -165,7 +169,7 @@ class TestVectorSnapshot:
         assert index.size == 20
         assert len(embedder.encoded) == encoded
 
-    def test_tail_is_added_to_the_snapshot(self, repo, tmp_path, embedder):
+    def test_new_vectors_are_added_to_the_snapshot(self, repo, tmp_path, embedder):
         git, db = self.build(repo, tmp_path, embedder)
         repo.commit({"new.py": "def brand_new():\n    return 0\n"})
         sync(git, db, embedder)
@@ -174,14 +178,14 @@ class TestVectorSnapshot:
         (best, *_) = index.search(embedder.encode(["brand_new"])[0], 3)
         assert best[0] == db.scalar("SELECT max(id) FROM chunks")
 
-    def test_search_stays_within_the_allowed(self, repo, tmp_path, embedder):
+    def test_search_returns_allowed_ids_only(self, repo, tmp_path, embedder):
         _, db = self.build(repo, tmp_path, embedder)
         index = VectorIndex.load(db, tmp_path / "s", embedder.name, embedder.dimensions)
         found = index.search(embedder.encode(["name"])[0], 10, [3, 5])
         assert {i for i, _ in found} <= {3, 5}
         assert index.search(embedder.encode(["name"])[0], 10, []) == []
 
-    def test_vectors_that_another_process_adds_late_are_seen(self, repo, tmp_path, embedder):
+    def test_vectors_added_late_by_another_process_are_found(self, repo, tmp_path, embedder):
         """Two processes interleave: the one that stored its chunks first embeds them last."""
         repo.commit({"early.py": "def early_bird():\n    return 1\n"})
         git, db = open_db(repo, tmp_path / "s")
@@ -197,7 +201,7 @@ class TestVectorSnapshot:
         sync(git, db, embedder)
         assert index.refresh(db) == 1 and index.size == 2
 
-    def test_a_snapshot_of_another_database_is_not_taken(self, repo, tmp_path, embedder):
+    def test_a_snapshot_of_another_database_is_ignored(self, repo, tmp_path, embedder):
         self.build(repo, tmp_path, embedder)
         for path in (tmp_path / "s").glob("copilot.db*"):
             path.unlink()

@@ -56,7 +56,7 @@ def test_a_small_file_is_one_chunk():
     assert chunk.text == PYTHON.decode()
 
 
-def test_a_large_file_breaks_before_definitions():
+def test_a_large_file_is_split_before_definitions():
     body = b"".join(
         b"def f%d(x):\n" % i
         + b"    x = x * 31 + 7  # padding of the body\n" * 12
@@ -68,7 +68,7 @@ def test_a_large_file_breaks_before_definitions():
     assert all(c.text.startswith(f"def f{i}") for i, c in enumerate(chunks))
 
 
-def test_comments_and_decorators_stay_with_what_they_stand_above():
+def test_comments_and_decorators_stay_with_their_definition():
     filler = b"    y = 1  # something to fill the body of it all\n" * 15
     source = b"def a():\n" + filler + b"\n# about b\n@deco\ndef b():\n" + filler
     assert chunk_blob(source, "python")[-1].text.startswith("# about b\n@deco\ndef b")
@@ -84,11 +84,11 @@ def test_comments_and_decorators_stay_with_what_they_stand_above():
         ("java", b"class A { int f(int x) { return x; } }\n", ["A", "f"]),
     ],
 )
-def test_definitions_in_other_languages(language, source, wanted):
+def test_definitions_of_other_languages_are_found(language, source, wanted):
     assert names(source, language) == wanted
 
 
-def test_text_is_cut_into_windows_that_fit():
+def test_plain_text_is_cut_into_windows_within_the_limit():
     chunks = chunk_blob(b"some words on a line\n" * 500, "text")
     assert all(c.kind == "window" for c in chunks)
     assert all(len(c.text) <= MAX_CHUNK_BYTES for c in chunks)
@@ -149,7 +149,7 @@ class Outer(Base,
 )
 
 
-def test_what_stands_in_a_class_carries_its_header():
+def test_chunks_inside_a_class_carry_its_header():
     first, *rest = chunk_blob(NESTED, "python")
     assert first.scope == "" and rest
     assert {chunk.scope for chunk in rest} == {"class Outer(Base, metaclass=Meta):"}
@@ -158,7 +158,7 @@ def test_what_stands_in_a_class_carries_its_header():
     assert tail == {"class A:\ndef long(self):"}
 
 
-def test_a_symbol_has_all_parameters_its_scope_and_the_first_line_of_its_docstring():
+def test_a_symbol_has_its_parameters_scope_and_docstring_summary():
     outer, *methods = [s for c in chunk_blob(NESTED, "python") for s in c.symbols]
     assert (outer.signature, outer.doc, outer.scope) == (
         "class Outer(Base, metaclass=Meta):", "What it is.", "",
@@ -182,7 +182,7 @@ def test_a_symbol_has_all_parameters_its_scope_and_the_first_line_of_its_docstri
         ("python", b"x = 1  # not of f\n\n\ndef f():\n    return 1\n", ("def f():", "")),
     ],
 )  # fmt: skip
-def test_headers_and_comments_of_other_languages(language, source, wanted):
+def test_headers_and_comments_of_other_languages_are_found(language, source, wanted):
     found = [s for c in chunk_blob(source, language) for s in c.symbols]
     (symbol,) = [s for s in found if s.kind not in KINDS]
     assert (symbol.signature, symbol.doc) == wanted
@@ -197,7 +197,7 @@ def test_a_hidden_line_is_in_no_header_and_no_docstring():
     assert docs[0] == "And more."
 
 
-def test_no_statement_that_fits_is_cut():
+def test_no_statement_within_the_limit_is_split():
     """Python's own library: a boundary lies within a statement only if that is too large."""
     kinds = ("expression_statement", "return_statement", "assert_statement", "raise_statement",
              "import_from_statement", "delete_statement")  # fmt: skip

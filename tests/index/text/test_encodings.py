@@ -27,12 +27,12 @@ LETTERS = "# größe für Łódź, 名前\n"
         (b"undefined there: \x81 \x9d\n", "latin-1"),
     ],
 )
-def test_the_encoding_is_told_by_what_most_bytes_are(data, encoding):
+def test_the_encoding_is_detected_from_the_majority_of_bytes(data, encoding):
     assert encoding_of(data) == encoding
     assert exact_bytes(exact_text(data, encoding), encoding) == data
 
 
-def test_a_stray_byte_leaves_all_other_letters_as_they_are():
+def test_a_stray_byte_changes_no_other_character():
     data = LETTERS.encode() + b"name = 'caf\xe9'\n" + LETTERS.encode()
     assert to_utf8(data).decode() == f"{LETTERS}name = 'caf\ufffd'\n{LETTERS}"
 
@@ -45,7 +45,7 @@ def test_windows_quotes_are_indexed_as_quotes():
 @given(
     st.lists(st.sampled_from(["é".encode(), b"a", "名".encode(), b"\xe9", b"\x80", b"\xe5\x90"]))
 )
-def test_a_character_for_each_stray_byte_and_nothing_lost(parts):
+def test_decoding_gives_one_character_per_stray_byte(parts):
     data = b"".join(parts)
     encoding = encoding_of(data)
     exact, shown = exact_text(data, encoding), readable_text(data, encoding)

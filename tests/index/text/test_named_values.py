@@ -67,7 +67,7 @@ def symbols(text, language, hidden=frozenset()):
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_each_language_gives_its_values(language):
+def test_constants_are_found_in_each_language(language):
     text, names = TEXTS[language]
     found = symbols(text, language)
     assert {s.name for s in found if s.kind in KINDS} == names
@@ -77,14 +77,14 @@ def test_each_language_gives_its_values(language):
         assert symbol.kind not in KINDS or symbol.name in symbol.signature
 
 
-def test_a_value_knows_what_it_belongs_to_and_is_hidden_with_its_line():
+def test_a_value_has_a_scope_and_is_hidden_with_its_line():
     text = "class Outer:\n    class Inner:\n        LIMIT = 3\n    PLACE = 'x'\n"
     scopes = {s.name: s.scope for s in symbols(text, "python") if s.kind in KINDS}
     assert scopes == {"LIMIT": "Outer.Inner", "PLACE": "Outer"}
     assert "PLACE" not in {s.name for s in symbols(text, "python", frozenset({4}))}
 
 
-def test_values_say_nothing_of_what_a_chunk_is():
+def test_values_do_not_determine_the_kind_of_a_chunk():
     (chunk,) = chunk_blob(b"LIMIT = 1\n\n\ndef area():\n    return LIMIT\n", "python")
     assert (chunk.kind, chunk.name) == ("function", "area")
     assert [s.name for s in chunk.symbols] == ["area", "LIMIT"]
@@ -92,7 +92,7 @@ def test_values_say_nothing_of_what_a_chunk_is():
     assert (chunk.kind, chunk.name) == ("block", "")
 
 
-def test_completion_ranks_as_if_there_were_no_values(repo, tmp_path):
+def test_values_do_not_affect_completion_ranking(repo, tmp_path):
     files = {f"{language}/a.{suffix}": text for language, suffix, text in _texts()}
     repo.commit(files)
     embedder = HashingEmbedder()

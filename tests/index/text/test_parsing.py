@@ -44,7 +44,7 @@ def cut(text, language):
 
 
 @pytest.mark.parametrize("language", TOO_MUCH)
-def test_what_is_too_much_for_a_grammar_is_cut_by_lines(language):
+def test_text_that_is_too_much_for_a_grammar_is_chunked_by_lines(language):
     chunks = cut(TOO_MUCH[language], language)
     assert {chunk.kind for chunk in chunks} == {WINDOW}
     assert "\n".join(c.text.removesuffix("\n") for c in chunks) + "\n" == (
@@ -53,12 +53,12 @@ def test_what_is_too_much_for_a_grammar_is_cut_by_lines(language):
 
 
 @pytest.mark.parametrize("language", MUCH)
-def test_depth_alone_is_no_reason_and_costs_little(language):
+def test_deep_nesting_alone_is_parsed_at_little_cost(language):
     chunks = cut(MUCH[language], language)
     assert sum(map(len, (chunk.scope for chunk in chunks))) < 4 * len(MUCH[language])
 
 
-def test_definitions_are_named_to_a_depth_that_people_write(monkeypatch):
+def test_definitions_are_found_to_a_realistic_depth(monkeypatch):
     text = (
         "".join(f"{' ' * depth}class A{depth}:\n" for depth in range(200)) + " " * 200 + "x = 1\n"
     )
@@ -67,7 +67,7 @@ def test_definitions_are_named_to_a_depth_that_people_write(monkeypatch):
     assert symbols[63].scope.count(".") == 62
 
 
-def test_what_took_too_long_is_not_tried_again(monkeypatch):
+def test_text_that_took_too_long_to_parse_is_not_retried(monkeypatch):
     monkeypatch.setattr(parsing, "SECONDS", 0.0)
     monkeypatch.setattr(parsing, "SECONDS_PER_BYTE", 0.0)
     data = b"def f():\n    return 1\n" * 2000
@@ -79,7 +79,7 @@ def test_what_took_too_long_is_not_tried_again(monkeypatch):
     assert {chunk.kind for chunk in chunk_blob(data, "python")} == {WINDOW}
 
 
-def test_it_is_remembered_of_so_many_texts_only(monkeypatch):
+def test_the_memory_of_unparsable_texts_is_bounded(monkeypatch):
     monkeypatch.setattr(parsing, "MAX_REMEMBERED", 3)
     for number in range(5):
         parsing.give_up(b"x = %d\n" % number, "python")
@@ -99,7 +99,7 @@ def test_html_with_open_paragraphs_and_deep_tables_is_parsed():
     assert parse(("<div>" * 200 + "x" + "</div>" * 200).encode(), "html") is not None
 
 
-def test_threads_parse_at_the_same_time():
+def test_threads_parse_concurrently():
     """The parser asks for its text piece by piece, and there another thread may run."""
     data = b"".join(b"def f%d(a, b):\n    return [a, b]\n" % i for i in range(3000))
     wanted = parse(data, "python").child_count
