@@ -20,6 +20,16 @@ calm_threads()  # before any test imports torch
 # A shell starts what runs in the background with Ctrl-C ignored, and so would be what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+TESTS = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items):
+    """Mark whole folders as end-to-end tests."""
+    for item in items:
+        if item.path.is_relative_to(TESTS / "e2e") or item.path.is_relative_to(TESTS / "hostile"):
+            item.add_marker("e2e")
+
 
 @pytest.fixture(autouse=True)
 def hermetic(tmp_path_factory, monkeypatch):

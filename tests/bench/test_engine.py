@@ -33,6 +33,7 @@ def folder(tmp_path_factory):
     return save_tiny(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.mark.slow
 def test_all_rivals_write_the_same_text_and_are_timed(bench, folder):
     engine, rivals, _ = bench
     tokenizer = rivals.Endless.load(folder)

@@ -29,6 +29,7 @@ def repository(fuzz, tmp_path):
     return fuzz.prepare(tmp_path / "repo", save_tiny(tmp_path / "tiny", fim=True))
 
 
+@pytest.mark.slow
 def test_every_cursor_position_gets_an_answer(fuzz, repository):
     files = fuzz.odd_files()
     for name in ("postprocess/trim.py", "remote/http_client.py"):

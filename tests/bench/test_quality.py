@@ -190,6 +190,7 @@ def test_the_reference_solutions_pass(tiny):
     assert found["em"]["value"] == found["pass_at_1"]["value"] == 0
 
 
+@pytest.mark.slow
 def test_an_adapter_is_merged_and_the_table_is_plain(folder, data, capsys, tmp_path):
     from peft import LoraConfig, get_peft_model
 

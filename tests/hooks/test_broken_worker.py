@@ -24,6 +24,8 @@ from tests.support.gitrepo import GitRepo
 from tests.support.index_assertions import assert_level
 from tests.support.worker_failures import commits, interpreter, mended, settle
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.mark.parametrize(
     "line",

@@ -21,6 +21,8 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
 from tests.support.index_assertions import assert_level
 
+pytestmark = pytest.mark.e2e
+
 TREES, COMMITS = 10, 6
 # The real worker with its real handlers, which also says when it began and ended what.
 WATCHED = """

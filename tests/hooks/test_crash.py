@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from git_copilot.hooks.install import install
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import read_pid, worker_alive, worker_starting
@@ -19,6 +21,8 @@ from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
 from tests.support.index_assertions import assert_level
+
+pytestmark = pytest.mark.e2e
 
 SEED = 20261121
 COMMITS = 100

@@ -50,6 +50,7 @@ def test_a_healthy_repository_has_only_ok_findings(ward, tmp_path, monkeypatch):
     assert ward.ill() == []
 
 
+@pytest.mark.slow
 def test_doctor_prints_text_or_json_and_its_exit_status_tells_the_result(ward, monkeypatch):
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     copilot = Copilot(ward.repo.path)

@@ -19,6 +19,8 @@ from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
 from tests.support.worker_failures import commits, interpreter, mended, settle
 
+pytestmark = pytest.mark.e2e
+
 NOBODY = 65534
 
 

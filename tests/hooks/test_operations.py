@@ -34,6 +34,8 @@ from tests.support.tree_operations import (
     worktree_remove,
 )
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(scope="session")
 def history(tmp_path_factory):

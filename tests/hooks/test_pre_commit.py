@@ -15,6 +15,8 @@ from git_copilot.hooks.sources import installed
 from git_copilot.index.git.repository import GitRepository
 from tests.support.commands import ROOT, SCRIPT
 
+pytestmark = pytest.mark.e2e
+
 PYTHON = f"{sys.executable} -m git_copilot.hooks.run"
 STAGES = ("post-commit", "post-merge", "post-checkout", "post-rewrite")
 CONFIG = """\

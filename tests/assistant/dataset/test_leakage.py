@@ -218,6 +218,7 @@ def corpora(draw):
     return cuts
 
 
+@pytest.mark.slow
 @given(corpora(), st.integers(0, 14))
 @settings(max_examples=300, deadline=None)
 def test_exactly_the_copies_of_held_out_holes_are_dropped(cuts, count):
@@ -234,6 +235,7 @@ def test_exactly_the_copies_of_held_out_holes_are_dropped(cuts, count):
     assert len(stay) + known == len(held)
 
 
+@pytest.mark.slow
 @given(corpora())
 @settings(max_examples=300, deadline=None)
 def test_deduplication_keeps_exactly_one_of_each_group(cuts):

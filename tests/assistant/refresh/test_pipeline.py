@@ -26,6 +26,8 @@ from tests.support.refresh_fixtures import (  # noqa: F401 - fixtures
     write_history,
 )
 
+pytestmark = pytest.mark.slow
+
 CONTRACT = {
     "candidate", "incumbent", "base_model", "commits", "holes", "arms", "delta_em", "ci95",
     "p_value", "regression_guard", "promoted", "reason", "seed", "settings", "seconds",

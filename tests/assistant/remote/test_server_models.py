@@ -103,6 +103,7 @@ def wait_for(url, process):
     raise AssertionError("the server did not start")
 
 
+@pytest.mark.slow
 def test_a_real_server_gives_the_same_text_as_the_local_engine(real_server):
     import torch
 

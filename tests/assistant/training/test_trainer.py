@@ -157,6 +157,7 @@ def test_the_adapter_depends_on_the_seed_only(folder, examples, tmp_path):
     assert any(not torch.equal(v, other[k]) for k, v in first.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 7])
 def test_a_resumed_run_gives_the_same_adapter_as_an_uninterrupted_one(
     folder, examples, tmp_path, step

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -237,7 +238,7 @@ def name_in(text):
     return text.split("def ")[1].split("(")[0]
 
 
-TestWorktrees = Worktrees.TestCase
+TestWorktrees = pytest.mark.slow(Worktrees.TestCase)
 TestWorktrees.settings = settings(
     max_examples=6,
     stateful_step_count=15,

@@ -51,6 +51,7 @@ def found_without_prefilter(text, path):
     return found
 
 
+@pytest.mark.slow
 @MANY
 @given(documents(), PATHS)
 @example('// ["clou_pw"]="AAAAAAAAAAAAAAAAAAAAAACB"', "a.py")
@@ -76,6 +77,7 @@ def found_by_detect_secrets(text, path):
         }
 
 
+@pytest.mark.slow
 @MANY
 @given(documents(), PATHS)
 def test_everything_detect_secrets_reports_is_found(text, path):
