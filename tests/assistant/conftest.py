@@ -32,7 +32,7 @@ def tokenizer(folder: Path) -> TextTokenizer:
 
 
 @pytest.fixture
-def opened(repo: GitRepo) -> Iterator[tuple[GitRepo, GitRepository, Database]]:
+def opened_repo(repo: GitRepo) -> Iterator[tuple[GitRepo, GitRepository, Database]]:
     """A repository, how the index sees it, and its empty database."""
     found = GitRepository.discover(repo.path)
     make_known(found.state_dir)
@@ -43,13 +43,13 @@ def opened(repo: GitRepo) -> Iterator[tuple[GitRepo, GitRepository, Database]]:
 @pytest.fixture
 def session() -> Iterator[Session]:
     """What a process keeps between requests."""
-    opened = Session()
-    yield opened
-    opened.close()
+    opened_repo = Session()
+    yield opened_repo
+    opened_repo.close()
 
 
 @pytest.fixture
-def serve(runtime):
+def start_server(runtime):
     """Starts servers with a runner of the test's own; they stop with the test."""
     started = []
 
@@ -63,9 +63,9 @@ def serve(runtime):
 
 
 @pytest.fixture
-def filled(opened):
+def mined_repo(opened_repo):
     """A repository with a corpus: three files, and one with a mark, CRLF and an umlaut."""
-    repo, found, db = opened
+    repo, found, db = opened_repo
     for name in ("alpha", "beta", "gamma"):
         repo.commit({f"src/{name}.py": function(name), f"docs/{name}.md": "# hi\n"})
     repo.commit({"src/é.py": "\ufeff# ü\r\n" + "value = combine(first, 'ä', third)\r\n" * 3})

@@ -43,19 +43,21 @@ def caller(topic):
 
 
 @pytest.fixture
-def known(repo):
+def repository(repo):
     files = {f"{t}.py": module(t) for t in TOPICS} | {f"report_{t}.py": caller(t) for t in TOPICS}
     repo.commit(files)
     return GitRepository.discover(repo.path)
 
 
 @pytest.fixture
-def found(known):
-    return pairs.read_pairs(known, "here", pairs.commits_of(known, "HEAD", 2), FACTS, "seed")
+def text_pairs(repository):
+    return pairs.read_pairs(
+        repository, "here", pairs.commits_of(repository, "HEAD", 2), FACTS, "seed"
+    )
 
 
-def test_a_query_does_not_contain_the_name_it_asks_for(found):
-    asked = [p for p in found if "find_" in p.text and "Keeps every" in p.text]
+def test_a_query_does_not_contain_the_name_it_asks_for(text_pairs):
+    asked = [p for p in text_pairs if "find_" in p.text and "Keeps every" in p.text]
     assert len(asked) >= len(TOPICS)
     for pair in asked:
         topic = next(t for t in TOPICS if f"find_{t}" in pair.text)
@@ -63,31 +65,31 @@ def test_a_query_does_not_contain_the_name_it_asks_for(found):
         assert topic in pair.query
 
 
-def test_a_docstring_query_is_removed_from_its_target_text(found):
-    described = [p for p in found if p.query.startswith("Keeps every")]
+def test_a_docstring_query_is_removed_from_its_target_text(text_pairs):
+    described = [p for p in text_pairs if p.query.startswith("Keeps every")]
     assert described
     assert all(p.query not in p.text and "Store" in p.text for p in described)
 
 
-def test_pairs_depend_on_the_seed_alone(known, found):
-    commits = pairs.commits_of(known, "HEAD", 2)
-    assert pairs.read_pairs(known, "here", commits, FACTS, "seed") == found
+def test_pairs_depend_on_the_seed_alone(repository, text_pairs):
+    commits = pairs.commits_of(repository, "HEAD", 2)
+    assert pairs.read_pairs(repository, "here", commits, FACTS, "seed") == text_pairs
 
 
 @pytest.fixture
-def tokenizer(found):
-    return contrast.train_tokenizer([p.text for p in found], 300)
+def tokenizer(text_pairs):
+    return contrast.train_tokenizer([p.text for p in text_pairs], 300)
 
 
 @pytest.fixture
-def tokens(tokenizer, found):
-    counts = contrast.count_tokens(tokenizer, [p.text for p in found])
+def tokens(tokenizer, text_pairs):
+    counts = contrast.count_tokens(tokenizer, [p.text for p in text_pairs])
     return contrast.first_tokens(tokenizer, counts, 16, None)
 
 
-def test_the_same_texts_give_the_same_tokenizer_in_every_process(found):
+def test_the_same_texts_give_the_same_tokenizer_in_every_process(text_pairs):
     """Hash maps have another order in each."""
-    texts = [p.text for p in found]
+    texts = [p.text for p in text_pairs]
     program = (
         "import contrast, json, sys\n"
         "print(contrast.train_tokenizer(json.load(sys.stdin), 300).to_str(), end='')"
@@ -113,26 +115,28 @@ def equal(one, other):
     )
 
 
-def test_training_improves_retrieval_and_is_reproducible(found, tokenizer, tokens):
+def test_training_improves_retrieval_and_is_reproducible(text_pairs, tokenizer, tokens):
     losses = []
     learnt = contrast.train(
-        tokenizer, tokens, found, SETTINGS, on_epoch=lambda e, loss, t: losses.append(loss)
+        tokenizer, tokens, text_pairs, SETTINGS, on_epoch=lambda e, loss, t: losses.append(loss)
     )
     assert losses[-1] < losses[0]
     # Two texts of each topic are all but the same.
-    before, after = (contrast.recall(tokenizer, t.merged(), found, 2) for t in (tokens, learnt))
+    before, after = (
+        contrast.recall(tokenizer, t.merged(), text_pairs, 2) for t in (tokens, learnt)
+    )
     assert after > before + 0.3
-    assert equal(learnt, contrast.train(tokenizer, tokens, found, SETTINGS))
+    assert equal(learnt, contrast.train(tokenizer, tokens, text_pairs, SETTINGS))
 
 
-def test_training_can_resume_after_an_epoch(found, tokenizer, tokens):
+def test_training_can_resume_after_an_epoch(text_pairs, tokenizer, tokens):
     states = []
 
     def keep(epoch, loss, tokens):
         states.append(contrast.Tokens(tokens.vectors.clone(), tokens.log_weights.clone()))
 
-    whole = contrast.train(tokenizer, tokens, found, SETTINGS, on_epoch=keep)
-    assert equal(whole, contrast.train(tokenizer, states[1], found, SETTINGS, begin=2))
+    whole = contrast.train(tokenizer, tokens, text_pairs, SETTINGS, on_epoch=keep)
+    assert equal(whole, contrast.train(tokenizer, states[1], text_pairs, SETTINGS, begin=2))
 
 
 def test_identical_texts_are_not_used_as_negatives():
@@ -144,13 +148,13 @@ def test_identical_texts_are_not_used_as_negatives():
 
 
 def test_the_trained_embedder_loads_in_both_libraries_with_equal_vectors(
-    found, tokenizer, tokens, tmp_path
+    text_pairs, tokenizer, tokens, tmp_path
 ):
     from sentence_transformers import SentenceTransformer
 
     weights = tokens.merged()
     contrast.save(tokenizer, weights, tmp_path / "made")
-    texts = [p.query for p in found[:5]] + [p.text for p in found[:5]]
+    texts = [p.query for p in text_pairs[:5]] + [p.text for p in text_pairs[:5]]
     light = load_embedder("made", tmp_path / "made")
     assert type(light).__name__ == "StaticEmbedder"
     full = SentenceTransformer(str(tmp_path / "made"), device="cpu")

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 
-from tests.support.commands import one_line
+from tests.support.commands import assert_one_line
 
 
 def test_the_first_call_starts_a_server_and_announces_it_once(copilot):
@@ -42,14 +42,14 @@ def test_a_stuck_server_is_reported_and_can_be_stopped(copilot):
     assert f"pid {pid}, does not answer: `git copilot serve --stop`" in copilot.ok("status")
     assert copilot.json("serve", "--status") == {"running": True, "pid": pid, "answers": False}
     assert f"server {pid} does not answer within 1 s" in copilot.ok("serve", "--status")
-    one_line(copilot.run("serve"), 1, f"server {pid}", "serve --stop")
+    assert_one_line(copilot.run("serve"), 1, f"server {pid}", "serve --stop")
     done = copilot.run("serve", "--stop")
-    assert one_line(done, 0, f"server {pid} did not stop when asked and was ended (SIGTERM)")
+    assert assert_one_line(done, 0, f"server {pid} did not stop when asked and was ended (SIGTERM)")
     done = copilot.run("complete", "src/app.py:5")
     assert done.returncode == 0 and b"started a server" in done.stderr
     pid = copilot.json("serve", "--status")["pid"]
-    assert one_line(copilot.run("serve", "--stop"), 0, f"server {pid} stopped")
-    assert one_line(copilot.run("serve", "--stop"), 0, "no server runs")
+    assert assert_one_line(copilot.run("serve", "--stop"), 0, f"server {pid} stopped")
+    assert assert_one_line(copilot.run("serve", "--stop"), 0, "no server runs")
 
 
 def test_concurrent_first_calls_leave_one_server(copilot, project):
@@ -68,9 +68,9 @@ def test_concurrent_first_calls_leave_one_server(copilot, project):
 
 def test_errors_through_the_server_equal_those_without_it(copilot, tmp_path):
     copilot.ok("complete", "src/app.py:5")
-    one_line(copilot.run("complete", "src/app.py:99"), 1, "has 6 lines")
-    one_line(copilot.run("complete", "src/app.py:5", "-n", "0"), 2)
-    one_line(copilot.run("complete", "x.py:1", cwd=tmp_path), 1, "does not exist")
+    assert_one_line(copilot.run("complete", "src/app.py:99"), 1, "has 6 lines")
+    assert_one_line(copilot.run("complete", "src/app.py:5", "-n", "0"), 2)
+    assert_one_line(copilot.run("complete", "x.py:1", cwd=tmp_path), 1, "does not exist")
 
 
 def test_no_server_is_used_when_declined(copilot, project):
@@ -141,7 +141,7 @@ def test_refresh_json_has_the_documented_fields_and_exit_code(copilot, project):
 
 
 def test_refresh_with_too_few_holes_is_a_one_line_error(copilot):
-    one_line(copilot.run("refresh"), 1, "holes")
+    assert_one_line(copilot.run("refresh"), 1, "holes")
 
 
 def test_the_hook_command_hands_over_to_the_recorded_interpreter(project, bare_commands):

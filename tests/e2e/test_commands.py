@@ -11,7 +11,7 @@ import pytest
 from git_copilot.index.corpus.feedback_store import feedback_weights
 from git_copilot.index.corpus.mining import load_holes
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from tests.support.commands import one_line
+from tests.support.commands import assert_one_line
 
 COMPLETE_FIELDS = {
     "id", "completion", "file", "line", "column", "model", "adapter", "finish_reason", "index",
@@ -144,7 +144,9 @@ def test_the_outcome_of_a_completion_is_derived_from_its_commit(copilot, project
     with Database(project.git_dir / "copilot" / DATABASE_NAME) as db:
         again = [hole for hole in load_holes(db, [oid]) if hole.kind == "completion"]
         assert [feedback_weights(db, [hole.id]) for hole in again] == [{again[0].id: 1.5}]
-    one_line(copilot.run("feedback", "cmpl-none", "accepted"), 1, "cmpl-none", "complete --json")
+    assert_one_line(
+        copilot.run("feedback", "cmpl-none", "accepted"), 1, "cmpl-none", "complete --json"
+    )
 
 
 def test_uninstall_restores_and_purge_removes(copilot, project):
@@ -183,7 +185,7 @@ def test_non_utf8_file_names_work_in_every_command(copilot, project):
 def test_git_options_for_settings_and_repository_are_obeyed(copilot, project, tmp_path):
     git = ["git", "-c", "copilot.maxTokens=nonsense", "copilot", "complete", "src/app.py:5"]
     done = subprocess.run(git, cwd=project.path, capture_output=True, check=False)
-    one_line(done, 1, "copilot.maxTokens")
+    assert_one_line(done, 1, "copilot.maxTokens")
     named = copilot.json("search", "alpha", cwd=tmp_path, GIT_DIR=str(project.git_dir))
     assert named["hits"]
 
@@ -193,5 +195,5 @@ def test_complete_at_an_older_commit_uses_its_folders_and_file_kinds(copilot, pr
     project.commit({"logo.png": b"\x89PNG\0\0"})
     answer = copilot.json("complete", "src/app.py:5", "--at", "HEAD~1", "--no-server")
     assert answer["file"] == "src/app.py"
-    one_line(copilot.run("complete", "moved:1", "--at", "HEAD"), 1, "no file")
-    one_line(copilot.run("complete", "logo.png:1", "--at", "HEAD"), 1, "binary")
+    assert_one_line(copilot.run("complete", "moved:1", "--at", "HEAD"), 1, "no file")
+    assert_one_line(copilot.run("complete", "logo.png:1", "--at", "HEAD"), 1, "binary")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from git_copilot.assistant.core.config import Settings, spelt
-from tests.support.commands import one_line
+from tests.support.commands import assert_one_line
 
 
 def row(copilot, name):
@@ -46,11 +46,13 @@ def test_a_value_is_set_printed_and_removed(copilot, project):
 
 
 def test_an_invalid_value_is_refused_in_one_line(copilot, project):
-    one_line(copilot.run("config", "maxTokens", "many"), 1, "copilot.maxTokens", "'many'")
-    one_line(copilot.run("config", "secrets", "shout"), 1, "copilot.secrets", "warn or refuse")
-    one_line(copilot.run("config", "maxToken"), 1, "unknown setting", "copilot.maxTokens")
-    one_line(copilot.run("config", "--unset"), 2, "--unset")
-    one_line(copilot.run("config", "--global", "seed"), 2, "--global")
+    assert_one_line(copilot.run("config", "maxTokens", "many"), 1, "copilot.maxTokens", "'many'")
+    assert_one_line(
+        copilot.run("config", "secrets", "shout"), 1, "copilot.secrets", "warn or refuse"
+    )
+    assert_one_line(copilot.run("config", "maxToken"), 1, "unknown setting", "copilot.maxTokens")
+    assert_one_line(copilot.run("config", "--unset"), 2, "--unset")
+    assert_one_line(copilot.run("config", "--global", "seed"), 2, "--global")
     assert "many" not in project.git("config", "--list")
 
 

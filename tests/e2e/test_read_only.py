@@ -13,7 +13,7 @@ import pytest
 
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from tests.support.commands import Copilot, one_line
+from tests.support.commands import Copilot, assert_one_line
 from tests.support.restricted_user import mounts, run_restricted, set_writable
 
 
@@ -25,7 +25,7 @@ class Restricted(Copilot):
 
 
 @pytest.fixture
-def locked(copilot, project):
+def read_only_repo(copilot, project):
     """An initialised repository that nobody may write."""
     project.git("config", "copilot.server", "false")
     set_writable(project.path, False)
@@ -38,31 +38,31 @@ def findings(commands):
     return done.returncode, {f["check"]: f for f in json.loads(done.stdout)}
 
 
-def test_read_only_commands_work_in_a_read_only_repository(locked):
-    found = locked.json("search", "alpha")
+def test_read_only_commands_work_in_a_read_only_repository(read_only_repo):
+    found = read_only_repo.json("search", "alpha")
     assert next(h["path"] for h in found["hits"]) == "src/util.py" and found["index"]["fresh"]
-    answer = locked.json("complete", "src/app.py:5", "--no-server")
+    answer = read_only_repo.json("complete", "src/app.py:5", "--no-server")
     assert [s["path"] for s in answer["snippets"]] == ["src/util.py"] and answer["index"]["fresh"]
-    assert locked.json("status")["index"]["files"] == 3
-    assert locked.ok("forget", "--list")
+    assert read_only_repo.json("status")["index"]["files"] == 3
+    assert read_only_repo.ok("forget", "--list")
 
 
-def test_writing_commands_are_refused_with_a_remedy(locked):
-    remedy = f"chmod -R u+w '{locked.path}/.git/copilot'"
-    text = one_line(locked.run("index", "--rebuild"), 1)
+def test_writing_commands_are_refused_with_a_remedy(read_only_repo):
+    remedy = f"chmod -R u+w '{read_only_repo.path}/.git/copilot'"
+    text = assert_one_line(read_only_repo.run("index", "--rebuild"), 1)
     assert "damaged" not in text
     # There is nothing to write where nothing has changed, but asked for is asked for.
-    one_line(locked.run("index"), 1, "is read-only", remedy)
-    done = locked.run("feedback", "cmpl-0", "accepted")
+    assert_one_line(read_only_repo.run("index"), 1, "is read-only", remedy)
+    done = read_only_repo.run("feedback", "cmpl-0", "accepted")
     assert done.returncode == 0 and b"not recorded" in done.stderr
 
 
-def test_doctor_reports_the_read_only_database_with_a_remedy(locked):
-    code, found = findings(locked)
+def test_doctor_reports_the_read_only_database_with_a_remedy(read_only_repo):
+    code, found = findings(read_only_repo)
     assert code == 0
     database = found["database"]
     assert database["level"] == "warn" and "read-only" in database["message"]
-    assert database["mend"] == f"chmod -R u+w '{locked.path}/.git/copilot'"
+    assert database["mend"] == f"chmod -R u+w '{read_only_repo.path}/.git/copilot'"
     assert "damaged" not in json.dumps(found) and found["spool"]["level"] == "warn"
 
 
@@ -83,8 +83,8 @@ def test_a_read_only_repository_without_init_is_a_one_line_error(project):
     commands = Restricted(project.path)
     set_writable(project.path, False)
     try:
-        one_line(commands.run("search", "x"), 1, "git copilot init")
-        one_line(commands.run("init"), 1)
+        assert_one_line(commands.run("search", "x"), 1, "git copilot init")
+        assert_one_line(commands.run("init"), 1)
     finally:
         set_writable(project.path, True)
 
@@ -171,4 +171,4 @@ def test_commands_work_on_a_read_only_file_system(copilot, project):
     told = {f["check"]: f for f in json.loads(run("doctor", "--json").stdout)}
     assert "read-only file system" in told["database"]["message"]
     assert "mount" in told["database"]["mend"] and Path(project.path).is_dir()
-    one_line(run("forget", "--path", "src/util.py"), 1)
+    assert_one_line(run("forget", "--path", "src/util.py"), 1)

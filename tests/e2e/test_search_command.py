@@ -12,8 +12,8 @@ from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.completion.answer import Answer
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.terminal import Terminal
-from tests.support.commands import Copilot, one_line
-from tests.support.terminal_screens import on_terminal
+from tests.support.commands import Copilot, assert_one_line
+from tests.support.terminal_screens import run_on_terminal
 
 
 @pytest.mark.parametrize("query", ["zzqqxxyy", "zzqqxxyy --", "!!!", "\u202e"])
@@ -28,7 +28,7 @@ def test_no_results_are_reported_on_stderr_only(copilot, query):
 
 @pytest.mark.parametrize("query", [[""], ["  "], ["\t", "\n"]])
 def test_an_empty_query_is_a_usage_error(copilot, query):
-    one_line(copilot.run("search", *query), 2, "empty", "search -h")
+    assert_one_line(copilot.run("search", *query), 2, "empty", "search -h")
 
 
 def answer(text="", finish="stop", rule=None, late=False, **fields):
@@ -73,9 +73,9 @@ def test_a_completion_is_printed_verbatim():
 
 
 def test_colours_are_used_on_terminals_only(copilot, project):
-    got, code = on_terminal(["git-copilot", "search", "alpha"], project.path)
+    got, code = run_on_terminal(["git-copilot", "search", "alpha"], project.path)
     assert code == 0 and "\x1b[36;1msrc/util.py:1\x1b[0m" in got
-    got, _ = on_terminal(["git-copilot", "search", "alpha"], project.path, NO_COLOR="1")
+    got, _ = run_on_terminal(["git-copilot", "search", "alpha"], project.path, NO_COLOR="1")
     assert "\x1b" not in got and "src/util.py:1\n" in got
     assert b"\x1b" not in Copilot(project.path).run("search", "alpha").stdout
     assert json.loads(Copilot(project.path).ok("search", "alpha", "--json"))["hits"]

@@ -13,7 +13,7 @@ import pytest
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import COMMANDS
 from git_copilot.assistant.core.config import Settings
-from tests.support.commands import one_line
+from tests.support.commands import assert_one_line
 
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
 
@@ -124,8 +124,8 @@ def test_every_setting_is_offered_as_a_completion():
 
 
 def test_another_shell_is_wrong_usage(bare_commands):
-    one_line(bare_commands.run("completion", "csh"), 2, "bash, zsh, fish")
-    one_line(bare_commands.run("completion"), 2, "bash, zsh, fish")
+    assert_one_line(bare_commands.run("completion", "csh"), 2, "bash, zsh, fish")
+    assert_one_line(bare_commands.run("completion"), 2, "bash, zsh, fish")
 
 
 def test_hooks_can_be_called_by_their_full_name(project):

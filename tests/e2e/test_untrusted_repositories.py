@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from git_copilot.index.git.trust import data_dir
-from tests.support.commands import Copilot, one_line
+from tests.support.commands import Copilot, assert_one_line
 from tests.support.gitrepo import GitRepo
 
 COMMANDS = (
@@ -49,7 +49,7 @@ def test_nothing_in_an_unpacked_repository_is_used_or_run(copilot, tmp_path):
     state = theirs.path / ".git" / "copilot"
     before = {path: path.read_bytes() for path in state.rglob("*") if path.is_file()}
     for words in COMMANDS:
-        one_line(theirs.run(*words), 1, "git copilot init")
+        assert_one_line(theirs.run(*words), 1, "git copilot init")
     assert {path: path.read_bytes() for path in state.rglob("*") if path.is_file()} == before
     told = theirs.run("doctor").stdout.decode()
     assert "not known to be yours" in told and "--adopt" in told
@@ -80,13 +80,13 @@ def test_adopt_keeps_the_index_and_purge_removes_the_trust_record(copilot, tmp_p
     moved = tmp_path / "copy"
     shutil.copytree(copilot.path, moved, symlinks=True)
     copy = Copilot(moved)
-    one_line(copy.run("status"), 1, "--adopt")
+    assert_one_line(copy.run("status"), 1, "--adopt")
     identity = (moved / ".git/copilot/copilot.db").stat().st_ino
     copy.ok("init", "--adopt")
     assert (moved / ".git/copilot/copilot.db").stat().st_ino == identity
     assert copy.json("status")["index"]["fresh"]
     copy.ok("uninstall", "--purge")
-    one_line(copy.run("status"), 1, "git copilot init")
+    assert_one_line(copy.run("status"), 1, "git copilot init")
     assert copilot.json("status")["index"]["fresh"]  # the first one is known as before
     copilot.ok("uninstall", "--purge")
     assert list((data_dir() / "known").iterdir()) == []
@@ -97,7 +97,7 @@ def test_purge_deletes_a_linked_state_folder_but_not_its_target(project, tmp_pat
     (tmp_path / "mine" / "python").write_text("mine")
     (project.path / ".git" / "copilot").symlink_to(tmp_path / "mine")
     commands = Copilot(project.path)
-    one_line(commands.run("install"), 1, "not known to be yours")
+    assert_one_line(commands.run("install"), 1, "not known to be yours")
     commands.ok("uninstall", "--purge")
     assert not os.path.lexists(project.path / ".git" / "copilot")
     assert (tmp_path / "mine" / "python").read_text() == "mine"
@@ -132,7 +132,7 @@ def test_git_dir_and_work_tree_variables_apply_to_complete_and_search(copilot, t
     assert commands.json("complete", f"{file}:5", "--no-server", **named)["file"] == "src/app.py"
     (tmp_path / "other.py").write_text("x = 1\n")
     done = commands.run("complete", f"{tmp_path}/other.py:1", "--no-server", **named)
-    one_line(done, 1, "is outside", "GIT_DIR")
+    assert_one_line(done, 1, "is outside", "GIT_DIR")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may give a folder away")
@@ -143,4 +143,4 @@ def test_a_repository_of_another_owner_names_gits_remedy_in_every_command(projec
     for path in (project.path, project.path / ".git"):
         os.chown(path, 4242, 4242)
     done = Copilot(project.path).run(*words)
-    one_line(done, 1, "dubious ownership", "git config --global --add safe.directory")
+    assert_one_line(done, 1, "dubious ownership", "git config --global --add safe.directory")

@@ -22,9 +22,9 @@ from git_copilot.hooks.lock import read_pid, worker_alive
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from tests.support.commands import BIN
-from tests.support.doctor_repo import Ward
+from tests.support.doctor_repo import DoctorRepo
 from tests.support.gitrepo import GitRepo
-from tests.support.index_assertions import know
+from tests.support.index_assertions import index_repository
 
 WORKER = """
 import json, logging, os, subprocess, sys, time
@@ -54,7 +54,7 @@ sys.exit(run_worker(state, dict.fromkeys(("sync", "mine", "refresh"), handler),
 """
 
 
-class Lab:
+class StubWorkerRepo:
     """``interpreter`` is a real executable that checks how it is called and runs WORKER."""
 
     def __init__(self, repo: GitRepo, folder: Path) -> None:
@@ -99,7 +99,7 @@ class Lab:
             time.sleep(0.02)
 
 
-def quietly(repo: GitRepo, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run_git_silently(repo: GitRepo, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run git with captured output, as an editor does, and insist on success and silence."""
     done = subprocess.run(
         ["git", *args],
@@ -116,10 +116,10 @@ def quietly(repo: GitRepo, *args: str, **env: str) -> subprocess.CompletedProces
 
 
 @pytest.fixture
-def lab(repo, tmp_path):
+def stub_worker(repo, tmp_path):
     """The lab, in a repository with one commit; its worker is ended with the test."""
     repo.commit({"a.txt": "a\n"})
-    made = Lab(repo, tmp_path)
+    made = StubWorkerRepo(repo, tmp_path)
     yield made
     pid = worker_alive(made.state) and read_pid(made.state)
     if pid:
@@ -127,9 +127,9 @@ def lab(repo, tmp_path):
 
 
 @pytest.fixture
-def silent():
+def git_silently():
     """:func:`quietly`, for tests that need no lab."""
-    return quietly
+    return run_git_silently
 
 
 WORDS = "alpha beta gamma value name helper side util import return class self def app new first"
@@ -168,19 +168,19 @@ def found(repo):
 
 
 @pytest.fixture
-def site(repo, tiny_embedder, monkeypatch):
+def indexed_repo(repo, tiny_embedder, monkeypatch):
     """A repository with an index and the real worker; what still works there ends with it."""
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     repo.commit({"src/util.py": "def alpha(value):\n    return value\n"})
     found = GitRepository.discover(repo.path)
     install(found, sys.executable)
-    know(found)
+    index_repository(found)
     yield repo
     stop_worker(found.state_dir)
 
 
 @pytest.fixture
-def ward(repo, tiny_embedder, hermetic, runtime, tmp_path, monkeypatch):
+def doctor_repo(repo, tiny_embedder, hermetic, runtime, tmp_path, monkeypatch):
     """The ward; its git has no hooks in the configuration, whatever git is here."""
     model = tmp_path / "model"
     model.mkdir()
@@ -192,7 +192,7 @@ def ward(repo, tiny_embedder, hermetic, runtime, tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "FULL_MB", 0)
     repo.commit({"src/util.py": "def alpha(value):\n    return value\n"})
     monkeypatch.chdir(repo.path)
-    made = Ward(repo)
+    made = DoctorRepo(repo)
     install(made.found, sys.executable)
-    know(made.found)
+    index_repository(made.found)
     return made

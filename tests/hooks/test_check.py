@@ -29,7 +29,7 @@ BLIND = (
 
 
 @pytest.fixture
-def staged(repo, monkeypatch, capfd):
+def check_staged(repo, monkeypatch, capfd):
     """Writes and stages files in a repository with one commit, runs the check there, and gives
     its exit code and the lines that it printed."""
     repo.commit({"old.py": "a = 1\n" + LINE, "other.py": "x = 1\n"})
@@ -47,26 +47,26 @@ def staged(repo, monkeypatch, capfd):
     return look
 
 
-def test_an_added_secret_is_reported_without_its_value(staged):
-    code, lines = staged({"new.py": "a = 1\n" + LINE})
+def test_an_added_secret_is_reported_without_its_value(check_staged):
+    code, lines = check_staged({"new.py": "a = 1\n" + LINE})
     assert (code, lines[0]) == (0, f"new.py:2: {FOUND}")
     assert len(lines) == 2 and "pragma: allowlist secret" in lines[1]
 
 
-def test_a_commit_without_secrets_prints_nothing(staged):
-    assert staged({}) == (0, [])
-    assert staged({"new.py": "a = 1\n"}, "--refuse") == (0, [])
+def test_a_commit_without_secrets_prints_nothing(check_staged):
+    assert check_staged({}) == (0, [])
+    assert check_staged({"new.py": "a = 1\n"}, "--refuse") == (0, [])
 
 
-def test_only_added_lines_are_checked(staged):
-    assert staged({"old.py": "a = 2\n" + LINE + "b = 1\n"}) == (0, [])
-    code, lines = staged({"old.py": "a = 2\nz = 0\n" + LINE + LINE})
+def test_only_added_lines_are_checked(check_staged):
+    assert check_staged({"old.py": "a = 2\n" + LINE + "b = 1\n"}) == (0, [])
+    code, lines = check_staged({"old.py": "a = 2\nz = 0\n" + LINE + LINE})
     assert code == 0 and len(lines) == 2
     assert lines[0].startswith(("old.py:3:", "old.py:4:"))  # git may call either the new one
 
 
-def test_staged_content_is_checked_not_the_working_tree(staged, repo):
-    staged({"new.py": LINE})
+def test_staged_content_is_checked_not_the_working_tree(check_staged, repo):
+    check_staged({"new.py": LINE})
     repo.write({"new.py": "a = 1\n", "other.py": LINE})
     code = run.main(["--secrets", "--refuse"])
     assert code == 1
@@ -77,36 +77,36 @@ def test_staged_content_is_checked_not_the_working_tree(staged, repo):
 
 
 @pytest.mark.parametrize("way", ["option", "setting"])
-def test_a_secret_refuses_the_commit_when_so_configured(staged, repo, way):
+def test_a_secret_refuses_the_commit_when_so_configured(check_staged, repo, way):
     if way == "setting":
         repo.git("config", "copilot.secrets", "refuse")
-    code, lines = staged({"new.py": LINE}, *(["--refuse"] if way == "option" else []))
+    code, lines = check_staged({"new.py": LINE}, *(["--refuse"] if way == "option" else []))
     assert (code, len(lines)) == (1, 2)
     repo.git("rm", "-q", "--cached", "new.py")
     (repo.path / "new.py").unlink()
-    assert staged({})[0] == 0
+    assert check_staged({})[0] == 0
 
 
-def test_an_invalid_setting_only_warns(staged, repo):
+def test_an_invalid_setting_only_warns(check_staged, repo):
     repo.git("config", "copilot.secrets", "always")
-    code, lines = staged({"new.py": LINE})
+    code, lines = check_staged({"new.py": LINE})
     assert code == 0 and "copilot.secrets is 'always', not warn or refuse" in lines[0]
     assert FOUND in lines[1]
 
 
-def test_a_private_key_is_one_finding_and_key_files_are_checked(staged):
-    _, lines = staged({"server.pem": KEY, "two.txt": KEY + "\n\nother words here\n" + KEY})
+def test_a_private_key_is_one_finding_and_key_files_are_checked(check_staged):
+    _, lines = check_staged({"server.pem": KEY, "two.txt": KEY + "\n\nother words here\n" + KEY})
     places = [line.partition(" ")[0] for line in lines[:-1]]
     assert places == ["server.pem:1:", "two.txt:1:", "two.txt:7:"]
 
 
-def test_lock_files_binaries_huge_files_links_and_allowed_lines_are_skipped(staged, repo):
+def test_lock_files_binaries_huge_files_links_and_allowed_lines_are_skipped(check_staged, repo):
     (repo.path / "link").symlink_to(TOKEN)
     files = {"poetry.lock": LINE, "data.bin": b"\0" + LINE.encode(), "ok.py": LINE[:-1] + "  # pragma: allowlist secret\n"}  # fmt: skip
-    assert staged({**files, "huge.txt": "x\n" * 3_000_000 + LINE}) == (0, [])
+    assert check_staged({**files, "huge.txt": "x\n" * 3_000_000 + LINE}) == (0, [])
 
 
-def test_odd_file_names_are_checked_and_escaped(staged, repo):
+def test_odd_file_names_are_checked_and_escaped(check_staged, repo):
     odd = b"caf\xe9 :x.py"
     for text in ("a = 1\n", "a = 1\n" + LINE):
         repo.git("commit", "-q", "--allow-empty", "-m", "odd")
@@ -138,7 +138,7 @@ def test_internal_errors_are_one_line_and_let_the_commit_pass(tmp_path, monkeypa
 
 
 @pytest.fixture
-def hooked(repo):
+def repo_with_hook(repo):
     repo.commit({"a.py": "a = 1\n", "b.py": "b = 1\n", "sub/c.py": "c = 1\n"})
     hook = repo.git_dir / "hooks/pre-commit"
     hook.parent.mkdir(exist_ok=True)
@@ -155,23 +155,23 @@ def commit(repo, *args, cwd=None):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_commit_all_and_partial_commits_are_checked_in_their_own_index(hooked):
-    hooked.write({"a.py": "a = 1\n" + LINE, "b.py": "b = 2\n"})
-    assert commit(hooked, "-q", "b.py") == (0, "")
-    code, out = commit(hooked, "-a")
+def test_commit_all_and_partial_commits_are_checked_in_their_own_index(repo_with_hook):
+    repo_with_hook.write({"a.py": "a = 1\n" + LINE, "b.py": "b = 2\n"})
+    assert commit(repo_with_hook, "-q", "b.py") == (0, "")
+    code, out = commit(repo_with_hook, "-a")
     assert code == 1 and f"a.py:2: {FOUND}" in out
-    hooked.write({"sub/c.py": LINE})
-    code, out = commit(hooked, "c.py", cwd=hooked.path / "sub")
+    repo_with_hook.write({"sub/c.py": LINE})
+    code, out = commit(repo_with_hook, "c.py", cwd=repo_with_hook.path / "sub")
     assert code == 1 and f"sub/c.py:1: {FOUND}" in out and "a.py" not in out
 
 
-def test_the_check_works_in_a_linked_worktree(hooked, tmp_path):
-    hooked.git("worktree", "add", "-q", str(tmp_path / "linked"))
+def test_the_check_works_in_a_linked_worktree(repo_with_hook, tmp_path):
+    repo_with_hook.git("worktree", "add", "-q", str(tmp_path / "linked"))
     (tmp_path / "linked/a.py").write_text(LINE)
-    code, out = commit(hooked, "-a", cwd=tmp_path / "linked")
+    code, out = commit(repo_with_hook, "-a", cwd=tmp_path / "linked")
     assert code == 1 and f"a.py:1: {FOUND}" in out
-    hooked.git("config", "copilot.secrets", "warn")
-    code, out = commit(hooked, "-q", "-a", cwd=tmp_path / "linked")
+    repo_with_hook.git("config", "copilot.secrets", "warn")
+    code, out = commit(repo_with_hook, "-q", "-a", cwd=tmp_path / "linked")
     assert code == 0 and f"a.py:1: {FOUND}" in out
 
 

@@ -19,7 +19,7 @@ from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
-from tests.support.index_assertions import assert_level
+from tests.support.index_assertions import assert_index_is_current
 
 pytestmark = pytest.mark.e2e
 
@@ -114,7 +114,7 @@ def test_ten_worktrees_can_commit_at_once(repo, tiny_embedder, interpreter, tmp_
     for tree in trees:
         view = GitRepository.discover(tree.path)
         assert shown[view.view_name] == view.shown_tree()
-    assert_level(found)
+    assert_index_is_current(found)
     turns = [json.loads(line) for line in (state / "turns.jsonl").read_text().splitlines()]
     turns.sort(key=lambda turn: turn[1])
     assert all(one[2] <= two[1] for one, two in itertools.pairwise(turns))  # never two at once

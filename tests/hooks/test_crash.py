@@ -20,7 +20,7 @@ from git_copilot.hooks.worker import MAX_DEATHS, queue_state
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
-from tests.support.index_assertions import assert_level
+from tests.support.index_assertions import assert_index_is_current
 
 pytestmark = pytest.mark.e2e
 
@@ -109,7 +109,7 @@ def test_a_worker_killed_again_and_again_through_100_commits_loses_nothing(
         view = GitRepository.discover(tree.path)
         assert shown[view.view_name] == view.shown_tree()
     assert set(repo.git("rev-list", "HEAD").split()) <= mined
-    assert_level(found)
+    assert_index_is_current(found)
 
 
 WRITER = """
@@ -163,4 +163,4 @@ def test_a_worker_killed_in_any_transaction_leaves_a_consistent_database(
     strike.unlink()
     finish(found.state_dir)
     assert Spool(found.state_dir).set_aside() == []
-    assert_level(found)
+    assert_index_is_current(found)

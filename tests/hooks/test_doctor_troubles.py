@@ -21,8 +21,8 @@ from git_copilot.hooks.install import MANAGER_LINE, install
 from git_copilot.hooks.spool import MAX_BYTES
 from git_copilot.index.embedding.vectors import load_vectors
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from tests.support.doctor_repo import Ward
-from tests.support.index_assertions import know
+from tests.support.doctor_repo import DoctorRepo
+from tests.support.index_assertions import index_repository
 
 
 def answer(missing: list[str], version: str = "") -> str:
@@ -30,9 +30,9 @@ def answer(missing: list[str], version: str = "") -> str:
     return f"echo '{text}'"
 
 
-def rot(ward: Ward) -> None:
+def rot(doctor_repo: DoctorRepo) -> None:
     """Damage in the middle of the database, which opening it does not show."""
-    path = ward.state / DATABASE_NAME
+    path = doctor_repo.state / DATABASE_NAME
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     data = bytearray(path.read_bytes())
@@ -40,35 +40,37 @@ def rot(ward: Ward) -> None:
     path.write_bytes(data)
 
 
-def replaced_wrapper(ward: Ward) -> None:
-    (ward.hooks / "post-merge").unlink()
-    ward.put(ward.hooks / "post-merge", "#!/usr/bin/env python3\n")
-    install(ward.found, sys.executable)
-    ward.put(ward.hooks / "post-merge", "#!/bin/sh\n")
+def replaced_wrapper(doctor_repo: DoctorRepo) -> None:
+    (doctor_repo.hooks / "post-merge").unlink()
+    doctor_repo.put(doctor_repo.hooks / "post-merge", "#!/usr/bin/env python3\n")
+    install(doctor_repo.found, sys.executable)
+    doctor_repo.put(doctor_repo.hooks / "post-merge", "#!/bin/sh\n")
 
 
-def left_waiting(ward: Ward) -> None:
-    ward.spool.append(Event("post-commit", str(ward.found.git_dir)))
-    os.utime(ward.state / "spool/events", (time.time() - 300, time.time() - 300))
+def left_waiting(doctor_repo: DoctorRepo) -> None:
+    doctor_repo.spool.append(Event("post-commit", str(doctor_repo.found.git_dir)))
+    os.utime(doctor_repo.state / "spool/events", (time.time() - 300, time.time() - 300))
 
 
-def left_waiting_for_nobody(ward: Ward) -> None:
-    left_waiting(ward)
-    (ward.state / "python").unlink()
+def left_waiting_for_nobody(doctor_repo: DoctorRepo) -> None:
+    left_waiting(doctor_repo)
+    (doctor_repo.state / "python").unlink()
 
 
-def truncated_snapshot(ward: Ward) -> None:
-    with Database(ward.state / DATABASE_NAME) as db:
-        vectors = load_vectors(db, ward.state, ready_embedder(load_settings(ward.found)))
+def truncated_snapshot(doctor_repo: DoctorRepo) -> None:
+    with Database(doctor_repo.state / DATABASE_NAME) as db:
+        vectors = load_vectors(
+            db, doctor_repo.state, ready_embedder(load_settings(doctor_repo.found))
+        )
         assert vectors is not None
-        vectors.save(ward.state)
-    assert ward.ill() == []
-    os.truncate(ward.state / "vectors.faiss", 100)
+        vectors.save(doctor_repo.state)
+    assert doctor_repo.ill() == []
+    os.truncate(doctor_repo.state / "vectors.faiss", 100)
 
 
-def failed_job(ward: Ward) -> None:
-    ward.put(
-        ward.state / "log/worker.log",
+def failed_job(doctor_repo: DoctorRepo) -> None:
+    doctor_repo.put(
+        doctor_repo.state / "log/worker.log",
         "2026-11-21 07:00:00,001 INFO sync SyncReport()\n"
         "2026-11-21 07:18:16,823 ERROR sync of /x/.git failed (attempt 1)\n"
         'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    g()\n'
@@ -78,13 +80,13 @@ def failed_job(ward: Ward) -> None:
     )
 
 
-def bad_default(ward: Ward, text: str) -> None:
-    ward.repo.commit({".gitcopilot": text})
-    know(ward.found)
+def bad_default(doctor_repo: DoctorRepo, text: str) -> None:
+    doctor_repo.repo.commit({".gitcopilot": text})
+    index_repository(doctor_repo.found)
 
 
 def config(*words: str):
-    return lambda ward: ward.repo.git("config", *words)
+    return lambda doctor_repo: doctor_repo.repo.git("config", *words)
 
 
 TROUBLES = {
@@ -200,19 +202,21 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_each_problem_is_reported_with_its_remedy(ward, trouble, monkeypatch):
+def test_each_problem_is_reported_with_its_remedy(doctor_repo, trouble, monkeypatch):
     monkeypatch.setattr(hooks_doctor, "ASK_SECONDS", 1.0 if "hangs" in trouble else 20.0)
     break_it, check, level, says, mend = TROUBLES[trouble]
-    break_it(ward)
-    found = [f for f in ward.ill() if (f.check, f.level) == (check, level) and says in f.message]
-    assert found, ward.ill()
+    break_it(doctor_repo)
+    found = [
+        f for f in doctor_repo.ill() if (f.check, f.level) == (check, level) and says in f.message
+    ]
+    assert found, doctor_repo.ill()
     assert mend in found[0].mend
 
 
-def test_a_failure_that_was_retried_successfully_is_no_problem(ward):
-    failed_job(ward)
-    with (ward.state / "log/worker.log").open("a") as log:
+def test_a_failure_that_was_retried_successfully_is_no_problem(doctor_repo):
+    failed_job(doctor_repo)
+    with (doctor_repo.state / "log/worker.log").open("a") as log:
         log.write("2026-11-21 07:19:00,000 INFO sync SyncReport()\n")
-    assert ward.ill() == []
-    (told,) = [finding.message for finding in ward.look() if finding.check == "log"]
+    assert doctor_repo.ill() == []
+    (told,) = [finding.message for finding in doctor_repo.look() if finding.check == "log"]
     assert told.endswith("1 went well since")

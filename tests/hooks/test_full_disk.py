@@ -17,32 +17,37 @@ from git_copilot.hooks.launch import WORKER_MODULE
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
-from tests.support.worker_failures import commits, interpreter, mended, settle
+from tests.support.worker_failures import (
+    assert_recovers,
+    commit_and_switch,
+    use_interpreter,
+    wait_for_worker,
+)
 
 pytestmark = pytest.mark.e2e
 
 NOBODY = 65534
 
 
-def test_git_is_unaffected_by_a_full_disk_under_the_shim(site, silent):
+def test_git_is_unaffected_by_a_full_disk_under_the_shim(indexed_repo, git_silently):
     """``/dev/full`` answers every write as a full disk does."""
-    found = GitRepository.discover(site.path)
+    found = GitRepository.discover(indexed_repo.path)
     (found.state_dir / "spool/events").symlink_to("/dev/full")
-    commits(silent, site)
-    settle(found.state_dir)
+    commit_and_switch(git_silently, indexed_repo)
+    wait_for_worker(found.state_dir)
     (found.state_dir / "spool/events").unlink(missing_ok=True)
-    mended(site)
+    assert_recovers(indexed_repo)
 
 
 @pytest.mark.parametrize("blocks", [0, 50])
-def test_the_worker_recovers_from_a_full_disk(site, silent, blocks):
+def test_the_worker_recovers_from_a_full_disk(indexed_repo, git_silently, blocks):
     """No file may grow beyond so many blocks of 512 bytes: the queue, or only the database."""
-    found = GitRepository.discover(site.path)
-    interpreter(site, f'ulimit -f {blocks}; exec "{sys.executable}" "$@"')
-    commits(silent, site)
-    settle(found.state_dir)
+    found = GitRepository.discover(indexed_repo.path)
+    use_interpreter(indexed_repo, f'ulimit -f {blocks}; exec "{sys.executable}" "$@"')
+    commit_and_switch(git_silently, indexed_repo)
+    wait_for_worker(found.state_dir)
     assert Spool(found.state_dir).pending() or Spool(found.state_dir).set_aside()
-    mended(site)
+    assert_recovers(indexed_repo)
 
 
 @pytest.fixture
@@ -58,8 +63,10 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_a_state_folder_on_a_full_or_read_only_disk_is_harmless(small_disk, site, silent, trouble):
-    found = GitRepository.discover(site.path)
+def test_a_state_folder_on_a_full_or_read_only_disk_is_harmless(
+    small_disk, indexed_repo, git_silently, trouble
+):
+    found = GitRepository.discover(indexed_repo.path)
     shutil.copytree(found.state_dir, small_disk, dirs_exist_ok=True)
     shutil.rmtree(found.state_dir)
     found.state_dir.symlink_to(small_disk)
@@ -70,18 +77,18 @@ def test_a_state_folder_on_a_full_or_read_only_disk_is_harmless(small_disk, site
                 file.flush()
     else:
         subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    commits(silent, site)
-    settle(found.state_dir)
+    commit_and_switch(git_silently, indexed_repo)
+    wait_for_worker(found.state_dir)
     worker = [sys.executable, "-P", "-m", WORKER_MODULE, str(found.state_dir)]
     done = subprocess.run(worker, capture_output=True, check=False)
     assert (done.returncode in (0, 1), done.stdout, done.stderr) == (True, b"", b"")
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     (small_disk / "ballast").unlink(missing_ok=True)
-    mended(site)
+    assert_recovers(indexed_repo)
 
 
 @pytest.fixture
-def outsider(tiny_embedder):
+def unprivileged_git(tiny_embedder):
     """Runs git as a user who may not do everything, and gives a place where that user works."""
     base = Path(tempfile.mkdtemp(prefix="outsider ü "))
     base.chmod(0o755)
@@ -101,8 +108,8 @@ def outsider(tiny_embedder):
 
 
 @pytest.mark.parametrize("protected", ["state", "spool", "events", "everything"])
-def test_a_state_folder_without_write_permission_is_harmless(outsider, protected):
-    base, run = outsider
+def test_a_state_folder_without_write_permission_is_harmless(unprivileged_git, protected):
+    base, run = unprivileged_git
     repo = GitRepo.init(base / "repo")
     repo.commit({"a.py": "alpha = 1\n"})
     found = GitRepository.discover(repo.path)

@@ -43,7 +43,7 @@ class Copilot:
         return json.loads(self.ok(*args, "--json", **more))
 
 
-def one_line(done, code, *words):
+def assert_one_line(done, code, *words):
     """The command failed as promised: exit code, one line, nothing on stdout."""
     text = done.stderr.decode()
     assert done.returncode == code, text

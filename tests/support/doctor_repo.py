@@ -14,7 +14,7 @@ from git_copilot.index.store.database import DATABASE_NAME
 from tests.support.gitrepo import GitRepo
 
 
-class Ward:
+class DoctorRepo:
     """A repository in full health, to be made ill."""
 
     def __init__(self, repo: GitRepo) -> None:

@@ -12,11 +12,11 @@ from git_copilot.index.store.database import Database
 from tests.support.gitrepo import GitRepo
 
 
-def numbered(numbers: Iterable[int]) -> str:
+def numbered_lines(numbers: Iterable[int]) -> str:
     return "".join(f"line {i}\n" for i in numbers)
 
 
-class Field:
+class HoleTracker:
     """A repository with a corpus that the test sows by hand."""
 
     def __init__(self, repo: GitRepo, db: Database) -> None:

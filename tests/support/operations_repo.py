@@ -8,7 +8,7 @@ from pathlib import Path
 from git_copilot.assistant.diagnostics.status import read_status, wait_until_done
 from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
-from tests.support.index_assertions import assert_level, work
+from tests.support.index_assertions import assert_index_is_current, run_jobs
 
 UTIL = "def alpha(value):\n    return value + 1\n\n\ndef gamma(name):\n    return name\n"
 APP = "from util import alpha\n\n\nclass App:\n    def helper(self):\n        return alpha(2)\n"
@@ -17,7 +17,7 @@ COMMIT, MERGE, CHECKOUT, REWRITE = "post-commit", "post-merge", "post-checkout",
 
 
 @dataclass
-class Desk:
+class OperationsRepo:
     """A repository with two branches, hooks, an index, and everything an operation needs."""
 
     repo: GitRepo
@@ -66,10 +66,10 @@ class Desk:
         return tree
 
 
-def check(desk: Desk) -> None:
+def check(desk: OperationsRepo) -> None:
     """Once the worker is done: fresh in every worktree, by the words of `status --wait`, and
     level."""
-    work(GitRepository.discover(desk.repo.path))
+    run_jobs(GitRepository.discover(desk.repo.path))
     for tree in (desk.repo, *desk.made):
         if tree.path.exists():
             repo = GitRepository.discover(tree.path)
@@ -78,4 +78,4 @@ def check(desk: Desk) -> None:
             assert status["index"]["fresh"] is True
             assert status["queue"] == {"pending": 0, "running": None, "set_aside": []}
             assert status["index"]["chunks"] == status["index"]["vectors"]
-    assert_level(GitRepository.discover(desk.repo.path))
+    assert_index_is_current(GitRepository.discover(desk.repo.path))

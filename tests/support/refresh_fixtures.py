@@ -54,7 +54,7 @@ def write_history(repo, commits):
         repo.commit(files)
 
 
-@pytest.fixture(name="opened")
+@pytest.fixture(name="opened_repo")
 def opened_history(repo):
     write_history(repo, 24)
     found = GitRepository.discover(repo.path)

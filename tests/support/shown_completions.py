@@ -13,14 +13,16 @@ TAIL = "    return total\n\n\ndef unrelated(value):\n    return math.floor(value
 NOW = int(time.time())
 
 
-def show(db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None):
+def record_completion(
+    db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None
+):
     """Record a completion shown at the mark ``|`` of a buffer."""
     prefix, _, suffix = buffer.replace("\r\n", "\n").partition("|")
     spot = spot_of(prefix, suffix, prefix.count("\n") + 1)
     record_shown(db, Shown(name, when, path, spot, completion, model, adapter))
 
 
-def examples(git, db):
+def feedback_examples(git, db):
     """The middles of the holes that feedback made, by commit, each with its weight. Checks that
     prefix, middle and suffix are the blob."""
     found = {}
@@ -38,5 +40,5 @@ def examples(git, db):
     return found
 
 
-def reported(db):
+def feedback_ids(db):
     return [str(name) for (name,) in db.query("SELECT id FROM feedback ORDER BY id")]

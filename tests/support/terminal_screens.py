@@ -20,14 +20,14 @@ HOSTILE = re.compile(
 )
 
 
-def shown(text: str, *, colour: bool = True) -> str:
+def as_on_terminal(text: str, *, colour: bool = True) -> str:
     """``text`` as a stream sends it to a terminal."""
     below = io.StringIO()
     Stream(below, screen=True, colour=colour).write(text)
     return below.getvalue()
 
 
-def on_terminal(command, cwd, *, stdout_too=True, seconds=60, **env):
+def run_on_terminal(command, cwd, *, stdout_too=True, seconds=60, **env):
     """Run a command whose stderr (and stdout) is a terminal; all that it got, and the exit code."""
     main, side = pty.openpty()
     pid = os.fork()
@@ -54,6 +54,6 @@ def on_terminal(command, cwd, *, stdout_too=True, seconds=60, **env):
     return text, os.waitstatus_to_exitcode(status)
 
 
-def hostile(text: str) -> list[str]:
+def unsafe_characters(text: str) -> list[str]:
     """What in a terminal's text is neither plain nor ours."""
     return HOSTILE.findall(OWN.sub("", text))

@@ -11,10 +11,10 @@ from git_copilot.hooks.lock import worker_alive, worker_starting
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
-from tests.support.index_assertions import assert_level
+from tests.support.index_assertions import assert_index_is_current
 
 
-def settle(state: Path, seconds: float = 60) -> None:
+def wait_for_worker(state: Path, seconds: float = 60) -> None:
     """Wait until no worker is left: also not one that looked at the spool again while leaving."""
     deadline = time.monotonic() + seconds
     idle = 0
@@ -24,7 +24,7 @@ def settle(state: Path, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def interpreter(repo: GitRepo, line: str) -> None:
+def use_interpreter(repo: GitRepo, line: str) -> None:
     """Run the worker by a script of this one line."""
     state = GitRepository.discover(repo.path).state_dir
     script = repo.path.parent / "strange python"
@@ -33,15 +33,15 @@ def interpreter(repo: GitRepo, line: str) -> None:
     (state / "python").write_text(f"{script}\n")
 
 
-def commits(silent, repo: GitRepo, word: str = "fresh") -> None:
+def commit_and_switch(git_silently, repo: GitRepo, word: str = "fresh") -> None:
     """Two operations, each silent, successful and quick."""
     repo.write({f"src/{word}.py": f"def {word}(value):\n    return alpha(value)\n"})
-    silent(repo, "add", "-A")
-    silent(repo, "commit", "-q", "-m", "x")
-    silent(repo, "switch", "-q", "-c", f"{word}-branch")
+    git_silently(repo, "add", "-A")
+    git_silently(repo, "commit", "-q", "-m", "x")
+    git_silently(repo, "switch", "-q", "-c", f"{word}-branch")
 
 
-def mended(repo: GitRepo) -> None:
+def assert_recovers(repo: GitRepo) -> None:
     """The next event brings everything level, and nothing is left to report. A starter of the
     broken kind may still be about to fail on a busy machine: then it is the event after that."""
     found = GitRepository.discover(repo.path)
@@ -49,8 +49,8 @@ def mended(repo: GitRepo) -> None:
     spool = Spool(found.state_dir)
     for _ in range(3):
         repo.git("commit", "-q", "--allow-empty", "-m", "mended")
-        settle(found.state_dir)
+        wait_for_worker(found.state_dir)
         if not spool.pending():
             break
     assert (spool.pending(), spool.set_aside()) == (0, [])
-    assert_level(found)
+    assert_index_is_current(found)

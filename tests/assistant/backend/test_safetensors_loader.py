@@ -28,7 +28,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @pytest.fixture
-def own(folder, tmp_path):
+def model_copy(folder, tmp_path):
     """A copy of the tiny model, to be changed."""
     return shutil.copytree(folder, tmp_path / "own")
 
@@ -70,12 +70,12 @@ def test_an_adapter_is_merged_exactly_as_peft_does(folder, adapter, precision):
     assert torch.equal(logits(read, precision), logits(merged, precision))
 
 
-def test_configurations_of_older_transformers_versions_are_read(own):
-    expected = logits(read_model(own, torch.float32), "fp32")
-    edit(own / "config.json", rope_parameters=..., rope_theta=10000.0, rope_scaling=None)
-    assert torch.equal(logits(read_model(own, torch.float32), "fp32"), expected)
-    edit(own / "config.json", rope_theta=500.0)
-    assert not torch.equal(logits(read_model(own, torch.float32), "fp32"), expected)
+def test_configurations_of_older_transformers_versions_are_read(model_copy):
+    expected = logits(read_model(model_copy, torch.float32), "fp32")
+    edit(model_copy / "config.json", rope_parameters=..., rope_theta=10000.0, rope_scaling=None)
+    assert torch.equal(logits(read_model(model_copy, torch.float32), "fp32"), expected)
+    edit(model_copy / "config.json", rope_theta=500.0)
+    assert not torch.equal(logits(read_model(model_copy, torch.float32), "fp32"), expected)
 
 
 @pytest.mark.parametrize(
@@ -101,17 +101,17 @@ def test_configurations_of_older_transformers_versions_are_read(own):
     ],
     ids=str,
 )  # fmt: skip
-def test_an_unusual_model_is_left_to_transformers(own, change):
-    assert read_model(own, torch.float32) is not None
-    edit(own / "config.json", **change)
-    assert read_model(own, torch.float32) is None
+def test_an_unusual_model_is_left_to_transformers(model_copy, change):
+    assert read_model(model_copy, torch.float32) is not None
+    edit(model_copy / "config.json", **change)
+    assert read_model(model_copy, torch.float32) is None
 
 
-def test_a_model_that_the_decoder_does_not_support_is_not_loaded_for_it(own, monkeypatch):
+def test_a_model_that_the_decoder_does_not_support_is_not_loaded_for_it(model_copy, monkeypatch):
     monkeypatch.setattr(
         "git_copilot.assistant.backend.safetensors_loader.supports", lambda model: False
     )
-    assert read_model(own, torch.float32) is None
+    assert read_model(model_copy, torch.float32) is None
 
 
 @pytest.mark.parametrize(
@@ -153,15 +153,15 @@ def test_an_adapter_with_other_layers_or_half_a_layer_is_left_to_peft(folder, ad
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "empty"])
-def test_a_damaged_model_gives_the_error_of_transformers(own, name, damage):
-    path = own / name
+def test_a_damaged_model_gives_the_error_of_transformers(model_copy, name, damage):
+    path = model_copy / name
     data = path.read_bytes()
     path.unlink()
     if damage != "missing":
         path.write_bytes(data[: len(data) // 2] if damage == "truncated" else b"")
-    assert read_model(own, torch.float32) is None
+    assert read_model(model_copy, torch.float32) is None
     with pytest.raises(ModelError, match="cannot be loaded"):
-        Engine.load(own)
+        Engine.load(model_copy)
 
 
 def test_a_truncated_adapter_gives_the_error_of_peft(folder, adapter, tmp_path):
@@ -199,18 +199,18 @@ def test_a_plain_tokenizer_encodes_exactly_as_transformers_does(folder):
     ],
     ids=str,
 )
-def test_an_unusual_tokenizer_is_left_to_transformers(own, change):
-    assert _read_plain(own) is not None
-    edit(own / "tokenizer_config.json", **change)
-    assert _read_plain(own) is None
+def test_an_unusual_tokenizer_is_left_to_transformers(model_copy, change):
+    assert _read_plain(model_copy) is not None
+    edit(model_copy / "tokenizer_config.json", **change)
+    assert _read_plain(model_copy) is None
 
 
-def test_a_damaged_tokenizer_gives_the_error_of_transformers(own):
-    path = own / "tokenizer.json"
+def test_a_damaged_tokenizer_gives_the_error_of_transformers(model_copy):
+    path = model_copy / "tokenizer.json"
     path.write_text(path.read_text()[:500])
-    assert _read_plain(own) is None
+    assert _read_plain(model_copy) is None
     with pytest.raises(ModelError, match="tokenizer"):
-        TextTokenizer.load(own)
+        TextTokenizer.load(model_copy)
 
 
 def test_an_adapted_model_completes_without_importing_transformers_or_peft(folder, adapter):
@@ -233,13 +233,13 @@ def test_an_adapted_model_completes_without_importing_transformers_or_peft(folde
     assert done.stdout.strip() == repr((text, []))
 
 
-def test_replacing_model_files_does_not_change_a_running_model(own):
+def test_replacing_model_files_does_not_change_a_running_model(model_copy):
     """A pull that renames new files into place must not change what runs."""
-    engine = Engine.load(own)
+    engine = Engine.load(model_copy)
     prompt = engine.tokenizer.encode("def area(")
     before = engine.generate(prompt, Sampling(8)).text
-    other = save_tiny(own.parent / "other", fim=True, seed=9)
-    (other / "model.safetensors").replace(own / "model.safetensors")
+    other = save_tiny(model_copy.parent / "other", fim=True, seed=9)
+    (other / "model.safetensors").replace(model_copy / "model.safetensors")
     engine.slots.drop(engine.slots.take(prompt))
     assert engine.generate(prompt, Sampling(8)).text == before
-    assert Engine.load(own).generate(prompt, Sampling(8)).text != before
+    assert Engine.load(model_copy).generate(prompt, Sampling(8)).text != before

@@ -74,7 +74,7 @@ def test_an_engine_without_batching_gives_the_same_candidates(project, session, 
     assert found[0] == found[1] and len(found[0]) > 2
 
 
-class Recorder:
+class LimitRecorder:
     """An engine that notes how long it may take, and lets time pass."""
 
     def __init__(self, engine, clock):
@@ -95,7 +95,7 @@ class Recorder:
         return self._engine.generate_many(prompt, free, **more)
 
 
-class Clock:
+class FakeClock:
     now = 100.0
 
     def perf_counter(self):
@@ -103,25 +103,25 @@ class Clock:
 
 
 @pytest.fixture
-def clocked(project, session, monkeypatch):
+def limit_recorder(project, session, monkeypatch):
     """An engine in use that records limits."""
     ask(project, session)
-    clock = Clock()
+    clock = FakeClock()
     monkeypatch.setattr(candidates_module, "time", clock)
-    recorder = Recorder(loaded(session), clock)
+    recorder = LimitRecorder(loaded(session), clock)
     replace_engine(session, recorder)
     return recorder
 
 
-def test_all_candidates_share_one_time_limit(project, session, clocked):
+def test_all_candidates_share_one_time_limit(project, session, limit_recorder):
     project.git("config", "copilot.timeLimitMs", "1000")
     ask(project, session, count=4)
-    assert clocked.limits == [1000, [700] * 3]
-    clocked.limits.clear()
+    assert limit_recorder.limits == [1000, [700] * 3]
+    limit_recorder.limits.clear()
     project.git("config", "copilot.timeLimitMs", "400")
     ask(project, session, count=12)
-    assert clocked.limits == [400, [100] * 8]  # the last three come too late
-    clocked.limits.clear()
+    assert limit_recorder.limits == [400, [100] * 8]  # the last three come too late
+    limit_recorder.limits.clear()
     project.git("config", "copilot.timeLimitMs", "300")
     assert len(ask(project, session, count=4).fields["candidates"]) == 1
 
@@ -136,11 +136,13 @@ def test_all_candidates_share_one_time_limit(project, session, clocked):
         ("500", {"at": "HEAD"}, 0),
     ],
 )
-def test_the_time_limit_comes_from_the_settings(project, session, clocked, setting, more, limit):
+def test_the_time_limit_comes_from_the_settings(
+    project, session, limit_recorder, setting, more, limit
+):
     if setting is not None:
         project.git("config", "copilot.timeLimitMs", setting)
     ask(project, session, **more)
-    assert clocked.limits == [limit]
+    assert limit_recorder.limits == [limit]
 
 
 def test_a_timeout_returns_the_trimmed_partial_completion(project, session):
@@ -155,9 +157,9 @@ def test_a_timeout_returns_the_trimmed_partial_completion(project, session):
 
 
 @pytest.mark.parametrize("written", ["", "\n  ", "x"])
-def test_a_timeout_before_the_first_token_is_reported(project, session, clocked, written):
+def test_a_timeout_before_the_first_token_is_reported(project, session, limit_recorder, written):
     made = Generation(written, "length", 1, 0, 1.0, 1.0)
-    clocked.generate = lambda *args, **kwargs: made
+    limit_recorder.generate = lambda *args, **kwargs: made
     request = Request("src/a.py:2", project.path, retrieval=False)
     notes = []
     answer = complete(request, find_place(request), session, note=notes.append)
@@ -166,14 +168,16 @@ def test_a_timeout_before_the_first_token_is_reported(project, session, clocked,
     assert len(told) == (not written.strip())
 
 
-def test_no_further_candidates_are_generated_for_a_disconnected_client(project, session, clocked):
+def test_no_further_candidates_are_generated_for_a_disconnected_client(
+    project, session, limit_recorder
+):
     place = find_place(Request("src/a.py:2", project.path, retrieval=False, count=9))
     request = Request("src/a.py:2", project.path, retrieval=False, count=9)
     complete(request, place, session, note=lambda text: None, cancelled=lambda: True)
-    assert len(clocked.limits) == 1
+    assert len(limit_recorder.limits) == 1
 
 
-class Scripted:
+class ScriptedEngine:
     """An engine that writes a given text, token by token, as the real one does."""
 
     side_by_side = False
@@ -214,7 +218,7 @@ def test_completed_lines_are_streamed_and_the_final_answer_is_unchanged(
 ):
     ask(project, session)
     project.commit({"src/b.py": "def area(w):\r\n    return \r\n\r\n\r\nLAST = 2\r\n"})
-    replace_engine(session, Scripted(fim_tokenizer, written))
+    replace_engine(session, ScriptedEngine(fim_tokenizer, written))
     seen = []
     answer = ask(project, session, "src/b.py:2", on_text=seen.append)
     assert seen == [text.replace("\n", "\r\n") for text in shown]
@@ -244,7 +248,7 @@ def test_copied_text_names_its_source_and_secrets_are_never_copied(
 
 
 @pytest.fixture
-def serving(project, runtime):
+def running_server(project, runtime):
     """A server in a thread of this process; gives it."""
     server = Server(dispatch_in_server, 60)
     thread = threading.Thread(target=server.serve)
@@ -263,7 +267,9 @@ def lines_of(request):
         return [json.loads(line) for line in stream]
 
 
-def test_the_server_streams_lines_to_a_client_that_asks_for_them(project, serving, fim_tokenizer):
+def test_the_server_streams_lines_to_a_client_that_asks_for_them(
+    project, running_server, fim_tokenizer
+):
     written = "w\n    x = 1\n    y = 2"
     request = {
         "op": "run", "cwd": str(project.path),
@@ -271,7 +277,7 @@ def test_the_server_streams_lines_to_a_client_that_asks_for_them(project, servin
     }  # fmt: skip
     (plain,) = lines_of(request)  # loads the model
     assert plain["exit_code"] == 0
-    replace_engine(serving._session, Scripted(fim_tokenizer, written))
+    replace_engine(running_server._session, ScriptedEngine(fim_tokenizer, written))
     *parts, answer = lines_of({**request, "stream": True})
     assert parts == [{"text": "w"}, {"text": "w\n    x = 1"}]
     completion = json.loads(answer["stdout"])["completion"]

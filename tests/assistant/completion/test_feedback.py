@@ -50,8 +50,8 @@ def project(repo, tiny):
 
 @pytest.fixture
 def db(project):
-    with Database(project.git_dir / "copilot" / DATABASE_NAME) as opened:
-        yield opened
+    with Database(project.git_dir / "copilot" / DATABASE_NAME) as opened_repo:
+        yield opened_repo
 
 
 def ask(project, session, location, **more):
@@ -219,8 +219,8 @@ def test_an_unknown_id_or_outcome_is_a_one_line_error(project):
         feedback.report(GitRepository.discover(project.path), "c1", "shown")
 
 
-def test_the_socket_accepts_reports_and_rejects_invalid_ones(serve, project, session, db):
-    running = serve(dispatch_in_server)
+def test_the_socket_accepts_reports_and_rejects_invalid_ones(start_server, project, session, db):
+    running = start_server(dispatch_in_server)
     answer = ask(project, session, "src/a.py:2")
     session.take_deferred()[0]()
     name = answer.fields["id"]

@@ -93,11 +93,11 @@ def test_completing_as_of_a_commit_repeats_the_answer_given_then(project, sessio
     now = ask(project, session)
     assert now.fields["adapter"] == second
     assert told(now, "adapter") != told(before, "adapter")
-    for opened in (session, Session()):  # warm, and by a process that knows nothing
-        again = ask(project, opened, at=then)
+    for opened_repo in (session, Session()):  # warm, and by a process that knows nothing
+        again = ask(project, opened_repo, at=then)
         assert told(again) == told(before)
         assert again.explanation["prompt"] == before.explanation["prompt"]
-    opened.close()
+    opened_repo.close()
     base = ask(project, session, at=then, adapter="none")
     assert base.fields["adapter"] is None and base.completion != before.completion
     # Before it could know the commit, no adapter was there.

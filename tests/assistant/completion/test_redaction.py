@@ -17,7 +17,7 @@ VALUE = "Tr0ub4dor" + "Zebra7"
 
 
 @pytest.fixture
-def place(repo):
+def make_place(repo):
     def at(name, text, line):
         repo.write({name: text})
         found = GitRepository.discover(repo.path)
@@ -27,17 +27,17 @@ def place(repo):
     return at
 
 
-def around(place):
-    return place.document.prefix + "|" + place.document.suffix
+def text_around(make_place):
+    return make_place.document.prefix + "|" + make_place.document.suffix
 
 
 @pytest.mark.parametrize("name", ["a.py", "config/.env"])
-def test_secrets_are_redacted_for_a_remote_server_only(place, name):
-    here = place(name, f'password = "{VALUE}"\nname = 1\nsecret = "{VALUE}"\n', 2)
+def test_secrets_are_redacted_for_a_remote_server_only(make_place, name):
+    here = make_place(name, f'password = "{VALUE}"\nname = 1\nsecret = "{VALUE}"\n', 2)
     assert told(here, Settings()) is here
-    sent = around(told(here, replace(Settings(), endpoint="http://server/v1")))
-    assert VALUE in around(here) and VALUE not in sent
-    assert len(sent) == len(around(here)) and sent.count("\n") == 3
+    sent = text_around(told(here, replace(Settings(), endpoint="http://server/v1")))
+    assert VALUE in text_around(here) and VALUE not in sent
+    assert len(sent) == len(text_around(here)) and sent.count("\n") == 3
     assert ("name = 1|\n" in sent) == (name == "a.py")
 
 

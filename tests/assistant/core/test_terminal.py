@@ -17,7 +17,7 @@ from git_copilot.assistant.core.error_handler import run_guarded
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.core.terminal import CLEAR_LINE, Stream, Terminal, style
 from git_copilot.index.core.errors import CopilotError
-from tests.support.terminal_screens import hostile, shown
+from tests.support.terminal_screens import as_on_terminal, unsafe_characters
 
 ROOM = Path(terminal.__file__).parents[1]
 EVIL = "ev\x1b[31mil\x1b]0;OWNED\x07\x9b\u202e\x08\r!"
@@ -33,7 +33,7 @@ def text_of(stream):
 
 @given(st.text())
 def test_control_sequences_never_reach_a_terminal(text):
-    assert hostile(shown(text)) == []
+    assert unsafe_characters(as_on_terminal(text)) == []
 
 
 @given(st.text())
@@ -44,10 +44,10 @@ def test_a_pipe_gets_the_text_unchanged(text):
 
 
 def test_only_our_own_colours_reach_a_terminal():
-    assert shown(style("a", fg="red", bold=True)) == "\x1b[31;1ma\x1b[0m"
-    assert shown(style(EVIL, fg="red")).startswith("\x1b[31mev^[[31mil^[]0;OWNED^G")
-    assert shown(style("a", fg="red"), colour=False) == "a"
-    assert shown(f"{CLEAR_LINE}a", colour=False) == "\r\x1b[Ka"
+    assert as_on_terminal(style("a", fg="red", bold=True)) == "\x1b[31;1ma\x1b[0m"
+    assert as_on_terminal(style(EVIL, fg="red")).startswith("\x1b[31mev^[[31mil^[]0;OWNED^G")
+    assert as_on_terminal(style("a", fg="red"), colour=False) == "a"
+    assert as_on_terminal(f"{CLEAR_LINE}a", colour=False) == "\r\x1b[Ka"
 
 
 def test_a_style_is_dropped_on_a_pipe():
@@ -57,8 +57,8 @@ def test_a_style_is_dropped_on_a_pipe():
 
 
 def test_carriage_returns_before_newlines_are_not_escaped():
-    assert shown("a\r\nb\r\n") == "a\nb\n"
-    assert shown("a\rb\n") == "a^Mb\n"
+    assert as_on_terminal("a\r\nb\r\n") == "a\nb\n"
+    assert as_on_terminal("a\rb\n") == "a^Mb\n"
 
 
 def test_one_line_stays_one_line_on_a_terminal():
@@ -76,7 +76,7 @@ def test_each_stream_is_judged_by_itself():
     half = make((False, True))
     half.echo(EVIL)
     half.tell(EVIL)
-    assert text_of(half.out) == f"{EVIL}\n" and hostile(text_of(half.err)) == []
+    assert text_of(half.out) == f"{EVIL}\n" and unsafe_characters(text_of(half.err)) == []
 
 
 def test_names_are_quoted_on_terminals_only():
@@ -91,7 +91,7 @@ def test_errors_are_escaped_on_a_terminal():
         raise CopilotError(f"{EVIL} does not exist", EVIL)
 
     assert run_guarded(fail, here) == 1
-    assert hostile(text_of(here.err)) == [] and text_of(here.err).count("\n") == 1
+    assert unsafe_characters(text_of(here.err)) == [] and text_of(here.err).count("\n") == 1
 
 
 @pytest.mark.parametrize("path", sorted(ROOM.rglob("*.py")), ids=lambda p: p.name)
@@ -154,4 +154,4 @@ def test_output_of_libraries_is_escaped_too(monkeypatch):
     monkeypatch.setattr(sys, "stderr", below)
     monkeypatch.setattr(main, "_run_all", lambda *args: sys.stderr.write(EVIL) and None)
     assert main.run(["status"]) == 0
-    assert below.getvalue() and hostile(below.getvalue()) == []
+    assert below.getvalue() and unsafe_characters(below.getvalue()) == []

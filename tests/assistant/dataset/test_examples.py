@@ -109,8 +109,8 @@ def store_hit():
     return Hit(1, "other.py", "0" * 40, 1, 1, "x = 5", 1.0, ("lexical",))
 
 
-def test_parents_are_first_parents_and_roots_have_none(opened):
-    repo, found, _ = opened
+def test_parents_are_first_parents_and_roots_have_none(opened_repo):
+    repo, found, _ = opened_repo
     root = repo.commit({"a.py": "a = 1\n"})
     repo.git("checkout", "-q", "-b", "side")
     side = repo.commit({"b.py": "b = 1\n"})
@@ -142,8 +142,8 @@ def history(repo):
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_snippets_of_a_hole_come_from_the_parent_tree_only(opened, dense):
-    repo, found, db = opened
+def test_snippets_of_a_hole_come_from_the_parent_tree_only(opened_repo, dense):
+    repo, found, db = opened_repo
     history(repo)
     mine(found, db)
     commits = repo.git("rev-list", "HEAD").split()
@@ -165,8 +165,8 @@ def test_snippets_of_a_hole_come_from_the_parent_tree_only(opened, dense):
     assert views.view_names(db, "train/") == []
 
 
-def test_a_view_left_by_a_dead_process_is_dropped(opened):
-    repo, found, db = opened
+def test_a_view_left_by_a_dead_process_is_dropped(opened_repo):
+    repo, found, db = opened_repo
     history(repo)
     mine(found, db)
     with db.transaction() as connection:
@@ -176,8 +176,8 @@ def test_a_view_left_by_a_dead_process_is_dropped(opened):
     assert views.view_names(db, "train/") == []
 
 
-def test_holes_whose_blob_is_missing_or_too_short_are_skipped(opened):
-    repo, found, db = opened
+def test_holes_whose_blob_is_missing_or_too_short_are_skipped(opened_repo):
+    repo, found, db = opened_repo
     history(repo)
     mine(found, db)
     holes = load_holes(db, repo.git("rev-list", "HEAD").split())

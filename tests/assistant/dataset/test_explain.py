@@ -13,7 +13,7 @@ from git_copilot.assistant.dataset.explain import explain_hole
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus.mining import mine
 from tests.support.gitrepo import EPOCH
-from tests.support.histories import DAY, KEY, all_holes, fill, function
+from tests.support.histories import DAY, KEY, all_holes, commit_functions, function
 from tests.support.tiny_models import save_tiny
 
 
@@ -24,9 +24,9 @@ def says(explanation):
 NO_MODEL = Settings(model="smollm2-135m")
 
 
-def test_explain_lists_every_rule_for_a_hole_that_is_trained_on(opened, tmp_path):
-    repo, found, db = opened
-    fill(repo, found, db, commits=20)
+def test_explain_lists_every_rule_for_a_hole_that_is_trained_on(opened_repo, tmp_path):
+    repo, found, db = opened_repo
+    commit_functions(repo, found, db, commits=20)
     last = all_holes(repo, db)[-1]
     folder = save_tiny(tmp_path / "tiny", fim=True)
     explanation = explain_hole(found, db, Settings(model=str(folder)), last.id)
@@ -58,9 +58,9 @@ def test_explain_lists_every_rule_for_a_hole_that_is_trained_on(opened, tmp_path
     json.dumps(fields)
 
 
-def test_a_held_out_hole_is_explained_as_not_trained_on(opened):
-    repo, found, db = opened
-    fill(repo, found, db, commits=20)
+def test_a_held_out_hole_is_explained_as_not_trained_on(opened_repo):
+    repo, found, db = opened_repo
+    commit_functions(repo, found, db, commits=20)
     first = all_holes(repo, db)[0]
     explanation = explain_hole(found, db, NO_MODEL, first.id)
     assert says(explanation)["held out"][0] == "against" and not explanation.taken
@@ -69,9 +69,9 @@ def test_a_held_out_hole_is_explained_as_not_trained_on(opened):
     assert "would leave it out" in explanation_lines(Look(), explanation)[-1]
 
 
-def test_with_too_few_holes_the_held_out_set_is_unknown(opened):
-    repo, found, db = opened
-    fill(repo, found, db, commits=2)
+def test_with_too_few_holes_the_held_out_set_is_unknown(opened_repo):
+    repo, found, db = opened_repo
+    commit_functions(repo, found, db, commits=2)
     rules = says(explain_hole(found, db, NO_MODEL, all_holes(repo, db)[0].id))
     assert rules["held out"][0] == "unknown" and "holes" in rules["held out"][1]
 
@@ -93,11 +93,11 @@ def copy_hole(db, commit, hole):
     return add_hole(db, commit, hole.blob, "src/first.py", hole.start, hole.end)
 
 
-def test_a_duplicate_names_the_newer_hole_that_is_kept(opened):
-    repo, found, db = opened
+def test_a_duplicate_names_the_newer_hole_that_is_kept(opened_repo):
+    repo, found, db = opened_repo
     oid = repo.commit({"src/first.py": function("same")})
     repo.commit({"src/second.py": function("same")})
-    fill(repo, found, db, commits=20)
+    commit_functions(repo, found, db, commits=20)
     newer = next(h for h in all_holes(repo, db) if h.path == "src/second.py")
     older = copy_hole(db, oid, newer)
     assert says(explain_hole(found, db, NO_MODEL, newer.id))["duplicate"][0] == "for"
@@ -105,10 +105,10 @@ def test_a_duplicate_names_the_newer_hole_that_is_kept(opened):
     assert (said, because) == ("against", f"a near duplicate of hole {newer.id}, which is newer")
 
 
-def test_a_copy_of_a_held_out_hole_names_that_hole(opened):
-    repo, found, db = opened
+def test_a_copy_of_a_held_out_hole_names_that_hole(opened_repo):
+    repo, found, db = opened_repo
     oid = repo.commit({"src/first.py": function("step_19")})
-    fill(repo, found, db, commits=20)
+    commit_functions(repo, found, db, commits=20)
     judge = next(h for h in all_holes(repo, db) if h.path == "src/m19.py")
     older = copy_hole(db, oid, judge)
     assert says(explain_hole(found, db, NO_MODEL, judge.id))["held out"][0] == "against"
@@ -116,13 +116,13 @@ def test_a_copy_of_a_held_out_hole_names_that_hole(opened):
     assert said == "against" and because.startswith(f"like hole {judge.id},")
 
 
-def test_a_deleted_hole_names_the_commit_and_date_of_the_deletion(opened):
-    repo, found, db = opened
+def test_a_deleted_hole_names_the_commit_and_date_of_the_deletion(opened_repo):
+    repo, found, db = opened_repo
     repo.commit({"src/gone.py": function("gone")})
     repo.git("rm", "-q", "src/gone.py")
     when = f"{EPOCH + 3 * DAY + 60} +0000"
     oid = repo.commit({}, "Drop \x1b[31mit", GIT_AUTHOR_DATE=when, GIT_COMMITTER_DATE=when)
-    fill(repo, found, db, commits=20)
+    commit_functions(repo, found, db, commits=20)
     first = next(h for h in all_holes(repo, db) if h.path == "src/gone.py")
     explanation = explain_hole(found, db, NO_MODEL, first.id)
     survival = explanation.facts["survival"]
@@ -136,9 +136,9 @@ def test_a_deleted_hole_names_the_commit_and_date_of_the_deletion(opened):
     )
 
 
-def test_secrets_forgotten_paths_and_other_branches_count_against_a_hole(opened):
-    repo, found, db = opened
-    fill(repo, found, db, commits=20)
+def test_secrets_forgotten_paths_and_other_branches_count_against_a_hole(opened_repo):
+    repo, found, db = opened_repo
+    commit_functions(repo, found, db, commits=20)
     repo.git("checkout", "-q", "--orphan", "other")
     repo.git("rm", "-rfq", ".")
     repo.commit({"src/key.py": f"def connect():\n    return open_session(name, '{KEY}', 1)\n"})
@@ -163,9 +163,9 @@ def test_secrets_forgotten_paths_and_other_branches_count_against_a_hole(opened)
     assert explanation.facts["survival"]["fate"] == "unknown"
 
 
-def test_adapters_trained_on_the_commit_are_named(opened):
-    repo, found, db = opened
-    fill(repo, found, db, commits=3)
+def test_adapters_trained_on_the_commit_are_named(opened_repo):
+    repo, found, db = opened_repo
+    commit_functions(repo, found, db, commits=3)
     first, *_, last = all_holes(repo, db)
     folder = adapter_store.adapters_dir(found.state_dir) / "20261121-034512-ab12"
     folder.mkdir(parents=True)
@@ -176,7 +176,7 @@ def test_adapters_trained_on_the_commit_are_named(opened):
 
 
 @pytest.mark.parametrize("number", [0, 10**9, 2**63, 10**30])
-def test_an_unknown_hole_id_is_a_one_line_error(opened, number):
-    _, found, db = opened
+def test_an_unknown_hole_id_is_a_one_line_error(opened_repo, number):
+    _, found, db = opened_repo
     with pytest.raises(CopilotError, match=f"no hole {number}"):
         explain_hole(found, db, Settings(), number)

@@ -23,8 +23,8 @@ def read_jsonl(path):
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
-def test_exported_holes_load_with_datasets_and_equal_their_blobs(filled, tmp_path, suffix):
-    repo, found, db = filled
+def test_exported_holes_load_with_datasets_and_equal_their_blobs(mined_repo, tmp_path, suffix):
+    repo, found, db = mined_repo
     out = tmp_path / f"out.{suffix}"
     count = export(found, db, out)
     rows = load(out, tmp_path / "cache")
@@ -39,15 +39,15 @@ def test_exported_holes_load_with_datasets_and_equal_their_blobs(filled, tmp_pat
     assert "src/é.py" in rows["path"]
 
 
-def test_times_are_author_times_in_utc(filled, tmp_path):
-    _, found, db = filled
+def test_times_are_author_times_in_utc(mined_repo, tmp_path):
+    _, found, db = mined_repo
     export(found, db, tmp_path / "c.jsonl")
     times = {row["time"] for row in read_jsonl(tmp_path / "c.jsonl")}
     assert "2023-11-14T22:14:20+00:00" in times and len(times) == 4
 
 
-def test_commits_reachable_from_no_ref_are_left_out(opened, tmp_path):
-    repo, found, db = opened
+def test_commits_reachable_from_no_ref_are_left_out(opened_repo, tmp_path):
+    repo, found, db = opened_repo
     repo.commit({"a.py": function("kept")})
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"b.py": function("side")})
@@ -63,16 +63,16 @@ def test_commits_reachable_from_no_ref_are_left_out(opened, tmp_path):
     assert {row["path"] for row in hole_rows(found, db)} == {"a.py", "b.py", "c.py"}
 
 
-def test_since_leaves_out_older_holes(filled):
-    _, found, db = filled
+def test_since_leaves_out_older_holes(mined_repo):
+    _, found, db = mined_repo
     times = sorted({row["time"] for row in hole_rows(found, db)})
     later = {row["time"] for row in hole_rows(found, db, since=EPOCH + 180)}
     assert later == set(times[2:])
     assert list(hole_rows(found, db, since=EPOCH + 10**8)) == []
 
 
-def test_non_utf8_paths_are_escaped_and_missing_blobs_skipped(filled, tmp_path):
-    repo, found, db = filled
+def test_non_utf8_paths_are_escaped_and_missing_blobs_skipped(mined_repo, tmp_path):
+    repo, found, db = mined_repo
     (repo.path / os.fsdecode(b"caf\xe9.py")).write_text(function("walrus"))
     repo.commit({})
     mine(found, db)
@@ -83,8 +83,8 @@ def test_non_utf8_paths_are_escaped_and_missing_blobs_skipped(filled, tmp_path):
     assert paths == {"src/alpha.py", "src/gamma.py", "src/é.py", "caf\ufffd.py"}
 
 
-def test_secrets_are_masked_and_their_lines_have_no_holes(opened):
-    repo, found, db = opened
+def test_secrets_are_masked_and_their_lines_have_no_holes(opened_repo):
+    repo, found, db = opened_repo
     text = (
         f"def connect():\n    key = open_session(name, '{KEY}', 1)\n    return key, name, value\n"
     )
@@ -110,8 +110,8 @@ def test_secrets_are_masked_and_their_lines_have_no_holes(opened):
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
-def test_exported_files_are_the_human_written_ones_of_head(filled, tmp_path, suffix):
-    repo, found, db = filled
+def test_exported_files_are_the_human_written_ones_of_head(mined_repo, tmp_path, suffix):
+    repo, found, db = mined_repo
     repo.commit(
         {
             "src/alpha.py": function("other"),
@@ -130,8 +130,8 @@ def test_exported_files_are_the_human_written_ones_of_head(filled, tmp_path, suf
         assert row["commit"] == repo.git("rev-parse", "HEAD")
 
 
-def test_files_that_a_forgotten_author_touched_are_left_out(filled):
-    repo, found, db = filled
+def test_files_that_a_forgotten_author_touched_are_left_out(mined_repo):
+    repo, found, db = mined_repo
     bob = {"GIT_AUTHOR_NAME": "Bob", "GIT_AUTHOR_EMAIL": "bob@example.org"}
     repo.commit({"src/alpha.py": function("of_bob")}, **bob)
     repo.commit({"src/alpha.py": function("of_ada"), "src/later.py": function("later")})
@@ -143,8 +143,8 @@ def test_files_that_a_forgotten_author_touched_are_left_out(filled):
     assert {hole.path for hole in tree_holes(found, db, "HEAD")} == set(paths)
 
 
-def test_an_empty_repository_gives_an_empty_file(opened, tmp_path):
-    _, found, db = opened
+def test_an_empty_repository_gives_an_empty_file(opened_repo, tmp_path):
+    _, found, db = opened_repo
     for source in ("commits", "snapshot"):
         assert export(found, db, tmp_path / "c.jsonl", source=source) == 0
         assert (tmp_path / "c.jsonl").read_bytes() == b""
@@ -177,9 +177,9 @@ def load_columns(path):
     ],
 )
 def test_an_unwritable_output_is_refused_and_nothing_is_created(
-    filled, tmp_path, monkeypatch, out, words
+    mined_repo, tmp_path, monkeypatch, out, words
 ):
-    _, found, db = filled
+    _, found, db = mined_repo
     monkeypatch.chdir(tmp_path)
     for name in ("sub", "sub.jsonl"):
         (tmp_path / name).mkdir()

@@ -20,7 +20,7 @@ from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.survival import update_survival
 from git_copilot.index.store.forget import Forgotten, forget
-from tests.support.histories import dated, function, newest_first
+from tests.support.histories import dates_of_day, function, newest_first
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,15 @@ def test_auto_adds_the_snapshot_when_commits_give_few_holes(source, holes, expec
 
 
 @pytest.fixture
-def history(opened):
+def history(opened_repo):
     """Six files; the two newest commits are held out, and one of them rewrites an old file."""
-    repo, found, db = opened
+    repo, found, db = opened_repo
     names = ["one", "two", "three", "four"]
-    oids = [repo.commit({f"src/{n}.py": function(n)}, **dated(i)) for i, n in enumerate(names)]
-    oids.append(repo.commit({"src/one.py": function("other")}, **dated(5)))
-    oids.append(repo.commit({"src/new.py": function("new")}, **dated(6)))
+    oids = [
+        repo.commit({f"src/{n}.py": function(n)}, **dates_of_day(i)) for i, n in enumerate(names)
+    ]
+    oids.append(repo.commit({"src/one.py": function("other")}, **dates_of_day(5)))
+    oids.append(repo.commit({"src/new.py": function("new")}, **dates_of_day(6)))
     mine(found, db)
     update_survival(found, db)
     return found, db, oids[::-1]
@@ -62,8 +64,8 @@ def test_the_default_is_holes_of_commits_newest_first(history):
 
 
 @pytest.mark.parametrize("source", ["commits", "snapshot", "both"])
-def test_rules_added_after_mining_are_obeyed(history, opened, source):
-    repo, found, db = opened
+def test_rules_added_after_mining_are_obeyed(history, opened_repo, source):
+    repo, found, db = opened_repo
     assert "src/two.py" in {hole.path for hole in taken(history, source)}
     repo.commit({".copilotignore": "two.py\n"})
     mine(found, db)
@@ -181,8 +183,8 @@ def test_half_of_the_snapshot_holes_have_no_suffix(history):
     assert not any(cut.suffix for cut in at_fim_rate(made, 0, rate=0.0))
 
 
-def test_older_commits_start_after_the_last_held_out_one(opened):
-    repo, found, _ = opened
+def test_older_commits_start_after_the_last_held_out_one(opened_repo):
+    repo, found, _ = opened_repo
     root = repo.commit({"a.py": "a = 1\n"})
     repo.git("checkout", "-q", "-b", "side")
     side = repo.commit({"b.py": "b = 1\n"})

@@ -37,8 +37,8 @@ def small(tiny, **more):
     )
 
 
-def test_rendered_texts_equal_training_examples(filled, tiny, tmp_path):
-    repo, found, db = filled
+def test_rendered_texts_equal_training_examples(mined_repo, tiny, tmp_path):
+    repo, found, db = mined_repo
     settings = small(tiny)
     out = tmp_path / "texts.parquet"
     count = export(found, db, out, rendered=True, settings=settings)
@@ -64,9 +64,9 @@ def test_rendered_texts_equal_training_examples(filled, tiny, tmp_path):
     assert 0 < plain < count
 
 
-def test_context_comes_from_the_parent_commit_only(opened, tiny):
+def test_context_comes_from_the_parent_commit_only(opened_repo, tiny):
     """Each commit uses what came before it; what comes after may not be shown."""
-    repo, found, db = opened
+    repo, found, db = opened_repo
     names = ("alpha", "beta", "gamma", "delta")
     for name in names:
         calls = "".join(f"    total = alpha(value) + {name}(value, {i})\n" for i in range(4))
@@ -85,16 +85,16 @@ def test_context_comes_from_the_parent_commit_only(opened, tiny):
     assert shown > 3
 
 
-def test_a_locally_available_embedder_is_used(filled, tiny, monkeypatch):
-    _, found, db = filled
+def test_a_locally_available_embedder_is_used(mined_repo, tiny, monkeypatch):
+    _, found, db = mined_repo
     embedder = HashingEmbedder()
     monkeypatch.setattr(render, "ready_embedder", lambda settings: embedder)
     assert list(rendered_rows(found, db, small(tiny), "commits"))
     assert any("alpha" in text for text in embedder.encoded)
 
 
-def test_half_of_the_snapshot_texts_have_no_suffix(filled, tiny, tmp_path):
-    repo, found, db = filled
+def test_half_of_the_snapshot_texts_have_no_suffix(mined_repo, tiny, tmp_path):
+    repo, found, db = mined_repo
     for i in range(12):
         repo.commit({f"src/more{i}.py": function(f"more{i}")})
     both = list(rendered_rows(found, db, small(tiny), "both"))
@@ -110,8 +110,8 @@ def test_half_of_the_snapshot_texts_have_no_suffix(filled, tiny, tmp_path):
         assert row["text"].endswith(END) and row["commit"] == repo.git("rev-parse", "HEAD")
 
 
-def test_code_that_contains_a_control_token_is_left_out(opened, tiny):
-    repo, found, db = opened
+def test_code_that_contains_a_control_token_is_left_out(opened_repo, tiny):
+    repo, found, db = opened_repo
     repo.commit({"src/a.py": function("plain")})
     mark = f"MARK = '{FIM_TOKENS[1]}'\n"
     repo.commit({"src/b.py": mark + function("spelt", 3) + mark})  # a hole cuts one at most
@@ -123,8 +123,8 @@ def test_code_that_contains_a_control_token_is_left_out(opened, tiny):
     assert {tokenizer.spell([i]) for i in control_ids(tokenizer)} == {END, *FIM_TOKENS}
 
 
-def test_rendering_without_the_model_is_refused_with_a_remedy(filled, tmp_path, monkeypatch):
-    _, found, db = filled
+def test_rendering_without_the_model_is_refused_with_a_remedy(mined_repo, tmp_path, monkeypatch):
+    _, found, db = mined_repo
     monkeypatch.setenv("GIT_COPILOT_CACHE", str(tmp_path / "cache"))
     with pytest.raises(ModelError, match="model pull"):
         export(found, db, tmp_path / "c.jsonl", rendered=True)

@@ -34,8 +34,8 @@ from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.escaping import printable
 from git_copilot.index.core.types import Hole
 from tests.support.gitrepo import EPOCH
-from tests.support.histories import KEY, all_holes, fill
-from tests.support.terminal_screens import shown
+from tests.support.histories import KEY, all_holes, commit_functions
+from tests.support.terminal_screens import as_on_terminal
 
 SGR = re.compile("\x1b\\[[0-9;]*m")
 
@@ -80,7 +80,7 @@ def test_file_content_cannot_send_terminal_commands(before, middle, after, path,
     data = text.encode("utf-8", "replace")
     found = make_sample(data, hole(start, end, path=path, author=path), 0.5, path)
     for line in sample_lines(Look(colour=colour), found):
-        plain = SGR.sub("", shown(line)) if colour else line
+        plain = SGR.sub("", as_on_terminal(line)) if colour else line
         assert safe(plain), ascii(plain)
 
 
@@ -128,7 +128,7 @@ def test_a_sample_without_colour_marks_the_middle():
 
 def test_a_sample_in_colour_is_dim_around_the_middle_and_ends_each_line_plain():
     found = sample(TEXT, "b = a\n    return os.path.join(b, a)")
-    lines = [shown(line) for line in sample_lines(Look(colour=True), found)]
+    lines = [as_on_terminal(line) for line in sample_lines(Look(colour=True), found)]
     assert "\x1b[2m    \x1b[0m\x1b[32;1mb = a\x1b[0m" in lines[4]
     for line in lines:
         assert "\x1b" not in line or line.rfind("\x1b[0m") >= line.rfind("\x1b[2m")
@@ -184,9 +184,9 @@ def test_characters_missing_in_the_output_encoding_are_escaped():
     assert Look().fit("⟦é⟧") == "⟦é⟧"
 
 
-def test_samples_depend_on_the_seed_and_the_filters(opened):
-    repo, found, db = opened
-    fill(repo, found, db)
+def test_samples_depend_on_the_seed_and_the_filters(opened_repo):
+    repo, found, db = opened_repo
+    commit_functions(repo, found, db)
     ten = choose_samples(found, db, 10, 1, Wanted())
     assert len({s.hole.id for s in ten}) == 10
     assert choose_samples(found, db, 10, 1, Wanted()) == ten
@@ -210,23 +210,23 @@ def test_samples_depend_on_the_seed_and_the_filters(opened):
         (Wanted(author="nobody"), "as you wish"),
     ],
 )
-def test_an_unknown_filter_value_is_refused_with_the_known_ones(opened, wanted, words):
-    repo, found, db = opened
-    fill(repo, found, db)
+def test_an_unknown_filter_value_is_refused_with_the_known_ones(opened_repo, wanted, words):
+    repo, found, db = opened_repo
+    commit_functions(repo, found, db)
     with pytest.raises(CopilotError, match=words):
         choose_samples(found, db, 3, 0, wanted)
 
 
-def test_an_empty_corpus_has_no_samples(opened):
-    _, found, db = opened
+def test_an_empty_corpus_has_no_samples(opened_repo):
+    _, found, db = opened_repo
     for wanted in (Wanted(), Wanted(kind="line")):
         with pytest.raises(CopilotError, match="empty"):
             choose_samples(found, db, 3, 0, wanted)
 
 
-def test_holes_with_missing_blobs_are_skipped_in_samples_and_refused_by_id(opened):
-    repo, found, db = opened
-    fill(repo, found, db, commits=4)
+def test_holes_with_missing_blobs_are_skipped_in_samples_and_refused_by_id(opened_repo):
+    repo, found, db = opened_repo
+    commit_functions(repo, found, db, commits=4)
     gone, *_ = all_holes(repo, db)
     (repo.git_dir / "objects" / gone.blob[:2] / gone.blob[2:]).unlink()
     shown = choose_samples(found, db, 999, 0, Wanted())

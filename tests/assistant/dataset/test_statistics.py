@@ -8,7 +8,7 @@ from git_copilot.assistant.dataset.hole_selection import find_holes
 from git_copilot.assistant.dataset.statistics import corpus_figures, fate, reverted_by
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.survival import Survival, update_survival
-from tests.support.histories import dated, function, newest_first
+from tests.support.histories import dates_of_day, function, newest_first
 
 
 def by(name):
@@ -16,22 +16,22 @@ def by(name):
 
 
 @pytest.fixture
-def lived_in(opened):
+def repo_with_fates(opened_repo):
     """Code that stands, code rewritten after 100 days, code reverted after one, and tests."""
-    repo, found, db = opened
-    repo.commit({"src/stands.py": function("stands"), "notes.md": "x\n"}, **dated(0))
-    repo.commit({"src/old.js": "let oldest = compute(first, second);\n" * 3}, **dated(0))
-    repo.commit({"tests/test_it.py": function("test_it")}, **dated(40), **by("Bob"))
-    bad = repo.commit({"src/bad.py": function("bad")}, **dated(50), **by("Bob"))
-    repo.git("revert", "--no-edit", bad, **dated(51))
+    repo, found, db = opened_repo
+    repo.commit({"src/stands.py": function("stands"), "notes.md": "x\n"}, **dates_of_day(0))
+    repo.commit({"src/old.js": "let oldest = compute(first, second);\n" * 3}, **dates_of_day(0))
+    repo.commit({"tests/test_it.py": function("test_it")}, **dates_of_day(40), **by("Bob"))
+    bad = repo.commit({"src/bad.py": function("bad")}, **dates_of_day(50), **by("Bob"))
+    repo.git("revert", "--no-edit", bad, **dates_of_day(51))
     new = "const rewritten = another(thing, entirely);\n" * 3
-    repo.commit({"src/old.js": new, "vendor/x.py": function("x")}, **dated(100))
+    repo.commit({"src/old.js": new, "vendor/x.py": function("x")}, **dates_of_day(100))
     mine(found, db)
     return repo, found, db
 
 
-def test_totals_equal_the_sums_of_their_parts(lived_in):
-    _, found, db = lived_in
+def test_totals_equal_the_sums_of_their_parts(repo_with_fates):
+    _, found, db = repo_with_fates
     update_survival(found, db)
     figures = corpus_figures(found, db)
     holes = figures["holes"]
@@ -49,8 +49,8 @@ def test_totals_equal_the_sums_of_their_parts(lived_in):
     assert {name.split()[0] for name in figures["author"]} == {"Ada", "Bob"}
 
 
-def test_fates_of_holes_are_derived_from_history(lived_in):
-    _, found, db = lived_in
+def test_fates_of_holes_are_derived_from_history(repo_with_fates):
+    _, found, db = repo_with_fates
     unknown = corpus_figures(found, db)["survival"]
     assert unknown["unknown"]["share"] == 1.0 and unknown["stands"]["holes"] == 0
     update_survival(found, db)
@@ -66,8 +66,8 @@ def test_fates_of_holes_are_derived_from_history(lived_in):
     assert sum(each["share"] for each in survival.values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_statistics_read_no_blob(lived_in):
-    repo, found, db = lived_in
+def test_statistics_read_no_blob(repo_with_fates):
+    repo, found, db = repo_with_fates
     update_survival(found, db)
     before = corpus_figures(found, db)
     for (blob,) in db.query("SELECT DISTINCT blob FROM holes"):
@@ -75,8 +75,8 @@ def test_statistics_read_no_blob(lived_in):
     assert corpus_figures(found, db) == before
 
 
-def test_an_empty_corpus_is_all_zeros(opened):
-    _, found, db = opened
+def test_an_empty_corpus_is_all_zeros(opened_repo):
+    _, found, db = opened_repo
     figures = corpus_figures(found, db)
     assert (figures["holes"], figures["commits"], figures["kind"]) == (0, 0, {})
     assert figures["survival"]["unknown"] == {"holes": 0, "share": 0.0, "median_days": None}
@@ -97,8 +97,8 @@ def test_every_hole_has_one_of_four_fates(survival, expected):
     assert fate("abcdef123456", survival, {"back": ["abcdef1"], "other": ["9999999"]}) == expected
 
 
-def test_reverts_are_recognised_by_messages_naming_existing_commits(opened):
-    repo, found, _ = opened
+def test_reverts_are_recognised_by_messages_naming_existing_commits(opened_repo):
+    repo, found, _ = opened_repo
     first = repo.commit({"a.py": "a = 1\n"})
     repo.git("revert", "--no-edit", first)
     back = repo.git("rev-parse", "HEAD")
@@ -106,8 +106,8 @@ def test_reverts_are_recognised_by_messages_naming_existing_commits(opened):
     assert reverted_by(found, []) == {}
 
 
-def test_holes_are_loaded_by_id_in_the_order_asked(lived_in):
-    repo, _, db = lived_in
+def test_holes_are_loaded_by_id_in_the_order_asked(repo_with_fates):
+    repo, _, db = repo_with_fates
     holes = load_holes(db, newest_first(repo))
     ids = [hole.id for hole in holes][::-1]
     assert find_holes(db, [*ids[:3], 10**30, 0, *ids[3:]]) == holes[::-1]

@@ -28,7 +28,7 @@ from tests.support.tiny_models import CODE
 PLAIN = Weights(0, 0, 0, 0, (-50.0,) * LONGEST, line_end=math.inf, token_reward=0.0)
 
 
-class Table:
+class ScriptedModel:
     """A model whose chances are written down: text so far → {next text or "" for the end}."""
 
     def __init__(self, tokenizer, chances):
@@ -51,7 +51,7 @@ class Table:
 
 def search(tokenizer, chances, *, reward=0.0, most=50, suffix="\n", over=lambda: False):
     """Write greedily, then look for better; gives the text, the tokens read and the table."""
-    table = Table(tokenizer, chances)
+    table = ScriptedModel(tokenizer, chances)
     copier = Copier(tokenizer, PLAIN, Spellings(tokenizer))
     lines = Likeliest(Source(copier, Around("own.py", "x = ", suffix)), reward)
     line, text = Line(), ""
@@ -143,7 +143,7 @@ PREFIX = CODE + "duty = "
 
 
 @pytest.fixture(scope="module")
-def misled(folder, tokenizer):
+def misled_model(folder, tokenizer):
     """A real model that has learnt MISLED behind PREFIX."""
     model = load_model(folder, dtype=torch.float32)
     prompt, end = tokenizer.encode(PREFIX), tokenizer.end_id
@@ -167,25 +167,25 @@ def written(model, tokenizer, prefix=PREFIX, *, weights=PLAIN, lead="", engine=N
     return engine.generate(tokenizer.encode(prefix), sampling, lead=lead, around=around)
 
 
-def test_a_real_model_returns_the_likelier_line_and_reports_it(misled, tokenizer):
-    greedy = written(misled, tokenizer, alternatives=0)
+def test_a_real_model_returns_the_likelier_line_and_reports_it(misled_model, tokenizer):
+    greedy = written(misled_model, tokenizer, alternatives=0)
     assert greedy.text in ("ac", "ad", "ae")
     assert (greedy.tried, greedy.instead_of) == (0, None)
-    better = written(misled, tokenizer)
+    better = written(misled_model, tokenizer)
     assert (better.text, better.finish, better.instead_of) == ("b", "stop", greedy.text)
     assert (list(better.ids), better.tokens) == (tokenizer.encode("b"), 1)
     assert 0 < better.tried <= 20
-    assert written(misled, tokenizer, alternatives=better.tried).text == "b"
+    assert written(misled_model, tokenizer, alternatives=better.tried).text == "b"
     rewarded = dataclasses.replace(PLAIN, token_reward=1.0)
-    longer = written(misled, tokenizer, weights=rewarded)
+    longer = written(misled_model, tokenizer, weights=rewarded)
     assert (longer.text, longer.instead_of) == (greedy.text, None)
 
 
-def test_the_transformers_backend_finds_the_same_line_without_batching(misled, tokenizer):
-    engine = Engine(misled, tokenizer, copying=PLAIN)
-    engine.backend = Reference(misled)
+def test_the_transformers_backend_finds_the_same_line_without_batching(misled_model, tokenizer):
+    engine = Engine(misled_model, tokenizer, copying=PLAIN)
+    engine.backend = Reference(misled_model)
     engine.slots = Slots(engine.backend.new_cache)
-    found = [written(misled, tokenizer, engine=own) for own in (engine, engine, None)]
+    found = [written(misled_model, tokenizer, engine=own) for own in (engine, engine, None)]
     assert [(x.text, x.tried, x.instead_of) for x in found[:2]] == [
         (found[2].text, found[2].tried, found[2].instead_of)
     ] * 2
@@ -201,25 +201,25 @@ def test_the_transformers_backend_finds_the_same_line_without_batching(misled, t
     ],
     ids=["model not measured with it", "sampled", "a block is asked for", "healed"],
 )
-def test_no_search_outside_of_greedy_single_line_completions(misled, tokenizer, how):
-    assert written(misled, tokenizer, **how).tried == 0
+def test_no_search_outside_of_greedy_single_line_completions(misled_model, tokenizer, how):
+    assert written(misled_model, tokenizer, **how).tried == 0
 
 
-def test_rejected_branches_leave_no_trace_in_the_cache(misled, tokenizer):
-    engine = Engine(misled, tokenizer, copying=PLAIN)
-    assert written(misled, tokenizer, engine=engine).tried
+def test_rejected_branches_leave_no_trace_in_the_cache(misled_model, tokenizer):
+    engine = Engine(misled_model, tokenizer, copying=PLAIN)
+    assert written(misled_model, tokenizer, engine=engine).tried
     for more in ("", "a", "b", "x"):
         warm, cold = (
-            written(misled, tokenizer, PREFIX + more, engine=own, alternatives=0)
+            written(misled_model, tokenizer, PREFIX + more, engine=own, alternatives=0)
             for own in (engine, None)
         )
         assert (warm.text, warm.ids) == (cold.text, cold.ids)
         assert warm.cached_tokens > 0 == cold.cached_tokens
 
 
-def test_a_branch_token_has_the_same_logits_as_when_decoded_alone(misled, tokenizer):
+def test_a_branch_token_has_the_same_logits_as_when_decoded_alone(misled_model, tokenizer):
     """Branches of branches, of the text in the cache and of each other, at several depths at once."""
-    decoder, prompt = Decoder(misled, "fp32"), tokenizer.encode(PREFIX)
+    decoder, prompt = Decoder(misled_model, "fp32"), tokenizer.encode(PREFIX)
     text = tokenizer.encode("acb")
     slot = Slot(decoder.new_cache(), [*prompt, *text])
     decoder.run(slot.cache, slot.ids, 1)
@@ -237,7 +237,7 @@ def test_a_branch_token_has_the_same_logits_as_when_decoded_alone(misled, tokeni
     assert torch.allclose(more, fresh, atol=1e-4)
 
 
-def test_evaluation_uses_the_same_search_as_serving(misled, tokenizer):
+def test_evaluation_uses_the_same_search_as_serving(misled_model, tokenizer):
     data = f"{PREFIX}b\n".encode()
     hole = Hole("c" * 40, "0" * 40, "own.py", len(PREFIX), len(data) - 1, "line", "", 0, "python")
     example = dataclasses.replace(
@@ -246,6 +246,11 @@ def test_evaluation_uses_the_same_search_as_serving(misled, tokenizer):
     )
     for alternatives, em in ((0, 0.0), (20, 100.0)):
         scores = evaluate(
-            misled, tokenizer, [example], max_tokens=8, copying=PLAIN, alternatives=alternatives
+            misled_model,
+            tokenizer,
+            [example],
+            max_tokens=8,
+            copying=PLAIN,
+            alternatives=alternatives,
         )
         assert [score.em for score in scores] == [em]

@@ -23,29 +23,29 @@ from tests.support.tiny_models import CODE
 
 
 @pytest.fixture(scope="module")
-def own_model(folder):
+def llama_model(folder):
     return load_model(folder, dtype=torch.float32)
 
 
 @pytest.fixture
-def ours(own_model, tokenizer):
-    return Engine(own_model, tokenizer)
+def llama_engine(llama_model, tokenizer):
+    return Engine(llama_model, tokenizer)
 
 
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.data())
-def test_any_draft_gives_the_same_text_as_no_draft(ours, data):
+def test_any_draft_gives_the_same_text_as_no_draft(llama_engine, data):
     """Drafts that are right for a while, then wrong."""
-    prompt = ours.tokenizer.encode(CODE)
-    truth, ids = write_plainly(ours, prompt)
+    prompt = llama_engine.tokenizer.encode(CODE)
+    truth, ids = write_plainly(llama_engine, prompt)
     cuts = data.draw(st.lists(st.integers(0, len(ids)), min_size=1, max_size=6))
     noise = data.draw(st.lists(st.integers(0, 250), max_size=8))
     draft = [
         token for cut in cuts for token in (*prompt[-3:], *ids[:cut], *noise, *ids[cut : cut + 4])
     ]
-    found = ours.generate(prompt, LONG, draft=draft)
+    found = llama_engine.generate(prompt, LONG, draft=draft)
     assert (found.text, found.finish, found.tokens) == (truth.text, truth.finish, truth.tokens)
     assert found.accepted <= found.drafted
 
@@ -58,118 +58,118 @@ def write_plainly(engine, prompt):
     return truth, engine.slots._slots[-1].ids[len(prompt) :]
 
 
-def test_a_correct_draft_saves_forward_passes(ours, monkeypatch):
-    prompt = ours.tokenizer.encode(CODE)
-    truth, ids = write_plainly(ours, prompt)
+def test_a_correct_draft_saves_forward_passes(llama_engine, monkeypatch):
+    prompt = llama_engine.tokenizer.encode(CODE)
+    truth, ids = write_plainly(llama_engine, prompt)
     read = []
-    run = ours.backend.run
+    run = llama_engine.backend.run
 
     def counting(cache, ids, wanted):
         read.append(len(ids))
         return run(cache, ids, wanted)
 
-    monkeypatch.setattr(ours.backend, "run", counting)
-    found = ours.generate(prompt, LONG, draft=[*prompt, *ids])
+    monkeypatch.setattr(llama_engine.backend, "run", counting)
+    found = llama_engine.generate(prompt, LONG, draft=[*prompt, *ids])
     assert found.text == truth.text
     assert found.accepted > found.tokens / 2
     assert len(read) < found.tokens / 2
 
 
-def test_further_candidates_reuse_the_prefilled_prompt(ours, own_model, tokenizer):
-    prompt = ours.tokenizer.encode(CODE)
+def test_further_candidates_reuse_the_prefilled_prompt(llama_engine, llama_model, tokenizer):
+    prompt = llama_engine.tokenizer.encode(CODE)
     samplings = [Sampling(30, temperature=0.9 if i else 0.0, seed=i) for i in range(4)]
-    cold = [Engine(own_model, tokenizer).generate(prompt, s).text for s in samplings[1:]]
-    ours.generate(prompt, samplings[0])
-    found = [ours.generate(prompt, s) for s in samplings[1:]]
+    cold = [Engine(llama_model, tokenizer).generate(prompt, s).text for s in samplings[1:]]
+    llama_engine.generate(prompt, samplings[0])
+    found = [llama_engine.generate(prompt, s) for s in samplings[1:]]
     assert [f.text for f in found] == cold
     assert {f.cached_tokens for f in found} == {len(prompt)}
     assert len(set(cold)) == 3
 
 
-def test_alternating_between_two_files_keeps_both_caches(ours, own_model, tokenizer):
+def test_alternating_between_two_files_keeps_both_caches(llama_engine, llama_model, tokenizer):
     ids = tokenizer.encode(CODE * 6)
     common = ids[:40]
     texts = [common + ids[50 : 60 + TYPED], common + ids[65 : 75 + TYPED]]
     for text in texts:
-        ours.generate(text, LONG)
-    assert len(ours.slots) == 2
+        llama_engine.generate(text, LONG)
+    assert len(llama_engine.slots) == 2
     for length, text in itertools.product((1, 2, 3), texts):
         typed = text + ids[:length]
-        found = ours.generate(typed, LONG)
+        found = llama_engine.generate(typed, LONG)
         assert found.cached_tokens == len(typed) - 1
-        assert found.text == Engine(own_model, tokenizer).generate(typed, LONG).text
+        assert found.text == Engine(llama_model, tokenizer).generate(typed, LONG).text
 
 
-def test_a_second_file_copies_the_cache_of_the_common_prefix(ours, own_model, tokenizer):
+def test_a_second_file_copies_the_cache_of_the_common_prefix(llama_engine, llama_model, tokenizer):
     ids = tokenizer.encode(CODE * 8)
     first, second = ids[: 101 + TYPED], ids[:100] + ids[5 : 60 + TYPED]
-    ours.generate(first, LONG)
-    found = ours.generate(second, LONG)
+    llama_engine.generate(first, LONG)
+    found = llama_engine.generate(second, LONG)
     assert found.cached_tokens == 100
-    assert found.text == Engine(own_model, tokenizer).generate(second, LONG).text
-    assert ours.generate(first, LONG).cached_tokens == len(first)
+    assert found.text == Engine(llama_model, tokenizer).generate(second, LONG).text
+    assert llama_engine.generate(first, LONG).cached_tokens == len(first)
 
 
 @pytest.mark.parametrize("beginning", [1, WORTH_KEEPING - 1])
-def test_short_common_prefixes_are_not_shared(ours, own_model, tokenizer, beginning):
+def test_short_common_prefixes_are_not_shared(llama_engine, llama_model, tokenizer, beginning):
     """A prompt read from the third token on, in other parts, could be rounded otherwise."""
     ids = tokenizer.encode(CODE * 8)
-    ours.generate(ids[:200], LONG)
+    llama_engine.generate(ids[:200], LONG)
     second = ids[:beginning] + ids[5 + beginning : 205]
-    found = ours.generate(second, LONG)
+    found = llama_engine.generate(second, LONG)
     assert found.cached_tokens == 0
-    assert found.text == Engine(own_model, tokenizer).generate(second, LONG).text
-    assert ours.generate(ids[:200], LONG).cached_tokens == 200
+    assert found.text == Engine(llama_model, tokenizer).generate(second, LONG).text
+    assert llama_engine.generate(ids[:200], LONG).cached_tokens == 200
 
 
-def test_prefill_runs_in_blocks_and_can_be_cancelled_between_them(ours, tokenizer):
+def test_prefill_runs_in_blocks_and_can_be_cancelled_between_them(llama_engine, tokenizer):
     prompt = tokenizer.encode(CODE * 20)[:600]
     asked = itertools.count()
-    found = ours.generate(prompt, LONG, cancelled=lambda: next(asked) >= 2)
+    found = llama_engine.generate(prompt, LONG, cancelled=lambda: next(asked) >= 2)
     assert (found.text, found.tokens, found.finish) == ("", 0, "length")
     # What was read until then is not lost.
-    assert 0 < ours.generate(prompt, LONG).cached_tokens < len(prompt)
+    assert 0 < llama_engine.generate(prompt, LONG).cached_tokens < len(prompt)
 
 
-def test_cancellation_and_timeout_return_the_text_so_far(ours, tokenizer):
+def test_cancellation_and_timeout_return_the_text_so_far(llama_engine, tokenizer):
     prompt = tokenizer.encode(CODE)
-    whole = ours.generate(prompt, LONG)
-    ours.speculative = False
+    whole = llama_engine.generate(prompt, LONG)
+    llama_engine.speculative = False
     asked = itertools.count()
-    found = ours.generate(prompt, LONG, cancelled=lambda: next(asked) >= 5)
+    found = llama_engine.generate(prompt, LONG, cancelled=lambda: next(asked) >= 5)
     assert (found.tokens, found.finish) == (5, "length")
     assert whole.text.startswith(found.text)
-    late = ours.generate(prompt + prompt, Sampling(max_tokens=2000, time_limit_ms=1))
+    late = llama_engine.generate(prompt + prompt, Sampling(max_tokens=2000, time_limit_ms=1))
     assert late.tokens < 2000
     assert late.finish == "length"
 
 
-def test_a_failed_forward_leaves_no_stale_cache(ours, tokenizer, monkeypatch):
+def test_a_failed_forward_leaves_no_stale_cache(llama_engine, tokenizer, monkeypatch):
     prompt = tokenizer.encode(CODE)
-    wanted = ours.generate(prompt, LONG).text
-    run = ours.backend.run
+    wanted = llama_engine.generate(prompt, LONG).text
+    run = llama_engine.backend.run
 
     def failing(cache, ids, count):
         run(cache, ids, count)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(ours.backend, "run", failing)
+        patch.setattr(llama_engine.backend, "run", failing)
         with pytest.raises(KeyboardInterrupt):
-            ours.generate(prompt + prompt[:9], LONG)
-    assert ours.generate(prompt, LONG).text == wanted
+            llama_engine.generate(prompt + prompt[:9], LONG)
+    assert llama_engine.generate(prompt, LONG).text == wanted
 
 
-def test_the_forced_prefix_is_written_with_the_most_likely_tokens(ours, tokenizer):
+def test_the_forced_prefix_is_written_with_the_most_likely_tokens(llama_engine, tokenizer):
     """The first token of a lead may write more than the lead."""
     ids = tokenizer.encode(CODE)
     size = len(tokenizer._vocabulary)
     for cut in range(20, 60, 7):
         with torch.inference_mode():
-            logits = ours.backend.run(ours.backend.new_cache(), ids[:cut], 1)[0]
+            logits = llama_engine.backend.run(llama_engine.backend.new_cache(), ids[:cut], 1)[0]
         fitting = [i for i in range(size) if tokenizer.decode([i]).startswith("s")]
         best = max(fitting, key=lambda i: float(logits[i]))
-        found = ours.generate(ids[:cut], Sampling(1), lead="s")
+        found = llama_engine.generate(ids[:cut], Sampling(1), lead="s")
         assert found.text == tokenizer.decode([best])[1:]
 
 
@@ -183,43 +183,43 @@ def test_the_forced_prefix_is_never_split_unnaturally(tokenizer):
     assert all(x.startswith(" w") for x in spelt)
 
 
-def test_a_long_forced_prefix_is_prefilled_at_once(ours, tokenizer, monkeypatch):
+def test_a_long_forced_prefix_is_prefilled_at_once(llama_engine, tokenizer, monkeypatch):
     prompt, lead = tokenizer.encode(CODE), "zqxj" * 5
-    ours.speculative = False
-    plain = ours.generate(prompt, Sampling(30), lead=lead)
-    ours.speculative, read, run = True, [], ours.backend.run
+    llama_engine.speculative = False
+    plain = llama_engine.generate(prompt, Sampling(30), lead=lead)
+    llama_engine.speculative, read, run = True, [], llama_engine.backend.run
     monkeypatch.setattr(
-        ours.backend,
+        llama_engine.backend,
         "run",
         lambda cache, ids, wanted: (read.append(len(ids)), run(cache, ids, wanted))[1],
     )
-    found = ours.generate(prompt, Sampling(30), lead=lead)
+    found = llama_engine.generate(prompt, Sampling(30), lead=lead)
     assert (found.text, found.ids) == (plain.text, plain.ids)
     of_lead = len(tokenizer.encode(lead))
     assert of_lead > 8 and len(read) <= 30 - of_lead + 8
 
 
-def test_the_stop_condition_is_checked_after_every_token_despite_drafts(ours, tokenizer):
+def test_the_stop_condition_is_checked_after_every_token_despite_drafts(llama_engine, tokenizer):
     prompt = tokenizer.encode(CODE)
-    draft = [*prompt, *write_plainly(ours, prompt)[1]]
+    draft = [*prompt, *write_plainly(llama_engine, prompt)[1]]
     for length in range(1, 12):
-        found = ours.generate(
+        found = llama_engine.generate(
             prompt, LONG, draft=draft, enough=lambda text, n=length: len(text) >= n
         )
-        ours.speculative = False
-        plain = ours.generate(prompt, LONG, enough=lambda text, n=length: len(text) >= n)
-        ours.speculative = True
+        llama_engine.speculative = False
+        plain = llama_engine.generate(prompt, LONG, enough=lambda text, n=length: len(text) >= n)
+        llama_engine.speculative = True
         assert (found.text, found.finish, found.tokens) == (plain.text, "trimmed", plain.tokens)
 
 
-def test_cache_memory_is_bounded(ours, tokenizer):
+def test_cache_memory_is_bounded(llama_engine, tokenizer):
     ids = tokenizer.encode(CODE * 30)
     for start in range(0, 70, 7):
-        ours.generate(ids[start : start + 300], Sampling(2))
-    assert len(ours.slots) == 4
-    ours.slots._max_bytes = ours.slots.bytes - 1
-    ours.generate(ids[3:400], Sampling(2))
-    assert len(ours.slots) == 3
+        llama_engine.generate(ids[start : start + 300], Sampling(2))
+    assert len(llama_engine.slots) == 4
+    llama_engine.slots._max_bytes = llama_engine.slots.bytes - 1
+    llama_engine.generate(ids[3:400], Sampling(2))
+    assert len(llama_engine.slots) == 3
 
 
 def test_prefill_rate_is_measured_when_loading(folder):
@@ -230,13 +230,13 @@ def test_prefill_rate_is_measured_when_loading(folder):
     assert isinstance(engine.backend, Decoder)
 
 
-def test_prefill_rate_changes_only_after_a_large_deviation(ours):
+def test_prefill_rate_changes_only_after_a_large_deviation(llama_engine):
     for rate in (1000.0, 1100.0, 900.0, 1200.0):
-        ours._rate.note(rate)
-        assert ours.prefill_rate == 1000.0
+        llama_engine._rate.note(rate)
+        assert llama_engine.prefill_rate == 1000.0
     for _ in range(9):
-        ours._rate.note(400.0)
-    assert 390 < ours.prefill_rate < 600
+        llama_engine._rate.note(400.0)
+    assert 390 < llama_engine.prefill_rate < 600
 
 
 def test_an_unknown_precision_is_refused_with_the_valid_ones(folder):

@@ -59,7 +59,7 @@ def listing(*names):
     return json.dumps({"object": "list", "data": [{"id": n, "object": "model"} for n in names]})
 
 
-def look(url, adapter=None, **more):
+def check_endpoint(url, adapter=None, **more):
     return examine_endpoint(Settings(endpoint=url, **more), MODEL, adapter)
 
 
@@ -85,7 +85,7 @@ def test_without_an_endpoint_nothing_is_requested_or_reported():
 )  # fmt: skip
 def test_a_model_list_in_any_known_shape_is_parsed(names, adapter, settings, level, says, mend):
     with server(body=listing(*names)) as (url, asked):
-        found = look(url, adapter, **settings)
+        found = check_endpoint(url, adapter, **settings)
     assert asked == [("/v1/models", None)]
     assert (found.check, found.level) == ("endpoint", level)
     assert found.message.startswith(f"{url}/v1 answers") and says in found.message
@@ -94,35 +94,35 @@ def test_a_model_list_in_any_known_shape_is_parsed(names, adapter, settings, lev
 
 def test_a_server_without_a_model_list_is_no_problem():
     with server(404, "not found") as (url, _):
-        found = look(url)
+        found = check_endpoint(url)
     assert found.level == "ok" and "lists no models" in found.message
     with server(body='{"data": []}') as (url, _):
-        assert look(url).level == "ok"
+        assert check_endpoint(url).level == "ok"
 
 
 def test_each_problem_is_reported_with_its_remedy(monkeypatch):
     monkeypatch.setattr(endpoint_check, "SECONDS", 0.2)
     with server(401, '{"error": {"message": "no key"}}') as (url, _):
-        found = look(url)
+        found = check_endpoint(url)
     assert found.level == "fail" and "401: no key" in found.message
     assert "copilot.endpointKey NAME" in found.mend
-    found = look(url)  # it is gone
+    found = check_endpoint(url)  # it is gone
     assert found.level == "fail" and "cannot be reached" in found.message
     assert "unset `copilot.endpoint`" in found.mend
     with server(body="", hold=threading.Event()) as (url, _):
-        found = look(url)
+        found = check_endpoint(url)
     assert found.level == "warn" and "longer than 0.2 s" in found.message
     assert "its" not in found.mend and "log" in found.mend
     with server(body="<html>") as (url, _):
-        found = look(url)
+        found = check_endpoint(url)
     assert found.level == "fail" and "no JSON object" in found.message
-    assert look("localhost:1").level == "fail"
+    assert check_endpoint("localhost:1").level == "fail"
 
 
 def test_invalid_settings_are_reported_without_a_request():
     with server(body=listing(MODEL)) as (url, asked):
-        ids = look(url, endpoint_prompt="tokens")
-        unknown = look(url, endpoint_model="mystery-9b")
+        ids = check_endpoint(url, endpoint_prompt="tokens")
+        unknown = check_endpoint(url, endpoint_model="mystery-9b")
     assert not asked
     assert ids.level == "fail" and ids.mend == "git config copilot.endpointPrompt text"
     assert unknown.level == "fail" and "copilot.fim FAMILY" in unknown.mend
@@ -131,12 +131,12 @@ def test_invalid_settings_are_reported_without_a_request():
 def test_the_api_key_is_sent(monkeypatch):
     monkeypatch.setenv("GIT_COPILOT_TEST_KEY", "s3cr3t")
     with server(body=listing(MODEL)) as (url, asked):
-        found = look(url, endpoint_key="GIT_COPILOT_TEST_KEY")
+        found = check_endpoint(url, endpoint_key="GIT_COPILOT_TEST_KEY")
     assert asked == [("/v1/models", "Bearer s3cr3t")] and "s3cr3t" not in found.message
 
 
 @pytest.fixture
-def served(repo, monkeypatch):
+def repo_with_endpoint(repo, monkeypatch):
     """A repository that git-copilot knows, whose model is not on this machine."""
     repo.commit({"a.py": "def area(w):\n    return w\n"})
     state = repo.git_dir / "copilot"
@@ -154,30 +154,30 @@ def status(project, *options):
     return out.getvalue()
 
 
-def test_doctor_and_status_name_the_endpoint(served):
+def test_doctor_and_status_name_the_endpoint(repo_with_endpoint):
     def found(check):
         return [f for f in doctor.examine() if f.check == check]
 
     assert not found("endpoint") and found("model")[0].level == "fail"
-    assert json.loads(status(served, "--json"))["endpoint"] is None
-    assert "endpoint" not in status(served)
+    assert json.loads(status(repo_with_endpoint, "--json"))["endpoint"] is None
+    assert "endpoint" not in status(repo_with_endpoint)
     with server(body=listing("other")) as (url, _):
-        served.git("config", "copilot.endpoint", url)
+        repo_with_endpoint.git("config", "copilot.endpoint", url)
         (told,) = found("endpoint")
         assert told.level == "warn" and "does not list" in told.message
         (model,) = found("model")
         assert model.level == "ok" and "is not here" in model.message
-        facts = json.loads(status(served, "--json"))["endpoint"]
+        facts = json.loads(status(repo_with_endpoint, "--json"))["endpoint"]
         assert facts["url"] == url and facts["ready"] is False
         assert facts["message"] == f"{told.message}; {told.mend}"
-        (line,) = [x for x in status(served).splitlines() if x.startswith("endpoint ")]
+        (line,) = [x for x in status(repo_with_endpoint).splitlines() if x.startswith("endpoint ")]
         assert line == f"endpoint  {facts['message']}"
-        served.git("config", "copilot.endpointModel", "other")
-        served.git("config", "copilot.fim", "starcoder")
-        assert json.loads(status(served, "--json"))["endpoint"]["ready"] is True
+        repo_with_endpoint.git("config", "copilot.endpointModel", "other")
+        repo_with_endpoint.git("config", "copilot.fim", "starcoder")
+        assert json.loads(status(repo_with_endpoint, "--json"))["endpoint"]["ready"] is True
 
 
-def test_a_local_model_needs_no_family_setting(served, tmp_path):
+def test_a_local_model_needs_no_family_setting(repo_with_endpoint, tmp_path):
     folder = save_tiny(tmp_path / "mystery")
     with server(body=listing(str(folder))) as (url, _):
         found = examine_endpoint(Settings(endpoint=url), str(folder), None)

@@ -27,7 +27,7 @@ MAX_TOKENS = 24
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["left-to-right", "fim"])
-def tiny(request, tmp_path_factory):
+def model_and_tokenizer(request, tmp_path_factory):
     """(model, tokenizer) in float32, where a batch and a single row can be compared exactly."""
     folder = save_tiny(tmp_path_factory.mktemp("tiny"), fim=request.param)
     return load_model(folder, dtype=torch.float32), TextTokenizer.load(folder)
@@ -46,11 +46,11 @@ def examples(tokenizer, count=11, budget=None):
     return found
 
 
-def one_by_one(tiny, example):
+def one_by_one(model_and_tokenizer, example):
     trimmer = Trimmer(
         example.prefix, example.suffix, path="m.py", left_to_right=example.prompt.left_to_right
     )
-    generation = Engine(*tiny).generate(
+    generation = Engine(*model_and_tokenizer).generate(
         list(example.prompt_ids),
         Sampling(max_tokens=MAX_TOKENS),
         lead=example.prompt.lead,
@@ -64,24 +64,24 @@ def with_middle(example, middle):
 
 
 @pytest.mark.parametrize("batch", [4, None])
-def test_evaluation_generates_the_same_text_as_the_engine(tiny, batch):
-    found = examples(tiny[1])
-    texts = [one_by_one(tiny, e) for e in found]
+def test_evaluation_generates_the_same_text_as_the_engine(model_and_tokenizer, batch):
+    found = examples(model_and_tokenizer[1])
+    texts = [one_by_one(model_and_tokenizer, e) for e in found]
     assert len(set(texts)) > 3  # else anything would match
     right = [with_middle(e, text) for e, text in zip(found, texts, strict=True)]
-    scores = evaluate(*tiny, right, max_tokens=MAX_TOKENS, batch=batch)
+    scores = evaluate(*model_and_tokenizer, right, max_tokens=MAX_TOKENS, batch=batch)
     assert [s.em for s in scores] == [100.0] * len(found)
     wrong = [with_middle(e, text + "x") for e, text in zip(found, texts, strict=True)]
-    scores = evaluate(*tiny, wrong, max_tokens=MAX_TOKENS, batch=batch)
+    scores = evaluate(*model_and_tokenizer, wrong, max_tokens=MAX_TOKENS, batch=batch)
     assert [s.em for s in scores] == [0.0] * len(found)
     assert [s.commit for s in scores] == [e.hole.commit for e in found]
 
 
 @pytest.mark.parametrize("batch", [3, None])
-def test_likelihood_equals_that_of_a_single_plain_forward(tiny, batch):
-    model, tokenizer = tiny
+def test_likelihood_equals_that_of_a_single_plain_forward(model_and_tokenizer, batch):
+    model, tokenizer = model_and_tokenizer
     found = examples(tokenizer)
-    scores = evaluate(*tiny, found, max_tokens=1, generate=False, batch=batch)
+    scores = evaluate(*model_and_tokenizer, found, max_tokens=1, generate=False, batch=batch)
     for example, score in zip(found, scores, strict=True):
         ids = torch.tensor([example.prompt_ids + example.middle_ids])
         with torch.inference_mode():
@@ -94,26 +94,26 @@ def test_likelihood_equals_that_of_a_single_plain_forward(tiny, batch):
         assert (score.em, score.es) == (0, 0)
 
 
-def test_scores_do_not_depend_on_the_batch_size(tiny):
-    found = examples(tiny[1])
-    small = evaluate(*tiny, found, max_tokens=8, batch=1)
-    large = evaluate(*tiny, found, max_tokens=8, batch=11)
-    singly = evaluate(*tiny, found, max_tokens=8)
+def test_scores_do_not_depend_on_the_batch_size(model_and_tokenizer):
+    found = examples(model_and_tokenizer[1])
+    small = evaluate(*model_and_tokenizer, found, max_tokens=8, batch=1)
+    large = evaluate(*model_and_tokenizer, found, max_tokens=8, batch=11)
+    singly = evaluate(*model_and_tokenizer, found, max_tokens=8)
     for one, other in [*zip(small, large, strict=True), *zip(small, singly, strict=True)]:
         assert (one.em, one.es, one.tokens) == (other.em, other.es, other.tokens)
         assert one.nll == pytest.approx(other.nll, abs=1e-3)
 
 
-def test_batches_group_similar_lengths(tiny):
-    found = examples(tiny[1])
+def test_batches_group_similar_lengths(model_and_tokenizer):
+    found = examples(model_and_tokenizer[1])
     batches = group(found, 4)
     assert sorted(i for b in batches for i in b) == list(range(len(found)))
     lengths = [[len(found[i].prompt_ids) for i in b] for b in batches]
     assert all(min(a) >= max(b) for a, b in pairwise(lengths))
 
 
-def test_logits_of_selected_positions_equal_those_of_the_full_forward(tiny):
-    model, _ = tiny
+def test_logits_of_selected_positions_equal_those_of_the_full_forward(model_and_tokenizer):
+    model, _ = model_and_tokenizer
     ids = torch.arange(20).reshape(2, 10)
     mask = torch.zeros(2, 10, dtype=torch.bool)
     mask[0, 3] = mask[1, 5:7] = True
@@ -125,18 +125,18 @@ def test_logits_of_selected_positions_equal_those_of_the_full_forward(tiny):
         assert torch.equal(model(ids).logits, whole)
 
 
-def test_regression_check_holes_come_from_the_standard_library_and_are_fixed(tiny):
-    found = guard_examples(tiny[1])
+def test_regression_check_holes_come_from_the_standard_library_and_are_fixed(model_and_tokenizer):
+    found = guard_examples(model_and_tokenizer[1])
     assert len(found) >= 20
-    assert found == guard_examples(tiny[1])
+    assert found == guard_examples(model_and_tokenizer[1])
     assert all(len(e.prompt_ids) <= 320 for e in found)
 
 
 def test_without_standard_library_sources_the_regression_check_passes_empty(
-    tiny, monkeypatch, tmp_path
+    model_and_tokenizer, monkeypatch, tmp_path
 ):
     monkeypatch.setattr("sysconfig.get_paths", lambda: {"stdlib": str(tmp_path)})
-    assert guard_examples(tiny[1]) == []
+    assert guard_examples(model_and_tokenizer[1]) == []
     assert verdict([], []) == {**verdict([], []), "holes": 0, "passed": True}
 
 

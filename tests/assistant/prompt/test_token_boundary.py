@@ -65,7 +65,7 @@ def qwen():
 
 
 @pytest.fixture(scope="module")
-def pieces():
+def sentencepiece():
     """Code Llama's: spaces as `▁`, runs of them joined, bytes for what has no piece."""
     return TextTokenizer(make_tokenizer(next(f for f in FAMILIES if f.family == "codellama")))
 

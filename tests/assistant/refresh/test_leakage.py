@@ -29,7 +29,7 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture
-def learnt(monkeypatch):
+def trained_examples(monkeypatch):
     """The examples that reach the training loop; it learns from two of them only."""
     examples = []
     whole = pipeline.train_adapter
@@ -76,35 +76,37 @@ def write_history(repo):
         repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
 
 
-def test_a_refresh_neither_trains_on_nor_shows_copies_of_held_out_holes(opened, tiny, learnt):
+def test_a_refresh_neither_trains_on_nor_shows_copies_of_held_out_holes(
+    opened_repo, tiny, trained_examples
+):
     """The examples that reach the training loop, held against every held-out hole."""
-    repo, found, db = opened
+    repo, found, db = opened_repo
     write_history(repo)
     evidence = run_refresh(
         found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=40, max_holes=200
     )
     assert evidence["copies_dropped"] > 0
-    assert evidence["holes"]["train"] == len(learnt) > 20
+    assert evidence["holes"]["train"] == len(trained_examples) > 20
     assert evidence["duplicates_dropped"].keys() == {"exact", "near"}
     commits = repo.git("rev-list", "HEAD").split()
     newest, oldest = (commits.index(x) for x in reversed(evidence["commits"]["held_out"]))
     held = [
         c
         for c in read_cuts(found, load_holes(db, commits[newest : oldest + 1]))
-        if c.hole.commit not in {e.hole.commit for e in learnt}
+        if c.hole.commit not in {e.hole.commit for e in trained_examples}
     ]
     assert len(held) >= 40
-    assert not any(is_copy(e.cut, h) for e in learnt for h in held)
+    assert not any(is_copy(e.cut, h) for e in trained_examples for h in held)
     tokenizer = TextTokenizer.load(tiny)
     telling = {bare(h.middle) for h in held if long(h.middle)}
     assert telling
-    for example in learnt:
+    for example in trained_examples:
         text = bare(tokenizer.decode([*example.prompt_ids, *example.middle_ids]))
         assert not [middle for middle in telling if middle in text]
 
 
-def test_duplicate_training_holes_are_dropped_and_counted(opened, tiny, learnt):
-    repo, found, db = opened
+def test_duplicate_training_holes_are_dropped_and_counted(opened_repo, tiny, trained_examples):
+    repo, found, db = opened_repo
     body = function(1, "a")
     for i in range(6):  # the same function in six files, and one changed name in six more
         repo.commit({f"copy_{i}.py": body})
@@ -115,8 +117,8 @@ def test_duplicate_training_holes_are_dropped_and_counted(opened, tiny, learnt):
         found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=200
     )
     assert evidence["duplicates_dropped"]["exact"] > 0 < evidence["duplicates_dropped"]["near"]
-    assert drop_duplicates([e.cut for e in learnt])[1] == {"exact": 0, "near": 0}
-    newest_first = [e.hole.time for e in learnt]
+    assert drop_duplicates([e.cut for e in trained_examples])[1] == {"exact": 0, "near": 0}
+    newest_first = [e.hole.time for e in trained_examples]
     assert newest_first == sorted(newest_first, reverse=True)
     assert (
         adapter_store.evidence(found.state_dir, evidence["candidate"])["duplicates_dropped"]
@@ -124,16 +126,18 @@ def test_duplicate_training_holes_are_dropped_and_counted(opened, tiny, learnt):
     )
 
 
-def test_an_adapter_is_not_evaluated_on_copies_of_its_training_holes(opened, tiny):
-    repo, found, db = opened
+def test_an_adapter_is_not_evaluated_on_copies_of_its_training_holes(opened_repo, tiny):
+    repo, found, db = opened_repo
     for i in range(24):
         repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
     first = run_refresh(
         found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
     )
-    learnt = adapter_store.trained_on(found.state_dir, first["candidate"])
+    trained_examples = adapter_store.trained_on(found.state_dir, first["candidate"])
     copied = next(
-        i for i in range(24) if repo.git("rev-list", "HEAD", "--", f"part_{i}.py") in learnt
+        i
+        for i in range(24)
+        if repo.git("rev-list", "HEAD", "--", f"part_{i}.py") in trained_examples
     )
     start = repo.git("rev-parse", "HEAD")
     repo.commit({"moved.py": (repo.path / f"part_{copied}.py").read_text()})
@@ -142,7 +146,7 @@ def test_an_adapter_is_not_evaluated_on_copies_of_its_training_holes(opened, tin
     given = {"adapter": first["candidate"], "embedder": None, "vectors": None}
     report = run_eval(found, db, chosen(tiny), commits_range=f"{start}..HEAD", **given)
     cuts = read_cuts(found, load_holes(db, repo.git("rev-list", f"{start}..HEAD").split()))
-    trained = read_cuts(found, load_holes(db, sorted(learnt)))
+    trained = read_cuts(found, load_holes(db, sorted(trained_examples)))
     copies = [c for c in cuts if any(is_copy(c, t) for t in trained)]
     assert report["copies_dropped"] >= len(copies) > 0
     assert report["holes"]["held_out"] == len(cuts) - report["copies_dropped"] > 0
@@ -155,16 +159,16 @@ def test_an_adapter_is_not_evaluated_on_copies_of_its_training_holes(opened, tin
     assert base["copies_dropped"] == 0
 
 
-def test_the_training_holes_of_an_adapter_are_stored_with_it(opened, tiny, learnt):
-    _, found, db = opened
-    write_history(opened[0])
+def test_the_training_holes_of_an_adapter_are_stored_with_it(opened_repo, tiny, trained_examples):
+    _, found, db = opened_repo
+    write_history(opened_repo[0])
     evidence = run_refresh(
         found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
     )
     folder = adapter_store.adapter_path(found.state_dir, evidence["candidate"])
     holes = read_learnt(folder)
-    assert [replace(e.hole, author="", time=0, id=0) for e in learnt] == holes
-    assert [c.middle for c in read_cuts(found, holes)] == [e.middle for e in learnt]
+    assert [replace(e.hole, author="", time=0, id=0) for e in trained_examples] == holes
+    assert [c.middle for c in read_cuts(found, holes)] == [e.middle for e in trained_examples]
 
 
 def test_a_damaged_list_of_training_holes_is_read_as_missing(tmp_path):
@@ -177,9 +181,9 @@ def test_a_damaged_list_of_training_holes_is_read_as_missing(tmp_path):
         assert read_learnt(tmp_path) is None
 
 
-def test_an_adapter_without_its_training_list_is_evaluated_with_a_warning(opened, tiny):
+def test_an_adapter_without_its_training_list_is_evaluated_with_a_warning(opened_repo, tiny):
     """Without the list its commits count; without what they wrote it is said."""
-    repo, found, db = opened
+    repo, found, db = opened_repo
     for i in range(24):
         repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
     first = run_refresh(

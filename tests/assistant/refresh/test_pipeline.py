@@ -34,8 +34,8 @@ CONTRACT = {
 }  # fmt: skip
 
 
-def test_a_winning_candidate_is_promoted_with_its_report(opened, tiny):
-    repo, found, db = opened
+def test_a_winning_candidate_is_promoted_with_its_report(opened_repo, tiny):
+    repo, found, db = opened_repo
     labels = []
     evidence = run(found, db, tiny, progress=lambda label, done, total: labels.append(label))
     assert evidence.keys() >= CONTRACT
@@ -63,8 +63,8 @@ def test_a_winning_candidate_is_promoted_with_its_report(opened, tiny):
     assert len(set(places)) == 4
 
 
-def test_the_same_seed_gives_the_same_results(opened, tiny):
-    _, found, db = opened
+def test_the_same_seed_gives_the_same_results(opened_repo, tiny):
+    _, found, db = opened_repo
     first = run(found, db, tiny)
     adapter_store.use(found.state_dir, None)
     again = run(found, db, tiny)
@@ -74,8 +74,8 @@ def test_the_same_seed_gives_the_same_results(opened, tiny):
     }
 
 
-def test_with_too_few_held_out_holes_the_candidate_is_kept_but_not_promoted(opened, tiny):
-    _, found, db = opened
+def test_with_too_few_held_out_holes_the_candidate_is_kept_but_not_promoted(opened_repo, tiny):
+    _, found, db = opened_repo
     evidence = run(found, db, tiny, held_out_holes=8)
     assert evidence["promoted"] is False
     assert "too few" in evidence["reason"]
@@ -84,8 +84,8 @@ def test_with_too_few_held_out_holes_the_candidate_is_kept_but_not_promoted(open
     assert [(r["id"], r["promoted"]) for r in rows] == [(evidence["candidate"], False)]
 
 
-def test_the_adapter_in_use_is_evaluated_and_must_be_beaten(opened, tiny):
-    _, found, db = opened
+def test_the_adapter_in_use_is_evaluated_and_must_be_beaten(opened_repo, tiny):
+    _, found, db = opened_repo
     first = run(found, db, tiny)
     second = run(found, db, tiny)
     assert second["incumbent"] == first["candidate"]
@@ -95,8 +95,8 @@ def test_the_adapter_in_use_is_evaluated_and_must_be_beaten(opened, tiny):
     assert adapter_store.current_adapter(found.state_dir) == first["candidate"]
 
 
-def test_an_adapter_of_another_model_is_no_incumbent(opened, tiny, other_model):
-    _, found, db = opened
+def test_an_adapter_of_another_model_is_no_incumbent(opened_repo, tiny, other_model):
+    _, found, db = opened_repo
     first = run(found, db, tiny)
     notes = []
     second = run(found, db, other_model, on_note=notes.append)
@@ -104,8 +104,8 @@ def test_an_adapter_of_another_model_is_no_incumbent(opened, tiny, other_model):
     assert any(first["candidate"] in note and "another model" in note for note in notes)
 
 
-def test_a_damaged_incumbent_is_reported_and_ignored(opened, tiny):
-    _, found, db = opened
+def test_a_damaged_incumbent_is_reported_and_ignored(opened_repo, tiny):
+    _, found, db = opened_repo
     first = run(found, db, tiny)
     (found.state_dir / "adapters" / first["candidate"] / adapter_store.WEIGHTS).write_bytes(b"x")
     notes = []
@@ -114,8 +114,8 @@ def test_a_damaged_incumbent_is_reported_and_ignored(opened, tiny):
     assert any("damaged" in note or "cut short" in note for note in notes)
 
 
-def test_only_one_refresh_runs_at_a_time(opened, tiny):
-    _, found, db = opened
+def test_only_one_refresh_runs_at_a_time(opened_repo, tiny):
+    _, found, db = opened_repo
     lock = found.state_dir / "adapters" / ".lock"
     lock.parent.mkdir()
     with lock.open("w") as held:
@@ -125,8 +125,8 @@ def test_only_one_refresh_runs_at_a_time(opened, tiny):
     run(found, db, tiny, held_out_holes=8, max_holes=20)
 
 
-def test_training_resumes_after_ctrl_c(opened, tiny):
-    _, found, db = opened
+def test_training_resumes_after_ctrl_c(opened_repo, tiny):
+    _, found, db = opened_repo
 
     def interrupted(label, done, total):
         if label == "training" and done == 4:
@@ -141,8 +141,8 @@ def test_training_resumes_after_ctrl_c(opened, tiny):
     assert any("after step 4" in note for note in notes)
 
 
-def test_a_timeout_is_reported(opened, tiny, monkeypatch):
-    _, found, db = opened
+def test_a_timeout_is_reported(opened_repo, tiny, monkeypatch):
+    _, found, db = opened_repo
     monkeypatch.setattr(pipeline, "MIN_TRAINING_SECONDS", 0.0)
     notes = []
     evidence = run(found, db, tiny, seconds=0.001, on_note=notes.append)
@@ -150,8 +150,8 @@ def test_a_timeout_is_reported(opened, tiny, monkeypatch):
     assert any("time ran out" in note for note in notes)
 
 
-def test_a_full_disk_is_a_user_error_and_changes_nothing(opened, tiny, monkeypatch):
-    _, found, db = opened
+def test_a_full_disk_is_a_user_error_and_changes_nothing(opened_repo, tiny, monkeypatch):
+    _, found, db = opened_repo
 
     def full(*args, **more):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -183,8 +183,8 @@ def test_an_unborn_branch_and_a_missing_model_are_user_errors(repo, tiny):
             run(found, db, "smollm2-135m")
 
 
-def test_evaluating_a_range_excludes_holes_the_adapter_was_trained_on(opened, tiny):
-    repo, found, db = opened
+def test_evaluating_a_range_excludes_holes_the_adapter_was_trained_on(opened_repo, tiny):
+    repo, found, db = opened_repo
     base = evaluate(found, db, tiny, held_out_holes=12)
     assert base["candidate"] is None
     assert base["holes"]["held_out"] == 12
@@ -204,15 +204,15 @@ def test_evaluating_a_range_excludes_holes_the_adapter_was_trained_on(opened, ti
 
 
 @pytest.mark.parametrize("bad", ["nowhere..HEAD", "--all", "HEAD --not", "--output=x"])
-def test_a_range_without_commits_is_refused(opened, tiny, bad):
-    _, found, db = opened
+def test_a_range_without_commits_is_refused(opened_repo, tiny, bad):
+    _, found, db = opened_repo
     mine(found, db)
     with pytest.raises(GitError, match="names no commits"):
         evaluate(found, db, tiny, commits_range=bad)
 
 
-def test_an_empty_range_or_an_adapter_of_another_model_is_refused(opened, tiny, other_model):
-    _, found, db = opened
+def test_an_empty_range_or_an_adapter_of_another_model_is_refused(opened_repo, tiny, other_model):
+    _, found, db = opened_repo
     mine(found, db)
     with pytest.raises(CopilotError, match="has no hole"):
         evaluate(found, db, tiny, commits_range="HEAD..HEAD")
@@ -221,9 +221,9 @@ def test_an_empty_range_or_an_adapter_of_another_model_is_refused(opened, tiny, 
         evaluate(found, db, other_model, adapter=first["candidate"])
 
 
-def test_equal_prompts_are_evaluated_once(opened, tiny, monkeypatch):
+def test_equal_prompts_are_evaluated_once(opened_repo, tiny, monkeypatch):
     """Without a snippet found, with and without retrieval are the same question."""
-    _, found, db = opened
+    _, found, db = opened_repo
     counts = []
     whole = arms.evaluate
 

@@ -34,47 +34,49 @@ def changed(scores, em=None, nll=0.0, end=0.0, es=0.0):
 
 
 @pytest.fixture
-def base():
+def base_scores():
     return arm(np.random.default_rng(0))
 
 
-def test_better_completions_are_promoted(base):
-    found = decide(base, None, changed(base, em=100.0), guard_passed=True)
+def test_better_completions_are_promoted(base_scores):
+    found = decide(base_scores, None, changed(base_scores, em=100.0), guard_passed=True)
     assert found.promoted
     assert "the base model" in found.reason
 
 
-def test_likelier_code_is_promoted_when_completions_are_no_worse(base):
-    found = decide(base, None, changed(base, nll=-0.1), guard_passed=True)
+def test_likelier_code_is_promoted_when_completions_are_no_worse(base_scores):
+    found = decide(base_scores, None, changed(base_scores, nll=-0.1), guard_passed=True)
     assert found.promoted
     assert "0.100 nats" in found.reason
 
 
-def test_a_negligible_gain_is_not_promoted(base):
-    assert not decide(base, None, changed(base, nll=-0.01), guard_passed=True).promoted
+def test_a_negligible_gain_is_not_promoted(base_scores):
+    assert not decide(
+        base_scores, None, changed(base_scores, nll=-0.01), guard_passed=True
+    ).promoted
 
 
-def test_a_gain_in_end_tokens_alone_is_not_promoted(base):
-    found = decide(base, None, changed(base, end=-0.9), guard_passed=True)
+def test_a_gain_in_end_tokens_alone_is_not_promoted(base_scores):
+    found = decide(base_scores, None, changed(base_scores, end=-0.9), guard_passed=True)
     assert not found.promoted
     assert found.comparison.nll.value == 0
 
 
-def test_likelier_code_does_not_excuse_worse_completions(base):
-    worse = changed(base, nll=-0.5)
+def test_likelier_code_does_not_excuse_worse_completions(base_scores):
+    worse = changed(base_scores, nll=-0.5)
     lost = next(i for i, s in enumerate(worse) if s.em)
     worse[lost] = dataclasses.replace(worse[lost], em=0.0)
-    assert not decide(base, None, worse, guard_passed=True).promoted
+    assert not decide(base_scores, None, worse, guard_passed=True).promoted
 
 
-def test_likelier_code_does_not_excuse_lower_edit_similarity(base):
-    found = decide(base, None, changed(base, nll=-0.1, es=-5.0), guard_passed=True)
+def test_likelier_code_does_not_excuse_lower_edit_similarity(base_scores):
+    found = decide(base_scores, None, changed(base_scores, nll=-0.1, es=-5.0), guard_passed=True)
     assert not found.promoted
     assert "further from what was written" in found.reason
 
 
-def test_a_failed_regression_check_vetoes_promotion(base):
-    found = decide(base, None, changed(base, em=100.0), guard_passed=False)
+def test_a_failed_regression_check_vetoes_promotion(base_scores):
+    found = decide(base_scores, None, changed(base_scores, em=100.0), guard_passed=False)
     assert not found.promoted
     assert "outside this repository" in found.reason
 
@@ -89,19 +91,19 @@ def test_too_few_holes_or_commits_promote_nothing(commits, holes):
     assert "too few" in found.reason
 
 
-def test_a_candidate_must_beat_the_adapter_in_use(base):
-    incumbent = changed(base, em=100.0, nll=-0.3)
-    candidate = changed(base, em=100.0, nll=-0.2)
-    assert decide(base, None, candidate, guard_passed=True).promoted
-    found = decide(base, incumbent, candidate, guard_passed=True)
+def test_a_candidate_must_beat_the_adapter_in_use(base_scores):
+    incumbent = changed(base_scores, em=100.0, nll=-0.3)
+    candidate = changed(base_scores, em=100.0, nll=-0.2)
+    assert decide(base_scores, None, candidate, guard_passed=True).promoted
+    found = decide(base_scores, incumbent, candidate, guard_passed=True)
     assert not found.promoted
     assert "the adapter in use" in found.reason
 
 
-def test_a_candidate_must_also_beat_the_base_model(base):
-    incumbent = changed(base, em=0.0, nll=0.9)
-    candidate = changed(base, nll=0.2)
-    found = decide(base, incumbent, candidate, guard_passed=True)
+def test_a_candidate_must_also_beat_the_base_model(base_scores):
+    incumbent = changed(base_scores, em=0.0, nll=0.9)
+    candidate = changed(base_scores, nll=0.2)
+    found = decide(base_scores, incumbent, candidate, guard_passed=True)
     assert not found.promoted
     assert "worse than the base" in found.reason
 

@@ -12,8 +12,8 @@ from git_copilot.index.corpus.mining import mine
 from tests.support.refresh_fixtures import opened_history, settings, tiny_model  # noqa: F401 - fixtures
 
 
-def test_a_refresh_is_due_after_the_configured_number_of_commits(opened, tiny):
-    repo, found, db = opened
+def test_a_refresh_is_due_after_the_configured_number_of_commits(opened_repo, tiny):
+    repo, found, db = opened_repo
     assert refresh_due(found, db, settings(tiny, refresh_commits=24)) is None  # nothing mined
     mine(found, db)
     assert refresh_due(found, db, settings(tiny, refresh_commits=24)) == "24 commits"
@@ -26,8 +26,8 @@ def test_a_refresh_is_due_after_the_configured_number_of_commits(opened, tiny):
     assert due == "1 new commits since the last refresh"
 
 
-def test_only_first_parent_commits_count_and_merges_do_not(opened, tiny):
-    repo, found, db = opened
+def test_only_first_parent_commits_count_and_merges_do_not(opened_repo, tiny):
+    repo, found, db = opened_repo
     mine(found, db)
     record_refresh(found)
     repo.git("update-ref", "refs/remotes/origin/main", "HEAD")

@@ -143,7 +143,7 @@ def test_errors_of_a_real_server_are_translated(real_server):
 
 
 @pytest.fixture
-def served(repo):
+def repo_with_server(repo):
     """A repository that git-copilot knows, with a cursor in a.py."""
     repo.commit({"a.py": "def area(w):\r\n    return w\r\n\r\nunfinished = (\r\n"})
     state = repo.git_dir / "copilot"
@@ -163,27 +163,29 @@ def complete_at(repo, location, **more):
         session.close()
 
 
-def test_a_repository_can_be_completed_by_a_server(served):
+def test_a_repository_can_be_completed_by_a_server(repo_with_server):
     stream = events(chunk(" * 2\n"), chunk("    # end"), chunk("", "stop"))
     with replay(stream, stream) as server:
-        served.git("config", "copilot.endpoint", server.url)
-        served.git("config", "copilot.endpointModel", "Qwen/Qwen2.5-Coder-7B")
-        answer = complete_at(served, "a.py:1")
-        assert len(complete_at(served, "a.py:1").fields["snippets"]) == 0
+        repo_with_server.git("config", "copilot.endpoint", server.url)
+        repo_with_server.git("config", "copilot.endpointModel", "Qwen/Qwen2.5-Coder-7B")
+        answer = complete_at(repo_with_server, "a.py:1")
+        assert len(complete_at(repo_with_server, "a.py:1").fields["snippets"]) == 0
     _, body = server.asked[0]
     assert answer.completion == " * 2\r\n    # end"
     assert answer.fields["finish_reason"] == "stop" and answer.fields["model"] == "qwen2.5-coder-7b"
     assert body["model"] == "Qwen/Qwen2.5-Coder-7B"
-    name = served.path.name
+    name = repo_with_server.path.name
     assert body["prompt"] == (
         f"<|repo_name|>{name}\n<|file_sep|>a.py\n<|fim_prefix|>def area(w):"
         "<|fim_suffix|>\n    return w\n\nunfinished = (\n<|fim_middle|>"
     )
 
 
-def test_a_failing_server_is_never_silently_replaced_by_a_local_model(served, monkeypatch):
+def test_a_failing_server_is_never_silently_replaced_by_a_local_model(
+    repo_with_server, monkeypatch
+):
     monkeypatch.setattr(http_client, "RETRY_SECONDS", ())
     with replay() as server:
-        served.git("config", "copilot.endpoint", server.url)
+        repo_with_server.git("config", "copilot.endpoint", server.url)
     with pytest.raises(EndpointError, match="cannot be reached"):
-        complete_at(served, "a.py:2")
+        complete_at(repo_with_server, "a.py:2")

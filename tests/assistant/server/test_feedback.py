@@ -19,7 +19,7 @@ def test_the_client_sends_the_final_text_with_a_report():
 
 
 def test_an_answer_is_sent_before_it_is_recorded_and_reports_wait_for_the_record(
-    serve, monkeypatch
+    start_server, monkeypatch
 ):
     monkeypatch.setattr(server, "RECORD_SECONDS", 60)
     gate, order = threading.Event(), []
@@ -32,7 +32,7 @@ def test_an_answer_is_sent_before_it_is_recorded_and_reports_wait_for_the_record
             terminal.echo(json.dumps({"outcome": argv[-1]}))
         return 0
 
-    running = serve(runner)
+    running = start_server(runner)
     assert running.ask(op="run", argv=["complete"], cwd="/")["exit_code"] == 0
     assert order == ["complete"], "the answer is here, the record is not made yet"
     body = {"cwd": "/", "id": "c1", "outcome": "accepted"}
@@ -41,7 +41,7 @@ def test_an_answer_is_sent_before_it_is_recorded_and_reports_wait_for_the_record
     assert order == ["complete", "recorded", "feedback"]
 
 
-def test_a_report_does_not_wait_for_a_completion_in_progress(serve):
+def test_a_report_does_not_wait_for_a_completion_in_progress(start_server):
     begun, gate, done = threading.Event(), threading.Event(), []
 
     def runner(argv, terminal, session):
@@ -51,7 +51,7 @@ def test_a_report_does_not_wait_for_a_completion_in_progress(serve):
             done.append(True)
         return 0
 
-    running = serve(runner)
+    running = start_server(runner)
     asked = threading.Thread(target=lambda: running.ask(op="run", argv=["complete"], cwd="/"))
     asked.start()
     assert begun.wait(10)
@@ -61,7 +61,7 @@ def test_a_report_does_not_wait_for_a_completion_in_progress(serve):
     asked.join(10)
 
 
-def test_failed_or_undelivered_answers_are_not_recorded(serve):
+def test_failed_or_undelivered_answers_are_not_recorded(start_server):
     recorded, begun, gate = [], threading.Event(), threading.Event()
 
     def runner(argv, terminal, session):
@@ -71,7 +71,7 @@ def test_failed_or_undelivered_answers_are_not_recorded(serve):
             gate.wait(10)
         return 1 if argv[1] == "failed" else 0
 
-    running = serve(runner)
+    running = start_server(runner)
     assert running.ask(op="run", argv=["complete", "failed"], cwd="/")["exit_code"] == 1
     connection = client.connect()
     request = {"op": "run", "argv": ["complete", "unread"], "cwd": "/"}

@@ -46,7 +46,7 @@ sys.exit(run_server(run, 60))
 
 
 @pytest.fixture
-def started(runtime):
+def start_server_process(runtime):
     """Starts servers; whatever still runs at the end is stopped."""
     made = []
 
@@ -72,7 +72,7 @@ def ask(*argv):
     return client.exchange(connection, request)
 
 
-def gone(pid):
+def wait_until_gone(pid):
     deadline = time.monotonic() + 20
     while lock_holder() == pid:
         assert time.monotonic() < deadline
@@ -87,32 +87,32 @@ def log():
     return log_path().read_text()
 
 
-def test_a_killed_server_is_reported(started):
+def test_a_killed_server_is_reported(start_server_process):
     assert last_death() is None
-    pid = started()
+    pid = start_server_process()
     os.kill(pid, signal.SIGKILL)
-    gone(pid)
+    wait_until_gone(pid)
     found = finding()
     assert (
         found.level == "warn" and f"(pid {pid})" in found.message and str(log_path()) in found.mend
     )
     assert _server_state(server_facts())["died"] == {"pid": pid, "log": str(log_path())}
-    second = started()
+    second = start_server_process()
     assert f"[{second}] server {pid} ended without a word" in log()
     # Said for a while, though another runs.
     assert finding().message.startswith(f"process {second} answers; the last server (pid {pid})")
 
 
 @pytest.mark.parametrize("end", ["stop", "SIGTERM", "halted"])
-def test_a_stopped_server_is_not_reported(started, end):
-    pid = started()
+def test_a_stopped_server_is_not_reported(start_server_process, end):
+    pid = start_server_process()
     if end == "SIGTERM":
         os.kill(pid, signal.SIGTERM)
     else:
         if end == "halted":
             os.kill(pid, signal.SIGSTOP)
         assert stop_server()
-    gone(pid)
+    wait_until_gone(pid)
     assert last_death() is None and finding().level == "ok"
     if end != "halted":
         reason = {"stop": "asked to stop", "SIGTERM": "SIGTERM"}[end]
@@ -120,16 +120,16 @@ def test_a_stopped_server_is_not_reported(started, end):
         assert f"[{pid}] stopped: {reason}; " in log() and " MB after 0 requests" in log()
 
 
-def test_a_crash_logs_its_stack(started):
-    pid = started("crashing")
+def test_a_crash_logs_its_stack(start_server_process):
+    pid = start_server_process("crashing")
     assert ask("segfault") is None
-    gone(pid)
+    wait_until_gone(pid)
     assert "Segmentation fault" in log() and "Current thread" in log()
     assert last_death().pid == pid
 
 
-def test_failures_are_logged_without_any_user_text(started, hermetic):
-    started("crashing")
+def test_failures_are_logged_without_any_user_text(start_server_process, hermetic):
+    start_server_process("crashing")
     assert ask("bug")["exit_code"] == 3
     assert ask("library")["exit_code"] == 0
     assert ask("thread")["exit_code"] == 0
@@ -153,7 +153,7 @@ def test_the_log_size_is_bounded(hermetic, monkeypatch):
     assert log().endswith("line 199\n") and log_path().stat().st_mode & 0o777 == 0o600
 
 
-def test_an_unwritable_log_does_not_stop_the_server(started, hermetic):
+def test_an_unwritable_log_does_not_stop_the_server(start_server_process, hermetic):
     log_path().parent.parent.mkdir(parents=True, exist_ok=True)
     log_path().parent.write_text("a file where the folder should be")
-    assert started() and finding().level == "ok"
+    assert start_server_process() and finding().level == "ok"

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
-def private(runtime):
+def socket_folder(runtime):
     """The folder for the socket."""
     address.secure_runtime_dir()
 
@@ -56,7 +56,7 @@ def test_unusable_runtime_folders_fall_back_to_the_temporary_folder(runtime, mon
 
 
 @pytest.fixture
-def deaf():
+def unresponsive_server():
     """A socket at which nobody answers; the lock is held by this process."""
     with socket.socket(socket.AF_UNIX) as listener, address.lock_path().open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -68,7 +68,7 @@ def deaf():
 
 
 @pytest.fixture
-def serve():
+def start_server():
     """Starts a server in a thread of this process."""
     threads = []
 
@@ -84,7 +84,7 @@ def serve():
         assert not thread.is_alive()
 
 
-def test_a_stuck_server_is_reported_within_the_timeout(deaf, monkeypatch, capsys):
+def test_a_stuck_server_is_reported_within_the_timeout(unresponsive_server, monkeypatch, capsys):
     monkeypatch.setattr(client, "SILENT_SECONDS", 0.2)
     monkeypatch.setattr(sys, "argv", ["git-copilot", "complete", "a.py:1"])
     assert client.ask_for(sys.argv[1:])[0] == 1
@@ -94,8 +94,8 @@ def test_a_stuck_server_is_reported_within_the_timeout(deaf, monkeypatch, capsys
     assert "`git copilot serve --stop`" in err
 
 
-def test_a_server_that_accepts_no_connection_is_not_waited_for(deaf):
-    deaf.listen(0)
+def test_a_server_that_accepts_no_connection_is_not_waited_for(unresponsive_server):
+    unresponsive_server.listen(0)
     waiting = []
     with pytest.raises(client.ServerSilent):
         for _ in range(8):
@@ -104,7 +104,7 @@ def test_a_server_that_accepts_no_connection_is_not_waited_for(deaf):
         connection.close()
 
 
-def test_a_server_that_sends_heartbeats_is_waited_for(serve, monkeypatch):
+def test_a_server_that_sends_heartbeats_is_waited_for(start_server, monkeypatch):
     monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.05)
     monkeypatch.setattr(client, "SILENT_SECONDS", 0.5)
 
@@ -112,23 +112,23 @@ def test_a_server_that_sends_heartbeats_is_waited_for(serve, monkeypatch):
         time.sleep(1.5)
         return 4
 
-    serve(slow)
+    start_server(slow)
     assert client.ask_server(["complete", "a.py:1"], None) == 4
 
 
-def test_heartbeats_do_not_extend_the_overall_timeout(serve, monkeypatch):
+def test_heartbeats_do_not_extend_the_overall_timeout(start_server, monkeypatch):
     monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.05)
     gate = threading.Event()
-    serve(lambda *_: gate.wait(30) and 0)
+    start_server(lambda *_: gate.wait(30) and 0)
     request = {"op": "run", "argv": ["complete"], "cwd": "/", "alive": True}
     with pytest.raises(client.ServerSilent, match=r"within 0\.5 s"):
         client.exchange(client.connect(), request, 0.5, silent=5)
     gate.set()
 
 
-def test_heartbeats_are_sent_only_on_request(serve, monkeypatch):
+def test_heartbeats_are_sent_only_on_request(start_server, monkeypatch):
     monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.01)
-    serve(lambda *_: time.sleep(0.2))
+    start_server(lambda *_: time.sleep(0.2))
     for alive in (False, True):
         request = {"op": "run", "argv": ["complete"], "cwd": "/", "alive": alive}
         with client.connect() as connection, connection.makefile("rwb") as stream:
@@ -139,7 +139,7 @@ def test_heartbeats_are_sent_only_on_request(serve, monkeypatch):
         assert all(b'{"alive": ' in line for line in lines[:-1]) and b"exit_code" in lines[-1]
 
 
-def test_stopping_never_kills_a_process_that_is_not_the_server(deaf, monkeypatch):
+def test_stopping_never_kills_a_process_that_is_not_the_server(unresponsive_server, monkeypatch):
     """The pid in the lock is that of these tests."""
     monkeypatch.setattr(shutdown, "ASK_SECONDS", 0.1)
     with pytest.raises(CopilotError, match="cannot be told"):
@@ -175,11 +175,11 @@ def test_a_server_that_ignores_signals_is_killed(monkeypatch):
     assert shutdown.stop_server() is None
 
 
-def test_looking_up_the_server_does_not_block_a_starting_one(serve):
+def test_looking_up_the_server_does_not_block_a_starting_one(start_server):
     with address.lock_path().open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # as one who looks does, for a moment
         threading.Timer(0.03, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
-        serve(lambda *_: 0)
+        start_server(lambda *_: 0)
     assert address.lock_holder() == os.getpid()
 
 
@@ -216,13 +216,13 @@ def test_the_installed_command_enters_through_the_interrupt_handler():
     assert scripts == {"git-copilot": "git_copilot.assistant.entry:main"}
 
 
-def test_ctrl_c_during_a_server_call_is_one_line(deaf, tmp_path):
-    deaf.settimeout(30)
+def test_ctrl_c_during_a_server_call_is_one_line(unresponsive_server, tmp_path):
+    unresponsive_server.settimeout(30)
     with subprocess.Popen(
         [sys.executable, "-m", "git_copilot.assistant.entry", "complete", "a.py:1"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
-        connection, _ = deaf.accept()
+        connection, _ = unresponsive_server.accept()
         with connection:
             assert connection.recv(10) != b""  # it has asked
             process.send_signal(signal.SIGINT)

@@ -50,7 +50,7 @@ REASONS = {
 
 
 @pytest.fixture
-def known(repo, tmp_path):
+def indexed_repo(repo, tmp_path):
     """(repository, database) of all kinds of files, the index level with HEAD."""
     repo.write(FILES)
     (repo.path / "link.py").symlink_to("a.py")
@@ -64,8 +64,8 @@ def known(repo, tmp_path):
         yield git, db
 
 
-def test_every_path_has_a_verdict(known):
-    git, db = known
+def test_every_path_has_a_verdict(indexed_repo):
+    git, db = indexed_repo
     found = {path: exclusions.explain_path(git, db, path) for path in REASONS}
     assert {path: verdict.reason for path, verdict in found.items()} == REASONS
     for path, verdict in found.items():
@@ -74,8 +74,8 @@ def test_every_path_has_a_verdict(known):
         assert verdict.committed is (path in FILES or path == "link.py")
 
 
-def test_an_indexed_path_reports_its_chunks(known):
-    git, db = known
+def test_an_indexed_path_reports_its_chunks(indexed_repo):
+    git, db = indexed_repo
     logo = exclusions.explain_path(git, db, "logo.py")
     assert (logo.reason, logo.committed, logo.long_lines) == (None, True, (1,))
     assert logo.chunks == 1 and "2,000 bytes (1)" in "\n".join(logo.lines())
@@ -90,8 +90,8 @@ def test_an_unknown_reason_is_shown_verbatim():
     assert said.lines() == [".env: left out (moon phase): a rule leaves it out"]
 
 
-def test_following_a_remedy_includes_the_file(known, repo):
-    git, db = known
+def test_following_a_remedy_includes_the_file(indexed_repo, repo):
+    git, db = indexed_repo
     verdict = exclusions.explain_path(git, db, "vendor/v.py")
     assert verdict.remedy.startswith("add `vendor/v.py copilot` to .gitattributes")
     repo.commit({".gitattributes": "vendor/v.py copilot\n"})
@@ -100,8 +100,8 @@ def test_following_a_remedy_includes_the_file(known, repo):
     assert exclusions.explain_path(git, db, "vendor/v.py").chunks == 1
 
 
-def test_excluded_files_are_counted_by_rule(known):
-    git, db = known
+def test_excluded_files_are_counted_by_rule(indexed_repo):
+    git, db = indexed_repo
     assert exclusions.count_left_out(git, db, "") == {
         "long lines": 2, "symbolic link": 1, "generated": 1, "vendored": 1, "attribute": 1,
         "ignored": 1, "forgotten": 1, "large": 1, "binary": 1, "empty": 1, "lfs": 1,
@@ -109,8 +109,8 @@ def test_excluded_files_are_counted_by_rule(known):
     assert exclusions.count_left_out(git, db, "no such view") == {}
 
 
-def test_a_submodule_is_reported_as_one(known, repo, tmp_path):
-    git, db = known
+def test_a_submodule_is_reported_as_one(indexed_repo, repo, tmp_path):
+    git, db = indexed_repo
     oid = repo.git("rev-parse", "HEAD")
     repo.git("update-index", "--add", "--cacheinfo", f"160000,{oid},sub")
     repo.git("commit", "-qm", "sub")
@@ -119,16 +119,16 @@ def test_a_submodule_is_reported_as_one(known, repo, tmp_path):
     assert exclusions.count_left_out(git, db, "")["submodule"] == 1
 
 
-def test_paths_are_relative_to_the_current_folder(known, repo):
-    git, _ = known
+def test_paths_are_relative_to_the_current_folder(indexed_repo, repo):
+    git, _ = indexed_repo
     assert exclusions.path_in(git, "made.py", str(repo.path.resolve() / "own")) == "own/made.py"
     assert exclusions.path_in(git, "../a.py", str(repo.path.resolve() / "own")) == "a.py"
     assert exclusions.path_in(git, str(repo.path.resolve() / "a.py"), os.sep) == "a.py"
 
 
 @pytest.mark.parametrize("name", ["logo.py", "table.py"])
-def test_a_long_line_is_excluded_without_its_file(known, name):
-    _, db = known
+def test_a_long_line_is_excluded_without_its_file(indexed_repo, name):
+    _, db = indexed_repo
     texts = [
         str(text)
         for (text,) in db.query(

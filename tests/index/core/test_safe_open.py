@@ -98,8 +98,8 @@ def test_links_are_resolved_as_the_system_does(root):
         follow(root / "loop" / "x")
 
 
-def test_a_tracked_folder_replaced_by_a_link_reveals_nothing_of_its_target(opened, repo):
-    found, db = opened
+def test_a_tracked_folder_replaced_by_a_link_reveals_nothing_of_its_target(opened_repo, repo):
+    found, db = opened_repo
     repo.commit({"real/o.py": "def inside(): pass\n"})
     outside = repo.path.parent / "outside"
     outside.mkdir()

@@ -8,31 +8,40 @@ from git_copilot.index.corpus import feedback_store
 from git_copilot.index.corpus.feedback_holes import MAX_TRIES
 from git_copilot.index.corpus.feedback_store import counts, figures
 from git_copilot.index.corpus.mining import load_holes, mine
-from tests.support.shown_completions import HEAD, NOW, TAIL, examples, reported, show
+from tests.support.shown_completions import (
+    HEAD,
+    NOW,
+    TAIL,
+    feedback_examples,
+    feedback_ids,
+    record_completion,
+)
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one commit", "renamed first"])
-def test_feedback_follows_a_renamed_file(repo, opened, together):
-    git, db = opened
+def test_feedback_follows_a_renamed_file(repo, opened_repo, together):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    |\n" + TAIL, "return total, width")
+    record_completion(db, HEAD + "    |\n" + TAIL, "return total, width")
     feedback_store.report(db, "c1", "rejected")
     repo.git("mv", "a.py", "b ü.py")
     if not together:
         repo.commit({}, "rename")
         mine(git, db)
-        assert examples(git, db) == {}
+        assert feedback_examples(git, db) == {}
     oid = repo.commit({"b ü.py": HEAD + "    return width, height\n" + TAIL})
     mine(git, db)
-    assert examples(git, db) == {oid: [("return width, height", 1.5, "    ")]}
+    assert feedback_examples(git, db) == {oid: [("return width, height", 1.5, "    ")]}
     assert load_holes(db, [oid])[0].path == "b ü.py"
 
 
-def test_feedback_in_an_ignored_file_gives_no_example(repo, opened):
-    git, db = opened
+def test_feedback_in_an_ignored_file_gives_no_example(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL, ".copilotignore": "a.py\n"})
     for name in "ab":
-        show(db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name)
+        record_completion(
+            db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name
+        )
         feedback_store.report(db, name, "accepted")
     text = HEAD + "    area = total * 2\n" + TAIL
     oid = repo.commit({"a.py": text, "b.py": text})
@@ -40,32 +49,34 @@ def test_feedback_in_an_ignored_file_gives_no_example(repo, opened):
     assert [hole.path for hole in load_holes(db, [oid]) if hole.kind == "completion"] == ["b.py"]
 
 
-def test_commits_excluded_from_mining_give_no_example_but_renames_count(repo, opened):
-    git, db = opened
+def test_commits_excluded_from_mining_give_no_example_but_renames_count(repo, opened_repo):
+    git, db = opened_repo
     bot = {"GIT_AUTHOR_NAME": "mover[bot]"}
     repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL})
     for name in "ab":
-        show(db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name)
+        record_completion(
+            db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name
+        )
         feedback_store.report(db, name, "accepted")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL}, **bot)
     repo.git("mv", "b.py", "c.py")
     repo.commit({}, **bot)
     mine(git, db)
-    assert examples(git, db) == {} and db.scalar("SELECT max(tries) FROM feedback") == 0
+    assert feedback_examples(git, db) == {} and db.scalar("SELECT max(tries) FROM feedback") == 0
     oid = repo.commit({"c.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
-    assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
+    assert feedback_examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
 
 
 @pytest.mark.parametrize("collected", [False, True], ids=["kept", "collected"])
-def test_an_amended_commit_replaces_the_example(repo, opened, collected):
-    git, db = opened
+def test_an_amended_commit_replaces_the_example(repo, opened_repo, collected):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     feedback_store.report(db, "c1", "accepted")
     first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
-    assert examples(git, db) == {first: [("total * 2", 1.0, "    area = ")]}
+    assert feedback_examples(git, db) == {first: [("total * 2", 1.0, "    area = ")]}
     repo.write({"a.py": HEAD + "    area = total ** 2\n" + TAIL})
     repo.git("commit", "-q", "-a", "--amend", "-m", "amended")
     if collected:
@@ -74,13 +85,13 @@ def test_an_amended_commit_replaces_the_example(repo, opened, collected):
         assert not git.has_object(first)
     mine(git, db)
     second = repo.git("rev-parse", "HEAD")
-    assert examples(git, db) == {second: [("total ** 2", 1.5, "    area = ")]}
+    assert feedback_examples(git, db) == {second: [("total ** 2", 1.5, "    area = ")]}
 
 
-def test_feedback_of_a_forgotten_commit_becomes_pending_again(repo, opened):
-    git, db = opened
+def test_feedback_of_a_forgotten_commit_becomes_pending_again(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     feedback_store.report(db, "c1", "accepted")
     first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
@@ -88,63 +99,63 @@ def test_feedback_of_a_forgotten_commit_becomes_pending_again(repo, opened):
         connection.execute("DELETE FROM commits WHERE oid = ?", (first,))
     assert counts(db)["examples"] == 0 and counts(db)["pending"] == 1
     mine(git, db)
-    assert list(examples(git, db)) == [first]
+    assert list(feedback_examples(git, db)) == [first]
 
 
-def test_feedback_expires_after_commits_that_do_not_contain_it(repo, opened):
-    git, db = opened
+def test_feedback_expires_after_commits_that_do_not_contain_it(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL, "b.py": TAIL})
     mine(git, db)
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     feedback_store.report(db, "c1", "accepted")
     repo.commit({"b.py": HEAD + "    area = total * 2\n" + TAIL})  # another file
     mine(git, db)
     assert db.scalar("SELECT tries FROM feedback") == 0
     for number in range(MAX_TRIES):
-        assert reported(db) == ["c1"]
+        assert feedback_ids(db) == ["c1"]
         repo.commit({"a.py": HEAD + TAIL + f"\n\ndef number_{number}(x):\n    return x + total\n"})
         mine(git, db)
-    assert reported(db) == [] and examples(git, db) == {}
+    assert feedback_ids(db) == [] and feedback_examples(git, db) == {}
     assert figures(db)["accepted"] == 1, "people see what was taken all the same"
 
 
-def test_a_commit_older_than_the_completion_is_no_example_of_it(repo, opened):
-    git, db = opened
+def test_a_commit_older_than_the_completion_is_no_example_of_it(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL, "b.py": HEAD + TAIL})
     text = HEAD + "    area = total * 2\n" + TAIL
     oid = repo.commit({"a.py": text, "b.py": text})
     buffer = HEAD + "    area = |\n" + TAIL
-    show(db, buffer, "total * 2", path="a.py", name="after", when=NOW + 7200)
-    show(db, buffer, "total * 2", path="b.py", name="before", when=NOW)
+    record_completion(db, buffer, "total * 2", path="a.py", name="after", when=NOW + 7200)
+    record_completion(db, buffer, "total * 2", path="b.py", name="before", when=NOW)
     for name in ("after", "before"):
         feedback_store.report(db, name, "accepted")
     mine(git, db)
-    assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
+    assert feedback_examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
     assert [hole.path for hole in load_holes(db, [oid]) if hole.kind == "completion"] == ["b.py"]
     assert db.scalar("SELECT tries FROM feedback WHERE id = 'after'") == 0
 
 
-def test_a_commit_of_other_files_is_no_try_for_a_completion(repo, opened):
-    git, db = opened
+def test_a_commit_of_other_files_is_no_try_for_a_completion(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
     for path in ("a.py", "b.py"):
-        show(db, HEAD + "    area = |\n" + TAIL, "total", path=path, name=path)
+        record_completion(db, HEAD + "    area = |\n" + TAIL, "total", path=path, name=path)
         feedback_store.report(db, path, "accepted")
     repo.commit({"a.py": HEAD + TAIL + "\n\ndef number(x):\n    return x + total\n"})
     mine(git, db)
-    assert examples(git, db) == {}
+    assert feedback_examples(git, db) == {}
     tries = dict(db.query("SELECT id, tries FROM feedback"))
     assert tries == {"a.py": 1, "b.py": 0}
 
 
-def test_text_not_added_by_the_commit_gives_no_example(repo, opened):
-    git, db = opened
+def test_text_not_added_by_the_commit_gives_no_example(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
-    show(db, HEAD + "    area = |total * 2\n" + TAIL, "width")
+    record_completion(db, HEAD + "    area = |total * 2\n" + TAIL, "width")
     feedback_store.report(db, "c1", "rejected")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL + "print(area)\n"})
     mine(git, db)
-    assert examples(git, db) == {} and reported(db) == ["c1"]
+    assert feedback_examples(git, db) == {} and feedback_ids(db) == ["c1"]
 
 
 @pytest.mark.parametrize(
@@ -159,23 +170,23 @@ def test_text_not_added_by_the_commit_gives_no_example(repo, opened):
     ],
     ids=["generated", "secret", "prose", "vendored", "no letter", "a hash"],
 )
-def test_feedback_obeys_the_filters_of_mining(repo, opened, path, line, completion):
-    git, db = opened
+def test_feedback_obeys_the_filters_of_mining(repo, opened_repo, path, line, completion):
+    git, db = opened_repo
     repo.commit({path: HEAD + TAIL})
-    show(db, HEAD + line + TAIL, completion, path=path)
+    record_completion(db, HEAD + line + TAIL, completion, path=path)
     feedback_store.report(db, "c1", "accepted")
     repo.commit({path: HEAD + line.replace("|", completion) + TAIL})
     mine(git, db)
-    assert examples(git, db) == {}
+    assert feedback_examples(git, db) == {}
 
 
-def test_text_below_the_cursor_in_a_new_file_is_no_example(repo, opened):
+def test_text_below_the_cursor_in_a_new_file_is_no_example(repo, opened_repo):
     """In a file that is new as a whole, what stood below the cursor is no answer either."""
-    git, db = opened
+    git, db = opened_repo
     for number, line in enumerate(["    |\n", "|\n", "    area = total|\n"]):
-        show(db, HEAD + line + TAIL, "return width, height", name=f"c{number}")
+        record_completion(db, HEAD + line + TAIL, "return width, height", name=f"c{number}")
         feedback_store.report(db, f"c{number}", "rejected")
     repo.commit({})
     repo.commit({"a.py": HEAD + TAIL})
     mine(git, db)
-    assert examples(git, db) == {}
+    assert feedback_examples(git, db) == {}

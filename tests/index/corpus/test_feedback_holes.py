@@ -11,7 +11,13 @@ from git_copilot.index.corpus.cuts import Span
 from git_copilot.index.corpus.feedback_store import counts, feedback_weights
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.outcome import Text, spot_of, what_became
-from tests.support.shown_completions import HEAD, TAIL, examples, reported, show
+from tests.support.shown_completions import (
+    HEAD,
+    TAIL,
+    feedback_examples,
+    feedback_ids,
+    record_completion,
+)
 
 ACCEPTED = [
     # buffer with the cursor, completion, what is committed, the middle, its weight
@@ -72,78 +78,78 @@ ACCEPTED = [
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize(("line", "completion", "written", "middle", "weight"), ACCEPTED)
 def test_an_accepted_completion_becomes_an_example_of_the_committed_text(
-    repo, opened, line, completion, written, middle, weight, newline
+    repo, opened_repo, line, completion, written, middle, weight, newline
 ):
-    git, db = opened
+    git, db = opened_repo
     repo.commit({"a.py": (HEAD + TAIL).replace("\n", newline)})
     mine(git, db)
-    show(db, HEAD + line + TAIL, completion)
+    record_completion(db, HEAD + line + TAIL, completion)
     feedback_store.report(db, "c1", "accepted")
     oid = repo.commit({"a.py": (HEAD + written + TAIL).replace("\n", newline)})
     mine(git, db)
     before = line.partition("|")[0]
-    assert examples(git, db) == {oid: [(middle.replace("\n", newline), weight, before)]}
+    assert feedback_examples(git, db) == {oid: [(middle.replace("\n", newline), weight, before)]}
     assert counts(db)["examples"] == 1 and counts(db)["pending"] == 0
 
 
 @pytest.mark.parametrize(("line", "completion", "written", "middle", "weight"), ACCEPTED)
 def test_a_completion_in_a_new_file_becomes_an_example(
-    repo, opened, line, completion, written, middle, weight
+    repo, opened_repo, line, completion, written, middle, weight
 ):
-    git, db = opened
-    show(db, HEAD + line + TAIL, completion)
+    git, db = opened_repo
+    record_completion(db, HEAD + line + TAIL, completion)
     feedback_store.report(db, "c1", "accepted")
     repo.commit({})
     oid = repo.commit({"a.py": HEAD + written + TAIL})
     mine(git, db)
-    assert examples(git, db) == {oid: [(middle, weight, line.partition("|")[0])]}
+    assert feedback_examples(git, db) == {oid: [(middle, weight, line.partition("|")[0])]}
 
 
-def test_an_edited_completion_ends_at_the_reported_text_if_committed(repo, opened):
-    git, db = opened
+def test_an_edited_completion_ends_at_the_reported_text_if_committed(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     feedback_store.report(db, "c1", "edited", "total * 3\r\n    area -= 1")
     oid = repo.commit({"a.py": HEAD + "    area = total * 3\n    area -= 1  # why\n" + TAIL})
     mine(git, db)
-    assert examples(git, db) == {oid: [("total * 3\n    area -= 1", 1.5, "    area = ")]}
+    assert feedback_examples(git, db) == {oid: [("total * 3\n    area -= 1", 1.5, "    area = ")]}
 
 
-def test_a_rejected_completion_becomes_an_example_of_what_was_written(repo, opened):
-    git, db = opened
+def test_a_rejected_completion_becomes_an_example_of_what_was_written(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    show(db, HEAD + "    area = total * 2\n    other = |\n" + TAIL, "width", name="c2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    record_completion(db, HEAD + "    area = total * 2\n    other = |\n" + TAIL, "width", name="c2")
     for name in ("c1", "c2"):
         feedback_store.report(db, name, "rejected")
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n    other = height + 1\n" + TAIL})
     mine(git, db)
     # The first was rejected, and then written all the same: the model was right.
-    assert examples(git, db) == {
+    assert feedback_examples(git, db) == {
         oid: [("total * 2", 1.0, "    area = "), ("height + 1", 1.5, "    other = ")]
     }
 
 
-def test_a_completion_without_an_outcome_gives_no_example(repo, opened):
-    git, db = opened
+def test_a_completion_without_an_outcome_gives_no_example(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
-    assert examples(git, db) == {} and reported(db) == ["c1"]
+    assert feedback_examples(git, db) == {} and feedback_ids(db) == ["c1"]
 
 
-def test_multibyte_characters_before_the_cursor_shift_no_offset(repo, opened):
-    git, db = opened
+def test_multibyte_characters_before_the_cursor_shift_no_offset(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": "\ufeff" + HEAD + TAIL})
-    show(db, HEAD + "    größe = 'ü€😀' + |\n" + TAIL, "str(total)")
-    show(db, "größe = |\n" + HEAD + TAIL, "größer(3)", name="c2")
+    record_completion(db, HEAD + "    größe = 'ü€😀' + |\n" + TAIL, "str(total)")
+    record_completion(db, "größe = |\n" + HEAD + TAIL, "größer(3)", name="c2")
     feedback_store.report(db, "c1", "accepted")
     feedback_store.report(db, "c2", "accepted")
     text = "\ufeffgröße = größer(3)\n" + HEAD + "    größe = 'ü€😀' + str(total)\n" + TAIL
     oid = repo.commit({"a.py": text})
     mine(git, db)
-    assert examples(git, db) == {
+    assert feedback_examples(git, db) == {
         oid: [
             ("größer(3)", 1.0, "\ufeffgröße = "),
             ("str(total)", 1.0, "    größe = 'ü€😀' + "),
@@ -151,69 +157,71 @@ def test_multibyte_characters_before_the_cursor_shift_no_offset(repo, opened):
     }
 
 
-def test_two_completions_at_one_place_give_one_example(repo, opened):
-    git, db = opened
+def test_two_completions_at_one_place_give_one_example(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "height")
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2", name="c2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "height")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2", name="c2")
     feedback_store.report(db, "c1", "rejected")
     feedback_store.report(db, "c2", "accepted")
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     # One example; the model was wrong there once.
-    assert examples(git, db) == {oid: [("total * 2", 1.5, "    area = ")]}
+    assert feedback_examples(git, db) == {oid: [("total * 2", 1.5, "    area = ")]}
     assert counts(db)["examples"] == 1 and counts(db)["pending"] == 0
 
 
-def test_inserted_lines_and_duplicate_lines_do_not_misplace_an_example(repo, opened):
-    git, db = opened
+def test_inserted_lines_and_duplicate_lines_do_not_misplace_an_example(repo, opened_repo):
+    git, db = opened_repo
     block = "def {0}(item):\n    kind = item.kind\n    result = |\n    return result\n\n\n"
     repo.commit({"a.py": HEAD + TAIL})
     names = ("alpha", "beta", "gamma")
     buffer = HEAD + TAIL + "".join(block.format(n) for n in names)
     marked = buffer.replace("|", "None", 1).replace("|", "\0", 1).replace("|", "None")
-    show(db, marked.replace("\0", "|"), "load(kind)")
+    record_completion(db, marked.replace("\0", "|"), "load(kind)")
     feedback_store.report(db, "c1", "rejected")
     written = marked.replace("\0", "dump(kind)")
     oid = repo.commit({"a.py": '"""New."""\n' + "\n".join(["A = 1"] * 30) + "\n" + written})
     mine(git, db)
-    assert examples(git, db) == {oid: [("dump(kind)", 1.5, "    result = ")]}
+    assert feedback_examples(git, db) == {oid: [("dump(kind)", 1.5, "    result = ")]}
 
 
-def test_of_identical_places_the_nearest_is_taken(repo, opened):
-    git, db = opened
+def test_of_identical_places_the_nearest_is_taken(repo, opened_repo):
+    git, db = opened_repo
     block = (
         "    kind = item.kind\n    first = kind.first\n    other = kind.other\n    result = {}\n"
     )
     repo.commit({"a.py": HEAD + TAIL})
     lines = [block.format(name) for name in ("one(kind)", "two(kind)", "three(kind)", "four(kind)")]
     buffer = HEAD + lines[0] + block.format("|") + lines[2] + lines[3] + TAIL
-    show(db, buffer, "load(kind)")
+    record_completion(db, buffer, "load(kind)")
     feedback_store.report(db, "c1", "rejected")
     oid = repo.commit({"a.py": HEAD + "".join(lines) + TAIL})
     mine(git, db)
-    assert examples(git, db) == {oid: [("two(kind)", 1.5, "    result = ")]}
+    assert feedback_examples(git, db) == {oid: [("two(kind)", 1.5, "    result = ")]}
 
 
-def test_the_rejected_text_elsewhere_in_the_file_is_not_matched(repo, opened):
-    git, db = opened
+def test_the_rejected_text_elsewhere_in_the_file_is_not_matched(repo, opened_repo):
+    git, db = opened_repo
     block = "def {}(kind):\n    x = {}\n    return x\n\n\n"
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + TAIL + block.format("a", "load(kind)") + block.format("b", "|"), "load(kind)")
+    record_completion(
+        db, HEAD + TAIL + block.format("a", "load(kind)") + block.format("b", "|"), "load(kind)"
+    )
     feedback_store.report(db, "c1", "rejected")
     written = block.format("a", "load(kind)") + block.format("b", "dump(kind)")
     oid = repo.commit({"a.py": HEAD + TAIL + written})
     mine(git, db)
-    assert examples(git, db) == {oid: [("dump(kind)", 1.5, "    x = ")]}
+    assert feedback_examples(git, db) == {oid: [("dump(kind)", 1.5, "    x = ")]}
 
 
-def test_a_mined_hole_at_the_same_place_becomes_the_feedback_hole(repo, opened, monkeypatch):
-    git, db = opened
+def test_a_mined_hole_at_the_same_place_becomes_the_feedback_hole(repo, opened_repo, monkeypatch):
+    git, db = opened_repo
     start = len((HEAD + "    area = ").encode())
     span = Span(start, start + len("total * 2"), "line")
     monkeypatch.setattr(harvest, "choose_spans", lambda *given: [span])
     repo.commit({})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     feedback_store.report(db, "c1", "accepted")
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)

@@ -10,13 +10,20 @@ from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus import feedback_store
 from git_copilot.index.corpus.feedback_store import counts, figures
 from git_copilot.index.corpus.mining import mine
-from tests.support.shown_completions import HEAD, NOW, TAIL, examples, reported, show
+from tests.support.shown_completions import (
+    HEAD,
+    NOW,
+    TAIL,
+    feedback_examples,
+    feedback_ids,
+    record_completion,
+)
 
 
-def test_the_last_report_wins_and_repeating_it_changes_nothing(opened):
-    _, db = opened
-    show(db, HEAD + "    area = |\n", "total * 2")
-    show(db, HEAD + "    area = |\n", "total * 2")
+def test_the_last_report_wins_and_repeating_it_changes_nothing(opened_repo):
+    _, db = opened_repo
+    record_completion(db, HEAD + "    area = |\n", "total * 2")
+    record_completion(db, HEAD + "    area = |\n", "total * 2")
     said = [("accepted", None), ("accepted", None), ("edited", "x + 1"), ("edited", None)]
     for outcome, final in said:
         feedback_store.report(db, "c1", outcome, final)
@@ -28,43 +35,43 @@ def test_the_last_report_wins_and_repeating_it_changes_nothing(opened):
     assert figures(db)["rejected"] == 1 and figures(db)["edited"] == 0
 
 
-def test_a_report_after_the_commit_does_not_change_the_example(repo, opened):
-    git, db = opened
+def test_a_report_after_the_commit_does_not_change_the_example(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     feedback_store.report(db, "c1", "edited", "total * 2\r\n")
     assert db.query("SELECT final FROM feedback") == [(None,)], "that is the completion"
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     feedback_store.report(db, "c1", "rejected", "width")
     assert db.query("SELECT outcome, final FROM feedback") == [("rejected", None)]
-    assert examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
+    assert feedback_examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
 
 
-def test_reporting_an_unknown_completion_is_a_one_line_error(opened):
-    _, db = opened
+def test_reporting_an_unknown_completion_is_a_one_line_error(opened_repo):
+    _, db = opened_repo
     with pytest.raises(CopilotError, match="no completion 'c9' is kept here"):
         feedback_store.report(db, "c9", "accepted")
     with pytest.raises(CopilotError, match="is kept here"):
         feedback_store.report(db, "\udcff", "accepted")
 
 
-def test_any_text_can_be_stored(opened):
-    _, db = opened
-    show(db, "\udcff = |", "a\ud800\r\nb", path="\udcff.py", model="/m\udcff")
+def test_any_text_can_be_stored(opened_repo):
+    _, db = opened_repo
+    record_completion(db, "\udcff = |", "a\ud800\r\nb", path="\udcff.py", model="/m\udcff")
     feedback_store.report(db, "c1", "edited", "\udfff\r\n")
     (known,) = feedback_store.reported_since(db, 0)
     assert known.shown.path == "\udcff.py"
     assert (known.shown.completion, known.final) == ("a?\nb", "?\n")
 
 
-def test_rows_are_bounded_and_statistics_stay_complete(opened, monkeypatch):
-    _, db = opened
+def test_rows_are_bounded_and_statistics_stay_complete(opened_repo, monkeypatch):
+    _, db = opened_repo
     monkeypatch.setattr(
         feedback_store, "MOST", {"shown": 5, "accepted": 4, "edited": 3, "rejected": 2}
     )
     for number in range(40):
-        show(db, "x = |", "y", name=f"c{number:02}", when=NOW - 40 + number)
+        record_completion(db, "x = |", "y", name=f"c{number:02}", when=NOW - 40 + number)
         outcome = ("shown", *feedback_store.OUTCOMES)[number % 4]
         if outcome != "shown":
             feedback_store.report(db, f"c{number:02}", outcome)
@@ -83,36 +90,36 @@ def test_at_most_2000_completions_are_pending():
     assert set(feedback_store.MOST) == {"shown", *feedback_store.OUTCOMES}
 
 
-def test_old_rows_are_deleted(opened):
-    _, db = opened
+def test_old_rows_are_deleted(opened_repo):
+    _, db = opened_repo
     old = NOW - feedback_store.KEEP_SECONDS - 10
-    show(db, "x = |", "y", name="old", when=old)
-    show(db, "x = |", "y", name="older", when=old)
+    record_completion(db, "x = |", "y", name="old", when=old)
+    record_completion(db, "x = |", "y", name="older", when=old)
     feedback_store.report(db, "older", "accepted")
-    show(db, "x = |", "y", name="new")
-    assert reported(db) == ["new"]
+    record_completion(db, "x = |", "y", name="new")
+    assert feedback_ids(db) == ["new"]
 
 
-def test_bounding_rows_keeps_their_examples(repo, opened, monkeypatch):
-    git, db = opened
+def test_bounding_rows_keeps_their_examples(repo, opened_repo, monkeypatch):
+    git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
-    show(db, HEAD + "    area = |\n" + TAIL, "total * 2")
+    record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     feedback_store.report(db, "c1", "accepted")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     monkeypatch.setattr(feedback_store, "MOST", dict.fromkeys(feedback_store.MOST, 0))
-    show(db, "x = |", "y", name="c2", when=NOW + feedback_store.KEEP_SECONDS * 2)
-    assert reported(db) == ["c1"]
+    record_completion(db, "x = |", "y", name="c2", when=NOW + feedback_store.KEEP_SECONDS * 2)
+    assert feedback_ids(db) == ["c1"]
 
 
-def test_statistics_are_by_day_and_by_model(opened):
-    _, db = opened
+def test_statistics_are_by_day_and_by_model(opened_repo):
+    _, db = opened_repo
     day = feedback_store.DAY_SECONDS
     for name, when, adapter, outcome in [
         ("a", NOW, None, "accepted"), ("b", NOW, "lora-1", "edited"), ("c", NOW, "lora-1", None),
         ("d", NOW - day, "lora-1", "rejected"), ("e", NOW - 30 * day, None, "accepted"),
     ]:  # fmt: skip
-        show(db, "x = |", "y", name=name, when=when, adapter=adapter)
+        record_completion(db, "x = |", "y", name=name, when=when, adapter=adapter)
         if outcome is not None and name != "e":
             feedback_store.report(db, name, outcome)
     found = figures(db, NOW)

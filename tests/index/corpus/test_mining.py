@@ -18,7 +18,7 @@ FUNCTION = "def area(width, height):\n    total = width * height + offset\n    r
 
 
 @pytest.fixture
-def opened(repo, tmp_path):
+def opened_repo(repo, tmp_path):
     db = Database(tmp_path / DATABASE_NAME, create=True)
     yield GitRepository.discover(repo.path), db
     db.close()
@@ -28,8 +28,8 @@ def all_holes(db):
     return load_holes(db, [str(o) for (o,) in db.query("SELECT oid FROM commits ORDER BY time")])
 
 
-def test_holes_lie_in_added_lines_of_their_blob(repo, opened):
-    git, db = opened
+def test_holes_lie_in_added_lines_of_their_blob(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({"a.py": FUNCTION})
     repo.commit({"a.py": FUNCTION + "\n\ndef added(value):\n    return area(value, value) + 1\n"})
     assert mine(git, db) == 2
@@ -44,8 +44,8 @@ def test_holes_lie_in_added_lines_of_their_blob(repo, opened):
         assert hole.author == "Ada Author <ada@example.org>"
 
 
-def test_mining_again_finds_nothing_new_and_is_deterministic(repo, opened, tmp_path):
-    git, db = opened
+def test_mining_again_finds_nothing_new_and_is_deterministic(repo, opened_repo, tmp_path):
+    git, db = opened_repo
     for i in range(5):
         repo.commit({f"f{i}.py": FUNCTION.replace("area", f"area_{i}")})
     assert mine(git, db) == 5
@@ -56,16 +56,16 @@ def test_mining_again_finds_nothing_new_and_is_deterministic(repo, opened, tmp_p
     assert strip == [(h.commit, h.path, h.start, h.end, h.kind) for h in all_holes(db)]
 
 
-def test_a_limit_mines_the_newest_commits_and_the_rest_later(repo, opened):
-    git, db = opened
+def test_a_limit_mines_the_newest_commits_and_the_rest_later(repo, opened_repo):
+    git, db = opened_repo
     oids = [repo.commit({f"f{i}.py": FUNCTION + f"# {i}\n"}) for i in range(6)]
     assert mine(git, db, limit=2) == 2
     assert {str(o) for (o,) in db.query("SELECT oid FROM commits")} == set(oids[-2:])
     assert mine(git, db) == 4
 
 
-def test_merges_bots_and_sweeping_commits_are_excluded(repo, opened):
-    git, db = opened
+def test_merges_bots_and_sweeping_commits_are_excluded(repo, opened_repo):
+    git, db = opened_repo
     for i in range(25):
         repo.commit({f"f{i}.py": FUNCTION + f"# {i}\n"})
     repo.commit({"bot.py": FUNCTION}, GIT_AUTHOR_NAME="renovate[bot]")
@@ -79,8 +79,8 @@ def test_merges_bots_and_sweeping_commits_are_excluded(repo, opened):
     assert status == {"mined": 26, "bot": 1, "merge": 1, "mass": 1}
 
 
-def test_binary_prose_vendored_and_undecodable_files_give_no_holes(repo, opened):
-    git, db = opened
+def test_binary_prose_vendored_and_undecodable_files_give_no_holes(repo, opened_repo):
+    git, db = opened_repo
     repo.commit(
         {
             "a.bin": b"\0\1\2" * 50,
@@ -111,9 +111,9 @@ RULES = {
 
 
 @pytest.mark.parametrize("commits", [1, 110], ids=["a new commit", "the whole history"])
-def test_files_excluded_from_the_index_are_not_mined(repo, opened, commits):
+def test_files_excluded_from_the_index_are_not_mined(repo, opened_repo, commits):
     """Rules made today hold for what was written before them, in trees as in commits."""
-    git, db = opened
+    git, db = opened_repo
     repo.commit(RULED)
     for i in range(commits):  # of about as many files, or the first would be a mass change
         repo.commit({f"notes/{i}-{j}.txt": "a note\n" for j in range(8)})
@@ -131,8 +131,8 @@ def test_files_excluded_from_the_index_are_not_mined(repo, opened, commits):
     }  # fmt: skip
 
 
-def test_snapshot_holes_obey_the_rules_of_their_tree(repo, opened):
-    git, _ = opened
+def test_snapshot_holes_obey_the_rules_of_their_tree(repo, opened_repo):
+    git, _ = opened_repo
     before = repo.commit(RULED)
     repo.commit(RULES)
     paths = {hole.path for hole in snapshot_holes(git, before)}
@@ -152,12 +152,12 @@ def test_the_shallow_boundary_is_not_mined_as_new_code(repo, tmp_path):
         }
 
 
-def test_an_empty_repository_has_nothing_to_mine(repo, opened):
-    assert mine(*opened) == 0
+def test_an_empty_repository_has_nothing_to_mine(repo, opened_repo):
+    assert mine(*opened_repo) == 0
 
 
-def test_mailmap_merges_identities(repo, opened):
-    git, db = opened
+def test_mailmap_merges_identities(repo, opened_repo):
+    git, db = opened_repo
     repo.commit({".mailmap": "Ada Author <ada@example.org> <old@example.org>\n", "a.py": FUNCTION})
     repo.commit({"b.py": FUNCTION + "# b\n"}, GIT_AUTHOR_EMAIL="old@example.org")
     mine(git, db)

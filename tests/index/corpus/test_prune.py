@@ -12,7 +12,7 @@ from git_copilot.index.corpus.survival import update_survival
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
-from tests.support.hole_tracking import numbered
+from tests.support.hole_tracking import numbered_lines
 
 BODY = (
     "def area_{0}(width, height):\n    total = width * height + {0}\n    return total - {0}\n\n\n"
@@ -335,7 +335,7 @@ def test_pruning_a_repository_without_commits_does_nothing(tmp_path):
     repo = GitRepo.init(tmp_path / "empty")
     corpus = Corpus(repo, tmp_path / "e.db")
     assert corpus.refresh() == 0
-    repo.commit({"a.py": numbered(range(3))})
+    repo.commit({"a.py": numbered_lines(range(3))})
     assert corpus.refresh() == 0
     assert len(corpus.commits()) == 1
     corpus.db.close()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from git_copilot.index.corpus.survival import load_survival
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
-from tests.support.hole_tracking import Field
+from tests.support.hole_tracking import HoleTracker
 
 TOKEN = re.compile(r"token_(\d+)_")
 EDITS = ("insert", "delete", "replace", "indent", "new", "remove")
@@ -34,7 +34,7 @@ class History:
     def __init__(self, folder: Path) -> None:
         self.repo = GitRepo.init(folder / "work")
         self.db = Database(folder / DATABASE_NAME, create=True)
-        self.field = Field(self.repo, self.db)
+        self.field = HoleTracker(self.repo, self.db)
         self.tokens = 0
         self.branches = ["main"]
         self.holes: dict[int, tuple[str, list[str]]] = {}  # hole -> its commit, its tokens
@@ -171,16 +171,16 @@ def judge_by_blame(history: History) -> dict[int, float]:
 
 
 @pytest.fixture(scope="module")
-def arena():
+def scratch_repo():
     folder = Path(tempfile.mkdtemp())
     yield folder
     shutil.rmtree(folder)
 
 
-def play(arena: Path, ops: Sequence[Op]) -> History:
-    shutil.rmtree(arena, ignore_errors=True)
-    arena.mkdir()
-    history = History(arena)
+def play(scratch_repo: Path, ops: Sequence[Op]) -> History:
+    shutil.rmtree(scratch_repo, ignore_errors=True)
+    scratch_repo.mkdir()
+    history = History(scratch_repo)
     for op in ops:
         history.apply(op)
     return history
@@ -203,8 +203,8 @@ def operations(*kinds: str) -> st.SearchStrategy[list[Op]]:
 
 @settings(max_examples=12, deadline=None)
 @given(operations(*EDITS, "insert", "replace", *BRANCHES))
-def test_survival_with_merges_agrees_with_trees_and_blame(arena, ops):
-    history = play(arena, ops)
+def test_survival_with_merges_agrees_with_trees_and_blame(scratch_repo, ops):
+    history = play(scratch_repo, ops)
     followed_as_anew(history)
     assert history.known() == judge_by_trees(history)
     assert {h: share for h, (share, _) in history.known().items()} == judge_by_blame(history)
@@ -213,8 +213,8 @@ def test_survival_with_merges_agrees_with_trees_and_blame(arena, ops):
 
 @settings(max_examples=12, deadline=None)
 @given(operations(*EDITS, "insert", "replace", "rename", "update"))
-def test_survival_with_renames_in_linear_history_agrees_with_blame(arena, ops):
-    history = play(arena, ops)
+def test_survival_with_renames_in_linear_history_agrees_with_blame(scratch_repo, ops):
+    history = play(scratch_repo, ops)
     followed_as_anew(history)
     assert {h: share for h, (share, _) in history.known().items()} == judge_by_blame(history)
     history.db.close()
@@ -222,9 +222,9 @@ def test_survival_with_renames_in_linear_history_agrees_with_blame(arena, ops):
 
 @settings(max_examples=12, deadline=None)
 @given(operations(*EDITS, "insert", "rename", *BRANCHES))
-def test_survival_with_renames_and_merges_is_bounded_by_blame_and_text(arena, ops):
+def test_survival_with_renames_and_merges_is_bounded_by_blame_and_text(scratch_repo, ops):
     """Blame follows one way through a merge where several lead on; a line is followed on all."""
-    history = play(arena, ops)
+    history = play(scratch_repo, ops)
     followed_as_anew(history)
     blamed, texts = judge_by_blame(history), judge_by_trees(history)
     for hole, (share, _) in history.known().items():

@@ -14,14 +14,14 @@ from git_copilot.index.corpus.survival import DAY, Survival, load_survival, weig
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import Database
 from tests.support.gitrepo import EPOCH
-from tests.support.hole_tracking import Field, numbered
+from tests.support.hole_tracking import HoleTracker, numbered_lines
 
-TEN = numbered(range(10))
+TEN = numbered_lines(range(10))
 
 
-def test_holes_across_binary_or_missing_versions_have_no_known_fate(repo, field):
+def test_holes_across_binary_or_missing_versions_have_no_known_fate(repo, hole_tracker):
     repo.commit({"a.py": TEN, "b.py": TEN + "b\n", "c.py": TEN + "c\n"})
-    holes = [field.sow(name, "line 5") for name in ("a.py", "b.py", "c.py")]
+    holes = [hole_tracker.sow(name, "line 5") for name in ("a.py", "b.py", "c.py")]
     repo.commit({"a.py": TEN.encode() + b"\0", "b.py": "top\n" + TEN})
     blob = repo.git("rev-parse", "HEAD:b.py")
     repo.commit({"b.py": TEN})
@@ -29,114 +29,114 @@ def test_holes_across_binary_or_missing_versions_have_no_known_fate(repo, field)
     loose = repo.git_dir / "objects" / blob[:2] / blob[2:]
     away = loose.read_bytes()
     loose.unlink()
-    assert [field.fate(h) for h in holes] == [None, None, Survival(1.0, None, None)]
+    assert [hole_tracker.fate(h) for h in holes] == [None, None, Survival(1.0, None, None)]
     loose.write_bytes(away)
     repo.commit({})
-    field.forget_level()
-    assert [field.fate(h) is None for h in holes] == [True, False, False]
+    hole_tracker.forget_level()
+    assert [hole_tracker.fate(h) is None for h in holes] == [True, False, False]
 
 
-def test_holes_of_a_file_that_becomes_binary_have_no_known_fate(repo, field):
+def test_holes_of_a_file_that_becomes_binary_have_no_known_fate(repo, hole_tracker):
     repo.commit({"a.py": TEN, "b.py": TEN})
-    holes = [field.sow("a.py", "line 5"), field.sow("b.py", "line 5")]
-    assert [field.fate(h).stands for h in holes] == [1, 1]
+    holes = [hole_tracker.sow("a.py", "line 5"), hole_tracker.sow("b.py", "line 5")]
+    assert [hole_tracker.fate(h).stands for h in holes] == [1, 1]
     repo.commit({"a.py": TEN.encode() + b"\0"})
-    assert [field.fate(h) for h in holes] == [None, Survival(1.0, None, None)]
-    assert not field.update()
+    assert [hole_tracker.fate(h) for h in holes] == [None, Survival(1.0, None, None)]
+    assert not hole_tracker.update()
 
 
-def test_a_missing_tree_or_blob_makes_only_its_holes_unknown(repo, field):
+def test_a_missing_tree_or_blob_makes_only_its_holes_unknown(repo, hole_tracker):
     repo.commit({"src/a.py": TEN, "b.py": TEN})
-    holes = [field.sow("src/a.py", "line 5"), field.sow("b.py", "line 5")]
+    holes = [hole_tracker.sow("src/a.py", "line 5"), hole_tracker.sow("b.py", "line 5")]
     repo.commit({"src/a.py": "top\n" + TEN})
     tree = repo.git("rev-parse", "HEAD:src")
     repo.commit({"src/a.py": TEN})
-    late = field.sow("src/a.py", "line 6", "HEAD")
+    late = hole_tracker.sow("src/a.py", "line 6", "HEAD")
     (repo.git_dir / "objects" / tree[:2] / tree[2:]).unlink()
-    assert [field.fate(h) for h in holes] == [None, None]
-    assert field.fate(late) == Survival(1.0, None, None)
+    assert [hole_tracker.fate(h) for h in holes] == [None, None]
+    assert hole_tracker.fate(late) == Survival(1.0, None, None)
     blob = repo.git("rev-parse", "HEAD:src/a.py")
     (repo.git_dir / "objects" / blob[:2] / blob[2:]).unlink()
-    field.forget_level()
-    assert field.fate(late) is None
+    hole_tracker.forget_level()
+    assert hole_tracker.fate(late) is None
 
 
-def test_only_holes_in_the_history_of_head_have_a_fate(repo, field):
+def test_only_holes_in_the_history_of_head_have_a_fate(repo, hole_tracker):
     repo.commit({"a.py": TEN})
-    base = field.sow("a.py", "line 5")
+    base = hole_tracker.sow("a.py", "line 5")
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": TEN + "side\n"})
-    side = field.sow("a.py", "side")
-    assert field.fate(side).stands == 1
+    side = hole_tracker.sow("a.py", "side")
+    assert hole_tracker.fate(side).stands == 1
     repo.git("checkout", "-q", "main")
-    assert (field.fate(base).stands, field.fate(side)) == (1, None)
+    assert (hole_tracker.fate(base).stands, hole_tracker.fate(side)) == (1, None)
     repo.git("reset", "-q", "--hard", "side")
-    assert field.fate(side).stands == 1
+    assert hole_tracker.fate(side).stands == 1
 
 
-def test_an_update_runs_only_when_something_changed(repo, field):
-    assert not field.update()  # no commit yet
+def test_an_update_runs_only_when_something_changed(repo, hole_tracker):
+    assert not hole_tracker.update()  # no commit yet
     for i in range(4):
         repo.commit({f"f{i}.py": TEN})
-    new = field.sow("f3.py", "line 1")
-    assert field.update(limit=2)
-    assert not field.update(limit=2)
-    old = field.sow("f0.py", "line 1", "HEAD~3")
-    assert field.update(limit=2)  # a hole more
-    assert set(load_survival(field.db, [old, new])) == {new}
-    assert not field.update(limit=2)
-    assert field.update(limit=3)  # more is asked for
-    assert field.update(limit=0)
-    assert set(load_survival(field.db, [old, new])) == {old, new}
-    assert not field.update()
+    new = hole_tracker.sow("f3.py", "line 1")
+    assert hole_tracker.update(limit=2)
+    assert not hole_tracker.update(limit=2)
+    old = hole_tracker.sow("f0.py", "line 1", "HEAD~3")
+    assert hole_tracker.update(limit=2)  # a hole more
+    assert set(load_survival(hole_tracker.db, [old, new])) == {new}
+    assert not hole_tracker.update(limit=2)
+    assert hole_tracker.update(limit=3)  # more is asked for
+    assert hole_tracker.update(limit=0)
+    assert set(load_survival(hole_tracker.db, [old, new])) == {old, new}
+    assert not hole_tracker.update()
     repo.commit({})
-    late = field.sow("f1.py", "line 1", "HEAD~3")  # of an old commit, and HEAD moved too
-    assert field.update()
-    assert load_survival(field.db, [late]) == {late: Survival(1.0, None, None)}
-    with field.db.transaction() as connection:
+    late = hole_tracker.sow("f1.py", "line 1", "HEAD~3")  # of an old commit, and HEAD moved too
+    assert hole_tracker.update()
+    assert load_survival(hole_tracker.db, [late]) == {late: Survival(1.0, None, None)}
+    with hole_tracker.db.transaction() as connection:
         connection.execute("DELETE FROM holes WHERE id = ?", (old,))
-    assert not field.update()
-    assert load_survival(field.db, [old, new]) == {new: Survival(1.0, None, None)}
+    assert not hole_tracker.update()
+    assert load_survival(hole_tracker.db, [old, new]) == {new: Survival(1.0, None, None)}
 
 
-def test_an_incremental_update_equals_a_full_pass(repo, field):
+def test_an_incremental_update_equals_a_full_pass(repo, hole_tracker):
     repo.commit({"a.py": TEN, "b.py": TEN + "b\n"})
-    holes = [field.sow("a.py", f"line {i}\nline {i + 1}") for i in range(0, 8, 2)]
-    holes += [field.sow("b.py", "line 8"), field.sow("b.py", "line 3")]
+    holes = [hole_tracker.sow("a.py", f"line {i}\nline {i + 1}") for i in range(0, 8, 2)]
+    holes += [hole_tracker.sow("b.py", "line 8"), hole_tracker.sow("b.py", "line 3")]
     labels = []
-    for text in ("top\n" + TEN, "top\n" + TEN.replace("line 3\n", ""), numbered(range(1, 9))):
+    for text in ("top\n" + TEN, "top\n" + TEN.replace("line 3\n", ""), numbered_lines(range(1, 9))):
         repo.commit({"a.py": text})
-        field.update(progress=lambda label, done, total: labels.append((label, done, total)))
+        hole_tracker.update(progress=lambda label, done, total: labels.append((label, done, total)))
     repo.git("checkout", "-q", "-b", "side")
     repo.git("mv", "b.py", "c.py")
     killer = repo.commit({"c.py": TEN.replace("line 8\n", "") + "b\n"})
     repo.git("checkout", "-q", "main")
     repo.commit({"b.py": "above\n" + TEN + "b\n"})
-    field.update()
-    before = field.rows()
+    hole_tracker.update()
+    before = hole_tracker.rows()
     repo.git("checkout", "-q", "-b", "after")
     repo.commit({"d.py": TEN})
     repo.git("checkout", "-q", "main")
     repo.commit({"e.py": TEN})
     repo.git("merge", "-q", "--no-edit", "after")
-    field.update()
-    assert field.rows() == before
+    hole_tracker.update()
+    assert hole_tracker.rows() == before
     repo.git("merge", "-q", "--no-edit", "side")  # left before the last pass ended
-    field.update()
-    followed = field.rows()
-    field.forget_level()
-    field.update()
-    assert field.rows() == followed
-    assert field.places(holes[-1]) == {"c.py": [5]}
-    assert field.fate(holes[-2]).died_commit == killer
+    hole_tracker.update()
+    followed = hole_tracker.rows()
+    hole_tracker.forget_level()
+    hole_tracker.update()
+    assert hole_tracker.rows() == followed
+    assert hole_tracker.places(holes[-1]) == {"c.py": [5]}
+    assert hole_tracker.fate(holes[-2]).died_commit == killer
     # One commit each time, not all of them again.
     assert labels[2:] == [("following lines", 0, 1), ("following lines", 1, 1)] * 2
 
 
-def test_a_deleted_file_stays_dead_after_merging_an_old_branch(repo, field):
+def test_a_deleted_file_stays_dead_after_merging_an_old_branch(repo, hole_tracker):
     repo.commit({"a.py": TEN, "b.py": TEN})
-    hole = field.sow("a.py", "line 5")
-    assert field.fate(hole).stands == 1
+    hole = hole_tracker.sow("a.py", "line 5")
+    assert hole_tracker.fate(hole).stands == 1
     repo.git("branch", "side")
     repo.git("rm", "-q", "a.py")
     killer = repo.commit({})
@@ -144,21 +144,21 @@ def test_a_deleted_file_stays_dead_after_merging_an_old_branch(repo, field):
     repo.commit({"b.py": "top\n" + TEN})
     repo.git("checkout", "-q", "main")
     repo.git("merge", "-q", "--no-edit", "side")
-    assert field.fate(hole).died_commit == killer
+    assert hole_tracker.fate(hole).died_commit == killer
 
 
 def test_survival_is_updated_when_a_shallow_clone_is_deepened(repo, tmp_path):
     for i in range(5):
-        repo.commit({f"f{i}.py": TEN, "a.py": numbered(range(i + 3))})
+        repo.commit({f"f{i}.py": TEN, "a.py": numbered_lines(range(i + 3))})
     repo.git("clone", "-q", "--depth=3", f"file://{repo.path}", str(tmp_path / "shallow"))
     clone = type(repo)(tmp_path / "shallow")
     with Database(tmp_path / "s.db", create=True) as db:
-        field = Field(clone, db)
-        late = field.sow("a.py", "line 6", "HEAD")
-        assert field.fate(late).stands == 1
+        hole_tracker = HoleTracker(clone, db)
+        late = hole_tracker.sow("a.py", "line 6", "HEAD")
+        assert hole_tracker.fate(late).stands == 1
         clone.git("fetch", "-q", "--unshallow")
-        early = field.sow("a.py", "line 1", "HEAD~4")
-        assert field.fate(early).stands == field.fate(late).stands == 1
+        early = hole_tracker.sow("a.py", "line 1", "HEAD~4")
+        assert hole_tracker.fate(early).stands == hole_tracker.fate(late).stands == 1
 
 
 KILLED = """
@@ -178,29 +178,29 @@ with Database(Path(sys.argv[2])) as db:
 
 
 @pytest.mark.parametrize("moment", ["early", "late"])
-def test_a_killed_update_changes_nothing_and_the_next_one_completes(repo, field, moment):
+def test_a_killed_update_changes_nothing_and_the_next_one_completes(repo, hole_tracker, moment):
     repo.commit({"a.py": TEN})
-    holes = [field.sow("a.py", f"line {i}") for i in range(9)]
-    field.update()
-    before = field.rows()
+    holes = [hole_tracker.sow("a.py", f"line {i}") for i in range(9)]
+    hole_tracker.update()
+    before = hole_tracker.rows()
     repo.commit({"a.py": TEN.replace("line 3\n", "")})
-    done = subprocess.run([sys.executable, "-c", KILLED, repo.path, field.db.path, moment])
+    done = subprocess.run([sys.executable, "-c", KILLED, repo.path, hole_tracker.db.path, moment])
     assert done.returncode == -signal.SIGKILL
-    assert field.rows() == before
-    assert [field.fate(h).stands for h in holes] == [1, 1, 1, 0, 1, 1, 1, 1, 1]
+    assert hole_tracker.rows() == before
+    assert [hole_tracker.fate(h).stands for h in holes] == [1, 1, 1, 0, 1, 1, 1, 1, 1]
 
 
-def test_every_mined_hole_has_a_fate(repo, field):
+def test_every_mined_hole_has_a_fate(repo, hole_tracker):
     body = (
         "def area_{0}(width, height):\n    total = width * height + {0}\n    return total - {0}\n"
     )
     for i in range(9):
         repo.commit({"a.py": "".join(body.format(j) for j in range(i + 1))})
     git = GitRepository.discover(repo.path)
-    mine(git, field.db)
-    field.update()
-    rows = field.rows()
-    assert len(rows) == field.db.scalar("SELECT count(*) FROM holes") > 3
+    mine(git, hole_tracker.db)
+    hole_tracker.update()
+    rows = hole_tracker.rows()
+    assert len(rows) == hole_tracker.db.scalar("SELECT count(*) FROM holes") > 3
     assert {row[1] for row in rows} == {1.0}
 
 

@@ -37,7 +37,7 @@ attributes = st.lists(attribute_lines.map(" ".join), min_size=1, max_size=5).map
 def git(folder, *args, feed=b""):
     done = subprocess.run(["git", *args], cwd=folder, input=feed, capture_output=True)
     assert done.returncode in (0, 1), done.stderr
-    return [os.fsdecode(field) for field in done.stdout.split(b"\0")]
+    return [os.fsdecode(hole_tracker) for hole_tracker in done.stdout.split(b"\0")]
 
 
 def write(root, path, text):

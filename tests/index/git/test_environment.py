@@ -77,7 +77,7 @@ def test_every_git_key_that_may_name_a_command_is_pinned_or_listed_as_safe():
 
 
 @pytest.fixture
-def traps(repo: GitRepo, tmp_path):
+def trapped_repo(repo: GitRepo, tmp_path):
     """A repository whose configuration names a command for everything, and what they leave."""
     caught = tmp_path / "caught"
     caught.mkdir()
@@ -134,9 +134,9 @@ def traps(repo: GitRepo, tmp_path):
     assert [path.name for path in caught.iterdir()] == []
 
 
-def test_the_traps_catch_an_unprotected_git(traps):
+def test_the_traps_catch_an_unprotected_git(trapped_repo):
     """They catch git itself, run as it is."""
-    repo, caught = traps
+    repo, caught = trapped_repo
     repo.git("status", check=False)
     repo.git("log", "-p", "--ext-diff", check=False)
     found = {path.name for path in caught.iterdir()}
@@ -146,13 +146,13 @@ def test_the_traps_catch_an_unprotected_git(traps):
         path.unlink()
 
 
-def test_comparing_the_working_tree_runs_no_filter_or_fsmonitor(traps):
-    repo, _ = traps
+def test_comparing_the_working_tree_runs_no_filter_or_fsmonitor(trapped_repo):
+    repo, _ = trapped_repo
     assert uncommitted_paths(GitRepository.discover(repo.path)) == ["a.py", "b.txt", "new.py"]
 
 
-def test_reading_a_repository_runs_no_configured_command(traps):
-    repo, _ = traps
+def test_reading_a_repository_runs_no_configured_command(trapped_repo):
+    repo, _ = trapped_repo
     found = GitRepository.discover(repo.path)
     head = found.head_commit()
     assert head is not None
@@ -174,16 +174,16 @@ def test_reading_a_repository_runs_no_configured_command(traps):
     assert [entry.path for entry in found.ls_tree("HEAD")] == [".gitattributes", "a.py", "b.txt"]
 
 
-def test_a_missing_object_triggers_no_fetch(traps):
-    repo, _ = traps
+def test_a_missing_object_triggers_no_fetch(trapped_repo):
+    repo, _ = trapped_repo
     missing = "1" * 40
     found = GitRepository.discover(repo.path)
     assert found.has_object(missing) is False
     assert list(found.blobs([missing])) == []
 
 
-def test_git_environment_overrides_cannot_undo_a_pin(traps, monkeypatch):
-    repo, caught = traps
+def test_git_environment_overrides_cannot_undo_a_pin(trapped_repo, monkeypatch):
+    repo, caught = trapped_repo
     monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.fsmonitor")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"touch '{caught}/by-hand' #")

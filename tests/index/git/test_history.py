@@ -11,9 +11,9 @@ from git_copilot.index.corpus.lineage import Track, carry
 from git_copilot.index.git.history import FilePatch, additions, patches, patches_between
 from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
-from tests.support.hole_tracking import numbered
+from tests.support.hole_tracking import numbered_lines
 
-TEN = numbered(range(10))
+TEN = numbered_lines(range(10))
 
 
 def read(repo: GitRepo, *requests: str, options: tuple[str, ...] = ()) -> list[list[FilePatch]]:

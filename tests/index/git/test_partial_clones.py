@@ -32,7 +32,7 @@ def db(tmp_path):
 
 
 @pytest.fixture
-def loud(tmp_path, monkeypatch):
+def network_trap(tmp_path, monkeypatch):
     """A transport that leaves a mark when anything asks it for an object."""
     mark, folder = tmp_path / "asked", tmp_path / "bin"
     folder.mkdir()
@@ -71,15 +71,17 @@ def python_files(db):
     return [path.decode() for (path,) in rows]
 
 
-def test_the_test_transport_detects_network_access(repo, tmp_path, loud):
+def test_the_test_transport_detects_network_access(repo, tmp_path, network_trap):
     repo.commit(FILES)
     clone = partial_clone(repo, tmp_path / "c", "--filter=blob:none", "--no-checkout")
     clone.git("cat-file", "-p", "HEAD:top.py", check=False)
-    assert loud.exists()
+    assert network_trap.exists()
 
 
 @pytest.mark.parametrize("lazy", ["0", "1"])
-def test_a_blobless_clone_is_indexed_without_fetching(repo, tmp_path, db, loud, lazy, monkeypatch):
+def test_a_blobless_clone_is_indexed_without_fetching(
+    repo, tmp_path, db, network_trap, lazy, monkeypatch
+):
     """Whether or not git knows GIT_NO_LAZY_FETCH (it came with 2.45 and some security fixes)."""
     monkeypatch.setattr(
         "git_copilot.index.git.repository.git_environment",
@@ -95,7 +97,7 @@ def test_a_blobless_clone_is_indexed_without_fetching(repo, tmp_path, db, loud, 
     again = sync(git, db, embedder)
     assert (again.blobs_added, again.chunks_embedded) == (0, 0)
     collect(git, db, grace_days=0)
-    assert not loud.exists()
+    assert not network_trap.exists()
     fetch(clone, repo, *(clone.git("rev-parse", f"HEAD:{p}") for p in ("a/x.py", "b/deep/z.py")))
     later = sync(git, db, embedder)
     assert (later.blobs_added, later.chunks_embedded) == (2, 2)
@@ -103,10 +105,10 @@ def test_a_blobless_clone_is_indexed_without_fetching(repo, tmp_path, db, loud, 
     assert [h.path for h in Searcher(db, "", None).search(Query("gamma"), 5, None)] == [
         "b/deep/z.py"
     ]
-    assert not loud.exists()
+    assert not network_trap.exists()
 
 
-def test_rule_files_fetched_later_are_obeyed(repo, tmp_path, db, loud):
+def test_rule_files_fetched_later_are_obeyed(repo, tmp_path, db, network_trap):
     repo.commit(FILES)
     clone = partial_clone(repo, tmp_path / "c", "--filter=blob:none", "--no-checkout")
     git = GitRepository.discover(clone.path)
@@ -116,10 +118,10 @@ def test_rule_files_fetched_later_are_obeyed(repo, tmp_path, db, loud):
     fetch(clone, repo, clone.git("rev-parse", "HEAD:b/.gitattributes"))
     sync(git, db, None)
     assert python_files(db) == []
-    assert not loud.exists()
+    assert not network_trap.exists()
 
 
-def test_a_treeless_clone_is_indexed_without_fetching(repo, tmp_path, db, loud):
+def test_a_treeless_clone_is_indexed_without_fetching(repo, tmp_path, db, network_trap):
     repo.commit(FILES)
     clone = partial_clone(repo, tmp_path / "c", "--filter=tree:0", "--no-checkout")
     root = repo.git("rev-parse", "HEAD^{tree}")
@@ -135,7 +137,7 @@ def test_a_treeless_clone_is_indexed_without_fetching(repo, tmp_path, db, loud):
     sync(git, db, None)
     assert python_files(db) == ["a/x.py"]
     assert "a" not in views.view_paths(db, "")
-    assert not loud.exists()
+    assert not network_trap.exists()
 
 
 def test_a_sparse_checkout_shows_the_whole_tree(repo, db):

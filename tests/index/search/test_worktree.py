@@ -34,9 +34,9 @@ def tree(repo, tmp_path):
     found = GitRepository.discover(repo.path)
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         sync(found, db, None)
-        opened = Asking(found, db)
-        yield opened
-        opened.close()
+        opened_repo = Asking(found, db)
+        yield opened_repo
+        opened_repo.close()
 
 
 def test_a_clean_worktree_has_an_empty_overlay(tree):
@@ -119,9 +119,9 @@ def test_unborn_branches_and_bare_repositories_have_an_overlay(tmp_path):
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         unborn = GitRepo.init(tmp_path / "unborn")
         unborn.write({"a.py": "a = 1\n"})
-        opened = Asking(GitRepository.discover(unborn.path), db)
-        assert list(opened.overlay().files) == ["a.py"]
-        opened.close()
+        opened_repo = Asking(GitRepository.discover(unborn.path), db)
+        assert list(opened_repo.overlay().files) == ["a.py"]
+        opened_repo.close()
         bare = GitRepo.init(tmp_path / "bare", "--bare")
         assert dict(Asking(GitRepository.discover(bare.path), db).overlay().files) == {}
 

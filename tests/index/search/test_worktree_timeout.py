@@ -26,9 +26,9 @@ def tree(repo, tmp_path):
     found = GitRepository.discover(repo.path)
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         sync(found, db, None)
-        opened = Worktree(found, db)
-        yield opened
-        opened.close()
+        opened_repo = Worktree(found, db)
+        yield opened_repo
+        opened_repo.close()
 
 
 def look(tree, patience=30.0, **how):

@@ -54,7 +54,7 @@ def test_every_planted_secret_is_hidden(kind):
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory):
+def planted_repo(tmp_path_factory):
     """All of them in one history, indexed and mined."""
     from tests.support.gitrepo import GitRepo
 
@@ -79,16 +79,16 @@ def assert_hidden(cases, text):
     assert not left, left[:5]
 
 
-def test_no_planted_secret_is_in_the_database(filled):
-    cases, _, db = filled
+def test_no_planted_secret_is_in_the_database(planted_repo):
+    cases, _, db = planted_repo
     assert db.scalar("SELECT count(*) FROM chunks") >= len(cases)
     db.query("PRAGMA wal_checkpoint(TRUNCATE)")
     assert_hidden(cases, db.path.read_bytes().decode("latin-1"))
     assert db.scalar("SELECT count(*) FROM blobs WHERE secrets = 0 AND skipped IS NULL") <= 3
 
 
-def test_no_planted_secret_is_found_by_search(filled):
-    cases, _, db = filled
+def test_no_planted_secret_is_found_by_search(planted_repo):
+    cases, _, db = planted_repo
     searcher = Searcher(db, "", None)
     for case in cases:
         for value in case.values:
@@ -96,8 +96,8 @@ def test_no_planted_secret_is_found_by_search(filled):
             assert_hidden([case], "\n".join(hit.text for hit in hits))
 
 
-def test_no_planted_secret_is_in_a_hole_or_training_text(filled):
-    cases, found, db = filled
+def test_no_planted_secret_is_in_a_hole_or_training_text(planted_repo):
+    cases, found, db = planted_repo
     holes = load_holes(db, found.run("rev-list", "HEAD").decode().split())
     standing = list(snapshot_holes(found, "HEAD"))
     assert len(holes) > 100 and len(standing) > 100
@@ -106,8 +106,8 @@ def test_no_planted_secret_is_in_a_hole_or_training_text(filled):
 
 
 @pytest.mark.parametrize("source", ["commits", "snapshot"])
-def test_no_planted_secret_is_in_an_export(filled, tmp_path, source):
-    cases, found, db = filled
+def test_no_planted_secret_is_in_an_export(planted_repo, tmp_path, source):
+    cases, found, db = planted_repo
     out = tmp_path / "out.jsonl"
     assert export_corpus(found, db, Settings(), out, Order(source)) > 100
     rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]

@@ -33,7 +33,7 @@ def error(code, text="disk I/O error"):
 
 
 @pytest.fixture
-def no_room(monkeypatch):
+def full_disk(monkeypatch):
     """The disk is full: so the system says, and SQLite cannot make its journal's index."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
 
@@ -74,7 +74,7 @@ def test_an_io_error_is_reported_as_full_disk_or_as_damage(path, monkeypatch, co
     assert "damaged" in str(explain(error(sqlite3.SQLITE_CORRUPT, "malformed"), path))
 
 
-def test_on_a_full_disk_reads_work_and_writes_explain(path, no_room):
+def test_on_a_full_disk_reads_work_and_writes_explain(path, full_disk):
     with Database(path) as db:
         assert db.read_only and db.query("SELECT value FROM forgotten") == [("docs",)]
         with pytest.raises(NoRoom), db.transaction():
@@ -83,7 +83,7 @@ def test_on_a_full_disk_reads_work_and_writes_explain(path, no_room):
         Database(path, create=True)
 
 
-def test_on_a_full_disk_journal_content_is_still_read(path, no_room):
+def test_on_a_full_disk_journal_content_is_still_read(path, full_disk):
     path.with_name(f"{path.name}-wal").write_bytes(b"committed")
     with pytest.raises(NoRoom):
         Database(path)

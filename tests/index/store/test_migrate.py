@@ -41,15 +41,15 @@ def git(repo):
 
 
 @pytest.fixture
-def old(git, tmp_path):
+def old_database(git, tmp_path):
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         mine(git, db)
         yield db
 
 
-def hand_on(git, old, tmp_path):
+def hand_on(git, old_database, tmp_path):
     """A new database beside the old one, made as a rebuild makes it."""
-    kept = read_old(old.path)
+    kept = read_old(old_database.path)
     new = Database(tmp_path / "new.db", create=True)
     write_before_mining(new, kept)
     mine(git, new)
@@ -68,49 +68,55 @@ def completions(db):
     ]
 
 
-def test_rebuild_keeps_feedback_examples_statistics_and_forgotten_rules(git, old, repo, tmp_path):
-    show(old, "kept", 2, "width * height")
-    show(old, "refused", 2, "None", "rejected")
+def test_rebuild_keeps_feedback_examples_statistics_and_forgotten_rules(
+    git, old_database, repo, tmp_path
+):
+    show(old_database, "kept", 2, "width * height")
+    show(old_database, "refused", 2, "None", "rejected")
     repo.commit({"a.py": BASE.replace("0", "width * height + 1")})
-    mine(git, old)
-    show(old, "waits", 3, "width - height")
-    forget.forget(old, AUTHOR, "Bob Builder")
-    forget.forget(old, PATH, "docs")
-    assert len(completions(old)) == 1
-    with hand_on(git, old, tmp_path) as new:
-        assert rows(new) == rows(old) and len(rows(new)) == 3
-        assert completions(new) == completions(old)
-        assert (counts(new), figures(new)) == (counts(old), figures(old))
-        assert forget.entries(new) == forget.entries(old) and len(forget.entries(new)) == 2
+    mine(git, old_database)
+    show(old_database, "waits", 3, "width - height")
+    forget.forget(old_database, AUTHOR, "Bob Builder")
+    forget.forget(old_database, PATH, "docs")
+    assert len(completions(old_database)) == 1
+    with hand_on(git, old_database, tmp_path) as new:
+        assert rows(new) == rows(old_database) and len(rows(new)) == 3
+        assert completions(new) == completions(old_database)
+        assert (counts(new), figures(new)) == (counts(old_database), figures(old_database))
+        assert forget.entries(new) == forget.entries(old_database) and len(forget.entries(new)) == 2
         (weight,) = feedback_store.feedback_weights(
             new, [int(str(n)) for (n,) in new.query("SELECT hole_id FROM feedback WHERE hole_id")]
         ).values()
         assert weight == feedback_store.KEPT_WEIGHT
         # Twice changes nothing.
-        kept = read_old(old.path)
+        kept = read_old(old_database.path)
         write_before_mining(new, kept)
         write_after_mining(new, kept)
-        assert (rows(new), counts(new)) == (rows(old), counts(old))
+        assert (rows(new), counts(new)) == (rows(old_database), counts(old_database))
 
 
-def test_pending_feedback_is_resolved_by_commits_the_old_database_lacked(git, old, repo, tmp_path):
-    show(old, "waits", 2, "width * height")
+def test_pending_feedback_is_resolved_by_commits_the_old_database_lacked(
+    git, old_database, repo, tmp_path
+):
+    show(old_database, "waits", 2, "width * height")
     repo.commit({"a.py": BASE + "# another line that has nothing to do with it\n"})
-    mine(git, old)
-    assert rows(old, "tries, hole_id") == [(1, None)]
+    mine(git, old_database)
+    assert rows(old_database, "tries, hole_id") == [(1, None)]
     oid = repo.commit({"a.py": BASE.replace("0", "width * height")})
-    with hand_on(git, old, tmp_path) as new:
+    with hand_on(git, old_database, tmp_path) as new:
         assert [commit for commit, *_ in completions(new)] == [oid]
         # Counted anew, not twice.
         assert rows(new, "tries") == [(1,)]
 
 
-def test_feedback_resolved_in_a_lost_commit_becomes_pending_again(git, old, repo, tmp_path):
-    show(old, "kept", 2, "width * height")
+def test_feedback_resolved_in_a_lost_commit_becomes_pending_again(
+    git, old_database, repo, tmp_path
+):
+    show(old_database, "kept", 2, "width * height")
     repo.commit({"a.py": BASE.replace("0", "width * height")})
-    mine(git, old)
+    mine(git, old_database)
     repo.git("reset", "-q", "--hard", "HEAD~1")
-    with hand_on(git, old, tmp_path) as new:
+    with hand_on(git, old_database, tmp_path) as new:
         assert rows(new, "id, hole_id, tries") == [("kept", None, 0)]
         oid = repo.commit({"a.py": BASE.replace("0", "width * height + 2")})
         mine(git, new)

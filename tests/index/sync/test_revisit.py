@@ -65,7 +65,7 @@ def clone(source, tmp_path):
 
 
 @pytest.fixture
-def whole(clone):
+def full_clone_holes(clone):
     """What a complete clone learns."""
     full = clone("full")
     full.mine()
@@ -73,7 +73,7 @@ def whole(clone):
     return full.holes()
 
 
-def test_a_deepened_clone_is_mined_like_a_full_one(clone, whole):
+def test_a_deepened_clone_is_mined_like_a_full_one(clone, full_clone_holes):
     shallow = clone("shallow", "--depth=2")
     shallow.mine()
     assert shallow.statuses() == {"mined": 1, "shallow": 1}
@@ -85,19 +85,21 @@ def test_a_deepened_clone_is_mined_like_a_full_one(clone, whole):
     assert not due(shallow.found, shallow.db)
     shallow.git("fetch", "-q", "--unshallow")
     shallow.mine()
-    assert shallow.holes() == whole
+    assert shallow.holes() == full_clone_holes
     assert not lacks(shallow.found, shallow.db).missing
 
 
 @pytest.mark.parametrize("how", ["blob:none", "blob:limit=90", "tree:0", "tree:1"])
 @pytest.mark.parametrize("checkout", [True, False])
-def test_a_partial_clone_is_mined_as_its_objects_arrive(clone, whole, source, how, checkout):
+def test_a_partial_clone_is_mined_as_its_objects_arrive(
+    clone, full_clone_holes, source, how, checkout
+):
     partial = clone("partial", f"--filter={how}", *([] if checkout else ["--no-checkout"]))
     away = source.path.with_name("away")
     source.path.rename(away)  # nothing can be fetched now
     try:
         partial.mine()
-        assert partial.holes() <= whole
+        assert partial.holes() <= full_clone_holes
         here = partial.statuses().get("mined", 0)
         found = lacks(partial.found, partial.db)
         assert (here + found.commits, found.versions >= found.commits) == (COMMITS, True)
@@ -110,7 +112,7 @@ def test_a_partial_clone_is_mined_as_its_objects_arrive(clone, whole, source, ho
         partial.git("-c", "protocol.file.allow=always", *command[1:])
         assert due(partial.found, partial.db)
         assert partial.mine() == found.commits
-    assert partial.holes() == whole
+    assert partial.holes() == full_clone_holes
     assert remedy(partial.found, lacks(partial.found, partial.db)) == ""
 
 
@@ -152,7 +154,9 @@ def test_missing_objects_are_counted_with_a_remedy(clone, source, how):
     assert commit.parents == (parent,)
 
 
-def test_an_object_lost_from_a_full_repository_is_mined_once_restored(whole, source, tmp_path):
+def test_an_object_lost_from_a_full_repository_is_mined_once_restored(
+    full_clone_holes, source, tmp_path
+):
     oid = source.git("rev-parse", "HEAD~2:top.py")
     loose, kept = source.git_dir / "objects" / oid[:2] / oid[2:], tmp_path / "kept"
     loose.rename(kept)
@@ -166,10 +170,10 @@ def test_an_object_lost_from_a_full_repository_is_mined_once_restored(whole, sou
         kept.rename(loose)
         assert mine(found, db) == 2
         columns = "commit_oid, blob, path, start_byte, end_byte, kind"
-        assert set(db.query(f"SELECT {columns} FROM holes")) == whole
+        assert set(db.query(f"SELECT {columns} FROM holes")) == full_clone_holes
 
 
-def test_a_grafted_commit_is_mined_against_its_new_parent(clone, whole):
+def test_a_grafted_commit_is_mined_against_its_new_parent(clone, full_clone_holes):
     full = clone("grafted")
     full.mine()
     tip = full.git("rev-parse", "HEAD")
@@ -182,7 +186,7 @@ def test_a_grafted_commit_is_mined_against_its_new_parent(clone, whole):
     assert len({row[2] for row in grafted}) > len({row[2] for row in before})
     full.git("replace", "-d", tip)
     full.mine()
-    assert full.holes() == whole
+    assert full.holes() == full_clone_holes
 
 
 def test_missing_files_of_head_are_counted(clone):
