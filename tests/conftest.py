@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def hermetic(tmp_path_factory, monkeypatch):
-    """HOME, git's configuration, the clock of commits and every cache belong to the test."""
+    """Gives each test a HOME, a git configuration, an identity and caches of its own."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
         if name.startswith(("GIT_", "XDG_", "PRE_COMMIT")):
@@ -56,7 +56,7 @@ def hermetic(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def runtime(hermetic, monkeypatch):
-    """A runtime folder of the test's own; pytest's folders may have names too long for a socket."""
+    """A runtime folder for the test, not below pytest's, whose names may be too long for a socket."""
     with tempfile.TemporaryDirectory("", "copilot-", "/tmp", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)

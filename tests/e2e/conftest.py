@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from git_copilot.index.git.trust import make_known
 from tests.support.commands import Copilot
+from tests.support.gitrepo import GitRepo
 
 
 @pytest.fixture
@@ -17,13 +22,34 @@ def project(environment, repo):
     return repo
 
 
+@pytest.fixture(scope="session")
+def initialised_states(tmp_path_factory) -> Path:
+    """What `init` made of each project, by the id of its HEAD, to be copied."""
+    return tmp_path_factory.mktemp("initialised")
+
+
+def initialise(project: GitRepo, commands: Copilot, states: Path) -> None:
+    """Run `git copilot init`, or copy what it made of an equal project: most tests are about
+    something else, and it takes longer than many of them."""
+    state = states / project.git("rev-parse", "HEAD")
+    if not state.exists():
+        commands.ok("init")
+        for name in ("copilot", "hooks"):
+            shutil.copytree(project.git_dir / name, state / name, symlinks=True)
+        return
+    for name in ("copilot", "hooks"):
+        shutil.copytree(state / name, project.git_dir / name, symlinks=True, dirs_exist_ok=True)
+    make_known(project.git_dir / "copilot", adopt=True)
+
+
 @pytest.fixture
-def copilot(project):
+def copilot(project, runtime, initialised_states):
     """Commands in an initialised project; no server is left behind."""
     commands = Copilot(project.path)
-    commands.ok("init")
+    initialise(project, commands, initialised_states)
     yield commands
-    commands.run("serve", "--stop")
+    if any(runtime.iterdir()):  # the socket's folder, once there was a server
+        commands.run("serve", "--stop")
 
 
 @pytest.fixture

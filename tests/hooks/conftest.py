@@ -1,4 +1,4 @@
-"""A repository with our hooks and a real worker whose handlers do what the test says."""
+"""Repositories with our hooks: with a worker that runs stub handlers, or with the real one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ sys.exit(run_worker(state, dict.fromkeys(("sync", "mine", "refresh"), handler),
 
 
 class StubWorkerRepo:
-    """``interpreter`` is a real executable that checks how it is called and runs WORKER."""
+    """A repository whose worker is WORKER: its handlers do what ``behave`` says, and log it.
+
+    ``interpreter`` is a real executable that checks how it is called and runs WORKER.
+    """
 
     def __init__(self, repo: GitRepo, folder: Path) -> None:
         self.repo = repo
@@ -80,17 +83,19 @@ class StubWorkerRepo:
         self.state.mkdir(exist_ok=True)
         (self.state / "behave.json").write_text(json.dumps(how))
 
-    def did(self, name: str = "done", kind: str | None = None) -> list[dict]:
+    def jobs(self, name: str = "done", kind: str | None = None) -> list[dict]:
         path = self.state / f"{name}.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         entries = [json.loads(line) for line in lines]
         return [entry for entry in entries if kind in (None, entry["kind"])]
 
-    def settle(self, timeout: float = 20) -> None:
+    def wait_until_idle(self, timeout: float = 20) -> None:
         """Wait until nothing is queued and the worker has left by itself."""
-        self.until(lambda: self.spool.pending() == 0 and worker_alive(self.state) is None, timeout)
+        self.wait_for(
+            lambda: self.spool.pending() == 0 and worker_alive(self.state) is None, timeout
+        )
 
-    def until(self, condition: Callable[[], object], timeout: float = 20) -> None:
+    def wait_for(self, condition: Callable[[], object], timeout: float = 20) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
@@ -100,7 +105,7 @@ class StubWorkerRepo:
 
 
 def run_git_silently(repo: GitRepo, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run git with captured output, as an editor does, and insist on success and silence."""
+    """Run git with captured output, as an editor does; it must succeed and print nothing."""
     done = subprocess.run(
         ["git", *args],
         cwd=repo.path,
@@ -117,7 +122,7 @@ def run_git_silently(repo: GitRepo, *args: str, **env: str) -> subprocess.Comple
 
 @pytest.fixture
 def stub_worker(repo, tmp_path):
-    """The lab, in a repository with one commit; its worker is ended with the test."""
+    """A repository with one commit; its worker is killed at the end of the test."""
     repo.commit({"a.txt": "a\n"})
     made = StubWorkerRepo(repo, tmp_path)
     yield made
@@ -128,7 +133,7 @@ def stub_worker(repo, tmp_path):
 
 @pytest.fixture
 def git_silently():
-    """:func:`quietly`, for tests that need no lab."""
+    """:func:`run_git_silently`, as a fixture."""
     return run_git_silently
 
 
@@ -137,7 +142,7 @@ WORDS = "alpha beta gamma value name helper side util import return class self d
 
 @pytest.fixture(scope="session")
 def embedder_folder(tmp_path_factory):
-    """A static embedder over a few words: real, and loaded in a millisecond."""
+    """The folder of a real static embedder of a few words, which loads in a millisecond."""
     from model2vec import StaticModel
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -152,7 +157,7 @@ def embedder_folder(tmp_path_factory):
 
 @pytest.fixture
 def tiny_embedder(embedder_folder, hermetic, tmp_path, monkeypatch):
-    """That embedder as the user's; no refresh starts, and no machine's models are seen."""
+    """Configures that embedder for the user, an empty model cache, and no automatic refresh."""
     monkeypatch.setenv("GIT_COPILOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     config = hermetic / ".gitconfig"
@@ -163,13 +168,13 @@ def tiny_embedder(embedder_folder, hermetic, tmp_path, monkeypatch):
 
 @pytest.fixture
 def found(repo):
-    """The repository, as our code sees it."""
+    """The repository as a :class:`GitRepository`."""
     return GitRepository.discover(repo.path)
 
 
 @pytest.fixture
 def indexed_repo(repo, tiny_embedder, monkeypatch):
-    """A repository with an index and the real worker; what still works there ends with it."""
+    """A repository with an index and the real worker, which is stopped at the end of the test."""
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     repo.commit({"src/util.py": "def alpha(value):\n    return value\n"})
     found = GitRepository.discover(repo.path)
@@ -181,13 +186,13 @@ def indexed_repo(repo, tiny_embedder, monkeypatch):
 
 @pytest.fixture
 def doctor_repo(repo, tiny_embedder, hermetic, runtime, tmp_path, monkeypatch):
-    """The ward; its git has no hooks in the configuration, whatever git is here."""
+    """A healthy repository, under a git that does not read hooks from its configuration."""
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
     config = hermetic / ".gitconfig"
     config.write_text(f"{config.read_text()}\tmodel = {model}\n")
-    monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))  # whatever git is here
+    monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))
     monkeypatch.setattr(doctor, "LOW_MB", 0)
     monkeypatch.setattr(doctor, "FULL_MB", 0)
     repo.commit({"src/util.py": "def alpha(value):\n    return value\n"})

@@ -35,7 +35,7 @@ def settle(state: Path) -> None:
 
 
 def test_a_healthy_repository_has_only_ok_findings(doctor_repo, tmp_path, monkeypatch):
-    findings = doctor_repo.look(thorough=True)
+    findings = doctor_repo.examine(thorough=True)
     assert {finding.level for finding in findings} == {"ok"}
     assert not any(finding.mend for finding in findings)
     assert {finding.check for finding in findings} == {
@@ -47,7 +47,7 @@ def test_a_healthy_repository_has_only_ok_findings(doctor_repo, tmp_path, monkey
     doctor_repo.repo.git("worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
     monkeypatch.chdir(tmp_path / "linked")
     settle(doctor_repo.state)
-    assert doctor_repo.ill() == []
+    assert doctor_repo.problems() == []
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_doctor_prints_text_or_json_and_its_exit_status_tells_the_result(doctor_
     assert len(lines) == len(findings)
     assert all(line.startswith("ok ") for line in lines if " disk " not in line)
     doctor_repo.spool.prepare()
-    doctor_repo.queue()
+    doctor_repo.queue_job()
     doctor_repo.spool.give_up(doctor_repo.spool.jobs()[0], "ValueError: bad\nblob")
     done = copilot.run("doctor")
     assert (done.returncode, done.stderr) == (1, b"")
@@ -77,7 +77,7 @@ def test_doctor_prints_text_or_json_and_its_exit_status_tells_the_result(doctor_
 
 def test_doctor_outside_a_repository_says_so(doctor_repo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (found,) = doctor_repo.ill()
+    (found,) = doctor_repo.problems()
     assert (found.check, found.level) == ("repository", "warn")
     assert "is not in a Git repository" in found.message
 
@@ -86,7 +86,7 @@ def test_doctor_does_not_touch_an_uninitialised_repository(doctor_repo, tmp_path
     other = GitRepo.init(tmp_path / "other")
     monkeypatch.chdir(other.path)
     before = sorted(other.path.rglob("*"))
-    (found,) = doctor_repo.ill()
+    (found,) = doctor_repo.problems()
     assert (found.check, found.level, found.mend) == ("repository", "warn", "git copilot init")
     assert sorted(other.path.rglob("*")) == before
 
@@ -102,13 +102,13 @@ def test_doctor_imports_no_heavy_library():
 
 def test_a_running_worker_is_healthy_unless_it_runs_very_long(doctor_repo):
     with WorkerLock.acquire(doctor_repo.state):
-        doctor_repo.queue(running_since=time.time() - 5)
-        assert doctor_repo.ill() == []
-        told = {finding.check: finding.message for finding in doctor_repo.look()}
+        doctor_repo.queue_job(running_since=time.time() - 5)
+        assert doctor_repo.problems() == []
+        told = {finding.check: finding.message for finding in doctor_repo.examine()}
         assert told["worker"].startswith(f"process {os.getpid()} runs sync, begun ")
         assert "; 2 waiting" in told["worker"]
-        doctor_repo.queue(running_since=time.time() - 7200)
-        (found,) = doctor_repo.ill()
+        doctor_repo.queue_job(running_since=time.time() - 7200)
+        (found,) = doctor_repo.problems()
         assert found.mend.startswith(f"kill {os.getpid()}")
 
 
@@ -116,25 +116,25 @@ def test_a_worker_that_never_starts_is_reported(doctor_repo, monkeypatch):
     monkeypatch.chdir(doctor_repo.state)
     start = doctor_repo.state / START_FILE
     start.write_text(f"{os.getpid()}\n")
-    assert not [f for f in doctor_repo.look() if f.check == "worker" and f.level != "ok"]
+    assert not [f for f in doctor_repo.examine() if f.check == "worker" and f.level != "ok"]
     os.utime(start, (time.time() - 600, time.time() - 600))
-    (found,) = [f for f in doctor_repo.look() if f.check == "worker"]
+    (found,) = [f for f in doctor_repo.examine() if f.check == "worker"]
     assert (found.level, found.mend) == ("warn", f"kill {os.getpid()}")
 
 
 def test_a_busy_or_large_database_is_not_waited_for(doctor_repo, monkeypatch):
     monkeypatch.setattr(integrity, "CHECK_SECONDS", -1.0)
     monkeypatch.setattr(integrity, "STEPS", 1)
-    told = {finding.check: finding for finding in doctor_repo.look()}
+    told = {finding.check: finding for finding in doctor_repo.examine()}
     assert told["database"].level == "ok" and "--thorough" in told["database"].message
-    assert {f.check: f for f in doctor_repo.look(thorough=True)}["database"].message.endswith(
+    assert {f.check: f for f in doctor_repo.examine(thorough=True)}["database"].message.endswith(
         "whole"
     )
     holder = sqlite3.connect(doctor_repo.state / DATABASE_NAME, isolation_level=None)
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     holder.execute("CREATE TABLE held (x)")
     begun = time.monotonic()
-    (found,) = doctor_repo.ill()
+    (found,) = doctor_repo.problems()
     assert (found.check, found.level) == ("database", "warn")
     assert time.monotonic() - begun < 15
     holder.close()
@@ -146,21 +146,25 @@ def test_an_unresponsive_server_is_reported(doctor_repo):
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(address.socket_path()))
         deaf.listen()
-        (found,) = doctor_repo.ill()
+        (found,) = doctor_repo.problems()
     assert (found.check, found.mend) == ("server", "git copilot serve --stop")
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_valid_actions_of_the_secrets_hook_are_accepted(doctor_repo, action):
     doctor_repo.repo.git("config", "copilot.secrets", action)
-    assert doctor_repo.ill() == []
+    assert doctor_repo.problems() == []
 
 
 def test_little_disk_space_warns_and_almost_none_fails(doctor_repo, monkeypatch):
     monkeypatch.setattr(doctor, "LOW_MB", 10**9)
-    assert [(finding.check, finding.level) for finding in doctor_repo.ill()] == [("disk", "warn")]
+    assert [(finding.check, finding.level) for finding in doctor_repo.problems()] == [
+        ("disk", "warn")
+    ]
     monkeypatch.setattr(doctor, "FULL_MB", 10**9)
-    assert [(finding.check, finding.level) for finding in doctor_repo.ill()] == [("disk", "fail")]
+    assert [(finding.check, finding.level) for finding in doctor_repo.problems()] == [
+        ("disk", "fail")
+    ]
 
 
 def test_a_bare_repository_skips_checks_that_do_not_apply(doctor_repo, tmp_path, monkeypatch):
@@ -170,8 +174,8 @@ def test_a_bare_repository_skips_checks_that_do_not_apply(doctor_repo, tmp_path,
     found = GitRepository.discover(bare.path)
     install(found, sys.executable)
     index_repository(found)
-    assert doctor_repo.ill() == []
-    (told,) = [finding.message for finding in doctor_repo.look() if finding.check == "hooks"]
+    assert doctor_repo.problems() == []
+    (told,) = [finding.message for finding in doctor_repo.examine() if finding.check == "hooks"]
     assert "only pushes change it" in told
 
 
@@ -179,11 +183,11 @@ def test_a_bare_repository_skips_checks_that_do_not_apply(doctor_repo, tmp_path,
 def test_a_repository_of_another_owner_is_reported(doctor_repo):
     os.chown(doctor_repo.repo.path, 65534, 65534)
     os.chown(doctor_repo.found.common_dir, 65534, 65534)
-    (found,) = doctor_repo.ill()
+    (found,) = doctor_repo.problems()
     assert (found.check, found.level) == ("repository", "fail")
     assert (
         found.mend == f"git config --global --add safe.directory '{doctor_repo.found.common_dir}'"
         or (found.mend == f"git config --global --add safe.directory '{doctor_repo.repo.path}'")
     )
     subprocess.run(found.mend, shell=True, check=True)
-    assert doctor_repo.ill() == []
+    assert doctor_repo.problems() == []

@@ -42,9 +42,9 @@ def rot(doctor_repo: DoctorRepo) -> None:
 
 def replaced_wrapper(doctor_repo: DoctorRepo) -> None:
     (doctor_repo.hooks / "post-merge").unlink()
-    doctor_repo.put(doctor_repo.hooks / "post-merge", "#!/usr/bin/env python3\n")
+    doctor_repo.write_file(doctor_repo.hooks / "post-merge", "#!/usr/bin/env python3\n")
     install(doctor_repo.found, sys.executable)
-    doctor_repo.put(doctor_repo.hooks / "post-merge", "#!/bin/sh\n")
+    doctor_repo.write_file(doctor_repo.hooks / "post-merge", "#!/bin/sh\n")
 
 
 def left_waiting(doctor_repo: DoctorRepo) -> None:
@@ -64,12 +64,12 @@ def truncated_snapshot(doctor_repo: DoctorRepo) -> None:
         )
         assert vectors is not None
         vectors.save(doctor_repo.state)
-    assert doctor_repo.ill() == []
+    assert doctor_repo.problems() == []
     os.truncate(doctor_repo.state / "vectors.faiss", 100)
 
 
 def failed_job(doctor_repo: DoctorRepo) -> None:
-    doctor_repo.put(
+    doctor_repo.write_file(
         doctor_repo.state / "log/worker.log",
         "2026-11-21 07:00:00,001 INFO sync SyncReport()\n"
         "2026-11-21 07:18:16,823 ERROR sync of /x/.git failed (attempt 1)\n"
@@ -112,7 +112,7 @@ TROUBLES = {
         lambda w: (w.hooks / "post-merge").unlink(),
         "hooks", "warn", "post-merge: nothing leads to us", "git copilot install"),
     "hook replaced": (
-        lambda w: w.put(w.hooks / "post-merge", "#!/bin/sh\n"),
+        lambda w: w.write_file(w.hooks / "post-merge", "#!/bin/sh\n"),
         "hooks", "warn", "only to a hook of yours", "git copilot install"),
     "hook switched off": (
         lambda w: (w.hooks / "post-merge").chmod(0o644),
@@ -121,7 +121,7 @@ TROUBLES = {
         lambda w: (w.repo.git("config", "--global", "core.hooksPath", "~/h"),),
         "hooks", "warn", "post-commit: nothing", MANAGER_LINE),
     "old shim": (
-        lambda w: w.put(w.hooks / "post-merge",
+        lambda w: w.write_file(w.hooks / "post-merge",
                         (w.hooks / "post-merge").read_text().replace("trap", "echo")),
         "shims", "warn", "of another version: post-merge", "git copilot install"),
     "old hook.sh": (
@@ -130,7 +130,7 @@ TROUBLES = {
         replaced_wrapper, "shims", "warn", "does not run any more", "git copilot install"),
     "configured, not installed": (
         lambda w: (shutil.rmtree(w.hooks),
-                   w.put(w.repo.path / ".pre-commit-config.yaml", "- id: copilot-sync\n")),
+                   w.write_file(w.repo.path / ".pre-commit-config.yaml", "- id: copilot-sync\n")),
         "pre-commit", "warn", "was not installed for post-commit", "pre-commit install -t post-co"),
     "spool gone": (
         lambda w: shutil.rmtree(w.state / "spool"), "spool", "fail", "is missing", "install"),
@@ -147,7 +147,7 @@ TROUBLES = {
     "left waiting for nobody": (
         left_waiting_for_nobody, "worker", "fail", "none can be started", "git copilot install"),
     "killed again and again": (
-        lambda w: w.queue(deaths=3), "queue", "warn", "3 workers in a row", "worker.log"),
+        lambda w: w.queue_job(deaths=3), "queue", "warn", "3 workers in a row", "worker.log"),
     "failed": (failed_job, "log", "warn", "OperationalError: disk I/O error", "worker.log"),
     "no database": (
         lambda w: (w.state / DATABASE_NAME).unlink(),
@@ -160,14 +160,14 @@ TROUBLES = {
         lambda w: (w.state / DATABASE_NAME).write_bytes(b""),
         "database", "fail", "is empty", "git copilot index --rebuild"),
     "database of another version": (
-        lambda w: w.sql("UPDATE meta SET value = '0' WHERE key = 'schema'"),
+        lambda w: w.run_sql("UPDATE meta SET value = '0' WHERE key = 'schema'"),
         "database", "fail", "another version", "git copilot index --rebuild"),
     "behind": (
         lambda w: w.repo.git("update-ref", "HEAD", w.repo.git(
             "commit-tree", "-m", "x", w.repo.git("mktree", stdin=""))),
         "index", "warn", "not for HEAD", "git copilot index"),
     "vectors missing": (
-        lambda w: w.sql("DELETE FROM vectors"), "vectors", "warn", "by words only", "index"),
+        lambda w: w.run_sql("DELETE FROM vectors"), "vectors", "warn", "by words only", "index"),
     "snapshot cut short": (truncated_snapshot, "snapshot", "warn", "cannot be read", "rm "),
     "model missing": (
         config("copilot.model", "smollm2-135m"),
@@ -194,7 +194,7 @@ TROUBLES = {
     "defaults malformed": (
         lambda w: bad_default(w, "[copilot\n"), "settings", "warn", "is skipped", ".gitcopilot"),
     "adapter gone": (
-        lambda w: w.put(w.state / "adapters/current", "20260101-000000-abcd\n"),
+        lambda w: w.write_file(w.state / "adapters/current", "20260101-000000-abcd\n"),
         "adapter", "warn", "20260101-000000-abcd", "git copilot adapter rollback"),
     "no private folder": (
         lambda _: address.runtime_dir().mkdir(mode=0o755), "server", "warn", "private", "mv "),
@@ -207,9 +207,11 @@ def test_each_problem_is_reported_with_its_remedy(doctor_repo, trouble, monkeypa
     break_it, check, level, says, mend = TROUBLES[trouble]
     break_it(doctor_repo)
     found = [
-        f for f in doctor_repo.ill() if (f.check, f.level) == (check, level) and says in f.message
+        f
+        for f in doctor_repo.problems()
+        if (f.check, f.level) == (check, level) and says in f.message
     ]
-    assert found, doctor_repo.ill()
+    assert found, doctor_repo.problems()
     assert mend in found[0].mend
 
 
@@ -217,6 +219,6 @@ def test_a_failure_that_was_retried_successfully_is_no_problem(doctor_repo):
     failed_job(doctor_repo)
     with (doctor_repo.state / "log/worker.log").open("a") as log:
         log.write("2026-11-21 07:19:00,000 INFO sync SyncReport()\n")
-    assert doctor_repo.ill() == []
-    (told,) = [finding.message for finding in doctor_repo.look() if finding.check == "log"]
+    assert doctor_repo.problems() == []
+    (told,) = [finding.message for finding in doctor_repo.examine() if finding.check == "log"]
     assert told.endswith("1 went well since")

@@ -97,8 +97,8 @@ def test_a_wrapped_hook_keeps_its_arguments_input_name_and_exit_code(stub_worker
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (7, b"", b"")
     assert out.read_text() == "3:one two words 1:a line:post-checkout\n"
-    stub_worker.settle()
-    assert [job["kind"] for job in stub_worker.did()] == ["sync", "mine", "refresh"]
+    stub_worker.wait_until_idle()
+    assert [job["kind"] for job in stub_worker.jobs()] == ["sync", "mine", "refresh"]
 
 
 def test_git_sees_the_exit_code_of_the_wrapped_hook(stub_worker):
@@ -108,8 +108,8 @@ def test_git_sees_the_exit_code_of_the_wrapped_hook(stub_worker):
         ["git", "switch", "-q", "-c", "x"], cwd=stub_worker.repo.path, check=False
     )
     assert done.returncode == 1  # git folds it; without the hook it would be 0
-    stub_worker.settle()
-    assert stub_worker.did(kind="sync")
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")
 
 
 def test_a_non_executable_hook_stays_off(stub_worker, tmp_path):
@@ -120,8 +120,8 @@ def test_a_non_executable_hook_stays_off(stub_worker, tmp_path):
     )
     stub_worker.install()
     stub_worker.repo.commit({"b": "b"})
-    stub_worker.settle()
-    assert stub_worker.did(kind="sync")
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")
     assert not (tmp_path / "ran").exists()
 
 
@@ -145,8 +145,8 @@ def test_a_symlinked_hook_is_wrapped_without_changing_its_target(stub_worker, tm
     ).changed
     assert folder_content(hooks) == once
     stub_worker.repo.commit({"b": "b"})
-    stub_worker.settle()
-    assert stub_worker.did(kind="sync")
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")
     if where != "dangling":
         assert target.read_text() == text
         assert (tmp_path / "out").read_text() == "post-commit 0\n"

@@ -49,8 +49,8 @@ def test_the_advised_line_works_in_husky(stub_worker, monkeypatch):
     assert report.hooks == ["post-commit"]
     assert "post-commit" not in report.notes[0].partition("add to ")[2].partition(" there")[0]
     stub_worker.repo.commit({"b": "b"})
-    stub_worker.settle()
-    assert stub_worker.did(kind="sync")
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")
     assert (stub_worker.repo.path / "ran").exists()
     left = uninstall(GitRepository.discover(stub_worker.repo.path))
     assert "remove git-copilot's lines" in left.notes[-1]
@@ -144,9 +144,9 @@ def test_git_itself_runs_hooks_in_the_configuration(newer_git, stub_worker, git_
     git_silently(stub_worker.repo, "switch", "-q", "-c", "side")
     git_silently(stub_worker.repo, "commit", "-q", "--allow-empty", "--amend", "-m", "y")
     git_silently(stub_worker.repo, "checkout", "-q", "HEAD", "--", "a.txt")
-    stub_worker.settle()
+    stub_worker.wait_until_idle()
     head = stub_worker.repo.git("rev-parse", "HEAD")
-    assert stub_worker.did(kind="sync")[-1]["head"] == head
+    assert stub_worker.jobs(kind="sync")[-1]["head"] == head
     assert (tmp_path / "ran").read_text() == "ran\nran\n"
     stub_worker.interpreter.write_text("#!/bin/sh\n")
     stub_worker.repo.git("worktree", "add", "-q", "-b", "third", str(tmp_path / "thïrd tree"))

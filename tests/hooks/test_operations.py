@@ -91,10 +91,10 @@ TABLE = [*HISTORY, *PLACES]
 def test_after_any_operation_the_index_is_as_if_built_from_nothing(
     make_operations_repo, idle_interpreter, operate, events
 ):
-    desk = make_operations_repo(idle_interpreter)
-    found = GitRepository.discover(desk.repo.path)
+    operations = make_operations_repo(idle_interpreter)
+    found = GitRepository.discover(operations.repo.path)
     heard = Spool(found.state_dir)
-    operate(desk)
+    operate(operations)
     spooled = found.state_dir / "spool/events"
     told = decode_all(spooled.read_bytes(), str(found.common_dir))[0] if spooled.exists() else []
     if operate not in (worktree_remove, reset_and_prune):  # these let the worker run meanwhile
@@ -106,13 +106,13 @@ def test_after_any_operation_the_index_is_as_if_built_from_nothing(
         with Database(found.state_dir / DATABASE_NAME) as db:
             trees = dict(db.query("SELECT name, tree FROM views"))
             mined = {oid for (oid,) in db.query("SELECT oid FROM commits")}
-        for tree in (desk.repo, *desk.made):
+        for tree in (operations.repo, *operations.made):
             if tree.path.exists() and "reset" not in operate.__name__:
                 view = GitRepository.discover(tree.path)
                 assert trees[view.view_name] == view.shown_tree()
         head = found.head_commit()
-        assert head is None or set(desk.git("rev-list", "HEAD").split()) <= mined
-    check(desk)
+        assert head is None or set(operations.git("rev-list", "HEAD").split()) <= mined
+    check(operations)
 
 
 @pytest.mark.parametrize(
@@ -122,14 +122,14 @@ def test_the_worker_and_the_index_command_build_the_same_index(
     make_operations_repo, monkeypatch, operate
 ):
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
-    desk = make_operations_repo(sys.executable)
-    operate(desk)
-    for tree in (desk.repo, *desk.made):
+    operations = make_operations_repo(sys.executable)
+    operate(operations)
+    for tree in (operations.repo, *operations.made):
         status = Copilot(tree.path).json("status", "--wait", "--timeout", "60")
         assert status["index"]["fresh"] is True
         assert status["index"]["tree"] == tree.git("rev-parse", "HEAD^{tree}")
         assert status["queue"]["set_aside"] == []
-    assert_index_is_current(GitRepository.discover(desk.repo.path))
+    assert_index_is_current(GitRepository.discover(operations.repo.path))
 
 
 def test_a_sha256_repository_is_indexed(tiny_embedder, idle_interpreter, tmp_path):
@@ -144,27 +144,27 @@ def test_a_sha256_repository_is_indexed(tiny_embedder, idle_interpreter, tmp_pat
 
 
 def test_a_submodule_has_an_index_of_its_own(make_operations_repo, idle_interpreter):
-    desk = make_operations_repo(idle_interpreter)
-    submodule_add(desk)
-    sub = GitRepo(desk.repo.path / "sub mödule")
+    operations = make_operations_repo(idle_interpreter)
+    submodule_add(operations)
+    sub = GitRepo(operations.repo.path / "sub mödule")
     found = GitRepository.discover(sub.path)
     install(found, idle_interpreter)
     sub.commit({"deep/er.py": "def deeper(value):\n    return value\n"})
     run_jobs(found)
-    check(OperationsRepo(sub, desk.folder))
-    check(desk)
+    check(OperationsRepo(sub, operations.folder))
+    check(operations)
 
 
 def test_a_bare_repository_follows_pushes_without_any_hook(
     make_operations_repo, idle_interpreter, tmp_path
 ):
-    desk = make_operations_repo(idle_interpreter)
+    operations = make_operations_repo(idle_interpreter)
     bare = GitRepo(tmp_path / "shared ü.git")
-    desk.git("clone", "-q", "--bare", ".", str(bare.path))
+    operations.git("clone", "-q", "--bare", ".", str(bare.path))
     found = GitRepository.discover(bare.path)
     install(found, idle_interpreter)
     index_repository(found)
     check(OperationsRepo(bare, tmp_path))
-    commit(desk)
-    desk.git("push", "-q", str(bare.path), "main")
+    commit(operations)
+    operations.git("push", "-q", str(bare.path), "main")
     check(OperationsRepo(bare, tmp_path))

@@ -62,12 +62,12 @@ def test_hooks_that_pre_commit_runs_for_us_are_left_to_it(pre_commit_repo):
     status = installed(found)
     assert (status.installed, status.via) == (list(STAGES), "pre-commit")
     stub_worker.repo.commit({"b": "b"})
-    stub_worker.settle()
-    assert stub_worker.did(kind="sync")[-1]["head"] == stub_worker.repo.git("rev-parse", "HEAD")
-    count = len(stub_worker.did(kind="sync"))
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")[-1]["head"] == stub_worker.repo.git("rev-parse", "HEAD")
+    count = len(stub_worker.jobs(kind="sync"))
     stub_worker.repo.git("switch", "-q", "-c", "topic")
-    stub_worker.settle()
-    assert len(stub_worker.did(kind="sync")) == count + 1
+    stub_worker.wait_until_idle()
+    assert len(stub_worker.jobs(kind="sync")) == count + 1
     assert ".pre-commit-config.yaml" in uninstall(found).notes[-1]
 
 
@@ -80,8 +80,8 @@ def test_without_our_ids_pre_commits_hook_is_wrapped_and_still_runs(pre_commit_r
     assert stub_worker.install().notes == ()
     assert (installed(found).via, hook.read_bytes() != before) == ("native", True)
     stub_worker.repo.commit({"b": "b"})
-    stub_worker.settle()
-    assert len(stub_worker.did(kind="sync")) == 1
+    stub_worker.wait_until_idle()
+    assert len(stub_worker.jobs(kind="sync")) == 1
     assert (stub_worker.repo.path / "ran").exists()
     uninstall(found)
     assert hook.read_bytes() == before
@@ -170,5 +170,5 @@ def test_the_readme_snippet_installs_from_a_clone_with_its_tag(
     stub_worker.install()
     assert installed(GitRepository.discover(stub_worker.repo.path)).via == "pre-commit"
     stub_worker.repo.commit({"b": "b"})
-    stub_worker.settle()
-    assert stub_worker.did(kind="sync")[-1]["head"] == stub_worker.repo.git("rev-parse", "HEAD")
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")[-1]["head"] == stub_worker.repo.git("rev-parse", "HEAD")

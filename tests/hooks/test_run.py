@@ -95,8 +95,8 @@ def test_where_the_shim_is_installed_the_script_starts_no_python(stub_worker, sc
     for tool in ("sh", "nice", "find", "git"):
         (tools / tool).symlink_to(shutil.which(tool))
     script(stub_worker.repo.path, PATH=str(tools))
-    stub_worker.settle()
-    assert [job["kind"] for job in stub_worker.did()] == ["sync", "mine", "refresh"]
+    stub_worker.wait_until_idle()
+    assert [job["kind"] for job in stub_worker.jobs()] == ["sync", "mine", "refresh"]
 
 
 def test_the_script_reports_a_linked_worktree_and_a_submodule_as_themselves(
@@ -161,8 +161,8 @@ def test_the_hook_records_the_event_and_wakes_the_worker(stub_worker, monkeypatc
     monkeypatch.chdir(stub_worker.repo.path)
     monkeypatch.setenv("GIT_DIR", ".git")
     assert run.main([]) == 0
-    stub_worker.settle()
-    assert [job["kind"] for job in stub_worker.did()] == ["sync", "mine", "refresh"]
+    stub_worker.wait_until_idle()
+    assert [job["kind"] for job in stub_worker.jobs()] == ["sync", "mine", "refresh"]
     assert capfd.readouterr() == ("", "")
 
 

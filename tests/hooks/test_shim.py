@@ -99,8 +99,8 @@ def test_git_succeeds_silently_whatever_is_broken(stub_worker, git_silently, bre
     if breakage == "state gone":
         assert not stub_worker.state.exists()
     if breakage == "pid is rubbish":
-        stub_worker.settle()
-        assert stub_worker.did(kind="sync")
+        stub_worker.wait_until_idle()
+        assert stub_worker.jobs(kind="sync")
 
 
 def test_unread_events_stay_bounded(stub_worker, git_silently):
@@ -109,8 +109,8 @@ def test_unread_events_stay_bounded(stub_worker, git_silently):
     events = stub_worker.state / "spool/events"
     events.write_bytes(b"post-commit\t-\t.\t\n" * (MAX_BYTES // 16))
     git_silently(stub_worker.repo, "commit", "-q", "--allow-empty", "-m", "x")
-    stub_worker.until(lambda: events.stat().st_size < 100)
-    stub_worker.until(lambda: lines(stub_worker) == ["post-commit\t-\t.\t"])
+    stub_worker.wait_for(lambda: events.stat().st_size < 100)
+    stub_worker.wait_for(lambda: lines(stub_worker) == ["post-commit\t-\t.\t"])
 
 
 @pytest.mark.parametrize("proc", [True, False], ids=["proc", "no proc"])
@@ -140,7 +140,7 @@ def test_the_shim_recognises_a_running_worker(stub_worker, name, who, proc):
         )  # else it would be another's, just started
         assert not (stub_worker.state / "started").exists()
     else:
-        stub_worker.until((stub_worker.state / "started").exists)
+        stub_worker.wait_for((stub_worker.state / "started").exists)
     assert lines(stub_worker) == ["post-commit\t-\t.\t"]
     if who != "gone":
         os.killpg(other.pid, signal.SIGKILL)

@@ -253,7 +253,7 @@ def test_status_shows_the_running_job_and_a_stopped_job_is_resumed(stub_worker):
     stub_worker.spool.append(Event("post-commit", str(stub_worker.repo.git_dir)))
     assert queue_state(stub_worker.state).pending == 1
     assert start_worker(stub_worker.state)
-    stub_worker.until(lambda: stub_worker.did("began"))
+    stub_worker.wait_for(lambda: stub_worker.jobs("began"))
     state = queue_state(stub_worker.state)
     assert (state.pending, state.running.kind) == (2, "sync")
     assert state.since > 0
@@ -264,19 +264,19 @@ def test_status_shows_the_running_job_and_a_stopped_job_is_resumed(stub_worker):
     assert (stub_worker.spool.jobs()[0].attempts, stub_worker.spool.jobs()[0].deaths) == (0, 0)
     stub_worker.behave(sleep=0)
     assert start_worker(stub_worker.state)
-    stub_worker.settle()
-    assert [job["kind"] for job in stub_worker.did()] == ["sync", "mine", "refresh"]
+    stub_worker.wait_until_idle()
+    assert [job["kind"] for job in stub_worker.jobs()] == ["sync", "mine", "refresh"]
 
 
 def test_the_launcher_leaves_no_zombie(stub_worker):
     stub_worker.install()
     stub_worker.spool.append(Event("post-commit", str(stub_worker.repo.git_dir)))
     assert start_worker(stub_worker.state)
-    stub_worker.settle()
+    stub_worker.wait_until_idle()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
-    assert stub_worker.did("began")[0]["leads_session"]
-    assert stub_worker.did("began")[0]["nice"] >= 10
+    assert stub_worker.jobs("began")[0]["leads_session"]
+    assert stub_worker.jobs("began")[0]["nice"] >= 10
 
 
 def test_without_a_recorded_interpreter_nothing_is_started(stub_worker):

@@ -17,13 +17,13 @@ def numbered_lines(numbers: Iterable[int]) -> str:
 
 
 class HoleTracker:
-    """A repository with a corpus that the test sows by hand."""
+    """A repository with a corpus whose holes the test places by hand."""
 
     def __init__(self, repo: GitRepo, db: Database) -> None:
         self.repo = repo
         self.db = db
 
-    def sow(self, path: str, text: str, revision: str = "HEAD") -> int:
+    def add_hole(self, path: str, text: str, revision: str = "HEAD") -> int:
         """A hole at ``text`` in a file of a commit; returns its id."""
         git = GitRepository.discover(self.repo.path)
         commit = git.resolve(f"{revision}^{{commit}}")

@@ -1,5 +1,4 @@
-"""Whether an index is what it would be had it been built from nothing, in all that it shows; and
-the worker without a process of its own."""
+"""Checks that an index equals one built from scratch; and the worker, run in this process."""
 
 from __future__ import annotations
 
@@ -48,7 +47,7 @@ def worktrees(repo: GitRepository) -> list[GitRepository]:
 
 
 def view_content(db: Database, view: str) -> dict[str, list]:
-    """All that a view shows, by content: ids differ between any two databases."""
+    """Everything in a view, without database ids, which differ between any two databases."""
     of_view = " JOIN files f ON f.blob_id = b.id JOIN views v ON v.id = f.view_id WHERE v.name = ?"
     chunks = (
         "SELECT DISTINCT b.oid, b.language, c.start_line, c.end_line, c.start_byte, c.end_byte,"
@@ -82,7 +81,7 @@ def view_content(db: Database, view: str) -> dict[str, list]:
 
 
 def search_results(db: Database, view: str, repo: GitRepository, folder: Path) -> list[list[tuple]]:
-    """What searching finds, with scores and sources. ``folder`` has no snapshot of vectors."""
+    """The hits of QUERIES, with scores and sources. ``folder`` has no snapshot of vectors."""
     embedder = ready_embedder(load_settings(repo))
     searcher = Searcher(db, view, load_vectors(db, folder, embedder))
     return [
@@ -95,8 +94,7 @@ def search_results(db: Database, view: str, repo: GitRepository, folder: Path) -
 
 
 def assert_index_is_current(repo: GitRepository, *, search: bool = True) -> None:
-    """Every worktree's view is as a new index of all worktrees would have it, and the database
-    is whole.
+    """Every worktree's view equals that of an index built from scratch, and the database is intact.
 
     :raises AssertionError: it is not.
     """

@@ -66,11 +66,10 @@ class OperationsRepo:
         return tree
 
 
-def check(desk: OperationsRepo) -> None:
-    """Once the worker is done: fresh in every worktree, by the words of `status --wait`, and
-    level."""
-    run_jobs(GitRepository.discover(desk.repo.path))
-    for tree in (desk.repo, *desk.made):
+def check(operations: OperationsRepo) -> None:
+    """Once the worker is done, the index is current in every worktree, as `status --wait` says."""
+    run_jobs(GitRepository.discover(operations.repo.path))
+    for tree in (operations.repo, *operations.made):
         if tree.path.exists():
             repo = GitRepository.discover(tree.path)
             wait_until_done(repo, 30)
@@ -78,4 +77,4 @@ def check(desk: OperationsRepo) -> None:
             assert status["index"]["fresh"] is True
             assert status["queue"] == {"pending": 0, "running": None, "set_aside": []}
             assert status["index"]["chunks"] == status["index"]["vectors"]
-    assert_index_is_current(GitRepository.discover(desk.repo.path))
+    assert_index_is_current(GitRepository.discover(operations.repo.path))

@@ -1,4 +1,4 @@
-"""What tests of trouble do: break the worker, commit all the same, and see that all is mended."""
+"""Helpers of failure tests: break the worker, commit all the same, check the recovery."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.index_assertions import assert_index_is_current
 
 
 def wait_for_worker(state: Path, seconds: float = 60) -> None:
-    """Wait until no worker is left: also not one that looked at the spool again while leaving."""
+    """Wait until no worker runs, including one that looked at the spool again while exiting."""
     deadline = time.monotonic() + seconds
     idle = 0
     while idle < 3:
@@ -25,7 +25,7 @@ def wait_for_worker(state: Path, seconds: float = 60) -> None:
 
 
 def use_interpreter(repo: GitRepo, line: str) -> None:
-    """Run the worker by a script of this one line."""
+    """Record a shell script of one line as the interpreter of the worker."""
     state = GitRepository.discover(repo.path).state_dir
     script = repo.path.parent / "strange python"
     script.write_text(f"#!/bin/sh\n{line}\n")
@@ -34,7 +34,7 @@ def use_interpreter(repo: GitRepo, line: str) -> None:
 
 
 def commit_and_switch(git_silently, repo: GitRepo, word: str = "fresh") -> None:
-    """Two operations, each silent, successful and quick."""
+    """A commit and a switch, each silent and successful."""
     repo.write({f"src/{word}.py": f"def {word}(value):\n    return alpha(value)\n"})
     git_silently(repo, "add", "-A")
     git_silently(repo, "commit", "-q", "-m", "x")
@@ -42,8 +42,8 @@ def commit_and_switch(git_silently, repo: GitRepo, word: str = "fresh") -> None:
 
 
 def assert_recovers(repo: GitRepo) -> None:
-    """The next event brings everything level, and nothing is left to report. A starter of the
-    broken kind may still be about to fail on a busy machine: then it is the event after that."""
+    """The next event makes the index current and leaves nothing to report. On a busy machine a
+    broken worker may still be about to fail: then the event after that one does."""
     found = GitRepository.discover(repo.path)
     install(found, sys.executable)
     spool = Spool(found.state_dir)

@@ -16,13 +16,13 @@ TEN = numbered_lines(range(10))
 
 def test_holes_of_both_sides_of_a_merge_are_followed(repo, hole_tracker):
     repo.commit({"a.py": TEN})
-    old = hole_tracker.sow("a.py", "line 5")
+    old = hole_tracker.add_hole("a.py", "line 5")
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": "side\n" + TEN})
-    side = hole_tracker.sow("a.py", "side")
+    side = hole_tracker.add_hole("a.py", "side")
     repo.git("checkout", "-q", "main")
     repo.commit({"a.py": TEN + "main\n"})
-    main = hole_tracker.sow("a.py", "main")
+    main = hole_tracker.add_hole("a.py", "main")
     repo.git("merge", "-q", "--no-edit", "side")
     assert [hole_tracker.places(h) for h in (side, old, main)] == [
         {"a.py": [1]},
@@ -35,10 +35,16 @@ def test_a_resolved_conflict_keeps_the_lines_it_kept(repo, hole_tracker):
     repo.commit({"a.py": TEN})
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": TEN.replace("line 5\n", "kept of side\nlost of side\n")})
-    kept, lost = hole_tracker.sow("a.py", "kept of side"), hole_tracker.sow("a.py", "lost of side")
+    kept, lost = (
+        hole_tracker.add_hole("a.py", "kept of side"),
+        hole_tracker.add_hole("a.py", "lost of side"),
+    )
     repo.git("checkout", "-q", "main")
     repo.commit({"a.py": TEN.replace("line 5\n", "lost of main\nkept of main\n")})
-    ours, gone = hole_tracker.sow("a.py", "kept of main"), hole_tracker.sow("a.py", "lost of main")
+    ours, gone = (
+        hole_tracker.add_hole("a.py", "kept of main"),
+        hole_tracker.add_hole("a.py", "lost of main"),
+    )
     repo.git("merge", "-q", "side", check=False)
     both = TEN.replace("line 5\n", "kept of side\nby hand\nkept of main\n")
     merge = repo.commit({"a.py": both})
@@ -49,7 +55,7 @@ def test_a_resolved_conflict_keeps_the_lines_it_kept(repo, hole_tracker):
 
 def test_a_death_is_attributed_to_the_branch_commit_not_the_merge(repo, hole_tracker):
     repo.commit({"a.py": TEN})
-    hole = hole_tracker.sow("a.py", "line 5")
+    hole = hole_tracker.add_hole("a.py", "line 5")
     repo.git("checkout", "-q", "-b", "side")
     killer = repo.commit({"a.py": TEN.replace("line 5\n", "")})
     repo.git("checkout", "-q", "main")
@@ -60,10 +66,10 @@ def test_a_death_is_attributed_to_the_branch_commit_not_the_merge(repo, hole_tra
 
 def test_a_merge_taking_one_side_kills_the_other_sides_lines(repo, hole_tracker):
     repo.commit({"a.py": TEN})
-    old = hole_tracker.sow("a.py", "line 3")
+    old = hole_tracker.add_hole("a.py", "line 3")
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": TEN.replace("line 3\n", "of side\n")})
-    side = hole_tracker.sow("a.py", "of side")
+    side = hole_tracker.add_hole("a.py", "of side")
     repo.git("checkout", "-q", "main")
     repo.commit({"b.py": "b\n"})
     repo.git("merge", "-q", "-s", "ours", "--no-edit", "side")
@@ -77,7 +83,7 @@ def test_a_line_deleted_on_one_branch_and_kept_by_a_merge_survives(repo, hole_tr
     repo.commit({"a.py": TEN})
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": "of side\n" + TEN})
-    hole = hole_tracker.sow("a.py", "of side")
+    hole = hole_tracker.add_hole("a.py", "of side")
     repo.git("checkout", "-q", "-b", "other")
     repo.commit({"a.py": TEN})
     repo.git("checkout", "-q", "main")
@@ -94,7 +100,7 @@ def test_a_line_lost_through_one_parent_may_survive_through_another(repo, hole_t
     """Half of the file is rewritten in two steps: too much for a rename to be seen in one."""
     twenty = numbered_lines(range(20))
     repo.commit({"a.py": twenty})
-    hole = hole_tracker.sow("a.py", "line 0\nline 1")
+    hole = hole_tracker.add_hole("a.py", "line 0\nline 1")
     repo.git("checkout", "-q", "-b", "side")
     repo.git("mv", "a.py", "b.py")
     for i in (7, 14):
@@ -115,11 +121,11 @@ def test_a_cherry_picked_change_survives_for_both_commits(repo, hole_tracker):
     repo.commit({"a.py": TEN})
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": "fix\n" + TEN})
-    first = hole_tracker.sow("a.py", "fix")
+    first = hole_tracker.add_hole("a.py", "fix")
     repo.git("checkout", "-q", "main")
     repo.commit({"b.py": "b\n"})
     repo.git("cherry-pick", "side")
-    second = hole_tracker.sow("a.py", "fix")
+    second = hole_tracker.add_hole("a.py", "fix")
     repo.commit({"a.py": "fix\n" + TEN + "on\n"})
     repo.git("merge", "-q", "--no-edit", "side")
     assert hole_tracker.places(first) == hole_tracker.places(second) == {"a.py": [1]}
@@ -128,7 +134,7 @@ def test_a_cherry_picked_change_survives_for_both_commits(repo, hole_tracker):
 @pytest.mark.parametrize("renamer", ["main", "side"])
 def test_a_rename_on_one_side_merges_with_an_edit_on_the_other(repo, hole_tracker, renamer):
     repo.commit({"a.py": TEN})
-    old, dead = hole_tracker.sow("a.py", "line 7"), hole_tracker.sow("a.py", "line 2")
+    old, dead = hole_tracker.add_hole("a.py", "line 7"), hole_tracker.add_hole("a.py", "line 2")
     repo.git("branch", "side")
     editor = {"main": "side", "side": "main"}[renamer]
     repo.git("checkout", "-q", renamer)
@@ -136,7 +142,7 @@ def test_a_rename_on_one_side_merges_with_an_edit_on_the_other(repo, hole_tracke
     repo.commit({})
     repo.git("checkout", "-q", editor)
     killer = repo.commit({"a.py": TEN.replace("line 2\n", "new of the editor\n")})
-    new = hole_tracker.sow("a.py", "new of the editor")
+    new = hole_tracker.add_hole("a.py", "new of the editor")
     repo.git("checkout", "-q", "main")
     repo.git("merge", "-q", "--no-edit", "side")
     assert hole_tracker.places(old) == {"b.py": [8]}
@@ -146,16 +152,16 @@ def test_a_rename_on_one_side_merges_with_an_edit_on_the_other(repo, hole_tracke
 
 def test_octopus_merges_and_unrelated_histories_are_followed(repo, hole_tracker):
     repo.commit({"a.py": TEN})
-    old = hole_tracker.sow("a.py", "line 5")
+    old = hole_tracker.add_hole("a.py", "line 5")
     holes = []
     for name in ("one", "two"):
         repo.git("checkout", "-q", "-b", name, "main")
         repo.commit({f"{name}.py": f"in {name}\n"})
-        holes.append(hole_tracker.sow(f"{name}.py", f"in {name}"))
+        holes.append(hole_tracker.add_hole(f"{name}.py", f"in {name}"))
     repo.git("checkout", "-q", "--orphan", "alien", "main")
     repo.git("rm", "-q", "-rf", ".")
     repo.commit({"alien.py": "from elsewhere\n"})
-    holes.append(hole_tracker.sow("alien.py", "from elsewhere"))
+    holes.append(hole_tracker.add_hole("alien.py", "from elsewhere"))
     repo.git("checkout", "-q", "main")
     repo.git("merge", "-q", "--no-edit", "one", "two")
     repo.git("merge", "-q", "--no-edit", "--allow-unrelated-histories", "alien")

@@ -51,7 +51,7 @@ class History:
         oid = self.repo.commit({name: "".join(f"{line}\n" for line in lines)})
         new = lines if new is None else new
         if new:
-            hole = self.field.sow(name, "\n".join(new))
+            hole = self.field.add_hole(name, "\n".join(new))
             self.holes[hole] = oid, [TOKEN.findall(line)[0] for line in new]
 
     def apply(self, op: Op) -> None:

@@ -21,7 +21,7 @@ TEN = numbered_lines(range(10))
 
 def test_holes_across_binary_or_missing_versions_have_no_known_fate(repo, hole_tracker):
     repo.commit({"a.py": TEN, "b.py": TEN + "b\n", "c.py": TEN + "c\n"})
-    holes = [hole_tracker.sow(name, "line 5") for name in ("a.py", "b.py", "c.py")]
+    holes = [hole_tracker.add_hole(name, "line 5") for name in ("a.py", "b.py", "c.py")]
     repo.commit({"a.py": TEN.encode() + b"\0", "b.py": "top\n" + TEN})
     blob = repo.git("rev-parse", "HEAD:b.py")
     repo.commit({"b.py": TEN})
@@ -38,7 +38,7 @@ def test_holes_across_binary_or_missing_versions_have_no_known_fate(repo, hole_t
 
 def test_holes_of_a_file_that_becomes_binary_have_no_known_fate(repo, hole_tracker):
     repo.commit({"a.py": TEN, "b.py": TEN})
-    holes = [hole_tracker.sow("a.py", "line 5"), hole_tracker.sow("b.py", "line 5")]
+    holes = [hole_tracker.add_hole("a.py", "line 5"), hole_tracker.add_hole("b.py", "line 5")]
     assert [hole_tracker.fate(h).stands for h in holes] == [1, 1]
     repo.commit({"a.py": TEN.encode() + b"\0"})
     assert [hole_tracker.fate(h) for h in holes] == [None, Survival(1.0, None, None)]
@@ -47,11 +47,11 @@ def test_holes_of_a_file_that_becomes_binary_have_no_known_fate(repo, hole_track
 
 def test_a_missing_tree_or_blob_makes_only_its_holes_unknown(repo, hole_tracker):
     repo.commit({"src/a.py": TEN, "b.py": TEN})
-    holes = [hole_tracker.sow("src/a.py", "line 5"), hole_tracker.sow("b.py", "line 5")]
+    holes = [hole_tracker.add_hole("src/a.py", "line 5"), hole_tracker.add_hole("b.py", "line 5")]
     repo.commit({"src/a.py": "top\n" + TEN})
     tree = repo.git("rev-parse", "HEAD:src")
     repo.commit({"src/a.py": TEN})
-    late = hole_tracker.sow("src/a.py", "line 6", "HEAD")
+    late = hole_tracker.add_hole("src/a.py", "line 6", "HEAD")
     (repo.git_dir / "objects" / tree[:2] / tree[2:]).unlink()
     assert [hole_tracker.fate(h) for h in holes] == [None, None]
     assert hole_tracker.fate(late) == Survival(1.0, None, None)
@@ -63,10 +63,10 @@ def test_a_missing_tree_or_blob_makes_only_its_holes_unknown(repo, hole_tracker)
 
 def test_only_holes_in_the_history_of_head_have_a_fate(repo, hole_tracker):
     repo.commit({"a.py": TEN})
-    base = hole_tracker.sow("a.py", "line 5")
+    base = hole_tracker.add_hole("a.py", "line 5")
     repo.git("checkout", "-q", "-b", "side")
     repo.commit({"a.py": TEN + "side\n"})
-    side = hole_tracker.sow("a.py", "side")
+    side = hole_tracker.add_hole("a.py", "side")
     assert hole_tracker.fate(side).stands == 1
     repo.git("checkout", "-q", "main")
     assert (hole_tracker.fate(base).stands, hole_tracker.fate(side)) == (1, None)
@@ -78,10 +78,10 @@ def test_an_update_runs_only_when_something_changed(repo, hole_tracker):
     assert not hole_tracker.update()  # no commit yet
     for i in range(4):
         repo.commit({f"f{i}.py": TEN})
-    new = hole_tracker.sow("f3.py", "line 1")
+    new = hole_tracker.add_hole("f3.py", "line 1")
     assert hole_tracker.update(limit=2)
     assert not hole_tracker.update(limit=2)
-    old = hole_tracker.sow("f0.py", "line 1", "HEAD~3")
+    old = hole_tracker.add_hole("f0.py", "line 1", "HEAD~3")
     assert hole_tracker.update(limit=2)  # a hole more
     assert set(load_survival(hole_tracker.db, [old, new])) == {new}
     assert not hole_tracker.update(limit=2)
@@ -90,7 +90,9 @@ def test_an_update_runs_only_when_something_changed(repo, hole_tracker):
     assert set(load_survival(hole_tracker.db, [old, new])) == {old, new}
     assert not hole_tracker.update()
     repo.commit({})
-    late = hole_tracker.sow("f1.py", "line 1", "HEAD~3")  # of an old commit, and HEAD moved too
+    late = hole_tracker.add_hole(
+        "f1.py", "line 1", "HEAD~3"
+    )  # of an old commit, and HEAD moved too
     assert hole_tracker.update()
     assert load_survival(hole_tracker.db, [late]) == {late: Survival(1.0, None, None)}
     with hole_tracker.db.transaction() as connection:
@@ -101,8 +103,8 @@ def test_an_update_runs_only_when_something_changed(repo, hole_tracker):
 
 def test_an_incremental_update_equals_a_full_pass(repo, hole_tracker):
     repo.commit({"a.py": TEN, "b.py": TEN + "b\n"})
-    holes = [hole_tracker.sow("a.py", f"line {i}\nline {i + 1}") for i in range(0, 8, 2)]
-    holes += [hole_tracker.sow("b.py", "line 8"), hole_tracker.sow("b.py", "line 3")]
+    holes = [hole_tracker.add_hole("a.py", f"line {i}\nline {i + 1}") for i in range(0, 8, 2)]
+    holes += [hole_tracker.add_hole("b.py", "line 8"), hole_tracker.add_hole("b.py", "line 3")]
     labels = []
     for text in ("top\n" + TEN, "top\n" + TEN.replace("line 3\n", ""), numbered_lines(range(1, 9))):
         repo.commit({"a.py": text})
@@ -135,7 +137,7 @@ def test_an_incremental_update_equals_a_full_pass(repo, hole_tracker):
 
 def test_a_deleted_file_stays_dead_after_merging_an_old_branch(repo, hole_tracker):
     repo.commit({"a.py": TEN, "b.py": TEN})
-    hole = hole_tracker.sow("a.py", "line 5")
+    hole = hole_tracker.add_hole("a.py", "line 5")
     assert hole_tracker.fate(hole).stands == 1
     repo.git("branch", "side")
     repo.git("rm", "-q", "a.py")
@@ -154,10 +156,10 @@ def test_survival_is_updated_when_a_shallow_clone_is_deepened(repo, tmp_path):
     clone = type(repo)(tmp_path / "shallow")
     with Database(tmp_path / "s.db", create=True) as db:
         hole_tracker = HoleTracker(clone, db)
-        late = hole_tracker.sow("a.py", "line 6", "HEAD")
+        late = hole_tracker.add_hole("a.py", "line 6", "HEAD")
         assert hole_tracker.fate(late).stands == 1
         clone.git("fetch", "-q", "--unshallow")
-        early = hole_tracker.sow("a.py", "line 1", "HEAD~4")
+        early = hole_tracker.add_hole("a.py", "line 1", "HEAD~4")
         assert hole_tracker.fate(early).stands == hole_tracker.fate(late).stands == 1
 
 
@@ -180,7 +182,7 @@ with Database(Path(sys.argv[2])) as db:
 @pytest.mark.parametrize("moment", ["early", "late"])
 def test_a_killed_update_changes_nothing_and_the_next_one_completes(repo, hole_tracker, moment):
     repo.commit({"a.py": TEN})
-    holes = [hole_tracker.sow("a.py", f"line {i}") for i in range(9)]
+    holes = [hole_tracker.add_hole("a.py", f"line {i}") for i in range(9)]
     hole_tracker.update()
     before = hole_tracker.rows()
     repo.commit({"a.py": TEN.replace("line 3\n", "")})
