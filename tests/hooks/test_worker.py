@@ -22,7 +22,7 @@ PACE = Pace(backoff_s=0.01, poll_s=0.01)
 
 
 @pytest.fixture
-def run_queued_jobs(stub_worker):
+def run_jobs(stub_worker):
     """Queues one event, runs the worker in this process and returns what it was asked."""
 
     def run(handler=lambda _job: None, *, event: bool = True, **options):
@@ -49,21 +49,21 @@ def run_queued_jobs(stub_worker):
     return run
 
 
-def test_jobs_run_in_order_and_the_queue_is_empty_afterwards(stub_worker, run_queued_jobs):
-    assert run_queued_jobs() == ["sync", "mine", "refresh"]
+def test_jobs_run_in_order_and_the_queue_is_empty_afterwards(stub_worker, run_jobs):
+    assert run_jobs() == ["sync", "mine", "refresh"]
     assert stub_worker.spool.pending() == 0
     assert worker_alive(stub_worker.state) is None
     assert sorted(path.name for path in stub_worker.state.iterdir()) == ["spool", "worker.lock"]
 
 
-def test_jobs_without_handler_or_worktree_are_dropped(stub_worker, run_queued_jobs):
+def test_jobs_without_handler_or_worktree_are_dropped(stub_worker, run_jobs):
     stub_worker.spool.prepare()
     stub_worker.spool.append(Event("post-commit", str(stub_worker.repo.git_dir / "worktrees/gone")))
-    assert run_queued_jobs(event=False, kinds=("sync", "mine")) == ["mine"]
+    assert run_jobs(event=False, kinds=("sync", "mine")) == ["mine"]
     assert (stub_worker.spool.pending(), stub_worker.spool.set_aside()) == (0, [])
 
 
-def test_an_event_during_a_job_makes_it_run_again(stub_worker, run_queued_jobs):
+def test_an_event_during_a_job_makes_it_run_again(stub_worker, run_jobs):
     events = iter([Event("post-merge", str(stub_worker.repo.git_dir))])
 
     def commit_meanwhile(job):
@@ -72,10 +72,10 @@ def test_an_event_during_a_job_makes_it_run_again(stub_worker, run_queued_jobs):
                 stub_worker.spool.append(event)
 
     # The sync comes first again; the mining that is asked for anew comes once.
-    assert run_queued_jobs(commit_meanwhile) == ["sync", "mine", "sync", "mine", "refresh"]
+    assert run_jobs(commit_meanwhile) == ["sync", "mine", "sync", "mine", "refresh"]
 
 
-def test_an_event_while_the_worker_exits_is_not_lost(stub_worker, run_queued_jobs, monkeypatch):
+def test_an_event_while_the_worker_exits_is_not_lost(stub_worker, run_jobs, monkeypatch):
     """Its hook saw the pid file and started no worker: the leaving one must look again."""
     leave, late = WorkerLock.__exit__, iter([Event("post-commit", str(stub_worker.repo.git_dir))])
 
@@ -85,15 +85,15 @@ def test_an_event_while_the_worker_exits_is_not_lost(stub_worker, run_queued_job
         leave(self, *exc)
 
     monkeypatch.setattr(WorkerLock, "__exit__", commit_then_leave)
-    assert run_queued_jobs() == ["sync", "mine", "refresh"] * 2
+    assert run_jobs() == ["sync", "mine", "refresh"] * 2
 
 
-def test_a_failing_job_is_set_aside_while_others_continue(stub_worker, run_queued_jobs, caplog):
+def test_a_failing_job_is_set_aside_while_others_continue(stub_worker, run_jobs, caplog):
     def poison(job):
         if job.kind == "sync":
             raise ValueError("bad blob")
 
-    asked = run_queued_jobs(poison)
+    asked = run_jobs(poison)
     assert (asked.count("sync"), asked.count("mine"), asked.count("refresh")) == (3, 1, 1)
     assert asked.index("mine") < 2  # not behind the retries
     (entry,) = stub_worker.spool.set_aside()
@@ -101,18 +101,18 @@ def test_a_failing_job_is_set_aside_while_others_continue(stub_worker, run_queue
     assert (entry.attempts, entry.error) == (3, "ValueError: bad blob")
     assert "bad blob" in caplog.text
     assert stub_worker.spool.pending() == 0
-    assert run_queued_jobs() == ["sync", "mine", "refresh"]  # a new event gives it a new chance
+    assert run_jobs() == ["sync", "mine", "refresh"]  # a new event gives it a new chance
     assert stub_worker.spool.set_aside() == []
 
 
-def test_a_failure_that_a_retry_fixes_is_not_reported(stub_worker, run_queued_jobs):
+def test_a_failure_that_a_retry_fixes_is_not_reported(stub_worker, run_jobs):
     failures = iter([OSError("busy"), OSError("busy")])
 
     def stumble(_job):
         for failure in failures:
             raise failure
 
-    run_queued_jobs(stumble)
+    run_jobs(stumble)
     assert stub_worker.spool.set_aside() == []
 
 
@@ -134,7 +134,7 @@ run_worker(Path(sys.argv[1]), handlers, log=logging.getLogger())
 
 
 @pytest.fixture
-def run_killed_worker(stub_worker):
+def run_killed(stub_worker):
     """Runs a worker that is killed by its sync, and returns what else it did."""
 
     def run(*, event: bool) -> list[str]:
@@ -151,37 +151,33 @@ def run_killed_worker(stub_worker):
     return run
 
 
-def test_a_job_that_kills_the_worker_is_set_aside_too(
-    stub_worker, run_queued_jobs, run_killed_worker
-):
+def test_a_job_that_kills_the_worker_is_set_aside_too(stub_worker, run_jobs, run_killed):
     """Poison that no handler can catch: the process dies, each time."""
-    assert run_killed_worker(event=True) == []
-    assert run_killed_worker(event=False) == []
+    assert run_killed(event=True) == []
+    assert run_killed(event=False) == []
     # Twice is suspicious: the others come first now.
-    assert run_killed_worker(event=False) == ["mine", "refresh"]
+    assert run_killed(event=False) == ["mine", "refresh"]
     for _ in range(MAX_DEATHS - 3):
-        assert run_killed_worker(event=False) == []
-    assert run_queued_jobs(event=False) == []
+        assert run_killed(event=False) == []
+    assert run_jobs(event=False) == []
     (entry,) = stub_worker.spool.set_aside()
     assert (entry.kind, entry.attempts) == ("sync", MAX_DEATHS)
     assert "died" in entry.error
 
 
-def test_a_job_that_always_fails_starves_no_other_and_recovers(
-    stub_worker, run_queued_jobs, run_killed_worker
-):
-    turns = [run_killed_worker(event=True) for _ in range(MAX_DEATHS + 3)]
+def test_a_job_that_always_fails_starves_no_other_and_recovers(stub_worker, run_jobs, run_killed):
+    turns = [run_killed(event=True) for _ in range(MAX_DEATHS + 3)]
     # Given up after MAX_DEATHS, it still goes last.
     assert turns == [[], [], *[["mine", "refresh"]] * (MAX_DEATHS + 1)]
     assert [(entry.kind, entry.attempts) for entry in stub_worker.spool.set_aside()] == [
         ("sync", MAX_DEATHS)
     ]
-    assert run_queued_jobs() == ["mine", "refresh", "sync"]
+    assert run_jobs() == ["mine", "refresh", "sync"]
     assert (stub_worker.spool.jobs(), stub_worker.spool.set_aside()) == ((), [])
-    assert run_queued_jobs() == ["sync", "mine", "refresh"]
+    assert run_jobs() == ["sync", "mine", "refresh"]
 
 
-def test_an_event_left_to_a_redundant_worker_is_not_lost(stub_worker, run_queued_jobs, monkeypatch):
+def test_an_event_left_to_a_redundant_worker_is_not_lost(stub_worker, run_jobs, monkeypatch):
     """A hook saw a worker starting and started none; that worker found the lock taken, and its
     holder had looked at the spool for the last time."""
     stub_worker.spool.prepare()
@@ -197,18 +193,18 @@ def test_an_event_left_to_a_redundant_worker_is_not_lost(stub_worker, run_queued
         return acquire(state)
 
     monkeypatch.setattr(WorkerLock, "acquire", taken_once)
-    assert run_queued_jobs(event=False) == ["sync", "mine", "refresh"]
+    assert run_jobs(event=False) == ["sync", "mine", "refresh"]
     assert asked[:2] == [os.getpid(), None]
 
 
-def test_a_second_worker_exits_at_once(stub_worker, run_queued_jobs):
+def test_a_second_worker_exits_at_once(stub_worker, run_jobs):
     stub_worker.state.mkdir()
     with WorkerLock.acquire(stub_worker.state):
         assert worker_alive(stub_worker.state) == os.getpid()
-        assert run_queued_jobs() == []
+        assert run_jobs() == []
         assert stub_worker.spool.pending() == 1
     assert worker_alive(stub_worker.state) is None
-    assert run_queued_jobs(event=False) == ["sync", "mine", "refresh"]
+    assert run_jobs(event=False) == ["sync", "mine", "refresh"]
 
 
 def test_a_forked_child_does_not_keep_the_lock(stub_worker):
@@ -231,20 +227,20 @@ def test_a_forked_child_does_not_keep_the_lock(stub_worker):
         os.waitpid(child, 0)
 
 
-def test_a_deleted_state_folder_ends_the_worker_quietly(stub_worker, run_queued_jobs, caplog):
+def test_a_deleted_state_folder_ends_the_worker_quietly(stub_worker, run_jobs, caplog):
     def forget(_job):
         shutil.rmtree(stub_worker.state)
 
-    assert run_queued_jobs(forget) == ["sync"]
+    assert run_jobs(forget) == ["sync"]
     assert not stub_worker.state.exists()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def test_an_unwritable_spool_is_logged_without_looping(stub_worker, run_queued_jobs, caplog):
+def test_an_unwritable_spool_is_logged_without_looping(stub_worker, run_jobs, caplog):
     stub_worker.spool.prepare()
     (stub_worker.state / "spool/jobs.json").mkdir()
     with pytest.raises(AssertionError, match="1 == 0"):
-        run_queued_jobs()
+        run_jobs()
     assert "cannot be read or written" in caplog.text
 
 

@@ -85,174 +85,163 @@ class IndexedRepo:
 
 
 @pytest.fixture
-def indexed(repo, tmp_path):
+def index(repo, tmp_path):
     made = IndexedRepo(repo, tmp_path / "state")
     yield made
     made.db.close()
 
 
-def test_forgetting_a_folder_removes_it_from_index_and_corpus(indexed):
-    assert {path for path, _ in indexed.holes()} == {"keep.py", "old/gone.py", "old/twin.py"}
-    counted = forget.forget(indexed.db, PATH, "old", dry_run=True)
-    removed = indexed.forget(PATH, "old")
+def test_forgetting_a_folder_removes_it_from_index_and_corpus(index):
+    assert {path for path, _ in index.holes()} == {"keep.py", "old/gone.py", "old/twin.py"}
+    counted = forget.forget(index.db, PATH, "old", dry_run=True)
+    removed = index.forget(PATH, "old")
     assert removed == counted
     assert (removed.files, removed.chunks, removed.vectors) == (2, 1, 1)
-    assert removed.commits == {indexed.first, indexed.second}
-    assert indexed.paths() == ["keep.py"]
-    assert {path for path, _ in indexed.holes()} == {"keep.py"}
-    searcher = Searcher(indexed.db, "", None)
+    assert removed.commits == {index.first, index.second}
+    assert index.paths() == ["keep.py"]
+    assert {path for path, _ in index.holes()} == {"keep.py"}
+    searcher = Searcher(index.db, "", None)
     (hit,) = searcher.search(Query("zebrafinch_4", names=("zebrafinch_4",)), 5, None)
     assert (hit.path, hit.sources) == ("keep.py", ("lexical",))
 
 
-def test_a_blob_also_at_another_path_is_kept(indexed):
-    removed = indexed.forget(PATH, "old/twin.py")
+def test_a_blob_also_at_another_path_is_kept(index):
+    removed = index.forget(PATH, "old/twin.py")
     assert (removed.files, removed.chunks, removed.vectors) == (1, 0, 0)
-    (hit,) = Searcher(indexed.db, "", None).search(Query("", names=("zebrafinch_1",)), 5, None)
+    (hit,) = Searcher(index.db, "", None).search(Query("", names=("zebrafinch_1",)), 5, None)
     assert hit.path == "keep.py"
-    assert indexed.db.scalar("SELECT count(*) FROM vectors") > 0
+    assert index.db.scalar("SELECT count(*) FROM vectors") > 0
 
 
-def test_forgotten_text_and_vectors_are_erased_from_disk(indexed):
-    assert (indexed.folder / "vectors.faiss").exists()
+def test_forgotten_text_and_vectors_are_erased_from_disk(index):
+    assert (index.folder / "vectors.faiss").exists()
     vectors = {
         bytes(vector)
-        for (vector,) in indexed.db.query(
+        for (vector,) in index.db.query(
             "SELECT vector FROM vectors v JOIN chunks c ON c.id = v.chunk_id"
             " WHERE c.text NOT LIKE '%zebrafinch_1%'"
         )
     }
     for mark in (b"zebrafinch_3", b"zebrafinch_4", *vectors):
-        assert mark in indexed.bytes()
-    assert indexed.bytes().count(WORD.encode()) >= 2  # in the text and in the word list
-    indexed.db.connection.execute("PRAGMA secure_delete = OFF")  # as many builds have it
-    assert {"zebrafinch_4", "zebrafinch_1"} <= indexed.words()
-    indexed.forget(PATH, "old")
-    stored = indexed.bytes()
+        assert mark in index.bytes()
+    assert index.bytes().count(WORD.encode()) >= 2  # in the text and in the word list
+    index.db.connection.execute("PRAGMA secure_delete = OFF")  # as many builds have it
+    assert {"zebrafinch_4", "zebrafinch_1"} <= index.words()
+    index.forget(PATH, "old")
+    stored = index.bytes()
     for mark in (b"zebrafinch_3", b"zebrafinch_4", WORD.encode(), *vectors):
         assert mark not in stored
     assert b"zebrafinch_1" in stored
-    assert "zebrafinch_4" not in indexed.words() and "zebrafinch_1" in indexed.words()
-    assert not list(indexed.folder.glob("*vectors*"))
+    assert "zebrafinch_4" not in index.words() and "zebrafinch_1" in index.words()
+    assert not list(index.folder.glob("*vectors*"))
 
 
-def test_an_older_vector_snapshot_is_not_loaded(indexed):
-    snapshot = {p: p.read_bytes() for p in indexed.folder.glob("vectors.*")}
-    indexed.forget(PATH, "old")
+def test_an_older_vector_snapshot_is_not_loaded(index):
+    snapshot = {p: p.read_bytes() for p in index.folder.glob("vectors.*")}
+    index.forget(PATH, "old")
     for path, content in snapshot.items():  # as a process would write it that read it before
         path.write_bytes(content)
-    loaded = VectorIndex.load(indexed.db, indexed.folder, indexed.embedder.name, 64)
-    assert loaded.size == indexed.db.scalar("SELECT count(*) FROM vectors")
+    loaded = VectorIndex.load(index.db, index.folder, index.embedder.name, 64)
+    assert loaded.size == index.db.scalar("SELECT count(*) FROM vectors")
 
 
-def test_a_reader_of_the_old_state_notices_the_change(indexed):
-    indexed.db.connection.execute("PRAGMA busy_timeout = 50")
-    with sqlite3.connect(indexed.folder / DATABASE_NAME) as reader:
+def test_a_reader_of_the_old_state_notices_the_change(index):
+    index.db.connection.execute("PRAGMA busy_timeout = 50")
+    with sqlite3.connect(index.folder / DATABASE_NAME) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM chunks").fetchone()
         with pytest.raises(DatabaseError, match=r"forget the same again|try again"):
-            indexed.forget(PATH, "old")
+            index.forget(PATH, "old")
     reader.close()
-    indexed.forget(PATH, "old")
-    assert b"zebrafinch_4" not in indexed.bytes()
+    index.forget(PATH, "old")
+    assert b"zebrafinch_4" not in index.bytes()
 
 
-def test_a_forgotten_path_stays_out_of_later_syncs_and_mining(indexed):
-    indexed.forget(PATH, "old")
-    indexed.repo.commit({"old/gone.py": SOURCE.format(n=5), "old/new.py": SOURCE.format(n=6)})
-    indexed.sync()
-    mine(indexed.git, indexed.db)
-    indexed.repo.git("checkout", "-q", "side")
-    indexed.sync()
-    indexed.repo.git("checkout", "-q", "main")
-    indexed.sync()
-    sync(
-        indexed.git,
-        indexed.db,
-        None,
-        view="at/x",
-        tree=indexed.repo.git("rev-parse", "side^{tree}"),
-    )
-    assert indexed.paths() == views.view_paths(indexed.db, "at/x") == ["keep.py"]
-    assert {path for path, _ in indexed.holes()} == {"keep.py"}
-    forget.scrub(indexed.db, indexed.folder)
-    assert b"zebrafinch_5" not in indexed.bytes()
+def test_a_forgotten_path_stays_out_of_later_syncs_and_mining(index):
+    index.forget(PATH, "old")
+    index.repo.commit({"old/gone.py": SOURCE.format(n=5), "old/new.py": SOURCE.format(n=6)})
+    index.sync()
+    mine(index.git, index.db)
+    index.repo.git("checkout", "-q", "side")
+    index.sync()
+    index.repo.git("checkout", "-q", "main")
+    index.sync()
+    sync(index.git, index.db, None, view="at/x", tree=index.repo.git("rev-parse", "side^{tree}"))
+    assert index.paths() == views.view_paths(index.db, "at/x") == ["keep.py"]
+    assert {path for path, _ in index.holes()} == {"keep.py"}
+    forget.scrub(index.db, index.folder)
+    assert b"zebrafinch_5" not in index.bytes()
 
 
-def test_forgetting_a_commit_removes_its_holes_and_keeps_its_files(indexed):
-    removed = indexed.forget(COMMIT, indexed.second)
-    assert removed.holes and removed.commits == {indexed.second} and removed.files == 0
-    assert {oid for _, oid in indexed.holes()} == {indexed.first}
-    assert indexed.paths() == ["keep.py", "old/gone.py", "old/twin.py"]
-    indexed.db.connection.execute("DELETE FROM commits")
-    mine(indexed.git, indexed.db)
-    assert {oid for _, oid in indexed.holes()} == {indexed.first}
+def test_forgetting_a_commit_removes_its_holes_and_keeps_its_files(index):
+    removed = index.forget(COMMIT, index.second)
+    assert removed.holes and removed.commits == {index.second} and removed.files == 0
+    assert {oid for _, oid in index.holes()} == {index.first}
+    assert index.paths() == ["keep.py", "old/gone.py", "old/twin.py"]
+    index.db.connection.execute("DELETE FROM commits")
+    mine(index.git, index.db)
+    assert {oid for _, oid in index.holes()} == {index.first}
 
 
 @pytest.mark.parametrize(
     "value", ["Bob Builder", "bob@example.org", "BOB Builder <bob@example.org>"]
 )
-def test_forgetting_an_author_removes_their_holes(indexed, value):
-    removed = indexed.forget(AUTHOR, value)
-    assert removed.commits == {indexed.second}
-    later = indexed.repo.commit(
+def test_forgetting_an_author_removes_their_holes(index, value):
+    removed = index.forget(AUTHOR, value)
+    assert removed.commits == {index.second}
+    later = index.repo.commit(
         {"more.py": SOURCE.format(n=7)}, GIT_AUTHOR_NAME="Bob Builder", GIT_AUTHOR_EMAIL="bob@example.org"
     )  # fmt: skip
-    mine(indexed.git, indexed.db)
-    assert {oid for _, oid in indexed.holes()} == {indexed.first}
-    rows = indexed.db.query(
-        "SELECT status FROM commits WHERE oid IN (?, ?)", (indexed.second, later)
-    )
+    mine(index.git, index.db)
+    assert {oid for _, oid in index.holes()} == {index.first}
+    rows = index.db.query("SELECT status FROM commits WHERE oid IN (?, ?)", (index.second, later))
     assert rows == [("forgotten",)] * 2
 
 
-def test_undo_restores_index_and_corpus(indexed):
+def test_undo_restores_index_and_corpus(index):
     def state():
-        rows = indexed.db.query("SELECT commit_oid, reason, count FROM left_out ORDER BY 1, 2")
-        return indexed.paths(), load_holes_texts(), rows
+        rows = index.db.query("SELECT commit_oid, reason, count FROM left_out ORDER BY 1, 2")
+        return index.paths(), load_holes_texts(), rows
 
     def load_holes_texts():
-        found = load_holes(indexed.db, [indexed.first, indexed.second])
+        found = load_holes(index.db, [index.first, index.second])
         return [(h.commit, h.path, h.start, h.end, h.kind) for h in found]
 
     before = state()
-    for kind, value in ((PATH, "old"), (AUTHOR, "Bob Builder"), (COMMIT, indexed.first)):
-        indexed.forget(kind, value)
+    for kind, value in ((PATH, "old"), (AUTHOR, "Bob Builder"), (COMMIT, index.first)):
+        index.forget(kind, value)
     assert state() != before
-    for entry in forget.entries(indexed.db):
-        forget.undo(indexed.db, entry)
-    assert forget.entries(indexed.db) == []
-    mine(indexed.git, indexed.db)
-    indexed.sync()
+    for entry in forget.entries(index.db):
+        forget.undo(index.db, entry)
+    assert forget.entries(index.db) == []
+    mine(index.git, index.db)
+    index.sync()
     assert state() == before
 
 
-def test_undo_of_one_rule_keeps_the_others(indexed):
-    indexed.forget(PATH, "old/gone.py")
-    indexed.forget(PATH, "old/twin.py")
-    forget.undo(indexed.db, next(e for e in forget.entries(indexed.db) if e.value == "old/gone.py"))
-    mine(indexed.git, indexed.db)
-    indexed.sync()
-    assert indexed.paths() == ["keep.py", "old/gone.py"]
-    assert {path for path, _ in indexed.holes()} == {"keep.py", "old/gone.py"}
+def test_undo_of_one_rule_keeps_the_others(index):
+    index.forget(PATH, "old/gone.py")
+    index.forget(PATH, "old/twin.py")
+    forget.undo(index.db, next(e for e in forget.entries(index.db) if e.value == "old/gone.py"))
+    mine(index.git, index.db)
+    index.sync()
+    assert index.paths() == ["keep.py", "old/gone.py"]
+    assert {path for path, _ in index.holes()} == {"keep.py", "old/gone.py"}
 
 
-def test_forgetting_a_path_removes_its_feedback(indexed):
-    (hole,) = indexed.db.query("SELECT id FROM holes WHERE commit_oid = ?", (indexed.second,))[:1]
+def test_forgetting_a_path_removes_its_feedback(index):
+    (hole,) = index.db.query("SELECT id FROM holes WHERE commit_oid = ?", (index.second,))[:1]
     for name, path, hole_id in (("a", b"old/x.py", None), ("b", b"keep.py", hole[0])):
-        indexed.db.connection.execute(
+        index.db.connection.execute(
             "INSERT INTO feedback (id, time, path, line, before, after, above, below, completion,"
             " model, adapter, outcome, hole_id) VALUES (?, 1, ?, 1, 'zebra_before', '', '', '',"
             " 'zebra_text', 'm', '', 'accepted', ?)",
             (name, path, hole_id),
         )
-    assert indexed.forget(PATH, "old").feedback >= 1
-    assert (
-        indexed.forget(COMMIT, indexed.second).feedback + indexed.forget(PATH, "keep.py").feedback
-        <= 1
-    )
-    assert indexed.db.query("SELECT id FROM feedback") == []
-    assert b"zebra_text" not in indexed.bytes()
+    assert index.forget(PATH, "old").feedback >= 1
+    assert index.forget(COMMIT, index.second).feedback + index.forget(PATH, "keep.py").feedback <= 1
+    assert index.db.query("SELECT id FROM feedback") == []
+    assert b"zebra_text" not in index.bytes()
 
 
 def test_a_non_utf8_name_can_be_forgotten(repo, tmp_path):
@@ -269,13 +258,13 @@ def test_a_non_utf8_name_can_be_forgotten(repo, tmp_path):
         assert sorted(views.view_paths(db, "")) == sorted([os.fsdecode(ODD), "keep.py"])
 
 
-def test_commits_are_resolved_in_all_of_history(indexed):
-    assert forget.commits_of(indexed.git, COMMIT, indexed.first) == {indexed.first}
-    side = indexed.repo.git("rev-parse", "side")
-    assert forget.commits_of(indexed.git, PATH, "old") == {indexed.first, indexed.second, side}
-    assert forget.commits_of(indexed.git, PATH, "*/twin.py") == {indexed.second}
-    assert forget.commits_of(indexed.git, PATH, "nowhere") == set()
-    assert forget.commits_of(indexed.git, AUTHOR, "bob@example.org") == {indexed.second}
+def test_commits_are_resolved_in_all_of_history(index):
+    assert forget.commits_of(index.git, COMMIT, index.first) == {index.first}
+    side = index.repo.git("rev-parse", "side")
+    assert forget.commits_of(index.git, PATH, "old") == {index.first, index.second, side}
+    assert forget.commits_of(index.git, PATH, "*/twin.py") == {index.second}
+    assert forget.commits_of(index.git, PATH, "nowhere") == set()
+    assert forget.commits_of(index.git, AUTHOR, "bob@example.org") == {index.second}
 
 
 @pytest.mark.parametrize(
