@@ -21,7 +21,7 @@ NICENESS = 15  # training may wait for everything else
 
 
 def handlers(log: logging.Logger) -> Mapping[str, Callable[[Job], None]]:
-    """What the worker does for each kind of job. Heavy imports wait until a job needs them."""
+    """The handler of each kind of job. Heavy imports are deferred until a job needs them."""
 
     def sync(job: Job) -> None:
         from git_copilot.assistant.worker.jobs import sync_job
@@ -42,7 +42,7 @@ def handlers(log: logging.Logger) -> Mapping[str, Callable[[Job], None]]:
 
 
 def train_in_background(git_dir: Path) -> int:
-    """Train and tell the log; nobody watches this process."""
+    """Train, and report to the log; this process has no terminal."""
     from git_copilot.assistant.worker.jobs import open_repository, train
 
     os.nice(NICENESS)

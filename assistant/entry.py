@@ -11,7 +11,7 @@ import sys
 def main() -> int:
     """Entry point of ``git-copilot``: the thin client, or the full command line."""
     try:
-        from git_copilot.assistant.server.client import ask_for
+        from git_copilot.assistant.client.main import ask_for
 
         code, stdin = ask_for(sys.argv[1:])
         if code is not None:

@@ -28,9 +28,10 @@ from pathlib import Path
 
 from about import machine, output
 
-from git_copilot.assistant.completion.answer import Answer
+from git_copilot.assistant.api.requests import CompleteRequest
+from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import complete
-from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.completion.request import Place, find_place
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.process import calm_threads
 from git_copilot.assistant.core.progress import ProgressBar
@@ -141,12 +142,11 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def problems(answer: Answer, data: bytes, max_tokens: int) -> Iterator[str]:
-    """What is wrong with an answer."""
-    place, text = answer.place, answer.completion
+def problems(place: Place, text: str, tokens: int, data: bytes, max_tokens: int) -> Iterator[str]:
+    """What is wrong with a completion of so many tokens."""
     document = place.document
-    if answer.fields["completion_tokens"] > max_tokens:
-        yield f"{answer.fields['completion_tokens']} tokens"
+    if tokens > max_tokens:
+        yield f"{tokens} tokens"
     bare = text.replace("\r\n", "")
     if document.newline == "\r\n" and "\n" in bare:
         yield "a bare newline in a file with CRLF"
@@ -183,7 +183,7 @@ def fuzz(
         for number in range(count):
             name = rng.choice(list(files))
             kind, line, column = next(streams[name])
-            request = Request(
+            request = CompleteRequest(
                 f"{name}:{line}:{column}", repo, text=files[name], max_tokens=MAX_TOKENS,
                 retrieval=False,
             )  # fmt: skip
@@ -200,18 +200,26 @@ def fuzz(
 
 
 def _one(
-    request: Request, data: bytes, session: Session, found: Findings, where: str, *, again: bool
+    request: CompleteRequest,
+    data: bytes,
+    session: Session,
+    found: Findings,
+    where: str,
+    *,
+    again: bool,
 ) -> None:
     begun = time.perf_counter()
-    answer = complete(request, find_place(request), session, note=lambda text: None)
+    place = find_place(request)
+    answer = complete(request, place, session, Callbacks())
     session.take_deferred()
     found.seconds.append(time.perf_counter() - begun)
     found.empty += not answer.completion
     # The lead of a healed prompt is written as well.
-    room = MAX_TOKENS + len(answer.explanation["healed"].encode())
-    found.wrong += [f"{where}: {problem}" for problem in problems(answer, data, room)]
+    room = MAX_TOKENS + len(answer.explanation.healed.encode())
+    wrong = problems(place, answer.completion, answer.completion_tokens, data, room)
+    found.wrong += [f"{where}: {problem}" for problem in wrong]
     if again:
-        second = complete(request, find_place(request), session, note=lambda text: None)
+        second = complete(request, find_place(request), session, Callbacks())
         session.take_deferred()
         if second.completion != answer.completion:
             found.wrong.append(f"{where}: {answer.completion!r}, then {second.completion!r}")

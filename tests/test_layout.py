@@ -22,15 +22,17 @@ FLOORS = (
     "index.corpus index.search",
     "index.audit",
     "hooks",
-    "assistant.backend assistant.postprocess assistant.prompt assistant.training",
+    "assistant.api assistant.backend assistant.postprocess assistant.prompt assistant.training",
     "assistant.core",
-    "assistant.adapters assistant.decoding",
+    "assistant.adapters assistant.client assistant.decoding",
     "assistant.models",
     "assistant.dataset assistant.remote",
     "assistant.completion assistant.evaluation",
-    "assistant.refresh assistant.server",
+    "assistant.refresh",
     "assistant.worker",
     "assistant.diagnostics",
+    "assistant.service",
+    "assistant.server",
     "assistant.cli",
     "assistant.cli.commands",
     "assistant",
@@ -89,8 +91,8 @@ def test_imports_go_to_lower_floors_only(path):
 
 
 def test_an_import_that_goes_up_or_sideways_is_detected():
-    up = {"assistant.server.client", "assistant.completion.session", "assistant.adapters.store"}
-    assert upward("assistant.completion", up) == {"assistant.server.client"}
+    up = {"assistant.server.server", "assistant.completion.session", "assistant.adapters.store"}
+    assert upward("assistant.completion", up) == {"assistant.server.server"}
     assert upward("index.search", {"index.corpus.holes"}) == {"index.corpus.holes"}
     assert upward("index.search", {"index.unknown.room"}) == {"index.unknown.room"}
 
@@ -116,7 +118,7 @@ def test_only_one_module_imports_gitpython(path):
         "git_copilot.hooks.run",
         "git_copilot.hooks.launch",
         "git_copilot.assistant.entry",
-        "git_copilot.assistant.server.client",
+        "git_copilot.assistant.client.main",
     ],
 )
 def test_hooks_and_the_client_import_the_standard_library_only(module):

@@ -6,15 +6,14 @@ import contextlib
 import importlib
 import sys
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
 import click
 
-from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.error_handler import package_version, run_guarded
 from git_copilot.assistant.core.terminal import Terminal
-from git_copilot.assistant.server.client import SERVED
+from git_copilot.assistant.service.service import Service
 
 # Command to module: one import per call, so that `status` never waits for torch.
 COMMANDS = (
@@ -28,13 +27,11 @@ MODULES = {"install": "hooks", "uninstall": "hooks"}
 
 @dataclass(slots=True)
 class Host:
-    """What a command works with. ``in_server`` is true where the server runs the command."""
+    """The context of a command. ``stdin`` is standard input, where it was read already."""
 
     terminal: Terminal
-    session: Session
+    service: Service
     stdin: bytes | None = None
-    in_server: bool = False
-    argv: list[str] = field(default_factory=list)
 
     def read_stdin(self) -> bytes:
         """The buffer given with ``--stdin``."""
@@ -82,24 +79,12 @@ def root() -> None:
 
 
 def dispatch(
-    argv: list[str],
-    terminal: Terminal,
-    session: Session,
-    stdin: bytes | None = None,
-    *,
-    in_server: bool = False,
+    argv: list[str], terminal: Terminal, service: Service, stdin: bytes | None = None
 ) -> int | None:
-    """Run one command line; raises what the error boundary tells."""
-    host = Host(terminal, session, stdin, in_server, argv)
+    """Run one command line; errors are raised."""
+    host = Host(terminal, service, stdin)
     result = root.main(args=argv, prog_name="git copilot", standalone_mode=False, obj=host)
     return result if isinstance(result, int) else None
-
-
-def dispatch_in_server(argv: list[str], terminal: Terminal, session: Session) -> int | None:
-    """What the server runs: its own commands only."""
-    if not argv or argv[0] not in SERVED:
-        raise click.UsageError(f"the server does not run {argv[:1]}")
-    return dispatch(argv, terminal, session, in_server=True)
 
 
 def run(argv: list[str], stdin: bytes | None = None) -> int:
@@ -107,23 +92,23 @@ def run(argv: list[str], stdin: bytes | None = None) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # the libraries' remarks are for us, not for users
     terminal = Terminal.of_process()
-    session = Session()
+    service = Service()
     # Whatever else is printed (click's help, a library's warning) goes the same way.
     with (
         contextlib.redirect_stdout(cast(TextIO, terminal.out)),
         contextlib.redirect_stderr(cast(TextIO, terminal.err)),
     ):
-        code = run_guarded(lambda: _run_all(argv, terminal, session, stdin), terminal, argv)
-        session.close()
+        code = run_guarded(lambda: _run_all(argv, terminal, service, stdin), terminal, argv)
+        service.close()
     return code
 
 
 def _run_all(
-    argv: list[str], terminal: Terminal, session: Session, stdin: bytes | None
+    argv: list[str], terminal: Terminal, service: Service, stdin: bytes | None
 ) -> int | None:
     """Run a command, and once its output is out, what it put off."""
-    code = dispatch(argv, terminal, session, stdin)
+    code = dispatch(argv, terminal, service, stdin)
     terminal.out.flush()
-    for action in session.take_deferred():
+    for action in service.session.take_deferred():
         action()
     return code

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from git_copilot.assistant.api.requests import InvalidRequest
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus import feedback_store
 from git_copilot.index.corpus.outcome import spot_of
@@ -15,37 +16,37 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.forget import Forgotten
 
 if TYPE_CHECKING:
-    from git_copilot.assistant.completion.answer import Answer
+    from git_copilot.assistant.api.answers import CompleteAnswer
+    from git_copilot.assistant.completion.request import Place
     from git_copilot.index.git.repository import GitRepository
 
 # The answer is out already; still, a record is not worth a thread that waits for a long sync.
 RECORD_BUSY_MS = 250
 
 
-def shown_of(answer: Answer, now: int) -> feedback_store.Shown:
+def shown_of(place: Place, answer: CompleteAnswer, now: int) -> feedback_store.Shown:
     """What the table keeps of an answer; of several candidates the first."""
-    place, fields = answer.place, answer.fields
     document = place.document
     return feedback_store.Shown(
-        id=str(fields["id"]),
+        id=answer.id,
         time=now,
         path=place.path,
         spot=spot_of(document.prefix, document.suffix, document.line),
         completion=answer.completion.replace("\r\n", "\n"),
-        model=str(fields["model"]),
-        adapter=fields["adapter"],
+        model=answer.model,
+        adapter=answer.adapter,
     )
 
 
-def record_answer(answer: Answer) -> None:
+def record_answer(place: Place, answer: CompleteAnswer) -> None:
     """Note that a completion was shown. To be called when it has gone out.
 
     Says nothing to the user: what goes wrong stands in ``log/feedback.log``. What looks like a
     secret, or lies in a file that is forgotten, is not kept.
     """
-    state_dir = answer.place.repo.state_dir
+    state_dir = place.repo.state_dir
     try:
-        shown = shown_of(answer, int(time.time()))
+        shown = shown_of(place, answer, int(time.time()))
         if not feedback_store.worth_keeping(shown) or _has_secret(shown):
             return
         with Database(state_dir / DATABASE_NAME) as db:
@@ -53,7 +54,7 @@ def record_answer(answer: Answer) -> None:
             if not Forgotten.load(db).path(shown.path):
                 feedback_store.record_shown(db, shown)
     except (CopilotError, OSError) as exc:
-        _log(state_dir, f"{answer.fields['id']} was not recorded: {exc}")
+        _log(state_dir, f"{answer.id} was not recorded: {exc}")
 
 
 def report(
@@ -66,7 +67,7 @@ def report(
     :raises ReadOnly: nothing can be recorded here.
     """
     if outcome not in feedback_store.OUTCOMES:
-        raise CopilotError(
+        raise InvalidRequest(
             f"{outcome!r} is no outcome of a completion",
             f"say {', '.join(feedback_store.OUTCOMES)}",
         )

@@ -1,4 +1,4 @@
-"""What was asked for, and the place in a repository that it names."""
+"""The place in a repository that a request names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.models.catalogue import canonical
 from git_copilot.assistant.prompt.location import (
@@ -25,23 +26,6 @@ from git_copilot.index.git.repository import GitRepository, named_by_environment
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for. ``adapter`` is an id, ``"none"``, or ``None`` for the current one;
-    ``patient``: nobody is typing, so the answer may take longer."""
-
-    location: str
-    cwd: Path
-    text: bytes | None = None
-    max_tokens: int | None = None
-    retrieval: bool = True
-    adapter: str | None = None
-    model: str | None = None
-    at: str | None = None
-    count: int = 1
-    patient: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """A location resolved in its repository: the file's path there and the text at the cursor.
 
@@ -56,7 +40,7 @@ class Place:
     document: Document
 
 
-def find_place(request: Request) -> Place:
+def find_place(request: CompleteRequest) -> Place:
     """Resolve the location and read the text, without loading anything.
 
     Links count as long as they stay in their working tree; the place is then the file that they
@@ -149,7 +133,7 @@ def _read_as(location: Location, cwd: Path) -> Location:
 
 
 def _missing(location: Location, file: Path) -> CopilotError:
-    """What is wrong when there is no such file."""
+    """The error for a file that does not exist."""
     if location.column is not None and re.search(r":[0-9]+\Z", location.file):
         return LocationError(f"{location.file} does not exist", HINT)
     with suppress(GitError):
@@ -170,16 +154,16 @@ def _read_at(repo: GitRepository, commit: str, path: str) -> bytes:
     """A text file as it was in a commit."""
     tree = repo.resolve(f"{commit}^{{tree}}")
     if tree is None:
-        raise GitError(f"{commit!r} names no commit here", "`git log` shows those there are")
+        raise GitError(f"unknown revision {commit!r}", "`git log` lists commits")
     entry = repo.entry(tree, path)
     if entry is None or not entry.mode.startswith("100"):
-        raise LocationError(f"{path} is no file in {commit}", "name a file of that commit")
+        raise LocationError(f"{path} does not exist in {commit}", "name a file of that commit")
     data = repo.read_blob(entry.oid)
     check_text(data, path)
     return data
 
 
-def model_name(request: Request, place: Place, settings: Settings) -> str:
+def model_name(request: CompleteRequest, place: Place, settings: Settings) -> str:
     """The canonical name of the model that a request wants."""
     if request.model is not None:
         return canonical(request.model, request.cwd)

@@ -1,4 +1,4 @@
-"""What stays loaded between completions: models, embedders and open repositories.
+"""Keeps models, embedders and repositories open between requests.
 
 A :class:`Session` belongs to one thread at a time; the server guards it with a lock.
 """
@@ -64,7 +64,7 @@ class Workspace:
         self.settings = Settings()
 
     def read_settings(self, note: Callable[[str], None] | None) -> None:
-        """Read the settings again; ``note`` hears once what of ``.gitcopilot`` does not count."""
+        """Read the settings again; ``note`` is called once for invalid values in ``.gitcopilot``."""
         told: list[str] = []
         self.settings = load_settings(self.repo, warn=told.append)
         if note is not None and told and told[0] != self._told:
@@ -172,7 +172,9 @@ class Workspace:
         if tree is None:
             from git_copilot.index.core.errors import GitError
 
-            raise GitError(f"{commit!r} names no commit here", "`git log` shows those there are")
+            raise GitError(
+                f"{commit!r} is not a commit of this repository", "`git log` lists commits"
+            )
         view = f"{AT_PREFIX}{tree}"
         known = views.view_names(self.db, AT_PREFIX)
         for old in known[: max(0, len(known) - MAX_AT_VIEWS + 1)]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 
-from git_copilot.assistant.completion.answer import Answer
+from git_copilot.assistant.completion.request import Place
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.safe_open import folder_inside, open_regular
 
 
-def write_completion(answer: Answer) -> None:
-    """Insert the completion at the cursor.
+def write_completion(place: Place, completion: str) -> None:
+    """Insert a completion at the cursor.
 
     :raises CopilotError: the file changed since it was read, or cannot be written.
     """
-    place = answer.place
     assert place.repo.root is not None
     name = place.path.rpartition("/")[2]
     try:
@@ -28,7 +27,7 @@ def write_completion(answer: Answer) -> None:
                 data = file.read()
             if data != place.data:
                 raise CopilotError(f"{place.path} changed meanwhile", "run the command again")
-            text = answer.completion.encode(place.document.encoding)
+            text = completion.encode(place.document.encoding)
             offset = place.document.offset
             _replace(folder, name, place.data[:offset] + text + place.data[offset:], mode)
     except UnicodeEncodeError as exc:

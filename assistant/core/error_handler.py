@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import click
 
@@ -31,13 +32,27 @@ from git_copilot.index.core.errors import (
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
-    """What is told of an exception, on one line; ``log`` is the report of a bug."""
+class Failure:
+    """An exception in one line, for a person; ``log`` is the report of a bug."""
 
     exit_code: int
     message: str
     hint: str = ""
     log: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON of the contract for errors."""
+        error = {"message": self.message, "hint": self.hint, "exit_code": self.exit_code}
+        return error if self.log is None else {**error, "log": self.log}
+
+
+class ServiceError(CopilotError):
+    """A failure that a server reported: told here as it would be had it happened here."""
+
+    def __init__(self, message: str, hint: str, exit_code: int, log: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
+        self.log = log
 
 
 def run_guarded(
@@ -56,9 +71,9 @@ def run_guarded(
             if not wants_json(argv):
                 terminal.err.write(f"{exc.format_message()}\n")
                 return USAGE
-            failure = _Failure(USAGE, "a command is missing", "see `git copilot -h`")
+            failure = Failure(USAGE, "a command is missing", "see `git copilot -h`")
         else:
-            failure = _failure(exc)
+            failure = describe_failure(exc)
     terminal.note("; ".join(filter(None, (failure.message, failure.hint))))
     if wants_json(argv) and not terminal.out.used:
         told = error_json(failure.message, failure.hint, failure.exit_code, failure.log)
@@ -68,23 +83,25 @@ def run_guarded(
     return failure.exit_code
 
 
-def _failure(exc: BaseException) -> _Failure:
+def describe_failure(exc: BaseException) -> Failure:
+    """The one line of an exception that is being handled. Of a bug a report is written."""
     if isinstance(exc, CopilotError):
-        return _Failure(exc.exit_code, _one_line(exc.message), _one_line(exc.hint))
+        log = getattr(exc, "log", None)
+        return Failure(exc.exit_code, _one_line(exc.message), _one_line(exc.hint), log)
     if isinstance(exc, click.UsageError):
         command = exc.ctx.command_path if exc.ctx else APP
-        return _Failure(USAGE, _one_line(exc.format_message()).rstrip("."), f"see `{command} -h`")
+        return Failure(USAGE, _one_line(exc.format_message()).rstrip("."), f"see `{command} -h`")
     if isinstance(exc, KeyboardInterrupt | click.Abort):
-        return _Failure(INTERRUPTED, TOLD_INTERRUPTED)
+        return Failure(INTERRUPTED, TOLD_INTERRUPTED)
     if isinstance(exc, MemoryError):
         hint = "choose a smaller model with `git copilot model use`"
-        return _Failure(USER_PROBLEM, "not enough memory", hint)
+        return Failure(USER_PROBLEM, "not enough memory", hint)
     if isinstance(exc, OSError):
         problem = _one_line(f"{exc.filename or 'the system'}: {exc.strerror or exc}")
-        return _Failure(USER_PROBLEM, problem, ROOM_HINT if exc.errno in NO_ROOM else "")
+        return Failure(USER_PROBLEM, problem, ROOM_HINT if exc.errno in NO_ROOM else "")
     log, hint = _report()
     problem = f"unexpected {type(exc).__name__}: {_one_line(str(exc))[:200]}"
-    return _Failure(BUG, problem, hint, log)
+    return Failure(BUG, problem, hint, log)
 
 
 def _is_help(exc: click.UsageError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -22,7 +23,7 @@ def lack_facts(repo: GitRepository, db: Database) -> dict[str, Any]:
     return {**asdict(found), "remedy": remedy(repo, found)}
 
 
-def lack_lines(facts: dict[str, Any]) -> list[str]:
+def lack_lines(facts: Mapping[str, Any]) -> list[str]:
     """The same in sentences; none when nothing is missing."""
     found = Lacks(**{key: value for key, value in facts.items() if key != "remedy"})
     lines = []

@@ -1,4 +1,4 @@
-"""What every process of ours does first and last: its streams, its threads, its last word.
+"""Start and end of every process: standard streams, threads, the final error line.
 
 Standard library only: the thin client imports it.
 """
@@ -13,7 +13,7 @@ TOLD_INTERRUPTED = "interrupted; what was finished is kept"
 
 
 def tell_failure(argv: list[str], message: str, hint: str, exit_code: int) -> int:
-    """Tell a failure as error_handler.py does, where that was not imported yet; its exit code."""
+    """Report a failure as error_handler.py does, before that is imported. Returns the exit code."""
     from git_copilot.index.core.errors import error_json, wants_json
     from git_copilot.index.core.escaping import printable
 

@@ -12,9 +12,12 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
 from git_copilot.index.core.escaping import printable, quoted
+
+TYPE_CHECKING = False  # the thin client imports this, and importing typing takes a while
+if TYPE_CHECKING:
+    from typing import TextIO
 
 # Our own control sequences carry a mark that nobody can know who wrote the text around them.
 _MARK = f"\x1b<{os.urandom(8).hex()}:"
@@ -130,6 +133,15 @@ class Terminal:
     def colour(self) -> bool:
         """Whether stdout shows colours."""
         return self.out.colour
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether stdout goes to a person's eyes."""
+        return self.out.screen
+
+    def heading(self, text: str) -> str:
+        """A line of :meth:`echo` that stands out, where stdout shows colours."""
+        return style(text, bold=True, fg="cyan")
 
     def echo(self, line: str) -> None:
         """Write one line to stdout. A terminal shows a line end within it as ``^J``: it comes from

@@ -1,1 +1,1 @@
-"""What `doctor` and `status` report."""
+"""Checks and facts that `doctor` and `status` report."""

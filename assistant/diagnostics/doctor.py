@@ -1,6 +1,6 @@
-"""What ``git copilot doctor`` finds: git's side from `hooks`, and the index, models and settings.
+"""The checks of ``git copilot doctor``: hooks, index, models and settings.
 
-Imports nothing heavy and mends nothing, so that it answers in a moment whatever is broken.
+Imports nothing heavy and repairs nothing, so it answers quickly whatever is broken.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.client import address, transport
+from git_copilot.assistant.client.server_log import last_death, log_path
 from git_copilot.assistant.core.config import (
     Settings,
     cache_dir,
@@ -33,8 +35,6 @@ from git_copilot.assistant.diagnostics.integrity import examine_integrity
 from git_copilot.assistant.diagnostics.status import is_fresh
 from git_copilot.assistant.models.catalogue import canonical, resolve_model
 from git_copilot.assistant.models.pull import damage
-from git_copilot.assistant.server import address, client
-from git_copilot.assistant.server.log import last_death, log_path
 from git_copilot.hooks.backlog import examine_backlog
 from git_copilot.hooks.doctor import Finding, Level, examine_git, examine_hooks
 from git_copilot.index.audit.exclusions import LIMITS, count_left_out
@@ -245,8 +245,8 @@ def _server() -> Iterator[Finding]:
             yield Finding("server", "warn", told, f"mv '{folder}' elsewhere")
             return
     try:
-        answer = client.ask({"op": "status"}, SERVER_SECONDS)
-    except (client.ServerSilent, OSError, ValueError):
+        answer = transport.ask({"op": "status"}, SERVER_SECONDS)
+    except (transport.ServerSilent, OSError, ValueError):
         told = f"one runs and does not answer within {SERVER_SECONDS:g} s: busy, or stuck"
         yield Finding("server", "warn", told, "git copilot serve --stop")
         return

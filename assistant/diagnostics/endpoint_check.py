@@ -1,4 +1,4 @@
-"""What ``doctor`` and ``status`` say of the server that ``copilot.endpoint`` names."""
+"""Checks the server configured as ``copilot.endpoint``, for ``doctor`` and ``status``."""
 
 from __future__ import annotations
 

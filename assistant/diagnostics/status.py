@@ -1,4 +1,4 @@
-"""What ``git copilot status`` says, and waiting until there is nothing left to do."""
+"""Gathers what ``git copilot status`` shows, and waits until nothing is left to do."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import time
 from typing import Any
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.api.status import (
+    AdapterStatus,
+    CorpusStatus,
+    DeadServer,
+    EndpointStatus,
+    FailedJob,
+    IndexStatus,
+    ModelStatus,
+    QueueStatus,
+    ServerStatus,
+    StatusAnswer,
+)
+from git_copilot.assistant.client import transport
+from git_copilot.assistant.client.server_log import last_death, log_path
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.missing_history import lack_facts
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
 from git_copilot.assistant.models.catalogue import canonical, is_ready
-from git_copilot.assistant.server import client
-from git_copilot.assistant.server.log import last_death, log_path
 from git_copilot.assistant.worker.jobs import mine_job, sync_repository
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import worker_starting
@@ -31,8 +43,8 @@ MAX_IDLE_TURNS = 20
 MAX_STARTS = MAX_DEATHS + 2
 
 
-def read_status(repo: GitRepository) -> dict[str, Any]:
-    """The JSON of the contract.
+def read_status(repo: GitRepository) -> StatusAnswer:
+    """Gather the status of a repository.
 
     :raises NotInitialised: ``init`` was never run.
     """
@@ -40,52 +52,41 @@ def read_status(repo: GitRepository) -> dict[str, Any]:
     with Database(repo.state_dir / DATABASE_NAME) as db:
         counts = views.view_counts(db, repo.view_name, settings.embedder)
         tree = views.view_tree(db, repo.view_name)
-        corpus = corpus_counts(db)
+        corpus = CorpusStatus(**corpus_counts(db))
         left_out = count_left_out(repo, db, repo.view_name)
         missing = lack_facts(repo, db)
-    head = repo.head_tree()
+    current = adapter_store.current_adapter(repo.state_dir)
+    return StatusAnswer(
+        IndexStatus(tree, repo.head_tree(), is_fresh(repo, tree), **counts, left_out=left_out),
+        corpus,
+        missing,
+        AdapterStatus(current, len(adapter_store.list_adapters(repo.state_dir))),
+        _queue(repo),
+        installed(repo),
+        _server_status(server_facts()),
+        ModelStatus(settings.model, is_ready(settings.model)),
+        _endpoint(repo, settings, current),
+    )
+
+
+def _queue(repo: GitRepository) -> QueueStatus:
     queue = queue_state(repo.state_dir)
-    hooks = installed(repo)
-    known = adapter_store.list_adapters(repo.state_dir)
-    server = server_facts()
-    return {
-        "index": {
-            "tree": tree,
-            "head_tree": head,
-            "fresh": is_fresh(repo, tree),
-            **counts,
-            "left_out": left_out,
-        },
-        "corpus": corpus,
-        "missing": missing,
-        "adapters": {
-            "current": adapter_store.current_adapter(repo.state_dir),
-            "count": len(known),
-        },
-        "queue": {
-            "pending": queue.pending,
-            "running": queue.running.kind if queue.running else None,
-            "set_aside": [
-                {"kind": s.kind, "attempts": s.attempts, "error": s.error}
-                for s in Spool(repo.state_dir).set_aside()
-            ],
-        },
-        "hooks": {"installed": hooks.installed, "via": hooks.via},
-        "server": _server_state(server),
-        "model": {"name": settings.model, "ready": is_ready(settings.model)},
-        "endpoint": _endpoint_facts(repo, settings),
-    }
+    failed = (FailedJob(s.kind, s.attempts, s.error) for s in Spool(repo.state_dir).set_aside())
+    running = queue.running.kind if queue.running else None
+    return QueueStatus(queue.pending, running, tuple(failed))
 
 
-def _endpoint_facts(repo: GitRepository, settings: Settings) -> dict[str, Any] | None:
-    """The configured server: its address, whether it can do what it is asked for, and what it
-    says or how that is mended, in words."""
+def _endpoint(
+    repo: GitRepository, settings: Settings, adapter: str | None
+) -> EndpointStatus | None:
+    """The configured server: its address, whether it can do what it is asked for, and in words
+    what it says or how to correct that."""
     model = canonical(settings.model, repo.root or repo.git_dir)
-    found = examine_endpoint(settings, model, adapter_store.current_adapter(repo.state_dir))
+    found = examine_endpoint(settings, model, adapter)
     if found is None:
         return None
-    told = f"{found.message}; {found.mend}" if found.mend else found.message
-    return {"url": settings.endpoint, "ready": found.level == "ok", "message": told}
+    message = f"{found.message}; {found.mend}" if found.mend else found.message
+    return EndpointStatus(settings.endpoint, found.level == "ok", message)
 
 
 def is_fresh(repo: GitRepository, tree: str | None) -> bool:
@@ -98,18 +99,17 @@ def server_facts() -> dict[str, Any] | None:
     """What the running server says of itself, or ``None``; of one that does not answer, its
     ``pid`` where that is known, and ``"answers": False``."""
     try:
-        return client.ask({"op": "status"}, client.STATUS_SECONDS)
-    except client.ServerSilent as exc:
+        return transport.ask({"op": "status"}, transport.STATUS_SECONDS)
+    except transport.ServerSilent as exc:
         return {"pid": exc.pid, "answers": False}
 
 
-def _server_state(facts: dict[str, Any] | None) -> dict[str, Any]:
-    """Whether a server runs, and only if it does not answer or one died lately, that."""
-    state: dict[str, Any] = {"running": facts is not None, "pid": facts["pid"] if facts else None}
+def _server_status(facts: dict[str, Any] | None) -> ServerStatus:
     death = last_death()
-    if death is not None:
-        state["died"] = {"pid": death.pid, "log": str(log_path())}
-    return {**state, "answers": False} if facts and "answers" in facts else state
+    died = None if death is None else DeadServer(death.pid, str(log_path()))
+    if facts is None:
+        return ServerStatus(False, None, died=died)
+    return ServerStatus(True, facts["pid"], facts.get("answers", True), died)
 
 
 def wait_until_done(repo: GitRepository, timeout: float) -> None:

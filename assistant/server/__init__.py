@@ -1,1 +1,1 @@
-"""The warm server of one user and its thin client."""
+"""The warm server of one user: a daemon that calls the service for its clients."""

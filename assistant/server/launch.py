@@ -1,4 +1,4 @@
-"""Starts the server's process, and tells the log what becomes of it."""
+"""Starts the server process, and logs how it ends."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
-from git_copilot.assistant.server.address import socket_path
-from git_copilot.assistant.server.log import ServerLog, open_log
-from git_copilot.assistant.server.server import Runner, Server
+from git_copilot.assistant.client.address import socket_path
+from git_copilot.assistant.client.server_log import ServerLog, open_log
+from git_copilot.assistant.server.server import Server
+from git_copilot.assistant.service.service import Service
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.environment import REPOSITORY_VARIABLES
 
 
-def run_server(runner: Runner, idle_seconds: float, *, foreground: bool = False) -> int:
+def run_server(
+    idle_seconds: float, *, foreground: bool = False, service: Service | None = None
+) -> int:
     """Serve in this process. In the background the process leaves its parent's session.
 
     :raises CopilotError: the socket cannot be made.
@@ -29,7 +32,7 @@ def run_server(runner: Runner, idle_seconds: float, *, foreground: bool = False)
     if not foreground:
         os.chdir("/")
     log = ServerLog(stderr=not foreground)
-    server = Server(runner, idle_seconds, log)
+    server = Server(idle_seconds, log, service)
     with _told_to(log, server, foreground=foreground):
         return _serve(server)
 
@@ -46,7 +49,7 @@ def _serve(server: Server) -> int:
 
 @contextlib.contextmanager
 def _told_to(log: ServerLog, server: Server, *, foreground: bool) -> Iterator[None]:
-    """Whatever ends this process otherwise than on request is told to the log."""
+    """Log whatever ends this process other than a request to stop."""
 
     def failed(where: str, kind: type[BaseException], trace: TracebackType | None) -> None:
         # Without the message, which may quote somebody's code.

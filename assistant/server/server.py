@@ -1,16 +1,15 @@
-"""The warm server of one user: answers commands over a private Unix socket.
+"""The warm server of one user: answers requests over a private Unix socket.
 
 It loads models when they are first needed, works on one request at a time (two cores), ends
 itself when idle, and stops a completion whose client has gone. A client that asks with ``"stream":
-true`` gets a completion's lines while they are written, one with ``"alive": true`` hears that it
-is worked for.
+true`` gets a completion's lines while they are written, one with ``"alive": true`` receives
+heartbeats.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import json
 import os
 import platform
@@ -21,41 +20,42 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from git_copilot.assistant.api.requests import CompleteRequest, FeedbackRequest, SearchRequest
 from git_copilot.assistant.backend.allocator import Keeper, resident_bytes
 from git_copilot.assistant.backend.compute_thread import OneThread
-from git_copilot.assistant.completion.session import Session
-from git_copilot.assistant.core.error_handler import package_version, run_guarded
-from git_copilot.assistant.core.terminal import Terminal
-from git_copilot.assistant.server.address import lock_path, secure_runtime_dir, socket_path
-from git_copilot.assistant.server.connection import Wire, same_user
-from git_copilot.assistant.server.log import DIED, ServerLog
-from git_copilot.index.core.errors import BUG, OK, USAGE
+from git_copilot.assistant.client.address import lock_path, secure_runtime_dir, socket_path
+from git_copilot.assistant.client.server_log import DIED, ServerLog
+from git_copilot.assistant.completion.callbacks import Callbacks
+from git_copilot.assistant.core.error_handler import describe_failure, package_version
+from git_copilot.assistant.server.client_link import ClientLink, same_user
+from git_copilot.assistant.service.service import Service
+from git_copilot.index.core.errors import BUG
 
-# A request is a command line and a buffer; more than this is no request of ours.
+# A request holds a buffer; more than this is no request of ours.
 MAX_REQUEST_BYTES = 128 * 2**20
 POLL_SECONDS = 1.0
-# What was shown a moment ago is recorded by then, or never.
+# An answer is recorded within this time, or not at all.
 RECORD_SECONDS = 1.0
-# How often memory is noted while requests come.
+# Interval between log lines on memory while requests arrive.
 MEMORY_SECONDS = 60.0
-# Who has not asked for so long is not in the middle of a line.
+# A user who has not asked for this long is not typing a line.
 IDLE_SECONDS = 10.0
 LOCK_TRIES, LOCK_PAUSE = 4, 0.025
 
 Deferred = list[Callable[[], None]]
-Runner = Callable[[list[str], Terminal, Session], int | None]
 
 
 class Server:
     """Accepts connections until it is told to stop or nobody came for ``idle_seconds``."""
 
-    def __init__(self, runner: Runner, idle_seconds: float, log: ServerLog | None = None) -> None:
-        self._runner = runner
+    def __init__(
+        self, idle_seconds: float, log: ServerLog | None = None, service: Service | None = None
+    ) -> None:
+        self._service = service or Service()
         self._idle_seconds = idle_seconds
         self._log = log or ServerLog()
         self._reason = "asked to stop"
         self._told = (0.0, 0)  # when memory was noted, and after how many requests
-        self._session = Session()
         self._work = threading.Lock()
         self._thread = OneThread("requests")
         self._memory = Keeper()
@@ -87,7 +87,7 @@ class Server:
             finally:
                 listener.close()
                 path.unlink(missing_ok=True)
-                self._session.close()
+                self._service.close()
                 self._thread.close()
             lock.truncate(0)  # a server that died leaves its pid there
             self._log.write(f"stopped: {self._reason}; {self._figures()}")
@@ -110,7 +110,7 @@ class Server:
         return f"{resident_bytes() >> 20} MB after {self._served} requests"
 
     def _watch(self) -> None:
-        """Now and then, note how much memory is taken; give some back when nobody asks."""
+        """Log memory use now and then; give memory back when idle."""
         self._log.tidy()
         now = time.monotonic()
         if not self._active and now - self._last_used >= IDLE_SECONDS:
@@ -159,7 +159,7 @@ class Server:
 
     @contextlib.contextmanager
     def _recording(self, count: int) -> Iterator[None]:
-        """While an answer goes out and is recorded: a report on it may come at once."""
+        """Mark answers that are being sent and recorded: a report on one may arrive at once."""
         with self._recorded:
             self._to_record += count
         try:
@@ -170,101 +170,94 @@ class Server:
                 self._recorded.notify_all()
 
     def _answer(self, request: Any, connection: socket.socket) -> tuple[dict[str, Any], Deferred]:
-        """The answer, and what to do once it has gone out."""
+        """The reply, and what to do once it has gone out."""
         if not isinstance(request, dict):
             return {"declined": "a request is an object"}, []
         if "feedback" in request:
-            return self._take_feedback(request["feedback"]), []
-        op = request.get("op")
-        if op == "stop":
+            return self._take_report(request["feedback"]), []
+        operation, asked = request.get("op"), request.get("request")
+        if operation == "stop":
             self._stopping.set()
             return {"stopped": os.getpid()}, [_wake]
-        if op == "status":
+        if operation == "status":
             return {
                 "pid": os.getpid(),
                 "version": package_version(),
                 "requests": self._served,
                 "uptime_s": round(time.time() - self._started, 1),
             }, []
-        if op != "run":
-            return {"declined": f"unknown operation {op!r}"}, []
-        return self._run(request, connection)
+        link, streams = ClientLink(connection), bool(request.get("stream"))
+        if operation == "feedback":
+            return self._feedback(asked), []
+        if operation not in ("complete", "search"):
+            return {"declined": f"unknown operation {operation!r}"}, []
+        with link.alive(bool(request.get("alive"))):
+            return self._work_on(operation, asked, link, streams=streams)
 
-    def _run(
-        self, request: dict[str, Any], connection: socket.socket
+    def _work_on(
+        self, operation: str, asked: Any, link: ClientLink, *, streams: bool
     ) -> tuple[dict[str, Any], Deferred]:
-        stdin, wire = request.get("stdin"), Wire(connection)
-        out, err = io.StringIO(), io.StringIO()
-        terminal = Terminal(
-            cwd=Path(request["cwd"]),
-            stdin=lambda: b"" if stdin is None else str(stdin).encode("latin-1"),
-            out=out,
-            err=err,
-            screens=_screens(request.get("screens")),
-            colour=bool(request.get("colour")),
-            cancelled=wire.hung_up,
-            on_text=wire.send_text if request.get("stream") else None,
-        )
-        argv = [str(x) for x in request["argv"]]
-        deferred: Deferred = []
-        with wire.alive(bool(request.get("alive"))):
-            if argv[:1] == ["feedback"]:
-                code = self._run_feedback(argv, terminal)
-            else:
-                with self._work:
-                    if wire.hung_up():
-                        return {"declined": "cancelled"}, []
-                    code = self._thread.call(
-                        lambda: run_guarded(
-                            lambda: self._runner(argv, terminal, self._session), terminal, argv
-                        )
-                    )
-                    deferred = self._session.take_deferred()
-                    self._served += 1
-                    if code == BUG:  # of what it was about nothing is noted
-                        self._log.write(f"{argv[0]} failed; errors.log says how")
-        answer = {"stdout": out.getvalue(), "stderr": err.getvalue(), "exit_code": code}
-        return answer, deferred if code == OK else []
+        """Complete or search, one request after the other and all in one thread."""
+        notes: list[str] = []
+        callbacks = Callbacks(notes.append, link.hung_up, link.send_text if streams else None)
+        use_case = self._complete if operation == "complete" else self._search
+        with self._work:
+            if link.hung_up():
+                return {"declined": "cancelled"}, []
+            reply = self._thread.call(lambda: _guarded(lambda: use_case(asked, callbacks), notes))
+            deferred = self._service.session.take_deferred()
+            self._served += 1
+        error = reply.get("error")
+        if error and error["exit_code"] == BUG:  # of what it was about nothing is noted
+            self._log.write(f"{operation} failed; errors.log says how")
+        return reply, [] if error else deferred
 
-    def _run_feedback(self, argv: list[str], terminal: Terminal) -> int:
-        """Run ``feedback`` beside a completion that is being made: it needs none of what the
-        lock guards, and an editor that reports should not wait for a model."""
+    def _complete(self, asked: Any, callbacks: Callbacks) -> dict[str, Any]:
+        request = CompleteRequest.from_json(asked)
+        answer = self._service.complete(request, callbacks)
+        reply = {"answer": answer.to_json(), "why_empty": answer.why_empty}
+        return {**reply, "explain": answer.explanation.to_json()} if request.explain else reply
+
+    def _search(self, asked: Any, callbacks: Callbacks) -> dict[str, Any]:
+        answer = self._service.search(SearchRequest.from_json(asked), callbacks)
+        root = None if answer.root is None else str(answer.root)
+        return {"answer": answer.to_json(), "texts": [h.text for h in answer.hits], "root": root}
+
+    def _feedback(self, asked: Any) -> dict[str, Any]:
+        """Take a report beside a completion that is being made: it needs none of what the lock
+        guards, and an editor that reports should not wait for a model."""
         with self._recorded:
             self._recorded.wait_for(lambda: not self._to_record, RECORD_SECONDS)
-        return run_guarded(lambda: self._runner(argv, terminal, Session()), terminal, argv)
+        notes: list[str] = []
 
-    def _take_feedback(self, body: Any) -> dict[str, Any]:
+        def take() -> dict[str, Any]:
+            request = FeedbackRequest.from_json(asked)
+            return {"answer": self._service.feedback(request, notes.append).to_json()}
+
+        return _guarded(take, notes)
+
+    def _take_report(self, body: Any) -> dict[str, Any]:
         """Answer ``{"feedback": {"cwd", "id", "outcome", "final"?}}`` of an editor with
         ``{"feedback": {"id", "outcome", "path"}}`` or ``{"error", "exit_code"}``."""
-        needed = ("cwd", "id", "outcome")
-        given = body if isinstance(body, dict) else {}
-        final = given.get("final")
-        texts = [given.get(name) for name in needed] + ([] if final is None else [final])
-        if not all(isinstance(text, str) for text in texts):
-            return {"error": f"feedback needs the texts {', '.join(needed)}", "exit_code": USAGE}
-        out, err = io.StringIO(), io.StringIO()
-        text = (final or "").encode("utf-8", "replace")
-        terminal = Terminal(Path(given["cwd"]), lambda: text, out, err)
-        options = ["--json"] if final is None else ["--json", "--final=-"]
-        code = self._run_feedback(
-            ["feedback", *options, "--", given["id"], given["outcome"]], terminal
-        )
-        if code != OK:
-            return {"error": err.getvalue().strip(), "exit_code": code}
-        return {"feedback": json.loads(out.getvalue())}
+        reply = self._feedback(body)
+        if "answer" in reply:
+            return {"feedback": reply["answer"]}
+        error = reply["error"]
+        line = "; ".join(filter(None, (error["message"], error["hint"])))
+        return {"error": f"git-copilot: {line}", "exit_code": error["exit_code"]}
 
 
-def _screens(told: Any) -> tuple[bool, bool]:
-    """Whether the client's stdout and stderr are terminals; editors do not say."""
-    return (
-        (bool(told[0]), bool(told[1]))
-        if isinstance(told, list) and len(told) == 2
-        else (False, False)
-    )
+def _guarded(action: Callable[[], dict[str, Any]], notes: list[str]) -> dict[str, Any]:
+    """What an action returns, or its failure; with what it had to say beside."""
+    try:
+        reply = action()
+    except BaseException as exc:  # noqa: BLE001 - a bug is reported, and the server goes on
+        reply = {"error": describe_failure(exc).to_json()}
+    return {**reply, "notes": notes}
 
 
 def _wake() -> None:
-    """Let the server see at once that it is to stop: somebody connects."""
+    """Wake the accept loop, so that the server stops at once."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
         knock.connect(str(socket_path()))
 

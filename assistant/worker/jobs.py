@@ -27,22 +27,23 @@ def open_repository(git_dir: Path) -> GitRepository:
     return GitRepository(git_dir, common, None)
 
 
-def known_repository() -> GitRepository:
-    """The repository of the current folder, whose database may be damaged.
+def known_repository(folder: Path | None = None) -> GitRepository:
+    """The repository of ``folder``, or of this process's folder and environment; its database may
+    be damaged.
 
     :raises NotInitialised: the user has not made it known.
     """
-    repo = GitRepository.discover()
+    repo = GitRepository.discover(folder)
     require_known(repo.state_dir)
     return repo
 
 
-def initialised_repository() -> GitRepository:
-    """The repository of the current folder.
+def initialised_repository(folder: Path | None = None) -> GitRepository:
+    """The repository of ``folder``, or of this process's folder and environment.
 
     :raises NotInitialised: ``init`` was never run there.
     """
-    repo = known_repository()
+    repo = known_repository(folder)
     Database(repo.state_dir / DATABASE_NAME).close()
     return repo
 

@@ -15,7 +15,7 @@ from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
 from tests.support.histories import function
-from tests.support.running_server import Running
+from tests.support.running_server import Running, ScriptedService
 from tests.support.tiny_models import save_tiny
 
 
@@ -50,11 +50,12 @@ def session() -> Iterator[Session]:
 
 @pytest.fixture
 def start_server(runtime):
-    """Starts servers with a runner of the test's own; they stop with the test."""
+    """Starts servers, with a function that does their work or the real service; they stop with
+    the test."""
     started = []
 
-    def start(runner):
-        started.append(Running(runner))
+    def start(run=None):
+        started.append(Running(ScriptedService(run) if run else None))
         return started[-1]
 
     yield start

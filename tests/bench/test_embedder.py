@@ -87,6 +87,7 @@ def tokens(tokenizer, text_pairs):
     return contrast.first_tokens(tokenizer, counts, 16, None)
 
 
+@pytest.mark.slow
 def test_the_same_texts_give_the_same_tokenizer_in_every_process(text_pairs):
     """Hash maps have another order in each."""
     texts = [p.text for p in text_pairs]

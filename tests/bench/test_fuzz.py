@@ -53,11 +53,10 @@ def test_sampled_positions_cover_every_class(fuzz):
 
 def test_the_fuzzer_detects_wrong_answers(fuzz, repository):
     """The checks themselves: an answer with the wrong line ends is not passed over."""
-    from git_copilot.assistant.completion.answer import Answer
-    from git_copilot.assistant.completion.request import Request, find_place
+    from git_copilot.assistant.api.requests import CompleteRequest
+    from git_copilot.assistant.completion.request import find_place
 
     data = fuzz.odd_files()["crlf.py"]
-    place = find_place(Request("crlf.py:2:3", repository, text=data))
-    fields = {"completion": "a\nb", "completion_tokens": 99}
-    problems = list(fuzz.problems(Answer(fields, {}, place), data, 8))
+    place = find_place(CompleteRequest("crlf.py:2:3", repository, text=data))
+    problems = list(fuzz.problems(place, "a\nb", 99, data, 8))
     assert problems == ["99 tokens", "a bare newline in a file with CRLF"]

@@ -156,6 +156,7 @@ def run(capsys, *arguments):
     return code, out, err
 
 
+@pytest.mark.slow
 def test_the_bench_reports_every_metric(folder, data, capsys, tmp_path):
     record = tmp_path / "completions.jsonl"
     code, out, _ = run(

@@ -23,6 +23,7 @@ def folder(tmp_path_factory):
     return save_tiny(tmp_path_factory.mktemp("tiny"), fim=True)
 
 
+@pytest.mark.slow
 def test_holes_of_commits_are_measured_with_and_without_snippets(repo, folder, capsys):
     repo.commit({"util.py": "def combine(first, second):\n    return first + second * 2\n"})
     for name in ("alpha", "beta", "gamma"):

@@ -41,6 +41,7 @@ def test_only_a_program_that_runs_to_its_end_passes(program, verdict):
     assert sandbox.run_program(program) == verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [

@@ -49,7 +49,7 @@ def test_a_stuck_server_is_reported_and_can_be_stopped(copilot):
     assert done.returncode == 0 and b"started a server" in done.stderr
     pid = copilot.json("serve", "--status")["pid"]
     assert assert_one_line(copilot.run("serve", "--stop"), 0, f"server {pid} stopped")
-    assert assert_one_line(copilot.run("serve", "--stop"), 0, "no server runs")
+    assert assert_one_line(copilot.run("serve", "--stop"), 0, "no server is running")
 
 
 def test_concurrent_first_calls_leave_one_server(copilot, project):

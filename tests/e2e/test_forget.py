@@ -198,7 +198,7 @@ def test_secrets_are_counted_and_never_reach_a_prompt(copilot, project):
     )
     copilot.ok("status", "--wait", "--timeout", "60")
     assert copilot.json("status")["index"]["secrets"] == 1
-    assert "secrets   1 lines look like secrets and are left out" in copilot.ok("status")
+    assert "secrets   1 lines excluded as possible secrets" in copilot.ok("status")
     answer = copilot.json("complete", "src/main.py:3", "--explain")
     assert "src/settings.py" in [s["path"] for s in answer["snippets"]]
     assert "connect_database(user)" in answer["explain"]["prompt"]

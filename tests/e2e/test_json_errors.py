@@ -61,7 +61,7 @@ def test_arguments_after_two_dashes_are_not_options(copilot):
 def test_an_internal_error_names_its_log(copilot, project, tmp_path):
     """A fault planted in the command's module, in another process."""
     code = (
-        "import sys; from git_copilot.assistant.cli.commands import status;"
+        "import sys; from git_copilot.assistant.diagnostics import status;"
         "status.read_status = lambda repo: {}['bug'];"
         "from git_copilot.assistant.cli.main import run; sys.exit(run(['status', '--json']))"
     )
@@ -91,7 +91,7 @@ def test_ctrl_c_gives_a_json_object(environment, monkeypatch, capsysbinary, earl
     """Within a command, and before much was imported."""
     from git_copilot.assistant import entry
     from git_copilot.assistant.cli import main
-    from git_copilot.assistant.server import client
+    from git_copilot.assistant.client import main as client
 
     monkeypatch.setattr(signal, "signal", lambda *args: None)
     monkeypatch.setattr(sys, "argv", ["git-copilot", "status", "--json"])
@@ -109,13 +109,13 @@ def test_a_deleted_working_folder_gives_a_json_object(copilot, tmp_path):
 
 
 def test_a_stuck_server_gives_a_json_object(copilot, monkeypatch, capsysbinary):
-    from git_copilot.assistant.server import client
+    from git_copilot.assistant.client import main, transport
 
     def silent(*args, **more):
-        raise client.ServerSilent(20)
+        raise transport.ServerSilent(20)
 
-    monkeypatch.setattr(client, "connect", silent)
+    monkeypatch.setattr(transport, "connect", silent)
     monkeypatch.setattr(sys, "argv", ["git-copilot", "search", "x", "--json"])
-    assert client.ask_for(sys.argv[1:])[0] == 1
+    assert main.ask_for(sys.argv[1:])[0] == 1
     out, err = capsysbinary.readouterr()
     assert json.loads(out)["error"]["hint"] in err.decode()

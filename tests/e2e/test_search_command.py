@@ -7,10 +7,13 @@ import json
 
 import pytest
 
-from git_copilot.assistant.cli.commands import complete
-from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.completion.answer import Answer
-from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.api.answers import (
+    CompleteAnswer,
+    CompletionExplanation,
+    IndexState,
+    Timings,
+)
+from git_copilot.assistant.client.output import print_completion
 from git_copilot.assistant.core.terminal import Terminal
 from tests.support.commands import Copilot, assert_one_line
 from tests.support.terminal_screens import run_on_terminal
@@ -31,16 +34,18 @@ def test_an_empty_query_is_a_usage_error(copilot, query):
     assert_one_line(copilot.run("search", *query), 2, "empty", "search -h")
 
 
-def answer(text="", finish="stop", rule=None, late=False, **fields):
-    more = {"trim_rule": rule, "out_of_time": late}
-    return Answer({"completion": text, "finish_reason": finish, **fields}, more, None)
+def answer(text="", finish="stop", rule=None, late=False, several=False):
+    explanation = CompletionExplanation(0, 0, (1, 1), "psm", "", rule, late, {}, 0, None, "")
+    return CompleteAnswer(
+        "cmpl-1", (text,), "a.py", 1, 1, "m", None, IndexState("", True), (), 1, finish,
+        0, 1, Timings(0, 0, 0, 0), explanation, several=several,
+    )  # fmt: skip
 
 
 def printed(made, *, screen):
     out, err = io.StringIO(), io.StringIO()
     terminal = Terminal(None, lambda: b"", out, err, screens=(screen, screen))
-    host = Host(terminal, Session())
-    complete._print_answer(host, made, as_json=False, explain=False)
+    print_completion(terminal, made.to_json(), made.why_empty, as_json=False)
     return out.getvalue(), err.getvalue()
 
 
@@ -51,7 +56,7 @@ def printed(made, *, screen):
         (answer(rule="leaves_block", finish="trimmed"), "leaves_block"),
         (answer(finish="length"), "length"),
         (answer("  \n"), "white space"),
-        (answer(candidates=[""]), "nothing to add"),
+        (answer(several=True), "nothing to add"),
     ],
 )
 def test_an_empty_completion_is_explained_on_a_terminal(made, why):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from git_copilot.assistant.client import address
 from git_copilot.assistant.diagnostics import doctor, integrity
-from git_copilot.assistant.server import address
 from git_copilot.hooks.check import ACTIONS
 from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import install
@@ -25,6 +25,8 @@ from git_copilot.index.store.database import DATABASE_NAME
 from tests.support.commands import BIN, Copilot
 from tests.support.gitrepo import GitRepo
 from tests.support.index_assertions import index_repository
+
+pytestmark = pytest.mark.e2e
 
 
 def settle(state: Path) -> None:
@@ -50,7 +52,6 @@ def test_a_healthy_repository_has_only_ok_findings(doctor_repo, tmp_path, monkey
     assert doctor_repo.problems() == []
 
 
-@pytest.mark.slow
 def test_doctor_prints_text_or_json_and_its_exit_status_tells_the_result(doctor_repo, monkeypatch):
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     copilot = Copilot(doctor_repo.repo.path)

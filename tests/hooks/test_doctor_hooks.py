@@ -13,6 +13,8 @@ from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import MANAGER_LINE, install
 from git_copilot.index.git.repository import GitRepository
 
+pytestmark = pytest.mark.e2e
+
 
 def test_disabled_hooks_are_reported_once_without_contradicting_the_user(doctor_repo):
     doctor_repo.repo.git("config", "core.hooksPath", "/dev/null")

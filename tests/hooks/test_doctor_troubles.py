@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from git_copilot.assistant.client import address
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.error_handler import package_version
 from git_copilot.assistant.models.embedder import ready_embedder
-from git_copilot.assistant.server import address
 from git_copilot.hooks import doctor as hooks_doctor
 from git_copilot.hooks.events import Event
 from git_copilot.hooks.install import MANAGER_LINE, install
@@ -23,6 +23,8 @@ from git_copilot.index.embedding.vectors import load_vectors
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.doctor_repo import DoctorRepo
 from tests.support.index_assertions import index_repository
+
+pytestmark = pytest.mark.e2e
 
 
 def answer(missing: list[str], version: str = "") -> str:

@@ -9,7 +9,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from git_copilot.hooks.lock import worker_alive
+
+pytestmark = pytest.mark.e2e
 
 
 def test_a_commit_is_silent_and_queues_jobs(stub_worker, git_silently):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from git_copilot.assistant.api.status import QueueStatus
 from git_copilot.assistant.diagnostics.status import read_status, wait_until_done
 from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
@@ -74,7 +75,7 @@ def check(operations: OperationsRepo) -> None:
             repo = GitRepository.discover(tree.path)
             wait_until_done(repo, 30)
             status = read_status(repo)
-            assert status["index"]["fresh"] is True
-            assert status["queue"] == {"pending": 0, "running": None, "set_aside": []}
-            assert status["index"]["chunks"] == status["index"]["vectors"]
+            assert status.index.fresh is True
+            assert status.queue == QueueStatus(pending=0, running=None, set_aside=())
+            assert status.index.chunks == status.index.vectors
     assert_index_is_current(GitRepository.discover(operations.repo.path))

@@ -17,14 +17,14 @@ from git_copilot.assistant.worker.jobs import (
 
 @click.group("adapter")
 def adapter_command() -> None:
-    """The adapters that refresh made, and which one is used."""
+    """List and choose the adapters that `refresh` trained."""
 
 
 @adapter_command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def adapter_list(host: Host, /, as_json: bool) -> int:
-    """All adapters, oldest first."""
+    """List all adapters, oldest first."""
     rows = adapter_store.list_adapters(_state())
     if as_json:
         host.terminal.echo(json.dumps(rows))
@@ -52,7 +52,7 @@ def adapter_show(host: Host, /, adapter_id: str) -> int:
 @click.argument("adapter_id", metavar="ID|none", shell_complete=shell_completion.adapters_or_none)
 @click.pass_obj
 def adapter_use(host: Host, /, adapter_id: str) -> int:
-    """Complete with this adapter, or with none."""
+    """Use this adapter, or none."""
     chosen = None if adapter_id == "none" else adapter_id
     adapter_store.use(_state(), chosen)
     host.terminal.echo(f"this repository uses {'no adapter' if chosen is None else chosen}")
@@ -62,7 +62,7 @@ def adapter_use(host: Host, /, adapter_id: str) -> int:
 @adapter_command.command("rollback")
 @click.pass_obj
 def adapter_rollback(host: Host, /) -> int:
-    """Go back to what was used before."""
+    """Go back to the adapter used before."""
     previous = adapter_store.rollback(_state())
     host.terminal.echo(f"this repository uses {previous or 'no adapter'}")
     return 0

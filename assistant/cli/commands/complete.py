@@ -1,27 +1,31 @@
-"""``complete``: run here, or in the warm server."""
+"""``complete``: run by the warm server, or here."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.completion.answer import Answer
-from git_copilot.assistant.completion.complete import complete
-from git_copilot.assistant.completion.request import Place, Request, find_place, model_name
+from git_copilot.assistant.client import address, transport
+from git_copilot.assistant.client.output import print_completion
+from git_copilot.assistant.completion.callbacks import Callbacks
+from git_copilot.assistant.completion.request import Place, find_place, model_name
 from git_copilot.assistant.core.config import Settings, load_settings
+from git_copilot.assistant.core.error_handler import ServiceError
 from git_copilot.assistant.models.catalogue import resolve_model
-from git_copilot.assistant.server import address, client
 from git_copilot.index.core.escaping import quoted
 from git_copilot.index.git.trust import require_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
 
-SEPARATOR = "----"
+if TYPE_CHECKING:
+    from git_copilot.assistant.api.json_types import CompletionJson, ExplanationJson
+
 START_SECONDS = 20.0
 
 
@@ -29,17 +33,21 @@ START_SECONDS = 20.0
 @click.argument("location", metavar="FILE:LINE[:COL]", shell_complete=shell_completion.files)
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the unsaved buffer from stdin.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
-@click.option("--explain", is_flag=True, help="Say where the completion came from.")
+@click.option("--explain", is_flag=True, help="Explain where the completion came from.")
 @click.option("--max-tokens", type=click.IntRange(1, 2048), help="Longest completion, in tokens.")
-@click.option("--no-retrieval", is_flag=True, help="Use no snippets of other files.")
+@click.option("--no-retrieval", is_flag=True, help="Do not use snippets from other files.")
 @click.option("--adapter", metavar="ID|none", help="Use this adapter instead of the current one.",
               shell_complete=shell_completion.adapters_or_none)  # fmt: skip
 @click.option("--model", metavar="NAME", help="Use this model instead of the configured one.",
               shell_complete=shell_completion.completion_models)  # fmt: skip
-@click.option("--at", metavar="COMMIT", help="Answer as at an older commit.")
-@click.option("-n", "count", type=click.IntRange(1, 16), default=1, help="So many candidates.")
-@click.option("--write", is_flag=True, help="Put the completion into the file.")
-@click.option("--no-server", is_flag=True, help="Load the model in this process.")
+@click.option("--at", metavar="COMMIT", help="Complete as of COMMIT.")
+@click.option(
+    "-n", "count", type=click.IntRange(1, 16), default=1, help="Number of candidates to return."
+)
+@click.option("--write", is_flag=True, help="Insert the completion into the file.")
+@click.option(
+    "--no-server", is_flag=True, help="Do not use the server; load the model in this process."
+)
 @click.pass_obj
 def complete_command(host: Host, /, **options: Any) -> int:
     """Print the code that belongs at FILE:LINE[:COL].
@@ -49,7 +57,7 @@ def complete_command(host: Host, /, **options: Any) -> int:
     """
     if options["write"] and (options["from_stdin"] or options["at"]):
         raise click.UsageError("--write needs the file itself: no --stdin, no --at")
-    request = Request(
+    request = CompleteRequest(
         location=options["location"],
         cwd=host.terminal.cwd,
         text=host.read_stdin() if options["from_stdin"] else None,
@@ -59,32 +67,37 @@ def complete_command(host: Host, /, **options: Any) -> int:
         model=options["model"],
         at=options["at"],
         count=options["count"],
-        patient=not host.in_server,
+        patient=True,
+        explain=options["explain"],
     )
     place = find_place(request)
-    if not options["no_server"]:
-        settings = _check_ready(place, request)
-        code = _through_server(host, settings, request.text)
-        if code is not None:
-            return code
-    answer = complete(
-        request,
-        place,
-        host.session,
-        note=host.terminal.note,
-        cancelled=host.terminal.cancelled,
-        on_text=host.terminal.on_text,
-    )
+    if options["write"]:
+        # Whoever completes it sees the bytes that are looked for again before they are replaced.
+        request = replace(request, text=place.data)
+    reply = None if options["no_server"] else _ask_server(host, place, request)
+    if reply is None:
+        callbacks = Callbacks(host.terminal.note, host.terminal.cancelled, host.terminal.on_text)
+        answer = host.service.complete(request, callbacks, place)
+        reply = Reply(answer.to_json(), answer.why_empty, answer.explanation.to_json())
     if options["write"]:
         from git_copilot.assistant.completion.write_file import write_completion
 
-        write_completion(answer)
-    _print_answer(host, answer, as_json=options["as_json"], explain=options["explain"])
+        write_completion(place, reply.answer["completion"])
+    _print(host, reply, as_json=options["as_json"], explain=options["explain"])
     return 0
 
 
-def _check_ready(place: Place, request: Request) -> Settings:
-    """Fail for what the user can mend before anything is started."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as this process or a server gives it; ``explanation`` where it was asked for."""
+
+    answer: CompletionJson
+    why_empty: str | None
+    explanation: ExplanationJson | None
+
+
+def _check_ready(place: Place, request: CompleteRequest) -> Settings:
+    """Fail for what the user can correct before anything is started."""
     require_known(place.repo.state_dir)
     Database(place.repo.state_dir / DATABASE_NAME).close()
     settings = load_settings(place.repo)
@@ -95,66 +108,67 @@ def _check_ready(place: Place, request: Request) -> Settings:
     return settings
 
 
-def _through_server(host: Host, settings: Settings, stdin: bytes | None) -> int | None:
-    """Start a server and let it answer; ``None``: answer in this process."""
-    if host.in_server or not settings.server or not client.can_be_served(host.argv):
+def _ask_server(host: Host, place: Place, request: CompleteRequest) -> Reply | None:
+    """Let a server answer, started if there is none; ``None``: answer in this process.
+
+    :raises CopilotError: what the server says is wrong.
+    """
+    settings = _check_ready(place, request)
+    if not settings.server or not transport.may_ask():
         return None
+    reply: Any = transport.ask_for_work("complete", request.to_json())
+    if reply is None and _start_server(host, settings):
+        reply = transport.ask_for_work("complete", request.to_json())
+    if reply is None:
+        return None
+    for note in reply["notes"]:
+        host.terminal.note(note)
+    if "error" in reply:
+        raise ServiceError(**reply["error"])
+    return Reply(reply["answer"], reply["why_empty"], reply.get("explain"))
+
+
+def _start_server(host: Host, settings: Settings) -> bool:
+    """Start a server; whether one answers."""
+    from git_copilot.assistant.client.server_log import log_path
     from git_copilot.assistant.server.launch import start_server
-    from git_copilot.assistant.server.log import log_path
 
     try:
         address.secure_runtime_dir()
         started = start_server()
     except OSError as exc:
         why = f"{exc.filename} {exc.strerror}" if exc.filename else exc.strerror
-        host.terminal.note(f"no server could be started: {why}; working without")
-        return None
-    pid = client.wait_for_server(START_SECONDS)
+        host.terminal.note(f"no server could be started: {why}; continuing without one")
+        return False
+    pid = transport.wait_for_server(START_SECONDS)
     if pid is None:
-        host.terminal.note(f"the server did not start (see {log_path()}); working without")
-        return None
+        host.terminal.note(f"the server did not start (see {log_path()}); continuing without one")
+        return False
     if pid == started:  # else one that another call started at the same time was first
         host.terminal.note(
             f"started a server (pid {pid}) that keeps the model warm; it stops after "
             f"{settings.server_idle // 60} idle minutes, or with `git copilot serve --stop`"
         )
-    return client.ask_server(host.argv, stdin)
+    return True
 
 
-def _print_answer(host: Host, answer: Answer, *, as_json: bool, explain: bool) -> None:
-    terminal = host.terminal
-    if as_json:
-        fields = answer.fields
-        if explain:
-            fields = {**fields, "explain": answer.explanation}
-        terminal.echo(json.dumps(fields))
-        return
-    text = f"\n{SEPARATOR}\n".join(answer.fields.get("candidates", [answer.completion]))
-    if text.strip() or not terminal.out.screen:
-        terminal.echo_block(text)
-    elif not answer.explanation["out_of_time"]:  # which was told
-        terminal.note(f"no completion: {_why_empty(answer)}")
-    if explain:
-        for line in explain_lines(answer, quoted if terminal.err.screen else str):
+def _print(host: Host, reply: Reply, *, as_json: bool, explain: bool) -> None:
+    terminal, answer, explanation = host.terminal, reply.answer, reply.explanation
+    if as_json and explain and explanation is not None:
+        answer = {**answer, "explain": explanation}
+    print_completion(terminal, answer, reply.why_empty, as_json=as_json)
+    if explain and explanation is not None and not as_json:
+        for line in explain_lines(answer, explanation, quoted if terminal.err.screen else str):
             terminal.tell(line)
 
 
-def _why_empty(answer: Answer) -> str:
-    if answer.completion:
-        return "the model wrote white space only"
-    rule = answer.explanation["trim_rule"]
-    if rule:
-        return f"the rule {rule} cut all that the model wrote"
-    reason = answer.fields["finish_reason"]
-    return "the model had nothing to add" if reason == "stop" else f"finish_reason is {reason}"
-
-
-def explain_lines(answer: Answer, name: Callable[[str], str] = str) -> list[str]:
+def explain_lines(
+    fields: CompletionJson, more: ExplanationJson, name: Callable[[str], str] = str
+) -> list[str]:
     """The explanation for a person.
 
     :param name: how to write a file's name.
     """
-    fields, more = answer.fields, answer.explanation
     times = fields["timings_ms"]
     index = fields["index"]
     budget, most = more["prompt_budget"]
@@ -163,8 +177,8 @@ def explain_lines(answer: Answer, name: Callable[[str], str] = str) -> list[str]
         f"model     {fields['model']}, adapter {fields['adapter'] or 'none'}, {more['mode']}",
         f"index     tree {index['tree'][:12]}, {'fresh' if index['fresh'] else 'not fresh'}",
         f"prompt    {fields['prompt_tokens']} tokens, {fields['cached_tokens']} from the cache"
-        + (f", {more['healed']!r} written anew" if more["healed"] else "")
-        + (f", of {most} no more than {budget} are read in time" if budget < most else ""),
+        + (f", {more['healed']!r} rewritten" if more["healed"] else "")
+        + (f", limited to {budget} of {most} by copilot.latencyMs" if budget < most else ""),
         f"finish    {fields['finish_reason']}"
         + (f" by {more['trim_rule']}" if more["trim_rule"] else "")
         + (" by copilot.timeLimitMs" if more["out_of_time"] else ""),
@@ -177,13 +191,11 @@ def explain_lines(answer: Answer, name: Callable[[str], str] = str) -> list[str]
             f"{snippet['tokens']} tokens, {'+'.join(snippet['sources'])}, {snippet['score']:.4f}"
         )
     if not fields["snippets"]:
-        lines.append(f"snippet   none ({more['found']} found, none fitted or none was new)")
+        lines.append(f"snippet   none ({more['found']} found; none fits or none is new)")
     for path, count in more["copied"].items():
-        lines.append(
-            f"copied    {count} tokens that the model would not have written, of {name(path)}"
-        )
+        lines.append(f"copied    {count} tokens copied from {name(path)}")
     if more["instead_of"] is not None:
-        lines.append(f"instead   of the greedy line {more['instead_of']!r}")
+        lines.append(f"instead of the greedy line {more['instead_of']!r}")
     if more["tried"]:
-        lines.append(f"tried     {more['tried']} tokens for a likelier line")
+        lines.append(f"tried     {more['tried']} more tokens in search of a likelier line")
     return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].split("\n"))]

@@ -1,4 +1,4 @@
-"""``completion``: prints the script that teaches a shell our commands, and answers it."""
+"""``completion``: prints completion scripts for shells, and answers their questions."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ class _Row:
 @click.command("config")
 @click.argument("key", required=False, metavar="[KEY")
 @click.argument("value", required=False, metavar="[VALUE]]")
-@click.option("--global", "everywhere", is_flag=True, help="Set it for all your repositories.")
+@click.option(
+    "--global", "everywhere", is_flag=True, help="Set it for all your repositories (global)."
+)
 @click.option("--unset", is_flag=True, help="Remove the value from the configuration.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -86,9 +88,9 @@ def config_command(
 
 
 def _find(key: str) -> SettingHelp:
-    """The setting that a person means, with or without ``copilot.``, in any case.
+    """Find a setting by name, with or without ``copilot.``, in any case.
 
-    :raises CopilotError: there is none of that name.
+    :raises CopilotError: there is no such setting.
     """
     known = {setting.key: setting for setting in all_settings()}
     plain = key.lower().removeprefix("copilot.")

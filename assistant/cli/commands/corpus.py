@@ -1,4 +1,4 @@
-"""``corpus``: figures, a look at samples, an explanation of one hole, export."""
+"""``corpus``: statistics, samples, an explanation of one hole, export."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 
 SEEDS = 10_000
-no_update = click.option(
-    "--no-update", is_flag=True, help="Do not look first at what became of holes since."
-)
+no_update = click.option("--no-update", is_flag=True, help="Skip the survival update.")
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -57,7 +55,7 @@ def _print(host: Host, look: Look, lines: Iterable[str]) -> None:
 def corpus_command(
     ctx: click.Context, as_json: bool, no_update: bool, explain: int | None
 ) -> int | None:
-    """The fill-in-the-middle examples mined from commits: how many, by whom, what of."""
+    """Show statistics of the fill-in-the-middle examples mined from commits."""
     if ctx.invoked_subcommand is not None:
         if as_json or no_update or explain is not None:
             raise click.UsageError(f"options belong behind {ctx.invoked_subcommand!r}", ctx)
@@ -77,11 +75,18 @@ def corpus_command(
 
 
 @corpus_command.command("sample")
-@click.option("-n", "count", type=click.IntRange(1, 1000), default=10, help="So many holes.")
-@click.option("--seed", type=click.IntRange(0), help="The same holes again.")
+@click.option(
+    "-n", "count", type=click.IntRange(1, 1000), default=10, help="Number of holes to show."
+)
+@click.option("--seed", type=click.IntRange(0), help="Seed of the random choice.")
 @click.option("--kind", default="", metavar="KIND", help="Only holes of this kind.")
 @click.option("--language", default="", metavar="NAME", help="Only holes of this language.")
-@click.option("--author", default="", metavar="TEXT", help="Only of authors with this in them.")
+@click.option(
+    "--author",
+    default="",
+    metavar="TEXT",
+    help="Only holes by authors whose name or address contains TEXT.",
+)
 @as_json_option
 @no_update
 @click.pass_obj
@@ -96,7 +101,7 @@ def corpus_sample(
     as_json: bool,
     no_update: bool,
 ) -> int:
-    """Show some holes as they stand in their files, secrets masked."""
+    """Show some holes in their files, with secrets masked."""
     from git_copilot.assistant.dataset.samples import Wanted, choose_samples
 
     chosen = secrets.randbelow(SEEDS) if seed is None else seed
@@ -115,7 +120,7 @@ def corpus_sample(
 
 
 def _way_up(host: Host, repo: GitRepository) -> str:
-    """From the current folder to the top of the working tree, so that terminals find files."""
+    """The path from the current folder to the top of the worktree, so that terminals find files."""
     here = host.terminal.cwd.resolve()
     if repo.root is None or not here.is_relative_to(repo.root):
         return ""
@@ -128,7 +133,7 @@ def _way_up(host: Host, repo: GitRepository) -> str:
 @no_update
 @click.pass_obj
 def corpus_explain(host: Host, /, hole: int, as_json: bool, no_update: bool) -> int:
-    """Say where a hole comes from, whether it still stands, and what speaks for training on it."""
+    """Explain where a hole comes from, whether it survives, and whether it is trained on."""
     return _explain(host, hole, as_json=as_json, update=not no_update)
 
 
@@ -147,16 +152,18 @@ def _explain(host: Host, hole: int, *, as_json: bool, update: bool) -> int:
 
 @corpus_command.command("export")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE.jsonl|parquet")
-@click.option("--rendered", is_flag=True, help="Write training texts instead of parts.")
+@click.option(
+    "--rendered", is_flag=True, help="Write training texts instead of prefix, middle and suffix."
+)
 @click.option("--source", default="commits", metavar="commits|snapshot|both",
               help="Holes of commits, files of HEAD, or (rendered) both.")  # fmt: skip
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD",
-              help="Leave out commits that were written before.")  # fmt: skip
+              help="Leave out commits authored before this date.")  # fmt: skip
 @click.pass_obj
 def corpus_export(
     host: Host, /, out: Path, rendered: bool, source: str, since: datetime.datetime | None
 ) -> int:
-    """Write the corpus, loadable by Hugging Face datasets."""
+    """Export the corpus in a format that Hugging Face datasets loads."""
     from git_copilot.assistant.dataset.export import Order, check_target, export_corpus
 
     first = int(since.replace(tzinfo=datetime.UTC).timestamp()) if since is not None else None

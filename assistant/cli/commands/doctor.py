@@ -1,4 +1,4 @@
-"""``doctor``: what works, what does not, and the command that mends it."""
+"""``doctor``: what works, what does not, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of findings.")
-@click.option("--retry", is_flag=True, help="First try again what was given up.")
-@click.option("--thorough", is_flag=True, help="Check all of a large database.")
+@click.option("--retry", is_flag=True, help="Retry failed jobs first.")
+@click.option("--thorough", is_flag=True, help="Check the whole database, however large.")
 @click.pass_obj
 def doctor_command(host: Host, /, as_json: bool, retry: bool, thorough: bool) -> int:
-    """Say what works here, what does not, and how to mend it. Exit status 1 when something fails.
+    """Check what works here, what does not, and how to fix it. Exit status 1 when something fails.
 
     Works in any repository, and outside of one.
     """
@@ -42,7 +42,7 @@ def doctor_command(host: Host, /, as_json: bool, retry: bool, thorough: bool) ->
 
 
 def print_findings(host: Host, findings: Iterable[Finding]) -> None:
-    """One line each, the level in its colour."""
+    """Print one line per finding, with the level in its colour."""
     for finding in findings:
         level = style(f"{finding.level:<6}", fg=COLOURS[finding.level])
         mend = f"; mend: {finding.mend}" if finding.mend else ""
@@ -50,12 +50,12 @@ def print_findings(host: Host, findings: Iterable[Finding]) -> None:
 
 
 def failed(findings: Iterable[Finding]) -> int:
-    """The exit code for what was found."""
+    """The exit code of a list of findings."""
     return USER_PROBLEM if any(finding.level == "fail" for finding in findings) else OK
 
 
 def _retry() -> str:
-    """Queue again what was given up and start a worker; what there was to do, in words."""
+    """Queue failed jobs again and start a worker; a sentence on what was queued."""
     state = known_repository().state_dir
     count = Spool(state).retry()
     if count == 0:

@@ -13,10 +13,12 @@ from git_copilot.assistant.cli.training_context import print_evidence, training_
 
 @click.command("eval")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--commits", "commits_range", metavar="RANGE", help="Commits, as git names ranges.")
+@click.option(
+    "--commits", "commits_range", metavar="RANGE", help="Commit range, as for git rev-list."
+)
 @click.option("--adapter", metavar="ID", help="Evaluate this adapter (default: the current one).",
               shell_complete=shell_completion.adapters)  # fmt: skip
-@click.option("--holes", type=click.IntRange(1), help="Evaluate on at most so many holes.")
+@click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")
 @click.pass_obj
 def eval_command(
     host: Host,

@@ -7,21 +7,20 @@ from typing import Any
 
 import click
 
+from git_copilot.assistant.api.requests import FeedbackRequest
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.completion.feedback import report
-from git_copilot.index.core.errors import ReadOnly
-from git_copilot.index.corpus.feedback_store import OUTCOMES, figures
-from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import require_known
-from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.assistant.client.output import print_feedback
+from git_copilot.index.corpus.feedback_store import OUTCOMES
 
 
 @click.command("feedback")
 @click.argument("completion_id", metavar="[ID", required=False)
 @click.argument("outcome", metavar="accepted|edited|rejected]", required=False,
                 shell_complete=shell_completion.of(OUTCOMES))  # fmt: skip
-@click.option("--final", metavar="TEXT|-", help="What stands there instead; - reads stdin.")
+@click.option(
+    "--final", metavar="TEXT|-", help="The text that replaced the completion; - reads stdin."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def feedback_command(
@@ -32,37 +31,28 @@ def feedback_command(
     final: str | None,
     as_json: bool,
 ) -> int:
-    """Say what became of a completion; without arguments, how many were taken lately.
+    """Report the outcome of a completion; without arguments, show the recent acceptance rate.
 
-    Editors report on the id that `complete --json` gave. The commit that shows what was really
-    written makes an example of it.
+    Editors report on the id that `complete --json` returned. The commit that shows what was
+    finally written turns it into a training example.
     """
-    # In this process GIT_DIR counts; the server has the client's folder only.
-    repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
-    require_known(repo.state_dir)
     if completion_id is None:
         if final is not None:
             raise click.UsageError("--final goes with an id and an outcome")
-        return _print_figures(host, repo, as_json=as_json)
+        return _print_figures(host, as_json=as_json)
     if outcome not in OUTCOMES:
         raise click.UsageError(f"after the id comes one of {', '.join(OUTCOMES)}")
     if final == "-":
         final = host.read_stdin().decode("utf-8", "replace")
-    try:
-        done: dict[str, str | None] = {**report(repo, completion_id, outcome, final)}
-    except ReadOnly as exc:  # an editor that reports has nothing to mend
-        host.terminal.note(f"not recorded: {exc}")
-        done = {"id": completion_id, "outcome": outcome, "path": None}
-    if as_json:
-        host.terminal.echo(json.dumps(done))
-    elif done["path"] is not None:
-        host.terminal.echo(f"{outcome}: {done['path']}")
+    # GIT_DIR counts in this process, so no folder is named.
+    request = FeedbackRequest(completion_id, outcome, final=final)
+    answer = host.service.feedback(request, host.terminal.note)
+    print_feedback(host.terminal, answer.to_json(), as_json=as_json)
     return 0
 
 
-def _print_figures(host: Host, repo: GitRepository, *, as_json: bool) -> int:
-    with Database(repo.state_dir / DATABASE_NAME) as db:
-        facts = figures(db)
+def _print_figures(host: Host, *, as_json: bool) -> int:
+    facts = host.service.acceptance()
     if as_json:
         host.terminal.echo(json.dumps(facts))
         return 0

@@ -16,10 +16,10 @@ from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.commands.adapter import adapter_command
 from git_copilot.assistant.cli.forget_targets import meant, meant_entry
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.client.shutdown import stop_server
 from git_copilot.assistant.core.atomic_files import alone
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.progress import ProgressBar
-from git_copilot.assistant.server.shutdown import stop_server
 from git_copilot.assistant.worker.jobs import initialised_repository, sync_repository
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state
@@ -50,12 +50,14 @@ class _Learnt:
 @click.argument(
     "what", required=False, metavar="PATH|COMMIT|AUTHOR", shell_complete=shell_completion.files
 )
-@click.option("--path", "kind", flag_value=PATH, help="It is a path, a folder or a glob.")
-@click.option("--commit", "kind", flag_value=COMMIT, help="It is a commit.")
-@click.option("--author", "kind", flag_value=AUTHOR, help="It is a name, an address, or both.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--undo", is_flag=True, help="Allow it again, and take it in again.")
-@click.option("--list", "listed", is_flag=True, help="Print what is forgotten.")
+@click.option("--path", "kind", flag_value=PATH, help="WHAT is a path, a folder or a glob.")
+@click.option("--commit", "kind", flag_value=COMMIT, help="WHAT is a commit.")
+@click.option(
+    "--author", "kind", flag_value=AUTHOR, help="WHAT is an author: a name, an address, or both."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
+@click.option("--undo", is_flag=True, help="Remove the exclusion and re-index.")
+@click.option("--list", "listed", is_flag=True, help="List exclusions.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def forget_command(
@@ -68,10 +70,10 @@ def forget_command(
     listed: bool,
     as_json: bool,
 ) -> int:
-    """Take all that came from a path, a commit or an author out of index and corpus.
+    """Remove a path, a commit or an author from the index and the corpus, permanently.
 
-    It is not taken in again. Adapters that learnt from it are named: it can only be trained out
-    of them. Git's own history is not touched.
+    It is not indexed again. Adapters that were trained on it are listed: only a new refresh
+    gets it out of them. Git's own history is not touched.
     """
     if listed == (what is not None) or listed + undo + dry_run > 1:
         raise click.UsageError("name one PATH, COMMIT or AUTHOR, or give --list alone")

@@ -22,7 +22,7 @@ from git_copilot.index.git.trust import forget_known, is_known
 
 
 def tell_hooks(host: Host, repo: GitRepository, report: InstallReport) -> None:
-    """Say which hooks are installed now."""
+    """Report which hooks are installed."""
     names = ", ".join(report.hooks) or "none"
     host.terminal.echo(f"hooks     {names}" + ("" if report.changed else " (as before)"))
     for note in report.notes:
@@ -34,7 +34,7 @@ def tell_hooks(host: Host, repo: GitRepository, report: InstallReport) -> None:
 @click.command("install")
 @click.pass_obj
 def install_command(host: Host, /) -> int:
-    """Install the hooks beside those that are there."""
+    """Install the hooks, beside existing ones."""
     repo = GitRepository.discover()
     tell_hooks(host, repo, install(repo))
     return 0
@@ -44,7 +44,7 @@ def install_command(host: Host, /) -> int:
 @click.option("--purge", is_flag=True, help="Also delete the index, the corpus and all adapters.")
 @click.pass_obj
 def uninstall_command(host: Host, /, purge: bool) -> int:
-    """Take the hooks out again; every hook file is as it was before."""
+    """Remove the hooks; every hook file becomes what it was before."""
     repo = GitRepository.discover()
     report = uninstall(repo)
     host.terminal.echo(f"removed   {', '.join(report.hooks) or 'no hooks were ours'}")
@@ -73,7 +73,7 @@ def _purge(state_dir: Path) -> None:
 
 @click.group("hooks")
 def hooks_command() -> None:
-    """Git's hooks alone: install them, take them out, say which are there."""
+    """Install, remove or list the git hooks."""
 
 
 hooks_command.add_command(install_command)
@@ -84,7 +84,7 @@ hooks_command.add_command(uninstall_command)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def hooks_status(host: Host, /, as_json: bool) -> int:
-    """Say what fires for each of git's events, and through what."""
+    """Show which hook runs for each git event, and through which manager."""
     repo = GitRepository.discover()
     if is_known(repo.state_dir):
         findings = list(examine_hooks(repo, package_version()))

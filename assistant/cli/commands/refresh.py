@@ -13,10 +13,10 @@ from git_copilot.index.core.errors import NOT_PROMOTED
 
 @click.command("refresh")
 @click.option("--json", "as_json", is_flag=True, help="Print the evidence as JSON.")
-@click.option("--holes", type=click.IntRange(1), help="Train on at most so many holes.")
-@click.option("--held-out", type=click.IntRange(1), help="Evaluate on at most so many holes.")
-@click.option("--minutes", type=float, help="Stop training after so long.")
-@click.option("--seed", type=int, help="Seed of everything random.")
+@click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to train on.")
+@click.option("--held-out", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")
+@click.option("--minutes", type=float, help="Stop training after this many minutes.")
+@click.option("--seed", type=int, help="Seed of all random choices.")
 @click.pass_obj
 def refresh_command(
     host: Host,

@@ -1,74 +1,35 @@
-"""``search``: run here, or in the warm server."""
+"""``search``: run by the warm server, where one runs, or here."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import click
 
+from git_copilot.assistant.api.requests import MAX_HITS, SearchRequest, readable_query
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.completion.session import Workspace
-from git_copilot.assistant.core.terminal import style
-from git_copilot.index.git.repository import GitRepository
+from git_copilot.assistant.client.output import path_to_top, print_search
+from git_copilot.assistant.completion.callbacks import Callbacks
 
 
 @click.command("search")
 @click.argument("query", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the hits as one JSON object.")
-@click.option("-n", "count", type=click.IntRange(1, 100), default=10, help="So many hits.")
+@click.option(
+    "-n", "count", type=click.IntRange(1, MAX_HITS), default=10, help="Number of hits to return."
+)
 @click.pass_obj
 def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: int) -> int:
     """Find code of this repository by words, by meaning and by defined name."""
-    text = " ".join(query).encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
-    if not text:
-        raise click.UsageError("the query is empty")
-    # In this process GIT_DIR counts; the server has the client's folder only.
-    repo = GitRepository.discover(host.terminal.cwd if host.in_server else None)
-    workspace = host.session.workspace(repo, host.terminal.note)
-    workspace.look()
-    embedder = host.session.embedder(workspace.settings, host.terminal.note)
-    tree, fresh = workspace.catch_up(embedder)
-    if not fresh:
-        host.terminal.note(_behind(workspace, tree))
-    searcher = workspace.searcher(embedder, repo.view_name)
-    hits, _, current = workspace.find(
-        lambda overlay: searcher.look_up(text, count, embedder, overlay)
+    text = readable_query(" ".join(query))
+    # GIT_DIR counts in this process, so no folder is named.
+    request = SearchRequest(text, count=count)
+    answer = host.service.search(request, Callbacks(host.terminal.note, host.terminal.cancelled))
+    root = None if answer.root is None else str(answer.root)
+    print_search(
+        host.terminal,
+        answer.to_json(),
+        (hit.text for hit in answer.hits),
+        query=text,
+        prefix=path_to_top(root, str(host.terminal.cwd)),
+        as_json=as_json,
     )
-    if not current:
-        host.terminal.note("not all uncommitted changes were read in time; some may be missing")
-    if as_json:
-        rows = [
-            {
-                "path": h.path,
-                "blob": h.blob,
-                "start_line": h.start_line,
-                "end_line": h.end_line,
-                "score": round(h.score, 5),
-                "sources": list(h.sources),
-            }
-            for h in hits
-        ]
-        index = {"tree": tree, "fresh": fresh and current}
-        host.terminal.echo(json.dumps({"hits": rows, "index": index}))
-        return 0
-    if not hits:
-        host.terminal.note(f"nothing found for {text!r}")
-    prefix = Path()
-    if repo.root is not None and host.terminal.cwd.resolve().is_relative_to(repo.root):
-        depth = len(host.terminal.cwd.resolve().relative_to(repo.root).parts)
-        prefix = Path(*[".."] * depth)
-    for hit in hits:
-        where = f"{host.terminal.name(str(prefix / hit.path))}:{hit.start_line}"
-        host.terminal.echo(style(where, bold=True, fg="cyan"))
-        for number, line in enumerate(hit.text.rstrip("\n").split("\n"), hit.start_line):
-            host.terminal.echo(f"{number:>6}  {line}")
-        host.terminal.echo("")
     return 0
-
-
-def _behind(workspace: Workspace, tree: str) -> str:
-    """Why the index does not stand for HEAD."""
-    if workspace.db.read_only:
-        return f"the index cannot be written here and stays at tree {tree[:12]}, behind HEAD"
-    return "the index is still catching up; see `git copilot status --wait`"

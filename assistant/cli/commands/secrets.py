@@ -1,4 +1,4 @@
-"""``secrets``: what is kept out because it looks like a secret, and what is taken in all the same."""
+"""``secrets``: what is excluded because it looks like a secret, and what is allowed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import click
 
 from git_copilot.assistant.cli.forget_targets import as_path
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.client.shutdown import stop_server
 from git_copilot.assistant.core.atomic_files import alone
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.progress import ProgressBar
-from git_copilot.assistant.server.shutdown import stop_server
 from git_copilot.assistant.worker.jobs import initialised_repository, sync_database
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state
@@ -35,16 +35,16 @@ ALL = "`git copilot secrets` lists what is kept out"
 
 
 @click.group("secrets", invoke_without_command=True)
-@click.option("--uncommitted", is_flag=True, help="Look at uncommitted files instead of HEAD's.")
-@click.option("--allowed", "taken_in", is_flag=True, help="List what is taken in all the same.")
+@click.option("--uncommitted", is_flag=True, help="Scan the worktree instead of HEAD.")
+@click.option("--allowed", "taken_in", is_flag=True, help="List allowed lines.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def secrets_command(
     context: click.Context, /, uncommitted: bool, taken_in: bool, as_json: bool
 ) -> int:
-    """List what is kept out of index and corpus because it looks like a secret.
+    """List what is excluded from the index and the corpus because it looks like a secret.
 
-    Each place with its kind; the value is not shown.
+    Shows each location and its kind, never the value.
     """
     if context.invoked_subcommand is not None:
         return 0
@@ -84,11 +84,11 @@ def _list_allowed(host: Host, db: Database, *, as_json: bool) -> int:
 
 @secrets_command.command("allow")
 @click.argument("place", metavar="PATH[:LINE]")
-@click.option("--undo", is_flag=True, help="Keep it out again, as `forbid` does.")
+@click.option("--undo", is_flag=True, help="Undo `allow`, as `forbid` does.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def allow_command(host: Host, /, place: str, undo: bool, as_json: bool) -> int:
-    """Take in a line that only looks like a secret, or all such lines of a file.
+    """Allow a line that only looks like a secret, or all such lines of a file.
 
     A line is known by its text: it stays allowed where it is moved or copied to. Nothing is
     written into the repository's files.
@@ -118,7 +118,7 @@ def allow_command(host: Host, /, place: str, undo: bool, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def forbid_command(host: Host, /, place: str, as_json: bool) -> int:
-    """Keep out again what `allow` took in."""
+    """Undo `allow`."""
     return _forbid(host, place, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""``serve``: the warm server, started, asked and stopped by hand."""
+"""``serve``: the warm server, started, queried and stopped."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 
 import click
 
-from git_copilot.assistant.cli.main import Host, dispatch_in_server
+from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.client import address, transport
+from git_copilot.assistant.client.shutdown import stop_server
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.diagnostics.status import server_facts
-from git_copilot.assistant.server import address, client
-from git_copilot.assistant.server.shutdown import stop_server
 from git_copilot.index.core.errors import CopilotError, NotARepository
 from git_copilot.index.git.repository import GitRepository
 
@@ -20,16 +20,16 @@ START_SECONDS = 20.0
 @click.command("serve")
 @click.option("--foreground", is_flag=True, help="Serve in this terminal until interrupted.")
 @click.option("--stop", is_flag=True, help="Stop the running server.")
-@click.option("--status", is_flag=True, help="Say whether a server runs.")
+@click.option("--status", is_flag=True, help="Show whether a server is running.")
 @click.option("--json", "as_json", is_flag=True, help="With --status: print JSON.")
 @click.option("--background", is_flag=True, hidden=True)
 @click.pass_obj
 def serve_command(
     host: Host, /, foreground: bool, stop: bool, status: bool, as_json: bool, background: bool
 ) -> int:
-    """Keep the model warm for this user's completions. `complete` starts it by itself."""
+    """Keep the model loaded for this user's completions. `complete` starts a server if needed."""
     if stop:
-        host.terminal.note(stop_server() or "no server runs")
+        host.terminal.note(stop_server() or "no server is running")
         return 0
     facts = server_facts()
     if status:
@@ -37,20 +37,20 @@ def serve_command(
     if facts is not None and "answers" in facts:
         raise CopilotError(f"{_named(facts)} does not answer", "`git copilot serve --stop` ends it")
     if facts is not None:
-        host.terminal.note(f"the server runs already (pid {facts['pid']})")
+        host.terminal.note(f"the server is already running (pid {facts['pid']})")
         return 0
     if foreground or background:
         from git_copilot.assistant.server.launch import run_server
 
-        return run_server(dispatch_in_server, _idle_seconds(), foreground=foreground)
+        return run_server(_idle_seconds(), foreground=foreground)
     from git_copilot.assistant.server.launch import start_server
 
     address.secure_runtime_dir()
     started = start_server()
-    pid = client.wait_for_server(START_SECONDS)
+    pid = transport.wait_for_server(START_SECONDS)
     if pid is None:
         raise CopilotError("the server did not start", "see `git copilot serve --foreground`")
-    told = "server started" if pid == started else "the server runs already"
+    told = "server started" if pid == started else "the server is already running"
     host.terminal.note(f"{told} (pid {pid})")
     return 0
 
@@ -72,10 +72,10 @@ def _status(host: Host, facts: dict[str, object] | None, *, as_json: bool) -> in
         running = {"running": facts is not None, "pid": None}
         host.terminal.echo(json.dumps({**running, **(facts or {})}))
     elif facts is None:
-        host.terminal.echo("no server runs")
+        host.terminal.echo("no server is running")
     elif "answers" in facts:
         host.terminal.echo(
-            f"{_named(facts)} does not answer within {client.STATUS_SECONDS:g} s: busy, or stuck; "
+            f"{_named(facts)} does not answer within {transport.STATUS_SECONDS:g} s: busy, or stuck; "
             "`git copilot serve --stop` ends it"
         )
     else:

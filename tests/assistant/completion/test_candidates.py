@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
+from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.backend.transformers_backend import Reference
 from git_copilot.assistant.cli.commands.complete import explain_lines
-from git_copilot.assistant.cli.main import dispatch_in_server
+from git_copilot.assistant.client import transport
 from git_copilot.assistant.completion import candidates as candidates_module
+from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import PATIENCE, complete
-from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.completion.request import find_place
 from git_copilot.assistant.decoding.copy_weights import LONGEST, Weights
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Generation, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
-from git_copilot.assistant.server import client
-from git_copilot.assistant.server.server import Server
 from tests.support.initialised_repo import make_known
 from tests.support.left_to_right_model import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
 from tests.support.tiny_models import CODE, UNFINISHED, save_tiny
@@ -33,9 +32,9 @@ def project(repo, folder):
 
 def ask(project, session, location="src/a.py:2", **more):
     shown = more.pop("on_text", None)
-    request = Request(location, project.path, retrieval=False, **more)
+    request = CompleteRequest(location, project.path, retrieval=False, **more)
     place = find_place(request)
-    return complete(request, place, session, note=lambda text: None, on_text=shown)
+    return complete(request, place, session, Callbacks(on_text=shown))
 
 
 def loaded(session):
@@ -45,15 +44,15 @@ def loaded(session):
 
 def test_candidates_differ_and_the_first_is_the_greedy_answer(project, session):
     plain = ask(project, session)
-    assert "candidates" not in plain.fields
+    assert "candidates" not in plain.to_json()
     few, more = ask(project, session, count=4), ask(project, session, count=12)
     for answer, count in ((few, 4), (more, 12)):
-        texts = answer.fields["candidates"]
+        texts = answer.to_json()["candidates"]
         assert texts[0] == answer.completion == plain.completion
         assert len(set(texts)) == len(texts) <= count and all(texts[1:])
-        assert ask(project, session, count=count).fields["candidates"] == texts
-    assert len(few.fields["candidates"]) > 1
-    assert len(more.fields["candidates"]) > len(few.fields["candidates"])
+        assert ask(project, session, count=count).to_json()["candidates"] == texts
+    assert len(few.to_json()["candidates"]) > 1
+    assert len(more.to_json()["candidates"]) > len(few.to_json()["candidates"])
 
 
 def replace_engine(session, engine):
@@ -70,7 +69,7 @@ def test_an_engine_without_batching_gives_the_same_candidates(project, session, 
     found = []
     for engine in (beside, in_turn):
         replace_engine(session, engine)
-        found.append(ask(project, session, count=5).fields["candidates"])
+        found.append(ask(project, session, count=5).to_json()["candidates"])
     assert found[0] == found[1] and len(found[0]) > 2
 
 
@@ -123,7 +122,7 @@ def test_all_candidates_share_one_time_limit(project, session, limit_recorder):
     assert limit_recorder.limits == [400, [100] * 8]  # the last three come too late
     limit_recorder.limits.clear()
     project.git("config", "copilot.timeLimitMs", "300")
-    assert len(ask(project, session, count=4).fields["candidates"]) == 1
+    assert len(ask(project, session, count=4).to_json()["candidates"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -151,19 +150,19 @@ def test_a_timeout_returns_the_trimmed_partial_completion(project, session):
     project.git("config", "copilot.timeLimitMs", "1")
     project.commit({"src/a.py": CODE * 9})
     answer = ask(project, session, "src/a.py:50")
-    assert answer.fields["completion_tokens"] < 2000
-    assert answer.fields["finish_reason"] in {"length", "trimmed"}
-    assert answer.explanation["out_of_time"]
+    assert answer.to_json()["completion_tokens"] < 2000
+    assert answer.to_json()["finish_reason"] in {"length", "trimmed"}
+    assert answer.explanation.out_of_time
 
 
 @pytest.mark.parametrize("written", ["", "\n  ", "x"])
 def test_a_timeout_before_the_first_token_is_reported(project, session, limit_recorder, written):
     made = Generation(written, "length", 1, 0, 1.0, 1.0)
     limit_recorder.generate = lambda *args, **kwargs: made
-    request = Request("src/a.py:2", project.path, retrieval=False)
+    request = CompleteRequest("src/a.py:2", project.path, retrieval=False)
     notes = []
-    answer = complete(request, find_place(request), session, note=notes.append)
-    assert answer.explanation["out_of_time"]
+    answer = complete(request, find_place(request), session, Callbacks(notes.append))
+    assert answer.explanation.out_of_time
     told = [note for note in notes if "copilot.timeLimitMs" in note]
     assert len(told) == (not written.strip())
 
@@ -171,9 +170,9 @@ def test_a_timeout_before_the_first_token_is_reported(project, session, limit_re
 def test_no_further_candidates_are_generated_for_a_disconnected_client(
     project, session, limit_recorder
 ):
-    place = find_place(Request("src/a.py:2", project.path, retrieval=False, count=9))
-    request = Request("src/a.py:2", project.path, retrieval=False, count=9)
-    complete(request, place, session, note=lambda text: None, cancelled=lambda: True)
+    place = find_place(CompleteRequest("src/a.py:2", project.path, retrieval=False, count=9))
+    request = CompleteRequest("src/a.py:2", project.path, retrieval=False, count=9)
+    complete(request, place, session, Callbacks(is_cancelled=lambda: True))
     assert len(limit_recorder.limits) == 1
 
 
@@ -239,48 +238,37 @@ def test_copied_text_names_its_source_and_secrets_are_never_copied(
     project.commit({"src/b.py": text})
     answer = ask(project, session, "src/b.py:44")
     assert answer.completion.startswith("scaled(h) * 2")
-    assert answer.explanation["copied"].keys() == {"src/b.py"}
-    assert any(line.startswith("copied ") for line in explain_lines(answer))
+    assert answer.explanation.copied.keys() == {"src/b.py"}
+    assert any(
+        line.startswith("copied ")
+        for line in explain_lines(answer.to_json(), answer.explanation.to_json())
+    )
     project.commit({"src/b.py": f"AWS = '{KEY}'\n{gap}AWS = \n"})
     answer = ask(project, session, "src/b.py:42", max_tokens=40)
-    assert sum(answer.explanation["copied"].values()) > len(KEY)  # it was written, and cut off
+    assert sum(answer.explanation.copied.values()) > len(KEY)  # it was written, and cut off
     assert KEY[:8] not in answer.completion
 
 
-@pytest.fixture
-def running_server(project, runtime):
-    """A server in a thread of this process; gives it."""
-    server = Server(dispatch_in_server, 60)
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    assert client.wait_for_server(10)
-    yield server
-    client.exchange(client.connect(), {"op": "stop"})
-    thread.join(10)
-    assert not thread.is_alive()
-
-
 def lines_of(request):
-    with client.connect() as connection, connection.makefile("rwb") as stream:
+    with transport.connect() as connection, connection.makefile("rwb") as stream:
         stream.write(json.dumps(request).encode() + b"\n")
         stream.flush()
         return [json.loads(line) for line in stream]
 
 
 def test_the_server_streams_lines_to_a_client_that_asks_for_them(
-    project, running_server, fim_tokenizer
+    project, start_server, fim_tokenizer
 ):
     written = "w\n    x = 1\n    y = 2"
-    request = {
-        "op": "run", "cwd": str(project.path),
-        "argv": ["complete", "src/a.py:2", "--json", "--no-retrieval"],
-    }  # fmt: skip
+    asked = {"location": "src/a.py:2", "cwd": str(project.path), "retrieval": False}
+    request = {"op": "complete", "request": asked}
+    running = start_server()
     (plain,) = lines_of(request)  # loads the model
-    assert plain["exit_code"] == 0
-    replace_engine(running_server._session, ScriptedEngine(fim_tokenizer, written))
-    *parts, answer = lines_of({**request, "stream": True})
+    assert plain["answer"]["file"] == "src/a.py"
+    replace_engine(running.server._service.session, ScriptedEngine(fim_tokenizer, written))
+    *parts, reply = lines_of({**request, "stream": True})
     assert parts == [{"text": "w"}, {"text": "w\n    x = 1"}]
-    completion = json.loads(answer["stdout"])["completion"]
-    assert answer["exit_code"] == 0 and completion.startswith("w\n    x = 1")
+    completion = reply["answer"]["completion"]
+    assert completion.startswith("w\n    x = 1")
     (silent,) = lines_of(request)
-    assert json.loads(silent["stdout"])["completion"] == completion
+    assert silent["answer"]["completion"] == completion

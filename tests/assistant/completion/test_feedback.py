@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -12,13 +13,15 @@ from pathlib import Path
 import click
 import pytest
 
+from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.cli import main
-from git_copilot.assistant.cli.main import dispatch, dispatch_in_server
+from git_copilot.assistant.cli.main import dispatch
 from git_copilot.assistant.completion import feedback
+from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import complete
-from git_copilot.assistant.completion.request import Request, find_place
-from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.completion.request import find_place
 from git_copilot.assistant.core.terminal import Terminal
+from git_copilot.assistant.service.service import Service
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus.feedback_store import reported_since
 from git_copilot.index.corpus.mining import load_holes, mine
@@ -55,17 +58,22 @@ def db(project):
 
 
 def ask(project, session, location, **more):
-    request = Request(location=location, cwd=project.path, **more)
-    return complete(request, find_place(request), session, note=lambda text: None)
+    request = CompleteRequest(location=location, cwd=project.path, **more)
+    return complete(request, find_place(request), session, Callbacks())
 
 
-def command(project, *argv, stdin=b"", in_server=True):
-    """Run a command line as the server does; what it printed."""
+def place_in(project):
+    return find_place(CompleteRequest("src/a.py:2", project.path))
+
+
+def command(project, *argv, stdin=b""):
+    """Run a command line in the repository; what it printed."""
     out = io.StringIO()
     terminal = Terminal(project.path, lambda: stdin, out, io.StringIO())
-    session = Session()
-    assert dispatch(list(argv), terminal, session, in_server=in_server) == 0
-    session.close()
+    service = Service()
+    with contextlib.chdir(project.path):
+        assert dispatch(list(argv), terminal, service) == 0
+    service.close()
     return out.getvalue()
 
 
@@ -84,7 +92,7 @@ def test_an_answer_is_recorded_only_when_its_record_is_run(project, session, db,
     assert answer.completion.strip()
     assert rows(db) == [
         (
-            answer.fields["id"], b"src/a.py", 2, "    größe = ", "'ü😀' + str(width)",
+            answer.id, b"src/a.py", 2, "    größe = ", "'ü😀' + str(width)",
             "def area(width):", "return größe", answer.completion, str(tiny), "", "shown",
         )
     ]  # fmt: skip
@@ -114,8 +122,7 @@ def test_nothing_is_recorded_for_past_commits_or_when_feedback_is_off(project, s
 @pytest.mark.parametrize("completion", [" \n\t", "", "'AKIAIOSFODNN7REALKEY'", "x" * 20_000])
 def test_blank_secret_and_huge_completions_are_not_recorded(project, session, db, completion):
     answer = ask(project, session, "src/a.py:2")
-    fields = {**answer.fields, "completion": completion}
-    feedback.record_answer(dataclasses.replace(answer, fields=fields))
+    feedback.record_answer(place_in(project), dataclasses.replace(answer, candidates=(completion,)))
     assert rows(db) == []
     assert not (project.git_dir / "copilot" / "log").exists(), "that is no failure"
 
@@ -131,27 +138,27 @@ def test_completions_in_forgotten_files_are_not_recorded(project, session, db):
 
 
 def test_a_locked_database_is_logged_and_not_waited_for(project, session, db, capfd):
-    answer = ask(project, session, "src/a.py:2")
+    answer, place = ask(project, session, "src/a.py:2"), place_in(project)
     path = project.git_dir / "copilot" / DATABASE_NAME
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
-        feedback.record_answer(answer)
+        feedback.record_answer(place, answer)
     finally:
         other.rollback()
         other.close()
     log = (project.git_dir / "copilot" / "log" / "feedback.log").read_text("utf-8")
-    assert log.count("\n") == 1 and answer.fields["id"] in log and "busy" in log
+    assert log.count("\n") == 1 and answer.id in log and "busy" in log
     assert rows(db) == [] and capfd.readouterr() == ("", "")
 
 
 def test_a_missing_state_folder_is_no_error(project, session, capfd):
-    answer = ask(project, session, "src/a.py:2")
+    answer, place = ask(project, session, "src/a.py:2"), place_in(project)
     session.close()
     for file in (project.git_dir / "copilot").iterdir():
         file.unlink()
     (project.git_dir / "copilot").rmdir()
-    feedback.record_answer(answer)
+    feedback.record_answer(place, answer)
     assert not (project.git_dir / "copilot").exists() and capfd.readouterr() == ("", "")
 
 
@@ -167,7 +174,7 @@ def test_a_call_without_a_server_records_the_printed_completion(project, db, mon
 def test_a_reported_outcome_and_its_commit_make_an_example(project, session, db):
     answer = ask(project, session, "src/a.py:2:13")
     session.take_deferred()[0]()
-    name = answer.fields["id"]
+    name = answer.id
     assert command(project, "feedback", name, "accepted") == "accepted: src/a.py\n"
     said = command(
         project, "feedback", name, "edited", "--final", "-", "--json", stdin=b"repr(width)"
@@ -186,7 +193,7 @@ def test_statistics_are_printed_as_text_and_as_json(project, session, db):
     assert json.loads(command(project, "feedback", "--json"))["acceptance_rate"] is None
     answer = ask(project, session, "src/a.py:2")
     session.take_deferred()[0]()
-    command(project, "feedback", answer.fields["id"], "accepted")
+    command(project, "feedback", answer.id, "accepted")
     facts = json.loads(command(project, "feedback", "--json"))
     assert (facts["shown"], facts["accepted"], facts["acceptance_rate"]) == (1, 1, 1.0)
     head, whole, *rest = command(project, "feedback").splitlines()
@@ -220,10 +227,10 @@ def test_an_unknown_id_or_outcome_is_a_one_line_error(project):
 
 
 def test_the_socket_accepts_reports_and_rejects_invalid_ones(start_server, project, session, db):
-    running = start_server(dispatch_in_server)
+    running = start_server()
     answer = ask(project, session, "src/a.py:2")
     session.take_deferred()[0]()
-    name = answer.fields["id"]
+    name = answer.id
     folder = str(project.path / "src")
     good = {"cwd": folder, "id": name, "outcome": "edited", "final": "-x\ud800"}
     assert running.ask(feedback=good) == {
@@ -235,9 +242,9 @@ def test_the_socket_accepts_reports_and_rejects_invalid_ones(start_server, proje
         ({**good, "id": "--help"}, 1, "no completion"),
         ({**good, "outcome": "liked"}, 2, "accepted"),
         ({**good, "cwd": str(Path(folder) / "gone")}, 1, "not in a Git repository"),
-        ({**good, "final": 3}, 2, "cwd, id, outcome"),
-        ({"id": name}, 2, "cwd, id, outcome"),
-        ("accepted", 2, "cwd, id, outcome"),
+        ({**good, "final": 3}, 2, "'final'"),
+        ({"id": name}, 2, "needs 'outcome'"),
+        ("accepted", 2, "JSON object"),
     ]:
         said = running.ask(feedback=body)
         assert said["exit_code"] == code and word in said["error"], said

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.api.requests import CompleteRequest
+from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import complete
-from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.completion.request import find_place
 from git_copilot.assistant.completion.session import AT_PREFIX, MAX_AT_VIEWS, Session
 from git_copilot.index.store.database import DATABASE_NAME
 from tests.support.initialised_repo import make_known
@@ -34,8 +36,8 @@ def project(repo, tiny):
 
 
 def ask(project, session, location="src/app.py:5", **more):
-    request = Request(location, project.path, **more)
-    answer = complete(request, find_place(request), session, note=lambda text: None)
+    request = CompleteRequest(location, project.path, **more)
+    answer = complete(request, find_place(request), session, Callbacks())
     for action in session.take_deferred():
         action()
     return answer
@@ -43,7 +45,7 @@ def ask(project, session, location="src/app.py:5", **more):
 
 def told(answer, *but):
     """What must be the same; whether git had answered in time is another matter."""
-    fields = {**answer.fields, "index": answer.fields["index"]["tree"]}
+    fields = {**answer.to_json(), "index": answer.index.tree}
     return {key: fields[key] for key in SAME if key not in but}
 
 
@@ -81,7 +83,7 @@ def test_completing_as_of_a_commit_repeats_the_answer_given_then(project, sessio
     then = project.git("rev-parse", "HEAD")
     first = add_adapter(project, tiny, 10, then)
     before = ask(project, session)
-    assert before.fields["adapter"] == first and before.fields["snippets"]
+    assert before.to_json()["adapter"] == first and before.to_json()["snippets"]
     later = project.commit(
         {
             "src/util.py": UTIL.format(2) + "\n\ndef gamma(name):\n    return alpha(name)\n",
@@ -91,17 +93,17 @@ def test_completing_as_of_a_commit_repeats_the_answer_given_then(project, sessio
     )
     second = add_adapter(project, tiny, 20, later)
     now = ask(project, session)
-    assert now.fields["adapter"] == second
+    assert now.to_json()["adapter"] == second
     assert told(now, "adapter") != told(before, "adapter")
     for opened_repo in (session, Session()):  # warm, and by a process that knows nothing
         again = ask(project, opened_repo, at=then)
         assert told(again) == told(before)
-        assert again.explanation["prompt"] == before.explanation["prompt"]
+        assert again.explanation.prompt == before.explanation.prompt
     opened_repo.close()
     base = ask(project, session, at=then, adapter="none")
-    assert base.fields["adapter"] is None and base.completion != before.completion
+    assert base.to_json()["adapter"] is None and base.completion != before.completion
     # Before it could know the commit, no adapter was there.
-    assert ask(project, session, at=f"{then}~1").fields["adapter"] is None
+    assert ask(project, session, at=f"{then}~1").to_json()["adapter"] is None
 
 
 def test_completing_as_of_a_commit_ignores_uncommitted_files(project, session):
@@ -109,7 +111,7 @@ def test_completing_as_of_a_commit_ignores_uncommitted_files(project, session):
     project.write({"src/util.py": UTIL.format(9), "src/new.py": "def alpha(name):\n    pass\n"})
     project.write({"src/app.py": "\n" * 9})
     assert told(ask(project, session, at="HEAD")) == told(before)
-    paths = {s["path"] for s in ask(project, session, text=APP.encode()).fields["snippets"]}
+    paths = {s["path"] for s in ask(project, session, text=APP.encode()).to_json()["snippets"]}
     assert "src/new.py" in paths  # what is being worked on is seen now, and only now
     (project.path / "src/app.py").unlink()
     assert told(ask(project, session, at="HEAD")) == told(before)
@@ -127,7 +129,7 @@ def test_completing_as_of_a_commit_leaves_session_and_database_unchanged(project
     after = ask(project, session)
     assert told(after) == told(before)
     # Typing goes on in the cache and in the context that it had.
-    assert after.fields["cached_tokens"] >= before.fields["prompt_tokens"] - 1
+    assert after.to_json()["cached_tokens"] >= before.to_json()["prompt_tokens"] - 1
     fresh = Session()
     assert told(ask(project, fresh)) == told(before)
     fresh.close()
@@ -139,7 +141,9 @@ def test_views_of_old_commits_are_bounded_and_rebuilt_on_demand(project, session
     assert len({str(s["index"]) for s in said}) == len(oids)
     names = [name for name in (row[1] for row in stored(project, "views")) if AT_PREFIX in name]
     assert len(names) <= MAX_AT_VIEWS
-    searchers = session.workspace(find_place(Request("src/app.py:1", project.path)).repo)._searchers
+    searchers = session.workspace(
+        find_place(CompleteRequest("src/app.py:1", project.path)).repo
+    )._searchers
     assert len(searchers) <= MAX_AT_VIEWS + 1
     assert [told(ask(project, session, at=oid)) for oid in oids] == said
 
@@ -151,5 +155,5 @@ def test_completing_as_of_a_commit_ignores_latency_and_time_limits(project, sess
     project.commit({"src/app.py": text})
     hurried = ask(project, session, "src/app.py:50")
     calm = ask(project, session, "src/app.py:50", at="HEAD")
-    assert calm.fields["prompt_tokens"] > hurried.fields["prompt_tokens"]
-    assert calm.fields["completion_tokens"] > 0
+    assert calm.to_json()["prompt_tokens"] > hurried.to_json()["prompt_tokens"]
+    assert calm.to_json()["completion_tokens"] > 0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant.completion.answer import Answer
-from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.api.requests import CompleteRequest
+from git_copilot.assistant.completion.request import find_place
 from git_copilot.assistant.completion.write_file import write_completion
 from git_copilot.index.core.errors import CopilotError, LocationError, NotARepository
 
@@ -24,7 +24,7 @@ def working_tree(repo, tmp_path) -> Path:
 
 
 def place(working_tree: Path, location: str, **more):
-    return find_place(Request(location, working_tree, **more))
+    return find_place(CompleteRequest(location, working_tree, **more))
 
 
 def refused(working_tree: Path, location: str) -> str:
@@ -112,14 +112,10 @@ def test_link_loops_and_non_files_are_refused(working_tree):
     assert "is a folder" in refused(working_tree, "src:1")
 
 
-def answered(found) -> Answer:
-    return Answer({"completion": " + b"}, {}, found)
-
-
 def test_writing_keeps_a_link_within_the_tree(working_tree):
     (working_tree / "l.py").symlink_to("src/real.py")
     (working_tree / "src" / "real.py").chmod(0o754)
-    write_completion(answered(place(working_tree, "l.py:2")))
+    write_completion(place(working_tree, "l.py:2"), " + b")
     assert (working_tree / "l.py").is_symlink()
     assert (working_tree / "src" / "real.py").read_text() == TEXT + " + b"
     assert (working_tree / "src" / "real.py").stat().st_mode & 0o777 == 0o754
@@ -129,11 +125,11 @@ def test_writing_keeps_a_link_within_the_tree(working_tree):
 @pytest.mark.parametrize("what", ["a.py", "src"])
 def test_a_file_replaced_by_a_link_meanwhile_is_not_written(working_tree, tmp_path, what):
     name = "src/real.py" if what == "src" else "a.py"
-    answer = answered(place(working_tree, f"{name}:2"))
+    found = place(working_tree, f"{name}:2")
     (working_tree / what).rename(tmp_path / "old")
     target = tmp_path / "outside" / ("o.py" if what == "a.py" else "")
     (tmp_path / "outside" / "real.py").write_text(TEXT)
     (working_tree / what).symlink_to(target)
     with pytest.raises(CopilotError, match="cannot be written"):
-        write_completion(answer)
+        write_completion(found, " + b")
     assert {path.read_text() for path in (tmp_path / "outside").iterdir()} == {TEXT}

@@ -7,15 +7,14 @@ import stat
 
 import pytest
 
-from git_copilot.assistant.completion.answer import Answer
-from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.api.requests import CompleteRequest
+from git_copilot.assistant.completion.request import find_place
 from git_copilot.assistant.completion.write_file import write_completion
 from git_copilot.index.core.errors import CopilotError
 
 
-def answered(repo, location, completion):
-    place = find_place(Request(location, repo.path))
-    return Answer({"completion": completion}, {}, place)
+def place_at(repo, location):
+    return find_place(CompleteRequest(location, repo.path))
 
 
 @pytest.mark.parametrize(
@@ -37,10 +36,10 @@ def answered(repo, location, completion):
 def test_writing_keeps_the_rest_of_the_file(repo, before, location, completion, after):
     (repo.path / "f.py").write_bytes(before)
     (repo.path / "f.py").chmod(0o750)
-    answer = answered(repo, location, completion)
-    write_completion(answer)
-    offset = answer.place.document.offset
-    expected = before[:offset] + completion.encode(answer.place.document.encoding) + before[offset:]
+    place = place_at(repo, location)
+    write_completion(place, completion)
+    offset = place.document.offset
+    expected = before[:offset] + completion.encode(place.document.encoding) + before[offset:]
     assert (repo.path / "f.py").read_bytes() == expected == (after or expected)
     assert stat.S_IMODE((repo.path / "f.py").stat().st_mode) == 0o750
     assert [p.name for p in repo.path.iterdir() if p.name != ".git"] == ["f.py"]
@@ -48,10 +47,10 @@ def test_writing_keeps_the_rest_of_the_file(repo, before, location, completion, 
 
 def test_a_file_changed_meanwhile_is_not_overwritten(repo):
     (repo.path / "f.py").write_text("a = \n")
-    answer = answered(repo, "f.py:1", "1")
+    place = place_at(repo, "f.py:1")
     (repo.path / "f.py").write_text("a = 2\n")
     with pytest.raises(CopilotError, match="changed meanwhile"):
-        write_completion(answer)
+        write_completion(place, "1")
     assert (repo.path / "f.py").read_text() == "a = 2\n"
 
 
@@ -63,7 +62,7 @@ def test_a_read_only_file_is_refused(repo, monkeypatch):
     asked = lambda path, mode, **_: bool(file.stat().st_mode & 0o200) or mode != os.W_OK
     monkeypatch.setattr(os, "access", asked)
     with pytest.raises(CopilotError, match="is read-only"):
-        write_completion(answered(repo, "f.py:1", "1"))
+        write_completion(place_at(repo, "f.py:1"), "1")
     assert file.read_bytes() == b"a = \n"
 
 
@@ -71,7 +70,7 @@ def test_text_that_the_files_encoding_lacks_is_refused(repo):
     data = "größe = \n".encode("latin-1")
     (repo.path / "f.py").write_bytes(data)
     with pytest.raises(CopilotError, match="not UTF-8"):
-        write_completion(answered(repo, "f.py:1", "'漢'"))
+        write_completion(place_at(repo, "f.py:1"), "'漢'")
     assert (repo.path / "f.py").read_bytes() == data
     assert {p.name for p in repo.path.iterdir()} == {".git", "f.py"}
 
@@ -79,6 +78,6 @@ def test_text_that_the_files_encoding_lacks_is_refused(repo):
 def test_writing_through_a_link_keeps_the_link(repo):
     (repo.path / "real.py").write_text("a = \n")
     (repo.path / "link.py").symlink_to("real.py")
-    write_completion(answered(repo, "link.py:1", "1"))
+    write_completion(place_at(repo, "link.py:1"), "1")
     assert (repo.path / "link.py").is_symlink()
     assert (repo.path / "real.py").read_text() == "a = 1\n"

@@ -110,6 +110,7 @@ def test_the_index_finds_every_near_piece_and_no_other(pieces, known):
         assert index.near(piece) == near
 
 
+@pytest.mark.slow
 def test_no_pair_is_missed_in_a_large_collection():
     """800 pieces, each a copy of one of 200 with as much changed as the threshold allows."""
     rng = random.Random(7)

@@ -198,6 +198,7 @@ def build(folder, history):
     return repo, {int(m[1:]) - 1: oid for m, oid in zip(marks[::2], marks[1::2], strict=True)}
 
 
+@pytest.mark.slow
 def test_every_snippet_is_in_the_parent_commit_in_any_history():
     """Branches, merges, clocks that go backwards, files that vanish and come back."""
     seen = {"snippets": 0, "of the parent": 0}

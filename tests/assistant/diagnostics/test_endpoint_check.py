@@ -11,11 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from git_copilot.assistant.cli.main import dispatch
-from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.core.terminal import Terminal
 from git_copilot.assistant.diagnostics import doctor, endpoint_check
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
+from git_copilot.assistant.service.service import Service
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.tiny_models import save_tiny
@@ -150,7 +150,7 @@ def repo_with_endpoint(repo, monkeypatch):
 def status(project, *options):
     out = io.StringIO()
     terminal = Terminal(project.path, lambda: b"", out, io.StringIO())
-    assert dispatch(["status", *options], terminal, Session()) == 0
+    assert dispatch(["status", *options], terminal, Service()) == 0
     return out.getvalue()
 
 

@@ -118,6 +118,7 @@ pull.pull("toy")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_download_is_resumed(index, cache, how):
     spec = repr(catalogue.SPECS[0]).replace("wheel=Wheel", "wheel=models.Wheel")

@@ -12,8 +12,10 @@ from contextlib import suppress
 
 import pytest
 
+from git_copilot.assistant.api.requests import CompleteRequest
+from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import complete
-from git_copilot.assistant.completion.request import Request, find_place
+from git_copilot.assistant.completion.request import find_place
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.decoding.generation import REPLACEMENT, Sampling
@@ -103,7 +105,6 @@ def wait_for(url, process):
     raise AssertionError("the server did not start")
 
 
-@pytest.mark.slow
 def test_a_real_server_gives_the_same_text_as_the_local_engine(real_server):
     import torch
 
@@ -157,8 +158,8 @@ def repo_with_server(repo):
 def complete_at(repo, location, **more):
     session = Session()
     try:
-        request = Request(location, repo.path, retrieval=False, **more)
-        return complete(request, find_place(request), session, note=lambda text: None)
+        request = CompleteRequest(location, repo.path, retrieval=False, **more)
+        return complete(request, find_place(request), session, Callbacks())
     finally:
         session.close()
 
@@ -169,10 +170,10 @@ def test_a_repository_can_be_completed_by_a_server(repo_with_server):
         repo_with_server.git("config", "copilot.endpoint", server.url)
         repo_with_server.git("config", "copilot.endpointModel", "Qwen/Qwen2.5-Coder-7B")
         answer = complete_at(repo_with_server, "a.py:1")
-        assert len(complete_at(repo_with_server, "a.py:1").fields["snippets"]) == 0
+        assert complete_at(repo_with_server, "a.py:1").snippets == ()
     _, body = server.asked[0]
     assert answer.completion == " * 2\r\n    # end"
-    assert answer.fields["finish_reason"] == "stop" and answer.fields["model"] == "qwen2.5-coder-7b"
+    assert answer.finish_reason == "stop" and answer.model == "qwen2.5-coder-7b"
     assert body["model"] == "Qwen/Qwen2.5-Coder-7B"
     name = repo_with_server.path.name
     assert body["prompt"] == (

@@ -6,16 +6,10 @@ import json
 import socket
 import threading
 
-from git_copilot.assistant.server import client, server
-
-
-def test_the_client_sends_the_final_text_with_a_report():
-    assert client.can_be_served(["feedback", "c1", "edited"])
-    assert client.reads_stdin(["feedback", "c1", "edited", "--final", "-"])
-    assert client.reads_stdin(["feedback", "c1", "edited", "--final=-"])
-    assert client.reads_stdin(["complete", "a:1", "--stdin"])
-    assert not client.reads_stdin(["feedback", "c1", "edited", "--final", "x"])
-    assert not client.reads_stdin(["search", "-"])
+from git_copilot.assistant.client import transport
+from git_copilot.assistant.server import server
+from git_copilot.index.core.errors import CopilotError
+from tests.support.running_server import completing
 
 
 def test_an_answer_is_sent_before_it_is_recorded_and_reports_wait_for_the_record(
@@ -24,16 +18,15 @@ def test_an_answer_is_sent_before_it_is_recorded_and_reports_wait_for_the_record
     monkeypatch.setattr(server, "RECORD_SECONDS", 60)
     gate, order = threading.Event(), []
 
-    def runner(argv, terminal, session):
-        order.append(argv[0])
-        if argv[0] == "complete":
+    def run(operation, request, session, callbacks):
+        order.append(operation)
+        if operation == "complete":
             session.defer(lambda: (gate.wait(60), order.append("recorded")))
-        else:
-            terminal.echo(json.dumps({"outcome": argv[-1]}))
-        return 0
+            return {}
+        return {"outcome": request.outcome}
 
-    running = start_server(runner)
-    assert running.ask(op="run", argv=["complete"], cwd="/")["exit_code"] == 0
+    running = start_server(run)
+    assert running.ask(**completing("a.py:1"))["answer"] == {}
     assert order == ["complete"], "the answer is here, the record is not made yet"
     body = {"cwd": "/", "id": "c1", "outcome": "accepted"}
     threading.Timer(0.5, gate.set).start()  # long enough for a report that would not wait
@@ -44,19 +37,19 @@ def test_an_answer_is_sent_before_it_is_recorded_and_reports_wait_for_the_record
 def test_a_report_does_not_wait_for_a_completion_in_progress(start_server):
     begun, gate, done = threading.Event(), threading.Event(), []
 
-    def runner(argv, terminal, session):
-        if argv[0] == "complete":
+    def run(operation, request, session, callbacks):
+        if operation == "complete":
             begun.set()
             gate.wait(30)
             done.append(True)
-        return 0
+        return {}
 
-    running = start_server(runner)
-    asked = threading.Thread(target=lambda: running.ask(op="run", argv=["complete"], cwd="/"))
+    running = start_server(run)
+    asked = threading.Thread(target=lambda: running.ask(**completing("a.py:1")))
     asked.start()
     assert begun.wait(10)
-    answer = running.ask(op="run", argv=["feedback", "c1", "accepted"], cwd="/")
-    assert answer["exit_code"] == 0 and done == []
+    reported = {"id": "c1", "outcome": "accepted", "cwd": "/"}
+    assert running.ask(op="feedback", request=reported)["answer"] == {} and done == []
     gate.set()
     asked.join(10)
 
@@ -64,22 +57,25 @@ def test_a_report_does_not_wait_for_a_completion_in_progress(start_server):
 def test_failed_or_undelivered_answers_are_not_recorded(start_server):
     recorded, begun, gate = [], threading.Event(), threading.Event()
 
-    def runner(argv, terminal, session):
-        session.defer(lambda: recorded.append(argv[1]))
-        if argv[1] == "unread":
+    def run(operation, request, session, callbacks):
+        if operation == "feedback":
+            return {}
+        session.defer(lambda: recorded.append(request.location))
+        if request.location == "unread":
             begun.set()
             gate.wait(10)
-        return 1 if argv[1] == "failed" else 0
+        if request.location == "failed":
+            raise CopilotError("it failed")
+        return {}
 
-    running = start_server(runner)
-    assert running.ask(op="run", argv=["complete", "failed"], cwd="/")["exit_code"] == 1
-    connection = client.connect()
-    request = {"op": "run", "argv": ["complete", "unread"], "cwd": "/"}
-    connection.sendall(json.dumps(request).encode() + b"\n")
+    running = start_server(run)
+    assert running.ask(**completing("failed"))["error"]["exit_code"] == 1
+    connection = transport.connect()
+    connection.sendall(json.dumps(completing("unread")).encode() + b"\n")
     assert begun.wait(10)
     connection.shutdown(socket.SHUT_RDWR)
     connection.close()
     gate.set()
-    assert running.ask(op="run", argv=["complete", "read"], cwd="/")["exit_code"] == 0
+    assert running.ask(**completing("read"))["answer"] == {}
     running.ask(feedback={"cwd": "/", "id": "c", "outcome": "x"})  # waits until all is recorded
     assert recorded == ["read"]

@@ -7,26 +7,31 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from git_copilot.assistant.api.status import DeadServer
+from git_copilot.assistant.client import server_log as serverlog
+from git_copilot.assistant.client import transport
+from git_copilot.assistant.client.address import lock_holder
+from git_copilot.assistant.client.server_log import ServerLog, last_death, log_path
+from git_copilot.assistant.client.shutdown import stop_server
+from git_copilot.assistant.client.transport import wait_for_server
 from git_copilot.assistant.diagnostics.doctor import examine
-from git_copilot.assistant.diagnostics.status import _server_state, server_facts
-from git_copilot.assistant.server import client
-from git_copilot.assistant.server import log as serverlog
-from git_copilot.assistant.server.address import lock_holder
-from git_copilot.assistant.server.client import wait_for_server
+from git_copilot.assistant.diagnostics.status import _server_status, server_facts
 from git_copilot.assistant.server.launch import start_server
-from git_copilot.assistant.server.log import ServerLog, last_death, log_path
-from git_copilot.assistant.server.shutdown import stop_server
+from tests.support.running_server import completing
 
 SECRET = "quite_private_name"
+ROOT = Path(__file__).parents[2]
 # A server whose command crashes in the way that argv[1] says.
 CRASHING = """
 import os, sys, threading
 from git_copilot.assistant.server.launch import run_server
-def run(argv, terminal, session):
-    how = argv[0]
+from tests.support.running_server import ScriptedService
+def run(operation, request, session, callbacks):
+    how = request.location
     if how == "bug":
         quite_private_name = 1
         raise KeyError("quite_private_name = 1")
@@ -40,8 +45,8 @@ def run(argv, terminal, session):
         thread = threading.Thread(target=broken, name="some-thread")
         thread.start()
         thread.join()
-    return 0
-sys.exit(run_server(run, 60))
+    return {}
+sys.exit(run_server(60, service=ScriptedService(run)))
 """
 
 
@@ -54,7 +59,9 @@ def start_server_process(runtime):
         if how is None:
             start_server()
         else:
-            made.append(subprocess.Popen([sys.executable, "-c", CRASHING, "serve", "git-copilot"]))
+            made.append(
+                subprocess.Popen([sys.executable, "-c", CRASHING, "serve", "git-copilot"], cwd=ROOT)
+            )
         pid = wait_for_server(30)
         assert pid
         return pid
@@ -65,11 +72,10 @@ def start_server_process(runtime):
         process.wait(30)
 
 
-def ask(*argv):
-    connection = client.connect()
+def ask(location):
+    connection = transport.connect()
     assert connection is not None
-    request = {"op": "run", "argv": list(argv), "cwd": "/", "alive": True}
-    return client.exchange(connection, request)
+    return transport.exchange(connection, completing(location, alive=True))
 
 
 def wait_until_gone(pid):
@@ -96,13 +102,14 @@ def test_a_killed_server_is_reported(start_server_process):
     assert (
         found.level == "warn" and f"(pid {pid})" in found.message and str(log_path()) in found.mend
     )
-    assert _server_state(server_facts())["died"] == {"pid": pid, "log": str(log_path())}
+    assert _server_status(server_facts()).died == DeadServer(pid, str(log_path()))
     second = start_server_process()
     assert f"[{second}] server {pid} ended without a word" in log()
     # Said for a while, though another runs.
     assert finding().message.startswith(f"process {second} answers; the last server (pid {pid})")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["stop", "SIGTERM", "halted"])
 def test_a_stopped_server_is_not_reported(start_server_process, end):
     pid = start_server_process()
@@ -130,11 +137,11 @@ def test_a_crash_logs_its_stack(start_server_process):
 
 def test_failures_are_logged_without_any_user_text(start_server_process, hermetic):
     start_server_process("crashing")
-    assert ask("bug")["exit_code"] == 3
-    assert ask("library")["exit_code"] == 0
-    assert ask("thread")["exit_code"] == 0
+    assert ask("bug")["error"]["exit_code"] == 3
+    assert ask("library")["answer"] == {}
+    assert ask("thread")["answer"] == {}
     text = log()
-    assert "bug failed; errors.log says how" in text
+    assert "complete failed; errors.log says how" in text
     assert "a library's warning" in text
     assert "ValueError in some-thread" in text and "in broken" in text
     assert SECRET not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -15,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant.server import address, client, shutdown
-from git_copilot.assistant.server import connection as wire
-from git_copilot.assistant.server.server import Server
+from git_copilot.assistant.client import address, main, shutdown, transport
+from git_copilot.assistant.server import client_link
 from git_copilot.index.core.errors import CopilotError
+from tests.support.running_server import completing
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -67,27 +68,10 @@ def unresponsive_server():
         yield listener
 
 
-@pytest.fixture
-def start_server():
-    """Starts a server in a thread of this process."""
-    threads = []
-
-    def start(runner):
-        threads.append(threading.Thread(target=Server(runner, 60).serve))
-        threads[-1].start()
-        assert client.wait_for_server(10) == os.getpid()
-
-    yield start
-    for thread in threads:
-        shutdown.stop_server()
-        thread.join(10)
-        assert not thread.is_alive()
-
-
 def test_a_stuck_server_is_reported_within_the_timeout(unresponsive_server, monkeypatch, capsys):
-    monkeypatch.setattr(client, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "SILENT_SECONDS", 0.2)
     monkeypatch.setattr(sys, "argv", ["git-copilot", "complete", "a.py:1"])
-    assert client.ask_for(sys.argv[1:])[0] == 1
+    assert main.ask_for(sys.argv[1:])[0] == 1
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
     assert err.startswith(f"git-copilot: the server (pid {os.getpid()}) does not answer")
@@ -97,46 +81,47 @@ def test_a_stuck_server_is_reported_within_the_timeout(unresponsive_server, monk
 def test_a_server_that_accepts_no_connection_is_not_waited_for(unresponsive_server):
     unresponsive_server.listen(0)
     waiting = []
-    with pytest.raises(client.ServerSilent):
+    with pytest.raises(transport.ServerSilent):
         for _ in range(8):
-            waiting.append(client.connect(0.1))
+            waiting.append(transport.connect(0.1))
     for connection in waiting:
         connection.close()
 
 
 def test_a_server_that_sends_heartbeats_is_waited_for(start_server, monkeypatch):
-    monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.05)
-    monkeypatch.setattr(client, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(client_link, "ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(transport, "SILENT_SECONDS", 0.5)
 
-    def slow(argv, terminal, session):
+    def slow(*_):
         time.sleep(1.5)
-        return 4
+        return {"late": True}
 
     start_server(slow)
-    assert client.ask_server(["complete", "a.py:1"], None) == 4
+    asked = {"location": "a.py:1", "cwd": "/"}
+    assert transport.ask_for_work("complete", asked)["answer"] == {"late": True}
 
 
 def test_heartbeats_do_not_extend_the_overall_timeout(start_server, monkeypatch):
-    monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(client_link, "ALIVE_SECONDS", 0.05)
     gate = threading.Event()
-    start_server(lambda *_: gate.wait(30) and 0)
-    request = {"op": "run", "argv": ["complete"], "cwd": "/", "alive": True}
-    with pytest.raises(client.ServerSilent, match=r"within 0\.5 s"):
-        client.exchange(client.connect(), request, 0.5, silent=5)
+    start_server(lambda *_: gate.wait(30) and {})
+    request = completing("a.py:1", alive=True)
+    with pytest.raises(transport.ServerSilent, match=r"within 0\.5 s"):
+        transport.exchange(transport.connect(), request, 0.5, silent=5)
     gate.set()
 
 
 def test_heartbeats_are_sent_only_on_request(start_server, monkeypatch):
-    monkeypatch.setattr(wire, "ALIVE_SECONDS", 0.01)
+    monkeypatch.setattr(client_link, "ALIVE_SECONDS", 0.01)
     start_server(lambda *_: time.sleep(0.2))
     for alive in (False, True):
-        request = {"op": "run", "argv": ["complete"], "cwd": "/", "alive": alive}
-        with client.connect() as connection, connection.makefile("rwb") as stream:
-            stream.write(client.json.dumps(request).encode() + b"\n")
+        request = completing("a.py:1", alive=alive)
+        with transport.connect() as connection, connection.makefile("rwb") as stream:
+            stream.write(json.dumps(request).encode() + b"\n")
             stream.flush()
             lines = stream.readlines()
         assert (len(lines) > 1) is alive
-        assert all(b'{"alive": ' in line for line in lines[:-1]) and b"exit_code" in lines[-1]
+        assert all(b'{"alive": ' in line for line in lines[:-1]) and b'"answer"' in lines[-1]
 
 
 def test_stopping_never_kills_a_process_that_is_not_the_server(unresponsive_server, monkeypatch):
@@ -150,7 +135,7 @@ def test_stopping_never_kills_a_process_that_is_not_the_server(unresponsive_serv
 # Takes requests and ignores them, and SIGTERM.
 STUBBORN = """
 import fcntl, os, signal, socket
-from git_copilot.assistant.server import address
+from git_copilot.assistant.client import address
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 lock = address.lock_path().open("w")
 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -167,7 +152,7 @@ def test_a_server_that_ignores_signals_is_killed(monkeypatch):
     monkeypatch.setattr(shutdown, "ASK_SECONDS", 0.2)
     monkeypatch.setattr(shutdown, "SIGNALS", ((signal.SIGTERM, 0.2), (signal.SIGKILL, 10)))
     with subprocess.Popen([sys.executable, "-c", STUBBORN, "serve"]) as process:
-        while not address.socket_path().exists() or client.connect() is None:
+        while not address.socket_path().exists() or transport.connect() is None:
             time.sleep(0.02)
         told = shutdown.stop_server()
         assert told == f"server {process.pid} did not stop when asked and was ended (SIGKILL)"
@@ -179,7 +164,7 @@ def test_looking_up_the_server_does_not_block_a_starting_one(start_server):
     with address.lock_path().open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # as one who looks does, for a moment
         threading.Timer(0.03, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
-        start_server(lambda *_: 0)
+        start_server(lambda *_: {})
     assert address.lock_holder() == os.getpid()
 
 
@@ -200,7 +185,7 @@ INTERRUPTED = b"git-copilot: interrupted; what was finished is kept\n"
 
 @pytest.mark.parametrize(
     "module",
-    ["socket", "git_copilot.assistant.server.client", "git_copilot.assistant.cli.main", "click",
+    ["socket", "git_copilot.assistant.client.transport", "git_copilot.assistant.cli.main", "click",
      "git_copilot.assistant.cli.commands.complete"],
 )  # fmt: skip
 def test_ctrl_c_during_import_is_one_line(module, tmp_path):

@@ -22,6 +22,8 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
 from tests.support.hole_tracking import HoleTracker
 
+pytestmark = pytest.mark.slow
+
 TOKEN = re.compile(r"token_(\d+)_")
 EDITS = ("insert", "delete", "replace", "indent", "new", "remove")
 BRANCHES = ("fork", "switch", "merge", "merge", "update")

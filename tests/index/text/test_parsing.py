@@ -43,6 +43,7 @@ def cut(text, language):
     return chunks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", TOO_MUCH)
 def test_text_that_is_too_much_for_a_grammar_is_chunked_by_lines(language):
     chunks = cut(TOO_MUCH[language], language)

@@ -1,4 +1,4 @@
-"""The server's end of one connection: who is there, and lines that go out before the answer."""
+"""The server's end of one connection: the peer's identity, and lines sent before the answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from typing import Any
 
 SEND_SECONDS = 1.0
-# Well below the client's patience (client.SILENT_SECONDS).
+# Well below the client's patience (client/transport.py: SILENT_SECONDS).
 ALIVE_SECONDS = 2.0
 
 
-class Wire:
-    """What is said on a connection while a request is worked on, by several threads."""
+class ClientLink:
+    """Sends lines on a connection while a request is running. Thread-safe."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -40,8 +40,8 @@ class Wire:
 
     @contextlib.contextmanager
     def alive(self, wanted: bool) -> Iterator[None]:
-        """Meanwhile say ``{"alive": SECONDS}`` every so often, to one who wants to know whether
-        this server is at work or stuck. When this is left, nothing more is sent."""
+        """Send a heartbeat ``{"alive": SECONDS}`` every :data:`ALIVE_SECONDS` until the context
+        is left, if ``wanted``, so that the client can tell a busy server from a stuck one."""
         if not wanted:
             yield
             return
@@ -60,8 +60,8 @@ class Wire:
             teller.join()
 
     def _send(self, line: dict[str, Any]) -> None:
-        """One who does not read misses some of these lines; one who reads half a line and stops
-        is hung up on."""
+        """Send a line. A client that does not read misses lines; one that stops in the middle of
+        a line is disconnected."""
         with self._sending, contextlib.suppress(OSError, ValueError):
             if not select.select([], [self._connection], [], 0)[1]:
                 return

@@ -16,8 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from git_copilot.assistant.client.address import lock_holder, lock_path
 from git_copilot.assistant.core.config import log_dir
-from git_copilot.assistant.server.address import lock_holder, lock_path
 
 LOG_NAME = "server.log"
 # One file of this size, and one older.
@@ -30,7 +30,7 @@ _DIED = re.compile(rf"^(\S+) \[\d+\] server (\d+) {DIED}", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class ServerDeath:
     """A server that ended without saying so: killed (for its memory, perhaps), or crashed."""
 
     pid: int
@@ -113,12 +113,12 @@ def say_goodbye() -> None:
         lock.truncate(0)
 
 
-def last_death() -> Death | None:
+def last_death() -> ServerDeath | None:
     """The server that ran last, if it died; else one that died within a day."""
     with contextlib.suppress(OSError):
         written = lock_path().read_bytes()[:20].strip()
         if written.isdigit() and lock_holder() is None:
-            return Death(int(written))
+            return ServerDeath(int(written))
     try:
         with log_path().open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
@@ -129,4 +129,4 @@ def last_death() -> Death | None:
     if not found:
         return None
     when = datetime.datetime.fromisoformat(found[-1][1]).timestamp()
-    return Death(int(found[-1][2])) if time.time() - when < RECENT_SECONDS else None
+    return ServerDeath(int(found[-1][2])) if time.time() - when < RECENT_SECONDS else None

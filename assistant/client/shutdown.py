@@ -9,8 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from git_copilot.assistant.server import address, client
-from git_copilot.assistant.server.log import say_goodbye
+from git_copilot.assistant.client import address, transport
+from git_copilot.assistant.client.server_log import say_goodbye
 from git_copilot.index.core.errors import CopilotError
 
 ASK_SECONDS = 2.0
@@ -30,13 +30,13 @@ def stop_server() -> str | None:
     # One that has the lock and no socket yet is starting: it is asked again.
     while answer is None and time.monotonic() < deadline:
         try:
-            answer = client.ask({"op": "stop"}, ASK_SECONDS)
-        except client.ServerSilent:
+            answer = transport.ask({"op": "stop"}, ASK_SECONDS)
+        except transport.ServerSilent:
             break
         if answer is None:
             if address.lock_holder() is None:
                 return None
-            time.sleep(client.POLL_SECONDS)
+            time.sleep(transport.POLL_SECONDS)
     if answer is not None:
         pid = int(str(answer["stopped"]))
         if _gone(pid, STOP_SECONDS):
@@ -88,5 +88,5 @@ def _gone(pid: int, seconds: float) -> bool:
     while address.lock_holder() == pid:
         if time.monotonic() > deadline:
             return False
-        time.sleep(client.POLL_SECONDS)
+        time.sleep(transport.POLL_SECONDS)
     return True

@@ -1,0 +1,188 @@
+"""Requests of the service: what a command, an editor or a server asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from git_copilot.index.core.errors import USAGE, CopilotError
+
+MAX_TOKENS, MAX_CANDIDATES, MAX_HITS = 2048, 16, 100
+_Value = TypeVar("_Value")
+
+
+class InvalidRequest(CopilotError):
+    """A request that does not have the form that its documentation says."""
+
+    exit_code = USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteRequest:
+    """A completion at ``location``, which is ``FILE:LINE[:COL]`` relative to ``cwd``.
+
+    ``text`` is the unsaved buffer; without one the file is read. ``adapter`` is an id, ``"none"``,
+    or ``None`` for the one in use. ``at`` names a commit whose tree and index count. ``count`` is
+    the number of candidates. ``patient``: nobody is typing, so the answer may take longer.
+    ``explain``: the answer goes with its explanation where it goes as JSON.
+    """
+
+    location: str
+    cwd: Path
+    text: bytes | None = None
+    max_tokens: int | None = None
+    retrieval: bool = True
+    adapter: str | None = None
+    model: str | None = None
+    at: str | None = None
+    count: int = 1
+    patient: bool = False
+    explain: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as a server of ours takes it. A byte of ``text`` is one character."""
+        return {
+            "location": self.location,
+            "cwd": str(self.cwd),
+            "text": None if self.text is None else self.text.decode("latin-1"),
+            "max_tokens": self.max_tokens,
+            "retrieval": self.retrieval,
+            "adapter": self.adapter,
+            "model": self.model,
+            "at": self.at,
+            "count": self.count,
+            "explain": self.explain,
+        }
+
+    @classmethod
+    def from_json(cls, given: Any) -> CompleteRequest:
+        """:raises InvalidRequest: a field is missing, of another type or out of bounds."""
+        fields = _Fields("complete", given)
+        text = fields.optional("text", str)
+        return cls(
+            location=fields.required("location", str),
+            cwd=fields.folder("cwd"),
+            text=None if text is None else _bytes(text),
+            max_tokens=fields.number("max_tokens", MAX_TOKENS),
+            retrieval=_or(fields.optional("retrieval", bool), True),
+            adapter=fields.optional("adapter", str),
+            model=fields.optional("model", str),
+            at=fields.optional("at", str),
+            count=fields.number("count", MAX_CANDIDATES) or 1,
+            explain=_or(fields.optional("explain", bool), False),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A search for ``query`` in the repository of ``folder``; ``None`` stands for this process's
+    folder and environment (``GIT_DIR``). ``count`` is the largest number of hits."""
+
+    query: str
+    folder: Path | None = None
+    count: int = 10
+
+    def to_json(self) -> dict[str, Any]:
+        return {"query": self.query, "cwd": str(self.folder or Path.cwd()), "count": self.count}
+
+    @classmethod
+    def from_json(cls, given: Any) -> SearchRequest:
+        """:raises InvalidRequest: a field is missing, of another type or out of bounds."""
+        fields = _Fields("search", given)
+        query = readable_query(fields.required("query", str))
+        return cls(query, fields.folder("cwd"), fields.number("count", MAX_HITS) or 10)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRequest:
+    """What became of a completion: its id, one of the outcomes, and the text that stands there
+    now, where the editor tells. ``folder`` as for :class:`SearchRequest`."""
+
+    completion_id: str
+    outcome: str
+    folder: Path | None = None
+    final: str | None = None
+
+    @classmethod
+    def from_json(cls, given: Any) -> FeedbackRequest:
+        """:raises InvalidRequest: a field is missing or no text."""
+        fields = _Fields("feedback", given)
+        return cls(
+            fields.required("id", str),
+            fields.required("outcome", str),
+            fields.folder("cwd"),
+            fields.optional("final", str),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRequest:
+    """The status of the repository of ``folder``, as for :class:`SearchRequest`; ``wait_s``:
+    after at most so many seconds, once nothing is pending (``None``: now)."""
+
+    folder: Path | None = None
+    wait_s: float | None = None
+
+
+def readable_query(text: str) -> str:
+    """A query as typed, without white space around it and without bytes that are no UTF-8.
+
+    :raises InvalidRequest: nothing is left.
+    """
+    query = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+    if not query:
+        raise InvalidRequest("the query is empty", "see `git copilot search -h`")
+    return query
+
+
+class _Fields:
+    """The fields of a JSON object that should be a request."""
+
+    def __init__(self, kind: str, given: Any) -> None:
+        if not isinstance(given, dict):
+            raise InvalidRequest(f"a {kind} request is a JSON object", "see `git help copilot`")
+        self._kind, self._given = kind, given
+
+    def optional(self, name: str, kind: type[_Value]) -> _Value | None:
+        value = self._given.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise InvalidRequest(
+                f"{name!r} of a {self._kind} request is no {kind.__name__}",
+                "see `git help copilot`",
+            )
+        return value
+
+    def required(self, name: str, kind: type[_Value]) -> _Value:
+        value = self.optional(name, kind)
+        if value is None:
+            raise InvalidRequest(f"a {self._kind} request needs {name!r}", "see `git help copilot`")
+        return value
+
+    def folder(self, name: str) -> Path:
+        folder = Path(self.required(name, str))
+        if not folder.is_absolute():
+            raise InvalidRequest(f"{name!r} is no absolute path", "see `git help copilot`")
+        return folder
+
+    def number(self, name: str, most: int) -> int | None:
+        value = self.optional(name, int)
+        if value is not None and not 1 <= value <= most:
+            raise InvalidRequest(f"{name!r} is not in 1 to {most}", "see `git help copilot`")
+        return value
+
+
+def _or(value: _Value | None, default: _Value) -> _Value:
+    return default if value is None else value
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as exc:
+        raise InvalidRequest(
+            "'text' of a complete request has a character that stands for no byte",
+            "see `git help copilot`",
+        ) from exc

@@ -1,0 +1,123 @@
+"""The status of a repository: what is indexed, pending, installed and running."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from git_copilot.hooks.sources import HookStatus
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """``tree`` is what the index of this worktree stands for (``None``: nothing yet). ``secrets``
+    counts lines, ``left_out`` files by the reason for which they are not indexed."""
+
+    tree: str | None
+    head_tree: str | None
+    fresh: bool
+    files: int
+    chunks: int
+    vectors: int
+    secrets: int
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusStatus:
+    """Commits looked at, holes, and authors of holes."""
+
+    commits: int
+    holes: int
+    authors: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterStatus:
+    """The id of the adapter in use, and how many are kept."""
+
+    current: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob:
+    """A job that the worker gave up."""
+
+    kind: str
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """Jobs that wait, the kind of the one that runs, and those that were given up."""
+
+    pending: int
+    running: str | None
+    set_aside: tuple[FailedJob, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadServer:
+    """A server that did not end on purpose, and the log that may say why."""
+
+    pid: int
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """``answers`` is false where a server runs and does not answer; ``died`` is set where the one
+    before did."""
+
+    running: bool
+    pid: int | None
+    answers: bool = True
+    died: DeadServer | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        fields: dict[str, Any] = {"running": self.running, "pid": self.pid}
+        if self.died is not None:
+            fields["died"] = asdict(self.died)
+        return fields if self.answers else {**fields, "answers": False}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """The configured model, and whether it is on this machine."""
+
+    name: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatus:
+    """The configured server for completions: whether it can do what it is asked for, in words."""
+
+    url: str
+    ready: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """Everything that ``git copilot status`` says. ``missing`` counts what is not learnt and not
+    indexed because objects are not here."""
+
+    index: IndexStatus
+    corpus: CorpusStatus
+    missing: Mapping[str, Any]
+    adapters: AdapterStatus
+    queue: QueueStatus
+    hooks: HookStatus
+    server: ServerStatus
+    model: ModelStatus
+    endpoint: EndpointStatus | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON of the contract."""
+        fields = asdict(self)
+        fields["server"] = self.server.to_json()
+        return fields

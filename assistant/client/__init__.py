@@ -1,0 +1,1 @@
+"""The thin client: finds the server of this user, asks it, prints its answers, stops it."""

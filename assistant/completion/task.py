@@ -1,0 +1,126 @@
+"""One request at work: what its steps share, and the two steps that look things up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.models.catalogue import canonical
+from git_copilot.assistant.prompt.snippet_cache import Seen
+from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.text.classify import language_of
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.api.requests import CompleteRequest
+    from git_copilot.assistant.completion.callbacks import Callbacks
+    from git_copilot.assistant.completion.request import Place
+    from git_copilot.assistant.completion.session import Session, Workspace
+    from git_copilot.assistant.core.config import Settings
+    from git_copilot.index.core.types import Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A request, its place, and what is open for it."""
+
+    request: CompleteRequest
+    place: Place
+    session: Session
+    workspace: Workspace
+    settings: Settings
+    callbacks: Callbacks
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Hits for the cursor, best first; what they come from; and whether that is all of the
+    worktree, or of the commit that was asked for."""
+
+    hits: list[Hit]
+    seen: Seen
+    fresh: bool
+
+
+def retrieve(task: Task) -> Retrieved:
+    """Search what belongs at the cursor."""
+    from git_copilot.assistant.prompt.cursor_query import cursor_query
+
+    request, place, workspace = task.request, task.place, task.workspace
+    settings, document = task.settings, place.document
+    if request.retrieval and request.at is None:
+        workspace.look(place.path)
+    embedder = task.session.embedder(settings, task.callbacks.note) if request.retrieval else None
+    if request.at is not None:
+        view, tree = workspace.view_at(request.at, embedder)
+        fresh = True
+    else:
+        view = place.repo.view_name
+        tree, fresh = workspace.catch_up(embedder)
+    if not request.retrieval:
+        return Retrieved([], Seen(tree), fresh)
+    query = cursor_query(
+        place.path,
+        language_of(place.path),
+        document.prefix,
+        document.suffix,
+        workspace.partners(request.at, tree, place.path),
+    )
+    searcher = workspace.searcher(embedder, view)
+    if request.at is not None:
+        return Retrieved(searcher.search(query, settings.found, embedder), Seen(tree), fresh)
+    hits, overlay, current = workspace.find(
+        lambda overlay: searcher.search(query, settings.found, embedder, overlay)
+    )
+    return Retrieved(hits, Seen(tree, overlay.state(place.path)), fresh and current)
+
+
+def choose_snippets(task: Task, found: Retrieved) -> list[Hit]:
+    """Of what was found, the snippets for the prompt; while somebody types they stay in place."""
+    hits = found.hits[: task.settings.snippets]
+    if task.request.at is not None or not task.request.retrieval:
+        return hits
+    state = (found.seen, task.settings.snippets)
+    place = task.place
+    return task.session.steady.settle(str(place.file), place.document.prefix, state, hits)
+
+
+def choose_adapter(task: Task, model: str) -> str | None:
+    """The id of the adapter to use with ``model``.
+
+    :raises CopilotError: the one that was asked for does not fit.
+    """
+    request, note = task.request, task.callbacks.note
+    state, settings = task.workspace.repo.state_dir, task.workspace.settings
+    chosen = _wanted(task)
+    if not chosen:
+        return None
+    made_for = canonical(adapter_store.base_model(state, chosen), request.cwd)
+    if made_for != model:
+        if request.adapter is not None:
+            raise CopilotError(
+                f"the adapter {chosen} was trained for {made_for}, not for {model}",
+                f"add `--model {made_for}`, or train one with `git copilot refresh`",
+            )
+        note(f"the adapter {chosen} is for {made_for} and is not used with {model}")
+        return None
+    if settings.endpoint and settings.endpoint_adapters == "none":
+        hint = "`git config copilot.endpointAdapters name` (or `load`) uses it there"
+        if request.adapter is not None:
+            raise CopilotError(f"{settings.endpoint} is asked without adapters", hint)
+        note(f"working without the adapter {chosen}; {hint}")
+        return None
+    return chosen
+
+
+def _wanted(task: Task) -> str | None:
+    """The adapter that the request names, or the one that is, or was at that commit, in use."""
+    request, state = task.request, task.workspace.repo.state_dir
+    if request.adapter is not None:
+        return None if request.adapter == "none" else request.adapter
+    if request.at is not None:
+        return adapter_store.adapter_at(task.workspace.repo, request.at)
+    warning = adapter_store.current_warning(state)
+    if warning is not None:
+        task.callbacks.note(f"working without the adapter: {warning}")
+    return adapter_store.current_adapter(state)

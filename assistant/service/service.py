@@ -1,0 +1,142 @@
+"""The service: one typed call for each use case.
+
+Every way in calls it: the commands of a process of their own, the server of the Unix socket, and
+later other protocols. It knows neither command lines nor connections.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from git_copilot.assistant.api.answers import FeedbackAnswer, IndexState, SearchAnswer
+from git_copilot.assistant.completion.session import Session
+from git_copilot.index.core.errors import ReadOnly
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import require_known
+from git_copilot.index.store.database import DATABASE_NAME, Database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from git_copilot.assistant.api.answers import CompleteAnswer
+    from git_copilot.assistant.api.requests import (
+        CompleteRequest,
+        FeedbackRequest,
+        SearchRequest,
+        StatusRequest,
+    )
+    from git_copilot.assistant.api.status import StatusAnswer
+    from git_copilot.assistant.completion.callbacks import Callbacks
+    from git_copilot.assistant.completion.request import Place
+    from git_copilot.assistant.completion.session import Workspace
+    from git_copilot.index.audit.exclusions import Verdict
+
+
+class Service:
+    """The use cases, with what they keep open. Calls of `complete` and `search` must not overlap:
+    models and databases belong to one thread at a time. The others may run beside them."""
+
+    def __init__(self) -> None:
+        self.session = Session()
+
+    def complete(
+        self, request: CompleteRequest, callbacks: Callbacks, place: Place | None = None
+    ) -> CompleteAnswer:
+        """The code that belongs at a place.
+
+        :param place: of the request, where it was looked up already.
+        :raises CopilotError: something that the user can correct.
+        """
+        from git_copilot.assistant.completion.complete import complete
+        from git_copilot.assistant.completion.request import find_place
+
+        return complete(request, place or find_place(request), self.session, callbacks)
+
+    def search(self, request: SearchRequest, callbacks: Callbacks) -> SearchAnswer:
+        """Code of a repository, by words, by meaning and by defined name.
+
+        :raises CopilotError: something that the user can correct.
+        """
+        repo = GitRepository.discover(request.folder)
+        workspace = self.session.workspace(repo, callbacks.note)
+        workspace.look()
+        embedder = self.session.embedder(workspace.settings, callbacks.note)
+        tree, fresh = workspace.catch_up(embedder)
+        if not fresh:
+            callbacks.note(_behind(workspace, tree))
+        searcher = workspace.searcher(embedder, repo.view_name)
+        hits, _, current = workspace.find(
+            lambda overlay: searcher.look_up(request.query, request.count, embedder, overlay)
+        )
+        if not current:
+            callbacks.note("not all uncommitted changes were read in time; some may be missing")
+        return SearchAnswer(tuple(hits), IndexState(tree, fresh and current), repo.root)
+
+    def feedback(self, request: FeedbackRequest, note: Callable[[str], None]) -> FeedbackAnswer:
+        """Record what became of a completion.
+
+        :raises CopilotError: the outcome or the completion is unknown, or there is no index.
+        """
+        from git_copilot.assistant.completion.feedback import report
+
+        repo = _known(request.folder)
+        try:
+            done = report(repo, request.completion_id, request.outcome, request.final)
+        except ReadOnly as exc:  # an editor that reports has nothing to correct
+            note(f"not recorded: {exc}")
+            return FeedbackAnswer(request.completion_id, request.outcome, None)
+        return FeedbackAnswer(**done)
+
+    def acceptance(self, folder: Path | None = None) -> dict[str, Any]:
+        """How many completions were shown, accepted, edited and rejected lately."""
+        from git_copilot.index.corpus.feedback_store import figures
+
+        with Database(_known(folder).state_dir / DATABASE_NAME) as db:
+            return figures(db)
+
+    def status(self, request: StatusRequest) -> StatusAnswer:
+        """What is indexed, pending, installed and running.
+
+        :raises CopilotError: there is no index, or what is pending is not done in time.
+        """
+        from git_copilot.assistant.diagnostics.status import read_status, wait_until_done
+
+        repo = _initialised(request.folder)
+        if request.wait_s is not None:
+            wait_until_done(repo, request.wait_s)
+        return read_status(repo)
+
+    def explain_path(self, path: str, cwd: Path) -> Verdict:
+        """Whether a file is indexed, and if not, which rule leaves it out.
+
+        :param path: relative to ``cwd``.
+        """
+        from git_copilot.index.audit.exclusions import explain_path, path_in
+
+        repo = _initialised(None)
+        with Database(repo.state_dir / DATABASE_NAME) as db:
+            return explain_path(repo, db, path_in(repo, path, cwd))
+
+    def close(self) -> None:
+        """Close every database."""
+        self.session.close()
+
+
+def _known(folder: Path | None) -> GitRepository:
+    repo = GitRepository.discover(folder)
+    require_known(repo.state_dir)
+    return repo
+
+
+def _initialised(folder: Path | None) -> GitRepository:
+    from git_copilot.assistant.worker.jobs import initialised_repository
+
+    return initialised_repository(folder)
+
+
+def _behind(workspace: Workspace, tree: str) -> str:
+    """Why the index does not stand for HEAD."""
+    if workspace.db.read_only:
+        return f"the index cannot be written here and stays at tree {tree[:12]}, behind HEAD"
+    return "the index is still catching up; see `git copilot status --wait`"
