@@ -107,12 +107,21 @@ def test_bounds_count_every_weight_of_the_model_once(bench, folder, monkeypatch)
     json.dumps(found)
 
 
-def test_the_typing_bench_reports_percentiles_over_every_key(bench, folder, monkeypatch):
+def test_the_typing_bench_prefills_the_prompt_once(bench, folder, monkeypatch):
     engine, rivals, _ = bench
     monkeypatch.setattr(engine, "KEYS", 3)
     own = Engine(load_model(folder), rivals.Endless.load(folder), "fp32")
+    prefilled, generate = [], own.generate
+
+    def recorded(ids, *args, **more):
+        found = generate(ids, *args, **more)
+        prefilled.append(len(ids) - found.cached_tokens)
+        return found
+
+    monkeypatch.setattr(own, "generate", recorded)
     found = engine.typing(own, folder)
-    assert found["keys"] == 3
+    assert len(prefilled) == 1 + found["keys"] == 4
+    assert prefilled[0] == 1000 and max(prefilled[1:]) <= 3
     assert found["p90"] >= found["p50"] > 0
 
 

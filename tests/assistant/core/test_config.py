@@ -37,7 +37,10 @@ def test_the_committed_file_cannot_choose_a_model_or_start_things(repo):
 
 
 def test_a_broken_committed_file_is_ignored(repo):
-    repo.commit({".gitcopilot": "[copilot\nmaxTokens"})
+    valid = "[copilot]\n\tmaxTokens = 7\n"
+    repo.commit({".gitcopilot": valid})
+    assert load_settings(GitRepository.discover(repo.path)) == Settings(max_tokens=7)
+    repo.commit({".gitcopilot": f"{valid}[copilot\n"})
     assert load_settings(GitRepository.discover(repo.path)) == Settings()
 
 

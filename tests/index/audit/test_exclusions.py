@@ -87,7 +87,8 @@ def test_an_indexed_path_reports_its_chunks(indexed_repo):
 
 def test_an_unknown_reason_is_shown_verbatim():
     said = exclusions.Verdict(".env", "moon phase", committed=True)
-    assert said.lines() == [".env: left out (moon phase): a rule leaves it out"]
+    (line,) = said.lines()
+    assert line.startswith(".env: ") and "(moon phase)" in line
 
 
 def test_following_a_remedy_includes_the_file(indexed_repo, repo):

@@ -161,6 +161,7 @@ def test_text_not_added_by_the_commit_gives_no_example(repo, opened_repo):
 @pytest.mark.parametrize(
     ("path", "line", "completion"),
     [
+        ("a.py", "    area = |\n", "total * 2"),
         ("a.py", "    # @generated\n    area = |\n", "total * 2"),
         ("a.py", "    key = |\n", "'AKIAIOSFODNN7REALKEY'"),
         ("notes.txt", "    area = |\n", "total * 2"),
@@ -168,16 +169,17 @@ def test_text_not_added_by_the_commit_gives_no_example(repo, opened_repo):
         ("a.py", "    area = (total|\n", ")"),
         ("a.py", "    area = |\n", "x" * 80),
     ],
-    ids=["generated", "secret", "prose", "vendored", "no letter", "a hash"],
+    ids=["taken", "generated", "secret", "prose", "vendored", "no letter", "a hash"],
 )
-def test_feedback_obeys_the_filters_of_mining(repo, opened_repo, path, line, completion):
+def test_feedback_obeys_the_filters_of_mining(request, repo, opened_repo, path, line, completion):
     git, db = opened_repo
     repo.commit({path: HEAD + TAIL})
     record_completion(db, HEAD + line + TAIL, completion, path=path)
     feedback_store.report(db, "c1", "accepted")
-    repo.commit({path: HEAD + line.replace("|", completion) + TAIL})
+    oid = repo.commit({path: HEAD + line.replace("|", completion) + TAIL})
     mine(git, db)
-    assert feedback_examples(git, db) == {}
+    taken = {oid: [(completion, 1.0, "    area = ")]}
+    assert feedback_examples(git, db) == (taken if request.node.callspec.id == "taken" else {})
 
 
 def test_text_below_the_cursor_in_a_new_file_is_no_example(repo, opened_repo):

@@ -124,6 +124,7 @@ def test_a_trusted_folder_may_be_moved_and_linked(state, tmp_path):
 @pytest.mark.parametrize("trap", ["link", "fifo", "folder"])
 def test_a_token_that_is_not_a_regular_file_is_not_trusted(state, tmp_path, trap):
     make_known(state)
+    assert is_known(state)
     (tmp_path / "token").write_bytes((state / "owner").read_bytes())
     (state / "owner").unlink()
     place = state / "owner"

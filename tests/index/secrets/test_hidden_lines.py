@@ -59,6 +59,7 @@ def test_a_definition_with_a_hidden_name_or_decorator_is_no_symbol():
 
 
 def test_a_chunk_of_hidden_lines_only_is_dropped():
+    assert len(chunk_blob(b"a\nb\n\n", "text", frozenset({1}))) == 1
     assert chunk_blob(b"a\nb\n\n", "text", frozenset({1, 2})) == []
 
 
