@@ -1,4 +1,4 @@
-"""The documentation knows every command, option and setting, and says nothing that is gone."""
+"""The documentation covers every command, option and setting, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layout's rules: imports go down, hooks and the client stay light, the package is whole."""
+"""Layout rules: imports go down, hooks and the client stay light, the wheel is complete."""
 
 from __future__ import annotations
 

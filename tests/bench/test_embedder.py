@@ -1,4 +1,4 @@
-"""bench/embedder: pairs ask for what other files define, training learns, the result loads."""
+"""bench/embedder: pairs query definitions of other files, training improves retrieval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""bench/engine.py measures what it says, on a tiny model."""
+"""bench/engine.py measures what it claims, on a tiny model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any cursor gets an answer; `bench/fuzz.py` asks at ten thousand places, this at some."""
+"""Every cursor position gets an answer: some of the ten thousand that bench/fuzz.py tries."""
 
 from __future__ import annotations
 

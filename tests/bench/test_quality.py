@@ -1,4 +1,4 @@
-"""bench/quality.py: prompts and completions are what they should be, the bench gives figures."""
+"""bench/quality.py: prompts and completions are correct, and every metric is reported."""
 
 from __future__ import annotations
 

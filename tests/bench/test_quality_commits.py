@@ -1,4 +1,4 @@
-"""bench/quality.py --repo: holes of real commits, measured without snippets and with them."""
+"""bench/quality.py --repo: holes of real commits, evaluated with and without snippets."""
 
 from __future__ import annotations
 

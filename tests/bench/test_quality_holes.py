@@ -1,4 +1,4 @@
-"""bench/quality.py: holes are what they should be, what overruns is seen, figures add up."""
+"""bench/quality.py: holes, overruns and metrics are computed correctly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""bench/quality.py: the sandbox holds."""
+"""bench/quality.py: programs under test cannot leave the sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs on its own, as a user meets it: the server, the worker, a refresh."""
+"""The server, the worker and refreshes, as a user meets them."""
 
 from __future__ import annotations
 

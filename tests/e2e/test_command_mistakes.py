@@ -1,4 +1,4 @@
-"""Mistakes, and repositories that are unusual or damaged: one line that says how to mend it."""
+"""Mistakes and damaged repositories give one line with a remedy."""
 
 from __future__ import annotations
 

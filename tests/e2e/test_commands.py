@@ -1,4 +1,4 @@
-"""What a user does, as a user does it: from init to uninstall, and all that JSON carries."""
+"""A user's commands from init to uninstall, and all fields of their JSON."""
 
 from __future__ import annotations
 

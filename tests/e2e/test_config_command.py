@@ -1,4 +1,4 @@
-"""`git copilot config` shows every setting, where it is set, and sets one."""
+"""`git copilot config` lists every setting and where it is set, and sets one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded default, pulled for real: a completion that uses another file's function."""
+"""The default model, really pulled: a completion that calls another file's function."""
 
 from __future__ import annotations
 

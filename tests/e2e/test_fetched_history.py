@@ -1,4 +1,4 @@
-"""What a fetch brings is learnt without a hook, and what is missing is said with its remedy."""
+"""Fetched history is mined without a hook, and missing objects are reported with a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that is full: what is there answers, what cannot be done says why, nothing is lost."""
+"""On a full disk reading works, writing explains why it cannot, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A script that asks for JSON reads one document from stdout, whatever happens."""
+"""With `--json`, stdout has exactly one document, also on errors."""
 
 from __future__ import annotations
 

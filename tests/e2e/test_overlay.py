@@ -1,4 +1,4 @@
-"""Work in progress counts: `search` and `complete` see files that are not committed."""
+"""`search` and `complete` see files that are not committed."""
 
 from __future__ import annotations
 

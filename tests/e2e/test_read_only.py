@@ -1,4 +1,4 @@
-"""A repository that can be read and not written answers; what would write says so in one line."""
+"""A read-only repository can be queried; commands that write refuse in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `search` prints when there is nothing to print, and `complete` when nothing is to be said."""
+"""The output of `search` without hits, and of `complete` without a completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shells complete our commands, options and names, ours alone and behind `git`."""
+"""Shell completion of commands, options and names, on their own and behind `git`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repositories of strangers, by the installed commands: nothing of theirs runs or is believed."""
+"""Repositories made by others: the installed commands run and believe nothing of theirs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is about to be committed is searched for secrets, and nothing else is."""
+"""Staged lines are checked for secrets, and nothing else is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many at once: worktrees, commits, queries and commands, and one worker."""
+"""Concurrent worktrees, commits, queries and commands share one worker."""
 
 from __future__ import annotations
 

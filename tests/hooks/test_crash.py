@@ -1,4 +1,4 @@
-"""The worker is killed at random moments through 100 commits: nothing is lost."""
+"""A worker killed at random moments through 100 commits loses nothing."""
 
 from __future__ import annotations
 

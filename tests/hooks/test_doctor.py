@@ -1,4 +1,4 @@
-"""The doctor finds nothing in health, and sees what works, waits or answers nobody."""
+"""The doctor reports ok in a healthy repository, and sees what runs, waits or hangs."""
 
 from __future__ import annotations
 

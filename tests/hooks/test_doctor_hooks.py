@@ -1,4 +1,4 @@
-"""The doctor knows every way in which hooks lead to us, and what else they run."""
+"""The doctor knows every way in which hooks can be installed, and what else they run."""
 
 from __future__ import annotations
 

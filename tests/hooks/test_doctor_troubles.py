@@ -1,4 +1,4 @@
-"""The doctor sees each trouble and names the command that mends it."""
+"""The doctor reports each problem with the command that fixes it."""
 
 from __future__ import annotations
 

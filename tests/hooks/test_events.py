@@ -1,4 +1,4 @@
-"""The line format and the plan: pure."""
+"""The line format of events, and the plan of jobs made from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`git commit` never fails, waits or says anything because a disk is full or may not be written."""
+"""`git commit` never fails, waits or prints because a disk is full or read-only."""
 
 from __future__ import annotations
 

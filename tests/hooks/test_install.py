@@ -1,4 +1,4 @@
-"""Installing is polite: existing hooks run as before, and uninstalling leaves no trace."""
+"""Installing keeps existing hooks working, and uninstalling restores them."""
 
 from __future__ import annotations
 

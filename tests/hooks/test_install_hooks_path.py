@@ -1,4 +1,4 @@
-"""Hooks of core.hooksPath are left alone; where git runs them, ours go into its configuration."""
+"""Hooks in core.hooksPath are not touched; where git supports it, ours are configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every git operation: afterwards the index is what one built from nothing would be."""
+"""After every git operation the index equals one built from scratch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pre-commit framework runs our hooks where it is told to, and is left as it is."""
+"""The pre-commit framework runs our hooks where it is told to, and stays unchanged."""
 
 from __future__ import annotations
 

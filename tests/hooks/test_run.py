@@ -1,4 +1,4 @@
-"""``git-copilot-hook``: what fired is told and recorded, and trouble is swallowed."""
+"""``git-copilot-hook`` records which hook fired; errors never reach git."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shim under real git: silent, quick, harmless, and it notes each event."""
+"""The shim under real git: silent, quick, harmless, and it records each event."""
 
 from __future__ import annotations
 

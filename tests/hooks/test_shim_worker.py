@@ -1,4 +1,4 @@
-"""The worker that the shim wakes: exactly one, which loses nothing and holds up nobody."""
+"""The worker that the shim starts: exactly one, which loses nothing and delays nobody."""
 
 from __future__ import annotations
 

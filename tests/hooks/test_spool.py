@@ -1,4 +1,4 @@
-"""The spool: what is appended is done once or reported, whatever is killed."""
+"""The spool: every event is processed once or reported, whatever is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor sees what it is there to see: else the suite would prove nothing."""
+"""The supervisor detects what it is meant to detect; without that the suite proves nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports, and how others load them."""
+"""Writes exports, and loads them with Hugging Face datasets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files with their modes, and all that a folder holds."""
+"""Writes files with modes, and reads everything a folder contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations that write history: commits, merges, rebases, picks, stashes."""
+"""Git operations that write history: commits, merges, rebases, cherry-picks, stashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holes put where a test wants them, and what became of them."""
+"""Holes placed by a test, and their fate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completions that were shown in a buffer, and the examples that commits made of them."""
+"""Records completions as shown in a buffer, and loads the examples that commits made of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person's terminal gets: of a stream in this process, or of a command on a real one."""
+"""What a terminal receives from a stream of this process, or from a command."""
 
 from __future__ import annotations
 

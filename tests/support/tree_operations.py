@@ -1,4 +1,4 @@
-"""Operations that move HEAD, files, worktrees and submodules, and those that move nothing."""
+"""Git operations that move HEAD, files, worktrees and submodules, and some that move nothing."""
 
 from __future__ import annotations
 

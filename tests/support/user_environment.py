@@ -1,4 +1,4 @@
-"""Fixtures of a user's machine: the installed scripts on PATH, and tiny models as the user's own."""
+"""Fixtures of a user's machine: the installed scripts on PATH, and tiny models."""
 
 from __future__ import annotations
 

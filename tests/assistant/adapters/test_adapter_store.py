@@ -1,4 +1,4 @@
-"""Adapters on disk: whole or not there, one in use, and a way back."""
+"""Adapters on disk are complete or absent, one is in use, and rollback is always possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process where the C library is glibc, and nothing breaks elsewhere."""
+"""Freed memory stays with the process under glibc; other C libraries are left alone."""
 
 from __future__ import annotations
 

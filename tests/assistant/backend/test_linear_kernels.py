@@ -1,4 +1,4 @@
-"""int8 layers run on kernels that are made for the machine, never on oneDNN's reference loops."""
+"""int8 layers run on optimised kernels, never on oneDNN's reference loops."""
 
 from __future__ import annotations
 

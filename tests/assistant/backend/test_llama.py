@@ -1,4 +1,4 @@
-"""Our own forward computes what transformers' does; int8 is exact where that is promised."""
+"""Our forward pass equals that of transformers; int8 is exact where that is promised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read without transformers is what transformers and peft read, or is left to them."""
+"""Models loaded without transformers equal those that transformers and peft load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several candidates: all different, in time; and shown while written."""
+"""Several candidates: distinct, within the time limit, and streamed while they are written."""
 
 from __future__ import annotations
 

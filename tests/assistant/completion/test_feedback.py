@@ -1,4 +1,4 @@
-"""What was shown is kept behind the answer's back; editors report on it whenever they like."""
+"""Completions are recorded after the answer is sent; editors report outcomes at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``complete --at COMMIT`` says what was said then, and leaves no trace that a later query sees."""
+"""``complete --at COMMIT`` repeats the answer given then, and leaves no trace in later queries."""
 
 from __future__ import annotations
 

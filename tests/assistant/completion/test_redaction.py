@@ -1,4 +1,4 @@
-"""A server that completes is told no secrets of the file; a model on this machine sees the file."""
+"""Secrets in the file are redacted for a remote server, and not for a local model."""
 
 from __future__ import annotations
 

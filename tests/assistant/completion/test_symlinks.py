@@ -1,4 +1,4 @@
-"""Links of a working tree: followed within it, refused where they lead out of it."""
+"""Symbolic links are followed within the working tree and refused where they lead out of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--write` puts the completion at the cursor and leaves all else of the file as it was."""
+"""`--write` inserts the completion at the cursor and keeps the rest of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings come from git configuration; a clone cannot choose what is loaded."""
+"""Settings come from git configuration; a clone cannot choose what is loaded or started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All output goes through one kind of stream: terminals get harmless text, pipes the bytes."""
+"""All output goes through one kind of stream: terminals get escaped text, pipes the bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples: cut byte for byte, rendered as when serving, with nothing newer than the parent."""
+"""Training examples are cut byte for byte and rendered as when serving, with older code only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hole explained: each rule says whether it is learnt from, and why."""
+"""The explanation of a hole: each rule says whether it is trained on, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports are what they promise: whole, loadable, of commits that exist, without secrets."""
+"""Exports are complete, loadable, made of existing commits, and free of secrets."""
 
 from __future__ import annotations
 

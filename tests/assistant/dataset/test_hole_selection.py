@@ -1,4 +1,4 @@
-"""The holes that training takes: weighed, time-honest, balanced."""
+"""The holes chosen for training: weighted, balanced, and without knowledge of later commits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is learnt twice, and nothing that is asked later is learnt at all."""
+"""Duplicates are trained on once, and copies of held-out holes never."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Near-duplicates: what MinHash and the index find is what comparing all pairs finds."""
+"""Near-duplicates found by MinHash and the index equal those of comparing all pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An example is its blob, byte for byte, and what it is shown is older than its commit."""
+"""An example equals its blob byte for byte, and its context is older than its commit."""
 
 from __future__ import annotations
 

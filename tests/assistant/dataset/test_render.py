@@ -1,4 +1,4 @@
-"""Rendered exports: texts as training sees them, with context as of the parent commit."""
+"""Rendered exports: the texts of training, with context as of the parent commit."""
 
 from __future__ import annotations
 

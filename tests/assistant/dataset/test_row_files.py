@@ -1,4 +1,4 @@
-"""A file of rows is whole or the old one, and written as its rows come."""
+"""An output file is complete or unchanged, and rows are written as they are produced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A look at holes: true to the file, safe for a terminal, without secrets."""
+"""Samples of holes: true to the file, safe for a terminal, without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The corpus in figures: what was written, by whom, and what became of it."""
+"""Statistics of the corpus: what was written, by whom, and what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates that are written side by side: each as if written alone."""
+"""Candidates decoded in a batch equal those decoded one by one."""
 
 from __future__ import annotations
 

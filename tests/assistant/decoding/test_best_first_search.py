@@ -1,4 +1,4 @@
-"""A line that is likelier as a whole than the greedy one is found, and costs no more than allowed."""
+"""A line more likely than the greedy one is found within a bounded number of expansions."""
 
 from __future__ import annotations
 

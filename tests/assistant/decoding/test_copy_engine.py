@@ -1,4 +1,4 @@
-"""What stands around a cursor is written by the engine where it is trusted, and named."""
+"""The engine copies nearby text where the copy model is confident, and names the source."""
 
 from __future__ import annotations
 

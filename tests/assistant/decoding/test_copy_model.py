@@ -1,4 +1,4 @@
-"""What stands around a cursor is found, and mixed into the model's probabilities."""
+"""Text near the cursor is matched, and its continuation mixed into the model's probabilities."""
 
 from __future__ import annotations
 

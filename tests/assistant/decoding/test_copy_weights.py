@@ -1,4 +1,4 @@
-"""The weights of copying are fitted to what helps, and adapters are averaged exactly."""
+"""Copy weights are fitted to likelihood, and adapters are averaged exactly."""
 
 from __future__ import annotations
 

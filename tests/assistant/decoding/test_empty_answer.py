@@ -1,4 +1,4 @@
-"""Where nothing is missing nothing is written: files that are whole stay valid, and stay as they are."""
+"""Complete files stay valid: nothing is written where nothing is missing."""
 
 from __future__ import annotations
 

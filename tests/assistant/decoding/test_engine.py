@@ -1,5 +1,4 @@
-"""What is written does not depend on how, whichever model writes: caches and guesses only make it
-fast."""
+"""The text does not depend on caches or speculation, whichever backend runs the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our own decoder in the engine: guesses, parts and slots only make it fast, and are bounded."""
+"""Our own decoder in the engine: drafts, block prefill and cache slots only save time."""
 
 from __future__ import annotations
 

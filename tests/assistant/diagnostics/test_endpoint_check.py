@@ -1,4 +1,4 @@
-"""``doctor`` and ``status`` say which server is asked, and whether it can do what it should."""
+"""``doctor`` and ``status`` name the configured endpoint and whether it can be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics against their definitions and against values worked out elsewhere."""
+"""Metrics against their definitions and against independently computed values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation, in batches or not, equals the engine, and likelihood equals its definition."""
+"""Evaluation gives the engine's texts, batched or not, and likelihood equals its definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of the hub is fetched on from where it was stopped, and kept only until it is a model."""
+"""An interrupted download from the Hugging Face hub is resumed."""
 
 from __future__ import annotations
 

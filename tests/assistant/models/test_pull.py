@@ -1,4 +1,4 @@
-"""A model is there whole, or not at all."""
+"""A model is completely installed or not at all."""
 
 from __future__ import annotations
 

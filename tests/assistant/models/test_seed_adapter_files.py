@@ -1,4 +1,4 @@
-"""The seed: spare tokens become sentinels, and the merged model is the base with its adapter."""
+"""The seeded model: spare tokens become sentinels, and it equals the base with its adapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A download that is interrupted, by whatever, goes on where it was stopped."""
+"""An interrupted download of a wheel is resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a model writes, what is open before the cursor is closed by what stands behind it."""
+"""Whatever a model writes, brackets opened before the cursor stay closed by the suffix."""
 
 from __future__ import annotations
 

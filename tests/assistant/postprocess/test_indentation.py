@@ -1,4 +1,4 @@
-"""New lines of a completion get the indentation of their file, and nothing else of it changes."""
+"""New lines of a completion get the indentation style of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A completion ends where a person would end it, and early stopping agrees with the cut."""
+"""A completion ends where a person would end it; early stopping agrees with trimming."""
 
 from __future__ import annotations
 

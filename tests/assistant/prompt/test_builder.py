@@ -1,4 +1,4 @@
-"""One prompt builder: within its budget, the cursor's line never lost, control tokens its own."""
+"""Prompts stay within the budget, keep the current line, and use the family's control tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked for at a cursor."""
+"""The search query that is derived from the text around the cursor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every family of models, from its own classes: found by its tokens, prompted as it was taught."""
+"""Every model family: detected by its special tokens, prompted in the format it was trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prompt is read in time, and stays what it was while one types."""
+"""A prompt can be prefilled within the latency limit, and is stable while the user types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A location is read exactly, or refused in one line that says where the end is."""
+"""A location is parsed exactly, or refused in one line that names the last valid position."""
 
 from __future__ import annotations
 

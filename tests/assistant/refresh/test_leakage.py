@@ -1,4 +1,4 @@
-"""A refresh learns no copy of what it is judged by; an evaluation asks nothing that was learnt."""
+"""A refresh trains on no copy of held-out holes; evaluation excludes what was trained on."""
 
 from __future__ import annotations
 

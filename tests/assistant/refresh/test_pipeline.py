@@ -1,4 +1,4 @@
-"""A whole refresh on a real repository with a tiny model: split, evidence, promotion, way back."""
+"""Complete refreshes of a real repository with a tiny model, from the split to rollback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promotion: what wins is promoted, what only seems to win is not."""
+"""Real improvements are promoted, apparent ones are not."""
 
 from __future__ import annotations
 

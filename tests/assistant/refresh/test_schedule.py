@@ -1,4 +1,4 @@
-"""When a refresh is due, and which holes it holds out."""
+"""When a refresh is due, and which holes are held out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records and reports in the server: no answer waits for a record, and no report for an answer."""
+"""Feedback in the server: answers do not wait for records, nor reports for completions."""
 
 from __future__ import annotations
 

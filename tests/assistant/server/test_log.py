@@ -1,4 +1,4 @@
-"""A server that dies leaves a trace: in its log, and in what `doctor` and `status` say."""
+"""A server that dies leaves a trace in its log, in `doctor` and in `status`."""
 
 from __future__ import annotations
 

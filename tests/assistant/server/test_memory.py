@@ -1,4 +1,4 @@
-"""The server's memory does not grow with its requests."""
+"""The memory of the server does not grow with its requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that is stuck is told from one that is at work, and can always be ended."""
+"""A stuck server is told from a busy one, and can always be stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention of our own in training: the same numbers and gradients as transformers' eager one."""
+"""Our training attention has the same outputs and gradients as transformers' eager attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss in blocks of rows: torch's cross entropy with its gradients."""
+"""The blockwise loss equals torch's cross entropy, gradients included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training: the fused layers are LoRA, a stopped run goes on where it was, padding is nothing."""
+"""Training: fused layers are LoRA, interrupted runs resume, padding has no effect."""
 
 from __future__ import annotations
 

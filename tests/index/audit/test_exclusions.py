@@ -1,4 +1,4 @@
-"""What is left out of the index is said: of one path why, of all how many."""
+"""Exclusions from the index are explained for one path and counted for all."""
 
 from __future__ import annotations
 

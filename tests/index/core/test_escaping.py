@@ -1,4 +1,4 @@
-"""Nothing in a text of strangers commands a terminal, hides, or changes the order of what is read."""
+"""Foreign text cannot command a terminal, hide, or reorder what is read."""
 
 from __future__ import annotations
 

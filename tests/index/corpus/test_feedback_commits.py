@@ -1,4 +1,4 @@
-"""Which commit tells what became of a completion, and of which nothing is learnt."""
+"""Which commit decides the outcome of a completion, and which gives no example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feedback becomes an example when a commit shows what was written, and leaves nothing else."""
+"""Feedback becomes an example when a commit shows what was written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of completions: the last word on each, within bounds, and figures."""
+"""Stored feedback: the last report wins, rows are bounded, statistics are complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holes are what commits added, cut from blobs byte for byte."""
+"""Holes are code added by commits, cut from blobs byte for byte."""
 
 from __future__ import annotations
 

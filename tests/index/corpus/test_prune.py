@@ -1,4 +1,4 @@
-"""Rewriting history leaves no hole of a commit or blob that is gone."""
+"""Rewriting history leaves no hole of a lost commit or blob."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holes are followed through merges: a line stands if it stands by way of any parent."""
+"""Holes are followed through merges: a line survives if it does so by way of any parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random histories against two independent judges: `git blame`, and the bare text of each tree.
+"""Random histories against two independent references: `git blame`, and the text of each tree.
 
 Every line that is ever written holds a number of its own, and none is written twice, so a line is
 known by its text. Without renames the trees alone say where it stands and which commits took it

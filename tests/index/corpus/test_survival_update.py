@@ -1,4 +1,4 @@
-"""The table of survival is level with HEAD whatever HEAD does, and weighs what it knows."""
+"""The survival table follows HEAD wherever it moves, and gives the weights of holes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FAISS finds what comparing with every vector finds, whatever the snapshot is made of."""
+"""Vector search equals brute force, whatever part is in the snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words that are remembered have the tokens that the tokeniser gives the whole text."""
+"""Tokenisation with cached words equals that of the tokenizer."""
 
 from __future__ import annotations
 

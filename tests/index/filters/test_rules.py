@@ -1,4 +1,4 @@
-"""`.gitattributes` and `.copilotignore` count as the tree has them, as git itself reads them."""
+"""`.gitattributes` and `.copilotignore` are read from the tree, as git reads them."""
 
 from __future__ import annotations
 

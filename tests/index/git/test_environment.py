@@ -1,4 +1,4 @@
-"""No command that a repository's own configuration names is ever run by what reads it.
+"""No command that a repository's configuration names is ever run by reading it.
 
 Such a configuration comes with an archive, or with a folder that looks like a repository.
 """

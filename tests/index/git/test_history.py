@@ -1,4 +1,4 @@
-"""Differences of commits, as they are read from the plumbing."""
+"""Diffs of commits, as read from git's plumbing."""
 
 from __future__ import annotations
 

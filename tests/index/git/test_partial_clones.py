@@ -1,4 +1,4 @@
-"""Clones that lack objects are read without asking any network; other repositories as they are."""
+"""Partial clones are read without any network access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only module that runs git reads the right repository, whatever the environment says."""
+"""The right repository is read, whatever the environment says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state folder is used only where this user's git-copilot made it."""
+"""A state folder is used only if this user's git-copilot made it."""
 
 from __future__ import annotations
 

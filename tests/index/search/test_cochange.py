@@ -1,4 +1,4 @@
-"""Files that changed together are partners, as far as a commit's ancestors tell."""
+"""Files that changed together are partners, as far as the ancestors of a commit tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people type is answered with what they mean: definitions first, nothing for nonsense."""
+"""Queries find what people mean: definitions first, nothing for nonsense."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not committed is laid over the index: seen at once, and never written anywhere."""
+"""Uncommitted files are laid over the index: seen at once, never stored."""
 
 from __future__ import annotations
 

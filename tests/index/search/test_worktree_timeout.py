@@ -1,5 +1,4 @@
-"""Where git does not answer in time: what is shown is right all the same, and the rest is said to be
-unknown."""
+"""When git does not answer in time, hits are still correct, and the rest is reported as stale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line that looks like a secret is in no chunk, no vector, no word list, no symbol."""
+"""A line that looks like a secret is in no chunk, vector, word list or symbol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prefilter for secrets loses nothing, and a span is judged as in the whole."""
+"""The prefilter loses no secret, and a span is judged as in the whole text."""
 
 from __future__ import annotations
 

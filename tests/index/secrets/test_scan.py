@@ -1,4 +1,4 @@
-"""What looks like a secret is found wherever it stands, and nothing else is."""
+"""Secrets are found wherever they stand, and ordinary text is not reported."""
 
 from __future__ import annotations
 

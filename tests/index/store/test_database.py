@@ -1,4 +1,4 @@
-"""Errors of SQLite: each says what is wrong and names the mend that fits."""
+"""Errors of SQLite: each names the reason and the remedy that fits."""
 
 from __future__ import annotations
 

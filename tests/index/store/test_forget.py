@@ -1,4 +1,4 @@
-"""What was forgotten is nowhere any more, and does not come back."""
+"""Forgotten data is erased everywhere and does not return."""
 
 from __future__ import annotations
 

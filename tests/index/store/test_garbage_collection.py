@@ -1,4 +1,4 @@
-"""`index gc`: what nothing shows any more goes, what a worktree or a recent branch shows stays."""
+"""`index gc`: unreferenced data goes, data of worktrees and recent branches stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new database takes over from the one before."""
+"""What a rebuilt database keeps of the old one."""
 
 from __future__ import annotations
 

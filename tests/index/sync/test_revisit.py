@@ -1,4 +1,4 @@
-"""What a clone lacked when it was mined is mined as soon as it is here, and nothing is fetched."""
+"""Objects missing at mining time are mined once they arrive, and nothing is fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One byte that is no UTF-8 costs one character; real Latin-1 and Windows files stay what they are."""
+"""A byte that is not UTF-8 costs one character; Latin-1 and Windows files are decoded as such."""
 
 from __future__ import annotations
 

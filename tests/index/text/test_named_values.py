@@ -1,4 +1,4 @@
-"""Constants, aliases and macros are found by name, and completion sees no more than before."""
+"""Constants, aliases and macros are found by name, and do not change completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text that is too much for its grammar costs a bounded time, and is cut by lines."""
+"""A text that is too much for its grammar takes bounded time and is chunked by lines."""
 
 from __future__ import annotations
 
