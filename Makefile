@@ -16,7 +16,7 @@ LONG = slow or e2e or model
 demo: $(INSTALLED)  ## the main job on a real repository: this checkout's own history
 	@PATH="$(abspath $(BIN)):$$PATH" docs/demo.sh
 
-test: $(TOOLS)  ## all tests: about 8 minutes on 2 cores
+test: $(TOOLS)  ## all tests: under 10 minutes on 2 cores
 	$(BIN)/python $(PYTEST)
 
 quick: $(TOOLS)  ## the tests without the long ones: under 2 minutes on 2 cores
