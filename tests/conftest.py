@@ -56,7 +56,7 @@ def hermetic(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def runtime(hermetic, monkeypatch):
-    """A runtime folder for the test, not below pytest's, whose names may be too long for a socket."""
+    """A runtime folder outside of pytest's, whose names may be too long for a socket."""
     with tempfile.TemporaryDirectory("", "copilot-", "/tmp", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)

@@ -89,7 +89,7 @@ def tokens(tokenizer, text_pairs):
 
 @pytest.mark.slow
 def test_the_same_texts_give_the_same_tokenizer_in_every_process(text_pairs):
-    """Hash maps have another order in each."""
+    """Hash maps iterate in another order in each."""
     texts = [p.text for p in text_pairs]
     program = (
         "import contrast, json, sys\n"

@@ -52,7 +52,7 @@ def test_sampled_positions_cover_every_class(fuzz):
 
 
 def test_the_fuzzer_detects_wrong_answers(fuzz, repository):
-    """The checks themselves: an answer with the wrong line ends is not passed over."""
+    """Tests the checks themselves: an answer with wrong line ends is detected."""
     from git_copilot.assistant.api.requests import CompleteRequest
     from git_copilot.assistant.completion.request import find_place
 

@@ -110,7 +110,7 @@ def test_a_healed_prompt_lacks_its_last_token_and_the_completion_begins_with_it(
 
 
 def constrained(model, tokenizer, example, lead):
-    """One by one, the best token of those that write the lead as the tokenizer would."""
+    """Token by token, the most likely of those that write the prefix as the tokenizer would."""
     ids, text, fits = list(example.prompt_ids), "", Spellings(tokenizer).fit
     for _ in range(16):
         with torch.inference_mode():

@@ -112,7 +112,7 @@ def test_a_program_cannot_reach_the_network():
     ],
 )
 def test_the_audit_hook_refuses_dangerous_operations(statement, tmp_path):
-    """By itself: in a process with all the rights of this one."""
+    """On its own, in a process that is otherwise unrestricted."""
     inside, other = tmp_path / "inside", tmp_path / "other"
     inside.mkdir()
     other.mkdir()

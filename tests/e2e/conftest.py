@@ -14,7 +14,7 @@ from tests.support.gitrepo import GitRepo
 
 @pytest.fixture
 def project(environment, repo):
-    """A repository with some history, not yet known to git-copilot."""
+    """A repository with some history, not initialised."""
     repo.commit({"src/util.py": "def alpha(value):\n    return value + 1\n", "README.md": "# hi\n"})
     repo.commit(
         {"src/app.py": "from util import alpha\n\n\ndef beta(name):\n    return alpha(name)\n"}
@@ -54,5 +54,5 @@ def copilot(project, runtime, initialised_states):
 
 @pytest.fixture
 def bare_commands(environment, tmp_path):
-    """Commands outside of any prepared repository."""
+    """Commands outside any repository."""
     return Copilot(tmp_path)

@@ -87,8 +87,8 @@ REFRESH_FIELDS = {
 
 
 def write_history(project, commits=16):
-    """Commits that add functions, each of words of its own: enough holes to train on and to judge
-    by, and none a near copy of another."""
+    """Commits of functions with distinct words: enough holes to train on and to evaluate, and
+    no near duplicates."""
     for i in range(commits):
         rng = random.Random(i)
         words = ["".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(60)]
@@ -145,7 +145,7 @@ def test_refresh_with_too_few_holes_is_a_one_line_error(copilot):
 
 
 def test_the_hook_command_hands_over_to_the_recorded_interpreter(project, bare_commands):
-    """As pre-commit runs it: no hook of ours in the repository, only our entry point."""
+    """As pre-commit runs it: our hooks are not installed, only the entry point is."""
     bare_commands.path = project.path
     bare_commands.ok("init", "--no-hooks")
     project.commit({"src/fresh.py": "def entirely_new_helper():\n    return 3\n"})

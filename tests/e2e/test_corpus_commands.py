@@ -28,7 +28,7 @@ def corpus(copilot, project):
 
 
 def on_a_terminal(cwd, *args, **env):
-    """What a command writes to a terminal."""
+    """The output of a command on a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         ["git-copilot", *args],

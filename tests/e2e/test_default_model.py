@@ -75,7 +75,7 @@ def test_after_tabs_the_completion_adds_no_indentation(repo, copilot):
 
 
 def test_a_partial_word_is_completed_to_a_name_of_another_file(repo, copilot):
-    """The word is no part of the prompt, so that each key finds the prompt read already."""
+    """The partial word is not in the prompt, so each key reuses the prefilled prompt."""
     repo.commit({"elapsed.py": HELPER})
     copilot.ok("init")
     for typed in ("hum", "humani", "humanize_el"):

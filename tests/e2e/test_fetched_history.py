@@ -13,7 +13,7 @@ from tests.support.gitrepo import GitRepo
 
 @pytest.fixture
 def clone(project, tmp_path):
-    """A function that clones the project with options and makes the clone known."""
+    """A function that clones the project with options and initialises the clone."""
     for i in range(4):
         project.commit({f"src/more_{i}.py": f"def more_{i}(value):\n    return value + {i}\n"})
     project.git("config", "uploadpack.allowFilter", "true")

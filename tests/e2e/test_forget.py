@@ -39,7 +39,7 @@ def problem(done, code, *words):
 
 
 def add_adapter(state, commits):
-    """A whole adapter in use that says that it learnt from ``commits``."""
+    """Add a complete adapter in use whose provenance names ``commits``."""
     folder = state / "adapters" / ADAPTER
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text("{}")

@@ -49,7 +49,7 @@ step last git copilot forget --list
 
 
 class FullDisk:
-    """What the commands said."""
+    """The outputs of commands that ran on a full disk."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -19,7 +19,7 @@ CODE = f'def needle(alpha):\n    "{EVIL} \x08\x0c\x7f"\n    return alpha + 1\n'
 
 @pytest.fixture
 def hostile_repo(project):
-    """A known repository in which everything that can be hostile is."""
+    """An initialised repository with hostile names, code, authors and messages."""
     eve = {"GIT_AUTHOR_NAME": f"Eve{EVIL}"}
     files = {NAME: CODE, "new\nline.py": CODE.replace("needle", "needle_two")}
     project.commit(files, f"fix {EVIL}", **eve)
@@ -76,7 +76,7 @@ def test_settings_are_shown_escaped(hostile_repo, project):
 
 
 def test_each_stream_is_judged_by_itself(hostile_repo):
-    """stderr is a terminal and stdout is not: through the server and without it."""
+    """stderr is a terminal and stdout is not, with and without the server."""
     hostile_repo.ok("complete", f"{NAME}:3")
     for more in ([], ["--no-server"]):
         args = ["git-copilot", "complete", f"{NAME}:3", "--explain", *more]

@@ -59,7 +59,7 @@ def test_arguments_after_two_dashes_are_not_options(copilot):
 
 
 def test_an_internal_error_names_its_log(copilot, project, tmp_path):
-    """A fault planted in the command's module, in another process."""
+    """The error is planted in the command's module, in another process."""
     code = (
         "import sys; from git_copilot.assistant.diagnostics import status;"
         "status.read_status = lambda repo: {}['bug'];"
@@ -88,7 +88,7 @@ def interrupted(*args, **more):
 
 @pytest.mark.parametrize("early", [False, True])
 def test_ctrl_c_gives_a_json_object(environment, monkeypatch, capsysbinary, early):
-    """Within a command, and before much was imported."""
+    """During a command, and during imports."""
     from git_copilot.assistant import entry
     from git_copilot.assistant.cli import main
     from git_copilot.assistant.client import main as client

@@ -1,4 +1,4 @@
-"""What tests of the index share."""
+"""Fixtures for tests of the index."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.shown_completions import NOW
 
 @pytest.fixture
 def hole_tracker(repo: GitRepo, tmp_path: Path) -> Iterator[HoleTracker]:
-    """Holes that are sown into a repository and followed through its history."""
+    """Places holes in a repository and follows them through its history."""
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
         yield HoleTracker(repo, db)
 
 
 @pytest.fixture
 def opened_repo(repo, tmp_path):
-    """A repository that begins just before ``NOW``, as the index sees it, and an empty database."""
+    """A repository whose history begins just before ``NOW``, and an empty database."""
     repo._clock = NOW - 61  # the first commit is older than what is shown now, others are not
     db = Database(tmp_path / DATABASE_NAME, create=True)
     yield GitRepository.discover(repo.path), db

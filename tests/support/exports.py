@@ -12,7 +12,7 @@ def export(found, db, out, **more):
 
 
 def load(path, cache):
-    """As Hugging Face datasets load it."""
+    """Load an export with Hugging Face datasets."""
     import datasets
 
     kind = "parquet" if path.suffix == ".parquet" else "json"

@@ -1,4 +1,4 @@
-"""Functions that tests commit, and histories of them."""
+"""Source code that tests commit, and histories of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def newest_first(repo):
 
 
 def commit_functions(repo, found, db, commits=14):
-    """A function a commit, two days apart; the language and the author change by turns."""
+    """One function per commit, two days apart, in alternating languages by alternating authors."""
     for i in range(commits):
         name = "Bob" if i % 2 else "Ada"
         repo.commit(

@@ -24,7 +24,7 @@ class HoleTracker:
         self.db = db
 
     def add_hole(self, path: str, text: str, revision: str = "HEAD") -> int:
-        """A hole at ``text`` in a file of a commit; returns its id."""
+        """Add a hole at ``text`` in a file of a commit; returns its id."""
         git = GitRepository.discover(self.repo.path)
         commit = git.resolve(f"{revision}^{{commit}}")
         entry = git.entry(str(commit), path)
@@ -47,7 +47,7 @@ class HoleTracker:
         return update_survival(GitRepository.discover(self.repo.path), self.db, **options)
 
     def fate(self, hole: int) -> Survival | None:
-        """What is known of a hole at the HEAD of now."""
+        """The survival of a hole at the current HEAD, or ``None`` if it is not known."""
         self.update()
         return load_survival(self.db, [hole]).get(hole)
 
@@ -61,6 +61,6 @@ class HoleTracker:
         return self.db.query("SELECT * FROM survival ORDER BY hole_id")
 
     def forget_level(self) -> None:
-        """Let the next update go over all of history."""
+        """Make the next update a full pass over history."""
         with self.db.transaction() as connection:
             connection.execute("DELETE FROM meta WHERE key LIKE 'survival%'")

@@ -10,7 +10,7 @@ from tests.support.gitrepo import GitRepo
 
 
 def make_known(repo: GitRepo, model: Path, **settings: str) -> GitRepo:
-    """Give a repository an empty database, a model, and ``copilot.*`` settings."""
+    """Initialise a repository with an empty database, a model and ``copilot.*`` settings."""
     for name, value in {"model": str(model), "latencyMs": "0", **settings}.items():
         repo.git("config", f"copilot.{name}", value)
     state = repo.git_dir / "copilot"

@@ -1,4 +1,4 @@
-"""A repository on which git's operations are done, with hooks and an index."""
+"""A repository with hooks and an index, to run git operations in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMIT, MERGE, CHECKOUT, REWRITE = "post-commit", "post-merge", "post-checkout",
 
 @dataclass
 class OperationsRepo:
-    """A repository with two branches, hooks, an index, and everything an operation needs."""
+    """A repository with two branches, hooks and an index, to run git operations in."""
 
     repo: GitRepo
     folder: Path
@@ -36,21 +36,21 @@ class OperationsRepo:
         self.repo.write({name: text})
 
     def conflict(self, *command: str) -> None:
-        """Run what stops with a conflict in src/util.py, and resolve it."""
+        """Run a command that stops with a conflict in src/util.py, and resolve it."""
         assert self.repo.git(*command, check=False) is not None
         assert self.git("ls-files", "--unmerged")
         self.edit("src/util.py", UTIL + "\n\nRESOLVED = alpha\n")
         self.git("add", "src/util.py")
 
     def rival(self) -> None:
-        """Both branches change the same line."""
+        """Commit a different change of the same line on each branch."""
         self.commit({"src/util.py": UTIL.replace("+ 1", "+ 2")}, "two")
         self.git("switch", "-q", "side")
         self.commit({"src/util.py": UTIL.replace("+ 1", "+ 3")}, "three")
         self.git("switch", "-q", "main")
 
     def upstream(self) -> GitRepo:
-        """A clone that this repository can pull from, with a commit more."""
+        """A clone with one more commit, configured as the upstream of this repository."""
         path = self.folder / "upstream"
         self.git("clone", "-q", "--no-local", ".", str(path))
         self.git("remote", "add", "origin", str(path))

@@ -21,21 +21,21 @@ def code(count: int, mark: str = "") -> str:
 
 
 class Corpus:
-    """What the worker does after each event, with a database of its own."""
+    """Does what the worker does after each event, with a database of its own."""
 
     def __init__(self, repo: GitRepo, path: Path) -> None:
         self.git = GitRepository.discover(repo.path)
         self.db = Database(path, create=True)
 
     def refresh(self) -> int:
-        """Prune, mine, follow; returns how many commits were dropped."""
+        """Prune, mine and update survival; returns how many commits were pruned."""
         dropped = prune_lost(self.git, self.db)
         mine(self.git, self.db)
         update_survival(self.git, self.db)
         return dropped
 
     def look_at_all(self) -> int:
-        """Prune as if nothing was known of where the refs were."""
+        """Prune as if the previous state of the refs was unknown."""
         with self.db.transaction() as connection:
             connection.execute("DELETE FROM meta WHERE key = 'pruned_refs'")
         return prune_lost(self.git, self.db)

@@ -16,15 +16,15 @@ NOW = int(time.time())
 def record_completion(
     db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None
 ):
-    """Record a completion shown at the mark ``|`` of a buffer."""
+    """Record a completion as shown at the ``|`` in a buffer."""
     prefix, _, suffix = buffer.replace("\r\n", "\n").partition("|")
     spot = spot_of(prefix, suffix, prefix.count("\n") + 1)
     record_shown(db, Shown(name, when, path, spot, completion, model, adapter))
 
 
 def feedback_examples(git, db):
-    """The middles of the holes that feedback made, by commit, each with its weight. Checks that
-    prefix, middle and suffix are the blob."""
+    """Holes made from feedback, by commit: (middle, weight, text before it on its line). Also checks
+    that prefix, middle and suffix make up the blob."""
     found = {}
     oids = [str(oid) for (oid,) in db.query("SELECT oid FROM commits")]
     for hole in load_holes(db, oids):

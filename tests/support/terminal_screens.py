@@ -21,14 +21,14 @@ HOSTILE = re.compile(
 
 
 def as_on_terminal(text: str, *, colour: bool = True) -> str:
-    """``text`` as a stream sends it to a terminal."""
+    """``text`` as our stream sends it to a terminal."""
     below = io.StringIO()
     Stream(below, screen=True, colour=colour).write(text)
     return below.getvalue()
 
 
 def run_on_terminal(command, cwd, *, stdout_too=True, seconds=60, **env):
-    """Run a command whose stderr (and stdout) is a terminal; all that it got, and the exit code."""
+    """Run a command on a terminal (stderr, and stdout too); its output and the exit code."""
     main, side = pty.openpty()
     pid = os.fork()
     if pid == 0:  # pragma: no cover
@@ -55,5 +55,5 @@ def run_on_terminal(command, cwd, *, stdout_too=True, seconds=60, **env):
 
 
 def unsafe_characters(text: str) -> list[str]:
-    """What in a terminal's text is neither plain nor ours."""
+    """Characters of a terminal's output that are neither plain text nor our own sequences."""
     return HOSTILE.findall(OWN.sub("", text))

@@ -35,7 +35,7 @@ def reset_hard(d):
 
 
 def reset_and_prune(d):
-    """The tree that the index stood for is gone."""
+    """The tree that was indexed is deleted from the object database."""
     d.commit({"src/gone.py": "def gone(alpha):\n    return alpha\n"})
     run_jobs(GitRepository.discover(d.repo.path))
     d.git("reset", "-q", "--hard", "HEAD~2")

@@ -24,7 +24,7 @@ def fill(folder):
 
 
 def add(state, second, promoted=True, **facts):
-    """An adapter made so many seconds after the epoch."""
+    """Create an adapter as if ``seconds`` after the epoch."""
     identity = adapter_store.new_id(second)
     evidence = {"base_model": "tiny", "promoted": promoted, "delta_em": 1.5, **facts}
     adapter_store.create(state, identity, fill, evidence)

@@ -29,7 +29,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @pytest.fixture
 def model_copy(folder, tmp_path):
-    """A copy of the tiny model, to be changed."""
+    """A copy of the tiny model that the test may change."""
     return shutil.copytree(folder, tmp_path / "own")
 
 
@@ -39,7 +39,7 @@ def adapter(folder, tmp_path_factory):
 
 
 def edit(path, **changes):
-    """Change a JSON file; a key with ``...`` is taken out."""
+    """Change keys of a JSON file; a key whose value is ``...`` is removed."""
     facts = {**json.loads(path.read_text()), **changes}
     path.write_text(json.dumps({k: v for k, v in facts.items() if v is not ...}))
 

@@ -45,7 +45,7 @@ def test_a_broken_committed_file_is_ignored(repo):
 
 
 def committed(repo, text):
-    """The settings of a repository whose only settings are committed, and what was told of them."""
+    """Commit settings; returns what is loaded, and the warnings."""
     told = []
     repo.commit({".gitcopilot": text})
     settings = load_settings(GitRepository.discover(repo.path), warn=told.append)

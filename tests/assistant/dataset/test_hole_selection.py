@@ -75,7 +75,7 @@ def test_rules_added_after_mining_are_obeyed(history, opened_repo, source):
 
 
 def test_survival_weights_ignore_held_out_commits(history):
-    """The first file was rewritten within a week, but only by a commit that judges."""
+    """The first file was rewritten within a week, but only by a held-out commit."""
     _, db, commits = history
     assert set(taken(history, "commits").values()) == {1.0}
     later = taken(history, "commits", held=1)

@@ -40,7 +40,7 @@ def collections(draw):
 
 
 def brute(pieces):
-    """The definition: compare every piece with every kept one, with no library."""
+    """The definition: compare every piece with every kept one, without a library."""
     kept, found = [], []
     for i, piece in enumerate(pieces):
         if any(len(piece & pieces[j]) / len(piece | pieces[j]) >= THRESHOLD for j in kept):
@@ -80,7 +80,7 @@ def test_the_first_of_each_group_is_kept():
 
 
 def test_both_ends_of_a_chain_of_near_duplicates_are_kept():
-    """Each is near the next, but the ends are unlike: the last is no copy of anything kept."""
+    """Each is near the next, but the ends are not alike."""
     chain = [line(0), line(8), line(16)]
     assert jaccard(chain[0], chain[1]) >= THRESHOLD > jaccard(chain[0], chain[2])
     assert near_duplicates(chain) == [1]

@@ -58,7 +58,7 @@ def cut_at(data, start, end):
 @given(texts(), st.integers(0), st.integers(0))
 @settings(max_examples=300, deadline=None)
 def test_prefix_middle_and_suffix_make_up_the_text(text, one, other):
-    """Any hole that parts no ``\\r\\n``: the whole text, without a mark in front, with ``\\n``."""
+    """For any hole that splits no CRLF: the whole text without a BOM, with ``\\n``."""
     plain = text.removeprefix(BOM)
     low, high = sorted((one % (len(plain) + 1), other % (len(plain) + 1)))
     low -= plain[low - 1 : low + 1] == "\r\n"

@@ -33,7 +33,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
 def test_rows_are_written_in_groups_as_they_are_produced(tmp_path, suffix):
-    """When a group is full, it is on its way to the disk before the next row is asked for."""
+    """A full group is handed to the disk before the next row is requested."""
     out = tmp_path / f"c.{suffix}"
     sizes = []
 

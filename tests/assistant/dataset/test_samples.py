@@ -51,7 +51,7 @@ def sample(text, middle, **more):
 
 
 def safe(line):
-    """Nothing that a terminal obeys, tabs aside."""
+    """No characters that command a terminal, apart from tabs."""
     return not any(
         unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") and char != "\t" for char in line
     )

@@ -29,7 +29,7 @@ PLAIN = Weights(0, 0, 0, 0, (-50.0,) * LONGEST, line_end=math.inf, token_reward=
 
 
 class ScriptedModel:
-    """A model whose chances are written down: text so far → {next text or "" for the end}."""
+    """Given probabilities: text so far → {next text, or "" for the end: probability}."""
 
     def __init__(self, tokenizer, chances):
         self.tokenizer, self.chances, self.asked = tokenizer, chances, []
@@ -50,7 +50,7 @@ class ScriptedModel:
 
 
 def search(tokenizer, chances, *, reward=0.0, most=50, suffix="\n", over=lambda: False):
-    """Write greedily, then look for better; gives the text, the tokens read and the table."""
+    """Decode greedily, then search; returns the text, the tokens read and the table."""
     table = ScriptedModel(tokenizer, chances)
     copier = Copier(tokenizer, PLAIN, Spellings(tokenizer))
     lines = Likeliest(Source(copier, Around("own.py", "x = ", suffix)), reward)
@@ -144,7 +144,7 @@ PREFIX = CODE + "duty = "
 
 @pytest.fixture(scope="module")
 def misled_model(folder, tokenizer):
-    """A real model that has learnt MISLED behind PREFIX."""
+    """A real model, trained to continue PREFIX with MISLED."""
     model = load_model(folder, dtype=torch.float32)
     prompt, end = tokenizer.encode(PREFIX), tokenizer.end_id
     lines = [*(f"a{x}" for x in "cde" * 2), *"bbbb"]
@@ -218,7 +218,7 @@ def test_rejected_branches_leave_no_trace_in_the_cache(misled_model, tokenizer):
 
 
 def test_a_branch_token_has_the_same_logits_as_when_decoded_alone(misled_model, tokenizer):
-    """Branches of branches, of the text in the cache and of each other, at several depths at once."""
+    """Branches of the cached text and of each other, at several depths at once."""
     decoder, prompt = Decoder(misled_model, "fp32"), tokenizer.encode(PREFIX)
     text = tokenizer.encode("acb")
     slot = Slot(decoder.new_cache(), [*prompt, *text])

@@ -30,8 +30,8 @@ with pytest.MonkeyPatch.context() as patch:
 
 
 def tokens(count=4000):
-    """Where three or more tokens match, what followed is right in nine of ten cases; the model is
-    right in four of ten. Of ten tokens one ends, of which the model knows half."""
+    """With a match of three or more tokens its continuation is right in 9 of 10 cases, the model
+    in 4 of 10. One token in ten is an end, of which the model predicts half."""
     chance = random.Random(0)
     found = []
     for _ in range(count):
@@ -75,7 +75,7 @@ def test_fit_ignores_positions_where_no_end_is_possible():
 
 @pytest.fixture
 def recipe(repo, tmp_path, monkeypatch):
-    """A recipe of one small repository, and where it lies."""
+    """A recipe with one small repository, and its folder."""
     repo.commit({"util.py": "def combine(first, second):\n    return first + second * 2\n"})
     for name in ("alpha", "beta", "gamma"):
         body = f"from util import combine\n\n\ndef {name}(value, other):\n"
@@ -107,7 +107,7 @@ def test_weights_are_fitted_from_the_commits_of_a_repository(recipe, tmp_path):
 
 
 def compared(command, recipe):
-    """The lines that a command prints of a tiny model with weights; without them it refuses."""
+    """The lines that a command prints for a tiny model with weights; without them it refuses."""
     model = save_tiny(recipe / "tiny", fim=True)
     options = ["--sources", str(recipe / "sources"), "--model", str(model)]
     refused = CliRunner().invoke(command, options)

@@ -23,7 +23,7 @@ SMALL = {
 
 
 def other_model(config_class, tokenizer, **more):
-    """A model that transformers has to run."""
+    """A model of an architecture that only transformers runs."""
     torch.manual_seed(5)
     size = len(tokenizer._vocabulary)
     config = config_class(**SMALL, **more, vocab_size=size, eos_token_id=tokenizer.end_id)
@@ -50,7 +50,7 @@ def engine(model, tokenizer):
 
 
 def plainly(model, tokenizer, prompt, count):
-    """What transformers' own generate() writes."""
+    """The output of transformers' own generate()."""
     with torch.inference_mode():
         found = model.generate(
             torch.tensor([prompt]),

@@ -51,7 +51,7 @@ def test_any_draft_gives_the_same_text_as_no_draft(llama_engine, data):
 
 
 def write_plainly(engine, prompt):
-    """What is written without guesses, and its ids but for the last."""
+    """The text without speculation, and its ids except the last."""
     engine.speculative = False
     truth = engine.generate(prompt, LONG)
     engine.speculative = True
@@ -112,7 +112,7 @@ def test_a_second_file_copies_the_cache_of_the_common_prefix(llama_engine, llama
 
 @pytest.mark.parametrize("beginning", [1, WORTH_KEEPING - 1])
 def test_short_common_prefixes_are_not_shared(llama_engine, llama_model, tokenizer, beginning):
-    """A prompt read from the third token on, in other parts, could be rounded otherwise."""
+    """Prefill from the third token on, in other blocks, could be rounded differently."""
     ids = tokenizer.encode(CODE * 8)
     llama_engine.generate(ids[:200], LONG)
     second = ids[:beginning] + ids[5 + beginning : 205]
@@ -161,7 +161,7 @@ def test_a_failed_forward_leaves_no_stale_cache(llama_engine, tokenizer, monkeyp
 
 
 def test_the_forced_prefix_is_written_with_the_most_likely_tokens(llama_engine, tokenizer):
-    """The first token of a lead may write more than the lead."""
+    """The first token may write more than the prefix."""
     ids = tokenizer.encode(CODE)
     size = len(tokenizer._vocabulary)
     for cut in range(20, 60, 7):
@@ -174,7 +174,7 @@ def test_the_forced_prefix_is_written_with_the_most_likely_tokens(llama_engine, 
 
 
 def test_the_forced_prefix_is_never_split_unnaturally(tokenizer):
-    """A word may go on in many ways, but never is it cut into letters."""
+    """A word may continue in many ways, but is never split into letters."""
     fitting = Spellings(tokenizer).fit(" width", tokenizer.size).tolist()
     spelt = {tokenizer.decode([i]) for i in fitting}
     longer = {tokenizer.decode([tokenizer.encode(f" width{more}")[0]]) for more in ("", "s", "_of")}

@@ -25,7 +25,7 @@ MODEL, ADAPTER = "qwen2.5-coder-7b", "20260101-000000-abcd"
 
 @contextmanager
 def server(status=200, body=None, hold=None):
-    """An HTTP server with a list of models; gives the address and what was asked."""
+    """An HTTP server with a list of models; yields its address and the requests."""
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -137,7 +137,7 @@ def test_the_api_key_is_sent(monkeypatch):
 
 @pytest.fixture
 def repo_with_endpoint(repo, monkeypatch):
-    """A repository that git-copilot knows, whose model is not on this machine."""
+    """An initialised repository whose model is not on this machine."""
     repo.commit({"a.py": "def area(w):\n    return w\n"})
     state = repo.git_dir / "copilot"
     make_known(state)

@@ -32,7 +32,7 @@ print(sorted(p.name for p in folder.iterdir()), {label for label, *_ in steps})
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as a download asks for; ``drop`` ends the weights after so many bytes."""
+    """What a download needs of the hub; ``drop`` cuts the weights after that many bytes."""
 
     drop: int | None = None
     asked: list[tuple[str, str | None]] = []  # noqa: RUF012

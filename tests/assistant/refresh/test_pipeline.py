@@ -222,7 +222,7 @@ def test_an_empty_range_or_an_adapter_of_another_model_is_refused(opened_repo, t
 
 
 def test_equal_prompts_are_evaluated_once(opened_repo, tiny, monkeypatch):
-    """Without a snippet found, with and without retrieval are the same question."""
+    """If no snippet is found, prompts with and without retrieval are equal."""
     _, found, db = opened_repo
     counts = []
     whole = arms.evaluate

@@ -111,7 +111,7 @@ def test_a_candidate_must_also_beat_the_base_model(base_scores):
 @pytest.mark.slow
 @pytest.mark.parametrize(("commits", "holes"), [(5, 5), (8, 4), (20, 4)])
 def test_equal_models_are_rarely_promoted(commits, holes):
-    """A/A: both arms are drawn alike, holes of a commit share an effect with heavy tails."""
+    """A/A test: both arms have one distribution; holes of a commit share a heavy-tailed effect."""
     rng = np.random.default_rng(100 + commits)
 
     def trial():

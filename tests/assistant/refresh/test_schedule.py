@@ -47,7 +47,7 @@ def test_only_first_parent_commits_count_and_merges_do_not(opened_repo, tiny):
 
 
 def holes(*sizes):
-    """So many holes of each commit, newest first."""
+    """The given number of holes for each commit, newest first."""
     return [
         Hole(f"c{c}", "b", f"{i}.py", 0, 1, "line", "", 0)
         for c, size in enumerate(sizes)

@@ -75,7 +75,7 @@ def test_code_llama_prompts_equal_the_published_format():
 
 @pytest.fixture(scope="module")
 def real_server(tmp_path_factory):
-    """transformers' own server, in a process of its own, on a tiny model."""
+    """transformers' own server, in its own process, with a tiny model."""
     for package in ("fastapi", "uvicorn", "openai"):
         pytest.importorskip(package)
     folder = save_tiny(tmp_path_factory.mktemp("served") / "tiny-starcoder", fim=True)
@@ -145,7 +145,7 @@ def test_errors_of_a_real_server_are_translated(real_server):
 
 @pytest.fixture
 def repo_with_server(repo):
-    """A repository that git-copilot knows, with a cursor in a.py."""
+    """An initialised repository with a cursor in a.py."""
     repo.commit({"a.py": "def area(w):\r\n    return w\r\n\r\nunfinished = (\r\n"})
     state = repo.git_dir / "copilot"
     make_known(state)

@@ -24,7 +24,7 @@ from git_copilot.assistant.server.launch import start_server
 from tests.support.running_server import completing
 
 SECRET = "quite_private_name"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # A server whose command crashes in the way that argv[1] says.
 CRASHING = """
 import os, sys, threading

@@ -11,7 +11,7 @@ import pytest
 
 from git_copilot.assistant.backend import allocator
 from git_copilot.assistant.backend.compute_thread import OneThread
-from tests.support.running_server import Running
+from tests.support.running_server import Running, ScriptedService, completing
 
 # Takes blocks as a model does, frees every other one, and says what is resident before and after.
 HOLES = """
@@ -45,10 +45,15 @@ def test_fragmented_memory_is_returned_to_the_system(gathered, when, given_back)
 
 def test_all_requests_compute_in_one_thread(runtime):
     threads = set()
-    server = Running(lambda argv, terminal, session: threads.add(threading.get_ident()))
+
+    def run(operation, request, session, callbacks):
+        threads.add(threading.get_ident())
+        return {}
+
+    server = Running(ScriptedService(run))
     try:
         for _ in range(3):
-            assert server.ask(op="run", argv=["complete"], cwd="/")["exit_code"] == 0
+            assert server.ask(**completing("a.py:1"))["answer"] == {}
     finally:
         server.stop()
     assert len(threads) == 1 and threading.get_ident() not in threads

@@ -58,7 +58,7 @@ def test_unusable_runtime_folders_fall_back_to_the_temporary_folder(runtime, mon
 
 @pytest.fixture
 def unresponsive_server():
-    """A socket at which nobody answers; the lock is held by this process."""
+    """A socket that nobody answers; this process holds the lock."""
     with socket.socket(socket.AF_UNIX) as listener, address.lock_path().open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(f"{os.getpid()}\n")
@@ -125,7 +125,7 @@ def test_heartbeats_are_sent_only_on_request(start_server, monkeypatch):
 
 
 def test_stopping_never_kills_a_process_that_is_not_the_server(unresponsive_server, monkeypatch):
-    """The pid in the lock is that of these tests."""
+    """The lock names this test process."""
     monkeypatch.setattr(shutdown, "ASK_SECONDS", 0.1)
     with pytest.raises(CopilotError, match="cannot be told"):
         shutdown.stop_server()

@@ -54,7 +54,7 @@ def weights(work):
 
 
 def stop_at(step):
-    """A progress that is interrupted, as by Ctrl-C, before a step."""
+    """A progress callback that raises KeyboardInterrupt, as Ctrl-C does, before a step."""
 
     def progress(label, done, total):
         if label == "training" and done == step:

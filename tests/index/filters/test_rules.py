@@ -84,7 +84,7 @@ def test_copilotignore_is_read_like_gitignore(repo):
 
 
 def test_attributes_match_as_git_check_attr_does(repo):
-    """The same patterns, asked of git in the working tree."""
+    """git is asked in the working tree, with the same patterns."""
     patterns = ("*.py a", "/a.py", "lib/", "lib/*", "lib/**", "**/deep/*", "odd*/*", "?.py", "gen")
     repo.commit(FILES)
     for pattern in patterns:
@@ -174,7 +174,7 @@ def test_many_changes_are_judged_like_few(repo, database):
 
 
 def test_a_tree_with_parent_folder_names_writes_nothing_outside(repo, tmp_path):
-    """`..` as an entry of a tree made by hand: git refuses to check it out, and so do we."""
+    """git refuses to check out a tree with an entry `..`, and so do we."""
     blob = repo.git("hash-object", "-w", "--stdin", stdin="* -copilot\n")
     tree = repo.git("mktree", stdin=f"100644 blob {blob}\t.gitattributes\n")
     for _ in range(8):

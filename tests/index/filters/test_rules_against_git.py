@@ -49,7 +49,7 @@ def write(root, path, text):
 
 
 def said_of_a_checkout(repo, tmp_path, paths):
-    """What git says of the files where they lie, `.copilotignore` being called `.gitignore`."""
+    """git's verdict on the checked-out files, with `.copilotignore` renamed to `.gitignore`."""
     feed = b"".join(b"./" + os.fsencode(path) + b"\0" for path in paths)
     asked = ("copilot", "linguist-generated", "binary")
     said = git(repo.path, "check-attr", "-z", "--stdin", *asked, feed=feed)
@@ -66,7 +66,7 @@ def said_of_a_checkout(repo, tmp_path, paths):
 
 
 def judged(given, ignored):
-    """The same in our words."""
+    """Our verdict in the same words."""
     if given["copilot"] == "unset":
         return "attribute"
     if given["binary"] == "set":
@@ -139,7 +139,7 @@ def test_a_symlinked_rule_file_is_ignored(repo):
 
 
 class Trees:
-    """Makes tree objects that no checkout could come from."""
+    """Makes tree objects that no checkout could have made."""
 
     def __init__(self, repo):
         self.repo = repo
@@ -165,7 +165,7 @@ def trees(repo):
 
 
 def hostile_trees(make):
-    """By name: a tree with `a.py` and `b.py`, and which of the two the rules leave out."""
+    """By name: a tree with `a.py` and `b.py`, and which of the two the rules exclude."""
     code, rule = make.blob("def helper(x):\n    return x\n"), make.blob("b.py -copilot\n")
     ours = [("a.py", code, "100644"), ("b.py", code, "100644")]
     inner = make.tree((".gitattributes", rule, "100644"), ("b.py", code, "100644"))
@@ -209,7 +209,7 @@ def test_trees_that_cannot_be_checked_out_are_indexed(repo, trees, tmp_path, mon
 
 
 def test_a_path_longer_than_a_command_line_is_judged(repo, trees):
-    """The arguments of a process have a limit; a path of a tree has none."""
+    """Command lines have a length limit; paths in a tree have none."""
     deep = trees.tree((".gitattributes", trees.blob("* -copilot\n"), "100644"))
     for _ in range(300):
         deep = trees.tree(("d" * 250, deep, "40000"))

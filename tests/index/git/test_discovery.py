@@ -18,7 +18,7 @@ HOSTILE = "[core]\n\trepositoryformatversion = 0\n\tbare = {bare}\n\tworktree = 
 
 
 def plant(folder: Path, *, bare: str = "false", worktree: str = "..") -> Path:
-    """Make a folder look like a bare repository with a configuration of its author's."""
+    """Make a folder look like a bare repository with a hostile configuration."""
     for name in ("objects", "refs/heads"):
         (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / name / ".keep").touch()
@@ -90,7 +90,7 @@ def test_look_alikes_in_linked_worktrees_and_submodules_are_ignored(clone, tmp_p
 
 
 def test_look_alikes_are_ignored_by_an_older_git_too(clone, monkeypatch):
-    """It ignores the setting, and says that the folder is the repository."""
+    """It ignores safe.bareRepository and reports the folder as the repository."""
     lib = plant(clone.path / "lib")
     real = discovery._ask
     monkeypatch.setattr(discovery, "_ask", lambda start, _bare, said: real(start, "all", said))

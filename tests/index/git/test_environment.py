@@ -78,7 +78,7 @@ def test_every_git_key_that_may_name_a_command_is_pinned_or_listed_as_safe():
 
 @pytest.fixture
 def trapped_repo(repo: GitRepo, tmp_path):
-    """A repository whose configuration names a command for everything, and what they leave."""
+    """A repository with a command in every such key, and the folder where runs leave marks."""
     caught = tmp_path / "caught"
     caught.mkdir()
 
@@ -135,7 +135,7 @@ def trapped_repo(repo: GitRepo, tmp_path):
 
 
 def test_the_traps_catch_an_unprotected_git(trapped_repo):
-    """They catch git itself, run as it is."""
+    """The positive control: git, run as it is, triggers them."""
     repo, caught = trapped_repo
     repo.git("status", check=False)
     repo.git("log", "-p", "--ext-diff", check=False)

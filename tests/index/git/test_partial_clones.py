@@ -33,7 +33,7 @@ def db(tmp_path):
 
 @pytest.fixture
 def network_trap(tmp_path, monkeypatch):
-    """A transport that leaves a mark when anything asks it for an object."""
+    """A transport that leaves a mark when an object is requested from it."""
     mark, folder = tmp_path / "asked", tmp_path / "bin"
     folder.mkdir()
     helper = folder / "git-remote-loud"
@@ -53,7 +53,7 @@ def partial_clone(repo, path, *options):
 
 
 def fetch(clone, repo, *oids):
-    """Bring objects here as a later checkout would."""
+    """Fetch objects as a later checkout would."""
     for oid in oids:
         kind = repo.git("cat-file", "-t", oid)
         data = subprocess.run(

@@ -26,7 +26,7 @@ from git_copilot.index.git.trust import (
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """Where the state of a repository would lie."""
+    """The path of a state folder that does not exist yet."""
     (tmp_path / "project" / ".git").mkdir(parents=True)
     return tmp_path / "project" / ".git" / "copilot"
 

@@ -42,7 +42,7 @@ FILES = {
 
 @pytest.fixture
 def find(repo, tmp_path):
-    """A function that looks something up in the files above."""
+    """A function that searches the files above."""
     repo.commit(FILES)
     embedder = HashingEmbedder()
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
@@ -118,7 +118,7 @@ def test_a_query_that_matches_nothing_finds_nothing(find, query):
 
 
 def test_a_known_word_prefix_enables_semantic_hits(find, monkeypatch):
-    """The embedder of tests gives words that share none a cosine of about 0, so any will do."""
+    """The test embedder gives unrelated words a cosine of about 0, so the threshold is lowered."""
     monkeypatch.setattr("git_copilot.index.search.code_search.MIN_COSINE", -1.0)
     assert {s for h in find("connectionist") for s in h.sources} == {"dense"}
     assert find("zorblexian") == []

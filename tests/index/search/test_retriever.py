@@ -25,7 +25,7 @@ FILES = {
 
 @pytest.fixture
 def indexed(repo, tmp_path):
-    """A function that commits files and gives a search of the whole tree, with its embedder."""
+    """A function that commits files and returns a searcher of the tree, and its embedder."""
     embedder = HashingEmbedder()
     db = Database(tmp_path / DATABASE_NAME, create=True)
 
@@ -72,7 +72,7 @@ def test_hits_can_be_limited_to_a_language_and_exclude_a_path(searcher):
 
 
 def test_zero_results_requested_gives_none(searcher):
-    """As with `copilot.snippets 0`, for whoever fuses by themselves too."""
+    """As with `copilot.snippets 0`; also for callers that fuse results themselves."""
     find, embedder = searcher
     query = Query("load user profile")
     assert find.search(query, 1, embedder) and find.search(query, 0, embedder) == []
@@ -130,7 +130,7 @@ def test_words_on_the_cursor_line_outweigh_those_above(indexed):
 
 
 def test_rare_words_of_the_view_rank_first(indexed):
-    """Rarity is that in the view: what other trees hold changes nothing."""
+    """IDF is computed per view: other trees have no influence."""
     common = {f"m{i}.py": f"def common():\n    return {i}\n" for i in range(5)}
     find, _ = indexed({**common, "rare.py": "def rare():\n    return 1\n"})
     assert found(find, "lexical", Query("rare common"))[0] == "rare.py"
@@ -175,7 +175,7 @@ def test_text_already_in_view_is_not_shown_again():
 
 
 def test_copies_of_visible_text_do_not_use_up_the_limit(indexed):
-    """A copy of what is in view takes no hit away from the rest."""
+    """A copy of visible text does not displace another hit."""
     text = "def load(user):\n    return fetch(user)\n"
     find, _ = indexed({"copy.py": text, "news.py": "def store(user):\n    fetch(user).save()\n"})
     query = Query("load fetch user", seen=frozenset(x.strip() for x in text.split("\n")))
@@ -215,7 +215,7 @@ def test_a_blob_under_two_paths_is_one_hit(indexed):
 
 
 def test_a_name_defined_in_many_places_is_no_evidence(indexed):
-    """A chunk that defines it several times is one place of several."""
+    """A chunk that defines it several times counts as one place."""
     often = "class Beaver:\n" + "    def gnaw(self):\n        pass\n\n" * (MAX_DEFINITIONS + 2)
     find, _ = indexed({"often.py": often})
     rows = find._db.query("SELECT chunk_id FROM symbols WHERE name = 'gnaw'")

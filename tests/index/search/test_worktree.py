@@ -20,7 +20,7 @@ FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three =
 
 
 class Asking(Worktree):
-    """Asks, and waits for as long as it takes."""
+    """Waits for git without a time limit."""
 
     def overlay(self, patience=30.0):
         self.ask()

@@ -28,7 +28,7 @@ IGNORE, COPILOT = ".gitignore", ".copilotignore"
 
 
 class Worktrees(RuleBasedStateMachine):
-    """Does to a worktree what people do. Each text holds one name that stands nowhere else."""
+    """Random edits of a worktree. Each text contains one name that is nowhere else."""
 
     @initialize()
     def begin(self):
@@ -49,7 +49,7 @@ class Worktrees(RuleBasedStateMachine):
         return f"def {name}(value):\n    return value\n"
 
     def at(self, path):
-        """Where a file may be written: links and files in the way are gone, as an editor sees to."""
+        """Make way for a file: links and files where folders should be are removed."""
         target = self.repo.path / path
         for each in [*reversed(target.relative_to(self.repo.path).parents), Path(path)][1:]:
             here = self.repo.path / each
@@ -187,7 +187,7 @@ class Worktrees(RuleBasedStateMachine):
         assert sorted((h.path, name_in(h.text)) for h in hits if "marker" in h.text) == wanted
 
     def there(self):
-        """Paths and names of what HEAD and `git status` imply, each text once, by git alone."""
+        """Paths and names that git alone reports for HEAD and `git status`, each text once."""
         head = {
             path: meta.split()[2]
             for meta, path in (
@@ -217,7 +217,7 @@ class Worktrees(RuleBasedStateMachine):
         return [entry[3:] for entry in told[1:].split("\0") if entry]
 
     def left_out(self, paths):
-        """What the `.copilotignore` that lies in the worktree leaves out."""
+        """Paths that the `.copilotignore` of the worktree excludes."""
         rules = self.repo.path / COPILOT
         if not rules.exists() and not self.status(COPILOT):  # sparse checkout
             text = self.repo.git("show", f"HEAD:{COPILOT}", check=False)

@@ -102,7 +102,7 @@ def test_chunking_stops_at_the_timeout(repo, tree, monkeypatch):
 
 
 class Answered:
-    """Answers at once, however long that takes."""
+    """Calls at once instead of in a thread."""
 
     def __init__(self, tree):
         self._asker = tree._asker
@@ -176,7 +176,7 @@ def test_a_caller_that_needs_gits_answer_gets_an_error_at_the_timeout(repo, monk
 
 
 def test_a_git_that_never_answers_does_not_block_exit(tree, repo):
-    """A file that git reads is a pipe without a writer: who searched must not wait at the end."""
+    """git reads a pipe without a writer."""
     os.mkfifo(repo.path / ".gitignore")
     begun = time.monotonic()
     look(tree, 0.2)

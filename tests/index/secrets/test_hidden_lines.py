@@ -149,7 +149,7 @@ def close(connection):
 
 
 def test_no_hole_touches_a_secret(repo, tmp_path):
-    """Every way to cut is tried: the same file is added under many names."""
+    """The same file is added under many names, so that every way of cutting is tried."""
     for i in range(40):
         repo.commit({f"src/m{i}.py": CODE})
     git = GitRepository.discover(repo.path)

@@ -36,7 +36,7 @@ CONFIGURATION = {"git_copilot.index.secrets.false_positives." + name for name in
 
 
 def found_without_prefilter(text, path):
-    """Every line shown to every detector."""
+    """Findings with every line passed to every detector."""
     found = set()
     for number, line in enumerate(text.split("\n"), 1):
         previous = text.split("\n")[number - 2] if number > 1 else ""
@@ -61,7 +61,7 @@ def test_the_prefilter_loses_no_generated_secret(text, path):
 
 
 def found_by_detect_secrets(text, path):
-    """Lines that its own scanner reports with our configuration."""
+    """Lines that detect-secrets' own scanner reports with our configuration."""
     plugins = [
         {"name": c.__name__, **({"limit": ENTROPIES[c.__name__]} if c.__name__ in ENTROPIES else {})}
         for c in get_mapping_from_secret_type_to_class().values()

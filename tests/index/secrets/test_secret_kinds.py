@@ -55,7 +55,7 @@ def test_every_planted_secret_is_hidden(kind):
 
 @pytest.fixture(scope="module")
 def planted_repo(tmp_path_factory):
-    """All of them in one history, indexed and mined."""
+    """All kinds of secrets in one history, indexed and mined."""
     from tests.support.gitrepo import GitRepo
 
     repo = GitRepo.init(tmp_path_factory.mktemp("planted") / "repo")
@@ -73,7 +73,7 @@ def planted_repo(tmp_path_factory):
 
 
 def assert_hidden(cases, text):
-    """Passwords that are words stand in this module's own lists, too, and are looked for whole."""
+    """Passwords that are plain words also occur in this module, so they are searched as a whole."""
     text = text.lower()
     left = [(c.kind, c.text) for c in cases for v in c.values if v.lower() in text]
     assert not left, left[:5]

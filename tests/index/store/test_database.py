@@ -34,7 +34,7 @@ def error(code, text="disk I/O error"):
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """The disk is full: so the system says, and SQLite cannot make its journal's index."""
+    """Simulates a full disk: the system reports it, and SQLite cannot create its WAL index."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
 
     class Cramped(sqlite3.Connection):

@@ -37,7 +37,7 @@ def zebrafinch_{n}(first, second):
 
 
 class IndexedRepo:
-    """A repository that was read: an old path, a copy, two authors, a branch that was left."""
+    """An indexed repository: an old path, a copy of it, two authors, an abandoned branch."""
 
     def __init__(self, repo, folder):
         self.repo, self.folder = repo, folder

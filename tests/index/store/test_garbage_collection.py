@@ -30,7 +30,7 @@ def db(tmp_path):
 
 
 def age(db, days):
-    """Let what is hidden, and every passing view, be older."""
+    """Make hidden blobs and temporary views older."""
     with db.transaction() as connection:
         connection.execute("UPDATE blobs SET hidden_at = hidden_at - ?", (days * DAY,))
         connection.execute("UPDATE views SET seen = seen - ?", (days * DAY,))
@@ -134,7 +134,7 @@ def test_deleted_chunk_ids_held_by_a_server_find_nothing(repo, db, embedder, tmp
 
 
 def test_a_sync_planned_before_collection_plans_again(repo, db, embedder, monkeypatch):
-    """Blobs that a plan counts on are collected before it is applied: it is made anew."""
+    """Blobs that the plan relies on are collected before it is applied."""
     first = repo.commit({"a.py": source("first")})
     repo.commit({"a.py": source("second")})
     git = GitRepository.discover(repo.path)

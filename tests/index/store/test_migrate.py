@@ -48,7 +48,7 @@ def old_database(git, tmp_path):
 
 
 def hand_on(git, old_database, tmp_path):
-    """A new database beside the old one, made as a rebuild makes it."""
+    """A new database beside the old one, as a rebuild creates it."""
     kept = read_old(old_database.path)
     new = Database(tmp_path / "new.db", create=True)
     write_before_mining(new, kept)

@@ -66,7 +66,7 @@ def clone(source, tmp_path):
 
 @pytest.fixture
 def full_clone_holes(clone):
-    """What a complete clone learns."""
+    """The holes of a complete clone."""
     full = clone("full")
     full.mine()
     assert full.statuses() == {"mined": COMMITS} and full.holes()
@@ -117,7 +117,7 @@ def test_a_partial_clone_is_mined_as_its_objects_arrive(
 
 
 def test_finding_missing_objects_takes_a_constant_number_of_processes(clone, source, monkeypatch):
-    """Twice as many commits take no more processes: those of one batch are asked for at once."""
+    """Twice as many commits take no more processes: objects are requested in batches."""
     partial = clone("partial", "--filter=blob:none")
     calls = []
     for name in ("try_run", "stream"):

@@ -41,7 +41,7 @@ def sources(draw):
 
 
 class Histories(RuleBasedStateMachine):
-    """Drives real git in two worktrees, and syncs now and then."""
+    """Random operations of real git in two worktrees, with occasional syncs."""
 
     @initialize(text=sources())
     def begin(self, text):
@@ -133,7 +133,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(days=st.sampled_from([0, 2, 30]))
     def garbage(self, days):
-        """Days go by, then the worker collects: what went may be embedded anew."""
+        """Days pass and the worker collects: deleted chunks may be embedded again."""
         with self.db.transaction() as connection:
             connection.execute("UPDATE blobs SET hidden_at = hidden_at - ?", (days * DAY,))
         if collect(GitRepository.discover(self.repo.path), self.db).blobs:

@@ -198,7 +198,7 @@ def test_a_hidden_line_is_in_no_header_and_no_docstring():
 
 
 def test_no_statement_within_the_limit_is_split():
-    """Python's own library: a boundary lies within a statement only if that is too large."""
+    """On Python's own library: a boundary is within a statement only if that is too large."""
     kinds = ("expression_statement", "return_statement", "assert_statement", "raise_statement",
              "import_from_statement", "delete_statement")  # fmt: skip
     for name in ("argparse", "textwrap", "dataclasses", "tarfile", "inspect", "typing"):

@@ -89,7 +89,7 @@ def test_the_memory_of_unparsable_texts_is_bounded(monkeypatch):
 
 
 def test_html_with_open_paragraphs_and_deep_tables_is_parsed():
-    """What closes by itself, or is closed, is not deep."""
+    """Elements that are closed, explicitly or implicitly, do not count as depth."""
     page = (
         "<ul>"
         + "<li>one<p>two<br>\n" * 1500
@@ -101,7 +101,7 @@ def test_html_with_open_paragraphs_and_deep_tables_is_parsed():
 
 
 def test_threads_parse_concurrently():
-    """The parser asks for its text piece by piece, and there another thread may run."""
+    """The parser requests its text in pieces, and another thread may run in between."""
     data = b"".join(b"def f%d(a, b):\n    return [a, b]\n" % i for i in range(3000))
     wanted = parse(data, "python").child_count
     found = []
