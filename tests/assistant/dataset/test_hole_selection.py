@@ -84,7 +84,7 @@ def test_survival_weights_ignore_held_out_commits(history):
     assert all(hole.commit != commits[0] for hole in later)
 
 
-def test_a_snapshot_is_of_the_tree_before_what_is_held_out(history):
+def test_the_snapshot_is_the_tree_before_the_held_out_commits(history):
     found, _, commits = history
     holes = taken(history, "snapshot")
     assert holes and set(holes.values()) == {1.0}
