@@ -42,6 +42,7 @@ def test_holes_of_commits_are_measured_with_and_without_snippets(repo, folder, c
     assert "+ snippets" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_rest_of_line_holes_start_at_a_token_of_any_line(repo, folder, capsys):
     rows = "".join(f"    total_{i} = combine(wért, {i}) + other\n" for i in range(40))
     repo.commit({"run.py": f"def run(wért, other):\n{rows}\n\n    return\n", "a.txt": "word " * 9})
@@ -68,6 +69,7 @@ def test_rest_of_line_holes_start_at_a_token_of_any_line(repo, folder, capsys):
     assert "stands alone" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_tree_holes_are_anywhere_and_snippets_exclude_their_own_file(repo, folder, monkeypatch):
     rows = "".join(f"    total_{i} = combine(value, {i}) + other\n" for i in range(40))
     body = "from util import combine\n\n\ndef run(value, other):\n"

@@ -175,6 +175,7 @@ def test_the_check_works_in_a_linked_worktree(repo_with_hook, tmp_path):
     assert code == 0 and f"a.py:1: {FOUND}" in out
 
 
+@pytest.mark.slow
 def test_the_check_works_through_pre_commit(repo, hermetic, monkeypatch):
     clientlib = pytest.importorskip("pre_commit.clientlib")
     monkeypatch.setenv("PRE_COMMIT_HOME", str(hermetic / "pre-commit"))

@@ -109,6 +109,7 @@ def test_a_huge_file_is_cut_to_a_run_of_whole_lines(end):
         assert WINDOW_BYTES * 0.9 < len(part.replace("\n", end).encode()) <= WINDOW_BYTES
 
 
+@pytest.mark.slow
 @given(st.lists(texts(), min_size=1, max_size=4))
 @settings(max_examples=15, deadline=None)
 def test_an_exported_row_equals_its_blob_byte_for_byte(files):

@@ -54,6 +54,7 @@ def test_a_complete_file_has_no_unmatched_brackets(path):
     assert unmatched(text, path) == 0
 
 
+@pytest.mark.slow
 def test_any_completion_leaves_brackets_quotes_and_tags_balanced():
     """2,000 places between an opener and its closer, and any text between."""
     rng, files = random.Random(5), texts()

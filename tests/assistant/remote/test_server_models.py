@@ -105,6 +105,7 @@ def wait_for(url, process):
     raise AssertionError("the server did not start")
 
 
+@pytest.mark.slow
 def test_a_real_server_gives_the_same_text_as_the_local_engine(real_server):
     import torch
 
@@ -134,6 +135,7 @@ def test_a_real_server_gives_the_same_text_as_the_local_engine(real_server):
     assert early.finish == "trimmed"
 
 
+@pytest.mark.slow
 def test_errors_of_a_real_server_are_translated(real_server):
     url, folder = real_server
     ids = open_remote(Settings(endpoint=url, endpoint_prompt="tokens"), str(folder), None)

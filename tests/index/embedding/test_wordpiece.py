@@ -51,6 +51,7 @@ def whole():
     return tokenizer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [bert, split, whole])
 @settings(max_examples=150, deadline=None)
 @given(

@@ -76,6 +76,7 @@ def judged(given, ignored):
     return "ignored" if ignored else None
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

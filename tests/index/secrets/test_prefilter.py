@@ -96,6 +96,7 @@ def test_the_prefilter_loses_nothing_in_real_files(path):
     assert found_without_prefilter(text, path.name) <= found
 
 
+@pytest.mark.slow
 @MANY
 @given(documents(), st.booleans(), st.sampled_from(["python", "text", "go"]), st.data())
 def test_a_span_is_judged_as_in_the_whole_text(text, key, language, draw):

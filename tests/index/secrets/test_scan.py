@@ -145,6 +145,7 @@ def test_every_installed_detector_has_a_trigger_or_is_excluded_on_purpose():
 # --- masking ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @MANY
 @given(documents(), PATHS)
 def test_redacted_text_has_no_secret_and_keeps_line_lengths(text, path):
