@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Bounds as the commands have them (tests compare).
 MAX_TOKENS, MAX_CANDIDATES, MAX_HITS = 2048, 16, 100
+OUTCOMES = ("accepted", "edited", "rejected")
 _FLAGS = {
     "complete": {"--stdin", "--json", "--no-retrieval"},
     "search": {"--json"},
@@ -126,7 +127,7 @@ def _search(
 def _feedback(
     words: list[str], flags: set[str], values: dict[str, str], cwd: str
 ) -> ServedCommand | None:
-    if len(words) != 2:
+    if len(words) != 2 or words[1] not in OUTCOMES:
         return None
     final = values.get("--final")
     request = {"id": words[0], "outcome": words[1], "cwd": cwd, "final": final}

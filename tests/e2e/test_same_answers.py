@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
@@ -18,29 +19,28 @@ def warm(copilot, project):
     return copilot
 
 
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["complete", "src/app.py:5"],
-        ["complete", "src/app.py:5", "-n", "3"],
-        ["complete", "src/app.py:9999"],
-        ["complete", "gone.py:1"],
-        ["complete", "src/app.py:1", "--adapter", "none", "--max-tokens", "3"],
-        ["complete", "src/app.py:1", "--adapter", "nothing"],
-        ["complete", "src/app.py:1", "--model", "nothing"],
-        ["search", "alpha"],
-        ["search", "alpha", "--json"],
-        ["search", "zzqqxx"],
-        ["search", "-n", "1000", "x"],
-        ["feedback", "cmpl-0", "accepted"],
-        ["feedback", "cmpl-0", "liked"],
-    ],
-    ids=" ".join,
+COMMANDS = (
+    ("complete", "src/app.py:5"),
+    ("complete", "src/app.py:5", "-n", "3"),
+    ("complete", "src/app.py:9999"),
+    ("complete", "gone.py:1"),
+    ("complete", "src/app.py:1", "--adapter", "none", "--max-tokens", "3"),
+    ("complete", "src/app.py:1", "--adapter", "nothing"),
+    ("complete", "src/app.py:1", "--model", "nothing"),
+    ("search", "alpha"),
+    ("search", "alpha", "--json"),
+    ("search", "zzqqxx"),
+    ("search", "-n", "1000", "x"),
+    ("feedback", "cmpl-0", "accepted"),
+    ("feedback", "cmpl-0", "liked"),
 )
-def test_output_is_the_same_with_and_without_a_server(warm, argv):
-    here, there = warm.run(*argv, **HERE), warm.run(*argv)
-    assert (there.returncode, there.stdout) == (here.returncode, here.stdout)
-    assert there.stderr == here.stderr
+
+
+def test_output_is_the_same_with_and_without_a_server(warm):
+    for argv in COMMANDS:
+        here, there = warm.run(*argv, **HERE), warm.run(*argv)
+        assert (there.returncode, there.stdout) == (here.returncode, here.stdout), argv
+        assert there.stderr == here.stderr, argv
 
 
 def test_json_is_the_same_with_and_without_a_server(warm):
@@ -74,8 +74,6 @@ def test_a_closed_output_pipe_is_no_failure(warm):
     for env in (HERE, {}):
         done = warm.run("search", "alpha", "beta", **env)
         assert done.returncode == 0
-    import subprocess
-
     script = "set -o pipefail; git copilot search alpha beta name value | head -1 >&2"
     done = subprocess.run(["bash", "-c", script], cwd=warm.path, capture_output=True, timeout=60)
     assert done.stderr.count(b"\n") == 1 and b"Exception" not in done.stderr

@@ -13,6 +13,7 @@ from git_copilot.assistant.cli.commands.feedback import feedback_command
 from git_copilot.assistant.cli.commands.search import search_command
 from git_copilot.assistant.client import command_line
 from git_copilot.assistant.client.command_line import read_command
+from git_copilot.index.corpus.feedback_store import OUTCOMES
 
 COMMANDS = {"complete": complete_command, "search": search_command, "feedback": feedback_command}
 WORDS = (
@@ -76,7 +77,8 @@ def test_the_client_parses_ordinary_command_lines(argv):
     "argv",
     [[], ["status"], ["complete"], ["complete", "a:1", "b:1"], ["complete", "a:1", "--explain"],
      ["complete", "a:1", "--write"], ["complete", "a:1", "--no-server"], ["complete", "-h"],
-     ["complete", "a:1", "-n", "17"], ["search", " "], ["feedback"], ["feedback", "c1"]],
+     ["complete", "a:1", "-n", "17"], ["search", " "], ["feedback"], ["feedback", "c1"],
+     ["feedback", "c1", "liked"]],
 )  # fmt: skip
 def test_other_command_lines_are_left_to_click(argv):
     assert read_command(argv, "/") is None
@@ -85,6 +87,7 @@ def test_other_command_lines_are_left_to_click(argv):
 def test_numeric_bounds_equal_those_of_the_commands():
     for name in ("MAX_TOKENS", "MAX_CANDIDATES", "MAX_HITS"):
         assert getattr(command_line, name) == getattr(requests, name)
+    assert set(command_line.OUTCOMES) == set(OUTCOMES)
     for command, option, most in (
         (complete_command, "max_tokens", requests.MAX_TOKENS),
         (complete_command, "count", requests.MAX_CANDIDATES),
