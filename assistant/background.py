@@ -43,7 +43,8 @@ def handlers(log: logging.Logger) -> Mapping[str, Callable[[Job], None]]:
 
 def train_in_background(git_dir: Path) -> int:
     """Train, and report to the log; this process has no terminal."""
-    from git_copilot.assistant.worker.jobs import open_repository, train
+    from git_copilot.assistant.context.repository import open_repository
+    from git_copilot.assistant.worker.jobs import train
 
     os.nice(NICENESS)
     state_dir = open_repository(git_dir).state_dir

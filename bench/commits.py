@@ -29,12 +29,12 @@ from about import machine, name_of, output
 from rests import KIND as REST
 from rests import rest_holes
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Cut, Example, read_cuts, retrieve
-from git_copilot.assistant.evaluation.arms import Held, Judge
+from git_copilot.assistant.evaluation.arms import ArmEvaluator, HeldOutSet
 from git_copilot.assistant.evaluation.metrics import Score, compare
 from git_copilot.assistant.models.catalogue import resolve_model
-from git_copilot.assistant.models.embedder import ready_embedder
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole, Progress
@@ -110,10 +110,8 @@ def read_repository(
             mine(repo, db, limit=MINED_COMMITS, progress=progress)
             holes = choose_holes(repo, db, wanted)
         cuts = read_cuts(repo, holes)
-        hits = retrieve(
-            repo, db, cuts, settings,
-            embedder=ready_embedder(settings), vectors=None, judged=len(cuts), progress=progress,
-        )  # fmt: skip
+        context = RepositoryContext(repo, db, settings, progress=progress).with_embedder()
+        hits = retrieve(context, cuts, held_out=len(cuts))
     return name_of(path, repo), cuts, hits
 
 
@@ -130,7 +128,7 @@ def figures(examples: Sequence[Example], scores: Sequence[Score]) -> dict[str, A
     }
 
 
-def by_file(held: Held, scores: Sequence[Score]) -> list[Score]:
+def by_file(held: HeldOutSet, scores: Sequence[Score]) -> list[Score]:
     """Scores that name the file of their hole, as those that are alike, instead of its commit."""
     return [replace(s, commit=e.hole.path) for s, e in zip(scores, held.plain, strict=True)]
 
@@ -151,7 +149,7 @@ def measure(
     commit = output("git", "-C", str(ROOT), "rev-parse", "HEAD")  # it may move before the end
     folder = resolve_model(model)
     tokenizer = TextTokenizer.load(folder, model)
-    judge = Judge(folder, settings, tokenizer, progress)
+    evaluator = ArmEvaluator(folder, settings, tokenizer, progress)
     found: dict[str, Any] = {}
     for path in paths:
         begun = time.perf_counter()
@@ -162,8 +160,8 @@ def measure(
                 "name others",
             )
         shown = [replace(cut, suffix="") for cut in cuts] if left_to_right else cuts
-        held = judge.hold(shown, hits, name)
-        arm = judge.arm(held, adapter, name)
+        held = evaluator.render_held_out(shown, hits, name)
+        arm = evaluator.evaluate_arm(held, adapter, name)
         plain, retrieval = arm.plain, arm.retrieval
         if wanted.tree:
             plain, retrieval = by_file(held, plain), by_file(held, retrieval)

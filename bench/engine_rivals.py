@@ -1,4 +1,4 @@
-"""Who takes turns in bench/engine.py. Each writes ids behind a prompt, greedily, as many as asked."""
+"""The competitors of bench/engine.py. Each continues a prompt greedily, by a given number of ids."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 
-from git_copilot.assistant.backend.cache_slots import Slots, shared
+from git_copilot.assistant.backend.cache_slots import CacheSlots, common_prefix_length
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 CHILD = Path(__file__).with_name("llama_child.py")
@@ -55,7 +55,7 @@ class Ours:
     def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
         engine = self._engine
         if reset:
-            engine.slots = Slots(engine.backend.new_cache)
+            engine.slots = CacheSlots(engine.backend.new_cache)
         engine.speculative = self._guess
         moments: list[float] = []
 
@@ -64,7 +64,9 @@ class Ours:
             return False
 
         begun = time.perf_counter()
-        found = engine.generate(prompt, Sampling(max_tokens=tokens), enough=note)
+        found = engine.generate(
+            GenerationRequest(prompt, Sampling(max_tokens=tokens), should_stop=note)
+        )
         total = (time.perf_counter() - begun) * 1000
         # The first token is chosen as soon as the prompt is read.
         return Written(list(found.ids), found.prefill_ms, _line(moments, begun, total), total)
@@ -82,7 +84,7 @@ class Transformers:
     def write(self, prompt: list[int], tokens: int, *, reset: bool) -> Written:
         from transformers import DynamicCache
 
-        known = 0 if reset else shared(self._read, prompt[:-1])
+        known = 0 if reset else common_prefix_length(self._read, prompt[:-1])
         if known:
             self._cache.crop(known - self._cache.get_seq_length())
         else:

@@ -55,7 +55,7 @@ from git_copilot.assistant.core.process import calm_threads
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.core.terminal import Stream
 from git_copilot.assistant.dataset.examples import Cut, Example, make_example, serving_budget
-from git_copilot.assistant.decoding.copy_weights import Weights, read_weights
+from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
 from git_copilot.assistant.models.catalogue import canonical, resolve_model
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import CopilotError
@@ -93,7 +93,7 @@ class Loaded:
     model: Any
     tokenizer: TextTokenizer
     longest: int
-    copying: Weights | None
+    copying: CopyWeights | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -211,27 +211,29 @@ def measure(data: Path, run: Run, progress: Progress, record: Path | None) -> di
 
 def load(run: Run) -> Loaded:
     """The model with its adapter merged, as promotion judges it."""
-    from git_copilot.assistant.evaluation.arms import Judge
+    from git_copilot.assistant.evaluation.arms import ArmEvaluator
 
     folder = resolve_model(run.model)
     tokenizer = TextTokenizer.load(folder, run.model)
-    judge = Judge(folder, Settings(), tokenizer)
+    evaluator = ArmEvaluator(folder, Settings(), tokenizer)
     adapter = Path(run.adapter) if run.adapter else None
-    model = judge.load(adapter)
+    model = evaluator.load(adapter)
     if run.int8:
         round_layers(model)
-    return Loaded(model, tokenizer, judge.longest, read_weights(folder) if run.copying else None)
+    return Loaded(
+        model, tokenizer, evaluator.longest, read_copy_weights(folder) if run.copying else None
+    )
 
 
 def round_layers(model: Any) -> None:
     """What serving in int8 computes with (linear.py); embeddings stay as they are."""
     import torch
 
-    from git_copilot.assistant.backend.linear import rounded
+    from git_copilot.assistant.backend.linear import dequantized
 
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear):
-            weight = rounded(layer.weight.detach()).to(layer.weight.dtype)
+            weight = dequantized(layer.weight.detach()).to(layer.weight.dtype)
             layer.weight = torch.nn.Parameter(weight, requires_grad=False)
 
 

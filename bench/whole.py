@@ -31,7 +31,7 @@ from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.core.terminal import Stream
 from git_copilot.assistant.dataset.examples import Cut, make_example, serving_budget
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.index.core.errors import CopilotError
@@ -130,11 +130,11 @@ def answer(engine: Engine, path: str, prefix: str, suffix: str) -> tuple[str, st
     cut = Cut(hole, prefix, "x", suffix)
     example = make_example(engine.tokenizer, cut, (), serving_budget(settings))
     trimmer = Trimmer(prefix, suffix, path=path, left_to_right=example.prompt.left_to_right)
-    made = engine.generate(
+    made = engine.generate(GenerationRequest(
         example.prompt_ids, Sampling(settings.max_tokens, alternatives=settings.alternatives),
-        around=example.around, enough=trimmer.finished,
-    )  # fmt: skip
-    trimmed = trimmer.trim(made.text, made.finish, doubt=made.doubt)
+        copy_context=example.copy_context, should_stop=trimmer.finished,
+    ))  # fmt: skip
+    trimmed = trimmer.trim(made.text, made.finish, empty_margin=made.empty_margin)
     return trimmed.text, trimmed.rule
 
 

@@ -25,6 +25,8 @@ def put(path: Path, content: bytes, mode: int) -> bool:
     """Write a file beside and rename it into place; whether it differed."""
     if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
         return False
+    # Not files.write_atomically: in the user's folder a killed process's file needs a name that
+    # the next one finds and removes.
     fresh = path.with_name(f".{path.name}.copilot-new")
     fresh.unlink(missing_ok=True)  # of a killed process; or a link, which may lead anywhere
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

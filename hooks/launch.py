@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from git_copilot.hooks.lock import START_FILE, worker_alive, worker_starting
+from git_copilot.index.core.files import write_atomically
 from git_copilot.index.git.environment import REPOSITORY_VARIABLES
 
 # Named here and in shim.sh, imported nowhere in this room: the handlers are assistant's.
@@ -49,9 +50,7 @@ def record_interpreter(state_dir: Path, interpreter: str) -> bool:
     path, line = state_dir / INTERPRETER_FILE, os.fsencode(f"{interpreter}\n")
     if path.is_file() and path.read_bytes() == line:
         return False
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(line)
-    fresh.replace(path)
+    write_atomically(path, line, durable=False)
     return True
 
 

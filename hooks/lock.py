@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from git_copilot.index.core.files import write_atomically
+
 LOCK_FILE = "worker.lock"
 PID_FILE = "worker.pid"
 START_FILE = "worker.start"
@@ -27,7 +29,8 @@ _TRIES, _PAUSE_S = 4, 0.025
 
 
 def _open_locked(path: Path) -> int | None:
-    """A descriptor that holds the lock, or ``None`` when somebody else does."""
+    """A descriptor that holds the lock, or ``None`` when somebody else does. The descriptor is
+    needed itself, to see whether its file is still there, and so ``files.file_lock`` will not do."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,13 +135,7 @@ class WorkerLock:
 
     def __enter__(self) -> Self:
         os.register_at_fork(after_in_child=self._forked)
-        fresh = self._pid_file.with_name(f".{PID_FILE}.{os.getpid()}")
-        try:
-            fresh.write_text(f"{os.getpid()}\n")
-            fresh.replace(self._pid_file)
-        except OSError:
-            fresh.unlink(missing_ok=True)  # a full disk
-            raise
+        write_atomically(self._pid_file, f"{os.getpid()}\n".encode(), durable=False)
         withdraw(self._state_dir)  # in this order: a hook sees the one or the other
         return self
 

@@ -31,6 +31,7 @@ from git_copilot.hooks.queue import (
     load_set_aside,
     load_state,
 )
+from git_copilot.index.core.files import write_atomically
 
 MAX_EVENTS = 10_000
 MAX_BYTES = 1 << 20  # about twice MAX_EVENTS lines; shim.sh names the same bound
@@ -86,7 +87,7 @@ class Spool:
             os.close(fd)
         if too_long:
             kept = _last_lines(self._events.read_bytes(), MAX_EVENTS // 2)
-            _write(self._events, kept)
+            write_atomically(self._events, kept, durable=False)
 
     def pending(self) -> int:
         """How much is not done yet: unread events plus queued jobs, the running one included."""
@@ -135,7 +136,7 @@ class Spool:
         entries = self.set_aside()
         kept = [e for e in entries if job and (e.kind, e.git_dir) != (job.kind, job.git_dir)]
         if len(kept) < len(entries):
-            _write(self._aside, dump_set_aside(kept, self._common_dir))
+            write_atomically(self._aside, dump_set_aside(kept, self._common_dir), durable=False)
         return len(entries) - len(kept)
 
     # -- what the worker uses, under its lock --------------------------------------------
@@ -216,7 +217,9 @@ class Spool:
         tries = entry.attempts + entry.deaths
         given_up = SetAside(kind, git_dir, tries, error, time.time())
         kept = [e for e in self.set_aside() if (e.kind, e.git_dir) != (kind, git_dir)]
-        _write(self._aside, dump_set_aside((*kept, given_up), self._common_dir))
+        write_atomically(
+            self._aside, dump_set_aside((*kept, given_up), self._common_dir), durable=False
+        )
         self._update(entry.job, lambda _: None)
 
     # -- files ---------------------------------------------------------------------------
@@ -239,7 +242,7 @@ class Spool:
         return load_state(data, self._common_dir)
 
     def _save(self, state: State) -> None:
-        _write(self._jobs, dump_state(state, self._common_dir))
+        write_atomically(self._jobs, dump_state(state, self._common_dir), durable=False)
 
     def _read_claimed(self) -> tuple[dict[str, bytes], int]:
         """The claimed files by name, and how many belong to somebody who lets nobody else read
@@ -275,9 +278,3 @@ def _read_from(path: Path, offset: int) -> bytes:
 
 def _last_lines(data: bytes, count: int) -> bytes:
     return b"".join(data.splitlines(keepends=True)[-count:])
-
-
-def _write(path: Path, data: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(data)
-    fresh.replace(path)

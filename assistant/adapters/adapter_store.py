@@ -1,7 +1,7 @@
 """Adapters on disk: ``<state>/adapters/<id>/``, and which of them is in use.
 
-A folder appears whole or not at all. ``current`` holds the id in use and is replaced in one
-rename; ``history`` lists what was in use before, oldest first, for going back.
+A folder appears complete or not at all. ``current`` holds the id in use and is replaced in one
+rename; ``history`` lists the adapters that were in use, oldest first, for a rollback.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from git_copilot.assistant.core.atomic_files import sync_folder, write_atomically, writing
+from git_copilot.assistant.adapters.record import AdapterRecord
 from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.files import os_errors, sync_folder, write_atomically
 from git_copilot.index.git.repository import GitRepository
 
 FOLDER = "adapters"
 CONFIG, WEIGHTS, EVIDENCE = "adapter_config.json", "adapter_model.safetensors", "evidence.json"
-COMMITS = "commits.txt"  # ids of the commits that it learnt from, newest first
+COMMITS = "commits.txt"  # ids of the commits that it was trained on, newest first
 CURRENT, HISTORY = "current", "history"
 NONE = "none"
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{4}$")
 _TEMPORARY = ".new-"
-HINT = "`git copilot adapter list` shows those there are"
+HINT = "`git copilot adapter list` shows the adapters"
 DAMAGED_HINT = (
-    "take another with `git copilot adapter rollback`, or train with `git copilot refresh`"
+    "choose another with `git copilot adapter rollback`, or train one with `git copilot refresh`"
 )
 
 
@@ -44,20 +45,30 @@ def new_id(now: float | None = None) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', moment)}-{secrets.token_hex(2)}"
 
 
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file of the adapters' folder in one step.
+
+    :raises CopilotError: it cannot be written.
+    """
+    with os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+
+
 def create(
-    state_dir: Path, adapter: str, fill: Callable[[Path], None], evidence: dict[str, Any]
+    state_dir: Path, adapter: str, fill: Callable[[Path], None], report: dict[str, Any]
 ) -> Path:
-    """Add an adapter: ``fill`` writes its files into a folder beside, which is then renamed.
+    """Add an adapter: ``fill`` writes its files into a temporary folder, which is then renamed.
 
     :raises CopilotError: the disk is full or may not be written, or the files are not an adapter.
     """
     target = adapters_dir(state_dir) / adapter
     temporary = target.parent / f"{_TEMPORARY}{adapter}"
-    with writing(target):
+    with os_errors(target):
         temporary.mkdir(parents=True)
         try:
             fill(temporary)
-            text = json.dumps(evidence, indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
             (temporary / EVIDENCE).write_text(text, "utf-8")
             for path in temporary.iterdir():
                 with path.open("rb") as file:
@@ -73,9 +84,9 @@ def create(
 
 
 def adapter_path(state_dir: Path, adapter: str) -> Path:
-    """The folder of a whole adapter.
+    """The folder of a complete adapter.
 
-    :raises CopilotError: there is none of that id, or its files are missing or cut short.
+    :raises CopilotError: there is no adapter with this id, or its files are missing or truncated.
     """
     folder = adapters_dir(state_dir) / adapter
     if not _ID.match(adapter) or not folder.is_dir():
@@ -97,7 +108,7 @@ def _check(folder: Path, adapter: str) -> None:
 
 
 def _check_safetensors(path: Path) -> None:
-    """Header readable, and exactly as many bytes as it promises."""
+    """:raises ValueError: the header cannot be read, or the size is not what it promises."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -109,8 +120,17 @@ def _check_safetensors(path: Path) -> None:
         raise ValueError(f"{path.name} is cut short")
 
 
-def evidence(state_dir: Path, adapter: str) -> dict[str, Any]:
-    """The report of an adapter's training.
+def record_of(state_dir: Path, adapter: str) -> AdapterRecord:
+    """The record of an adapter.
+
+    :raises CopilotError: there is no such adapter, or its report cannot be read.
+    """
+    facts = read_report(state_dir, adapter)
+    return AdapterRecord.of(adapter, facts, current=_recorded(state_dir) == adapter)
+
+
+def read_report(state_dir: Path, adapter: str) -> dict[str, Any]:
+    """The report of an adapter's training as it is on disk, perhaps of an older version.
 
     :raises CopilotError: there is no such adapter, or its report cannot be read.
     """
@@ -120,7 +140,7 @@ def evidence(state_dir: Path, adapter: str) -> dict[str, Any]:
     try:
         found = json.loads((folder / EVIDENCE).read_text("utf-8"))
     except (OSError, ValueError) as exc:
-        raise CopilotError(f"the evidence of {adapter} cannot be read", DAMAGED_HINT) from exc
+        raise CopilotError(f"the report of {adapter} cannot be read", DAMAGED_HINT) from exc
     return dict(found)
 
 
@@ -129,11 +149,11 @@ def base_model(state_dir: Path, adapter: str) -> str:
 
     :raises CopilotError: there is no such adapter, or its report cannot be read.
     """
-    return str(evidence(state_dir, adapter).get("base_model", ""))
+    return record_of(state_dir, adapter).base_model or ""
 
 
 def trained_on(state_dir: Path, adapter: str) -> frozenset[str]:
-    """The commits that an adapter learnt from, as far as it says."""
+    """The commits that an adapter was trained on; none where it does not say."""
     try:
         text = (adapters_dir(state_dir) / adapter / COMMITS).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -142,45 +162,33 @@ def trained_on(state_dir: Path, adapter: str) -> frozenset[str]:
 
 
 def ids(state_dir: Path) -> list[str]:
-    """All adapters' ids, oldest first, whether or not their files are whole."""
+    """The ids of all adapters, oldest first, whether or not their files are complete."""
     folder = adapters_dir(state_dir)
     return sorted(p.name for p in folder.iterdir() if _ID.match(p.name)) if folder.is_dir() else []
 
 
-def list_adapters(state_dir: Path) -> list[dict[str, Any]]:
-    """The rows of ``adapter list --json``, oldest first. A damaged one has ``None`` where its
-    report would tell."""
+def list_adapters(state_dir: Path) -> list[AdapterRecord]:
+    """The records of all adapters, oldest first, whether or not their files are complete."""
     current = current_adapter(state_dir)
-    rows = []
+    records = []
     for adapter in ids(state_dir):
         try:
-            facts = evidence(state_dir, adapter)
+            facts = read_report(state_dir, adapter)
         except CopilotError:
             facts = {}
-        stamp = time.strptime(adapter[:15], "%Y%m%d-%H%M%S")
-        rows.append(
-            {
-                "id": adapter,
-                "current": adapter == current,
-                "base_model": facts.get("base_model"),
-                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", stamp),
-                "commits": facts.get("commits"),
-                "promoted": facts.get("promoted"),
-                "delta_em": facts.get("delta_em"),
-            }
-        )
-    return rows
+        records.append(AdapterRecord.of(adapter, facts, current=adapter == current))
+    return records
 
 
 def current_adapter(state_dir: Path) -> str | None:
-    """The adapter in use, or ``None``: also when the one that is named is missing or damaged
-    (:func:`current_warning` says so)."""
+    """The adapter in use, or ``None``, also when it is missing or damaged (see
+    :func:`current_warning`)."""
     adapter = _recorded(state_dir)
     return adapter if adapter and current_warning(state_dir) is None else None
 
 
 def current_warning(state_dir: Path) -> str | None:
-    """Why the adapter that should be in use is not, or ``None``."""
+    """The reason why the chosen adapter is not in use, or ``None``."""
     adapter = _recorded(state_dir)
     if adapter is None:
         return None
@@ -200,7 +208,7 @@ def _recorded(state_dir: Path) -> str | None:
 
 
 def history(state_dir: Path) -> list[str]:
-    """What was in use, oldest first; ``"none"`` stands for the base model."""
+    """The adapters that were in use, oldest first; ``"none"`` stands for the base model."""
     try:
         return (adapters_dir(state_dir) / HISTORY).read_text("utf-8").split()
     except (OSError, UnicodeDecodeError):
@@ -216,18 +224,18 @@ def use(state_dir: Path, adapter: str | None) -> None:
         adapter_path(state_dir, adapter)
     folder, past = adapters_dir(state_dir), history(state_dir)
     name = adapter or NONE
-    # `current` first: a kill in between leaves an id that rollback knows to be newer than
-    # everything in the history.
-    write_atomically(folder / CURRENT, f"{name}\n")
+    # `current` first: a kill in between leaves an id that is not in the history, which rollback
+    # takes to be the newest.
+    write_text(folder / CURRENT, f"{name}\n")
     if not past or past[-1] != name:
-        write_atomically(folder / HISTORY, "".join(f"{x}\n" for x in [*past, name]))
+        write_text(folder / HISTORY, "".join(f"{x}\n" for x in [*past, name]))
 
 
 def rollback(state_dir: Path) -> str | None:
-    """Go back to what was in use before, passing over what is missing or damaged.
+    """Go back to the adapter that was in use before; missing and damaged ones are skipped.
 
-    :return: the id that is in use now, ``None`` for the base model.
-    :raises CopilotError: nothing was in use before.
+    :return: the id in use now, ``None`` for the base model.
+    :raises CopilotError: no adapter was in use before.
     """
     past, now = history(state_dir), _recorded(state_dir) or NONE
     if now in past:
@@ -241,19 +249,19 @@ def rollback(state_dir: Path) -> str | None:
         except CopilotError:
             past.pop()
     target = past[-1] if past else NONE
-    write_atomically(adapters_dir(state_dir) / CURRENT, f"{target}\n")
-    write_atomically(adapters_dir(state_dir) / HISTORY, "".join(f"{x}\n" for x in past))
+    write_text(adapters_dir(state_dir) / CURRENT, f"{target}\n")
+    write_text(adapters_dir(state_dir) / HISTORY, "".join(f"{x}\n" for x in past))
     return None if target == NONE else target
 
 
 def prune(state_dir: Path, keep: int = 5) -> list[str]:
-    """Delete candidates that were never promoted or used, all but the newest ``keep``, and what
-    killed processes left; return the ids."""
+    """Delete candidates that were never promoted or used, except the newest ``keep``, and the
+    leftovers of killed processes; return the ids."""
     kept = {*history(state_dir), _recorded(state_dir)}
     losers = [
-        str(row["id"])
-        for row in list_adapters(state_dir)
-        if row["promoted"] is False and row["id"] not in kept
+        record.id
+        for record in list_adapters(state_dir)
+        if record.promoted is False and record.id not in kept
     ]
     gone = losers[: max(0, len(losers) - keep)]
     for adapter in gone:
@@ -264,16 +272,15 @@ def prune(state_dir: Path, keep: int = 5) -> list[str]:
 
 
 def adapter_at(repo: GitRepository, commit: str) -> str | None:
-    """The newest promoted adapter that knew nothing newer than ``commit``: every commit that it
-    was trained or judged by is one of the commit's ancestors."""
-    for row in reversed(list_adapters(repo.state_dir)):
-        if not row["promoted"]:
+    """The newest promoted adapter that knows nothing newer than ``commit``: all commits that it
+    was trained or evaluated on are ancestors of ``commit``."""
+    for record in reversed(list_adapters(repo.state_dir)):
+        if not record.promoted:
             continue
-        spans = (row["commits"] or {}).values()
-        newest = [span[-1] for span in spans if span]
+        newest = record.newest_commits()
         known = all(
             repo.try_run("merge-base", "--is-ancestor", oid, commit)[0] == 0 for oid in newest
         )
         if newest and known:
-            return str(row["id"])
+            return record.id
     return None

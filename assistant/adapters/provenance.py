@@ -1,4 +1,4 @@
-"""Which holes an adapter learnt from: kept beside its weights, as places and never as text."""
+"""The holes that an adapter was trained on, stored beside its weights as places, never as text."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ FILE = "holes.jsonl"
 _FIELDS = ("commit", "blob", "path", "start", "end", "kind", "language")
 
 
-def write_learnt(folder: Path, holes: Iterable[Hole]) -> None:
+def write_training_holes(folder: Path, holes: Iterable[Hole]) -> None:
     """Write one line per hole into an adapter's folder, in the order given."""
-    # ASCII: a path that is no UTF-8 holds lone surrogates.
+    # ASCII: a path that is not UTF-8 contains lone surrogates.
     rows = (json.dumps([getattr(hole, name) for name in _FIELDS]) for hole in holes)
     (folder / FILE).write_text("".join(f"{row}\n" for row in rows), "ascii")
 
 
-def read_learnt(folder: Path) -> list[Hole] | None:
-    """The holes without author and time, or ``None`` where the adapter does not say (it is of an
-    older version) or its list is damaged."""
+def read_training_holes(folder: Path) -> list[Hole] | None:
+    """The holes without author and time, or ``None`` where the list is damaged or missing (in
+    adapters of older versions)."""
     try:
         rows = [json.loads(line) for line in (folder / FILE).read_text("ascii").splitlines()]
         return [

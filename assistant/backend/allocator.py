@@ -1,8 +1,8 @@
-"""Keeps memory that torch frees for torch: on a CPU, fresh pages cost more than what fills them.
+"""Keeps freed memory in the process: on a CPU, fresh pages cost more than the work that fills them.
 
-glibc hands every large block back to the system when it is freed, and the next one of the same size
+glibc returns every large block to the system when it is freed, and the next one of the same size
 is zeroed page by page again. The softmax over a vocabulary of 49,152 then takes twenty times as
-long as its arithmetic, and training a small model half as long again.
+long as its arithmetic, and training a small model takes half as long again.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from pathlib import Path
 
 # From glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
-# The heap shrinks only where so much at its end is free, and grows by as much.
+# The heap shrinks only when this much at its end is free, and grows in steps of this.
 KEPT_BYTES = 1 << 29
 GROWTH_BYTES = 64 << 20
-# What may gather while requests come, and what is worth giving back when none do.
-GATHERED_BYTES, WORTH_BYTES = 192 << 20, 32 << 20
+# Growth since the last trim at which memory is returned after a request, and while idle.
+MAX_GROWTH_BYTES, MAX_IDLE_GROWTH_BYTES = 192 << 20, 32 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Let this process use freed memory again; whether the C library can be told so.
+    """Let this process reuse freed memory; whether the C library supports that.
 
-    To be called before torch allocates: blocks that are mapped by then stay so until freed.
+    Call it before torch allocates: blocks that are mapped by then stay mapped until freed.
     """
     try:
         if not os.confstr("CS_GNU_LIBC_VERSION"):
@@ -33,7 +33,7 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, ValueError):
         return False
     wanted = (
-        # One arena, since others cannot hold large blocks; and no block of a mapping's own.
+        # One arena, since others cannot hold large blocks; and no block in a mapping of its own.
         (_ARENA_MAX, 1),
         (_MMAP_MAX, 0),
         (_TRIM_THRESHOLD, KEPT_BYTES),
@@ -43,31 +43,31 @@ def keep_freed_memory() -> bool:
     return all(done)
 
 
-class Keeper:
-    """Gives freed memory back all the same where much of it has gathered, or nobody needs it.
+class HeapTrimmer:
+    """Returns freed memory to the system once much has accumulated, or while the server is idle.
 
-    Blocks of many sizes leave holes that no larger one fits into; of 1.6 GB after 40 requests on
-    four repositories 0.4 were holes.
+    Blocks of many sizes leave holes into which no larger one fits: 0.4 of 1.6 GB after 40 requests
+    on four repositories.
     """
 
     def __init__(self) -> None:
-        self._base = 0  # memory that was taken when some was given back last
+        self._base = 0  # resident memory after the last trim
 
-    def after_request(self) -> bool:
-        """Give it back if this process takes :data:`GATHERED_BYTES` more than after the last
-        time; whether it did. The next request pays for its pages again, some 50 ms."""
-        if self._base and resident_bytes() < self._base + GATHERED_BYTES:
+    def trim_after_request(self) -> bool:
+        """Trim if this process has grown by :data:`MAX_GROWTH_BYTES` since the last trim; whether
+        it did. The next request pays for fresh pages, about 50 ms."""
+        if self._base and resident_bytes() < self._base + MAX_GROWTH_BYTES:
             return False
-        return self.give_back()
+        return self.trim()
 
-    def when_idle(self) -> bool:
-        """Give back what has gathered since, if it is worth it."""
-        if self._base and resident_bytes() < self._base + WORTH_BYTES:
+    def trim_when_idle(self) -> bool:
+        """Trim if this process has grown by :data:`MAX_IDLE_GROWTH_BYTES` since the last trim."""
+        if self._base and resident_bytes() < self._base + MAX_IDLE_GROWTH_BYTES:
             return False
-        return self.give_back()
+        return self.trim()
 
-    def give_back(self) -> bool:
-        """Give it back, where the C library can be told so."""
+    def trim(self) -> bool:
+        """Return free memory to the system; whether the C library supports that."""
         try:
             ctypes.CDLL(None).malloc_trim(0)
         except (AttributeError, OSError):
@@ -78,7 +78,7 @@ class Keeper:
 
 
 def resident_bytes() -> int:
-    """The memory that this process takes; 0 where the system does not tell."""
+    """The resident memory of this process; 0 where the system does not report it."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         pages = Path("/proc/self/statm").read_text("ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")

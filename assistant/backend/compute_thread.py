@@ -1,5 +1,5 @@
-"""Runs everything in one thread: what torch, OpenMP and oneDNN keep is kept for each thread that
-calls them, and a server that answers every request in a new one would pay for it again each time."""
+"""Runs all computation in one thread. torch, OpenMP and oneDNN keep state per calling thread; a
+server that answers each request in a new thread would pay for it every time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class OneThread:
-    """A daemon thread that takes calls, one at a time and in turn. It ends with the process, also
-    in the middle of a call."""
+class ComputeThread:
+    """A daemon thread that runs calls one at a time, in order. It ends with the process, even in
+    the middle of a call."""
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = (
@@ -23,13 +23,13 @@ class OneThread:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def call(self, action: Callable[[], T]) -> T:
-        """Return what ``action`` returns, or raise what it raises."""
+        """Run ``action`` in the thread; return what it returns, or raise what it raises."""
         done: Future[T] = Future()
         self._calls.put((done, action))
         return done.result()
 
     def close(self) -> None:
-        """Take no more calls."""
+        """End the thread after the calls that are queued."""
         self._calls.put(None)
 
     def _work(self) -> None:
@@ -37,6 +37,6 @@ class OneThread:
             done, action = taken
             try:
                 done.set_result(action())
-            except BaseException as exc:  # noqa: BLE001 - it belongs to the caller
+            except BaseException as exc:  # noqa: BLE001 - raised in the caller
                 done.set_exception(exc)
-            del taken, done, action  # or the last request would stay until the next one
+            del taken, done, action  # else the last request stays in memory until the next one

@@ -1,7 +1,7 @@
-"""A forward pass of Llama-like models made for one user on a CPU: few rows, a static cache.
+"""A forward pass of Llama-like models for one user on a CPU: few rows, a static cache.
 
-transformers' own costs 50 ms a token for 135 M parameters, of which matrix products need 7: the
-rest is the cache that is copied to grow, attention kernels made for many queries, and Python.
+That of transformers takes 50 ms per token for 135 M parameters, of which matrix products need 7;
+the rest is a cache that is copied to grow, attention kernels made for many queries, and Python.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch.nn import functional
 
-from git_copilot.assistant.backend.kv_cache import GROWTH, KeyValues
-from git_copilot.assistant.backend.linear import NARROW, Gated, Linear, make_gated, make_linear
+from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
+from git_copilot.assistant.backend.linear import (
+    MAX_INT8_ROWS,
+    GatedLinear,
+    Linear,
+    make_gated,
+    make_linear,
+)
+from git_copilot.assistant.backend.llama_weights import LayerWeights, LlamaWeights
 
-# Architectures whose forward is the one below; all others go through transformers.
-FAMILIES = frozenset({"llama", "qwen2"})
-# Kinds of rotary embedding whose table does not depend on the length of the text.
-ROPES = frozenset({"default", "linear", "llama3", "yarn"})
-# Beyond this the weights are not kept in bf16 beside int8.
-MAX_WIDE_BYTES = 2**30
+# Above this size the weights are not also kept in bf16 beside int8.
+MAX_BF16_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,74 +34,69 @@ class _Layer:
     qkv: Linear
     out: Linear
     norm2: torch.Tensor
-    gated: Gated
+    gated: GatedLinear
     down: Linear
 
 
-# Queries (tokens, heads, size), all keys and all values to what is seen (tokens, ..., size).
+# Queries (tokens, heads, size), all keys and all values to attended values (tokens, ..., size).
 _Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-class Decoder:
-    """Weights of a Llama-like model, arranged for decoding. Not for several threads at once."""
+class LlamaDecoder:
+    """Weights of a Llama-like model, arranged for decoding. Not thread-safe."""
 
     croppable = True
 
-    def __init__(self, model: Any, precision: str) -> None:
-        """Take the weights of a transformers model over.
-
-        :param model: one that :func:`supports` accepts, on the CPU, or what safetensors_loader.py reads of one.
-        :param precision: ``"int8"``, ``"bf16"`` or ``"fp32"``.
-        """
-        config, body = model.config, model.model
-        self._heads: int = config.num_attention_heads
-        self._groups: int = config.num_key_value_heads
-        self._size = _head_size(config)
-        self._eps: float = config.rms_norm_eps
-        self._hidden: int = config.hidden_size
-        self._eps_row = torch.full((1, 1), self._eps)
-        self._none = torch.zeros(1)
-        dtype = torch.float32 if precision == "fp32" else torch.bfloat16
-        weights = sum(part.weight.numel() for x in body.layers for part in _linears(x))
+    def __init__(self, weights: LlamaWeights, precision: str) -> None:
+        """:param precision: ``"int8"``, ``"bf16"`` or ``"fp32"``."""
+        config = weights.config
+        self._heads = config.heads
+        self._groups = config.key_value_heads
+        self._size = config.head_size
+        self._hidden = config.hidden_size
+        self._eps_row = torch.full((1, 1), config.norm_eps)
+        self._placeholder = torch.zeros(1)
+        count = sum(part.weight.numel() for layer in weights.layers for part in layer.linears)
         self._precision = precision
-        self._wide = weights * 2 <= MAX_WIDE_BYTES
-        self._dtype = dtype
-        self._embedding = body.embed_tokens.weight.detach().to(dtype)
-        self._layers = [self._arrange(layer) for layer in body.layers]
-        self._norm = body.norm.weight.detach().float()
-        self._head = make_linear(*_taken(model.lm_head), precision, wide=False)
-        self._rotary = body.rotary_emb
+        self._keep_bf16 = count * 2 <= MAX_BF16_BYTES
+        self._dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+        self._embedding = weights.embedding.to(self._dtype)
+        self._layers = [self._arrange(layer) for layer in weights.layers]
+        self._norm = weights.norm.float()
+        self._head = make_linear(weights.head.weight, weights.head.bias, precision, keep_bf16=False)
+        self._rotary = weights.rotary
         self._table = torch.empty(0, 1, self._size // 2, dtype=torch.complex64)
 
     def _linear(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
-        return make_linear(weight, bias, self._precision, wide=self._wide)
+        return make_linear(weight, bias, self._precision, keep_bf16=self._keep_bf16)
 
-    def _arrange(self, layer: Any) -> _Layer:
-        """Join what reads the same rows; put the two halves that a rotation turns together side
+    def _arrange(self, layer: LayerWeights) -> _Layer:
+        """Join linears that read the same rows; put the two halves that a rotation combines side
         by side, so that it is one product of complex numbers."""
-        attention, mlp = layer.self_attn, layer.mlp
         halves = torch.arange(self._size).view(2, -1).t().flatten()
 
         def paired(tensor: torch.Tensor) -> torch.Tensor:
             heads = tensor.view(-1, self._size, *tensor.shape[1:])
             return heads[:, halves].flatten(0, 1)
 
-        turned, plain = (attention.q_proj, attention.k_proj), attention.v_proj
-        biases = None
-        if plain.bias is not None:
-            biases = torch.cat([*(paired(p.bias.detach()) for p in turned), plain.bias.detach()])
+        query, key, value = layer.query, layer.key, layer.value
+        bias = None
+        if query.bias is not None and key.bias is not None and value.bias is not None:
+            bias = torch.cat([paired(query.bias), paired(key.bias), value.bias])
+        weight = torch.cat([paired(query.weight), paired(key.weight), value.weight])
+        gate, up = layer.gate, layer.up
         return _Layer(
-            norm1=layer.input_layernorm.weight.detach().float(),
-            qkv=self._linear(
-                torch.cat([*(paired(p.weight.detach()) for p in turned), plain.weight.detach()]),
-                biases,
-            ),
-            out=self._linear(*_taken(attention.o_proj)),
-            norm2=layer.post_attention_layernorm.weight.detach().float(),
+            norm1=layer.attention_norm.float(),
+            qkv=self._linear(weight, bias),
+            out=self._linear(layer.output.weight, layer.output.bias),
+            norm2=layer.mlp_norm.float(),
             gated=make_gated(
-                _taken(mlp.gate_proj), _taken(mlp.up_proj), self._precision, wide=self._wide
+                (gate.weight, gate.bias),
+                (up.weight, up.bias),
+                self._precision,
+                keep_bf16=self._keep_bf16,
             ),
-            down=self._linear(*_taken(mlp.down_proj)),
+            down=self._linear(layer.down.weight, layer.down.bias),
         )
 
     @property
@@ -108,70 +105,72 @@ class Decoder:
         parts = [p for x in self._layers for p in (x.qkv, x.out, x.gated, x.down)]
         return sum(p.bytes for p in (*parts, self._head)) + int(self._embedding.nbytes)
 
-    def new_cache(self) -> KeyValues:
-        return KeyValues(len(self._layers), self._groups, self._size)
+    def new_cache(self) -> KVCache:
+        return KVCache(len(self._layers), self._groups, self._size)
 
-    def run(self, cache: KeyValues, ids: list[int], wanted: int) -> torch.Tensor:
-        """Read tokens behind those in the cache, which grows by them.
+    def forward(self, cache: KVCache, ids: list[int], wanted: int) -> torch.Tensor:
+        """Read tokens that follow those in the cache, which grows by them.
 
-        :return: the float32 logits (wanted, vocabulary) after the last ``wanted`` of them; with
-            none wanted, nothing of use.
+        :param wanted: how many of the last tokens need logits.
+        :return: float32 logits (wanted, vocabulary); with none wanted, a placeholder.
         """
         start = cache.length
         end = start + len(ids)
-        turn = self._rotations(end)[start:end]
-        if len(ids) > NARROW:
+        rotations = self._rotations(end)[start:end]
+        if len(ids) > MAX_INT8_ROWS:
             mask = torch.full((len(ids), len(ids)), -torch.inf, dtype=self._dtype).triu_(1)
             attend = partial(self._attend_masked, mask=mask, dtype=self._dtype)
-            rows = self._through(cache, ids, turn, attend)
+            rows = self._layers_forward(cache, ids, rotations, attend)
         else:
-            rows = self._through(cache, ids, turn, partial(self._attend, start=start))
+            rows = self._layers_forward(cache, ids, rotations, partial(self._attend, start=start))
         if not wanted:
-            return self._none
+            return self._placeholder
         return self._head(self._normed(rows[len(ids) - wanted :], self._norm)).float()
 
-    def run_beside(
-        self, cache: KeyValues, ids: list[int], depths: list[int], mask: torch.Tensor
+    def forward_batch(
+        self, cache: KVCache, ids: list[int], depths: list[int], mask: torch.Tensor
     ) -> torch.Tensor:
-        """Read one more token of each of several texts that have their beginning in common; the
-        cache, which holds the tokens of all, grows by them.
+        """Read one more token of each of several texts with a common beginning; the cache, which
+        holds the tokens of all, grows by them.
 
-        :param depths: how many tokens stand before each in its own text.
-        :param mask: (texts, newest tokens of all), 0 for those that a text sees, the one that is
-            read among them, minus infinity for the others'; all see what stands before these.
-        :return: the float32 logits (texts, vocabulary) after each.
+        :param ids: the tokens, (texts,).
+        :param depths: the position of each in its own text.
+        :param mask: (texts, newest tokens of all): 0 for the tokens of a text, its newest included,
+            minus infinity for those of others; every text sees all that stand before these.
+        :return: float32 logits (texts, vocabulary).
         """
-        turn = self._rotations(max(depths) + 1)[depths]
+        rotations = self._rotations(max(depths) + 1)[depths]
         attend = partial(self._attend_masked, mask=mask, dtype=torch.float32)
-        rows = self._through(cache, ids, turn, attend)
+        rows = self._layers_forward(cache, ids, rotations, attend)
         return self._head(self._normed(rows, self._norm)).float()
 
-    def _through(
-        self, cache: KeyValues, ids: list[int], turn: torch.Tensor, attend: _Attend
+    def _layers_forward(
+        self, cache: KVCache, ids: list[int], rotations: torch.Tensor, attend: _Attend
     ) -> torch.Tensor:
-        """The hidden states (tokens, hidden) of new tokens, which the cache grows by."""
+        """The hidden states (tokens, hidden) of new tokens, by which the cache grows."""
         count, start = len(ids), cache.length
         end = start + count
         cache.reserve(end)
         rows = functional.embedding(torch.tensor(ids), self._embedding).float()
         inner = self._heads * self._size
-        turning = (self._heads + self._groups) * self._size
+        rotated = (self._heads + self._groups) * self._size
         for index, layer in enumerate(self._layers):
             found = layer.qkv(self._normed(rows, layer.norm1)).float()
-            pairs = found[:, :turning].view(count, -1, self._size // 2, 2)
-            turned = torch.view_as_real(torch.view_as_complex(pairs) * turn).flatten(2)
-            queries, keys = turned[:, : self._heads], turned[:, self._heads :]
-            values = found[:, turning:].view(count, self._groups, self._size)
-            known, held = cache.keys[index][:, :, :end], cache.values[index][:, :end]
-            known[:, :, start:] = keys.permute(1, 2, 0)
-            held[:, start:] = values.transpose(0, 1)
-            rows += layer.out(attend(queries, known, held).reshape(count, inner))
+            pairs = found[:, :rotated].view(count, -1, self._size // 2, 2)
+            heads = torch.view_as_real(torch.view_as_complex(pairs) * rotations).flatten(2)
+            queries, keys = heads[:, : self._heads], heads[:, self._heads :]
+            values = found[:, rotated:].view(count, self._groups, self._size)
+            all_keys, all_values = cache.keys[index][:, :, :end], cache.values[index][:, :end]
+            all_keys[:, :, start:] = keys.permute(1, 2, 0)
+            all_values[:, start:] = values.transpose(0, 1)
+            rows += layer.out(attend(queries, all_keys, all_values).reshape(count, inner))
             rows += layer.down(layer.gated(self._normed(rows, layer.norm2)))
         cache.length = end
         return rows
 
     def _normed(self, rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """Root mean square normalisation, in fewer and cheaper steps than torch's."""
+        """Root mean square normalisation (Zhang & Sennrich 2019, arXiv 1910.07467), in fewer and
+        cheaper steps than torch's."""
         norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
         factor = torch.addcmul(self._eps_row, norm, norm, value=1 / self._hidden).rsqrt_()
         return (rows * factor).mul_(weight)
@@ -192,8 +191,8 @@ class Decoder:
         """Attention of few queries (n, heads, size), written out: torch's kernel takes four times
         as long. Heads that share keys become rows of one product.
 
-        Each query has products of its own, since those of several at once round otherwise: a guess
-        would not be judged exactly as its tokens one by one.
+        Each query has its own products, since several at once round differently: a draft would not
+        be verified exactly as its tokens are computed one by one.
         """
         shape = (self._groups, self._heads // self._groups, self._size)
         scale = 1 / math.sqrt(self._size)
@@ -201,7 +200,7 @@ class Decoder:
         for index, query in enumerate(queries.unbind()):
             end = start + index + 1
             scores = torch.baddbmm(
-                self._none, query.reshape(shape), keys[:, :, :end], beta=0, alpha=scale
+                self._placeholder, query.reshape(shape), keys[:, :, :end], beta=0, alpha=scale
             )
             found.append(torch.bmm(torch.softmax(scores, dim=-1), values[:, :end]))
         return found[0] if len(found) == 1 else torch.stack(found)
@@ -217,8 +216,8 @@ class Decoder:
         """The same for many queries, or for queries of several texts, at once and in ``dtype``;
         torch's kernel takes three times as long.
 
-        :param mask: what is added to the scores of the newest keys, (queries, newest keys); all
-            queries see those before.
+        :param mask: added to the scores of the newest keys, (queries, newest keys); all queries see
+            the keys before these.
         """
         count, each = len(queries), self._heads // self._groups
         rows = (queries / math.sqrt(self._size)).to(dtype)
@@ -227,36 +226,3 @@ class Decoder:
         scores.view(self._heads, count, -1)[:, :, -mask.shape[1] :].add_(mask)
         found = torch.bmm(torch.softmax(scores, dim=-1), values.to(dtype))
         return found.view(self._groups, each, count, self._size).permute(2, 0, 1, 3)
-
-
-def supports(model: Any) -> bool:
-    """Whether :class:`Decoder` computes what this transformers model computes."""
-    config = model.config
-    rope = getattr(config, "rope_parameters", None) or {}
-    layer_types = getattr(config, "layer_types", None) or ["full_attention"]
-    return (
-        config.model_type in FAMILIES
-        and config.hidden_act == "silu"
-        and rope.get("rope_type", "default") in ROPES
-        and float(rope.get("partial_rotary_factor", 1.0)) == 1.0
-        and set(layer_types) == {"full_attention"}
-        and _head_size(config) % 2 == 0
-        and model.device.type == "cpu"
-    )
-
-
-def _head_size(config: Any) -> int:
-    given = getattr(config, "head_dim", None)
-    return int(given or config.hidden_size // config.num_attention_heads)
-
-
-def _linears(layer: Any) -> list[Any]:
-    """The linear layers of one layer of transformers."""
-    attention, mlp = layer.self_attn, layer.mlp
-    own = [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
-    return [*own, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
-
-
-def _taken(layer: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weight and bias of a layer of transformers."""
-    return layer.weight.detach(), None if layer.bias is None else layer.bias.detach()

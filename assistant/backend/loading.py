@@ -12,9 +12,10 @@ from git_copilot.index.core.errors import ModelError
 
 
 def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Any:
-    """Load a model's weights (bf16 unless told otherwise) for inference. From here on this process
-    keeps the memory that it frees: see :mod:`~git_copilot.assistant.backend.allocator`.
+    """Load a transformers model for inference. From here on this process keeps the memory that it
+    frees: see :mod:`~git_copilot.assistant.backend.allocator`.
 
+    :param dtype: of the weights; bf16 by default.
     :raises ModelError: the folder holds no readable model, or memory does not suffice.
     """
     from safetensors import SafetensorError
@@ -34,7 +35,7 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None =
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as exc:
         raise ModelError(
             f"the model in {folder} cannot be loaded ({str(exc).strip().splitlines()[0][:160]})",
-            f"`git copilot model pull {folder.name}` mends it, or take another: `… model use`",
+            f"repair it with `git copilot model pull {folder.name}`, or choose another: `… model use`",
         ) from exc
     return model.to(device).eval()
 
@@ -51,5 +52,5 @@ def apply_adapter(model: Any, folder: Path) -> Any:
     except Exception as exc:  # safetensors, peft and torch each raise their own
         raise ModelError(
             f"the adapter {folder.name} cannot be loaded ({str(exc).splitlines()[0][:160]})",
-            "take another with `git copilot adapter rollback`",
+            "use an earlier one: `git copilot adapter rollback`",
         ) from exc

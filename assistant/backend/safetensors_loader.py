@@ -1,23 +1,22 @@
-"""Reads the usual kind of model from its files alone, for the forward pass of llama.py.
+"""Reads a common kind of model from its files alone, without transformers.
 
-Loading through transformers and its imports takes 5 s of processor time, for modules that decoding has
-no use for. Whatever is unusual about a folder (a rotary embedding
-that is scaled, quantised weights, a file that is damaged) is left to transformers, which knows all
-kinds and names what is wrong. tokenizer.py does the same for tokenizers.
+Loading through transformers and its imports takes 5 s of processor time, for modules that decoding
+does not need. Anything unusual about a folder (a scaled rotary embedding, quantised weights, a
+damaged file) is left to transformers, which knows all kinds and names what is wrong. tokenizer.py
+does the same for tokenizers.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from git_copilot.assistant.backend.allocator import keep_freed_memory
-from git_copilot.assistant.backend.llama import supports
 
 # Settings of a model that change what it computes, with the only value that is read here.
 USUAL: Mapping[str, object] = {
@@ -33,8 +32,8 @@ NEEDED = (
     "hidden_size", "intermediate_size", "model_type", "num_attention_heads", "num_hidden_layers",
     "num_key_value_heads", "rms_norm_eps", "vocab_size",
 )  # fmt: skip
-# Settings of an adapter that are no matter to what it computes once it was trained, and the values of
-# all others but its rank and its scale.
+# Settings of an adapter that do not matter once it is trained; all others but its rank and its
+# scale must have one of the values in UNUSED.
 TRAINING = frozenset(
     {
         "auto_mapping", "base_model_name_or_path", "inference_mode", "lora_dropout", "megatron_core",
@@ -47,28 +46,49 @@ UNUSED: tuple[object, ...] = (None, False, "none", {}, [])
 BIASED = {"llama": False, "qwen2": True}
 
 
-def read_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> Any | None:
-    """What :class:`~git_copilot.assistant.backend.llama.Decoder` takes of a model of transformers, under
-    the same names, its weights in ``dtype``; ``None``: it is for transformers to load, and for peft.
+@dataclass(frozen=True, slots=True)
+class FileConfig:
+    """Values of a ``config.json``, under its own names."""
+
+    model_type: str
+    hidden_act: str
+    layer_types: frozenset[str]
+    hidden_size: int
+    intermediate_size: int
+    vocab_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    rms_norm_eps: float
+    rope_theta: float
+    tie_word_embeddings: bool
+
+
+def read_tensors(
+    folder: Path, dtype: torch.dtype, adapter: Path | None = None
+) -> tuple[FileConfig, dict[str, torch.Tensor]] | None:
+    """Read a model's configuration and its weights, in ``dtype`` and by their names in the file.
 
     From here on this process keeps the memory that it frees: see allocator.py.
 
     :param adapter: is merged into the weights.
+    :return: ``None``: the model is for transformers to load, or the adapter for peft.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     keep_freed_memory()
     try:
-        config = _config(json.loads((folder / "config.json").read_text("utf-8")))
+        config = _read_config(json.loads((folder / "config.json").read_text("utf-8")))
         if config is None:
             return None
         weights = load_file(folder / "model.safetensors")
-        deltas = _deltas(adapter) if adapter else {}
+        deltas = _read_deltas(adapter) if adapter else {}
     except (OSError, ValueError, TypeError, LookupError, AttributeError, SafetensorError):
         return None
     shapes = {name: tuple(each.shape) for name, each in weights.items()}
-    if deltas is None or shapes != _shapes(config):
+    if deltas is None or shapes != _expected_shapes(config):
         return None
     weights = {name: each.to(dtype) for name, each in weights.items()}
     for name, delta in deltas.items():
@@ -77,36 +97,11 @@ def read_model(folder: Path, dtype: torch.dtype, adapter: Path | None = None) ->
         weights[name] = weights[name].clone().add_(delta)
     if config.tie_word_embeddings:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
-    root = _tree(weights)
-    layers = vars(root.model.layers)
-    root.model.layers = [layers[str(i)] for i in range(config.num_hidden_layers)]
-    root.model.rotary_emb = Rotary(config.rope_parameters["rope_theta"], config.head_dim)
-    root.config, root.dtype, root.device = config, dtype, torch.device("cpu")
-    return root if supports(root) else None
+    return config, weights
 
 
-class Rotary:
-    """Cosines and sines of positions, as transformers' rotary embedding gives them (Su et al. 2021,
-    arXiv 2104.09864)."""
-
-    def __init__(self, base: float, size: int) -> None:
-        self._turns = 1.0 / (base ** (torch.arange(0, size, 2, dtype=torch.float32) / size))
-
-    def __call__(
-        self, like: torch.Tensor, positions: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """:param like: gives the type.
-        :param positions: (texts, tokens).
-        :return: each (texts, tokens, size).
-        """
-        angles = positions[..., None].float() * self._turns
-        both = torch.cat((angles, angles), dim=-1)
-        return both.cos().to(like.dtype), both.sin().to(like.dtype)
-
-
-def _config(facts: dict[str, Any]) -> Any | None:
-    """A model's configuration with what :mod:`~git_copilot.assistant.backend.llama` asks for, where all
-    of it is usual."""
+def _read_config(facts: dict[str, Any]) -> FileConfig | None:
+    """A model's configuration, where nothing about it is unusual."""
     if facts["model_type"] not in BIASED or not all(facts.get(name) for name in NEEDED):
         return None
     if any(facts.get(name, usual) != usual for name, usual in USUAL.items()):
@@ -115,18 +110,18 @@ def _config(facts: dict[str, Any]) -> Any | None:
     if set(rope) - {"rope_type"} != {"rope_theta"} or rope.get("rope_type", "default") != "default":
         return None
     head_dim = facts.get("head_dim") or facts["hidden_size"] // facts["num_attention_heads"]
-    return SimpleNamespace(
+    return FileConfig(
         **{name: facts[name] for name in NEEDED},
         hidden_act=facts.get("hidden_act", "silu"),
-        layer_types=facts.get("layer_types"),
+        layer_types=frozenset(facts.get("layer_types") or ["full_attention"]),
         head_dim=int(head_dim),
-        rope_parameters={"rope_type": "default", "rope_theta": float(rope["rope_theta"])},
+        rope_theta=float(rope["rope_theta"]),
         tie_word_embeddings=bool(facts.get("tie_word_embeddings", False)),
     )
 
 
-def _shapes(config: Any) -> dict[str, tuple[int, ...]]:
-    """The weights that a model with this configuration has."""
+def _expected_shapes(config: FileConfig) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the weights of a model with this configuration."""
     hidden, inner, words = config.hidden_size, config.intermediate_size, config.vocab_size
     queries = config.num_attention_heads * config.head_dim
     shared = config.num_key_value_heads * config.head_dim
@@ -151,9 +146,9 @@ def _shapes(config: Any) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _deltas(folder: Path) -> dict[str, torch.Tensor] | None:
-    """What a LoRA adapter adds to weights, by their names (Hu et al. 2021, arXiv 2106.09685), where
-    all about it is usual."""
+def _read_deltas(folder: Path) -> dict[str, torch.Tensor] | None:
+    """The products that a LoRA adapter adds to weights, by the weights' names (Hu et al. 2021,
+    arXiv 2106.09685), where nothing about it is unusual."""
     from safetensors.torch import load_file
 
     facts = json.loads((folder / "adapter_config.json").read_text("utf-8"))
@@ -172,17 +167,3 @@ def _deltas(folder: Path) -> dict[str, torch.Tensor] | None:
             return None
         found[f"{layer}.weight"] = up.float() @ down.float() * (alpha / rank)
     return found
-
-
-def _tree(weights: Mapping[str, torch.Tensor]) -> Any:
-    """Weights as attributes: ``a.b.weight`` of ``"a.b.weight"``. A layer without a bias has ``None``."""
-    root = SimpleNamespace()
-    for name, weight in weights.items():
-        at, (*path, last) = root, name.split(".")
-        for part in path:
-            if not hasattr(at, part):
-                setattr(at, part, SimpleNamespace())
-            at = getattr(at, part)
-        at.__dict__.setdefault("bias", None)
-        setattr(at, last, weight)
-    return root

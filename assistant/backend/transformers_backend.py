@@ -1,5 +1,4 @@
-"""The forward pass of transformers behind the interface of llama.py: every architecture, CUDA
-and MPS."""
+"""The forward pass of transformers with the interface of llama.py: any architecture and device."""
 
 from __future__ import annotations
 
@@ -9,8 +8,8 @@ from typing import Any, Self
 import torch
 
 
-class GrowingCache:
-    """A cache of transformers for one text."""
+class TransformersCache:
+    """A transformers cache for one text."""
 
     def __init__(self, config: Any) -> None:
         self._config = config
@@ -26,18 +25,18 @@ class GrowingCache:
         return found
 
     def crop(self, length: int) -> None:
-        """Forget all but the first ``length`` tokens; a state that cannot go back forgets all."""
+        """Keep the first ``length`` tokens; a state that cannot be cropped is reset."""
         if length >= self.length:
             return
         if self.croppable and length:
-            self.state.crop(length - self.length)  # a negative count: tokens to take away
+            self.state.crop(length - self.length)  # a negative count: tokens to remove
             self.length = length
         else:
             self.state, self.croppable = _new_state(self._config)
             self.length = 0
 
     def copy(self, length: int) -> Self:
-        """The first ``length`` tokens in a cache of its own, or an empty one."""
+        """A separate cache of the first ``length`` tokens, or an empty one."""
         made = copy.copy(self)
         if self.croppable:
             made.state = copy.deepcopy(self.state)
@@ -48,9 +47,9 @@ class GrowingCache:
         return made
 
 
-class Reference:
-    """Runs a transformers model token for token as :class:`~git_copilot.assistant.backend.llama.Decoder`
-    does."""
+class TransformersBackend:
+    """Runs a transformers model token for token as
+    :class:`~git_copilot.assistant.backend.llama.LlamaDecoder` does."""
 
     def __init__(self, model: Any) -> None:
         """:param model: a causal model in evaluation mode, on any device."""
@@ -58,20 +57,20 @@ class Reference:
 
     @property
     def croppable(self) -> bool:
-        """Whether tokens can be taken back: guesses need that."""
+        """Whether tokens can be taken back: speculative decoding needs that."""
         return self.new_cache().croppable
 
     @property
     def bytes(self) -> int:
         return sum(p.nbytes for p in self._model.parameters())
 
-    def new_cache(self) -> GrowingCache:
-        return GrowingCache(self._model.config)
+    def new_cache(self) -> TransformersCache:
+        return TransformersCache(self._model.config)
 
-    def run(self, cache: GrowingCache, ids: list[int], wanted: int) -> torch.Tensor:
-        """See :meth:`git_copilot.assistant.backend.llama.Decoder.run`."""
+    def forward(self, cache: TransformersCache, ids: list[int], wanted: int) -> torch.Tensor:
+        """See :meth:`git_copilot.assistant.backend.llama.LlamaDecoder.forward`."""
         inputs = torch.tensor([ids], device=self._model.device)
-        # 0 would keep all of them.
+        # 0 would keep the logits of all tokens.
         output = self._model(inputs, past_key_values=cache.state, logits_to_keep=max(wanted, 1))
         cache.length += len(ids)
         logits: torch.Tensor = output.logits[0, -max(wanted, 1) :].float()
@@ -81,8 +80,8 @@ class Reference:
 def _new_state(config: Any) -> tuple[Any, bool]:
     """An empty cache, and whether it can be cropped.
 
-    A window that slides is kept whole, so that tokens can be taken back; the mask hides what the
-    model may not see. What a recurrent layer has read cannot be taken back.
+    A sliding window is kept whole, so that tokens can be taken back; the mask hides what the model
+    may not see. A recurrent layer's state cannot be taken back.
     """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer

@@ -72,6 +72,7 @@ def lock_holder() -> int | None:
     try:
         with lock_path().open("rb") as lock:
             try:
+                # A look, shared with others that look, which files.file_lock knows nothing of.
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 written = lock.read(20).strip()

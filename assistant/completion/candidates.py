@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from git_copilot.assistant.decoding.generation import Around, Generation, Sampling
+from git_copilot.assistant.decoding.generation import (
+    CopyContext,
+    Generation,
+    GenerationRequest,
+    Sampling,
+)
 from git_copilot.assistant.postprocess.indentation import Indentation
 from git_copilot.assistant.postprocess.trim import Trimmer
 
@@ -33,19 +38,11 @@ class SideBySide(Protocol):
     def side_by_side(self) -> bool:
         """Whether it does with the model that it has."""
 
-    def generate_many(
-        self,
-        prompt: Sequence[int],
-        samplings: Sequence[Sampling],
-        *,
-        lead: str = "",
-        around: Around | None = None,
-        enough: Sequence[Callable[[str], bool]],
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> list[Generation]:
-        """One generation for each of ``samplings`` and ``enough``; else as
-        :meth:`~git_copilot.assistant.decoding.generation.Generator.generate`. The first one's time limit
-        counts for all together."""
+    def generate_many(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
+        """One generation for each of ``requests``, which differ in nothing but their sampling and
+        ``should_stop``; else as
+        :meth:`~git_copilot.assistant.decoding.generation.Generator.generate`, without ``on_text``.
+        The first one's time limit counts for all together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +61,23 @@ class Writer:
         self,
         engine: Generator,
         prompt: Prompt,
-        lead: str,
+        forced_prefix: str,
         place: Place,
         *,
         nearby: Sequence[Hit] = (),
         time_limit_ms: int = 0,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
-        """:param lead: see :meth:`~git_copilot.assistant.decoding.generation.Generator.generate`.
+        """:param forced_prefix: see
+            :class:`~git_copilot.assistant.decoding.generation.GenerationRequest`.
         :param nearby: snippets to copy from, best first.
         :param time_limit_ms: for all candidates together, from now; 0: none."""
-        self._engine, self._prompt, self._lead, self._place = engine, prompt, lead, place
+        self._engine, self._prompt, self._place = engine, prompt, place
+        self._forced_prefix = forced_prefix
         document = place.document
-        self._around = Around.of(place.path, document.prefix, document.suffix, nearby, prompt)
+        self._copy_context = CopyContext.of(
+            place.path, document.prefix, document.suffix, nearby, prompt
+        )
         self._cancelled = cancelled
         self._end = time.perf_counter() + time_limit_ms / 1000 if time_limit_ms else None
 
@@ -111,44 +112,37 @@ class Writer:
         indentation = self._indentation()
         newline = self._place.document.newline
         show = _shower(trimmer, indentation, newline, on_text) if on_text else _ignore
-        generation = self._engine.generate(
+        should_stop = self._ending(trimmer, indentation)
+        generation = self._engine.generate(self._request(sampling, should_stop, show))
+        return self._trimmed(trimmer, generation)
+
+    def _request(
+        self, sampling: Sampling, should_stop: Callable[[str], bool], on_text: OnText
+    ) -> GenerationRequest:
+        """A request that may take what is left of the time."""
+        return GenerationRequest(
             self._prompt.ids,
             self._limited(sampling),
-            lead=self._lead,
-            around=self._around,
-            enough=self._ending(trimmer, indentation),
-            cancelled=self._cancelled,
-            on_text=show,
+            forced_prefix=self._forced_prefix,
+            copy_context=self._copy_context,
+            should_stop=should_stop,
+            is_cancelled=self._cancelled,
+            on_text=on_text,
         )
-        return self._trimmed(trimmer, generation)
 
     def _sampled(self, samplings: Sequence[Sampling]) -> list[Candidate]:
         trimmers = [self._trimmer() for _ in samplings]
-        enough = [self._ending(trimmer, self._indentation()) for trimmer in trimmers]
+        endings = [self._ending(trimmer, self._indentation()) for trimmer in trimmers]
+        pairs = list(zip(samplings, endings, strict=True))
         if isinstance(self._engine, SideBySide) and self._engine.side_by_side:
-            made = self._engine.generate_many(
-                self._prompt.ids,
-                [self._limited(sampling) for sampling in samplings],
-                lead=self._lead,
-                around=self._around,
-                enough=enough,
-                cancelled=self._cancelled,
-            )
+            made = self._engine.generate_many([self._request(*pair, _ignore) for pair in pairs])
         else:
             made = [
-                self._engine.generate(
-                    self._prompt.ids,
-                    self._limited(sampling),
-                    lead=self._lead,
-                    around=self._around,
-                    enough=own,
-                    cancelled=self._cancelled,
-                )
-                for sampling, own in zip(samplings, enough, strict=True)
+                self._engine.generate(self._request(*pair, _ignore))
+                for pair in pairs
                 if not self._late() and not self._cancelled()
             ]
-        pairs = zip(trimmers, made, strict=False)
-        return [self._trimmed(trimmer, generation) for trimmer, generation in pairs]
+        return [self._trimmed(*pair) for pair in zip(trimmers, made, strict=False)]
 
     def _trimmer(self) -> Trimmer:
         document = self._place.document
@@ -171,7 +165,7 @@ class Writer:
 
     def _trimmed(self, trimmer: Trimmer, generation: Generation) -> Candidate:
         indented = self._indentation().apply(_plain(generation.text))
-        trimmed = trimmer.trim(indented, generation.finish, doubt=generation.doubt)
+        trimmed = trimmer.trim(indented, generation.finish, empty_margin=generation.empty_margin)
         text = trimmed.text.replace("\n", self._place.document.newline)
         return Candidate(generation, text, trimmed.rule)
 
@@ -193,7 +187,7 @@ def _shower(trimmer: Trimmer, indentation: Indentation, newline: str, on_text: O
 
     def show(text: str) -> None:
         nonlocal shown
-        text = indentation.apply_whole(_plain(text))
+        text = indentation.apply_to_whole_lines(_plain(text))
         lines = text.rpartition("\n")[0]
         if len(lines) > shown and not trimmer.finished(text):
             shown = len(lines)

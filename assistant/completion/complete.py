@@ -57,9 +57,9 @@ def complete(
     folder = adapter_store.adapter_path(place.repo.state_dir, adapter) if adapter else None
     engine = session.engine(model, folder, settings)
     budget = _budget(engine, settings)
-    prompt, lead = _prompt(engine, place, choose_snippets(task, found), budget, settings)
+    prompt, forced_prefix = _prompt(engine, place, choose_snippets(task, found), budget, settings)
     writer = Writer(
-        engine, prompt, lead, place, nearby=found.hits, time_limit_ms=settings.time_limit_ms,
+        engine, prompt, forced_prefix, place, nearby=found.hits, time_limit_ms=settings.time_limit_ms,
         cancelled=callbacks.is_cancelled,
     )  # fmt: skip
     sampling = _sampling(request, settings)
@@ -81,7 +81,7 @@ def complete(
         completion_tokens=made.tokens,
         timings=_timings(begun, retrieved, candidates[0]),
         explanation=_explain(
-            engine, prompt, lead, candidates[0], sampling, settings, budget, found
+            engine, prompt, forced_prefix, candidates[0], sampling, settings, budget, found
         ),
         several=request.count > 1,
     )
@@ -119,7 +119,7 @@ def _timings(begun: float, retrieved: float, candidate: Candidate) -> Timings:
 def _explain(
     engine: Generator,
     prompt: Prompt,
-    lead: str,
+    forced_prefix: str,
     candidate: Candidate,
     sampling: Sampling,
     settings: Settings,
@@ -132,7 +132,7 @@ def _explain(
         seed=settings.seed,
         prompt_budget=(budget.prompt, settings.prompt_tokens),
         mode=prompt.mode,
-        healed=lead,
+        healed=forced_prefix,
         trim_rule=candidate.rule,
         out_of_time=made.finish == "length" and made.tokens < sampling.max_tokens,
         copied=Counter(made.copied),
@@ -167,7 +167,7 @@ def _prompt(
 ) -> tuple[Prompt, str]:
     """The prompt, without secrets where it goes to a server, and what must be written first."""
     from git_copilot.assistant.completion.redaction import told
-    from git_copilot.assistant.decoding.token_healing import heal_served, heals
+    from git_copilot.assistant.decoding.token_healing import heal_if_useful, may_heal
     from git_copilot.assistant.prompt.builder import build_prompt
 
     place = told(place, settings)
@@ -180,9 +180,9 @@ def _prompt(
         snippets=hits,
         budget=budget,
         repository=place.repo.name,
-        healing=heals(settings),
+        healing=may_heal(settings),
     )
-    return heal_served(engine.tokenizer, prompt, place.document.prefix, settings)
+    return heal_if_useful(engine.tokenizer, prompt, place.document.prefix, settings)
 
 
 def _answer_id(

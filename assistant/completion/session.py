@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.missing_history import ask_for_mining
 from git_copilot.assistant.models.catalogue import find_spec, is_ready, resolve_model
-from git_copilot.assistant.prompt.snippet_cache import SteadyContext
+from git_copilot.assistant.prompt.snippet_cache import StickySnippets
 from git_copilot.index.core.errors import ModelError, NoRoom, ReadOnly
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import is_known, require_known
@@ -194,7 +194,7 @@ class Session:
     """Models, embedders and repositories, least recently used ones dropped."""
 
     def __init__(self) -> None:
-        self.steady = SteadyContext()
+        self.sticky_snippets = StickySnippets()
         self._engines: OrderedDict[tuple[object, ...], Generator] = OrderedDict()
         self._embedders: dict[str, Embedder] = {}
         self._workspaces: OrderedDict[Path, Workspace] = OrderedDict()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.models.catalogue import canonical
-from git_copilot.assistant.prompt.snippet_cache import Seen
+from git_copilot.assistant.prompt.snippet_cache import SearchedState
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.text.classify import language_of
 
@@ -38,7 +38,7 @@ class Retrieved:
     worktree, or of the commit that was asked for."""
 
     hits: list[Hit]
-    seen: Seen
+    seen: SearchedState
     fresh: bool
 
 
@@ -58,7 +58,7 @@ def retrieve(task: Task) -> Retrieved:
         view = place.repo.view_name
         tree, fresh = workspace.catch_up(embedder)
     if not request.retrieval:
-        return Retrieved([], Seen(tree), fresh)
+        return Retrieved([], SearchedState(tree), fresh)
     query = cursor_query(
         place.path,
         language_of(place.path),
@@ -68,11 +68,13 @@ def retrieve(task: Task) -> Retrieved:
     )
     searcher = workspace.searcher(embedder, view)
     if request.at is not None:
-        return Retrieved(searcher.search(query, settings.found, embedder), Seen(tree), fresh)
+        return Retrieved(
+            searcher.search(query, settings.snippets_to_find, embedder), SearchedState(tree), fresh
+        )
     hits, overlay, current = workspace.find(
-        lambda overlay: searcher.search(query, settings.found, embedder, overlay)
+        lambda overlay: searcher.search(query, settings.snippets_to_find, embedder, overlay)
     )
-    return Retrieved(hits, Seen(tree, overlay.state(place.path)), fresh and current)
+    return Retrieved(hits, SearchedState(tree, overlay.state(place.path)), fresh and current)
 
 
 def choose_snippets(task: Task, found: Retrieved) -> list[Hit]:
@@ -82,7 +84,7 @@ def choose_snippets(task: Task, found: Retrieved) -> list[Hit]:
         return hits
     state = (found.seen, task.settings.snippets)
     place = task.place
-    return task.session.steady.settle(str(place.file), place.document.prefix, state, hits)
+    return task.session.sticky_snippets.choose(str(place.file), place.document.prefix, state, hits)
 
 
 def choose_adapter(task: Task, model: str) -> str | None:

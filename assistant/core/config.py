@@ -16,17 +16,17 @@ from git_copilot.index.core.types import ConfigEntry
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import is_known
 
-# Snippets that are copied from (copy_model.py). Of 300 holes of the repositories that its weights
-# come from a token took 1.190 nats with 6, 1.175 with 24 and 1.169 with 40; 1.373 without copying.
+# Snippets that the model copies from (copy_model.py). In 300 holes of the repositories that its
+# weights were fitted on, a token took 1.190 nats with 6 snippets, 1.175 with 24, 1.169 with 40, and
+# 1.373 without copying.
 NEARBY = 24
 APP = "git-copilot"
 REPOSITORY_DEFAULTS = ".gitcopilot"
-# A larger file of defaults is not one that a person wrote, and is not parsed.
+# No person writes a larger file of defaults: it is not parsed.
 MAX_DEFAULTS_BYTES = 64 * 1024
-# A clone must not choose which model file is loaded or whether a process starts: from the
-# committed file only keys that change numbers are honoured, within bounds that keep the work of a
-# completion (see UNBOUNDED) and of `init` to what the user's own defaults would cost, or a little
-# more.
+# A clone must not choose which model is loaded or which process starts: of the committed file only
+# numbers are honoured, within bounds that keep a completion (see UNBOUNDED) and `init` about as
+# cheap as with the user's own defaults.
 HARMLESS = {
     "maxtokens": (1, 256),
     "prompttokens": (128, 4096),
@@ -37,11 +37,11 @@ HARMLESS = {
     "latencyms": (100, 5_000),
     "timelimitms": (500, 15_000),
 }
-# 0 sets no bound here: a committed file may only ask for the largest one.
+# 0 means no limit here, so a committed file gets the largest one instead.
 UNBOUNDED = frozenset({"latencyms", "timelimitms"})
-# Where the user, or the machine's administrator, speaks.
+# Configuration that the user or the machine's administrator wrote.
 USERS_SCOPES = frozenset({"system", "global", "command"})
-# Below these a setting makes no sense; a prompt must hold a line and what heads it.
+# The smallest values that make sense; a prompt must hold a line and the prompt's header.
 MINIMA = {
     "maxtokens": 1,
     "prompttokens": 128,
@@ -65,67 +65,67 @@ FALSE = {"false", "no", "off", "0"}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One value per ``git config copilot.<name>`` (names are case-insensitive there)."""
+    """One field per ``git config copilot.<name>`` (names are case-insensitive there)."""
 
     model: str = "copilot-135m-v5"
     embedder: str = "copilot-embed-v1"
-    # Tokens a completion may have.
+    # Maximum number of tokens of a completion.
     max_tokens: int = 64
-    # Tokens of the whole prompt, and the shares that snippets and the suffix may take of it.
-    # 1,024 tokens take about a second to read on two cores when nothing is cached.
+    # Tokens of the whole prompt, and of the snippets and the suffix in it. The prefill of 1,024
+    # tokens takes about a second on two cores when nothing is cached.
     prompt_tokens: int = 1024
     context_tokens: int = 512
     suffix_tokens: int = 192
     snippets: int = 6
-    # How the model was taught to fill in the middle: a family of fim.py, none, or as its tokens say.
+    # The FIM format: a family of fim.py, none, or found from the model's control tokens (auto).
     fim: str = "auto"
-    # In what a CPU decodes: int8 weights, bf16, fp32, or what suits this machine.
+    # The weights that a CPU decodes with: int8, bf16, fp32, or what suits this machine.
     precision: str = "auto"
-    # Milliseconds that reading a prompt may take where nothing of it is cached; a slow machine
-    # gets a shorter prompt. 0 sets no bound.
+    # Milliseconds that an uncached prefill may take; a slow machine gets a shorter prompt. 0: no
+    # limit.
     latency_ms: int = 1500
-    # Milliseconds that reading the prompt and writing may take in all once the model is loaded;
-    # what was written by then is the answer. 0 sets no bound. See complete.PATIENCE.
+    # Milliseconds that prefill and decoding may take together once the model is loaded; the text
+    # decoded by then is the answer. 0: no limit. See complete.PATIENCE.
     time_limit_ms: int = 10_000
-    # Let the model write the token before the cursor anew, together with what follows it.
+    # Token healing: the model decodes the token before the cursor again, with what follows it.
     healing: bool = True
-    # Let a model that was measured for it copy from the rest of the file and from other files:
-    # see copy_model.py.
+    # Let the model copy from the rest of the file and from other files, if weights were fitted for
+    # it: see copy_model.py.
     copying: bool = True
-    # Tokens that such a model may read to find a likelier line than the greedy one (0: it stays
-    # greedy): see best_first_search.py.
+    # Tokens that such a model may read to find a likelier line than the greedy one (0: greedy
+    # decoding only): see best_first_search.py.
     alternatives: int = 16
-    # A server that speaks OpenAI's /v1/completions and computes instead of this machine: its
-    # address, the model's name there, and the environment variable that holds its key.
+    # A server that speaks OpenAI's /v1/completions, used instead of this machine: its address, the
+    # model's name there, and the environment variable with its key.
     endpoint: str = ""
     endpoint_model: str = ""
     endpoint_key: str = ""
-    # Send token ids or text; `auto` is ids where the model's tokenizer is here.
+    # Send token ids or text; `auto`: ids if the model's tokenizer is on this machine.
     endpoint_prompt: str = "auto"
     # Adapters there: none, known by their name, or loaded when first needed (vLLM).
     endpoint_adapters: str = "none"
-    # Seconds that one completion may take there.
+    # Time limit of one completion there, in seconds.
     endpoint_timeout: int = 30
-    # Keep what was shown, here, to learn from what became of it.
+    # Record shown completions on this machine, to learn from what people made of them.
     feedback: bool = True
     server: bool = True
     server_idle: int = 1800
     history_commits: int = 5000
-    # What is learnt from: what commits wrote, the files as they are, or both; `auto` is both as
-    # long as commits give few holes.
+    # What to train on: holes of commits, of the files as they are, or both; `auto`: both while
+    # commits give few holes.
     corpus_source: str = "commits"
-    # Train after so many new mainline commits; 0 never trains by itself.
+    # Train after this number of new mainline commits; 0: never automatically.
     refresh_commits: int = 50
-    # Bounds of one refresh that starts by itself.
+    # Limits of an automatic refresh.
     refresh_holes: int = 1000
     refresh_minutes: int = 20
     adapter_rank: int = 16
     seed: int = 0
 
     @property
-    def found(self) -> int:
-        """How many snippets to look for: more than a prompt has room for where they are copied
-        from."""
+    def snippets_to_find(self) -> int:
+        """Number of snippets to retrieve: more than a prompt has room for if the model copies from
+        them."""
         copies = self.copying and self.snippets and not self.endpoint
         return max(self.snippets, NEARBY) if copies else self.snippets
 
@@ -137,7 +137,7 @@ def cache_dir() -> Path:
 
 
 def log_dir() -> Path:
-    """Where reports of unexpected errors go."""
+    """The folder of reports of unexpected errors."""
     return platformdirs.user_log_path(APP)
 
 
@@ -146,11 +146,11 @@ def load_settings(
     commit: str = "HEAD",
     warn: Callable[[str], None] | None = None,
 ) -> Settings:
-    """Read the settings that hold in ``repo`` (the user's own where there is no repository).
+    """Read the settings of ``repo`` (the defaults where there is no repository).
 
-    :param commit: whose ``.gitcopilot`` counts.
-    :param warn: told, in one line, what of ``.gitcopilot`` is skipped or limited.
-    :raises CopilotError: a value of the user's own has the wrong type.
+    :param commit: the commit whose ``.gitcopilot`` is read.
+    :param warn: gets one line if something of ``.gitcopilot`` is skipped or limited.
+    :raises CopilotError: a value in the user's configuration has the wrong type.
     """
     if repo is None:
         return Settings()
@@ -162,21 +162,21 @@ def load_settings(
 
 
 def own_settings(repo: GitRepository) -> dict[str, str]:
-    """What the configuration says, lower-case key to value. The repository's own part of it counts
-    in full only where the user has made the repository known; elsewhere like ``.gitcopilot``: it
-    may come from whoever packed the repository."""
+    """Git's configuration, lower-case key to value. The repository's own part counts in full only
+    after ``init``; before that it is limited like ``.gitcopilot``, since it may come from whoever
+    packed the repository."""
     known = is_known(repo.state_dir)
     values = {}
     for entry in repo.config_entries("copilot"):
         if known or entry.scope in USERS_SCOPES:
             values[entry.key] = entry.value
         else:
-            values.update(judge_defaults({entry.key: entry.value})[0])
+            values.update(filter_defaults({entry.key: entry.value})[0])
     return values
 
 
 def skipped_settings(repo: GitRepository) -> list[ConfigEntry]:
-    """What the configuration of a repository that is not known says in vain."""
+    """The entries that are ignored because the repository is not known yet."""
     if is_known(repo.state_dir):
         return []
     near = (e for e in repo.config_entries("copilot") if e.scope not in USERS_SCOPES)
@@ -185,7 +185,7 @@ def skipped_settings(repo: GitRepository) -> list[ConfigEntry]:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Something of a committed ``.gitcopilot`` that is skipped or limited, and the remedy."""
+    """A part of a committed ``.gitcopilot`` that is skipped or limited, and the remedy."""
 
     reason: str
     remedy: str = f"edit and commit {REPOSITORY_DEFAULTS}"
@@ -194,8 +194,8 @@ class Ignored:
 def repository_defaults(
     repo: GitRepository, commit: str = "HEAD"
 ) -> tuple[dict[str, str], list[Ignored]]:
-    """The committed ``.gitcopilot``: what of it is honoured, lower-case key to value within its
-    bounds, and what is not. It never stops a command: its author is not the user."""
+    """The honoured part of the committed ``.gitcopilot``, lower-case key to value within its
+    bounds, and the ignored part. It never stops a command: its author is not the user."""
     data = repo.read_start(f"{commit}:{REPOSITORY_DEFAULTS}", MAX_DEFAULTS_BYTES + 1)
     if data is None:
         return {}, []
@@ -205,18 +205,18 @@ def repository_defaults(
     given = repo.parse_config(data, "copilot")
     if given is None:
         return {}, [Ignored(f"{REPOSITORY_DEFAULTS} is not in git-config syntax and is skipped")]
-    return judge_defaults(given)
+    return filter_defaults(given)
 
 
-def judge_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[Ignored]]:
+def filter_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[Ignored]]:
     """Split committed values, by lower-case key, into those that are honoured, each within its
-    bounds, and what is skipped or limited. Pure."""
+    bounds, and those that are skipped or limited. Pure."""
     honoured, ignored = {}, []
     for key, value in given.items():
         number = _whole(value)
         if key not in HARMLESS:
             known = any(key == f.name.replace("_", "") for f in fields(Settings))
-            why = "counts only in your own configuration" if known else "is no setting"
+            why = "counts only in your own configuration" if known else "is not a setting"
         elif number is None:
             why = f"is skipped: {value[:40]!r} is not a whole number"
         else:
@@ -226,7 +226,7 @@ def judge_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[Ignored]
             if held == number:
                 continue
             why = f"is limited to {held}"
-        name = spelt(key)
+        name = display_name(key)
         remedy = f"git config -f {REPOSITORY_DEFAULTS} --unset {name}"
         ignored.append(Ignored(f"{REPOSITORY_DEFAULTS}: {name} {why}", remedy))
     return honoured, ignored
@@ -242,17 +242,17 @@ def parse_settings(values: dict[str, str]) -> Settings:
     return Settings(**parsed)  # type: ignore[arg-type]
 
 
-def spelt(key: str) -> str:
-    """A setting as the manual writes it, from git's lower-case key (without ``copilot.``) or the
-    field's name."""
+def display_name(key: str) -> str:
+    """The name of a setting as in the manual, from git's lower-case key (without ``copilot.``) or
+    the field's name."""
     key = key.replace("_", "").lower()
     field = next((f.name for f in fields(Settings) if f.name.replace("_", "") == key), key)
     return "copilot." + re.sub(r"_(\w)", lambda found: found[1].upper(), field)
 
 
 def _whole(value: str) -> int | None:
-    """A whole number from 0, as git's configuration has it (``k``, ``m`` and ``g`` included);
-    larger ones than :data:`MAX_DIGITS` digits tell are cut to that."""
+    """A whole number from 0 in the syntax of git's configuration (with ``k``, ``m`` and ``g``),
+    at most 10 to the power of :data:`MAX_DIGITS`."""
     found = _WHOLE.fullmatch(value.lower())
     if found is None:
         return None
@@ -276,5 +276,5 @@ def _convert(key: str, value: str, kind: type) -> object:
         wanted = f"one of {', '.join(CHOICES[key])}"
     else:
         wanted = "true or false" if kind is bool else f"a whole number from {MINIMA.get(key, 0)}"
-    name = spelt(key)
-    raise CopilotError(f"{name} is {value!r}, not {wanted}", f"mend it with `git config {name} …`")
+    name = display_name(key)
+    raise CopilotError(f"{name} is {value!r}, not {wanted}", f"set it with `git config {name} …`")

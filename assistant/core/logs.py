@@ -10,10 +10,10 @@ LOG_BYTES, LOG_FILES = 512 * 1024, 2
 
 
 class _QuietHandler(logging.handlers.RotatingFileHandler):
-    """Says nothing on stderr, which a completion may share, when the disk is full."""
+    """Stays silent when the disk is full: a completion may share stderr."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Leave the record out."""
+        """Drop the record."""
 
 
 def worker_log(state_dir: Path, name: str) -> logging.Logger:

@@ -1,4 +1,4 @@
-"""Says what is not learnt and not indexed because objects are not here, and how to get them."""
+"""Reports what is not mined or indexed because objects are missing, and how to fetch them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FETCHED = "fetched"
 
 
 def lack_facts(repo: GitRepository, db: Database) -> dict[str, Any]:
-    """For ``--json``: the counts of :class:`Lacks`, and the command that fetches what is missing."""
+    """For ``--json``: the counts of :class:`Lacks`, and the command that fetches them."""
     found = lacks(repo, db)
     return {**asdict(found), "remedy": remedy(repo, found)}
 
 
 def lack_lines(facts: Mapping[str, Any]) -> list[str]:
-    """The same in sentences; none when nothing is missing."""
+    """The facts in sentences; none when nothing is missing."""
     found = Lacks(**{key: value for key, value in facts.items() if key != "remedy"})
     lines = []
     if found.commits:
@@ -39,7 +39,9 @@ def lack_lines(facts: Mapping[str, Any]) -> list[str]:
     if found.limit:
         lines.append(f"only the newest {found.limit:,} commits are used (copilot.historyCommits)")
     if facts["remedy"]:
-        lines.append(f"`{facts['remedy']}` gets what is missing; `git copilot index` takes it in")
+        lines.append(
+            f"`{facts['remedy']}` fetches the missing objects; then run `git copilot index`"
+        )
     return lines
 
 
@@ -48,16 +50,16 @@ def _count(number: int, noun: str) -> str:
 
 
 def examine_lacks(repo: GitRepository, db: Database) -> Finding:
-    """What ``doctor`` says of it."""
+    """The finding of ``doctor``."""
     facts = lack_facts(repo, db)
     told = "; ".join(line for line in lack_lines(facts) if not line.startswith("`"))
     if facts["remedy"]:
         return Finding("objects", "warn", told, f"{facts['remedy']} && git copilot index")
-    return Finding("objects", "ok", told or "all that HEAD and its history need are here")
+    return Finding("objects", "ok", told or "no objects of HEAD and its history are missing")
 
 
 def ask_for_mining(repo: GitRepository) -> None:
-    """Tell the worker that objects have come. A fetch fires no hook."""
+    """Tell the worker that objects were fetched. A fetch runs no hook."""
     spool = Spool(repo.state_dir)
     if not spool.pending():
         spool.append(Event(FETCHED, str(repo.git_dir)))

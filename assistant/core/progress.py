@@ -1,4 +1,4 @@
-"""How far long work has come: a bar on a terminal, elsewhere a line once in a while."""
+"""Progress of long work: a bar on a terminal, elsewhere a line from time to time."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 
 from git_copilot.assistant.core.terminal import CLEAR_LINE, Stream
 
-# Without a terminal: the first line after so many seconds, then one every so many.
+# Without a terminal: seconds until the first line, and between lines.
 FIRST_SECONDS, EVERY_SECONDS = 10.0, 30.0
 
 
 class ProgressBar:
     """A :class:`~git_copilot.index.core.types.Progress` for people.
 
-    On a terminal one line that is written over. Elsewhere (a log, a build server) lines of their
-    own, by a thread, so that work that says nothing for minutes is seen as well.
+    On a terminal, one line that is overwritten. Elsewhere (a log, a build server), lines written by
+    a thread, so that work that reports nothing for minutes shows as well.
     """
 
     WIDTH = 24
@@ -59,12 +59,12 @@ class ProgressBar:
             label, done, total = self._state
             count = f" {done}/{total}" if total else ""
             seconds = time.monotonic() - self._begun
-            with contextlib.suppress(OSError, ValueError):  # nobody reads it
+            with contextlib.suppress(OSError, ValueError):  # there is no reader
                 self._err.write(f"git-copilot: {label}{count}, {seconds:.0f} s so far\n")
                 self._err.flush()
 
     def finish(self) -> None:
-        """Clear the line, or say no more until there is more work."""
+        """Clear the line, or stop writing lines until there is more work."""
         if self._teller is not None:
             self._done.set()
             self._teller.join()

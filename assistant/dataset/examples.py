@@ -1,7 +1,7 @@
-"""Turns holes into examples, by the serving code and with what could be known at the time.
+"""Turns holes into examples, with the prompt builder and the retrieval of serving.
 
 The context of a hole comes from the tree of its commit's first parent: nothing newer than the
-parent enters a prompt (CrossCodeEval and its kin leak when the index holds the answer).
+parent enters a prompt (benchmarks such as CrossCodeEval leak when the index holds the answer).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.decoding.generation import Around
+from git_copilot.assistant.decoding.generation import CopyContext
 from git_copilot.assistant.prompt.builder import Budget, Prompt, build_prompt
 from git_copilot.assistant.prompt.cursor_query import cursor_query
 from git_copilot.assistant.prompt.location import WINDOW_BYTES
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
-from git_copilot.index.core.types import Embedder, Hit, Hole, Progress, no_progress
+from git_copilot.index.core.types import Hit, Hole
 from git_copilot.index.corpus.holes import seeded
-from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.cochange import CoChange
 from git_copilot.index.search.retriever import Searcher
@@ -29,11 +29,11 @@ from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.store.database import Database
 from git_copilot.index.sync.sync import sync
 
-# Views that train: `train/<process id>`, so that a dead process's leftovers can be told.
+# Views of training: `train/<process id>`, so that the leftovers of a dead process are recognised.
 VIEW_PREFIX = "train/"
 BLOB_BATCH = 200
-# Prompts to learn from have half the length of those to answer: a CPU learns from twice as many
-# holes in the same time, and the shares of context, suffix and prefix stay those of serving.
+# Training prompts have half the length of serving prompts: a CPU trains on twice as many holes in
+# the same time, and the shares of context, suffix and prefix stay the same.
 TRAINING_SHARE = 0.5
 
 
@@ -49,15 +49,16 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and what should follow: ``middle_ids`` begins with the prompt's lead and ends
-    with the end token. ``weight`` scales its loss in training; ``around`` is what a completion may copy from."""
+    """A prompt and what should follow: ``middle_ids`` begins with the prompt's forced prefix and
+    ends with the end token. ``weight`` scales its loss in training; a completion may copy from
+    ``copy_context``."""
 
     prompt_ids: tuple[int, ...]
     middle_ids: tuple[int, ...]
     cut: Cut
     prompt: Prompt
     weight: float = 1.0
-    around: Around | None = None
+    copy_context: CopyContext | None = None
 
     @property
     def hole(self) -> Hole:
@@ -77,23 +78,23 @@ class Example:
 
     @property
     def open_tokens(self) -> int:
-        """How many of the prompt's last tokens are text that the middle continues."""
+        """Number of tokens at the prompt's end that are text which the middle continues."""
         return self.prompt.open_tokens
 
     @property
     def key(self) -> str:
-        """Names the hole."""
+        """Identifies the hole."""
         hole = self.hole
         return f"{hole.commit} {hole.path} {hole.start} {hole.end}"
 
     @property
     def size(self) -> int:
-        """Tokens in all."""
+        """Total number of tokens."""
         return len(self.prompt_ids) + len(self.middle_ids)
 
 
 def serving_budget(settings: Settings, share: float = 1.0) -> Budget:
-    """The budget of a completion; ``share`` scales it as a whole."""
+    """The token budget of a completion, multiplied by ``share``."""
     return Budget(
         *(
             round(tokens * share)
@@ -105,7 +106,7 @@ def serving_budget(settings: Settings, share: float = 1.0) -> Budget:
 def cut_blob(data: bytes, hole: Hole) -> Cut:
     """Cut a blob at a hole as :func:`~git_copilot.assistant.prompt.location.cut_document` cuts a file.
 
-    :raises UnicodeDecodeError: the blob is not UTF-8 (mining takes no hole from such).
+    :raises UnicodeDecodeError: the blob is not UTF-8 (mining skips such blobs).
     """
     before = data[max(0, hole.start - WINDOW_BYTES) : hole.start]
     after = data[hole.end : hole.end + WINDOW_BYTES]
@@ -160,7 +161,7 @@ def parent_trees(repo: GitRepository, commits: Sequence[str]) -> dict[str, str |
 
 @contextmanager
 def _passing_view(db: Database) -> Iterator[str]:
-    """A view of this process's own; what dead processes left is dropped first."""
+    """A view of this process; views that dead processes left are dropped first."""
     for old in views.view_names(db, VIEW_PREFIX):
         if not _alive(old.removeprefix(VIEW_PREFIX)):
             views.drop_view(db, old)
@@ -182,46 +183,40 @@ def _alive(process: str) -> bool:
 
 
 def retrieve(
-    repo: GitRepository,
-    db: Database,
-    cuts: Sequence[Cut],
-    settings: Settings,
-    *,
-    embedder: Embedder | None,
-    vectors: VectorIndex | None,
-    judged: int = 0,
-    progress: Progress = no_progress,
+    context: RepositoryContext, cuts: Sequence[Cut], *, held_out: int = 0
 ) -> list[list[Hit]]:
     """Snippets for each cut, best first, from the tree before its commit.
 
     One view moves along the commits, oldest first when ``cuts`` are newest first, so that each
     step is the difference of two neighbouring trees.
 
-    :param judged: how many cuts, the first ones, get as many as serving looks for; the others
-        get those that a prompt has room for.
+    :param context: with its embedder and vectors, or without for a search by words.
+    :param held_out: the first ``held_out`` cuts get as many snippets as serving looks for; the
+        others get the number that a prompt has room for.
     """
+    repo, db, settings = context.repo, context.db, context.settings
     by_commit: dict[str, list[int]] = {}
     for i, cut in enumerate(cuts):
         by_commit.setdefault(cut.hole.commit, []).append(i)
     found: list[list[Hit]] = [[] for _ in cuts]
     trees = parent_trees(repo, list(by_commit))
     with _passing_view(db) as view:
-        searcher, together = Searcher(db, view, vectors), CoChange(repo)
+        searcher, together = Searcher(db, view, context.vectors), CoChange(repo)
         for done, (oid, indices) in enumerate(reversed(by_commit.items())):
-            progress("retrieving", done, len(by_commit))
+            context.progress("retrieving", done, len(by_commit))
             tree = trees.get(oid)
             if tree is None:
                 continue
-            sync(repo, db, embedder, view=view, tree=tree)
+            sync(repo, db, context.embedder, view=view, tree=tree)
             for i in indices:
                 cut = cuts[i]
                 partners = together.partners(f"{oid}^", cut.hole.path)
                 query = cursor_query(
                     cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners
                 )
-                count = settings.found if i < judged else settings.snippets
-                found[i] = searcher.search(query, count, embedder)
-        progress("retrieving", len(by_commit), len(by_commit))
+                count = settings.snippets_to_find if i < held_out else settings.snippets
+                found[i] = searcher.search(query, count, context.embedder)
+        context.progress("retrieving", len(by_commit), len(by_commit))
     return found
 
 
@@ -250,13 +245,14 @@ def make_example(
         budget=budget,
         repository=repository,
     )
-    around = Around.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
-    middle = (*tokenizer.encode(prompt.lead + cut.middle), tokenizer.end_id)
-    return Example(prompt.ids, middle, cut, prompt, around=around)
+    copy_context = CopyContext.of(cut.hole.path, cut.prefix, cut.suffix, hits, prompt)
+    middle = (*tokenizer.encode(prompt.forced_prefix + cut.middle), tokenizer.end_id)
+    return Example(prompt.ids, middle, cut, prompt, copy_context=copy_context)
 
 
 def with_retrieval(cut: Cut, seed: int) -> bool:
-    """Whether a training example gets snippets: half of them do, so that both ways are learnt."""
+    """Whether a training example gets snippets: half of them do, so that the model learns to
+    complete with and without them."""
     hole = cut.hole
     return seeded(str(seed), hole.commit, hole.path, str(hole.start)).random() < 0.5
 
@@ -269,7 +265,7 @@ def training_examples(
     repository: str,
     seed: int,
 ) -> list[Example]:
-    """Examples to learn from, half of them with their snippets."""
+    """Training examples, half of them with their snippets."""
     return [
         make_example(tokenizer, cut, found if with_retrieval(cut, seed) else (), budget, repository)
         for cut, found in zip(cuts, hits, strict=True)

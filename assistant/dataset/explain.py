@@ -1,4 +1,4 @@
-"""Says of one hole where it comes from, what became of it, and whether it is trained on and why."""
+"""Explains one hole: where it comes from, its fate, and whether it is trained on and why."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Cut, cut_blob, read_cuts
 from git_copilot.assistant.dataset.hole_selection import (
@@ -38,7 +39,7 @@ FOR, AGAINST, OPEN = "for", "against", "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one rule says of a hole: ``says`` is :data:`FOR`, :data:`AGAINST` or :data:`OPEN`."""
+    """A rule's verdict on a hole: ``says`` is :data:`FOR`, :data:`AGAINST` or :data:`OPEN`."""
 
     rule: str
     says: str
@@ -47,7 +48,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All that is known of a hole. ``facts`` is what JSON shows, without the rules."""
+    """What is known of a hole. ``facts`` are the fields of the JSON object, without the rules."""
 
     sample: Sample
     facts: dict[str, Any]
@@ -55,22 +56,21 @@ class Explanation:
 
     @property
     def taken(self) -> bool:
-        """Whether a training now would take the hole, as far as one can tell."""
+        """Whether a training run would use the hole now; rules without an answer are ignored."""
         return all(rule.says != AGAINST for rule in self.rules)
 
     def fields(self) -> dict[str, Any]:
-        """The explanation as JSON shows it."""
+        """The explanation as JSON."""
         rules = [{"rule": r.rule, "says": r.says, "because": r.because} for r in self.rules]
         return {**self.facts, "rules": rules, "taken": self.taken}
 
 
-def explain_hole(
-    repo: GitRepository, db: Database, settings: Settings, hole_id: int
-) -> Explanation:
-    """Explain the hole of an id.
+def explain_hole(context: RepositoryContext, hole_id: int) -> Explanation:
+    """Explain the hole with an id.
 
-    :raises CopilotError: there is none, or its blob is gone.
+    :raises CopilotError: there is none, or its blob is missing.
     """
+    repo, db = context.repo, context.db
     hole = next(iter(find_holes(db, [hole_id])), None)
     if hole is None:
         raise CopilotError(
@@ -92,11 +92,11 @@ def explain_hole(
         "survival": _survival(repo, db, hole, survival),
         "adapters": learnt,
     }
-    return Explanation(sample, facts, list(_rules(repo, db, settings, sample)))
+    return Explanation(sample, facts, list(_rules(context, sample)))
 
 
 def _subject(repo: GitRepository, commit: str) -> str | None:
-    """A commit's first line, or ``None`` when it is gone."""
+    """The first line of a commit's message, or ``None`` when the commit is missing."""
     code, out, _ = repo.try_run(
         "log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%s", commit, "--"
     )
@@ -120,32 +120,32 @@ def _survival(
     }
 
 
-def _rules(repo: GitRepository, db: Database, settings: Settings, sample: Sample) -> Iterator[Rule]:
-    hole = sample.hole
-    yield _forgotten(db, hole)
+def _rules(context: RepositoryContext, sample: Sample) -> Iterator[Rule]:
+    repo, hole = context.repo, sample.hole
+    yield _forgotten(context.db, hole)
     yield _left_out(repo, hole)
     data = repo.read_blob(hole.blob)
     yield _secret(data, hole, allowed_in(repo))
     says = FOR if sample.weight > 0 else AGAINST
     yield Rule("weight", says, f"{sample.weight:.2f} ({sample.why})")
     if is_test(hole.path):
-        yield Rule("test", FOR, "a test: tests together count at most as much as the code")
+        yield Rule("test", FOR, "a test: all tests together weigh at most as much as the code")
     cut = cut_blob(data, hole)
-    yield from _place(repo, db, settings, sample, cut)
-    yield _size(settings, cut)
+    yield from _place(context, sample, cut)
+    yield _size(context.settings, cut)
 
 
 def _forgotten(db: Database, hole: Hole) -> Rule:
     if is_forgotten(Forgotten.load(db), hole):
-        return Rule("forgotten", AGAINST, "its path, commit or author is to be forgotten")
-    return Rule("forgotten", FOR, "nobody asked to forget it")
+        return Rule("forgotten", AGAINST, "its path, commit or author is forgotten")
+    return Rule("forgotten", FOR, "its path, commit and author are not forgotten")
 
 
 def _left_out(repo: GitRepository, hole: Hole) -> Rule:
     reason = rules.left_out(repo, repo.shown_tree(), [hole.path]).get(hole.path)
     if reason is not None:
-        return Rule("left out", AGAINST, f"HEAD's rules leave its file out of the index ({reason})")
-    return Rule("left out", FOR, "no rule leaves its file out of the index")
+        return Rule("left out", AGAINST, f"HEAD's rules exclude its file from the index ({reason})")
+    return Rule("left out", FOR, "no rule excludes its file from the index")
 
 
 def _secret(data: bytes, hole: Hole, allowed: Allowed) -> Rule:
@@ -157,19 +157,17 @@ def _secret(data: bytes, hole: Hole, allowed: Allowed) -> Rule:
     )
     if lines:
         return Rule("secret", AGAINST, f"line {lines[0]} looks like a secret")
-    return Rule("secret", FOR, "nothing on its lines looks like a secret")
+    return Rule("secret", FOR, "no secret on its lines")
 
 
-def _place(
-    repo: GitRepository, db: Database, settings: Settings, sample: Sample, cut: Cut
-) -> Iterator[Rule]:
-    """Whether its commit is one to learn from, to judge by, or neither, and what it repeats."""
-
+def _place(context: RepositoryContext, sample: Sample, cut: Cut) -> Iterator[Rule]:
+    """Whether its commit is for training, held out, or neither, and what the hole repeats."""
+    repo, db, settings = context.repo, context.db, context.settings
     hole = sample.hole
     commits = _history(repo, settings)
     if hole.commit not in commits:
         newest = f"the newest {settings.history_commits} commits of HEAD (copilot.historyCommits)"
-        yield Rule("history", AGAINST, f"its commit is none of {newest}")
+        yield Rule("history", AGAINST, f"its commit is not among {newest}")
         return
     yield Rule("history", FOR, "its commit is part of HEAD's history")
     holes = load_holes(db, commits)
@@ -185,15 +183,17 @@ def _place(
         return
     held = {h.id for h in split.held_out}
     if hole.id in held:
-        yield Rule("held out", AGAINST, "it is one of those that candidates are judged by now")
+        yield Rule("held out", AGAINST, "it is held out: candidates are evaluated on it")
         return
     older, tree = before_held_out(repo, commits, split.held_out)
     if hole.commit not in older:
-        yield Rule("held out", AGAINST, "candidates are judged by others of its commit, or older")
+        yield Rule(
+            "held out", AGAINST, "candidates are evaluated on holes of its commit or of older ones"
+        )
         return
-    yield Rule("held out", FOR, "it is older than what candidates are judged by")
+    yield Rule("held out", FOR, "it is older than the held-out holes")
     if settings.corpus_source == SNAPSHOT:
-        yield Rule("source", AGAINST, "only files as they are count (copilot.corpusSource)")
+        yield Rule("source", AGAINST, "only files as they are are used (copilot.corpusSource)")
         return
     if sample.weight <= 0:
         return
@@ -211,19 +211,19 @@ def _history(repo: GitRepository, settings: Settings) -> list[str]:
 def _repeats(
     repo: GitRepository, hole: Hole, cut: Cut, taken: list[Hole], held_out: list[Hole]
 ) -> Iterator[Rule]:
-    """Whether it is among the newest, and what it is a copy of: the rules of a refresh."""
+    """Whether it is among the newest holes, and what it is a copy of, as in a refresh."""
     from git_copilot.assistant.dataset.leakage import find_copies, neighbourhood
     from git_copilot.assistant.dataset.near_duplicates import NearIndex, shingles
 
     place = next((i for i, other in enumerate(taken) if other.id == hole.id), None)
     if place is None:
-        yield Rule("newest", AGAINST, "there are newer ones enough (copilot.refreshHoles)")
+        yield Rule("newest", AGAINST, "there are enough newer holes (copilot.refreshHoles)")
         return
-    yield Rule("newest", FOR, f"it is number {place + 1} of {len(taken)} to learn from")
+    yield Rule("newest", FOR, f"it is number {place + 1} of {len(taken)} to train on")
     held_cuts = read_cuts(repo, held_out)
     copies = [held_cuts[h].hole.id for _, h in find_copies([cut], held_cuts)]
     if copies:
-        yield Rule("copy", AGAINST, f"like hole {copies[0]}, which candidates are judged by")
+        yield Rule("copy", AGAINST, f"a copy of hole {copies[0]}, which is held out")
         return
     newer = read_cuts(repo, taken[:place])
     known = NearIndex(shingles(neighbourhood(other)) for other in newer)
@@ -233,7 +233,7 @@ def _repeats(
         named = f"hole {other.id}" if other.id else f"a hole of {other.path} as it is"
         yield Rule("duplicate", AGAINST, f"a near duplicate of {named}, which is newer")
         return
-    yield Rule("duplicate", FOR, "no newer hole is like it")
+    yield Rule("duplicate", FOR, "no newer hole is similar")
 
 
 def _size(settings: Settings, cut: Cut) -> Rule:

@@ -1,4 +1,4 @@
-"""The holes that training takes: from commits, from the files as they are, or from both."""
+"""Selects the holes to train on: from commits, from the files as they are, or from both."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FIM_RATE = 0.5
 
 
 def find_holes(db: Database, ids: Sequence[int]) -> list[Hole]:
-    """The holes of these ids, in their order; unknown ids are passed over."""
+    """The holes with these ids, in their order; unknown ids are skipped."""
     rows = db.query(
         f"SELECT {HOLE_COLUMNS} WHERE h.id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(ids)),),
@@ -47,10 +47,10 @@ def find_holes(db: Database, ids: Sequence[int]) -> list[Hole]:
 
 
 def choose_source(source: str, holes: int) -> str:
-    """Where training takes holes from.
+    """The source of training holes.
 
     :param source: ``copilot.corpusSource``.
-    :param holes: how many the commits give.
+    :param holes: the number of holes from commits.
     """
     if source != AUTO:
         return source
@@ -66,19 +66,20 @@ def training_holes(
     *,
     most: int | None = None,
 ) -> dict[Hole, float]:
-    """The holes to learn from with their weights (above 0, 1 is usual), from the source that
-    ``settings.corpus_source`` names: those of the tree, then those of commits, newest first.
+    """The holes to train on with their weights (above 0, usually 1), from the source that
+    ``settings.corpus_source`` names: holes of the tree, then of commits, newest first.
 
-    Nothing newer than ``commits`` is looked at: neither text nor what later became of it. Where
-    tests outnumber the code they weigh less, so that together they count as much as the code.
+    Nothing newer than ``commits`` is used: neither text nor its later fate. Where tests outnumber
+    the code, their weights are reduced so that together they count as much as the code.
 
-    :param commits: ids, newest first, all older than what is held out.
-    :param cut: the commit whose tree the snapshot is, the first of ``commits``; ``None`` where
+    :param commits: ids, newest first, all older than the held-out ones.
+    :param cut: the commit whose tree is the snapshot, the first of ``commits``; ``None`` where
         there is none.
-    :param most: so many holes at most; half of them, or what commits leave, from the tree.
+    :param most: maximum number of holes; half of them, or the number that commits leave, are from
+        the tree.
     """
     forgotten = Forgotten.load(db)
-    weights = hole_weights(db, may_teach(repo, load_holes(db, commits)), frozenset(commits))
+    weights = hole_weights(db, trainable_holes(repo, load_holes(db, commits)), frozenset(commits))
     written = {
         hole: value
         for hole, (value, _) in weights.items()
@@ -100,10 +101,11 @@ def training_holes(
 def hole_weights(
     db: Database, holes: Sequence[Hole], known: frozenset[str] | None = None
 ) -> dict[Hole, tuple[float, str]]:
-    """How much each hole counts in training and why: by what became of it, times what a person
-    made of the completion that was shown there.
+    """The training weight of each hole and the reason: how much of it survived, times the weight
+    of the feedback on the completion that was shown there.
 
-    :param known: the commits that may be known of; later ones took nothing away yet.
+    :param known: the commits that may be taken into account; holes that later ones removed count
+        as surviving.
     """
     ids = [hole.id for hole in holes]
     fates, said = load_survival(db, ids), feedback_weights(db, ids)
@@ -120,16 +122,16 @@ def hole_weights(
     return found
 
 
-def may_teach(repo: GitRepository, holes: Sequence[Hole]) -> list[Hole]:
-    """Those of ``holes`` whose files HEAD's rules do not leave out: they may have been mined before
-    the rules were made."""
+def trainable_holes(repo: GitRepository, holes: Sequence[Hole]) -> list[Hole]:
+    """The ``holes`` in files that HEAD's rules do not exclude: holes may have been mined before
+    the rules existed."""
     paths = list(dict.fromkeys(hole.path for hole in holes))
     out = rules.left_out(repo, repo.shown_tree(), paths) if paths else {}
     return [hole for hole in holes if hole.path not in out]
 
 
 def is_forgotten(forgotten: Forgotten, hole: Hole) -> bool:
-    """Whether nothing is to be learnt from a hole."""
+    """Whether a hole's path, commit or author is forgotten."""
     return (
         forgotten.path(hole.path)
         or forgotten.commit(hole.commit)
@@ -137,9 +139,9 @@ def is_forgotten(forgotten: Forgotten, hole: Hole) -> bool:
     )
 
 
-def untold(repo: GitRepository, db: Database, commit: str) -> Callable[[str], bool]:
-    """Tells of a path whether its file in ``commit``'s tree may be shown: it is not forgotten,
-    and no forgotten commit or author ever touched it. Who wrote which line is not asked."""
+def shown_files(repo: GitRepository, db: Database, commit: str) -> Callable[[str], bool]:
+    """A test of paths: whether the file in ``commit``'s tree may be shown. It is not forgotten,
+    and no forgotten commit or author ever touched it, whatever lines they wrote."""
     forgotten = Forgotten.load(db)
     touched: frozenset[str] = frozenset()
     if forgotten.commits or forgotten.authors:
@@ -163,14 +165,14 @@ def _touched(repo: GitRepository, commits: Sequence[str]) -> frozenset[str]:
 
 def tree_holes(repo: GitRepository, db: Database, commit: str) -> Iterator[Hole]:
     """The holes of ``commit``'s tree, with its time, in files that may be shown."""
-    may_show = untold(repo, db, commit)
+    may_show = shown_files(repo, db, commit)
     time = int(repo.run("log", "-1", "--no-show-signature", "--format=%at", commit, "--") or 0)
-    holes = may_teach(repo, list(snapshot_holes(repo, commit, time=time)))
+    holes = trainable_holes(repo, list(snapshot_holes(repo, commit, time=time)))
     return (hole for hole in holes if may_show(hole.path))
 
 
 def _apart(holes: Iterable[Hole], written: Iterable[Hole]) -> Iterator[Hole]:
-    """Those of ``holes`` that overlap none that commits ``written``."""
+    """The ``holes`` that overlap none of those ``written`` by commits."""
     taken: dict[tuple[str, str], list[Hole]] = {}
     for hole in written:
         taken.setdefault((hole.path, hole.blob), []).append(hole)
@@ -181,7 +183,7 @@ def _apart(holes: Iterable[Hole], written: Iterable[Hole]) -> Iterator[Hole]:
 
 
 def _sample(holes: Mapping[Hole, float], count: int, seed: int) -> dict[Hole, float]:
-    """``count`` holes in the order that they had."""
+    """A random sample of ``count`` holes, in their order."""
     if len(holes) <= count:
         return dict(holes)
     chosen = set(seeded("snapshot", str(seed)).sample(range(len(holes)), count))
@@ -189,7 +191,7 @@ def _sample(holes: Mapping[Hole, float], count: int, seed: int) -> dict[Hole, fl
 
 
 def balanced(weights: Mapping[Hole, float]) -> dict[Hole, float]:
-    """The same weights, those of tests scaled down until they sum up to those of the code."""
+    """The weights, those of tests scaled down to the sum of those of the code."""
     sums = {True: 0.0, False: 0.0}
     for hole, value in weights.items():
         sums[is_test(hole.path)] += value
@@ -203,10 +205,10 @@ def is_snapshot(hole: Hole) -> bool:
 
 
 def at_fim_rate(cuts: Sequence[Cut], seed: int, rate: float = FIM_RATE) -> list[Cut]:
-    """Take the text after the hole from all but ``rate`` of the cuts of a tree, which makes the
-    prompt builder write them left to right. Cuts of commits stay: there people filled in.
+    """Remove the suffix from all but ``rate`` of the cuts of a tree, so that the prompt builder
+    renders them left to right. Cuts of commits keep theirs: there people filled in.
 
-    Of prefix and suffix, the order is that which the model's family was taught.
+    Prefix and suffix keep the order that the model's family was trained with.
     """
     return [
         replace(cut, suffix="") if is_snapshot(cut.hole) and _draw(cut.hole, seed) >= rate else cut
@@ -222,7 +224,7 @@ def before_held_out(
     repo: GitRepository, commits: Sequence[str], held_out: Sequence[Hole]
 ) -> tuple[list[str], str | None]:
     """The commits older than every held-out one, newest first, and the first parent of the
-    oldest of those, whose tree may be learnt from (``None``: there is none).
+    oldest held-out commit, whose tree may be trained on (``None``: there is none).
 
     :param commits: of HEAD's history, newest first, no parent before its child.
     :param held_out: some holes of them.

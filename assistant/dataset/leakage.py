@@ -1,19 +1,19 @@
-"""What must not be learnt twice, and what must not be learnt because it is asked later.
+"""Finds duplicates in the training set, and copies of held-out holes.
 
-Duplicated training data is learnt by heart (Lee et al. 2022, arXiv 2107.06499), and a copy of a
-held-out hole in the training set measures memory (Allamanis 2019, arXiv 1812.06469).
+Models memorise duplicated training data (Lee et al. 2022, arXiv 2107.06499), and with copies of
+held-out holes in the training set an evaluation measures memory (Allamanis 2019, arXiv 1812.06469).
 
-A hole's *neighbourhood* is its middle with up to :data:`NEAR_LINES` written lines on each side,
-as tokens, those of the middle marked: the same lines asked at another place are another question.
-A text is *telling* from :data:`TELLING` characters on; ``return None`` says nothing about where
-it came from, and may be learnt whatever is held out.
+A hole's *neighbourhood* is its middle with up to :data:`NEAR_LINES` lines that are not blank on
+each side, as tokens, those of the middle marked: the same lines with another middle are another
+question. A text is *distinctive* from :data:`MIN_DISTINCTIVE` characters on; ``return None`` may
+come from anywhere and stays in the training set, whatever is held out.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import TypedDict
+from dataclasses import dataclass
 
 from git_copilot.assistant.dataset.examples import Cut, Example
 from git_copilot.assistant.dataset.near_duplicates import (
@@ -26,17 +26,18 @@ from git_copilot.assistant.dataset.near_duplicates import (
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
 NEAR_LINES = 3
-# Of a minified line only so many characters count as near.
+# Characters of a (minified) line that count as near.
 NEAR_CHARACTERS = 2000
 # Without white space at the ends, and with single spaces elsewhere.
-TELLING = 30
-# One line that stands in so many files is the repository's way of writing, nobody's secret.
+MIN_DISTINCTIVE = 30
+# A single line that stands in this many files is an idiom of the repository.
 IDIOM_FILES = 3
 _MARK = "\0"
 
 
-class Duplicates(TypedDict):
-    """How many holes were dropped because another one of the training set is the same."""
+@dataclass(frozen=True, slots=True)
+class DuplicateCounts:
+    """Number of holes dropped as exact or near duplicates of another hole of the training set."""
 
     exact: int
     near: int
@@ -46,14 +47,14 @@ Pair = tuple[int, int]  # indices of a training hole and of a held-out one
 Passage = tuple[str, str]  # a file's path and some of its text
 
 
-def is_telling(text: str) -> bool:
-    """Whether a text is long enough to be recognised."""
-    return len(" ".join(text.split())) >= TELLING
+def is_distinctive(text: str) -> bool:
+    """Whether a text is long enough to tell where it comes from."""
+    return len(" ".join(text.split())) >= MIN_DISTINCTIVE
 
 
 def surroundings(cut: Cut) -> tuple[str, str]:
-    """What stands before and after the middle within :data:`NEAR_LINES` written lines, the rest
-    of the hole's own lines included."""
+    """The text before and after the middle within :data:`NEAR_LINES` lines that are not blank, and
+    the rest of the hole's own lines."""
     before = cut.prefix[-NEAR_CHARACTERS:].split("\n")
     after = cut.suffix[:NEAR_CHARACTERS].split("\n")
     first = _written(before[-2::-1])
@@ -61,7 +62,7 @@ def surroundings(cut: Cut) -> tuple[str, str]:
 
 
 def _written(lines: Sequence[str]) -> int:
-    """How many lines it takes to see :data:`NEAR_LINES` that are not blank."""
+    """The number of lines up to the :data:`NEAR_LINES`-th that is not blank."""
     seen = 0
     for count, line in enumerate(lines, 1):
         seen += bool(line.strip())
@@ -82,15 +83,15 @@ def own_lines(cut: Cut) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text that is compared: without white space, which formatters change."""
+    """A text to compare: without white space, which formatters change."""
     return "".join(text.split())
 
 
-def drop_duplicates(cuts: Sequence[Cut]) -> tuple[list[Cut], Duplicates]:
-    """Keep the first of holes whose neighbourhoods are equal, white space aside, and then the
+def drop_duplicates(cuts: Sequence[Cut]) -> tuple[list[Cut], DuplicateCounts]:
+    """Keep the first of the holes whose neighbourhoods are equal, white space aside, and then the
     first of those that are near-duplicates.
 
-    :param cuts: newest first: what is said now counts, not what it was changed from.
+    :param cuts: newest first, so that the current version is kept and not an older one.
     """
     unique: dict[str, Cut] = {}
     for cut in cuts:
@@ -98,23 +99,23 @@ def drop_duplicates(cuts: Sequence[Cut]) -> tuple[list[Cut], Duplicates]:
     first = list(unique.values())
     near = set(near_duplicates([shingles(key.split(" ")) for key in unique]))
     kept = [cut for i, cut in enumerate(first) if i not in near]
-    return kept, {"exact": len(cuts) - len(first), "near": len(near)}
+    return kept, DuplicateCounts(exact=len(cuts) - len(first), near=len(near))
 
 
 def find_copies(training: Sequence[Cut], held_out: Sequence[Cut]) -> Iterator[Pair]:
-    """Pairs of a training hole and a held-out one with the same telling lines, or with telling
-    middles or neighbourhoods that are equal or near-duplicates."""
+    """Pairs of a training hole and a held-out one with the same distinctive lines, or whose
+    distinctive middles or neighbourhoods are equal or near-duplicates."""
     lines: defaultdict[str, list[int]] = defaultdict(list)
     for h, cut in enumerate(held_out):
-        if is_telling(own_lines(cut)):
+        if is_distinctive(own_lines(cut)):
             lines[_plain(own_lines(cut))].append(h)
-    telling = [h for h, cut in enumerate(held_out) if is_telling(cut.middle)]
-    middles = NearIndex(_middle(held_out[h]) for h in telling)
+    distinctive = [h for h, cut in enumerate(held_out) if is_distinctive(cut.middle)]
+    middles = NearIndex(_middle(held_out[h]) for h in distinctive)
     places = NearIndex(shingles(neighbourhood(cut)) for cut in held_out)
     for t, cut in enumerate(training):
         found = set(lines.get(_plain(own_lines(cut)), ()))
-        if is_telling(cut.middle):
-            found.update(telling[n] for n in middles.near(_middle(cut)))
+        if is_distinctive(cut.middle):
+            found.update(distinctive[n] for n in middles.near(_middle(cut)))
         found.update(places.near(shingles(neighbourhood(cut))))
         yield from ((t, h) for h in sorted(found))
 
@@ -124,17 +125,17 @@ def _middle(cut: Cut) -> Shingles:
 
 
 def find_shown(shown: Sequence[Sequence[Passage]], held_out: Sequence[Cut]) -> Iterator[Pair]:
-    """Pairs of a training example and a held-out hole whose telling middle stands in what the
-    example shows, white space aside: code that was deleted and came back, or moved.
+    """Pairs of a training example and a held-out hole whose distinctive middle stands in the text
+    of the example, white space aside: code that was deleted and came back, or moved.
 
-    Idioms are passed over: single lines that the examples show in :data:`IDIOM_FILES` files.
+    Idioms are skipped: single lines that the examples show in :data:`IDIOM_FILES` files.
 
-    :param shown: of each example, the passages that it is made of.
+    :param shown: for each example, its passages.
     """
     texts = [[(path, _plain(text)) for path, text in passages] for passages in shown]
     wanted: defaultdict[str, list[int]] = defaultdict(list)
     for h, cut in enumerate(held_out):
-        if is_telling(cut.middle):
+        if is_distinctive(cut.middle):
             wanted[_plain(cut.middle)].append(h)
     for middle, owners in wanted.items():
         files, found = set(), []
@@ -149,9 +150,9 @@ def find_shown(shown: Sequence[Sequence[Passage]], held_out: Sequence[Cut]) -> I
 
 
 def drop_copies(training: Sequence[Cut], held_out: Sequence[Cut]) -> tuple[list[Cut], int]:
-    """Leave out the training holes that are copies of a held-out one (:func:`find_copies`).
+    """Drop the training holes that are copies of a held-out one (:func:`find_copies`).
 
-    :return: those that stay, and how many went.
+    :return: the remaining holes, and the number dropped.
     """
     copies = {t for t, _ in find_copies(training, held_out)}
     return [cut for t, cut in enumerate(training) if t not in copies], len(copies)
@@ -160,10 +161,10 @@ def drop_copies(training: Sequence[Cut], held_out: Sequence[Cut]) -> tuple[list[
 def drop_showing(
     examples: Sequence[Example], held_out: Sequence[Cut], tokenizer: TextTokenizer
 ) -> tuple[list[Example], int]:
-    """Leave out the examples that show a held-out middle (:func:`find_shown`) in their prompt,
-    snippets included, or across the ends of their own middle.
+    """Drop the examples that show a held-out middle (:func:`find_shown`) in their prompt, snippets
+    included, or across the ends of their own middle.
 
-    :return: those that stay, and how many went.
+    :return: the remaining examples, and the number dropped.
     """
     shown = [_passages(example, tokenizer) for example in examples]
     showing = {t for t, _ in find_shown(shown, held_out)}
@@ -175,7 +176,7 @@ def _passages(example: Example, tokenizer: TextTokenizer) -> list[Passage]:
     before, after = surroundings(example.cut)
     return [
         (path, tokenizer.decode([*example.prompt_ids, *example.middle_ids])),
-        # The prompt may part what stands together in the file.
+        # The prompt may separate text that is contiguous in the file.
         (path, before + example.middle + after),
         *((hit.path, hit.text) for hit, _ in example.prompt.snippets),
     ]
@@ -184,11 +185,11 @@ def _passages(example: Example, tokenizer: TextTokenizer) -> list[Passage]:
 def drop_known(
     held_out: Sequence[Cut], training: Sequence[Cut], reach: int
 ) -> tuple[list[Cut], int]:
-    """Leave out the held-out holes whose copies were learnt from, by :func:`find_copies` and
-    :func:`find_shown`, when training is over and cannot be mended.
+    """Drop the held-out holes whose copies were trained on, by :func:`find_copies` and
+    :func:`find_shown`, for an adapter that is already trained.
 
-    :param reach: so many characters before and after a training hole were shown at most.
-    :return: those that stay, and how many went.
+    :param reach: the number of characters before and after a training hole that were shown at most.
+    :return: the remaining holes, and the number dropped.
     """
     shown = [
         [(cut.hole.path, cut.prefix[-reach:] + cut.middle + cut.suffix[:reach])] for cut in training

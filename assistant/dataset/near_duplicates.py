@@ -1,9 +1,9 @@
 """Near-duplicates of short pieces of code: sets of token shingles and their overlap. Pure.
 
 Two pieces are near-duplicates when the Jaccard similarity of their shingle sets reaches
-:data:`THRESHOLD` (Broder 1997). Which pieces of one collection are is found by MinHash and
-locality-sensitive hashing, and every candidate is checked; whether a piece is a near-duplicate of
-one of a few known ones is found by an inverted index, which misses nothing.
+:data:`THRESHOLD` (Broder 1997). Within one collection they are found by MinHash and
+locality-sensitive hashing, and every candidate is checked; near-duplicates of a few known pieces
+are found by an inverted index, which is exact.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ Shingles = frozenset[str]
 
 
 def tokens(text: str) -> list[str]:
-    """Words and single signs; white space only parts them."""
+    """Words and single punctuation characters; white space only separates them."""
     return _TOKEN.findall(text)
 
 
 def shingles(found: Sequence[str]) -> Shingles:
-    """Every run of :data:`SHINGLE` tokens; fewer tokens are one shingle."""
+    """All runs of :data:`SHINGLE` tokens; fewer tokens are one shingle."""
     runs = max(1, len(found) - SHINGLE + 1)
     return frozenset(" ".join(found[i : i + SHINGLE]) for i in range(runs))
 
 
 def jaccard(one: Shingles, other: Shingles) -> float:
-    """The share of common members, 0 to 1."""
+    """The Jaccard similarity, 0 to 1."""
     common = len(one & other)
     return common / (len(one) + len(other) - common)
 
@@ -45,8 +45,8 @@ def jaccard(one: Shingles, other: Shingles) -> float:
 def near_duplicates(pieces: Sequence[Shingles]) -> list[int]:
     """Indices of the pieces that are near-duplicates of an earlier piece that is kept.
 
-    Greedy: a piece is compared with those kept before it, so that of a chain whose ends are
-    unlike each other more than the first stays. The same input gives the same answer.
+    Greedy: a piece is compared with the pieces kept before it, so that of a chain whose ends are
+    not similar more than one piece is kept. Deterministic.
     """
     from datasketch import MinHash, MinHashLSH  # scipy takes a third of a second to import
 
@@ -67,7 +67,7 @@ def near_duplicates(pieces: Sequence[Shingles]) -> list[int]:
 
 
 class NearIndex:
-    """Known pieces, to be asked which of them another piece is a near-duplicate of. Exact."""
+    """Finds the known pieces that another piece is a near-duplicate of. Exact."""
 
     def __init__(self, pieces: Iterable[Shingles]) -> None:
         self._sizes: list[int] = []
@@ -78,7 +78,7 @@ class NearIndex:
                 self._holders[shingle].append(number)
 
     def near(self, piece: Shingles) -> list[int]:
-        """The known pieces' numbers, ascending, whose similarity reaches the threshold."""
+        """The numbers of the known pieces whose similarity reaches the threshold, ascending."""
         common = Counter(n for shingle in piece for n in self._holders.get(shingle, ()))
         size = len(piece)
         return sorted(n for n, c in common.items() if c / (size + self._sizes[n] - c) >= THRESHOLD)

@@ -1,4 +1,4 @@
-"""Writes rows of text to JSON lines or Parquet: in groups, beside the target, then renamed."""
+"""Writes rows of text to JSON lines or Parquet in groups; the file appears when it is complete."""
 
 from __future__ import annotations
 
@@ -11,42 +11,34 @@ from glob import escape
 from pathlib import Path
 from typing import BinaryIO
 
-from git_copilot.assistant.core.atomic_files import writing
 from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.files import os_errors, replacing
 
-# A group of rows is held in memory until it is written.
+# The size of a group of rows, which is in memory until it is written.
 GROUP_ROWS, GROUP_CHARACTERS = 1000, 4 << 20
 Row = dict[str, str]
 _PROCESS = re.compile(r"[1-9][0-9]{0,8}$")
 
 
 def write_rows(out: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
-    """Write rows to ``out`` in groups and return how many; the file gets its name when it is
-    whole and on disk.
+    """Write rows to ``out`` in groups and return their number; the file gets its name when it is
+    complete and on disk.
 
     :raises CopilotError: it cannot be written, or pyarrow is missing for Parquet.
     """
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
     opened = _parquet if out.suffix == ".parquet" else _jsonl
     count = 0
-    with writing(out):
+    with os_errors(out):
         _remove_leftovers(out)
-        try:
-            with temporary.open("wb") as file:
-                with opened(file, columns) as write:
-                    for group in _groups(rows):
-                        write(group)
-                        count += len(group)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(out) as file, opened(file, columns) as write:
+            for group in _groups(rows):
+                write(group)
+                count += len(group)
     return count
 
 
 def _remove_leftovers(out: Path) -> None:
-    """Delete what killed processes left beside ``out``."""
+    """Delete the temporary files of killed processes beside ``out``."""
     for path in out.parent.glob(f".{escape(out.name)}.*"):
         process = path.name.rpartition(".")[2]
         if not _PROCESS.match(process):

@@ -1,17 +1,18 @@
-"""Rows of the corpus: holes and files, with what looks like a secret masked."""
+"""Rows of the corpus, holes and files, with secrets masked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.dataset.hole_selection import (
-    may_teach,
-    untold,
+    shown_files,
+    trainable_holes,
 )
 from git_copilot.assistant.dataset.row_files import Row
 from git_copilot.assistant.dataset.samples import iso_time, readable
-from git_copilot.index.core.types import Hole, Progress, no_progress
+from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes
 from git_copilot.index.corpus.snapshot import snapshot_files
 from git_copilot.index.git.repository import GitRepository
@@ -45,28 +46,24 @@ def reachable_commits(repo: GitRepository, db: Database, since: int | None = Non
     return [str(oid) for (oid,) in rows if oid not in lost]
 
 
-def hole_batches(
-    repo: GitRepository,
-    db: Database,
-    since: int | None = None,
-    progress: Progress = no_progress,
-) -> Iterator[list[Hole]]:
-    """The holes of reachable commits, newest first, some commits at a time."""
+def hole_batches(context: RepositoryContext, since: int | None = None) -> Iterator[list[Hole]]:
+    """The holes of reachable commits, newest first, in batches of commits."""
+    repo, db, progress = context.repo, context.db, context.progress
     commits = reachable_commits(repo, db, since)
     for begin in range(0, len(commits), COMMIT_BATCH):
         progress("exporting commits", begin, len(commits))
-        yield may_teach(repo, load_holes(db, commits[begin : begin + COMMIT_BATCH]))
+        yield trainable_holes(repo, load_holes(db, commits[begin : begin + COMMIT_BATCH]))
     progress("exporting commits", len(commits), len(commits))
 
 
 def with_blobs(repo: GitRepository, holes: Sequence[Hole]) -> Iterator[tuple[Hole, bytes]]:
     """Each hole with its blob, in which secrets are masked; one blob is held at a time. Holes
-    whose blob is gone, or on whose lines a secret stands, are left out."""
+    whose blob is missing, or with a secret on their lines, are left out."""
     groups = [list(group) for _, group in groupby(holes, key=lambda h: (h.blob, h.path))]
     waiting = iter(groups)
     allowed = allowed_in(repo)
     for oid, data in repo.blobs(group[0].blob for group in groups):
-        # In the order of the groups; what is missing was left out.
+        # In the order of the groups, without the missing blobs.
         group = next(g for g in waiting if g[0].blob == oid)
         masked = redact_bytes(data, group[0].path, allowed)
         for hole in group:
@@ -81,7 +78,7 @@ def _line_end(data: bytes, place: int) -> int:
 
 
 def hole_row(repository: str, hole: Hole) -> Row:
-    """The columns that say where a hole comes from."""
+    """The columns with the origin of a hole."""
     return {
         "repository": readable(repository),
         "path": readable(hole.path),
@@ -94,34 +91,29 @@ def hole_row(repository: str, hole: Hole) -> Row:
     }
 
 
-def hole_rows(
-    repo: GitRepository,
-    db: Database,
-    *,
-    since: int | None = None,
-    progress: Progress = no_progress,
-) -> Iterator[Row]:
-    """One row per hole; prefix + middle + suffix is the blob, byte for byte where it holds no
+def hole_rows(context: RepositoryContext, *, since: int | None = None) -> Iterator[Row]:
+    """One row per hole; prefix + middle + suffix is the blob, byte for byte unless it holds a
     secret."""
-    for holes in hole_batches(repo, db, since, progress):
-        for hole, data in with_blobs(repo, holes):
+    for holes in hole_batches(context, since):
+        for hole, data in with_blobs(context.repo, holes):
             yield {
-                **hole_row(repo.name, hole),
+                **hole_row(context.repo.name, hole),
                 "prefix": data[: hole.start].decode("utf-8"),
                 "middle": data[hole.start : hole.end].decode("utf-8"),
                 "suffix": data[hole.end :].decode("utf-8"),
             }
 
 
-def file_rows(repo: GitRepository, db: Database, progress: Progress = no_progress) -> Iterator[Row]:
+def file_rows(context: RepositoryContext) -> Iterator[Row]:
     """One row per file of HEAD's tree that passes the filters of the Personal Copilot data set
     and is UTF-8."""
+    repo = context.repo
     head = repo.head_commit()
     if head is None:
         return
-    may_show, allowed = untold(repo, db, head), allowed_in(repo)
+    may_show, allowed = shown_files(repo, context.db, head), allowed_in(repo)
     for number, (entry, data) in enumerate(snapshot_files(repo, head)):
-        progress("exporting files", number, 0)
+        context.progress("exporting files", number, 0)
         if not may_show(entry.path):
             continue
         try:

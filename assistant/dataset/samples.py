@@ -1,4 +1,4 @@
-"""A look at single holes: which ones, and their text with secrets masked."""
+"""Single holes for a person to look at, with secrets masked."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ BATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A hole with what a person wants to see of it: its first line (1-based), up to
-    :data:`CONTEXT_LINES` whole lines and the rest of a line on each side, the middle, and how
-    much it counts in training and why. Line ends are ``\\n``; secrets are masked."""
+    """A hole for display: its first line (1-based), up to :data:`CONTEXT_LINES` whole lines and
+    the rest of a line on each side, the middle, and its training weight with the reason. Line ends
+    are ``\\n``; secrets are masked."""
 
     hole: Hole
     line: int
@@ -35,7 +35,7 @@ class Sample:
     why: str
 
     def fields(self) -> dict[str, Any]:
-        """The sample as JSON shows it."""
+        """The sample as JSON."""
         hole = self.hole
         return {
             "id": hole.id,
@@ -55,9 +55,9 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which holes: of this kind, of this language, of authors whose name or address contains
-    this (whatever the case). Empty: any."""
+class SampleFilter:
+    """Restricts holes by kind, language, and author (a part of the name or address, ignoring
+    case). Empty: any."""
 
     kind: str = ""
     language: str = ""
@@ -65,12 +65,12 @@ class Wanted:
 
 
 def readable(path: str) -> str:
-    """A path as text: bytes that are no UTF-8 become marks."""
+    """A path as text; bytes that are not UTF-8 become replacement characters."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def iso_time(seconds: int) -> str:
-    """An author's time in UTC; one that no calendar has is left as a number."""
+    """An author's time in ISO 8601, UTC; a time outside the calendar stays a number."""
     try:
         return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
     except (OverflowError, ValueError, OSError):
@@ -103,7 +103,7 @@ def make_sample(
 def read_sample(repo: GitRepository, db: Database, hole: Hole) -> Sample:
     """The sample of one hole.
 
-    :raises CopilotError: its blob is gone.
+    :raises CopilotError: its blob is missing.
     """
     for sample in _read(repo, db, [hole]):
         return sample
@@ -114,12 +114,12 @@ def read_sample(repo: GitRepository, db: Database, hole: Hole) -> Sample:
 
 
 def choose_samples(
-    repo: GitRepository, db: Database, count: int, seed: int, wanted: Wanted
+    repo: GitRepository, db: Database, count: int, seed: int, wanted: SampleFilter
 ) -> list[Sample]:
-    """``count`` holes by chance, the same for the same seed and corpus; fewer where there are no
-    more. Holes whose blob is gone are passed over.
+    """A random sample of ``count`` holes, the same for the same seed and corpus; fewer where there
+    are no more. Holes whose blob is missing are skipped.
 
-    :raises CopilotError: there is none such, or nothing in the corpus.
+    :raises CopilotError: no hole matches, or the corpus is empty.
     """
     ids = _ids(db, wanted)
     random.Random(seed).shuffle(ids)
@@ -133,7 +133,7 @@ def choose_samples(
     return found
 
 
-def _ids(db: Database, wanted: Wanted) -> list[int]:
+def _ids(db: Database, wanted: SampleFilter) -> list[int]:
     _check(db, "kind", wanted.kind)
     _check(db, "language", wanted.language)
     rows = db.query(
@@ -145,25 +145,28 @@ def _ids(db: Database, wanted: Wanted) -> list[int]:
     ids = [int(str(number)) for number, author in rows if name in str(author).casefold()]
     if not ids:
         if db.scalar("SELECT count(*) FROM holes"):
-            raise CopilotError("no hole is as you wish", "`git copilot corpus` counts those there")
+            raise CopilotError(
+                "no hole matches",
+                "`git copilot corpus` counts the holes by kind, language and author",
+            )
         raise CopilotError("the corpus is empty", "commit code, then look again")
     return ids
 
 
 def _check(db: Database, column: str, value: str) -> None:
-    """Tell which kinds or languages there are when there is none of that name."""
+    """:raises CopilotError: no hole has this kind or language; the hint lists those there are."""
     if not value:
         return
     there = [str(name) for (name,) in db.query(f"SELECT DISTINCT {column} FROM holes ORDER BY 1")]
     if there and value not in there:
-        raise CopilotError(f"no hole is of {column} {value!r}", f"there are {', '.join(there)}")
+        raise CopilotError(f"no hole has the {column} {value!r}", f"there are {', '.join(there)}")
 
 
 def _read(repo: GitRepository, db: Database, holes: list[Hole]) -> Iterator[Sample]:
     weights, allowed = hole_weights(db, holes), load(db)
     waiting = iter(holes)
     for oid, data in repo.blobs(hole.blob for hole in holes):
-        # In the order of the holes; what is missing was left out.
+        # In the order of the holes, without the missing blobs.
         hole = next(h for h in waiting if h.blob == oid)
         if hole.end <= len(data):
             yield make_sample(data, hole, *weights[hole], allowed)

@@ -1,4 +1,4 @@
-"""Splits the corpus by time: the newest holes judge, older ones teach. Pure."""
+"""Splits the corpus by time: the newest holes are held out, older ones are trained on. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from itertools import zip_longest
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole
 
-# Fewer teach nothing that could be told from chance.
+# With fewer, the effect of training cannot be told from chance.
 MIN_TRAIN, MIN_HELD_OUT = 20, 5
 HELD_OUT_SHARE = 5  # one in five
 HELD_OUT_HOLES = 200
-# Fewer say nothing: a difference of 4 points needs some 500 holes to show by itself.
+# With fewer nothing can be decided: a difference of 4 points needs about 500 holes to show.
 MIN_HOLES, MIN_COMMITS = 20, 5
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Holes to learn from and to judge by, newest commits first. Every commit is on one side, and
+    """Holes to train on and to evaluate on, newest commits first. Every commit is on one side, and
     no commit of ``train`` comes after one of ``held_out`` in the history."""
 
     train: tuple[Hole, ...]
@@ -40,17 +40,16 @@ def split_holes(
     exact: bool = False,
     force: bool = False,
 ) -> Split:
-    """Hold out the newest fifth, at most ``max_held_out`` holes, and learn from the newest
+    """Hold out the newest fifth, at most ``max_held_out`` holes, and train on the newest
     ``max_train`` of the others.
 
-    Where there are few, more than a fifth is held out, up to what a promotion needs; if a commit
-    has many holes they are taken in turn with those of others, because holes of a commit are
-    alike.
+    Where there are few, more than a fifth is held out, up to the number that a promotion needs.
+    Commits take turns, because the holes of one commit are alike.
 
     :param holes: newest commits first.
-    :param commits: how many commits were looked at, for the message.
+    :param commits: the number of commits searched, for the message.
     :param exact: hold out ``max_held_out`` holes rather than a fifth.
-    :param force: be content with one hole on each side.
+    :param force: accept one hole on each side.
     :raises CopilotError: there are too few holes.
     """
     least_train, least_held_out = (1, 1) if force else (MIN_TRAIN, MIN_HELD_OUT)
@@ -69,12 +68,12 @@ def split_holes(
     target = min(share, max_held_out, most)
     newest = _newest_commits(holes, target, len(holes) - least_train)
     seen = sum(map(len, newest))
-    return Split(tuple(holes[seen : seen + max_train]), tuple(in_turn(newest, target)))
+    return Split(tuple(holes[seen : seen + max_train]), tuple(round_robin(newest, target)))
 
 
 def _newest_commits(holes: Sequence[Hole], target: int, most: int) -> list[list[Hole]]:
-    """Whole commits from the newest on, until there are ``target`` holes of enough commits;
-    together at most ``most`` holes, but at least one commit."""
+    """Whole commits from the newest on, until there are ``target`` holes of at least
+    :data:`MIN_COMMITS` commits; at most ``most`` holes, but at least one commit."""
     groups: list[list[Hole]] = []
     by_commit: dict[str, list[Hole]] = {}
     for hole in holes:
@@ -90,8 +89,8 @@ def _newest_commits(holes: Sequence[Hole], target: int, most: int) -> list[list[
     return groups
 
 
-def in_turn(groups: Sequence[Sequence[Hole]], count: int) -> list[Hole]:
-    """``count`` holes, one of each commit in turn, in the order that they had."""
+def round_robin(groups: Sequence[Sequence[Hole]], count: int) -> list[Hole]:
+    """``count`` holes, one of each commit in turn, in their order."""
     turns = [hole for row in zip_longest(*groups) for hole in row if hole is not None]
     chosen = {id(hole) for hole in turns[:count]}
     return [hole for group in groups for hole in group if id(hole) in chosen]

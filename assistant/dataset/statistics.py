@@ -1,4 +1,4 @@
-"""The corpus in figures: SQL aggregates, and the messages of commits that took holes away."""
+"""Statistics of the corpus: SQL aggregates, and the messages of commits that removed holes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _REVERTS = re.compile(r"This reverts commit ([0-9a-f]{7,64})")
 
 
 def corpus_figures(repo: GitRepository, db: Database) -> dict[str, Any]:
-    """What ``corpus --json`` prints: counts of commits, holes and authors; commits by status;
+    """The object of ``corpus --json``: counts of commits, holes and authors; commits by status;
     files and holes left out by reason; holes by kind, language, author, month (UTC, newest
-    first), code and tests, and by what became of them. No blob is read."""
+    first), code and tests, and fate. No blob is read."""
     return {
         **corpus_counts(db),
         "status": _grouped(db, "SELECT status, count(*) FROM commits GROUP BY 1"),
@@ -43,7 +43,7 @@ def corpus_figures(repo: GitRepository, db: Database) -> dict[str, Any]:
 
 
 def _grouped(db: Database, sql: str) -> dict[str, int]:
-    """Names with their counts, the largest first."""
+    """Counts by name, the largest first."""
     return {str(n): int(str(c)) for n, c in db.query(f"{sql} ORDER BY 2 DESC, 1")}
 
 
@@ -63,7 +63,7 @@ def _tests(db: Database) -> dict[str, int]:
 
 
 def _survival(repo: GitRepository, db: Database) -> dict[str, dict[str, Any]]:
-    # A commit on a side branch may have taken lines that a merge kept: nothing died then.
+    # A commit on a side branch may have removed lines that a merge kept: the hole still stands.
     rows = db.query(
         "SELECT h.commit_oid, c.time, s.stands,"
         " CASE WHEN s.stands < 1 THEN s.died_commit END,"
@@ -92,11 +92,11 @@ def _life(days: Sequence[float], holes: int, name: str) -> dict[str, Any]:
 
 
 def fate(commit: str, survival: Survival | None, reverts: Mapping[str, Sequence[str]]) -> str:
-    """What became of a hole of ``commit``: ``"stands"`` while every line of it does,
-    ``"reverted"`` when the commit that took the first one says that it reverts ``commit``,
-    ``"rewritten"`` when it does not, ``"unknown"`` when nobody followed it.
+    """The fate of a hole of ``commit``: ``"stands"`` while all its lines do, ``"reverted"`` when
+    the message of the commit that removed the first one says that it reverts ``commit``,
+    ``"rewritten"`` when it does not, ``"unknown"`` when the hole was not followed.
 
-    :param reverts: what :func:`reverted_by` found.
+    :param reverts: the result of :func:`reverted_by`.
     """
     if survival is not None and survival.stands >= 1:
         return STANDS
@@ -107,8 +107,8 @@ def fate(commit: str, survival: Survival | None, reverts: Mapping[str, Sequence[
 
 
 def reverted_by(repo: GitRepository, commits: Iterable[str]) -> dict[str, list[str]]:
-    """Which of ``commits`` say that they revert others, with the ids (perhaps cut short) of
-    those. Commits that are gone are passed over."""
+    """The ``commits`` whose message says that they revert others, with the (perhaps abbreviated)
+    ids of those. Missing commits are skipped."""
     feed = "".join(f"{oid}\n" for oid in commits).encode()
     if not feed:
         return {}

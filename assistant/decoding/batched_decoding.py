@@ -1,5 +1,4 @@
-"""Several texts behind one prompt, side by side: each forward reads the weights once for a token of
-each."""
+"""Decodes several texts behind one prompt at once: all sequences share each forward pass."""
 
 from __future__ import annotations
 
@@ -8,90 +7,95 @@ from functools import partial
 
 import torch
 
-from git_copilot.assistant.backend.cache_slots import Backend, Slot, shared
-from git_copilot.assistant.backend.llama import Decoder
-from git_copilot.assistant.decoding.decoding_state import Writing
+from git_copilot.assistant.backend.cache_slots import Backend, CacheSlot, common_prefix_length
+from git_copilot.assistant.backend.llama import LlamaDecoder
+from git_copilot.assistant.decoding.decoding_state import DecodingState
 
 
-def write_beside(
-    decoder: Decoder,
-    slot: Slot,
+def decode_batch(
+    decoder: LlamaDecoder,
+    slot: CacheSlot,
     logits: torch.Tensor,
-    writings: Sequence[Writing],
-    over: Callable[[], bool],
-    most: int,
+    states: Sequence[DecodingState],
+    expired: Callable[[], bool],
+    max_tokens: int,
 ) -> None:
-    """Write until all are finished or ``over`` says so; the slot then holds the prompt alone.
+    """Decode until all are finished or ``expired`` says so; the slot then holds the prompt alone.
 
-    The tokens of all stand in one cache behind the prompt, and a mask shows each text its own.
+    The tokens of all texts stand in one cache behind the prompt; a mask shows each text its own.
 
-    :param slot: holds the prompt, which is behind none of the writings yet.
-    :param logits: what follows it, (vocabulary,).
-    :param most: tokens that all may write together.
+    :param slot: holds the prompt; the states are new.
+    :param logits: those behind the prompt, (vocabulary,).
+    :param max_tokens: the most that all texts have together.
     """
     start, cache = len(slot.ids), slot.cache
-    mask = torch.full((len(writings), start + most), -torch.inf)
+    mask = torch.full((len(states), start + max_tokens), -torch.inf)
     mask[:, :start] = 0
-    live = [(number, each) for number, each in enumerate(writings) if each.add(logits)]
+    live = [(row, state) for row, state in enumerate(states) if state.add(logits)]
     depth = start
-    while live and not over():
-        numbers = [number for number, _ in live]
+    while live and not expired():
+        rows = [row for row, _ in live]
         before = cache.length
-        mask[numbers, range(before, before + len(live))] = 0
-        seen = mask[numbers, : before + len(live)]
+        mask[rows, range(before, before + len(live))] = 0
+        visible = mask[rows, : before + len(live)]
         depths = [depth] * len(live)
-        rows = decoder.run_beside(cache, [each.ids[-1] for _, each in live], depths, seen)
+        found = decoder.forward_batch(cache, [state.ids[-1] for _, state in live], depths, visible)
         depth += 1
-        live = [pair for pair, row in zip(live, rows, strict=True) if pair[1].add(row)]
+        live = [pair for pair, row in zip(live, found, strict=True) if pair[1].add(row)]
     cache.crop(start)
 
 
-def improve(
-    backend: Backend, slot: Slot, start: int, writing: Writing, over: Callable[[], bool]
+def search_likelier_line(
+    backend: Backend,
+    slot: CacheSlot,
+    start: int,
+    state: DecodingState,
+    expired: Callable[[], bool],
 ) -> None:
-    """Look for a likelier line than the one in the slot, behind its first ``start`` tokens."""
-    if isinstance(backend, Decoder):
-        branches = Branches(backend, slot, start)
-        writing.improve(branches.follow, over)
-        branches.forget()
+    """Search for a likelier line than the one in the slot, behind its first ``start`` tokens."""
+    if isinstance(backend, LlamaDecoder):
+        tree = TokenTree(backend, slot, start)
+        state.search_likelier_line(tree.forward, expired)
+        tree.discard()
     else:
-        writing.improve(partial(_one_by_one, backend, slot, start), over)
+        state.search_likelier_line(partial(_forward_in_turn, backend, slot, start), expired)
 
 
-def _one_by_one(
-    backend: Backend, slot: Slot, start: int, texts: Sequence[Sequence[int]]
+def _forward_in_turn(
+    backend: Backend, slot: CacheSlot, start: int, texts: Sequence[Sequence[int]]
 ) -> torch.Tensor:
     """The logits (texts, vocabulary) behind each of texts that follow the first ``start`` tokens in
-    the slot, which holds the last of them then."""
+    the slot, which then holds the last of them."""
     rows = []
     for ids in texts:
-        known = shared(slot.ids[start:], ids[:-1])
-        slot.keep(start + known)
-        rows.append(backend.run(slot.cache, list(ids[known:]), 1))
+        known = common_prefix_length(slot.ids[start:], ids[:-1])
+        slot.crop(start + known)
+        rows.append(backend.forward(slot.cache, list(ids[known:]), 1))
         slot.ids += ids[known:]
     return torch.cat(rows)
 
 
-class Branches:
-    """Texts that branch off each other behind one prompt, each of whose tokens is read once."""
+class TokenTree:
+    """Texts behind one prompt as a tree, each of whose tokens is read once (tree attention)."""
 
-    def __init__(self, decoder: Decoder, slot: Slot, start: int) -> None:
+    def __init__(self, decoder: LlamaDecoder, slot: CacheSlot, start: int) -> None:
         """:param slot: holds the prompt, its first ``start`` tokens, and one text."""
         self._decoder, self._slot, self._start = decoder, slot, start
         text = tuple(slot.ids[start:])
-        self._places = {text[: i + 1]: i for i in range(len(text))}
+        self._positions = {text[: i + 1]: i for i in range(len(text))}
 
-    def follow(self, texts: Sequence[tuple[int, ...]]) -> torch.Tensor:
+    def forward(self, texts: Sequence[tuple[int, ...]]) -> torch.Tensor:
         """The logits (texts, vocabulary) behind texts of which all but the last token were read."""
         known = self._slot.cache.length - self._start
         mask = torch.full((len(texts), known + len(texts)), -torch.inf)
         for row, ids in enumerate(texts):
-            mask[row, [self._places[ids[:i]] for i in range(1, len(ids))]] = 0
+            mask[row, [self._positions[ids[:i]] for i in range(1, len(ids))]] = 0
             mask[row, known + row] = 0
-            self._places[ids] = known + row
+            self._positions[ids] = known + row
         depths = [self._start + len(ids) - 1 for ids in texts]
-        return self._decoder.run_beside(self._slot.cache, [ids[-1] for ids in texts], depths, mask)
+        newest = [ids[-1] for ids in texts]
+        return self._decoder.forward_batch(self._slot.cache, newest, depths, mask)
 
-    def forget(self) -> None:
-        """Leave to the slot what it held."""
+    def discard(self) -> None:
+        """Restore the slot to what it held."""
         self._slot.cache.crop(len(self._slot.ids))

@@ -1,14 +1,13 @@
-"""The likeliest rest of a line: best first, from the line that was written greedily on.
+"""Best-first search for the likeliest rest of a line, from the greedy one on.
 
-The most likely next token, again and again, is not the way to the most likely line. Beside every
-token of the greedy line stand others with which a line began that may win as a whole. These are
-gone on with, best first and some abreast, until none is left that can or so many tokens were read
-(best-first beam search: Meister et al. 2020, arXiv 2007.03909, without a beam). A line that the model
-was sure of costs nothing.
+Greedy decoding does not find the most likely line. At every token of the greedy line other tokens
+begin lines that may win as a whole. These hypotheses are expanded best first, several per forward
+pass, until none can win or the token budget is spent (best-first beam search: Meister et al. 2020,
+arXiv 2007.03909, without a beam). A line that the model was sure of costs nothing.
 
-The most likely line of all is too short, since each token makes a line less likely: a reward for
-each token makes up for it (Murray & Chiang 2018, arXiv 1808.10006). It is one of the weights of a
-model (copy_weights.py); a model without it answers greedily.
+The most likely line of all is too short, since each token makes a line less likely; a reward for
+each token makes up for it (Murray & Chiang 2018, arXiv 1808.10006). It is one of a model's copy
+weights (copy_weights.py); a model without it answers greedily.
 """
 
 from __future__ import annotations
@@ -21,106 +20,107 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from git_copilot.assistant.decoding.copy_model import Source
+    from git_copilot.assistant.decoding.copy_source import CopySource
 
-# Tokens that are looked at behind each beginning.
+# Continuations that are considered of each hypothesis.
 WIDTH = 3
-# Tokens that the model is sure of cost less than their reward: a beginning that is behind by so many
-# of them may still win.
-SURE_TOKENS = 3
-# Beginnings that are gone on with at once: each forward pass reads all weights, for one as for four.
-ABREAST = 4
+# Tokens that the model is sure of cost less than their reward: a hypothesis that is behind by the
+# reward of this many may still win.
+SLACK_TOKENS = 3
+# Hypotheses per forward pass, which reads all weights for one as for four.
+BATCH = 4
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Line:
-    """Tokens and their cost: the nats that they take, with an end behind them once the line is
-    whole, less the reward. ``copied`` are the paths that tokens came from which the model alone
-    would not have written. In order of cost; of equal ones the tokens decide, so that the order of
-    finding is no matter."""
+class Hypothesis:
+    """Tokens and their cost: their nats, with an end behind them once the line is whole, less the
+    reward. ``copied`` has the paths of tokens that the model alone would not have written. Ordered
+    by cost, then by tokens, so that the order in which hypotheses are found does not matter."""
 
     cost: float = 0.0
     ids: tuple[int, ...] = ()
     copied: tuple[str, ...] = ()
 
 
-class Likeliest:
-    """The best line so far at one cursor, and the beginnings of others."""
+class BestFirstSearch:
+    """The best line so far at one cursor, and a queue of open hypotheses."""
 
-    def __init__(self, source: Source, reward: float) -> None:
+    def __init__(self, source: CopySource, reward: float) -> None:
         """:param reward: nats for each token."""
-        self.best = Line(cost=float("inf"))
-        self._source, self._reward, self._slack = source, reward, SURE_TOKENS * reward
-        self._finishing = torch.tensor(source.finishing)
-        self._leaving = torch.tensor(source.leaving)
-        self._open: list[Line] = []
+        self.best = Hypothesis(cost=float("inf"))
+        self._source, self._reward, self._slack = source, reward, SLACK_TOKENS * reward
+        self._finishing = torch.tensor(source.finishing_ids)
+        self._leaving = torch.tensor(source.leaving_ids)
+        self._open: list[Hypothesis] = []
 
-    def note(self, begun: Line, logits: torch.Tensor, mixed: torch.Tensor, written: str) -> Line:
-        """Take what may follow ``begun``, the text ``written``: an end, or more of the same line.
+    def expand(
+        self, hypothesis: Hypothesis, logits: torch.Tensor, mixed: torch.Tensor, written: str
+    ) -> Hypothesis:
+        """Take what may follow ``hypothesis``, the text ``written``: an end, or more of its line.
 
         :param logits: the model's (vocabulary,), and ``mixed`` with what may be copied.
-        :return: ``begun`` with the likeliest of the tokens that go on.
+        :return: ``hypothesis`` with the likeliest token that continues the line.
         """
         nats = -torch.log_softmax(mixed.float(), dim=0)
         if written.strip():
-            cost = begun.cost - float(torch.logsumexp(-nats[self._finishing], dim=0))
+            cost = hypothesis.cost - float(torch.logsumexp(-nats[self._finishing], dim=0))
             if cost < self.best.cost:
-                self.best = Line(cost, begun.ids, begun.copied)
+                self.best = Hypothesis(cost, hypothesis.ids, hypothesis.copied)
         nats[self._leaving] = torch.inf
         costs, tokens = (found.tolist() for found in nats.topk(WIDTH, largest=False))
         own = logits.topk(WIDTH).indices.tolist()
-        ways = []
+        longer = []
         for i, (cost, token) in enumerate(zip(costs, tokens, strict=True)):
             origin = "" if token in own[: 1 if i == 0 else WIDTH] else self._source.origin(token)
-            copied = (*begun.copied, origin) if origin else begun.copied
-            ways.append(Line(begun.cost + cost - self._reward, (*begun.ids, token), copied))
-        for way in ways[1:]:
-            self.leave(way)
-        return ways[0]
+            copied = (*hypothesis.copied, origin) if origin else hypothesis.copied
+            total = hypothesis.cost + cost - self._reward
+            longer.append(Hypothesis(total, (*hypothesis.ids, token), copied))
+        for other in longer[1:]:
+            self.push(other)
+        return longer[0]
 
-    def nats(self, line: Line) -> float:
-        """What a line costs without its reward."""
-        return line.cost + self._reward * len(line.ids)
+    def cost(self, hypothesis: Hypothesis) -> float:
+        """The nats of a hypothesis, without the reward."""
+        return hypothesis.cost + self._reward * len(hypothesis.ids)
 
-    def can_win(self, begun: Line) -> bool:
-        """Whether a beginning is not too far behind the best line."""
-        return begun.cost < self.best.cost + self._slack
+    def can_win(self, hypothesis: Hypothesis) -> bool:
+        """Whether a hypothesis is not too far behind the best line."""
+        return hypothesis.cost < self.best.cost + self._slack
 
-    def leave(self, begun: Line) -> None:
-        """Keep a beginning that is not gone on with now."""
-        if self.can_win(begun):
-            heapq.heappush(self._open, begun)
+    def push(self, hypothesis: Hypothesis) -> None:
+        """Queue a hypothesis."""
+        if self.can_win(hypothesis):
+            heapq.heappush(self._open, hypothesis)
 
-    def search(
+    def run(
         self,
-        follow: Callable[[list[tuple[int, ...]]], torch.Tensor],
+        forward: Callable[[list[tuple[int, ...]]], torch.Tensor],
         decode: Callable[[list[int]], str],
-        most: int,
-        over: Callable[[], bool],
-        longest: int,
+        max_read: int,
+        expired: Callable[[], bool],
+        max_length: int,
     ) -> int:
-        """Go on with beginnings, some of them abreast, until none can win, and note what comes of
-        them.
+        """Expand hypotheses, several per forward pass, until none can win.
 
-        :param follow: gives the logits (texts, vocabulary) behind the tokens of each.
-        :param most: tokens that are read.
-        :param over: says whether to stop before that.
-        :param longest: a line has at most so many tokens.
+        :param forward: gives the logits (texts, vocabulary) behind the tokens of each.
+        :param max_read: tokens to read at most.
+        :param expired: true ends the search early.
+        :param max_length: tokens of a line at most.
         :return: the tokens that were read.
         """
-        read, going = 0, list[Line]()
-        while not over():
-            going = [way for way in going if self.can_win(way)]
-            while self._open and len(going) < ABREAST:
-                way = heapq.heappop(self._open)
-                if self.can_win(way):
-                    going.append(way)
-            going = [way for way in going if len(way.ids) <= longest][: most - read]
-            if not going:
+        read, batch = 0, list[Hypothesis]()
+        while not expired():
+            batch = [each for each in batch if self.can_win(each)]
+            while self._open and len(batch) < BATCH:
+                hypothesis = heapq.heappop(self._open)
+                if self.can_win(hypothesis):
+                    batch.append(hypothesis)
+            batch = [each for each in batch if len(each.ids) <= max_length][: max_read - read]
+            if not batch:
                 break
-            read += len(going)
-            rows = follow([way.ids for way in going])
-            for i, (way, logits) in enumerate(zip(going, rows, strict=True)):
-                written = decode(list(way.ids))
-                going[i] = self.note(way, logits, self._source.mix(logits, written), written)
+            read += len(batch)
+            rows = forward([each.ids for each in batch])
+            for i, (each, logits) in enumerate(zip(batch, rows, strict=True)):
+                written = decode(list(each.ids))
+                batch[i] = self.expand(each, logits, self._source.mix(logits, written), written)
         return read

@@ -1,4 +1,4 @@
-"""The weights that say how far one model copies, and where its answers end: see copy_model.py."""
+"""The weights that say how much one model copies, and where its answers end: see copy_model.py."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 from git_copilot.index.core.errors import ModelError
 
 NAME = "copying.json"
-# A match of more tokens than this says no more.
+# Longer matches, in tokens, count as this long.
 LONGEST = 16
-LEAST = 1e-7
+MIN_PROBABILITY = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """Of the logistic function that says how much of the probability is what was copied.
+class CopyWeights:
+    """Weights of the logistic function that says how much of the probability is copied.
 
-    ``share`` weighs the logarithm of the share that the most frequent continuation has, ``sure``
-    and ``log_sure`` the model's probability of its own first choice and its logarithm, ``agreed``
+    ``share`` weighs the logarithm of the share of the most frequent continuation, ``sure`` and
+    ``log_sure`` the model's probability of its own first choice and its logarithm, ``agreed``
     the logarithm of the probability that the model gives to what would be copied; ``lengths`` is
     added for a match of 1, 2, … :data:`LONGEST` tokens. ``ending`` is added to the logits of the
-    end tokens once something is written, whatever is copied. ``line_end``: where the rest of a line is asked for, and has been
-    written, the answer ends unless another line is more likely than the end by so many nats
-    (``None``: unless the model's choice is to end). ``token_reward``: in nats, makes up for what
-    a longer line has less of probability when likelier ones than the greedy one are looked for, see
-    best_first_search.py (``None``: they are not).
+    end tokens once something is written, copied or not. ``line_end``: where the rest of a line is
+    requested and written, the answer ends unless another line is more likely than the end by this
+    many nats (``None``: the model's choice decides). ``token_reward``: in nats, offsets the
+    probability that a longer line loses in the search for a likelier one, see best_first_search.py
+    (``None``: no search).
     """
 
     share: float
@@ -39,20 +39,26 @@ class Weights:
     line_end: float | None = None
     token_reward: float | None = None
 
-    def trust(self, length: int, share: float, sure: float, agreed: float) -> float:
-        """The part of the probability that is copied, between 0 and 1."""
+    def copied_part(self, length: int, share: float, confidence: float, agreed: float) -> float:
+        """The part of the probability that is copied, between 0 and 1.
+
+        :param length: of the match, in tokens.
+        :param share: of the most frequent continuation.
+        :param confidence: the model's probability of its first choice.
+        :param agreed: the model's probability of what would be copied.
+        """
         value = (
             self.lengths[length - 1]
             + self.share * math.log(share)
-            + self.sure * sure
-            + self.log_sure * math.log(max(sure, LEAST))
-            + self.agreed * math.log(agreed + LEAST)
+            + self.sure * confidence
+            + self.log_sure * math.log(max(confidence, MIN_PROBABILITY))
+            + self.agreed * math.log(agreed + MIN_PROBABILITY)
         )
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, value))))
 
 
-def read_weights(folder: Path) -> Weights | None:
-    """The weights in a model's folder, or ``None``: it is to be left as it is.
+def read_copy_weights(folder: Path) -> CopyWeights | None:
+    """The weights in a model's folder; ``None``: it has none, and the model copies nothing.
 
     :raises ModelError: the file is damaged.
     """
@@ -60,7 +66,7 @@ def read_weights(folder: Path) -> Weights | None:
         facts = json.loads((folder / NAME).read_text("utf-8"))
         lengths = tuple(map(float, facts.pop("lengths")))
         line_end, reward = facts.pop("line_end", None), facts.pop("token_reward", None)
-        found = Weights(
+        found = CopyWeights(
             **{name: float(value) for name, value in facts.items()},
             lengths=lengths,
             line_end=None if line_end is None else float(line_end),

@@ -1,4 +1,4 @@
-"""Runs a causal language model on torch: token ids in, text out, key/value caches kept."""
+"""Runs a causal language model on torch: token ids in, text out, key/value caches reused."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ from typing import Any
 
 import torch
 
-from git_copilot.assistant.backend.cache_slots import Backend, Slot, Slots
+from git_copilot.assistant.backend.cache_slots import Backend, CacheSlot, CacheSlots
 from git_copilot.assistant.backend.devices import choose_device, choose_precision
-from git_copilot.assistant.backend.llama import Decoder, supports
+from git_copilot.assistant.backend.llama import LlamaDecoder
+from git_copilot.assistant.backend.llama_weights import LlamaWeights, supports
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
-from git_copilot.assistant.backend.safetensors_loader import read_model
-from git_copilot.assistant.backend.transformers_backend import Reference
-from git_copilot.assistant.decoding.batched_decoding import improve, write_beside
-from git_copilot.assistant.decoding.copy_model import Copier, Source
-from git_copilot.assistant.decoding.copy_weights import Weights, read_weights
-from git_copilot.assistant.decoding.decoding_state import Writing
-from git_copilot.assistant.decoding.generation import Around, Generation, Sampling
-from git_copilot.assistant.decoding.limits import ReadRate, out_of_time
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.backend.transformers_backend import TransformersBackend
+from git_copilot.assistant.decoding.batched_decoding import decode_batch, search_likelier_line
+from git_copilot.assistant.decoding.copy_model import CopyModel
+from git_copilot.assistant.decoding.copy_source import CopySource
+from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
+from git_copilot.assistant.decoding.decoding_state import DecodingState
+from git_copilot.assistant.decoding.generation import (
+    CopyContext,
+    Generation,
+    GenerationRequest,
+    Sampling,
+)
+from git_copilot.assistant.decoding.limits import PrefillRate, stop_condition
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
-# A prompt is read in parts of these sizes, so that a caller who has gone is noticed, and so that
-# oneDNN, which keeps what it prepared for each shape, meets few of them.
+# A prompt is read in parts of these sizes, so that a cancelled request is noticed, and so that
+# oneDNN, which caches what it prepares for each shape, meets few shapes.
 PARTS = (256, 128, 64, 32)
-# Reads shorter than this say little about the speed of reading.
-MEASURED = 64
+# A shorter prefill says little about its speed.
+MIN_MEASURED_TOKENS = 64
 
 
 class Engine:
@@ -39,28 +45,29 @@ class Engine:
         model: Any,
         tokenizer: TextTokenizer,
         precision: str = "",
-        copying: Weights | None = None,
+        copying: CopyWeights | None = None,
     ) -> None:
-        """:param model: a causal model of transformers.
-        :param precision: as for :func:`choose_precision`; empty: the type of the model's weights.
-        :param copying: how far to trust what stands around; by default nothing is copied.
+        """:param model: a causal transformers model, or weights that were read without it.
+        :param precision: as for :func:`choose_precision`; empty: that of the model's weights.
+        :param copying: how much to copy from the text around the cursor; by default nothing.
         """
         self.tokenizer = tokenizer
         self.backend: Backend
         own = {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(model.dtype)
         chosen = choose_precision(precision) if precision else own
         self.precision = chosen or "fp16"
-        if chosen and supports(model):
-            self.backend = Decoder(model, chosen)
+        weights = _llama_weights(model)
+        if chosen and weights is not None:
+            self.backend = LlamaDecoder(weights, chosen)
         else:
-            self.backend = Reference(model)
+            self.backend = TransformersBackend(model)
             self.precision = own or "fp16"
-        self.slots = Slots(self.backend.new_cache)
-        # Guess tokens by look-up; what is written is the same without, only later.
+        self.slots = CacheSlots(self.backend.new_cache)
+        # Draft tokens by prompt look-up: the text is the same without it, only slower.
         self.speculative = self.backend.croppable
-        self._spellings = Spellings(tokenizer)
-        self._copier = Copier(tokenizer, copying, self._spellings) if copying else None
-        self._rate = ReadRate()
+        self._prefix_index = PrefixIndex(tokenizer)
+        self._copy_model = CopyModel(tokenizer, copying, self._prefix_index) if copying else None
+        self._rate = PrefillRate()
 
     @classmethod
     def load(
@@ -75,129 +82,102 @@ class Engine:
     ) -> Engine:
         """Load a model with an optional adapter onto the best device, ready to answer.
 
-        :param copying: let it copy, if its folder has weights for that.
+        :param copying: copy, if the model's folder has copy weights.
         :raises ModelError: the model or the adapter cannot be loaded, or not in ``precision``.
         """
         tokenizer = TextTokenizer.load(folder, name, fim)
         device = choose_device()
         fp32 = device == "cpu" and choose_precision(precision) == "fp32"
         dtype = torch.float32 if fp32 else torch.bfloat16
-        model = read_model(folder, dtype, adapter) if device == "cpu" else None
+        model: Any = LlamaWeights.from_files(folder, dtype, adapter) if device == "cpu" else None
         if model is None:
             model = load_model(folder, dtype=dtype)
             model = (apply_adapter(model, adapter) if adapter else model).to(device)
-        weights = read_weights(folder) if copying else None
+        weights = read_copy_weights(folder) if copying else None
         engine = cls(model, tokenizer, precision if device == "cpu" else "", weights)
         engine.warm_up()
         return engine
 
     @property
     def prefill_rate(self) -> float | None:
-        """Tokens of a new prompt that are read in a second; ``None`` before anything was read."""
+        """Prompt tokens read per second; ``None`` before the first prompt."""
         return self._rate.tokens_per_second
 
     @torch.inference_mode()
     def warm_up(self) -> None:
-        """Let the kernels be prepared, and measure how fast a prompt is read."""
+        """Let torch prepare its kernels, and measure the speed of prefill."""
         ids = [i % 128 for i in range(PARTS[1])]
         for _ in range(2):
-            self._rate = ReadRate()  # the first time the kernels are prepared
-            slot = Slot(self.backend.new_cache())
-            logits = self._read(slot, ids, lambda: False)
+            self._rate = PrefillRate()  # the first pass includes the preparation of kernels
+            slot = CacheSlot(self.backend.new_cache())
+            logits = self._prefill(slot, ids, lambda: False)
         if logits is not None:
-            self._spellings.prepare(len(logits))
+            self._prefix_index.prepare(len(logits))
 
     @torch.inference_mode()
-    def generate(
-        self,
-        prompt: Sequence[int],
-        sampling: Sampling,
-        *,
-        lead: str = "",
-        around: Around | None = None,
-        draft: Sequence[int] = (),
-        enough: Callable[[str], bool] = lambda text: False,
-        cancelled: Callable[[], bool] = lambda: False,
-        on_text: Callable[[str], None] = lambda text: None,
-    ) -> Generation:
+    def generate(self, request: GenerationRequest) -> Generation:
         """See :meth:`git_copilot.assistant.decoding.generation.Generator.generate`.
 
-        Of the caches of earlier calls the one that agrees most is used.
-
-        :param draft: ids in which to look up guesses of what comes next; the prompt when empty.
-            What is written does not depend on it.
+        The cache of an earlier call that shares the longest prefix is reused.
         """
-        begun = time.perf_counter()
-        over = out_of_time(begun, sampling.time_limit_ms, cancelled)
-        writing = self._writing(sampling, lead, enough, self._source(around, lead), on_text)
-        slot, reused = self._take(prompt)
+        begun, prompt = time.perf_counter(), request.prompt
+        expired = stop_condition(begun, request.sampling.time_limit_ms, request.is_cancelled)
+        state = self._decoding_state(request, self._copy_source(request))
+        slot, reused = self._take_slot(prompt)
         try:
-            logits = self._read(slot, prompt, over)
+            logits = self._prefill(slot, prompt, expired)
             prefilled = time.perf_counter()
-            if logits is not None and not writing.done:
+            if logits is not None and not state.done:
                 if self.speculative:
-                    writing.look_up(prompt, draft)
-                self._write(slot, logits, writing, over)
+                    state.enable_lookup(prompt, request.draft)
+                self._decode(slot, logits, state, expired)
                 if self.backend.croppable:
-                    improve(self.backend, slot, len(prompt), writing, over)
+                    search_likelier_line(self.backend, slot, len(prompt), state, expired)
         except BaseException:
-            self.slots.drop(slot)  # what its cache holds is unknown now
+            self.slots.drop(slot)  # the contents of its cache are unknown now
             raise
-        self.slots.tidy()
-        return writing.generation(reused, begun, prefilled)
+        self.slots.evict()
+        return state.generation(reused, begun, prefilled)
 
     @property
     def side_by_side(self) -> bool:
         """Whether :meth:`generate_many` can be called."""
-        return isinstance(self.backend, Decoder)
+        return isinstance(self.backend, LlamaDecoder)
 
     @torch.inference_mode()
-    def generate_many(
-        self,
-        prompt: Sequence[int],
-        samplings: Sequence[Sampling],
-        *,
-        lead: str = "",
-        around: Around | None = None,
-        enough: Sequence[Callable[[str], bool]],
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> list[Generation]:
+    def generate_many(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         """See :meth:`git_copilot.assistant.completion.candidates.SideBySide.generate_many`.
 
-        Nothing is guessed. What is written is the same for the same ``samplings``, all of them.
+        Without speculative decoding. The same requests, all of them, give the same texts.
         """
-        assert isinstance(self.backend, Decoder)
-        begun = time.perf_counter()
-        over = out_of_time(begun, samplings[0].time_limit_ms, cancelled)
-        source = self._source(around, lead)
-        writings = [
-            self._writing(each, lead, own, source)
-            for each, own in zip(samplings, enough, strict=True)
-        ]
-        slot, reused = self._take(prompt)
+        assert isinstance(self.backend, LlamaDecoder)
+        begun, first = time.perf_counter(), requests[0]
+        expired = stop_condition(begun, first.sampling.time_limit_ms, first.is_cancelled)
+        source = self._copy_source(first)
+        states = [self._decoding_state(request, source) for request in requests]
+        slot, reused = self._take_slot(first.prompt)
         try:
-            logits = self._read(slot, prompt, over)
+            logits = self._prefill(slot, first.prompt, expired)
             prefilled = time.perf_counter()
             if logits is not None:
-                most = sum(each.max_tokens for each in samplings)
-                write_beside(self.backend, slot, logits, writings, over, most)
+                max_tokens = sum(request.sampling.max_tokens for request in requests)
+                decode_batch(self.backend, slot, logits, states, expired, max_tokens)
         except BaseException:
             self.slots.drop(slot)
             raise
-        self.slots.tidy()
-        return [writing.generation(reused, begun, prefilled) for writing in writings]
+        self.slots.evict()
+        return [state.generation(reused, begun, prefilled) for state in states]
 
     @torch.inference_mode()
     def logits(self, prompt: Sequence[int], ids: Sequence[int]) -> torch.Tensor:
         """The float32 logits (ids, vocabulary) before each of ``ids`` behind ``prompt``, without
-        what is copied. What was read for the prompt is forgotten: the next one's figures do not
-        depend on it."""
-        slot, _ = self._take(prompt)
-        first = self._read(slot, prompt, lambda: False)
+        copying. The prompt's cache is dropped: the next result does not depend on it."""
+        slot, _ = self._take_slot(prompt)
+        first = self._prefill(slot, prompt, lambda: False)
         assert first is not None
         rows = [first[None]]
         if len(ids) > 1:
-            rows.append(self.backend.run(slot.cache, list(ids[:-1]), len(ids) - 1))
+            rows.append(self.backend.forward(slot.cache, list(ids[:-1]), len(ids) - 1))
         self.slots.drop(slot)
         return torch.cat(rows).float()
 
@@ -207,85 +187,91 @@ class Engine:
         prompt: Sequence[int],
         ids: Sequence[int],
         *,
-        lead: str = "",
-        around: Around | None = None,
+        forced_prefix: str = "",
+        copy_context: CopyContext | None = None,
     ) -> list[float]:
         """The negative log-likelihood, in nats, of each of ``ids`` behind ``prompt``."""
-        rows, source = self.logits(prompt, ids), self._source(around, lead)
+        request = GenerationRequest(prompt, Sampling(), forced_prefix, copy_context)
+        rows, source = self.logits(prompt, ids), self._copy_source(request)
         if source is not None:
             written = [self.tokenizer.decode(list(ids[:i])) for i in range(len(ids))]
             rows = torch.stack([source.mix(*pair) for pair in zip(rows, written, strict=True)])
         found = torch.log_softmax(rows, dim=-1)
         return [-value for value in found[torch.arange(len(ids)), list(ids)].tolist()]
 
-    def _writing(
-        self,
-        sampling: Sampling,
-        lead: str,
-        enough: Callable[[str], bool],
-        source: Source | None,
-        on_text: Callable[[str], None] = lambda text: None,
-    ) -> Writing:
-        return Writing(
-            self.tokenizer, self._spellings, sampling, lead=lead, enough=enough, on_text=on_text,
-            source=source,
-        )  # fmt: skip
+    def _decoding_state(
+        self, request: GenerationRequest, source: CopySource | None
+    ) -> DecodingState:
+        return DecodingState(self.tokenizer, self._prefix_index, request, source)
 
-    def _source(self, around: Around | None, lead: str) -> Source | None:
-        return Source(self._copier, around, lead) if self._copier and around else None
+    def _copy_source(self, request: GenerationRequest) -> CopySource | None:
+        if self._copy_model is None or request.copy_context is None:
+            return None
+        return CopySource(self._copy_model, request.copy_context, request.forced_prefix)
 
-    def _take(self, prompt: Sequence[int]) -> tuple[Slot, int]:
-        """A slot for ``prompt``, and how much of it need not be read."""
+    def _take_slot(self, prompt: Sequence[int]) -> tuple[CacheSlot, int]:
+        """A slot for ``prompt``, and how many of its tokens need no forward pass."""
         slot = self.slots.take(prompt)
         # The logits after the last token are needed, and only sometimes known.
-        return slot, min(len(slot.ids), max(len(prompt) - 1, slot.ahead[0]))
+        return slot, min(len(slot.ids), max(len(prompt) - 1, slot.known_logits[0]))
 
-    def _read(
-        self, slot: Slot, prompt: Sequence[int], over: Callable[[], bool]
+    def _prefill(
+        self, slot: CacheSlot, prompt: Sequence[int], expired: Callable[[], bool]
     ) -> torch.Tensor | None:
-        """Read what of ``prompt`` the slot lacks.
+        """Read the part of ``prompt`` that the slot lacks.
 
-        :return: the logits after it (vocabulary,), or ``None`` when ``over`` said so before.
+        :return: the logits after it (vocabulary,), or ``None`` when ``expired`` came first.
         """
-        if slot.ahead[0] == len(prompt) == len(slot.ids):
-            known: torch.Tensor = slot.ahead[1]
+        if slot.known_logits[0] == len(prompt) == len(slot.ids):
+            known: torch.Tensor = slot.known_logits[1]
             return known
         if len(slot.ids) == len(prompt):
-            slot.keep(len(prompt) - 1)
+            slot.crop(len(prompt) - 1)
         start, begun = len(slot.ids), time.perf_counter()
         logits = torch.empty(0)
         while len(slot.ids) < len(prompt):
-            if over():
+            if expired():
                 return None
             left = len(prompt) - len(slot.ids)
             size = next((part for part in PARTS if part <= left), left)
             ids = list(prompt[len(slot.ids) : len(slot.ids) + size])
-            logits = self.backend.run(slot.cache, ids, int(size == left))[0]
+            logits = self.backend.forward(slot.cache, ids, int(size == left))[0]
             slot.ids += ids
-        slot.ahead = (len(prompt), logits)
-        if len(prompt) - start >= MEASURED:
-            self._rate.note((len(prompt) - start) / (time.perf_counter() - begun))
+        slot.known_logits = (len(prompt), logits)
+        if len(prompt) - start >= MIN_MEASURED_TOKENS:
+            self._rate.add((len(prompt) - start) / (time.perf_counter() - begun))
         return logits
 
-    def _write(
-        self, slot: Slot, logits: torch.Tensor, writing: Writing, over: Callable[[], bool]
+    def _decode(
+        self,
+        slot: CacheSlot,
+        logits: torch.Tensor,
+        state: DecodingState,
+        expired: Callable[[], bool],
     ) -> None:
-        """Write until it is finished. Each forward reads the token written last and a guess of
-        those that follow; of the guess that much is kept as the model itself would have written.
+        """Decode until finished. Each forward pass reads the newest token and a draft of the next
+        ones; the part of the draft that the model itself would have written is kept.
         """
-        rows, guess = logits[None], list[int]()
-        while not over():
-            known, before, right = len(slot.ids) - len(guess), len(writing.ids), 0
-            while writing.add(rows[right]):
-                if right == len(guess) or writing.ids[-1] != guess[right]:
+        rows, draft = logits[None], list[int]()
+        while not expired():
+            known, before, accepted = len(slot.ids) - len(draft), len(state.ids), 0
+            while state.add(rows[accepted]):
+                if accepted == len(draft) or state.ids[-1] != draft[accepted]:
                     break
-                right += 1
-            writing.judged(guess, right, len(writing.ids) - before)
-            if writing.done:
+                accepted += 1
+            state.verified(draft, accepted, len(state.ids) - before)
+            if state.done:
                 return
-            if right < len(guess):
-                slot.keep(known + right)
-            guess = writing.guess()
-            ids = [writing.ids[-1], *guess]
-            rows = self.backend.run(slot.cache, ids, len(ids))
+            if accepted < len(draft):
+                slot.crop(known + accepted)
+            draft = state.draft()
+            ids = [state.ids[-1], *draft]
+            rows = self.backend.forward(slot.cache, ids, len(ids))
             slot.ids += ids
+
+
+def _llama_weights(model: Any) -> LlamaWeights | None:
+    """A model's weights, where llama.py computes what it computes."""
+    if isinstance(model, LlamaWeights):
+        return model
+    return LlamaWeights.from_transformers(model) if supports(model) else None

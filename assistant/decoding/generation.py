@@ -1,4 +1,4 @@
-"""What generating text takes and gives, for every engine. Nothing heavy is imported here."""
+"""The request and the result of generating text, for every engine. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ REPLACEMENT = "\ufffd"  # what an unfinished UTF-8 character decodes to
 class Sampling:
     """Greedy at ``temperature`` 0, else nucleus sampling with a fixed ``seed``.
 
-    ``time_limit_ms`` bounds the whole of reading the prompt and writing (0: no bound).
-    ``alternatives`` are tokens that may be read for a likelier line once one was written greedily
-    (0: none), see best_first_search.py.
+    ``time_limit_ms`` bounds prefill and decoding together (0: no bound). ``alternatives`` is the
+    number of tokens that the search for a likelier line may read after greedy decoding (0: no
+    search), see best_first_search.py.
     """
 
     max_tokens: int = 64
@@ -30,10 +30,10 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """Text that may be copied from, see copy_model.py: the file before and behind the cursor but for
-    the ``shown`` characters of each that the prompt has, and snippets of other files that it has
-    not, with their paths, best first."""
+class CopyContext:
+    """Text that may be copied from, see copy_model.py: the file before and behind the cursor, and
+    ``nearby`` snippets of other files, best first, as (path, text). The ``shown`` characters before
+    and behind the cursor are in the prompt and left out; so are the prompt's snippets."""
 
     path: str
     prefix: str
@@ -42,8 +42,10 @@ class Around:
     shown: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of(cls, path: str, prefix: str, suffix: str, hits: Sequence[Hit], prompt: Prompt) -> Around:
-        """A file cut at the cursor, what the search found for it, and the prompt made of both."""
+    def of(
+        cls, path: str, prefix: str, suffix: str, hits: Sequence[Hit], prompt: Prompt
+    ) -> CopyContext:
+        """A file cut at the cursor, the search hits for it, and the prompt made of both."""
         used = {(hit.path, hit.blob, hit.start_line) for hit, _ in prompt.snippets}
         nearby = (
             (hit.path, hit.text.replace("\r\n", "\n"))
@@ -54,16 +56,43 @@ class Around:
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
-    """Generated text and what it took; times are in milliseconds.
+class GenerationRequest:
+    """A prompt to continue, and when to stop.
 
-    ``finish`` is ``"stop"`` (the model ended), ``"trimmed"`` (the caller had enough) or
-    ``"length"`` (the tokens or the time ran out, or the caller cancelled). ``drafted`` tokens were
-    guessed by prompt look-up, and ``accepted`` of them were right. ``ids`` are what was written,
-    the lead's included, where the engine knows them. ``copied`` are the paths from which tokens
-    came that the model alone would not have written, one for each. ``tried`` tokens were read
-    for likelier lines; ``instead_of`` is the greedy text where one was found. ``doubt`` is by how many
-    nats it is likelier to end at once than to write the first line of the text (``None``: unknown).
+    :ivar prompt: token ids.
+    :ivar forced_prefix: text with which the generated text must begin, because the prompt leaves
+        out the tokens that write it (token healing). Callbacks and the result do not show it; its
+        tokens count.
+    :ivar copy_context: what to copy from, where the engine's model copies.
+    :ivar draft: token ids in which guesses are looked up, instead of the prompt. The text does not
+        depend on it.
+    :ivar should_stop: gets the text so far after each token; true ends the generation.
+    :ivar is_cancelled: called before each token and each part of the prompt; true ends the
+        generation with the text so far.
+    :ivar on_text: gets the text so far whenever it grew, in whole characters.
+    """
+
+    prompt: Sequence[int]
+    sampling: Sampling
+    forced_prefix: str = ""
+    copy_context: CopyContext | None = None
+    draft: Sequence[int] = ()
+    should_stop: Callable[[str], bool] = lambda text: False
+    is_cancelled: Callable[[], bool] = lambda: False
+    on_text: Callable[[str], None] = lambda text: None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Generated text and its cost; times are in milliseconds.
+
+    ``finish`` is ``"stop"`` (the model ended), ``"trimmed"`` (``should_stop`` said so) or
+    ``"length"`` (out of tokens or time, or cancelled). ``drafted`` tokens were guessed by prompt
+    look-up, and ``accepted`` of them were right. ``ids`` are the generated tokens, those of the
+    forced prefix included, where the engine knows them. ``copied`` has a path for each token that
+    the model alone would not have written. ``tried`` tokens were read in the search for a likelier
+    line; ``instead_of`` is the greedy text that it replaced. ``empty_margin`` is by how many nats
+    ending at once is likelier than the first line of the text (``None``: unknown).
     """
 
     text: str
@@ -78,7 +107,7 @@ class Generation:
     copied: tuple[str, ...] = ()
     tried: int = 0
     instead_of: str | None = None
-    doubt: float | None = None
+    empty_margin: float | None = None
 
 
 class Generator(Protocol):
@@ -89,30 +118,11 @@ class Generator(Protocol):
 
     @property
     def prefill_rate(self) -> float | None:
-        """Tokens of a new prompt that it reads in a second, as measured; ``None``: unknown."""
+        """Measured prefill speed, in tokens per second; ``None``: unknown."""
 
-    def generate(
-        self,
-        prompt: Sequence[int],
-        sampling: Sampling,
-        *,
-        lead: str = "",
-        around: Around | None = None,
-        enough: Callable[[str], bool] = lambda text: False,
-        cancelled: Callable[[], bool] = lambda: False,
-        on_text: Callable[[str], None] = lambda text: None,
-    ) -> Generation:
-        """Continue ``prompt`` until the model ends, ``enough`` says so, or tokens or time run out.
+    def generate(self, request: GenerationRequest) -> Generation:
+        """Continue the prompt until the model ends, the request says so, or tokens or time run out.
 
-        Called again with the same prompt it reads nothing again, so that several candidates
-        cost one prefill.
-
-        :param lead: text with which the generated text must begin (the prompt was cut short by
-            the tokens that write it: token healing). It is in no text that the caller sees, its
-            tokens count.
-        :param around: what to copy from, where the engine's model is one that copies.
-        :param enough: gets the text so far after every token.
-        :param cancelled: asked before every token and every part of the prompt; a true answer
-            ends with what there is.
-        :param on_text: gets the text so far whenever it grew, in whole characters.
+        A second call with the same prompt reads none of it again, so that several candidates cost
+        one prefill.
         """

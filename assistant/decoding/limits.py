@@ -1,4 +1,4 @@
-"""How long generating may take, and how fast prompts are read."""
+"""Time limits of a generation, and the measured speed of prefill."""
 
 from __future__ import annotations
 
@@ -6,38 +6,40 @@ import time
 from collections.abc import Callable
 
 _WEIGHT = 0.3  # of the newest measurement in the mean
-# A rate stays as it was reported until it is wrong by this: prompts are cut by it, and should stay
-# too.
-_STEADY = 0.25
+# The reported rate changes only when it is wrong by this: prompts are cut by it, and should not
+# change either.
+_TOLERANCE = 0.25
 
 
-class ReadRate:
-    """Tokens of a prompt that are read in a second: a moving average, reported in steps.
+class PrefillRate:
+    """Prompt tokens read per second: a moving average, reported in steps.
 
-    ``tokens_per_second`` is ``None`` before anything was read.
+    ``tokens_per_second`` is ``None`` before the first measurement.
     """
 
     def __init__(self) -> None:
         self.tokens_per_second: float | None = None
         self._mean = 0.0
 
-    def note(self, rate: float) -> None:
-        """Take a measurement, in tokens a second, into the mean."""
-        said = self.tokens_per_second
-        self._mean = rate if said is None else self._mean + _WEIGHT * (rate - self._mean)
-        if said is None or abs(self._mean / said - 1) > _STEADY:
+    def add(self, rate: float) -> None:
+        """Take a measurement, in tokens per second, into the mean."""
+        reported = self.tokens_per_second
+        self._mean = rate if reported is None else self._mean + _WEIGHT * (rate - self._mean)
+        if reported is None or abs(self._mean / reported - 1) > _TOLERANCE:
             self.tokens_per_second = self._mean
 
 
-def out_of_time(begun: float, limit_ms: int, cancelled: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether to end: the time since ``begun`` is over, or the caller has gone.
+def stop_condition(
+    begun: float, limit_ms: int, is_cancelled: Callable[[], bool]
+) -> Callable[[], bool]:
+    """A function that says whether to stop: the time is over, or the caller has cancelled.
 
-    :param begun: a reading of ``time.perf_counter``.
-    :param limit_ms: 0: no bound.
+    :param begun: a reading of ``time.perf_counter``, in seconds.
+    :param limit_ms: from ``begun`` on; 0: no limit.
     """
 
-    def over() -> bool:
+    def expired() -> bool:
         late = limit_ms > 0 and (time.perf_counter() - begun) * 1000 >= limit_ms
-        return late or cancelled()
+        return late or is_cancelled()
 
-    return over
+    return expired

@@ -1,4 +1,4 @@
-"""Chooses tokens: greedily or by chance, kept to a text that must be written first."""
+"""Chooses tokens, greedily or by sampling, also among those that write a forced prefix."""
 
 from __future__ import annotations
 
@@ -10,64 +10,66 @@ import torch
 from git_copilot.assistant.decoding.generation import Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
-# The bounds of what a text can be followed by.
+# The bounds of the characters that can follow a text.
 FIRST_CHARACTER, LAST_CHARACTER = "\0", "\U0010ffff"
-# With what a text that is begun may go on: nothing that is known, a word, a number, a sign.
-NEXT = ("", *"abcdefghijklmnopqrstuvwxyz_01 ")
-MAX_FIRSTS = 256
-Picker = Callable[[torch.Tensor], int]
+# Possible continuations of a partial text: none, a word, a number, a space.
+CONTINUATIONS = ("", *"abcdefghijklmnopqrstuvwxyz_01 ")
+MAX_CACHED = 256
+Sampler = Callable[[torch.Tensor], int]
 
 
-class Spellings:
-    """Which tokens can write the beginning of a text."""
+class PrefixIndex:
+    """Finds the tokens that can write the beginning of a text."""
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         self._tokenizer = tokenizer
         self._sorted: list[tuple[str, int]] = []
         self._size = 0
-        self._firsts: dict[str, frozenset[int]] = {}
+        self._first_tokens: dict[str, frozenset[int]] = {}
 
     def prepare(self, size: int) -> None:
-        """Spell all ``size`` tokens of the vocabulary, once: a fifth of a second for 49,152."""
+        """Decode all ``size`` tokens of the vocabulary, once: 0.2 s for 49,152."""
         if size > self._size:
-            spelled = ((self._tokenizer.decode([i]), i) for i in range(size))
-            self._sorted = sorted(pair for pair in spelled if pair[0])
+            decoded = ((self._tokenizer.decode([i]), i) for i in range(size))
+            self._sorted = sorted(pair for pair in decoded if pair[0])
             self._size = size
 
-    def fit(self, wanted: str, size: int) -> torch.Tensor:
-        """Ids of the tokens that begin with ``wanted``, and of those that it begins with where the
-        tokenizer encodes it, alone or with another letter behind it; there may be none where the
-        vocabulary has but bytes for a character.
+    def tokens_for(self, text: str, size: int) -> torch.Tensor:
+        """Ids (tokens,) of the tokens that begin with ``text``, and of its own first tokens as the
+        tokenizer encodes it, alone or with another letter behind it. Empty where the vocabulary has
+        only bytes for a character.
 
         Other tokens could write it as well, letter by letter, but no text that a model has seen is
-        cut like that.
+        tokenized like that.
+
+        :param size: of the vocabulary.
         """
         self.prepare(size)
-        found = set(self._between(wanted, wanted + LAST_CHARACTER))
-        found.update(self._begun(wanted))
+        found = set(self._between(text, text + LAST_CHARACTER))
+        found.update(self._prefixes_of(text))
         return torch.tensor(sorted(found), dtype=torch.long)
 
-    def _begun(self, wanted: str) -> frozenset[int]:
-        """The tokens that write the beginning of ``wanted``, as texts that go on from it have them."""
-        if wanted not in self._firsts:
-            if len(self._firsts) > MAX_FIRSTS:
-                self._firsts.clear()
-            ids = (self._tokenizer.encode(wanted + letter)[0] for letter in NEXT)
-            spelled = {i: self._tokenizer.decode([i]) for i in ids}
-            self._firsts[wanted] = frozenset(
-                i for i, x in spelled.items() if x and wanted.startswith(x)
+    def _prefixes_of(self, text: str) -> frozenset[int]:
+        """The first tokens of ``text`` and of texts that continue it, where they are within it."""
+        if text not in self._first_tokens:
+            if len(self._first_tokens) > MAX_CACHED:
+                self._first_tokens.clear()
+            ids = (self._tokenizer.encode(text + letter)[0] for letter in CONTINUATIONS)
+            decoded = {i: self._tokenizer.decode([i]) for i in ids}
+            self._first_tokens[text] = frozenset(
+                i for i, x in decoded.items() if x and text.startswith(x)
             )
-        return self._firsts[wanted]
+        return self._first_tokens[text]
 
-    def beginning(self, text: str) -> list[int]:
+    def starting_with(self, text: str) -> list[int]:
         """Ids of the tokens that begin with ``text``."""
         self.prepare(self._tokenizer.size)
         return self._between(text, text + LAST_CHARACTER)
 
-    def longer(self, begun: str) -> list[int]:
-        """Ids of the tokens that begin with ``begun`` and go on."""
+    def extending(self, text: str) -> list[int]:
+        """Ids of the tokens that begin with ``text`` and are longer."""
         self.prepare(self._tokenizer.size)
-        return self._between(begun + FIRST_CHARACTER, begun + LAST_CHARACTER)
+        return self._between(text + FIRST_CHARACTER, text + LAST_CHARACTER)
 
     def _between(self, low: str, high: str) -> list[int]:
         """Ids of the tokens from ``low`` up to ``high``."""
@@ -76,8 +78,8 @@ class Spellings:
         return [token for _, token in self._sorted[start:end]]
 
 
-def picker(sampling: Sampling) -> Picker:
-    """Chooses from logits (vocabulary,); equal calls in equal order choose alike."""
+def make_sampler(sampling: Sampling) -> Sampler:
+    """A function that chooses from logits (vocabulary,); deterministic for a seed."""
     if sampling.temperature <= 0:
         return lambda logits: int(logits.argmax())
     generator = torch.Generator().manual_seed(sampling.seed)
@@ -92,7 +94,7 @@ def picker(sampling: Sampling) -> Picker:
     return sample
 
 
-def pick_among(pick: Picker, logits: torch.Tensor, allowed: torch.Tensor) -> int:
+def sample_among(sample: Sampler, logits: torch.Tensor, allowed: torch.Tensor) -> int:
     """Choose one of the ``allowed`` ids."""
     allowed = allowed.to(logits.device)
-    return int(allowed[pick(logits[allowed])])
+    return int(allowed[sample(logits[allowed])])

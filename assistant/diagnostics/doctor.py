@@ -22,11 +22,11 @@ from git_copilot.assistant.client.server_log import last_death, log_path
 from git_copilot.assistant.core.config import (
     Settings,
     cache_dir,
+    display_name,
     load_settings,
     parse_settings,
     repository_defaults,
     skipped_settings,
-    spelt,
 )
 from git_copilot.assistant.core.error_handler import package_version
 from git_copilot.assistant.core.missing_history import examine_lacks
@@ -111,15 +111,15 @@ def _settings(repo: GitRepository) -> Iterator[Finding]:
         name.replace("_", ""): name for name in (*CHOICES, *(f.name for f in fields(Settings)))
     }
     for key in dict.fromkeys(entry.key for entry in skipped_settings(repo)):
-        told = f"{spelt(key)} of this repository's own configuration is skipped until `init`"
+        told = f"{display_name(key)} of this repository's own configuration is skipped until `init`"
         yield Finding("settings", "warn", told, "git copilot init")
     for entry in repo.config_entries("copilot"):
         key, value = entry.key, entry.value
-        name = spelt(key) if key in known else f"copilot.{key}"
+        name = display_name(key) if key in known else f"copilot.{key}"
         unset = f"git config --{entry.scope} --unset {name}"
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            guess = f"; {spelt(known[near[0]])} is meant?" if near else ""
+            guess = f"; {display_name(known[near[0]])} is meant?" if near else ""
             yield Finding("settings", "warn", f"{name} is no setting of ours{guess}", unset)
         elif key in CHOICES and value not in CHOICES[key]:
             told = f"{name} is {value!r}, not {' or '.join(CHOICES[key])}"

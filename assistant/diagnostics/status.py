@@ -20,11 +20,12 @@ from git_copilot.assistant.api.status import (
 )
 from git_copilot.assistant.client import transport
 from git_copilot.assistant.client.server_log import last_death, log_path
+from git_copilot.assistant.context.catch_up import mine_commits, sync_index
+from git_copilot.assistant.context.repository import open_context
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.missing_history import lack_facts
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
 from git_copilot.assistant.models.catalogue import canonical, is_ready
-from git_copilot.assistant.worker.jobs import mine_job, sync_repository
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import worker_starting
 from git_copilot.hooks.sources import installed
@@ -135,9 +136,10 @@ def wait_until_done(repo: GitRepository, timeout: float) -> None:
                 return
             if not asked:
                 asked = True
-                sync_repository(repo, settings)
-                if fetched:
-                    mine_job(repo.git_dir)
+                with open_context(repo, settings, create=True) as context:
+                    sync_index(context)
+                    if fetched:
+                        mine_commits(context)
                 continue
         elif worker_alive(repo.state_dir) is None and not worker_starting(repo.state_dir):
             # A worker may have left between the two looks, so one turn says little.

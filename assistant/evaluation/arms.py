@@ -1,4 +1,4 @@
-"""Measures a model with and without an adapter, with and without retrieval, on the same holes."""
+"""Scores a model with and without an adapter, with and without retrieval, on the same holes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from git_copilot.assistant.backend.devices import choose_device
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Cut, Example, make_example, serving_budget
-from git_copilot.assistant.decoding.copy_weights import Weights, read_weights
+from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.evaluation.metrics import Score, summary
+from git_copilot.assistant.evaluation.metrics import Score, summarise
 from git_copilot.assistant.evaluation.regression_check import guard_examples
+from git_copilot.assistant.evaluation.report import ArmScores
 from git_copilot.assistant.evaluation.scorer import evaluate, serving_engine
 from git_copilot.assistant.models.catalogue import longest_sequence
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -23,7 +24,7 @@ from git_copilot.index.core.types import Hit, Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldOutSet:
     """Held-out holes as examples, with snippets and without, in the same order."""
 
     retrieval: list[Example]
@@ -32,23 +33,19 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """How one model did on :class:`Held`, and on code outside the repository."""
+    """The scores of one model on a :class:`HeldOutSet`, and on code outside the repository."""
 
     retrieval: list[Score]
     plain: list[Score]
     guard: list[Score] = field(default_factory=list)
 
-    def figures(self) -> dict[str, Any]:
-        """The arm as the evidence shows it; ``em``, ``es`` and ``nll`` are with retrieval."""
-        return {
-            **summary(self.retrieval),
-            "with_retrieval": summary(self.retrieval),
-            "without_retrieval": summary(self.plain),
-        }
+    def scores(self) -> ArmScores:
+        """The means, as a report shows them."""
+        return ArmScores(summarise(self.retrieval), summarise(self.plain))
 
 
-class Judge:
-    """Loads the base model with one adapter at a time, merged as when serving."""
+class ArmEvaluator:
+    """Evaluates the base model with one adapter at a time, merged as in serving."""
 
     def __init__(
         self,
@@ -65,13 +62,19 @@ class Judge:
 
     @property
     def longest(self) -> int:
-        """The most tokens that the model takes."""
+        """The model's maximum number of tokens."""
         return longest_sequence(self._folder)
 
-    def hold(self, cuts: Sequence[Cut], hits: Sequence[Sequence[Hit]], repository: str) -> Held:
-        """Render what is held out within the budget of serving."""
+    def render_held_out(
+        self, cuts: Sequence[Cut], hits: Sequence[Sequence[Hit]], repository: str
+    ) -> HeldOutSet:
+        """Render held-out holes within the budget of serving; holes that are too long for the
+        model are left out.
+
+        :param hits: for each cut, its snippets, best first.
+        """
         budget, healing = serving_budget(self._settings), self._settings.healing
-        held = Held([], [])
+        held = HeldOutSet([], [])
         for cut, found in zip(cuts, hits, strict=True):
             retrieval = make_example(
                 self._tokenizer, cut, found, budget, repository, self._settings.snippets,
@@ -95,15 +98,18 @@ class Judge:
             model = apply_adapter(model, adapter)
         return model.to(choose_device())
 
-    def arm(self, held: Held, adapter: Path | None, name: str, *, guard: bool = False) -> Arm:
-        """Measure one arm.
+    def evaluate_arm(
+        self, held: HeldOutSet, adapter: Path | None, name: str, *, guard: bool = False
+    ) -> Arm:
+        """Score one arm.
 
+        :param adapter: the folder of an adapter; ``None``: the base model.
         :param guard: also take the likelihood of code outside the repository.
         """
         model = self.load(adapter)
         engine = serving_engine(model, self._tokenizer, self._copying)
         retrieval = self._evaluate(model, engine, held.retrieval, f"evaluating the {name}")
-        # Without a snippet found, both prompts are one.
+        # Where no snippet was found, both prompts are equal.
         other = [
             i for i, e in enumerate(held.plain) if e.prompt_ids != held.retrieval[i].prompt_ids
         ]
@@ -117,12 +123,14 @@ class Judge:
         for i, score in zip(other, scores, strict=True):
             plain[i] = score
         guarded = guard_examples(self._tokenizer) if guard else []
-        guarding = self._evaluate(model, engine, guarded, "guarding", generate=False)
+        guarding = self._evaluate(
+            model, engine, guarded, "checking for regressions", generate=False
+        )
         return Arm(retrieval, plain, guarding)
 
     @property
-    def _copying(self) -> Weights | None:
-        return read_weights(self._folder) if self._settings.copying else None
+    def _copying(self) -> CopyWeights | None:
+        return read_copy_weights(self._folder) if self._settings.copying else None
 
     def _evaluate(
         self,

@@ -10,7 +10,7 @@ import torch
 
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.decoding.generation import REPLACEMENT
-from git_copilot.assistant.evaluation.healed_examples import Leads
+from git_copilot.assistant.evaluation.healed_examples import ForcedPrefixes
 from git_copilot.assistant.postprocess.indentation import Indentation
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -22,11 +22,11 @@ BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote for one example.
+    """A model's completion of one example.
 
-    ``text`` is what serving would answer, ``written`` what the model had written until it ended
-    (``finish`` is ``"stop"``), was stopped by a trim rule (``"trimmed"``) or used up its
-    ``tokens`` (``"length"``); ``rule`` names the trim rule that cut ``text``, if one did.
+    ``text`` is the answer of serving, ``written`` the text that the model generated until it
+    stopped (``finish`` is ``"stop"``), was stopped by a trim rule (``"trimmed"``) or used up its
+    ``tokens`` (``"length"``); ``rule`` names the trim rule that cut ``text``, if any.
     """
 
     text: str
@@ -37,12 +37,13 @@ class Completion:
 
 
 def group(examples: Sequence[Example], batch: int = BATCH) -> list[list[int]]:
-    """Indices of examples in batches of like prompt length, longest first (memory fails early)."""
+    """Indices of examples in batches of similar prompt length, longest first, so that too little
+    memory shows at once."""
     order = sorted(range(len(examples)), key=lambda i: (-len(examples[i].prompt_ids), i))
     return [order[i : i + batch] for i in range(0, len(order), batch)]
 
 
-# Index of an example, the negative log-likelihoods of its middle, and what was written.
+# Index of an example, the negative log-likelihoods of its middle, and its completion.
 Scored = tuple[int, list[float], Completion | None]
 
 
@@ -50,18 +51,18 @@ def score_batches(
     model: Any,
     tokenizer: TextTokenizer,
     examples: Sequence[Example],
-    leads: Sequence[str],
+    forced_prefixes: Sequence[str],
     max_tokens: int,
     stop_early: bool,
     batch: int,
 ) -> Iterator[Scored]:
-    """Several at once, on any device and for every architecture."""
-    kept = Leads(tokenizer)
+    """Score in batches, on any device and for every architecture."""
+    kept = ForcedPrefixes(tokenizer)
     for indices in group(examples, batch):
         chosen = [examples[i] for i in indices]
         cache, mask, first = _prefill(model, tokenizer, chosen)
         likelihoods = _score(model, tokenizer, chosen, cache, mask, first)
-        kept.texts = [leads[i] for i in indices]
+        kept.texts = [forced_prefixes[i] for i in indices]
         completions: Sequence[Completion | None] = (
             _decode(model, tokenizer, chosen, cache, mask, first, max_tokens, stop_early, kept)
             if max_tokens
@@ -71,14 +72,14 @@ def score_batches(
 
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:
-    """Positions that count real tokens only, for models that learnt them absolutely."""
+    """Positions that count real tokens only, for models with absolute position embeddings."""
     return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
 def _prefill(
     model: Any, tokenizer: TextTokenizer, examples: Sequence[Example]
 ) -> tuple[Any, torch.Tensor, torch.Tensor]:
-    """Read the prompts, padded on the left: the cache, the mask (rows, length) of its real
+    """Prefill the prompts, padded on the left: the cache, the mask (rows, length) of its real
     tokens, and the float32 logits (rows, vocabulary) after each prompt."""
     from transformers import DynamicCache
 
@@ -151,9 +152,9 @@ def _decode(
     logits: torch.Tensor,
     max_tokens: int,
     stop_early: bool,
-    leads: Leads,
+    forced_prefixes: ForcedPrefixes,
 ) -> list[Completion]:
-    """Greedy completions, ended and trimmed row by row as the engine does one by one."""
+    """Greedy completions, stopped and trimmed row by row as in the engine."""
     trimmers = [trimmer_for(example) for example in examples]
     indented = [indentation_for(example) for example in examples]
     ending = [a.until(b.finished) for a, b in zip(indented, trimmers, strict=True)]
@@ -163,7 +164,7 @@ def _decode(
     running = set(range(len(examples)))
     positions = mask.sum(dim=1, keepdim=True)
     for step in range(max_tokens):
-        tokens = leads.pick(logits, texts)
+        tokens = forced_prefixes.pick(logits, texts)
         for row in sorted(running):
             if tokens[row] in tokenizer.end_ids:
                 running.discard(row)
@@ -172,7 +173,7 @@ def _decode(
             generated[row].append(tokens[row])
             texts[row] = tokenizer.decode(generated[row])
             whole = stop_early and not texts[row].endswith(REPLACEMENT)
-            if whole and ending[row](texts[row][len(leads.texts[row]) :]):
+            if whole and ending[row](texts[row][len(forced_prefixes.texts[row]) :]):
                 running.discard(row)
                 finish[row] = "trimmed"
         if not running or step == max_tokens - 1:
@@ -188,7 +189,7 @@ def _decode(
         logits = output.logits[:, -1].float()
     completions = []
     for row, trimmer in enumerate(trimmers):
-        written = texts[row].removesuffix(REPLACEMENT)[len(leads.texts[row]) :]
+        written = texts[row].removesuffix(REPLACEMENT)[len(forced_prefixes.texts[row]) :]
         kept = trimmer.trim(indented[row].apply(written), finish[row])
         completions.append(
             Completion(kept.text, written, finish[row], kept.rule, len(generated[row]))

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from git_copilot.assistant.adapters import adapter_store
-from git_copilot.assistant.adapters.provenance import read_learnt
+from git_copilot.assistant.adapters.provenance import read_training_holes
+from git_copilot.assistant.context.catch_up import mine_commits
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Cut, read_cuts, retrieve
 from git_copilot.assistant.dataset.leakage import drop_known
-from git_copilot.assistant.dataset.split import commit_span, in_turn
-from git_copilot.assistant.evaluation import report
-from git_copilot.assistant.evaluation.arms import Judge
+from git_copilot.assistant.dataset.split import round_robin
+from git_copilot.assistant.evaluation.arms import ArmEvaluator
 from git_copilot.assistant.evaluation.metrics import compare
+from git_copilot.assistant.evaluation.report import (
+    ArmsReport,
+    EvaluationReport,
+    EvaluationSettings,
+    HoleSet,
+)
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import CopilotError, GitError
-from git_copilot.index.core.types import Embedder, Hole, Progress, no_progress
-from git_copilot.index.corpus.mining import load_holes, mine
-from git_copilot.index.embedding.vectors import VectorIndex
+from git_copilot.index.core.types import Hole
+from git_copilot.index.corpus.mining import load_holes
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import Database
 
@@ -29,65 +33,60 @@ DEFAULT_HOLES = 200
 
 
 def run_eval(
-    repo: GitRepository,
-    db: Database,
-    settings: Settings,
+    context: RepositoryContext,
     *,
     commits_range: str | None,
     adapter: str | None,
-    embedder: Embedder | None,
-    vectors: VectorIndex | None,
     held_out_holes: int | None = None,
-    progress: Progress = no_progress,
-    on_note: Callable[[str], None] = lambda text: None,
-) -> dict[str, Any]:
-    """Measure the base, the adapter in use (``incumbent``) and another one (``candidate``).
+) -> EvaluationReport:
+    """Evaluate the base, the adapter in use (``incumbent``) and another one (``candidate``).
 
-    Commits that an adapter learnt from, what came before, and copies of their code are left out.
+    Commits that an adapter was trained on, older ones, and copies of their code are left out.
 
+    :param context: with its embedder and vectors.
     :param commits_range: as ``git rev-list`` takes it (``v1.0..main``); all of HEAD's history by
         default, of which the newest ``held_out_holes`` count.
     :param adapter: an id, ``"none"``, or ``None`` for the one in use.
-    :return: the evidence of a refresh, as far as it applies; ``delta_em`` and what follows it are
-        of ``candidate`` over ``base``.
-    :raises CopilotError: the range or the adapter does not exist, or nothing is left to measure.
+    :return: the comparison in it is of ``candidate`` with ``base``.
+    :raises CopilotError: the range or the adapter does not exist, or no hole is left to evaluate.
     """
     begun = time.monotonic()
+    repo, settings = context.repo, context.settings
     folder = resolve_model(settings.model)
-    state = repo.state_dir
-    current = _current(state, settings, on_note)
+    current = _current(context)
     chosen = None if adapter == "none" else adapter or current
-    paths = {a: _path(state, a, settings) for a in (current, chosen) if a is not None}
-    mine(repo, db, limit=settings.history_commits, progress=progress)
-    holes = _holes(repo, db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES)
-    judge = Judge(folder, settings, TextTokenizer.load(folder, settings.model), progress)
-    learnt = _learnt(repo, db, list(paths), on_note)
-    cuts, copies = drop_known(read_cuts(repo, holes), learnt, _reach(settings))
-    hits = retrieve(
-        repo, db, cuts, settings, embedder=embedder, vectors=vectors, judged=len(cuts),
-        progress=progress,
-    )  # fmt: skip
-    held = judge.hold(cuts, hits, repo.name)
+    paths = {a: _path(repo.state_dir, a, settings) for a in (current, chosen) if a is not None}
+    mine_commits(context)
+    holes = _newest_holes(
+        repo, context.db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES
+    )
+    tokenizer = TextTokenizer.load(folder, settings.model)
+    evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress)
+    trained = _training_cuts(context, list(paths))
+    cuts, copies = drop_known(read_cuts(repo, holes), trained, _max_shown_characters(settings))
+    hits = retrieve(context, cuts, held_out=len(cuts))
+    held = evaluator.render_held_out(cuts, hits, repo.name)
     if not held.plain:
         wanted = "is new to the adapter" if copies else "can be read"
         raise CopilotError(f"no hole of these commits {wanted}", "name other commits")
-    base = judge.arm(held, None, "base model")
-    measured = {a: judge.arm(held, path, f"adapter {a}") for a, path in paths.items()}
-    incumbent = measured.get(current or "")
-    candidate = measured.get(chosen or "", base)
-    return {
-        "candidate": chosen,
-        "incumbent": current,
-        "base_model": settings.model,
-        "commits": {"held_out": commit_span([e.hole for e in held.plain])},
-        "holes": {"held_out": len(held.plain)},
-        "copies_dropped": copies,
-        "arms": report.arms(base, incumbent, candidate),
-        **report.statistics(compare(base.retrieval, candidate.retrieval, settings.seed)),
-        "seed": settings.seed,
-        "settings": report.settings_shown(settings),
-        "seconds": round(time.monotonic() - begun, 1),
-    }
+    base = evaluator.evaluate_arm(held, None, "base model")
+    arms = {a: evaluator.evaluate_arm(held, path, f"adapter {a}") for a, path in paths.items()}
+    incumbent = arms.get(current or "")
+    candidate = arms.get(chosen or "", base)
+    return EvaluationReport(
+        candidate=chosen,
+        incumbent=current,
+        base_model=settings.model,
+        held_out=HoleSet.of([e.hole for e in held.plain]),
+        copies_dropped=copies,
+        arms=ArmsReport.of(
+            base.scores(), incumbent.scores() if incumbent else None, candidate.scores()
+        ),
+        comparison=compare(base.retrieval, candidate.retrieval, settings.seed),
+        seed=settings.seed,
+        settings=EvaluationSettings.of(settings),
+        seconds=time.monotonic() - begun,
+    )
 
 
 def _path(state: Path, adapter: str, settings: Settings) -> Path:
@@ -101,51 +100,51 @@ def _path(state: Path, adapter: str, settings: Settings) -> Path:
     return path
 
 
-def _learnt(
-    repo: GitRepository, db: Database, used: list[str], on_note: Callable[[str], None]
-) -> list[Cut]:
-    """The holes that the adapters in ``used`` learnt from, or all of the commits that they name
-    where they say no more."""
+def _training_cuts(context: RepositoryContext, used: list[str]) -> list[Cut]:
+    """The holes that the adapters in ``used`` were trained on, or all holes of their commits where
+    an adapter only names those."""
+    state = context.state_dir
     holes: dict[Hole, None] = {}
     for adapter in used:
-        found = read_learnt(adapter_store.adapter_path(repo.state_dir, adapter))
+        found = read_training_holes(adapter_store.adapter_path(state, adapter))
         if found is None:
-            found = load_holes(db, sorted(adapter_store.trained_on(repo.state_dir, adapter)))
+            found = load_holes(context.db, sorted(adapter_store.trained_on(state, adapter)))
         holes.update(dict.fromkeys(found))
-    cuts = read_cuts(repo, list(holes))
+    cuts = read_cuts(context.repo, list(holes))
     if len(cuts) < len(holes) or (used and not holes):
         lost = f"{len(holes) - len(cuts)} of the holes" if holes else "every hole"
-        on_note(f"{lost} that the adapter learnt from cannot be read: copies cannot be told")
+        context.note(f"{lost} that the adapter learnt from cannot be read: copies cannot be told")
     return cuts
 
 
-def _reach(settings: Settings) -> int:
+def _max_shown_characters(settings: Settings) -> int:
     """More characters than a training prompt showed on a side of its hole: it had half the tokens
-    of one that is answered, and a token of code has some three characters, not eight."""
+    of a serving prompt, and a token of code has about three characters, not eight."""
     return settings.prompt_tokens * 4
 
 
-def _current(state: Path, settings: Settings, on_note: Callable[[str], None]) -> str | None:
+def _current(context: RepositoryContext) -> str | None:
     """The adapter in use, if it is for the model of the settings."""
+    state, model = context.state_dir, context.settings.model
     current = adapter_store.current_adapter(state)
-    if current is not None and adapter_store.base_model(state, current) != settings.model:
-        on_note(f"the adapter {current} was trained for another model and is left out")
+    if current is not None and adapter_store.base_model(state, current) != model:
+        context.note(f"the adapter {current} was trained for another model and is left out")
         return None
     return current
 
 
-def _holes(
+def _newest_holes(
     repo: GitRepository, db: Database, commits_range: str | None, used: list[str], count: int
 ) -> list[Hole]:
-    """The newest holes of a range that no adapter in ``used`` learnt from, of each commit in
-    turn."""
+    """The newest ``count`` holes of a range that no adapter in ``used`` was trained on, from each
+    commit in turn."""
     wanted = (commits_range or "HEAD").split()
     seen: set[str] = set()
     newest: list[str] = []
     for adapter in used:
         seen.update(adapter_store.trained_on(repo.state_dir, adapter))
-        span = adapter_store.evidence(repo.state_dir, adapter).get("commits", {}).get("train", [])
-        newest += [f"^{oid}" for oid in span[-1:] if repo.has_object(oid)]
+        last = adapter_store.record_of(repo.state_dir, adapter).newest_commits("train")
+        newest += [f"^{oid}" for oid in last if repo.has_object(oid)]
     code, out, message = repo.try_run(
         "rev-list", "--topo-order", "--end-of-options", *wanted, *newest, "--"
     )
@@ -168,4 +167,4 @@ def _holes(
             f"{commits_range or 'the history'} has no hole{learnt}",
             "name other commits with `--commits`, or `--adapter none`",
         )
-    return in_turn(list(groups.values()), count)
+    return round_robin(list(groups.values()), count)

@@ -1,18 +1,18 @@
-"""Guards what the model knew: code that is not this repository's must stay as likely.
+"""Checks that training did not make code outside the repository less likely.
 
-The code is the standard library of the running interpreter: at hand on every machine, written
-by other people, and never in the training set.
+That code is the standard library of the running interpreter: it is on every machine, other people
+wrote it, and it is never in the training set.
 """
 
 from __future__ import annotations
 
 import sysconfig
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from git_copilot.assistant.dataset.examples import Example, cut_blob, make_example
-from git_copilot.assistant.evaluation.metrics import Score, summary
+from git_copilot.assistant.evaluation.metrics import Score, summarise
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hole
@@ -23,12 +23,12 @@ MODULES = ("bisect", "calendar", "cmd", "colorsys", "copy", "csv", "fnmatch", "g
            "shlex", "shutil", "stat", "string", "tempfile", "textwrap", "timeit", "zipapp")  # fmt: skip
 HOLES_PER_MODULE = 1
 BUDGET = Budget(prompt=320, context=0, suffix=96)
-# A likelihood that falls by less is within what training on any text does.
+# Training on any text changes the likelihood by less.
 TOLERANCE = 0.05
 
 
 def guard_examples(tokenizer: TextTokenizer) -> list[Example]:
-    """One hole of each module whose source is here (none in a stripped installation)."""
+    """A hole from each module whose source is installed (none in a stripped installation)."""
     folder = Path(sysconfig.get_paths()["stdlib"])
     examples = []
     for name in MODULES:
@@ -45,22 +45,36 @@ def guard_examples(tokenizer: TextTokenizer) -> list[Example]:
     return examples
 
 
-def verdict(base: Sequence[Score], candidate: Sequence[Score]) -> dict[str, Any]:
-    """The ``regression_guard`` of the evidence; NLL in nats per token, end token included.
+@dataclass(frozen=True, slots=True)
+class RegressionCheck:
+    """The ``regression_guard`` of a report; NLL in nats per token, ``*_middle_nll`` without and
+    ``*_nll`` with the end token."""
 
-    It passes when neither the whole nor the middle alone is less likely by more than
-    :data:`TOLERANCE`: what is won by ending in time must not hide what is lost in the code.
-    Without a hole to judge by it passes, and says so by ``holes: 0``.
+    holes: int
+    base_nll: float
+    candidate_nll: float
+    base_middle_nll: float
+    candidate_middle_nll: float
+    tolerance: float
+    passed: bool
+
+
+def check_regression(base: Sequence[Score], candidate: Sequence[Score]) -> RegressionCheck:
+    """Compare the likelihood of code outside the repository.
+
+    The check passes when neither the whole nor the middle alone is less likely by more than
+    :data:`TOLERANCE`: a gain from ending in time must not hide a loss in the code. Without holes
+    it passes, and ``holes`` is 0.
     """
-    whole = [summary(scores)["nll"] for scores in (base, candidate)]
+    whole = [summarise(scores).nll for scores in (base, candidate)]
     tokens = max(sum(s.tokens for s in base), 1)
     middle = [round(sum(s.nll for s in scores) / tokens, 5) for scores in (base, candidate)]
-    return {
-        "holes": len(base),
-        "base_nll": whole[0],
-        "candidate_nll": whole[1],
-        "base_middle_nll": middle[0],
-        "candidate_middle_nll": middle[1],
-        "tolerance": TOLERANCE,
-        "passed": all(after <= before * (1 + TOLERANCE) for before, after in (whole, middle)),
-    }
+    return RegressionCheck(
+        holes=len(base),
+        base_nll=whole[0],
+        candidate_nll=whole[1],
+        base_middle_nll=middle[0],
+        candidate_middle_nll=middle[1],
+        tolerance=TOLERANCE,
+        passed=all(after <= before * (1 + TOLERANCE) for before, after in (whole, middle)),
+    )

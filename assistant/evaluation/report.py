@@ -1,51 +1,166 @@
-"""Puts the figures of a refresh or an evaluation into the form that scripts rely on. Pure."""
+"""The reports of an evaluation and of a refresh, in the form that scripts rely on. Pure.
+
+``to_json`` gives the objects of ``eval --json``, ``refresh --json`` and ``evidence.json``.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.evaluation.arms import Arm
-from git_copilot.assistant.evaluation.metrics import Comparison
-
-_SHOWN = ("prompt_tokens", "context_tokens", "suffix_tokens", "snippets", "max_tokens", "copying",
-          "alternatives", "embedder")  # fmt: skip
-
-
-def arms(base: Arm, incumbent: Arm | None, candidate: Arm | None) -> dict[str, Any]:
-    """The three arms; one that does not exist is what is used in its place."""
-    return {
-        "base": base.figures(),
-        "incumbent": (incumbent or base).figures(),
-        "candidate": (candidate or incumbent or base).figures(),
-    }
+from git_copilot.assistant.dataset.leakage import DuplicateCounts
+from git_copilot.assistant.dataset.split import commit_span
+from git_copilot.assistant.evaluation.metrics import Comparison, ScoreSummary
+from git_copilot.assistant.evaluation.regression_check import RegressionCheck
+from git_copilot.assistant.training.batches import TrainingRecipe
+from git_copilot.assistant.training.trainer import TrainReport
+from git_copilot.index.core.types import Hole
 
 
-def statistics(comparison: Comparison) -> dict[str, Any]:
-    """Differences with their intervals: exact match in points, the likelihood of the middles
-    without their end tokens in nats per token."""
-    em, nll = comparison.em, comparison.nll
-    return {
-        "delta_em": round(em.value, 3),
-        "ci95": _ends(em.low, em.high),
-        "p_value": round(comparison.p_value, 6),
-        "won": comparison.won,
-        "lost": comparison.lost,
-        "delta_es": round(comparison.es.value, 3),
-        "es_ci95": _ends(comparison.es.low, comparison.es.high),
-        "delta_middle_nll": round(nll.value, 5),
-        "middle_nll_ci95": _ends(nll.low, nll.high),
-    }
+@dataclass(frozen=True, slots=True)
+class ArmScores:
+    """The mean scores of one arm."""
+
+    with_retrieval: ScoreSummary
+    without_retrieval: ScoreSummary
+
+    def to_json(self) -> dict[str, Any]:
+        """``em``, ``es`` and ``nll`` are with retrieval."""
+        return {
+            **self.with_retrieval.to_json(),
+            "with_retrieval": self.with_retrieval.to_json(),
+            "without_retrieval": self.without_retrieval.to_json(),
+        }
 
 
-def _ends(low: float, high: float) -> list[float | None]:
-    # JSON knows no infinity: an interval that says nothing has no ends.
-    return [round(end, 4) if math.isfinite(end) else None for end in (low, high)]
+@dataclass(frozen=True, slots=True)
+class ArmsReport:
+    """The three arms; without an incumbent that arm is the base, without a candidate that arm is
+    the incumbent."""
+
+    base: ArmScores
+    incumbent: ArmScores
+    candidate: ArmScores
+
+    @classmethod
+    def of(cls, base: ArmScores, incumbent: ArmScores | None, candidate: ArmScores | None) -> Self:
+        return cls(base, incumbent or base, candidate or incumbent or base)
+
+    def named(self) -> dict[str, ArmScores]:
+        """The arms by name, in the order of the report."""
+        return {"base": self.base, "incumbent": self.incumbent, "candidate": self.candidate}
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: arm.to_json() for name, arm in self.named().items()}
 
 
-def settings_shown(settings: Settings, **more: object) -> dict[str, Any]:
-    """The settings that an evaluation depends on, with what else the caller knows."""
-    values = asdict(settings)
-    return {**{key: values[key] for key in _SHOWN}, **more}
+@dataclass(frozen=True, slots=True)
+class HoleSet:
+    """How many holes, and their ``[oldest, newest]`` commits."""
+
+    count: int
+    commits: tuple[str, ...]
+
+    @classmethod
+    def of(cls, holes: Sequence[Hole]) -> Self:
+        """:param holes: newest first."""
+        return cls(len(holes), tuple(commit_span(holes)))
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """The settings that scores depend on."""
+
+    prompt_tokens: int
+    context_tokens: int
+    suffix_tokens: int
+    snippets: int
+    max_tokens: int
+    copying: bool
+    alternatives: int
+    embedder: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(*(getattr(settings, name) for name in cls.__slots__))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationReport:
+    """How the arms did on held-out holes.
+
+    ``comparison`` is of the candidate with the base model, in a refresh with the incumbent if there
+    is one.
+    Adapters are named by their ids; ``seconds`` is wall time.
+    """
+
+    candidate: str | None
+    incumbent: str | None
+    base_model: str
+    held_out: HoleSet
+    copies_dropped: int
+    arms: ArmsReport
+    comparison: Comparison
+    seed: int
+    settings: EvaluationSettings
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "candidate": self.candidate,
+            "incumbent": self.incumbent,
+            "base_model": self.base_model,
+            "commits": {"held_out": list(self.held_out.commits)},
+            "holes": {"held_out": self.held_out.count},
+            "copies_dropped": self.copies_dropped,
+            "arms": self.arms.to_json(),
+            **self.comparison.to_json(),
+            "seed": self.seed,
+            "settings": asdict(self.settings),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshReport:
+    """An evaluation with the training before it and the decision after it."""
+
+    evaluation: EvaluationReport
+    train: HoleSet
+    duplicates_dropped: DuplicateCounts
+    regression: RegressionCheck
+    promoted: bool
+    reason: str
+    recipe: TrainingRecipe
+    training_share: float
+    training: TrainReport
+
+    def to_json(self) -> dict[str, Any]:
+        measured = self.evaluation
+        return {
+            "candidate": measured.candidate,
+            "incumbent": measured.incumbent,
+            "base_model": measured.base_model,
+            "commits": {
+                "train": list(self.train.commits),
+                "held_out": list(measured.held_out.commits),
+            },
+            "holes": {"train": self.train.count, "held_out": measured.held_out.count},
+            "copies_dropped": measured.copies_dropped,
+            "duplicates_dropped": asdict(self.duplicates_dropped),
+            "arms": measured.arms.to_json(),
+            **measured.comparison.to_json(),
+            "regression_guard": asdict(self.regression),
+            "promoted": self.promoted,
+            "reason": self.reason,
+            "seed": measured.seed,
+            "settings": {
+                **asdict(measured.settings),
+                "recipe": asdict(self.recipe),
+                "training_share": self.training_share,
+            },
+            "training": asdict(self.training),
+            "seconds": round(measured.seconds, 1),
+        }

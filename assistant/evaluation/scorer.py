@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from git_copilot.assistant.backend.llama import supports
+from git_copilot.assistant.backend.llama_weights import supports
 from git_copilot.assistant.dataset.examples import Example
-from git_copilot.assistant.decoding.copy_weights import Weights
+from git_copilot.assistant.decoding.copy_weights import CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.evaluation.batched_scoring import (
     BATCH,
     Completion,
@@ -27,7 +27,7 @@ from git_copilot.index.core.types import Progress, no_progress
 
 
 def serving_engine(
-    model: Any, tokenizer: TextTokenizer, copying: Weights | None = None
+    model: Any, tokenizer: TextTokenizer, copying: CopyWeights | None = None
 ) -> Engine | None:
     """The engine that completes where it has a forward pass of its own for the model (llama.py),
     which is twice as fast as batches of transformers there, or where the model copies."""
@@ -46,7 +46,7 @@ def evaluate(
     generate: bool = True,
     alternatives: int = 0,
     batch: int | None = None,
-    copying: Weights | None = None,
+    copying: CopyWeights | None = None,
     engine: Engine | None = None,
     stop_early: bool = True,
     healing: bool = False,
@@ -71,15 +71,22 @@ def evaluate(
     :param collect: gets the index of each example and its completion, in no order.
     """
     scores: list[Score | None] = [None] * len(examples)
-    healed = [heal(tokenizer, e) if healing else (e, e.prompt.lead) for e in examples]
-    examples, leads = [example for example, _ in healed], [lead for _, lead in healed]
+    healed = [heal(tokenizer, e) if healing else (e, e.prompt.forced_prefix) for e in examples]
+    examples, forced_prefixes = (
+        [example for example, _ in healed],
+        [forced_prefix for _, forced_prefix in healed],
+    )
     most = max_tokens if generate else 0
     if batch is None and engine is None:
         engine = serving_engine(model, tokenizer, copying)
     found = (
-        _singly(engine, examples, leads, Sampling(most, alternatives=alternatives), stop_early)
+        _singly(
+            engine, examples, forced_prefixes, Sampling(most, alternatives=alternatives), stop_early
+        )
         if engine is not None
-        else score_batches(model, tokenizer, examples, leads, most, stop_early, batch or BATCH)
+        else score_batches(
+            model, tokenizer, examples, forced_prefixes, most, stop_early, batch or BATCH
+        )
     )
     for done, (i, nll, made) in enumerate(found):
         progress(label, done, len(examples))
@@ -105,22 +112,33 @@ def _scored(example: Example, nll: Sequence[float], made: Completion | None) -> 
 def _singly(
     engine: Engine,
     examples: Sequence[Example],
-    leads: Sequence[str],
+    forced_prefixes: Sequence[str],
     sampling: Sampling,
     stop_early: bool,
 ) -> Iterator[Scored]:
     """One example after the other as they are served, but for the precision: the model's own."""
-    for i, (example, lead) in enumerate(zip(examples, leads, strict=True)):
+    for i, (example, forced_prefix) in enumerate(zip(examples, forced_prefixes, strict=True)):
         made = None
         if sampling.max_tokens:
             trimmer, indented = trimmer_for(example), indentation_for(example)
-            enough = indented.until(trimmer.finished) if stop_early else lambda text: False
+            should_stop = indented.until(trimmer.finished) if stop_early else lambda text: False
             written = engine.generate(
-                example.prompt_ids, sampling, lead=lead, around=example.around, enough=enough
-            )  # fmt: skip
-            kept = trimmer.trim(indented.apply(written.text), written.finish, doubt=written.doubt)
+                GenerationRequest(
+                    example.prompt_ids,
+                    sampling,
+                    forced_prefix,
+                    example.copy_context,
+                    should_stop=should_stop,
+                )
+            )
+            kept = trimmer.trim(
+                indented.apply(written.text), written.finish, empty_margin=written.empty_margin
+            )
             made = Completion(kept.text, written.text, written.finish, kept.rule, written.tokens)
         nll = engine.likelihood(
-            example.prompt_ids, example.middle_ids, lead=lead, around=example.around
+            example.prompt_ids,
+            example.middle_ids,
+            forced_prefix=forced_prefix,
+            copy_context=example.copy_context,
         )
         yield i, nll, made

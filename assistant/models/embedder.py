@@ -1,4 +1,4 @@
-"""The embedder of the settings, where it is on this machine."""
+"""Loads the embedder of the settings, if it is on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from git_copilot.index.core.types import Embedder
 
 
 def ready_embedder(settings: Settings) -> Embedder | None:
-    """The configured embedder if it is here."""
+    """The configured embedder, ``None`` where it is not on this machine."""
     if not is_ready(settings.embedder):
         return None
     from git_copilot.index.embedding.embedders import load_embedder

@@ -1,4 +1,4 @@
-"""Fetches folders of weights from the Hugging Face hub."""
+"""Downloads folders of weights from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PATTERNS = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
 def from_hub(spec: ModelSpec, made: Path, progress: Progress) -> None:
-    """Fetch a folder; what came of it is kept, and files that are whole are not fetched again."""
+    """Download a folder; partial files are kept, and complete ones are not downloaded again."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    disable_progress_bars()  # ours says how far it is
+    disable_progress_bars()  # there is one already
     folder = downloads() / model_folder(spec.name).name
     try:
         _fetch_weights(spec, folder, progress)
@@ -32,7 +32,7 @@ def from_hub(spec: ModelSpec, made: Path, progress: Progress) -> None:
             snapshot_download(spec.hub, local_dir=folder, allow_patterns=PATTERNS)
     except ModelError:
         raise
-    except Exception as exc:  # the library raises its own, httpx's and OSError alike
+    except Exception as exc:  # the library raises its own, its HTTP client's and OSError
         raise ModelError(
             f"{spec.hub} could not be downloaded ({str(exc).splitlines()[0][:120]})",
             "check the network and the name, or `git copilot model use FOLDER`",
@@ -45,16 +45,16 @@ def from_hub(spec: ModelSpec, made: Path, progress: Progress) -> None:
 
 
 def _fetch_weights(spec: ModelSpec, folder: Path, progress: Progress) -> None:
-    """Fetch the large files by ranges, which the library throws away when it is interrupted. It
-    checks what lies there by its hash, and fetches what is not there.
+    """Download the large files by ranges, since the library discards partial ones when it is
+    interrupted. It checks the files that are here by their hash and downloads the others.
 
-    :raises ModelError: one stopped in the middle, again and again.
+    :raises ModelError: a download broke off repeatedly.
     """
     from huggingface_hub import HfApi, get_token, hf_hub_url
 
     try:
         info = HfApi().model_info(spec.hub, files_metadata=True)
-    except Exception:  # noqa: BLE001 - the library says better what is wrong
+    except Exception:  # noqa: BLE001 - the library's own download has the better message
         return
     source = Index((), urllib.request.build_opener(), get_token() or "")
     for file in info.siblings or ():
@@ -71,7 +71,7 @@ def _fetch_weights(spec: ModelSpec, folder: Path, progress: Progress) -> None:
 
 @contextlib.contextmanager
 def _watching(folder: Path, spec: ModelSpec, progress: Progress) -> Iterator[None]:
-    """Meanwhile say how much lies in ``folder``."""
+    """Report the size of ``folder`` meanwhile."""
     done = threading.Event()
 
     def look() -> None:

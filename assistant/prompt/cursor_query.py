@@ -1,4 +1,4 @@
-"""What to look for at a cursor. Pure."""
+"""The search query for a cursor. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from git_copilot.index.search.retriever import Query, names_in
 from git_copilot.index.text.terms import words_near
 
-# The lines around the cursor that say what the next one is about.
+# The lines around the cursor that suggest what the next one is about.
 LINES_BEFORE, LINES_AFTER = 20, 4
-# Imports name other files' definitions; they stand in a file's first lines.
+# Imports name definitions of other files; they stand in a file's first lines.
 HEADER_LINES = 40
 MAX_PARTIAL = 100
 _PARTIAL = re.compile(r"[^\W\d]\w*$")
@@ -26,8 +26,8 @@ def cursor_query(
 ) -> Query:
     """The query for a cursor between ``prefix`` and ``suffix`` of ``path``.
 
-    :param partners: files that change with it, as :class:`~git_copilot.index.search.cochange.CoChange`
-        tells.
+    :param partners: weights of files that change with it, from
+        :class:`~git_copilot.index.search.cochange.CoChange`.
     """
     before = prefix.split("\n")
     after = suffix.split("\n")
@@ -41,7 +41,7 @@ def cursor_query(
         names=tuple(dict.fromkeys([*names_in("\n".join(near)), *imported])),
         partial=partial[0] if (partial := _PARTIAL.findall(prefix[-MAX_PARTIAL:])) else "",
         modules=tuple(imported),
-        # A moved or copied file is no news.
+        # A moved or copied file adds nothing.
         seen=frozenset(line.strip() for line in (*before, *after)),
         partners=partners or {},
         exclude=path,

@@ -14,7 +14,7 @@ from git_copilot.index.text.encodings import encoding_of, exact_bytes, exact_tex
 _LOCATION = re.compile(
     r"^(?P<file>.+?):(?P<line>[0-9]{1,9})(?::(?P<column>[0-9]{1,9}))?$", re.DOTALL
 )
-# Only text near the cursor can enter a prompt; the rest of a huge file is not decoded.
+# Only text near the cursor can enter a prompt; the rest of a large file is not decoded.
 WINDOW_BYTES = 256 * 1024
 MAX_FILE_BYTES = 256 * 2**20
 HINT = "write FILE:LINE or FILE:LINE:COL, both counted from 1"
@@ -22,7 +22,7 @@ HINT = "write FILE:LINE or FILE:LINE:COL, both counted from 1"
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a file. ``column`` counts characters from 1; ``None`` is the line's end."""
+    """A place in a file. ``column`` counts characters from 1; ``None`` is the end of the line."""
 
     file: str
     line: int
@@ -31,10 +31,10 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Text cut at the cursor. Line ends are ``\\n``; ``newline`` is what the file uses.
+    """Text cut at the cursor. Line ends are ``\\n``; ``newline`` is the one of the file.
 
     ``line`` and ``column`` are 1-based and resolved. ``offset`` is the byte position of the
-    cursor in the file, ``encoding`` how its bytes were read.
+    cursor in the file, ``encoding`` the one with which its bytes were decoded.
     """
 
     prefix: str
@@ -49,11 +49,11 @@ class Document:
 def parse_location(text: str) -> Location:
     """Read ``FILE:LINE[:COL]``; the file's name may contain colons.
 
-    :raises LocationError: it has another form.
+    :raises LocationError: it has another format.
     """
     match = _LOCATION.match(text)
     if match is None:
-        raise LocationError(f"{text!r} names no line", HINT)
+        raise LocationError(f"{text!r} has no line number", HINT)
     line, column = int(match["line"]), match["column"]
     if line < 1 or (column is not None and int(column) < 1):
         raise LocationError(f"{text!r}: lines and columns start at 1", HINT)
@@ -61,14 +61,14 @@ def parse_location(text: str) -> Location:
 
 
 def read_file(root: Path, path: str, name: str) -> bytes:
-    """The bytes of a text file of a working tree. Nothing is read through a link.
+    """The bytes of a text file of a working tree. Links are not followed.
 
-    :param path: below ``root``, parted by ``/``, without links.
-    :param name: how the person called it.
-    :raises LocationError: it is missing, a folder, binary, or may not be read.
+    :param path: below ``root``, separated by ``/``, without links.
+    :param name: the file's name as the user gave it, for messages.
+    :raises LocationError: it is missing, a folder, binary, too large, or unreadable.
     """
     try:
-        # A pipe would block, and a device never ends: it opens regular files only.
+        # Regular files only: a pipe would block, and a device never ends.
         with open_inside(root, path) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as exc:
@@ -78,7 +78,9 @@ def read_file(root: Path, path: str, name: str) -> bytes:
     except NotRegular as exc:
         raise LocationError(f"{name} is {exc.strerror}", "only text can be completed") from exc
     except OSError as exc:
-        raise LocationError(f"{name} cannot be read ({exc.strerror})", "check it") from exc
+        raise LocationError(
+            f"{name} cannot be read ({exc.strerror})", "check its permissions"
+        ) from exc
     if len(data) > MAX_FILE_BYTES:
         raise LocationError(
             f"{name} is larger than {MAX_FILE_BYTES >> 20} MB", "only text can be completed"
@@ -96,7 +98,7 @@ def check_text(data: bytes, name: str) -> None:
 def cut_document(data: bytes, location: Location) -> Document:
     """Cut the bytes of a file at ``location``.
 
-    :raises LocationError: the line or the column lies past the end.
+    :raises LocationError: the line or the column is past the end.
     """
     start, end = _line_span(data, location)
     encoding = encoding_of(data)
@@ -109,7 +111,7 @@ def cut_document(data: bytes, location: Location) -> Document:
         raise LocationError(
             f"{location.file}:{location.line} has {len(line_text)} characters, "
             f"there is no column {column}",
-            f"the last place is column {len(line_text) + 1}",
+            f"the last column is {len(line_text) + 1}",
         )
     cursor = start + len(exact_bytes(line_text[: column - 1], encoding))
     before = data[max(0, cursor - WINDOW_BYTES) : cursor]
@@ -133,7 +135,7 @@ def cut_document(data: bytes, location: Location) -> Document:
 
 
 def _line_span(data: bytes, location: Location) -> tuple[int, int]:
-    """Byte span of the line without its end. The empty line after a last newline counts."""
+    """The byte span of the line without its line end. The empty last line counts."""
     start = 0
     for _ in range(location.line - 1):
         newline = data.find(b"\n", start)
@@ -141,7 +143,7 @@ def _line_span(data: bytes, location: Location) -> tuple[int, int]:
             count = data.count(b"\n") + 1
             raise LocationError(
                 f"{location.file} has {count} lines, there is no line {location.line}",
-                f"the last place is {location.file}:{count}",
+                f"the last line is {location.file}:{count}",
             )
         start = newline + 1
     end = data.find(b"\n", start)

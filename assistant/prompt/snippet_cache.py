@@ -1,10 +1,9 @@
-"""Keeps the snippets of a prompt in place while one types, so that the cache behind them stays.
+"""Keeps the snippets of a prompt stable while the user types, so that the cache stays valid.
 
-Every key changes the query a little, and with it the ranks; a new order of the same snippets says
-nothing new to the model but makes it read everything again. Snippets stand before all else in a
-prompt, so that one new snippet does too: where each key may bring one, every ninth key does.
-Hence a line keeps its snippets; what is found meanwhile can still be copied from (copy_model.py), and
-comes into the prompt with the next line.
+Every key changes the query a little, and with it the ranks. A new order of the same snippets tells
+the model nothing new, yet it has to read everything again, since snippets come first in a prompt;
+one new snippet has the same effect, and every ninth key would bring one. So a line keeps its
+snippets; new hits can still be copied from (copy_model.py), and enter the prompt on the next line.
 """
 
 from __future__ import annotations
@@ -16,21 +15,22 @@ from dataclasses import dataclass
 from git_copilot.index.core.types import Hit
 
 MAX_FILES = 16
-# Headers further out say what file it is, not where in it.
+# Headers further out identify the file, not the place in it.
 MAX_HEADERS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What snippets were looked for in: a tree, and what lies over it but for the own file."""
+class SearchedState:
+    """The state that was searched: a tree, and the uncommitted files over it except the cursor's
+    own (path and version)."""
 
     tree: str
-    loose: frozenset[tuple[str, str]] = frozenset()
+    uncommitted: frozenset[tuple[str, str]] = frozenset()
 
 
 def scope_of(prefix: str) -> tuple[str, ...]:
-    """What encloses the cursor: the lines before it that are indented less and less, innermost
-    first. Typing on keeps it; leaving the function changes it."""
+    """The lines that enclose the cursor, each indented less than the one before, innermost first.
+    Typing on does not change them; leaving the function does."""
     lines = prefix.split("\n")
     current = lines.pop()
     depth = _depth(current) if current.strip() else None
@@ -41,7 +41,7 @@ def scope_of(prefix: str) -> tuple[str, ...]:
         if not line.strip():
             continue
         indent = _depth(line)
-        if depth is None:  # on a blank line, the line before says where one is
+        if depth is None:  # on a blank line, the line before decides
             depth = indent + 1 if line.rstrip().endswith((":", "{", "(", "[")) else indent
         if indent < depth:
             headers.append(line.strip())
@@ -53,15 +53,14 @@ def _depth(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def settle(before: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:
-    """The snippets for a prompt on another line of a scope that has not changed, best first.
+def stable_snippets(before: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:
+    """The snippets for a prompt on another line of an unchanged scope, best first.
 
-    They stay as they were before as long as the best one found now is among them. Else it comes
-    first (in the prompt: last, next to the cursor), and the others stay in their order, so that
-    what is read again is short.
+    They stay the same as long as the best hit is among them. Else it is put first (in the prompt:
+    last, next to the cursor), and the others keep their order, so that little is read again.
 
-    :param before: what the last prompt of this scope was given.
-    :param found: what was found now, best first.
+    :param before: the snippets of the last prompt of this scope.
+    :param found: the new hits, best first.
     """
     if not found or not before:
         return list(found)
@@ -76,7 +75,7 @@ def _place(hit: Hit) -> tuple[str, str, int, int]:
 
 
 def _typed_on(before: tuple[int, str], now: tuple[int, str]) -> bool:
-    """Whether one line becomes the other by typing at its end or deleting there, and not all."""
+    """Whether one line becomes the other by typing or deleting at its end, without emptying it."""
     number, text = now
     if number != before[0] or (before[1].strip() and not text.strip()):
         return False
@@ -90,21 +89,21 @@ class _Last:
     hits: tuple[Hit, ...]
 
 
-class SteadyContext:
-    """What the last prompts of some files were given."""
+class StickySnippets:
+    """The snippets of the last prompts of recent files."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[str, _Last] = OrderedDict()
 
-    def settle(
+    def choose(
         self, file: str, prefix: str, state: tuple[object, ...], found: Sequence[Hit]
     ) -> list[Hit]:
-        """The snippets for a prompt, best first; see :func:`settle`.
+        """Choose the snippets for a prompt, best first; see :func:`stable_snippets`.
 
         :param file: the file's full path.
         :param prefix: the text before the cursor.
-        :param state: what the snippets were found in (the index's tree, what is not committed,
-            settings): another state starts anew.
+        :param state: what the hits depend on (the index's tree, uncommitted files, settings);
+            another state resets the file.
         """
         scope = (state, scope_of(prefix))
         line = (prefix.count("\n"), prefix.rpartition("\n")[2])
@@ -114,7 +113,7 @@ class SteadyContext:
         elif last.hits and _typed_on(last.line, line):
             hits = list(last.hits)
         else:
-            hits = settle(last.hits, found)
+            hits = stable_snippets(last.hits, found)
         self._files[file] = _Last(scope, line, tuple(hits))
         if len(self._files) > MAX_FILES:
             self._files.popitem(last=False)

@@ -1,4 +1,4 @@
-"""A tokenizer that never reads control tokens out of a user's text."""
+"""A tokenizer that never interprets control tokens in a user's text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from git_copilot.assistant.prompt.fim import FimFormat, detect_fim, family_of
 from git_copilot.index.core.errors import ModelError
 
 AUTO, NONE = "auto", "none"
-# What encode_infilling() puts before a text: a character that no other is likely to be merged with.
+# encode_infilling() puts this before a text: a character that is unlikely to be merged with others.
 ANCHOR = "\u263a"
-# transformers' classes that add nothing to tokenizer.json, and what their configuration may say that
-# changes nothing of what is encoded.
+# transformers' classes that add nothing to tokenizer.json, and the keys of their configuration that
+# do not affect encoding.
 PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 PLAIN_KEYS = frozenset(
     {
@@ -25,16 +25,16 @@ PLAIN_KEYS = frozenset(
 
 
 class TextTokenizer:
-    """Text to ids and back. Control tokens go in only by :meth:`control`.
+    """Text to ids and back. Control tokens come only from :meth:`control`.
 
-    Text is encoded as it stands inside a file: tokenizers of the SentencePiece kind put a space
-    before every text and take one off when they decode, which would be wrong behind a control
-    token and in the middle of a line (encode_infilling() in meta-llama/codellama does the same).
+    Text is encoded as it is inside a file: SentencePiece tokenizers put a space before every text
+    and remove one when they decode, which would be wrong behind a control token and in the middle
+    of a line (encode_infilling() in meta-llama/codellama does the same).
     """
 
     def __init__(self, tokenizer: Any, model_name: str = "", fim: str = AUTO) -> None:
-        """:param tokenizer: a fast tokenizer of transformers.
-        :param fim: the family whose format is taken; ``"auto"``: as the tokens say.
+        """:param tokenizer: a fast tokenizer of transformers, or the same attributes of another.
+        :param fim: the family whose format is used; ``"auto"``: detected from the tokens.
         :raises ModelError: the vocabulary lacks that family's tokens."""
         self._fast = tokenizer.backend_tokenizer
         # A file that contains "<|endoftext|>" must not end the prompt.
@@ -53,19 +53,19 @@ class TextTokenizer:
         if found is None and family != NONE:
             raise ModelError(
                 f"the model's vocabulary has no tokens of {family}",
-                "unset `copilot.fim`, or choose the family that the model belongs to",
+                "unset `copilot.fim`, or set it to the model's own family",
             )
         return found
 
     def _begin(self, tokenizer: Any) -> tuple[int, ...]:
-        """What stands before every text: the family's first token, or the tokenizer's own."""
+        """The ids before every text: the family's first token, or the tokenizer's own."""
         if self.fim is not None and self.fim.begin:
             return (self._vocabulary[self.fim.begin],)
         first = list(self._fast.encode("", add_special_tokens=True).ids)[:1]
         return tuple(first) if first == [tokenizer.bos_token_id] else ()
 
     def _find_anchor(self) -> list[int]:
-        """Ids of :data:`ANCHOR` where text must stand behind one to be itself, else none."""
+        """The ids of :data:`ANCHOR` if text is encoded correctly only behind one, else none."""
         anchor = self.encode(ANCHOR)
         inner = self.encode(f"{ANCHOR} x")[len(anchor) :]
         same = self.encode(" x") == inner and self.decode(inner) == " x"
@@ -75,7 +75,7 @@ class TextTokenizer:
     def load(cls, folder: Path, model_name: str = "", fim: str = AUTO) -> TextTokenizer:
         """Read the tokenizer of a model's folder.
 
-        :raises ModelError: it is missing or damaged, or has no tokens of the family ``fim``.
+        :raises ModelError: it is missing or damaged, or lacks the tokens of the family ``fim``.
         """
         try:
             tokenizer = _read_plain(folder)
@@ -91,8 +91,8 @@ class TextTokenizer:
             ) from exc
 
     def encode(self, text: str) -> list[int]:
-        """Ids of ``text`` as plain text, without anything added."""
-        # A path may hold bytes that are no UTF-8 (as lone surrogates); the tokenizer takes none.
+        """The ids of ``text`` as plain text, with nothing added."""
+        # A path may have bytes that are not UTF-8 (lone surrogates); the tokenizer rejects these.
         clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if not self._anchor:
             return list(self._fast.encode(clean, add_special_tokens=False).ids)
@@ -100,24 +100,24 @@ class TextTokenizer:
         return list(ids[len(self._anchor) :])
 
     def decode(self, ids: list[int]) -> str:
-        """Text of ``ids``; control tokens give nothing, an unfinished character a mark."""
+        """The text of ``ids`` without control tokens; an unfinished character becomes U+FFFD."""
         text = str(self._fast.decode([*self._anchor, *ids], skip_special_tokens=True))
         return text[len(ANCHOR) :] if self._anchor else text
 
     def spell(self, ids: list[int]) -> str:
-        """Text of ``ids`` with the control tokens written out."""
+        """The text of ``ids`` with the control tokens written out."""
         return str(self._fast.decode(ids, skip_special_tokens=False))
 
     def control(self, token: str) -> int:
         """The id of a control token.
 
-        :raises KeyError: the vocabulary has none of that name.
+        :raises KeyError: the vocabulary does not have it.
         """
         return self._vocabulary[token]
 
     @property
     def size(self) -> int:
-        """How many tokens the vocabulary has."""
+        """The number of tokens in the vocabulary."""
         return len(self._vocabulary)
 
     @property
@@ -144,8 +144,8 @@ class TextTokenizer:
 
 
 def _read_plain(folder: Path) -> Any | None:
-    """What :class:`TextTokenizer` takes of a fast tokenizer of transformers, under the same names,
-    without its imports (see safetensors_loader.py); ``None``: it is for transformers to load."""
+    """The attributes of a fast transformers tokenizer that :class:`TextTokenizer` uses, without its
+    imports (see safetensors_loader.py); ``None``: it is for transformers to load."""
     from tokenizers import Tokenizer
 
     try:
@@ -155,7 +155,7 @@ def _read_plain(folder: Path) -> Any | None:
         backend = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
         names = {end: facts.get(f"{end}_token") for end in ("bos", "eos")}
         ids = {end: backend.token_to_id(x) if x else None for end, x in names.items()}
-    except Exception:  # noqa: BLE001 - tokenizers raises nothing narrower for a damaged file
+    except Exception:  # noqa: BLE001 - tokenizers raises a bare Exception for a damaged file
         return None
     if any(names[end] and ids[end] is None for end in names):
         return None

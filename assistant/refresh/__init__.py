@@ -1,1 +1,1 @@
-"""Trains an adapter, judges it on later commits, and promotes it when it wins."""
+"""Trains an adapter, evaluates it on later commits, and promotes it when it wins."""

@@ -1,4 +1,4 @@
-"""Decides whether a candidate replaces what is in use. Pure."""
+"""Decides whether a candidate is promoted. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from git_copilot.assistant.dataset.split import MIN_COMMITS, MIN_HOLES
 from git_copilot.assistant.evaluation.metrics import Comparison, Score, compare
 
-# Certain but too small to notice is no reason to change what a person is used to: 0.02 nats is
-# a token 2% more likely.
+# A gain that is significant but too small to notice is no reason for a change: with 0.02 nats a
+# token is 2% more likely.
 MIN_NLL_GAIN = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict, one sentence for a person, and the comparison that it rests on."""
+    """The decision, one sentence for a person, and the comparison behind it."""
 
     promoted: bool
     reason: str
@@ -30,13 +30,13 @@ def decide(
     guard_passed: bool,
     seed: int = 0,
 ) -> Decision:
-    """Promote only what wins on held-out holes and harms nothing else.
+    """Promote only a candidate that wins on held-out holes and harms nothing else.
 
-    The opponent is the incumbent where there is one, else the base; all are stopped by the same
-    rules, so learning to stop wins nothing (the trap of arXiv 2503.14201). The candidate wins
-    when its exact match is better beyond doubt, or not worse (nor the edit similarity beyond
-    doubt) while the likelihood of the middle *without* its end token is better beyond doubt.
-    "Beyond doubt": the 95% interval, drawn by commit, leaves out zero.
+    It competes with the incumbent where there is one, else with the base. All arms are stopped by
+    the same rules, so learning to stop gains nothing (the trap of arXiv 2503.14201). The candidate
+    wins when its exact match is significantly better, or when exact match is not worse, edit
+    similarity not significantly worse, and the likelihood of the middle *without* its end token
+    significantly better. Significant: zero is outside the 95% interval, resampled by commit.
 
     :param base: scores with retrieval, over the same holes in the same order as the others.
     """
@@ -50,7 +50,7 @@ def decide(
 
     if len(candidate) < MIN_HOLES or commits < MIN_COMMITS:
         return no(
-            f"{len(candidate)} held-out holes from {commits} commits are too few to tell"
+            f"{len(candidate)} held-out holes from {commits} commits are too few to decide"
             f" ({MIN_HOLES} from {MIN_COMMITS} are needed)"
         )
     if not guard_passed:

@@ -1,4 +1,4 @@
-"""When a refresh should start by itself."""
+"""Decides when a refresh starts automatically."""
 
 from __future__ import annotations
 
@@ -6,33 +6,31 @@ import json
 import time
 
 from git_copilot.assistant.adapters import adapter_store
-from git_copilot.assistant.core.atomic_files import write_atomically
-from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.dataset.split import MIN_HELD_OUT, MIN_TRAIN
 from git_copilot.index.corpus.mining import corpus_counts
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.store.database import Database
 
 LAST = "last.json"
 MAINLINE = "refs/remotes/origin/HEAD"
 
 
 def mainline(repo: GitRepository) -> str | None:
-    """The commit that a refresh counts from: the remote's default branch as far as HEAD contains
-    it, else HEAD."""
+    """The tip of the mainline: the remote's default branch if HEAD contains it, else HEAD."""
     remote = repo.resolve(f"{MAINLINE}^{{commit}}")
     if remote and repo.try_run("merge-base", "--is-ancestor", remote, "HEAD")[0] == 0:
         return remote
     return repo.head_commit()
 
 
-def refresh_due(repo: GitRepository, db: Database, settings: Settings) -> str | None:
-    """Why a refresh should start by itself, or ``None``: ``settings.refresh_commits`` new
-    mainline commits, merges not counted, since the last one (promoted or not)."""
+def refresh_due(context: RepositoryContext) -> str | None:
+    """The reason to start a refresh, or ``None``: ``settings.refresh_commits`` new mainline
+    commits, without merges, since the last refresh (promoted or not)."""
+    repo, settings = context.repo, context.settings
     tip = mainline(repo)
     if not settings.refresh_commits or tip is None:
         return None
-    if corpus_counts(db)["holes"] < MIN_TRAIN + MIN_HELD_OUT:
+    if corpus_counts(context.db)["holes"] < MIN_TRAIN + MIN_HELD_OUT:
         return None
     try:
         text = (adapter_store.adapters_dir(repo.state_dir) / LAST).read_text("utf-8")
@@ -47,16 +45,17 @@ def refresh_due(repo: GitRepository, db: Database, settings: Settings) -> str | 
 
 
 def record_refresh(repo: GitRepository) -> None:
-    """Remember the newest commit that a refresh saw, promoted or not.
+    """Record HEAD as the newest commit that a refresh saw, promoted or not.
 
     :raises CopilotError: it cannot be written.
     """
     facts = {"commit": repo.head_commit(), "time": int(time.time())}
-    write_atomically(adapter_store.adapters_dir(repo.state_dir) / LAST, json.dumps(facts) + "\n")
+    path = adapter_store.adapters_dir(repo.state_dir) / LAST
+    adapter_store.write_text(path, json.dumps(facts) + "\n")
 
 
 def record_baseline(repo: GitRepository) -> bool:
-    """Count from here if nothing was ever recorded: training begins by itself only after new
+    """Count from here if nothing was recorded yet: training starts automatically only after new
     work, not because a long history was just mined. Return whether this was the first time.
 
     :raises CopilotError: it cannot be written.

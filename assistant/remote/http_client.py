@@ -1,29 +1,38 @@
-"""One HTTP server that speaks OpenAI's completions: requests, streams, retries, errors. No model.
+"""A server that speaks OpenAI's completions: requests, streams, retries, errors. No model.
 
-The standard library is enough: one POST with a JSON body, and lines of server-sent events.
+httpx keeps connections alive between completions and takes proxies from the environment. It is
+imported when an address is configured: most installations have none.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import re
-import ssl
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
-from typing import Any
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from git_copilot.assistant.remote.error_messages import message_in, short
+from git_copilot.assistant.remote.error_messages import message_in, reason_of, remedy, short
+from git_copilot.assistant.remote.streaming import (
+    has_finished,
+    is_untrusted,
+    make_client,
+    read_lines,
+    read_text,
+    shut_at,
+)
 from git_copilot.index.core.errors import CopilotError
+
+if TYPE_CHECKING:
+    import httpx
 
 CONNECT_SECONDS = 5.0
 # Waits before the second and the third try.
 RETRY_SECONDS = (0.2, 1.0)
-MAX_BODY = 1 << 20
-_TOO_LONG = re.compile(r"context|too long|too large|max\w* (model )?len|exceed", re.IGNORECASE)
+# For the end of a stream after its last event, which leaves the connection fit for another request.
+DRAIN_SECONDS = 0.1
 
 
 class EndpointError(CopilotError):
@@ -31,7 +40,7 @@ class EndpointError(CopilotError):
 
 
 class SlowAnswer(EndpointError):
-    """The server was given no more time."""
+    """The server took longer than it was given."""
 
 
 class _NotThere(EndpointError):
@@ -39,7 +48,7 @@ class _NotThere(EndpointError):
 
 
 class _Unreachable(Exception):
-    """A try failed in a way that another may not: ``error`` is what to say if it was the last."""
+    """A try failed and may be repeated; ``error`` is raised when it was the last."""
 
     def __init__(self, error: EndpointError) -> None:
         super().__init__(str(error))
@@ -47,7 +56,7 @@ class _Unreachable(Exception):
 
 
 class Endpoint:
-    """An address with its key.
+    """An address with its key, and connections to it that are kept alive.
 
     :ivar url: up to and with ``/v1``.
     """
@@ -68,10 +77,14 @@ class Endpoint:
                 "name a variable in copilot.endpointKey instead",
             )
         path = parts.path.rstrip("/")
-        self._path = path if path.endswith("/v1") else f"{path}/v1"
-        self._parts, self._timeout, self._variable = parts, timeout, key_variable
-        self.url = f"{parts.scheme}://{parts.netloc}{self._path}"
-        self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        path = path if path.endswith("/v1") else f"{path}/v1"
+        self._timeout, self._variable = timeout, key_variable
+        self.url = f"{parts.scheme}://{parts.netloc}{path}"
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "identity",  # a compressed stream may be held back
+        }
         if key_variable:
             key = os.environ.get(key_variable, "")
             if not key:
@@ -79,31 +92,39 @@ class Endpoint:
                     f"the environment has no {key_variable}, which should hold the server's key",
                     "set it where the editor and `git copilot serve` start",
                 )
-            self._headers["Authorization"] = f"Bearer {key}"
+            headers["Authorization"] = f"Bearer {key}"
+        try:
+            self._client = make_client(headers)
+        except (ImportError, ValueError) as exc:
+            raise EndpointError(
+                f"the environment names a proxy that cannot be used ({short(str(exc))})",
+                "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY",
+            ) from exc
 
     def post(self, path: str, body: Mapping[str, Any]) -> str:
         """The text that answers a request without a stream.
 
         :raises EndpointError: the server cannot be reached or refuses.
         """
-        connection, response = self._send(path, body, time.monotonic() + self._timeout)
-        with closing(connection):
-            return _read(response)
+        deadline = time.monotonic() + self._timeout
+        with closing(self._send(path, body, deadline)) as response:
+            return self._whole(response, deadline)
 
     def models(self) -> list[str] | None:
         """The names that the server lists, adapters' among them where it has some; ``None`` where
-        it lists none. Asked once, without another try.
+        it lists none. Asked once, without a retry.
 
         :raises EndpointError: it cannot be reached or refuses.
         """
+        deadline = time.monotonic() + self._timeout
         try:
-            connection, response = self._try("/models", None, time.monotonic() + self._timeout)
+            response = self._try("/models", None, deadline)
         except _Unreachable as exc:
             raise exc.error from exc
         except _NotThere:
             return None
-        with closing(connection):
-            listed = self._object(_read(response)).get("data")
+        with closing(response):
+            listed = self._object(self._whole(response, deadline)).get("data")
         rows = listed if isinstance(listed, list) else []
         return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row] or None
 
@@ -115,56 +136,78 @@ class Endpoint:
         seconds: float = 0.0,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Generator[dict[str, Any], None, None]:
-        """The JSON objects that a server sends one by one. Closing the iterator hangs up, at which
-        servers stop generating.
+        """The JSON objects that a server sends one by one. Closing the iterator closes the
+        connection, at which servers stop generating.
 
         :param seconds: fewer than the timeout, for this request.
+        :param cancelled: asked before each retry.
         :raises EndpointError: see :meth:`post`; also when the stream breaks off.
         :raises TimeoutError: ``seconds`` were over.
         """
         limit = min(seconds, self._timeout) if seconds else self._timeout
         deadline = time.monotonic() + limit
-        connection, response = self._send(path, body, deadline, cancelled)
-        with closing(connection):
+        with closing(self._send(path, body, deadline, cancelled)) as response:
             try:
-                yield from self._events(connection, response, deadline)
+                with self._errors(deadline):
+                    yield from self._events(response, deadline)
             except TimeoutError:
                 if limit < self._timeout:
                     raise
                 raise self._slow(limit) from None
-            except (OSError, http.client.HTTPException) as exc:
-                raise EndpointError(
-                    f"{self.url} broke off its answer ({_reason(exc)})", "look at the server's log"
-                ) from exc
 
-    def _events(
-        self,
-        connection: http.client.HTTPConnection,
-        response: http.client.HTTPResponse,
-        deadline: float,
-    ) -> Iterator[dict[str, Any]]:
-        if "json" in response.getheader("Content-Type", ""):  # it streams nothing
-            yield self._object(_read(response))
+    @contextmanager
+    def _errors(self, deadline: float) -> Iterator[None]:
+        """Errors while an answer comes in.
+
+        :raises TimeoutError: the deadline is over.
+        :raises EndpointError: the connection broke.
+        """
+        import httpx
+
+        try:
+            yield
+        except httpx.HTTPError as exc:
+            if isinstance(exc, httpx.TimeoutException) or time.monotonic() >= deadline:
+                raise TimeoutError from exc
+            raise EndpointError(
+                f"{self.url} broke off its answer ({reason_of(exc)})", "look at the server's log"
+            ) from exc
+
+    def _events(self, response: httpx.Response, deadline: float) -> Iterator[dict[str, Any]]:
+        import httpx
+
+        if "json" in response.headers.get("Content-Type", ""):  # it streams nothing
+            text = read_text(response, deadline)
+            yield self._object(text)
             return
         finished = False
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            if connection.sock is not None:
-                connection.sock.settimeout(left)
-            line = response.readline(MAX_BODY).decode("utf-8", "replace")
-            if not line:
-                if finished:  # some servers send no [DONE]
-                    return
-                raise http.client.HTTPException("no end was sent")
-            field, _, value = line.partition(":")
-            if field == "data":
-                if value.strip() == "[DONE]":
-                    return
-                found = self._object(value)
-                finished = finished or _has_finished(found)
-                yield found
+        with shut_at(response, deadline):
+            lines = read_lines(response)
+            for line in lines:
+                field, _, value = line.partition(":")
+                if field == "data":
+                    if value.strip() == "[DONE]":
+                        break
+                    found = self._object(value)
+                    finished = finished or has_finished(found)
+                    yield found
+                    if time.monotonic() >= deadline:
+                        raise TimeoutError
+            else:
+                if not finished:  # some servers send no [DONE]
+                    raise httpx.RemoteProtocolError("no end was sent")
+                return
+        drained = min(deadline, time.monotonic() + DRAIN_SECONDS)
+        with suppress(httpx.HTTPError), shut_at(response, drained):
+            for _ in lines:
+                pass
+
+    def _whole(self, response: httpx.Response, deadline: float) -> str:
+        try:
+            with self._errors(deadline):
+                return read_text(response, deadline)
+        except TimeoutError:
+            raise self._slow(self._timeout) from None
 
     def _object(self, text: str) -> dict[str, Any]:
         try:
@@ -173,7 +216,7 @@ class Endpoint:
             found = None
         if not isinstance(found, dict):
             raise EndpointError(
-                f"{self.url} answered what is no JSON object ({short(text)!r})",
+                f"{self.url} answered with no JSON object ({short(text)!r})",
                 "copilot.endpoint must name an OpenAI-compatible server",
             )
         if found.get("error"):
@@ -186,9 +229,9 @@ class Endpoint:
         body: Mapping[str, Any],
         deadline: float,
         cancelled: Callable[[], bool] = lambda: False,
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """Connect and ask until there is an answer other than 5xx; what was not answered was not
-        done, and completing has no effects, so asking again is safe."""
+    ) -> httpx.Response:
+        """Ask until there is an answer other than 5xx; a request without an answer was not done,
+        and completing has no effects, so a retry is safe."""
         for wait in (*RETRY_SECONDS, None):
             try:
                 return self._try(path, json.dumps(body).encode(), deadline)
@@ -199,49 +242,42 @@ class Endpoint:
                 time.sleep(wait)
         raise AssertionError  # the last wait is None
 
-    def _try(
-        self, path: str, body: bytes | None, deadline: float
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    def _try(self, path: str, body: bytes | None, deadline: float) -> httpx.Response:
         """One request: a POST with a body, or else a GET."""
+        import httpx
+
         left = max(deadline - time.monotonic(), 0.001)
-        connection = self._connection(min(CONNECT_SECONDS, left))
+        timeout = httpx.Timeout(left, connect=min(CONNECT_SECONDS, left))
+        method = "GET" if body is None else "POST"
         try:
-            connection.connect()
-            if connection.sock is not None:
-                connection.sock.settimeout(left)
-            method = "GET" if body is None else "POST"
-            connection.request(method, self._path + path, body, self._headers)
-            response = connection.getresponse()
-            if response.status != 200:
-                self._refuse(response.status, _read(response), response.getheader("Location", ""))
-            return connection, response
-        except ssl.SSLError as exc:
-            connection.close()
+            request = self._client.build_request(
+                method, self.url + path, content=body, timeout=timeout
+            )
+            response = self._client.send(request, stream=True)
+            if response.status_code != 200:
+                with closing(response):
+                    text = read_text(response, deadline)
+                self._refuse(response.status_code, text, response.headers.get("Location", ""))
+            return response
+        except httpx.InvalidURL as exc:
             raise EndpointError(
-                f"{self.url} has no trusted connection ({_reason(exc)})",
-                "check the address, or name the authority's file in SSL_CERT_FILE",
+                f"copilot.endpoint is {self.url!r}, no address ({reason_of(exc)})",
+                "write http://HOST:PORT or https://HOST",
             ) from exc
-        except TimeoutError as exc:
-            connection.close()
+        except (httpx.TimeoutException, TimeoutError) as exc:
             raise self._slow(left) from exc
-        except (OSError, http.client.HTTPException) as exc:
-            connection.close()
+        except httpx.HTTPError as exc:
+            if is_untrusted(exc):
+                raise EndpointError(
+                    f"{self.url} has no trusted connection ({reason_of(exc)})",
+                    "check the address, or name the authority's file in SSL_CERT_FILE",
+                ) from exc
             raise _Unreachable(
                 EndpointError(
-                    f"{self.url} cannot be reached ({_reason(exc)})",
+                    f"{self.url} cannot be reached ({reason_of(exc)})",
                     "start the server, or unset `copilot.endpoint` to work on this machine",
                 )
             ) from exc
-        except BaseException:
-            connection.close()
-            raise
-
-    def _connection(self, timeout: float) -> http.client.HTTPConnection:
-        host, port = self._parts.hostname or "", self._parts.port
-        if self._parts.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=timeout)
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
 
     def _slow(self, seconds: float) -> SlowAnswer:
         return SlowAnswer(
@@ -250,43 +286,11 @@ class Endpoint:
         )
 
     def _refuse(self, status: int, body: str, location: str) -> None:
-        """:raises EndpointError: always, with the mend that fits; ``_Unreachable`` for 5xx."""
+        """:raises EndpointError: always, with the remedy; ``_Unreachable`` for 5xx."""
         said = f"{self.url} says {status}" + (f": {message_in(body)}" if body.strip() else "")
-        if status >= 500:
-            raise _Unreachable(EndpointError(said, "look at the server's log"))
-        if status in (401, 403):
-            variable = self._variable
-            raise EndpointError(
-                said,
-                f"put a valid key into ${variable}"
-                if variable
-                else "name the variable that holds the key: `git config copilot.endpointKey NAME`",
-            )
         if status == 404:
             raise _NotThere(
                 said, "check copilot.endpointModel, and that the address ends before /completions"
             )
-        if status == 413 or (status == 400 and _TOO_LONG.search(body)):
-            hint = "lower copilot.promptTokens"
-        elif status in (400, 422):
-            hint = "if it takes no token ids: `git config copilot.endpointPrompt text`"
-        elif status == 429:
-            hint = "the server has too much to do; try again later"
-        else:
-            hint = f"it leads to {location}" if location else "check copilot.endpoint"
-        raise EndpointError(said, hint)
-
-
-def _has_finished(event: Mapping[str, Any]) -> bool:
-    choices = event.get("choices")
-    return isinstance(choices, list) and any(
-        isinstance(choice, dict) and choice.get("finish_reason") for choice in choices
-    )
-
-
-def _read(response: http.client.HTTPResponse) -> str:
-    return response.read(MAX_BODY).decode("utf-8", "replace")
-
-
-def _reason(exc: Exception) -> str:
-    return short(getattr(exc, "strerror", None) or str(exc) or type(exc).__name__)
+        error = EndpointError(said, remedy(status, body, location, self._variable))
+        raise _Unreachable(error) if status >= 500 else error

@@ -1,23 +1,28 @@
 """An engine on a server that speaks OpenAI's ``/v1/completions``: vLLM, SGLang, llama-server and
 others. The prompt is rendered here, by the one prompt builder, and never by the server.
 
-Token ids are sent where the model's tokenizer is here, so that control tokens are what we say they
-are. Else text is sent, with the control tokens of the model's family written out.
+Token ids are sent if the model's tokenizer is on this machine, so that control tokens are certain.
+Otherwise text is sent, with the control tokens of the model's family written out.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.decoding.generation import REPLACEMENT, Around, Generation, Sampling
+from git_copilot.assistant.decoding.generation import (
+    REPLACEMENT,
+    Generation,
+    GenerationRequest,
+    Sampling,
+)
 from git_copilot.assistant.models.catalogue import is_ready, model_folder
-from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.prompt.approximate_tokenizer import ApproximateTokenizer
 from git_copilot.assistant.prompt.builder import Tokenizer
 from git_copilot.assistant.prompt.fim import FORMATS, FimFormat
 from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
@@ -25,7 +30,7 @@ from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
 # OpenAI's limit on stop strings.
 MAX_STOPS = 4
 WANTED = "copilot.endpoint must name a server with /v1/completions"
-# Parts of model names, and the families that they belong to; the first that fits.
+# Parts of model names and their families; the first that fits counts.
 NAMES = (
     ("copilot-135m", "git-copilot"), ("qwen2.5-coder", "qwen2.5-coder"),
     ("qwen3-coder", "qwen2.5-coder"), ("starcoder2", "starcoder2"), ("starcoder", "starcoder"),
@@ -38,7 +43,7 @@ NAMES = (
 
 @dataclass
 class _Progress:
-    """What came so far."""
+    """The answer so far."""
 
     text: str = ""
     finish: str = "length"
@@ -66,39 +71,30 @@ class Remote:
 
     @property
     def prefill_rate(self) -> float | None:
-        """Unknown: what a server has cached cannot be seen from here."""
+        """Unknown: a server does not say what it has cached."""
         return None
 
-    def generate(
-        self,
-        prompt: Sequence[int],
-        sampling: Sampling,
-        *,
-        lead: str = "",
-        around: Around | None = None,
-        enough: Callable[[str], bool] = lambda text: False,
-        cancelled: Callable[[], bool] = lambda: False,
-        on_text: Callable[[str], None] = lambda text: None,
-    ) -> Generation:
+    def generate(self, request: GenerationRequest) -> Generation:
         """See :meth:`~git_copilot.assistant.decoding.generation.Generator.generate`.
 
-        A server cannot be held to a ``lead``: it is put back at the prompt's end. Nothing is
-        copied from ``around``. ``cancelled`` is asked between the parts that the server sends.
+        A server cannot be made to begin with a forced prefix: it is put back at the prompt's end.
+        Nothing is copied or drafted. ``is_cancelled`` is called between the parts that the server
+        sends.
 
         :raises EndpointError: the server cannot be reached or refuses.
         """
-        begun = time.perf_counter()
-        ids = [*prompt, *self._tokenizer.encode(lead)]
+        begun, sampling = time.perf_counter(), request.sampling
+        ids = [*request.prompt, *self._tokenizer.encode(request.forced_prefix)]
         got = _Progress()
         events = self._endpoint.stream(
             "/completions",
             self._body(ids, sampling),
             seconds=sampling.time_limit_ms / 1000,
-            cancelled=cancelled,
+            cancelled=request.is_cancelled,
         )
         try:
             with closing(events):
-                self._follow(events, got, enough, cancelled, on_text)
+                self._follow(events, got, request)
         except TimeoutError:
             got.finish = "length"
         ended = time.perf_counter()
@@ -131,11 +127,9 @@ class Remote:
         self,
         events: Iterator[dict[str, Any]],
         got: _Progress,
-        enough: Callable[[str], bool],
-        cancelled: Callable[[], bool],
-        on_text: Callable[[str], None],
+        request: GenerationRequest,
     ) -> None:
-        """Take the stream in until it ends or is no longer wanted."""
+        """Read the stream until it ends or is no longer wanted."""
         for event in events:
             got.usage = event.get("usage") or got.usage
             choices = event.get("choices")
@@ -152,15 +146,15 @@ class Remote:
                 if cut >= 0:  # the server shows control tokens as text
                     got.text, got.finish = got.text[:cut], "stop"
                     return
-                on_text(got.text)
-                if enough(got.text):
+                request.on_text(got.text)
+                if request.should_stop(got.text):
                     got.finish = "trimmed"
                     return
             if choice.get("finish_reason"):
                 got.finish = "stop" if choice["finish_reason"] == "stop" else "length"
-            if cancelled():
+            if request.is_cancelled():
                 return
-        if not got.first and not cancelled():
+        if not got.first and not request.is_cancelled():
             raise EndpointError(f"{self._endpoint.url} answered without any choice", WANTED)
 
 
@@ -169,7 +163,7 @@ def open_remote(settings: Settings, model: str, adapter: Path | None) -> Remote:
 
     :param model: the name here, whose tokenizer renders the prompt if it is here.
     :param adapter: the folder of the adapter to use; its name is the adapter's on the server.
-    :raises EndpointError: settings make no sense, or the server does not load the adapter.
+    :raises EndpointError: the settings are invalid, or the server does not load the adapter.
     :raises ModelError: the tokenizer cannot be read.
     """
     endpoint = Endpoint(settings.endpoint, settings.endpoint_key, settings.endpoint_timeout)
@@ -190,16 +184,16 @@ def open_remote(settings: Settings, model: str, adapter: Path | None) -> Remote:
 
 def _tokenizer(settings: Settings, model: str, send_ids: bool) -> Tokenizer:
     if not send_ids:
-        return PieceTokenizer(family_format(settings.fim, settings.endpoint_model or model))
+        return ApproximateTokenizer(family_format(settings.fim, settings.endpoint_model or model))
     from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
     return TextTokenizer.load(model_folder(model), model, settings.fim)
 
 
 def family_format(family: str, model: str) -> FimFormat | None:
-    """The format of a family, or of the one that a model's name tells when it is ``"auto"``.
+    """The format of a family, or for ``"auto"`` of the family that a model's name belongs to.
 
-    :raises EndpointError: the name tells nothing.
+    :raises EndpointError: the name belongs to none.
     """
     if family == "none":
         return None
@@ -208,16 +202,16 @@ def family_format(family: str, model: str) -> FimFormat | None:
     form = next((f for f in FORMATS if f.family == family), None)
     if form is None:
         raise EndpointError(
-            f"how {model} was taught to fill in the middle is not known",
-            "say it with `git config copilot.fim FAMILY` (`none`: left to right)",
+            f"the fill-in-the-middle format of {model} is not known",
+            "set it with `git config copilot.fim FAMILY` (`none`: left to right)",
         )
     return form
 
 
 def load_adapter(endpoint: Endpoint, adapter: Path) -> None:
-    """Let vLLM load a LoRA adapter (its ``/v1/load_lora_adapter``); once more does no harm.
+    """Let vLLM load a LoRA adapter (its ``/v1/load_lora_adapter``). Idempotent.
 
-    :raises EndpointError: the server does not, or cannot read the folder.
+    :raises EndpointError: the server does not load it, or cannot read the folder.
     """
     body = {"lora_name": adapter.name, "lora_path": str(adapter.resolve())}
     try:

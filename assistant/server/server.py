@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from git_copilot.assistant.api.requests import CompleteRequest, FeedbackRequest, SearchRequest
-from git_copilot.assistant.backend.allocator import Keeper, resident_bytes
-from git_copilot.assistant.backend.compute_thread import OneThread
+from git_copilot.assistant.backend.allocator import HeapTrimmer, resident_bytes
+from git_copilot.assistant.backend.compute_thread import ComputeThread
 from git_copilot.assistant.client.address import lock_path, secure_runtime_dir, socket_path
 from git_copilot.assistant.client.server_log import DIED, ServerLog
 from git_copilot.assistant.completion.callbacks import Callbacks
@@ -57,8 +57,8 @@ class Server:
         self._reason = "asked to stop"
         self._told = (0.0, 0)  # when memory was noted, and after how many requests
         self._work = threading.Lock()
-        self._thread = OneThread("requests")
-        self._memory = Keeper()
+        self._thread = ComputeThread("requests")
+        self._memory = HeapTrimmer()
         self._stopping = threading.Event()
         self._last_used = time.monotonic()
         self._active = 0
@@ -114,7 +114,7 @@ class Server:
         self._log.tidy()
         now = time.monotonic()
         if not self._active and now - self._last_used >= IDLE_SECONDS:
-            self._memory.when_idle()
+            self._memory.trim_when_idle()
         if self._served != self._told[1] and now - self._told[0] >= MEMORY_SECONDS:
             self._told = now, self._served
             self._log.write(f"memory: {self._figures()}")
@@ -150,7 +150,7 @@ class Server:
                     stream.flush()
                     for action in deferred:
                         action()
-                self._memory.after_request()
+                self._memory.trim_after_request()
         except (OSError, ValueError):
             pass  # the client went away, or is none of ours
         finally:
@@ -270,6 +270,7 @@ def _take(lock: TextIO) -> int | None:
         if attempt:
             time.sleep(LOCK_PAUSE)
         with contextlib.suppress(BlockingIOError):
+            # Not files.file_lock: the file is read and written through the same descriptor.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lock.seek(0)
             before = lock.read(20).strip()

@@ -130,7 +130,7 @@ def _known(folder: Path | None) -> GitRepository:
 
 
 def _initialised(folder: Path | None) -> GitRepository:
-    from git_copilot.assistant.worker.jobs import initialised_repository
+    from git_copilot.assistant.context.repository import initialised_repository
 
     return initialised_repository(folder)
 

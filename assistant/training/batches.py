@@ -1,4 +1,4 @@
-"""What training learns from, in which order, and with which weight: recipes, batches, tensors."""
+"""Training recipes, the order and weight of examples, and their batches as tensors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Protocol
 
 import torch
 
-# An example of weight 0 would leave a batch without loss; who wants none leaves it out.
+# An example of weight 0 could leave a batch without loss; callers leave such examples out.
 MIN_WEIGHT = 1e-3
-# oneDNN keeps reordered weights for each shape it meets: few shapes, little memory.
+# oneDNN caches reordered weights for each shape: few shapes take little memory.
 ROUND_TO = 64
 
 
@@ -22,7 +22,8 @@ def round_up(length: int, step: int = ROUND_TO) -> int:
 
 
 class Trainable(Protocol):
-    """An example as training sees it (:class:`~git_copilot.assistant.dataset.examples.Example` is one)."""
+    """The part of an example that training needs
+    (:class:`~git_copilot.assistant.dataset.examples.Example` is one)."""
 
     @property
     def prompt_ids(self) -> tuple[int, ...]: ...
@@ -39,15 +40,16 @@ class Trainable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to train. The values are those of arXiv 2503.14201 and "LoRA Without Regret": rank 16
-    over all linear layers, a constant learning rate ten times that of full tuning, small batches.
+class TrainingRecipe:
+    """Hyperparameters, with the values of arXiv 2503.14201 and "LoRA Without Regret": rank 16 over
+    all linear layers, a constant learning rate ten times that of full tuning, small batches.
 
-    ``micro_tokens`` bounds what is in memory at once, ``batch`` is in examples.
+    ``batch`` is in examples; ``micro_tokens`` bounds the tokens of one forward pass.
+    ``warmup_steps`` are optimizer steps, ``clip`` is the largest norm of the gradient.
 
     ``open_weight`` is the weight of the loss on the last ``open_tokens`` tokens of the text before
-    the cursor: where a prompt shows the suffix first and then the prefix, the end of the prefix is
-    as good a middle as the middle itself, only longer, and costs no extra forward pass.
+    the cursor: in a prompt with the suffix first, the end of the prefix serves as a longer middle,
+    at no extra forward pass.
     """
 
     rank: int = 16
@@ -64,20 +66,20 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Decay:
-    """The learning rate falls linearly to nothing in ``steps`` steps after step ``begin``, and
-    training ends. Chosen apart from the recipe, so that a long run can be ended at any checkpoint
-    (warm-up, stable, decay; Hu et al. 2024, arXiv 2404.06395)."""
+    """A linear decay of the learning rate to zero in ``steps`` steps after step ``begin``, which
+    ends training. Separate from the recipe, so that a long run can be ended at any checkpoint
+    (warmup-stable-decay; Hu et al. 2024, arXiv 2404.06395)."""
 
     begin: int
     steps: int
 
     def rate(self, step: int) -> float:
-        """The share of the learning rate for the step after ``step`` steps."""
+        """The factor of the learning rate after ``step`` steps."""
         return min(1.0, max(0.0, 1 - (step - self.begin) / self.steps))
 
 
-def plan_steps(examples: Sequence[Trainable], recipe: Recipe) -> list[list[int]]:
-    """Batches of indices for all epochs: like lengths together, batches in a seeded order."""
+def plan_steps(examples: Sequence[Trainable], recipe: TrainingRecipe) -> list[list[int]]:
+    """Batches of indices for all epochs: similar lengths together, batches in a seeded order."""
     order = sorted(range(len(examples)), key=lambda i: (examples[i].size, i))
     batches = [order[i : i + recipe.batch] for i in range(0, len(order), recipe.batch)]
     rng = random.Random(recipe.seed)
@@ -88,28 +90,29 @@ def plan_steps(examples: Sequence[Trainable], recipe: Recipe) -> list[list[int]]
     return steps
 
 
-def fingerprint(examples: Sequence[Trainable], recipe: Recipe, model_name: str) -> str:
-    """Tells whether a checkpoint belongs to this training."""
-    facts = [model_name, repr(recipe)]
+def fingerprint(examples: Sequence[Trainable], recipe: TrainingRecipe, model_name: str) -> str:
+    """A hash that identifies a training run, to match checkpoints with it."""
+    # With the class's original name, so that checkpoints of earlier versions stay valid.
+    facts = [model_name, f"Recipe{repr(recipe).removeprefix(TrainingRecipe.__name__)}"]
     facts += [e.key if e.weight == 1 else f"{e.key} {e.weight}" for e in examples]
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _open(example: Trainable, recipe: Recipe) -> int:
-    """How many tokens before the middle have loss; each has at least one token before it."""
+def _open_count(example: Trainable, recipe: TrainingRecipe) -> int:
+    """The number of tokens before the middle that have loss; a prompt's first token has none."""
     if not recipe.open_weight:
         return 0
     return min(example.open_tokens, recipe.open_tokens, len(example.prompt_ids) - 1)
 
 
-def loss_weight(example: Trainable, recipe: Recipe) -> float:
+def loss_weight(example: Trainable, recipe: TrainingRecipe) -> float:
     """The sum of an example's loss weights."""
-    tokens = len(example.middle_ids) + recipe.open_weight * _open(example, recipe)
+    tokens = len(example.middle_ids) + recipe.open_weight * _open_count(example, recipe)
     return max(example.weight, MIN_WEIGHT) * tokens
 
 
 def pack(
-    examples: Sequence[Trainable], length: int, recipe: Recipe
+    examples: Sequence[Trainable], length: int, recipe: TrainingRecipe
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Ids, next-token targets and their loss weights, each of shape (examples, length)."""
     ids = torch.zeros(len(examples), length, dtype=torch.long)
@@ -119,6 +122,6 @@ def pack(
         targets[row, :-1] = ids[row, 1:]
         first, last = len(example.prompt_ids) - 1, example.size - 1
         weight = max(example.weight, MIN_WEIGHT)
-        weights[row, first - _open(example, recipe) : first] = weight * recipe.open_weight
+        weights[row, first - _open_count(example, recipe) : first] = weight * recipe.open_weight
         weights[row, first:last] = weight
     return ids, targets, weights

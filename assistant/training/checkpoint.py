@@ -1,4 +1,4 @@
-"""A training's state in one file: written beside and renamed, never half there."""
+"""The state of a training run in one file, written atomically."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ if TYPE_CHECKING:
 NAME = "checkpoint.safetensors"
 
 
-def save(work: Path, mark: str, step: int, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write the state after ``step`` steps of the training that ``mark`` identifies.
+def save(work: Path, run_id: str, step: int, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write the state after ``step`` steps of the training run that ``mark`` identifies.
 
-    :raises OSError: there is no room, or no permission.
+    :raises OSError: the disk is full, or there is no permission.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     work.mkdir(parents=True, exist_ok=True)
     temporary = work / f".{NAME}.{os.getpid()}"
-    facts = {"mark": mark, "step": str(step)}
+    facts = {"mark": run_id, "step": str(step)}
     try:
         save_file({k: v.detach().cpu() for k, v in tensors.items()}, temporary, metadata=facts)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(work / NAME)
-    except SafetensorError as exc:  # this is how it reports a full disk
+    except SafetensorError as exc:  # it reports a full disk like this
         raise OSError(f"cannot write {work / NAME}: {exc}") from exc
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def load(work: Path, mark: str, tensors: Mapping[str, torch.Tensor]) -> int:
+def load(work: Path, run_id: str, tensors: Mapping[str, torch.Tensor]) -> int:
     """Copy a saved state into ``tensors``.
 
-    :return: the step to go on from; 0, with nothing changed, when there is no checkpoint, or it
-        is damaged or another training's.
+    :return: the step to resume from; 0, with nothing changed, if there is no checkpoint, or it is
+        damaged or belongs to another run.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(work / NAME, framework="pt") as file:
             facts = file.metadata() or {}
-            if facts.get("mark") != mark or set(file.keys()) != set(tensors):
+            if facts.get("mark") != run_id or set(file.keys()) != set(tensors):
                 return 0
             saved = {name: file.get_tensor(name) for name in tensors}
             step = int(facts["step"])

@@ -1,4 +1,4 @@
-"""LoRA layers that train fast on a CPU, and the adapter files that peft reads."""
+"""LoRA layers (Hu et al. 2021, arXiv 2106.09685) fast on a CPU, and adapter files for peft."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DROPOUT = 0.05
 
 
 class _LowRank(torch.autograd.Function):
-    """``x W' + (x A') B'`` without a copy of x per layer; gradients for A and B only."""
+    """``x W' + (x A') B'`` without a copy of x per layer; gradients for x, A and B only."""
 
     @staticmethod
     def forward(ctx: Any, x: Any, weight: Any, bias: Any, a: Any, b: Any) -> Any:
@@ -45,7 +45,7 @@ class _LowRank(torch.autograd.Function):
 def _fused_forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     a, b = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
     if layer.training:
-        # Dropping an input feature is dropping a column of A: no mask the size of x is drawn.
+        # Dropping an input feature is dropping a column of A: this needs no mask of the size of x.
         kept = torch.rand(a.shape[1], device=a.device) >= DROPOUT
         a = a * (kept.to(a.dtype) / (1 - DROPOUT))
     base = layer.base_layer
@@ -55,8 +55,11 @@ def _fused_forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> to
 
 
 def add_adapter(model: Any, rank: int, seed: int, start: Path | None = None) -> Any:
-    """Wrap a model for training: the base frozen, LoRA weights in its dtype, new or those of
-    the adapter in ``start``."""
+    """Wrap a model for training: the base frozen, LoRA weights in its dtype, new or those of the
+    adapter in ``start``.
+
+    :raises ModelError: the adapter in ``start`` cannot be read, or has other layers or another rank.
+    """
     from peft import LoraConfig, get_peft_model
     from peft.tuners.lora import Linear
 
@@ -69,7 +72,9 @@ def add_adapter(model: Any, rank: int, seed: int, start: Path | None = None) -> 
         task_type="CAUSAL_LM",
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft uses what transformers will rename
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # peft uses names that transformers deprecates
         wrapped = get_peft_model(model, config, adapter_name=ADAPTER, autocast_adapter_dtype=False)
     for layer in wrapped.modules():
         if isinstance(layer, Linear) and type(layer.base_layer) is torch.nn.Linear:
@@ -80,7 +85,7 @@ def add_adapter(model: Any, rank: int, seed: int, start: Path | None = None) -> 
 
 
 def _load_weights(wrapped: Any, folder: Path) -> None:
-    """Go on from the adapter in ``folder``: copy its weights into those of ``wrapped``.
+    """Start from the adapter in ``folder``: copy its weights into those of ``wrapped``.
 
     :raises ModelError: it cannot be read, or has other layers or another rank.
     """
@@ -94,15 +99,15 @@ def _load_weights(wrapped: Any, folder: Path) -> None:
             raise ValueError("it has other layers")
     except Exception as exc:  # safetensors, peft and torch each raise their own
         raise ModelError(
-            f"the adapter {folder.name} cannot be gone on from ({str(exc).splitlines()[0][:160]})",
-            "begin from nothing, or name one of the same base and rank",
+            f"cannot continue from adapter {folder.name} ({str(exc).splitlines()[0][:160]})",
+            "train without it, or choose one with the same base model and rank",
         ) from exc
 
 
 def save_adapter(model: Any, folder: Path, model_name: str) -> None:
-    """Write the adapter; it names its base by the name that people use, not by a path here."""
+    """Write the adapter; it names its base model, not a path on this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     model.peft_config[ADAPTER].base_model_name_or_path = model_name
     model.peft_config[ADAPTER].inference_mode = True
     model.save_pretrained(str(folder), save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)  # a template that says nothing
+    (folder / "README.md").unlink(missing_ok=True)  # an empty template

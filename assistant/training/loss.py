@@ -1,5 +1,5 @@
-"""The loss of chosen positions without their logits in memory: row blocks go through the output layer
-and turn into gradients at once.
+"""The loss of chosen positions without all their logits in memory: blocks of rows pass the output
+layer and become gradients at once.
 
 The logits of 1,024 positions over a vocabulary of 49,152 take 200 MB in float32, and autograd keeps
 three of that size. After Liger Kernel's fused linear cross entropy (Hsu et al. 2024,
@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-# Rows at a time: their logits stay in a processor's last cache.
+# Rows per block: their logits fit into the processor's last-level cache.
 ROWS = 128
 # Architectures whose logits are the output layer's, not scaled, capped or shifted.
-PLAIN = frozenset({"llama", "qwen2", "mistral", "starcoder2"})
+PLAIN_HEADS = frozenset({"llama", "qwen2", "mistral", "starcoder2"})
 
 
 class _Loss(torch.autograd.Function):
@@ -40,12 +40,12 @@ class _Loss(torch.autograd.Function):
         for begin in range(0, len(rows), ROWS):
             part = slice(begin, begin + ROWS)
             logits = functional.linear(rows[part], head, bias).float()
-            wanted, weight = targets[part, None], weights[part, None]
-            whole = torch.logsumexp(logits, -1, keepdim=True)
-            total += ((whole - logits.gather(1, wanted)) * weight).sum()
-            shares = logits.sub_(whole).exp_()
-            shares.scatter_add_(1, wanted, -torch.ones_like(weight)).mul_(weight)
-            grad[part] = shares.to(head.dtype) @ head
+            target, weight = targets[part, None], weights[part, None]
+            total_log = torch.logsumexp(logits, -1, keepdim=True)
+            total += ((total_log - logits.gather(1, target)) * weight).sum()
+            probabilities = logits.sub_(total_log).exp_()
+            probabilities.scatter_add_(1, target, -torch.ones_like(weight)).mul_(weight)
+            grad[part] = probabilities.to(head.dtype) @ head
         ctx.save_for_backward(grad)
         return total
 
@@ -56,8 +56,8 @@ class _Loss(torch.autograd.Function):
 
 
 def has_plain_head(model: Any) -> bool:
-    """Whether :func:`weighted_loss` computes this model's loss."""
-    return model.config.model_type in PLAIN
+    """Whether :func:`weighted_loss` supports this model."""
+    return model.config.model_type in PLAIN_HEADS
 
 
 def weighted_loss(
@@ -69,32 +69,33 @@ def weighted_loss(
     :param ids: (batch, length); ``targets`` and ``weights`` likewise, for the token after each.
     """
     head = model.get_output_embeddings()
-    chosen = weights > 0
-    hidden = model.base_model(ids, use_cache=False).last_hidden_state[chosen]
+    selected = weights > 0
+    hidden = model.base_model(ids, use_cache=False).last_hidden_state[selected]
     loss: torch.Tensor = _Loss.apply(  # type: ignore[no-untyped-call]
-        hidden, head.weight, head.bias, targets[chosen], weights[chosen]
+        hidden, head.weight, head.bias, targets[selected], weights[selected]
     )
     return loss
 
 
 @contextmanager
 def only_positions(model: Any) -> Iterator[Callable[[torch.Tensor | None], None]]:
-    """Let the output layer see chosen positions only; logits then have shape (chosen, vocabulary).
+    """Apply the output layer to chosen positions only; logits then have shape (chosen, vocabulary).
 
-    The layer is the largest of a small model; at 49,152 words it costs more than all others when
-    every position passes it. Yields a function that takes a mask (batch, length), or ``None``.
+    It is the largest layer of a small model; with 49,152 tokens it costs more than all others when
+    every position passes it. Yields a function that takes a mask (batch, length), or ``None`` for
+    all positions.
     """
-    chosen: list[torch.Tensor | None] = [None]
+    selected: list[torch.Tensor | None] = [None]
 
     def pick(module: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
-        mask = chosen[0]
+        mask = selected[0]
         return None if mask is None else (inputs[0][mask], *inputs[1:])
 
-    def choose(mask: torch.Tensor | None) -> None:
-        chosen[0] = mask
+    def select(mask: torch.Tensor | None) -> None:
+        selected[0] = mask
 
     handle = model.get_output_embeddings().register_forward_pre_hook(pick)
     try:
-        yield choose
+        yield select
     finally:
         handle.remove()

@@ -1,6 +1,6 @@
-"""Trains a LoRA adapter on examples: a loop of its own, because that is where the time goes.
+"""Trains a LoRA adapter on examples, with a training loop of its own for speed on a CPU.
 
-Fused low-rank layers (lora.py), attention as matrix products (attention.py), memory that is kept
+Fused low-rank layers (lora.py), attention as matrix products (attention.py), freed memory kept
 (allocator.py), bf16 adapters with float32 masters, logits only where there is loss and never all at
 once (loss.py), and padding behind the text, so that no attention mask is needed.
 """
@@ -20,8 +20,8 @@ from git_copilot.assistant.training import checkpoint
 from git_copilot.assistant.training.attention import use_causal_attention
 from git_copilot.assistant.training.batches import (
     Decay,
-    Recipe,
     Trainable,
+    TrainingRecipe,
     fingerprint,
     loss_weight,
     pack,
@@ -34,14 +34,14 @@ from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Progress, no_progress
 
 CHECKPOINT_STEPS = 5
-# Examples are padded to multiples of this: oneDNN keeps something for every length it meets.
-LENGTHS = 32
+# Examples are padded to multiples of this: oneDNN caches something for every length.
+LENGTH_STEP = 32
 
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What training did. ``loss`` is the mean of the last epoch's steps in nats per token;
-    ``stopped`` says that the time ran out before the planned ``planned_steps``."""
+    """The result of training. ``loss`` is the mean of the last epoch's steps, in nats per token;
+    ``stopped``: the time ran out before ``planned_steps``."""
 
     steps: int
     planned_steps: int
@@ -55,7 +55,7 @@ class TrainReport:
 def train_adapter(
     model: Any,
     examples: Sequence[Trainable],
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     *,
     model_name: str,
     work: Path,
@@ -68,42 +68,42 @@ def train_adapter(
 ) -> TrainReport:
     """Train and save an adapter to ``work / "candidate"``, loadable by peft.
 
-    A run that was stopped continues from its last checkpoint in ``work``, unless that is damaged
-    or belongs to other examples.
+    A run that was stopped resumes from its last checkpoint in ``work``, unless that is damaged or
+    belongs to other examples.
 
-    :param model: a freshly loaded one; it is changed.
-    :param seconds: stop cleanly after so long, at a step's end.
-    :param decay: how to end; without it the rate stays and all steps are taken.
-    :param start: an adapter of the same base and rank to go on from instead of from nothing.
-    :param on_loss: gets each step's number and loss.
+    :param model: a freshly loaded transformers model; it is modified.
+    :param seconds: time limit; training stops cleanly at the end of a step.
+    :param decay: the final decay; without it the learning rate is constant and all steps are taken.
+    :param start: an adapter of the same base model and rank to start from, instead of a new one.
+    :param on_loss: gets the number of each step and its loss, in nats per token.
     :raises ModelError: memory does not suffice, or ``start`` does not fit.
     """
     begun = clock()
     state = _prepare(model, recipe, decay, start)
-    mark = fingerprint(examples, recipe, model_name)
+    run_id = fingerprint(examples, recipe, model_name)
     steps = plan_steps(examples, recipe)[: decay.begin + decay.steps if decay else None]
-    resumed = checkpoint.load(work, mark, state.tensors())
+    resumed = checkpoint.load(work, run_id, state.tensors())
     state.publish()
     state.step, losses = resumed, []
 
-    def late() -> bool:
+    def out_of_time() -> bool:
         return seconds is not None and clock() - begun >= seconds and state.step > 0
 
     try:
-        with only_positions(state.model.get_base_model()) as choose:
-            while state.step < len(steps) and not late():
+        with only_positions(state.model.get_base_model()) as select:
+            while state.step < len(steps) and not out_of_time():
                 progress("training", state.step, len(steps))
-                losses.append(_step(state, [examples[i] for i in steps[state.step]], choose))
+                losses.append(_step(state, [examples[i] for i in steps[state.step]], select))
                 on_loss(state.step, losses[-1])
                 if state.step % CHECKPOINT_STEPS == 0:
-                    checkpoint.save(work, mark, state.step, state.tensors())
+                    checkpoint.save(work, run_id, state.step, state.tensors())
     except KeyboardInterrupt:
-        if state.whole:
-            checkpoint.save(work, mark, state.step, state.tensors())
+        if state.consistent:
+            checkpoint.save(work, run_id, state.step, state.tensors())
         raise
     except RuntimeError as exc:
-        raise _explain(exc) from exc
-    checkpoint.save(work, mark, state.step, state.tensors())
+        raise _as_model_error(exc) from exc
+    checkpoint.save(work, run_id, state.step, state.tensors())
     progress("training", len(steps), len(steps))
     save_adapter(state.model, work / "candidate", model_name)
     tokens = sum(examples[i].size for step in steps[resumed : state.step] for i in step)
@@ -114,20 +114,22 @@ def train_adapter(
     )
 
 
-class _State:
+class _TrainingState:
     """The model, float32 masters of its adapter weights, and AdamW's moments."""
 
-    def __init__(self, model: Any, recipe: Recipe, decay: Decay | None = None) -> None:
+    def __init__(self, model: Any, recipe: TrainingRecipe, decay: Decay | None = None) -> None:
         self.model = model
         self.recipe = recipe
         self.decay = decay
         self.step = 0
-        self.whole = True  # False while an update is half done
+        self.consistent = True  # False in the middle of an update
         self.weights = [p for p in model.parameters() if p.requires_grad]
-        # bf16 is too coarse to add small steps to: they go into float32 copies.
+        # bf16 is too coarse for small updates: these go into float32 copies.
         self.masters = [p.detach().clone().float().requires_grad_() for p in self.weights]
         self.optimizer = torch.optim.AdamW(self.masters, lr=recipe.learning_rate, weight_decay=0.01)
-        for master in self.masters:  # moments exist from the start, so they can be loaded into
+        for master in (
+            self.masters
+        ):  # moments exist from the start, so that a checkpoint can be loaded into them
             self.optimizer.state[master] = {
                 "step": torch.zeros(()),
                 "exp_avg": torch.zeros_like(master),
@@ -135,7 +137,7 @@ class _State:
             }
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Everything that a step changes, by name; loading writes into them in place."""
+        """Everything that a step changes, by name; loading writes into it in place."""
         found = {}
         for i, master in enumerate(self.masters):
             found[f"{i}.master"] = master.data
@@ -146,13 +148,13 @@ class _State:
     def update(self) -> None:
         """One optimizer step from the masters' gradients, copied into the model."""
         torch.nn.utils.clip_grad_norm_(self.masters, self.recipe.clip)
-        warm = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
-        falling = self.decay.rate(self.step) if self.decay else 1.0
-        self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * warm * falling
-        self.whole = False
+        warmup = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
+        decay = self.decay.rate(self.step) if self.decay else 1.0
+        self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * warmup * decay
+        self.consistent = False
         self.optimizer.step()
         self.step += 1
-        self.whole = True
+        self.consistent = True
         self.optimizer.zero_grad(set_to_none=True)
         self.publish()
 
@@ -163,26 +165,30 @@ class _State:
                 weight.copy_(master)
 
 
-def _prepare(model: Any, recipe: Recipe, decay: Decay | None, start: Path | None) -> _State:
+def _prepare(
+    model: Any, recipe: TrainingRecipe, decay: Decay | None, start: Path | None
+) -> _TrainingState:
     use_causal_attention(model)
-    return _State(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
+    return _TrainingState(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
 
 
 def _step(
-    state: _State, examples: Sequence[Trainable], choose: Callable[[torch.Tensor | None], None]
+    state: _TrainingState,
+    examples: Sequence[Trainable],
+    select: Callable[[torch.Tensor | None], None],
 ) -> float:
-    """One batch, in parts that fit into memory; return its loss in nats per token."""
-    # Dropout depends on the step alone, so a resumed run equals one that was never stopped.
+    """Train on one batch, in parts that fit into memory; return its loss in nats per token."""
+    # Dropout depends only on the step, so that a resumed run equals an uninterrupted one.
     torch.manual_seed(state.recipe.seed * 1_000_003 + state.step)
     count = sum(loss_weight(e, state.recipe) for e in examples)
-    length = round_up(max(e.size for e in examples), LENGTHS)
+    length = round_up(max(e.size for e in examples), LENGTH_STEP)
     rows = max(1, state.recipe.micro_tokens // length)
     total = 0.0
     for begin in range(0, len(examples), rows):
         part = examples[begin : begin + rows]
-        packed = pack(part, round_up(max(e.size for e in part), LENGTHS), state.recipe)
+        packed = pack(part, round_up(max(e.size for e in part), LENGTH_STEP), state.recipe)
         ids, targets, weights = (tensor.to(state.model.device) for tensor in packed)
-        loss = _loss(state, ids, targets, weights, choose) / count
+        loss = _loss(state, ids, targets, weights, select) / count
         loss.backward()  # type: ignore[no-untyped-call]
         for weight, master in zip(state.weights, state.masters, strict=True):
             if weight.grad is not None:
@@ -195,30 +201,30 @@ def _step(
 
 
 def _loss(
-    state: _State,
+    state: _TrainingState,
     ids: torch.Tensor,
     targets: torch.Tensor,
     weights: torch.Tensor,
-    choose: Callable[[torch.Tensor | None], None],
+    select: Callable[[torch.Tensor | None], None],
 ) -> torch.Tensor:
     """The weighted sum of the losses of one part of a batch.
 
-    Padding stands behind the text, where a causal model never looks: no mask is needed.
+    Padding is behind the text, which a causal model never reads: no mask is needed.
     """
     model = state.model.get_base_model()
     if has_plain_head(model):
         return weighted_loss(model, ids, targets, weights)
     wanted = weights > 0
-    choose(wanted)
+    select(wanted)
     logits = model(ids, use_cache=False).logits
     losses = functional.cross_entropy(logits.float(), targets[wanted], reduction="none")
     return (losses * weights[wanted]).sum()
 
 
-def _explain(exc: RuntimeError) -> ModelError | RuntimeError:
+def _as_model_error(exc: RuntimeError) -> ModelError | RuntimeError:
     if isinstance(exc, torch.OutOfMemoryError) or "allocate" in str(exc):
         return ModelError(
-            "there is not enough memory to train this model",
+            "not enough memory to train this model",
             "choose a smaller one with `git copilot model use`",
         )
     return exc

@@ -1,10 +1,10 @@
-"""The mean of several LoRA adapters of one base, as one adapter.
+"""Averages several LoRA adapters of one base model into one adapter.
 
     python bench/seed/average.py --adapter DIR --adapter DIR [--adapter DIR…] --rank R --out DIR
 
-The mean of the weights of models trained from one beginning is often better than each of them
-(Wortsman et al. 2022, "Model soups", arXiv 2203.05482). What the adapters add to each layer is
-averaged and written as the nearest product of rank R (Eckart & Young 1936).
+The mean of the weights of models fine-tuned from one base is often better than each of them
+(Wortsman et al. 2022, "Model soups", arXiv 2203.05482). The adapters' products are averaged for
+each layer and written as the nearest product of rank R (Eckart & Young 1936).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 
 
 def read(folder: Path) -> tuple[dict[str, torch.Tensor], float, dict[str, Any]]:
-    """The weights of an adapter, what their product is scaled by, and its configuration."""
+    """The weights of an adapter, the scale of their product, and its configuration."""
     config = json.loads((folder / CONFIG).read_text("utf-8"))
     return load_file(folder / WEIGHTS), config["lora_alpha"] / config["r"], config
 

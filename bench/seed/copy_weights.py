@@ -1,14 +1,14 @@
-"""Fits how far the seeded model copies from what stands around (assistant/decoding/copy_model.py).
+"""Fits the copy weights of the seeded model (assistant/decoding/copy_model.py).
 
     python bench/seed/copy_weights.py --sources DIR --model FOLDER [--out assistant/seed_adapter]
 
 ``--sources`` holds a clone of each repository of recipe.toml's ``[copying]`` at ``owner+name``,
-its HEAD at the commit given there. ``--model`` is the seeded model, whose training saw none of
-them. For every token of the middles of their newest holes, each with what was around it when its
-commit was made, the model's probabilities are mixed with what would be copied; the weights make
-these tokens most likely. Printed is what a token costs without and with copying, each repository
-by weights that come from the others. ``line_end`` and ``token_reward`` are not fitted here, see
-line_end.py and reward.py.
+its HEAD at the commit given there. ``--model`` is the seeded model, which was not trained on any of
+them. For each token of the middles of their newest holes, with the text around it at its commit,
+the model's probabilities are mixed with those of copying; the weights maximise the likelihood of
+these tokens. Prints the cost of a token without and with copying, for each repository with weights
+from the others. ``line_end`` and ``token_reward`` are not fitted here, see line_end.py and
+reward.py.
 """
 
 from __future__ import annotations
@@ -30,10 +30,17 @@ import torch
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example, make_example, serving_budget
-from git_copilot.assistant.decoding.copy_model import Copier, Source
-from git_copilot.assistant.decoding.copy_weights import LEAST, LONGEST, NAME, Weights, read_weights
+from git_copilot.assistant.decoding.copy_model import CopyModel
+from git_copilot.assistant.decoding.copy_source import CopySource
+from git_copilot.assistant.decoding.copy_weights import (
+    LONGEST,
+    MIN_PROBABILITY,
+    NAME,
+    CopyWeights,
+    read_copy_weights,
+)
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import no_progress
@@ -68,26 +75,26 @@ class Token:
 
 
 def observe(
-    engine: Engine, copier: Copier, examples: Sequence[Example], name: str
+    engine: Engine, copy_model: CopyModel, examples: Sequence[Example], name: str
 ) -> Iterator[Token]:
     """The tokens of all middles."""
     for example in examples:
-        assert example.around is not None
-        source = Source(copier, example.around)
+        assert example.copy_context is not None
+        source = CopySource(copy_model, example.copy_context)
         rows = engine.logits(example.prompt_ids, example.middle_ids)
         for i, right in enumerate(example.middle_ids):
-            chances = torch.softmax(rows[i], dim=-1)
-            ends, model = right in copier.ends, float(chances[right])
-            ending = float(chances[copier.ends].sum())
-            chances[copier.ends] = 0
-            sure = float(chances.max())
+            probabilities = torch.softmax(rows[i], dim=-1)
+            ends, model = right in copy_model.end_ids, float(probabilities[right])
+            ending = float(probabilities[copy_model.end_ids].sum())
+            probabilities[copy_model.end_ids] = 0
+            sure = float(probabilities.max())
             written = engine.tokenizer.decode(list(example.middle_ids[:i]))
             begun, match = bool(written.strip()), source.match(written)
             if match is None or ends:
                 yield Token(name, ends, model, ending, sure, begun=begun)
                 continue
             shares = torch.tensor(match.shares)
-            agreed = float((shares * chances[match.tokens]).sum())
+            agreed = float((shares * probabilities[match.tokens]).sum())
             copied = match.shares[match.tokens.index(right)] if right in match.tokens else 0.0
             yield Token(
                 name, ends, model, ending, sure,
@@ -96,7 +103,7 @@ def observe(
 
 
 class Mixture(torch.nn.Module):
-    """The weights as they are fitted; :class:`~git_copilot.assistant.decoding.copy_weights.Weights` as used."""
+    """The weights as they are fitted; :class:`~git_copilot.assistant.decoding.copy_weights.CopyWeights` as used."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,19 +124,21 @@ class Mixture(torch.nn.Module):
         ended = torch.sigmoid(torch.logit(ending) + self.ending * begun)
         scale = (1 - ended) / (1 - ending)  # of all that does not end
         sure = torch.maximum(column(t.sure for t in tokens) * scale, ended)
-        agreed = column(t.agreed for t in tokens) * scale + LEAST
+        agreed = column(t.agreed for t in tokens) * scale + MIN_PROBABILITY
         share = column(t.share for t in tokens)
         features = torch.stack([share.log(), sure, sure.log(), agreed.log()], dim=-1)
         bias = self.lengths[(lengths - 1).clamp(min=0)]
-        trust = torch.sigmoid(features @ self.figures + bias) * (lengths > 0)
+        copied_part = torch.sigmoid(features @ self.figures + bias) * (lengths > 0)
         copied = column(t.copied for t in tokens) * (1 - ended)
-        going_on = (1 - trust) * column(t.model for t in tokens) * scale + trust * copied
-        return -torch.where(ends, ended, going_on).clamp(min=1e-9).log().mean()
+        continued = (1 - copied_part) * column(
+            t.model for t in tokens
+        ) * scale + copied_part * copied
+        return -torch.where(ends, ended, continued).clamp(min=1e-9).log().mean()
 
-    def weights(self) -> Weights:
+    def weights(self) -> CopyWeights:
         share, sure, log_sure, agreed = self.figures.tolist()
         lengths = tuple(self.lengths.tolist())
-        return Weights(share, sure, log_sure, agreed, lengths, float(self.ending.detach()))
+        return CopyWeights(share, sure, log_sure, agreed, lengths, float(self.ending.detach()))
 
 
 def fit(tokens: Sequence[Token]) -> Mixture:
@@ -150,19 +159,19 @@ def fit(tokens: Sequence[Token]) -> Mixture:
 
 
 def read_recipe() -> dict[str, Any]:
-    """What the recipe says of copying."""
+    """The ``[copying]`` section of the recipe."""
     found: dict[str, Any] = tomllib.loads(RECIPE.read_text("utf-8"))["copying"]
     return found
 
 
-def read_fitted(model: Path) -> Weights:
+def read_fitted(model: Path) -> CopyWeights:
     """The weights in a model's folder.
 
     :raises click.ClickException: it has none.
     """
-    weights = read_weights(model)
+    weights = read_copy_weights(model)
     if weights is None:
-        raise click.ClickException(f"{model} does not copy: run copy_weights.py first")
+        raise click.ClickException(f"{model} has no copy weights: run copy_weights.py first")
     return weights
 
 
@@ -196,13 +205,15 @@ def read_examples(
 @click.option("--model", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--out", type=click.Path(path_type=Path, exists=True), help="Write the weights here.")
 def main(sources: Path, model: Path, out: Path | None) -> None:
-    """Fit the weights of copying."""
+    """Fit the copy weights."""
     recipe, tokenizer = read_recipe(), TextTokenizer.load(model)
     engine = Engine(load_model(model), tokenizer)
-    copier = Copier(tokenizer, Weights(0, 0, 0, 0, (0.0,) * LONGEST), Spellings(tokenizer))
+    copy_model = CopyModel(
+        tokenizer, CopyWeights(0, 0, 0, 0, (0.0,) * LONGEST), PrefixIndex(tokenizer)
+    )
     tokens: list[Token] = []
     for name, examples in read_examples(sources, recipe, tokenizer):
-        tokens += observe(engine, copier, examples, name)
+        tokens += observe(engine, copy_model, examples, name)
         click.echo(f"{name}: {len(examples)} holes, {len(tokens)} tokens so far")
     names = list(dict.fromkeys(t.repository for t in tokens))
     for name in names if len(names) > 1 else []:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Cut, Example, make_example, read_cuts, retrieve
 from git_copilot.assistant.prompt.builder import Budget
@@ -137,9 +138,7 @@ def find_context(
         *rng.sample(of_tree, round(len(of_tree) * data["retrieval_share"])),
         *of_commits[: with_context(facts, data)],
     ]
-    found = retrieve(
-        repo, db, [cuts[i] for i in chosen], Settings(), embedder=embedder, vectors=None
-    )
+    found = retrieve(RepositoryContext(repo, db, Settings(), embedder), [cuts[i] for i in chosen])
     return {i: hits for i, hits in zip(chosen, found, strict=True) if hits}
 
 

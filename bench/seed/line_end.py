@@ -1,13 +1,13 @@
-"""Chooses ``line_end`` (assistant/decoding/copy_weights.py): when the rest of a line is enough for an answer.
+"""Chooses ``line_end`` (assistant/decoding/copy_weights.py): when an answer ends with its line.
 
     python bench/seed/line_end.py --sources DIR --model FOLDER
 
 On the newest holes of the repositories that copying is fitted on (recipe.toml's ``[copying]``, as
-copy_weights.py takes them) the model writes until it ends by itself, and the likelihoods of an end
-and of another line are noted behind its first line, where the rest of a line is asked for. For each
-margin, in nats: exact matches and edit similarity (%) of holes within a line and of longer ones; the
-lines that are right among those that are shown; the tokens that are written. An answer ends there
-unless another line is more likely than the end by the margin; ``-`` ends nothing.
+copy_weights.py reads them) the model writes until it ends by itself; where the rest of a line is
+requested, the likelihoods of an end and of another line are recorded after its first line. For each
+margin, in nats: exact match and edit similarity (%) of holes within a line and of longer ones; the
+correct lines among those shown; the tokens written. An answer ends there unless another line is
+more likely than the end by the margin; ``-`` never ends one early.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from copy_weights import read_examples, read_fitted, read_recipe
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example
-from git_copilot.assistant.decoding.copy_model import Copier, Source
+from git_copilot.assistant.decoding.copy_model import CopyModel
+from git_copilot.assistant.decoding.copy_source import CopySource
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.evaluation.metrics import edit_similarity, exact_match
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -39,11 +40,11 @@ MARGINS = (NEVER, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, ALWAYS)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One completion, and the same ended behind its first line.
+class EndedAnswer:
+    """One completion, and the same ended after its first line.
 
-    :ivar margin: nats by which another line was more likely than the end there; ``ALWAYS`` where
-        nothing ends it early: it has one line, or a block was asked for.
+    :ivar margin: nats by which another line was more likely than the end there; ``ALWAYS`` if
+        nothing ends it early: it has one line, or a block was requested.
     :ivar tokens: written for all of it, and for its first line.
     """
 
@@ -63,21 +64,23 @@ class Answer:
 
 
 @torch.inference_mode()
-def answer(engine: Engine, copier: Copier, example: Example) -> Answer:
+def answer(engine: Engine, copy_model: CopyModel, example: Example) -> EndedAnswer:
     """Complete one hole."""
-    assert example.around is not None
+    assert example.copy_context is not None
     trimmer = Trimmer(example.prefix, example.suffix, path=example.hole.path)
-    source = Source(copier, example.around)
+    source = CopySource(copy_model, example.copy_context)
     sampling = Sampling(Settings().max_tokens)
-    made = engine.generate(example.prompt_ids, sampling, around=example.around)
+    made = engine.generate(
+        GenerationRequest(example.prompt_ids, sampling, copy_context=example.copy_context)
+    )
     text, size = trimmer.trim(made.text, made.finish).text, len(made.ids)
     for i, token in enumerate(made.ids):
         line = engine.tokenizer.decode(list(made.ids[:i]))
-        if source.asks_end(token, line):
+        if source.would_leave_line(token, line):
             rows = engine.logits(example.prompt_ids, made.ids[: i + 1])
             margin = source.margin(source.mix(rows[i], line))
-            return Answer(example.middle, text, trimmer.trim(line).text, margin, (size, i))
-    return Answer(example.middle, text, text, ALWAYS, (size, size))
+            return EndedAnswer(example.middle, text, trimmer.trim(line).text, margin, (size, i))
+    return EndedAnswer(example.middle, text, text, ALWAYS, (size, size))
 
 
 def lines_of(text: str) -> list[str]:
@@ -86,12 +89,12 @@ def lines_of(text: str) -> list[str]:
 
 
 def right_lines(text: str, middle: str) -> int:
-    """How many lines of ``text``, from the first on, are those of the middle."""
+    """The number of leading lines of ``text`` that equal those of the middle."""
     pairs = list(zip(lines_of(text), lines_of(middle), strict=False))
     return next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
 
 
-def table(answers: Sequence[Answer]) -> Iterator[str]:
+def table(answers: Sequence[EndedAnswer]) -> Iterator[str]:
     """A line for each margin."""
     groups = {
         "within a line": [a for a in answers if "\n" not in a.middle.strip("\n")],
@@ -119,9 +122,9 @@ def main(sources: Path, model: Path) -> None:
     tokenizer, weights = TextTokenizer.load(model), read_fitted(model)
     weights = replace(weights, line_end=None)
     engine = Engine(load_model(model), tokenizer, copying=weights)
-    copier, answers = Copier(tokenizer, weights, Spellings(tokenizer)), list[Answer]()
+    copy_model, answers = CopyModel(tokenizer, weights, PrefixIndex(tokenizer)), list[EndedAnswer]()
     for name, examples in read_examples(sources, read_recipe(), tokenizer):
-        answers += [answer(engine, copier, example) for example in examples]
+        answers += [answer(engine, copy_model, example) for example in examples]
         click.echo(f"{name}: {len(answers)} holes so far")
     for line in table(answers):
         click.echo(line)

@@ -1,12 +1,12 @@
-"""Chooses ``token_reward`` (assistant/decoding/copy_weights.py): how much longer than the likeliest a line should be.
+"""Chooses ``token_reward`` (assistant/decoding/copy_weights.py): how far long lines are favoured.
 
     python bench/seed/reward.py --sources DIR --model FOLDER
 
 On the newest holes of the repositories that copying is fitted on (recipe.toml's ``[copying]``, as
-copy_weights.py takes them) each rest of a line is written greedily and with each reward. For each,
-of the holes within a line where the rest of one is asked for: exact matches and edit similarity
-(%), the holes that became and ceased to be exact, the tokens read for likelier lines in
-the mean and in the slowest tenth, and the milliseconds of writing in the mean.
+copy_weights.py reads them) each rest of a line is written greedily and with each reward. For each,
+of the holes within a line where the rest of one is requested: exact match and edit similarity (%),
+the holes that became and ceased to be exact, the tokens read in the search for a likelier line
+(mean and p90), and the mean time of decoding in milliseconds.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.evaluation.metrics import edit_similarity, exact_match
-from git_copilot.assistant.postprocess.completion_scope import Extent
+from git_copilot.assistant.postprocess.completion_scope import CompletionScope
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
@@ -36,8 +36,8 @@ REWARDS = (None, 0.0, 0.2, 0.3, 0.4, 0.6)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One completion: exact match and edit similarity in %, and what it took."""
+class ScoredAnswer:
+    """One completion: exact match and edit similarity in %, tokens read in the search, and its time."""
 
     em: float
     es: float
@@ -45,29 +45,33 @@ class Answer:
     ms: float
 
 
-def answer(engine: Engine, example: Example) -> Answer:
+def answer(engine: Engine, example: Example) -> ScoredAnswer:
     """Complete one hole as serving does."""
     trimmer = Trimmer(example.prefix, example.suffix, path=example.hole.path)
     settings = Settings()
     made = engine.generate(
-        example.prompt_ids,
-        Sampling(settings.max_tokens, alternatives=settings.alternatives),
-        around=example.around,
-        enough=trimmer.finished,
+        GenerationRequest(
+            example.prompt_ids,
+            Sampling(settings.max_tokens, alternatives=settings.alternatives),
+            copy_context=example.copy_context,
+            should_stop=trimmer.finished,
+        )
     )
     text = trimmer.trim(made.text, made.finish).text
     em, es = exact_match(text, example.middle), edit_similarity(text, example.middle)
-    return Answer(em, es, made.tried, made.decode_ms)
+    return ScoredAnswer(em, es, made.tried, made.decode_ms)
 
 
 def is_wanted(example: Example) -> bool:
-    """Whether the hole is within a line, and the rest of one is asked for."""
-    block = Extent(example.prefix, example.suffix.partition("\n")[0]).block
+    """Whether the hole is within a line, and the rest of one is requested."""
+    block = CompletionScope(example.prefix, example.suffix.partition("\n")[0]).block
     return not block and "\n" not in example.middle.strip("\n")
 
 
-def row(reward: float | None, answers: Sequence[Answer], greedy: Sequence[Answer]) -> str:
-    """The figures of one reward."""
+def row(
+    reward: float | None, answers: Sequence[ScoredAnswer], greedy: Sequence[ScoredAnswer]
+) -> str:
+    """The table row of one reward."""
     pairs = list(zip(answers, greedy, strict=True))
     won, lost = (sum(a.em > b.em for a, b in order) for order in (pairs, [p[::-1] for p in pairs]))
     tried = [a.tried for a in answers]
@@ -93,7 +97,7 @@ def main(sources: Path, model: Path, int8: bool) -> None:
     }
     for engine in engines.values():  # a prompt is read once for all
         engine.backend, engine.slots = engines[None].backend, engines[None].slots
-    found: dict[float | None, list[Answer]] = {reward: [] for reward in REWARDS}
+    found: dict[float | None, list[ScoredAnswer]] = {reward: [] for reward in REWARDS}
     for name, examples in read_examples(sources, read_recipe(), tokenizer):
         for example in filter(is_wanted, examples):
             for reward, engine in engines.items():

@@ -118,7 +118,7 @@ def train(
 
     from git_copilot.assistant.backend.allocator import keep_freed_memory
     from git_copilot.assistant.training import checkpoint
-    from git_copilot.assistant.training.batches import Decay, Recipe
+    from git_copilot.assistant.training.batches import Decay, TrainingRecipe
     from git_copilot.assistant.training.trainer import train_adapter
 
     keep_freed_memory()
@@ -145,7 +145,7 @@ def train(
         click.echo(f"step {step} loss {value:.4f}")
 
     report = train_adapter(
-        model.to(device), examples, Recipe(**recipe["training"]), model_name=recipe["model"]["base"],
+        model.to(device), examples, TrainingRecipe(**recipe["training"]), model_name=recipe["model"]["base"],
         work=run, seconds=hours * 3600 if hours else None, decay=ending, start=start,
         progress=show, on_loss=loss,
     )  # fmt: skip

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from git_copilot.index.core.errors import CopilotError, NotInitialised
+from git_copilot.index.core.files import write_atomically
 
 TOKEN_FILE = "owner"
 ASIDE = "copilot.aside"
@@ -159,13 +160,8 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
-            file.write(data)
-        fresh.replace(path)
+        write_atomically(path, data, mode=0o600, durable=False)
     except OSError as exc:
         raise _cannot_write(exc, path) from exc
 
@@ -183,7 +179,8 @@ def _write_both(state_dir: Path) -> None:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """One at a time: of two `init` the second must find what the first has made."""
+    """One at a time: of two `init` the second must find what the first has made. The folder is
+    the lock itself, and a file system without locks will do, unlike for ``files.file_lock``."""
     folder = data_dir() / "known"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

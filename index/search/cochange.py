@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from git_copilot.index.core.errors import GitError
+from git_copilot.index.core.files import write_atomically
 from git_copilot.index.git.repository import GitRepository
 
 FILE_NAME = "cochange.json"
@@ -86,12 +88,8 @@ class CoChange:
         """Store what is known; of many branches' commits only those that count now."""
         if len(known) > 4 * COMMITS:
             self._touched = known = {oid: known[oid] for oid in oids if oid in known}
-        temporary = self._file.with_name(f".{FILE_NAME}.{os.getpid()}")
-        try:
-            temporary.write_text(json.dumps(known), "utf-8")
-            temporary.replace(self._file)
-        except OSError:
-            temporary.unlink(missing_ok=True)  # read-only state: read again next time
+        with suppress(OSError):  # read-only state: read again next time
+            write_atomically(self._file, json.dumps(known).encode(), durable=False)
 
 
 def _touched(repo: GitRepository, oids: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ import torch
 
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.evaluation.healed_examples import heal
 from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.prompt.builder import Budget
@@ -51,9 +51,9 @@ def test_prompts_show_the_suffix_to_models_with_fim_only_and_only_if_asked(folde
     if tokenizer.fim:
         assert as_taught.prompt.mode == "psm"
         assert task.suffix in tokenizer.decode(list(as_taught.prompt_ids))
-        assert hidden.around.suffix == ""  # nor may it be copied from
+        assert hidden.copy_context.suffix == ""  # nor may it be copied from
     else:
-        assert replace(as_taught, around=None) == replace(hidden, around=None)
+        assert replace(as_taught, copy_context=None) == replace(hidden, copy_context=None)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_healed_prompt_lacks_its_last_token_and_the_completion_begins_with_it(
         if not lead:  # behind an operator or a bracket no longer token begins
             assert healed is example and not re.search(r"[\w\s\"'`]\Z", example.prefix)
             continue
-        begun = bool(example.prompt.lead)  # half a word is left out of the prompt anyway
+        begun = bool(example.prompt.forced_prefix)  # half a word is left out of the prompt anyway
         assert healed.prompt_ids == (example.prompt_ids if begun else example.prompt_ids[:-1])
         assert tokenizer.decode(list(healed.middle_ids)) == lead + example.middle
         assert healed.open_tokens == example.open_tokens - (not begun)
@@ -111,7 +111,7 @@ def test_a_healed_prompt_lacks_its_last_token_and_the_completion_begins_with_it(
 
 def constrained(model, tokenizer, example, lead):
     """Token by token, the most likely of those that write the prefix as the tokenizer would."""
-    ids, text, fits = list(example.prompt_ids), "", Spellings(tokenizer).fit
+    ids, text, fits = list(example.prompt_ids), "", PrefixIndex(tokenizer).tokens_for
     for _ in range(16):
         with torch.inference_mode():
             order = model(torch.tensor([ids])).logits[0, -1].argsort(descending=True).tolist()
@@ -214,7 +214,7 @@ def test_an_adapter_is_merged_and_the_table_is_plain(folder, data, capsys, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--model", "no-such-model"), "there is no model"),
+        (("--model", "no-such-model"), "unknown model"),
         (("--data", "nowhere"), "take it from openai/human-eval-infilling"),
         (("--adapter", "nowhere"), "the adapter nowhere cannot be loaded"),
         (("--max-tokens", 4000), "the model takes 2048 tokens"),

@@ -17,7 +17,7 @@ MISTAKES = [
     (["complete", "src/app.py:1:99"], 1, ["no column 99"]),
     (["complete", "src:1"], 1, ["folder"]),
     (["complete", "logo.png:1"], 1, ["binary"]),
-    (["complete", "src/app.py"], 1, ["names no line"]),
+    (["complete", "src/app.py"], 1, ["has no line number"]),
     (["complete", "src/app.py:0"], 1, ["start at 1"]),
     (["complete", "src/app.py:1", "--model", "nonsense"], 1, ["no model"]),
     (["complete", "src/app.py:1", "--adapter", "nonsense"], 1, ["no adapter"]),

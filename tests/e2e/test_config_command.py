@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from git_copilot.assistant.core.config import Settings, spelt
+from git_copilot.assistant.core.config import Settings, display_name
 from tests.support.commands import assert_one_line
 
 
@@ -14,7 +14,7 @@ def row(copilot, name):
 
 def test_the_listing_has_every_setting_with_its_default_and_unit(copilot):
     rows = {r["name"]: r for r in copilot.json("config")}
-    assert set(rows) == {spelt(f.name) for f in fields(Settings)} | {"copilot.secrets"}
+    assert set(rows) == {display_name(f.name) for f in fields(Settings)} | {"copilot.secrets"}
     assert rows["copilot.latencyMs"]["default"] == "1500"
     assert rows["copilot.latencyMs"]["unit"] == "ms"
     assert all(r["help"] for r in rows.values())

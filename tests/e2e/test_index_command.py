@@ -17,7 +17,7 @@ def test_gc_dry_run_reports_what_gc_then_does(copilot, project):
     copilot.ok("index")
     plan = copilot.json("index", "gc", "--grace", "0", "--dry-run")
     assert (plan["blobs"], plan["chunks"], plan["freed_bytes"]) == (1, 1, 0)
-    assert "removed 0 files" in copilot.ok("index", "gc")
+    assert "removed 0 unused files" in copilot.ok("index", "gc")
     done = copilot.json("index", "gc", "--grace", "0")
     assert set(done) == {"views", "blobs", "chunks", "vectors", "seconds", "freed_bytes"}
     assert done["blobs"] == 1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from git_copilot.assistant.decoding.copy_weights import LONGEST, Weights
+from git_copilot.assistant.decoding.copy_weights import LONGEST, CopyWeights
 
-ALWAYS = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
-NEVER = Weights(0, 0, 0, 0, (-50.0,) * LONGEST)
-HALF = Weights(0, 0, 0, 0, (0.0,) * LONGEST)
+ALWAYS = CopyWeights(0, 0, 0, 0, (50.0,) * LONGEST)
+NEVER = CopyWeights(0, 0, 0, 0, (-50.0,) * LONGEST)
+HALF = CopyWeights(0, 0, 0, 0, (0.0,) * LONGEST)
 OTHER = "class Cart:\n    def total(self, basket):\n        return basket.subtotal + self.duty\n"

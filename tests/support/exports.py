@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.export import Order, export_corpus
+from git_copilot.assistant.dataset.export import ExportRequest, export_corpus
 
 
 def export(found, db, out, **more):
-    settings = more.pop("settings", Settings())
-    return export_corpus(found, db, settings, out, Order(**more))
+    context = RepositoryContext(found, db, more.pop("settings", Settings()))
+    return export_corpus(context, out, ExportRequest(**more))
 
 
 def load(path, cache):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.evaluation import regression_check
+from git_copilot.assistant.evaluation.eval_run import run_eval
 from git_copilot.assistant.refresh import run_state
-from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
+from git_copilot.assistant.refresh.pipeline import run_refresh
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -29,10 +31,10 @@ def quick_recipe(monkeypatch):
     """A high learning rate, since a random model learns nothing in a few usual steps, and only
     eight regression holes."""
     monkeypatch.setattr(regression_check, "MODULES", regression_check.MODULES[:8])
-    recipe = run_state.Recipe
+    recipe = run_state.TrainingRecipe
     monkeypatch.setattr(
         run_state,
-        "Recipe",
+        "TrainingRecipe",
         lambda **given: recipe(learning_rate=5e-3, warmup_steps=1, epochs=3, **given),
     )
 
@@ -64,12 +66,19 @@ def opened_history(repo):
         yield repo, found, db
 
 
+CONTEXT = ("progress", "note")
+
+
 def run(found, db, model, **more):
-    given = {"embedder": None, "vectors": None, "max_holes": 40, "held_out_holes": 24} | more
-    chosen = given.pop("settings", None) or settings(model)
-    return run_refresh(found, db, chosen, **given)
+    """The report of a refresh as JSON."""
+    chosen = more.pop("settings", None) or settings(model)
+    context = RepositoryContext(
+        found, db, chosen, **{name: more.pop(name) for name in CONTEXT if name in more}
+    )
+    return run_refresh(context, **{"max_holes": 40, "held_out_holes": 24, **more}).to_json()
 
 
 def evaluate(found, db, model, **more):
-    given = {"embedder": None, "vectors": None, "commits_range": None, "adapter": None} | more
-    return run_eval(found, db, settings(model), **given)
+    """The report of an evaluation as JSON."""
+    context = RepositoryContext(found, db, settings(model))
+    return run_eval(context, **{"commits_range": None, "adapter": None, **more}).to_json()

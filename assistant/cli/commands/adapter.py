@@ -10,9 +10,7 @@ import click
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.worker.jobs import (
-    known_repository,
-)
+from git_copilot.assistant.context.repository import known_repository
 
 
 @click.group("adapter")
@@ -27,15 +25,15 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
     """List all adapters, oldest first."""
     rows = adapter_store.list_adapters(_state())
     if as_json:
-        host.terminal.echo(json.dumps(rows))
+        host.terminal.echo(json.dumps([row.to_json() for row in rows]))
         return 0
     if not rows:
         host.terminal.echo("no adapter yet: `git copilot refresh` trains one")
     for row in rows:
-        mark = "*" if row["current"] else " "
-        gain = "" if row["delta_em"] is None else f"{row['delta_em']:+.1f} EM"
-        promoted = "promoted" if row["promoted"] else "not promoted"
-        host.terminal.echo(f"{mark} {row['id']:<24}{promoted:<14}{gain:<12}{row['base_model']}")
+        mark = "*" if row.current else " "
+        gain = "" if row.delta_em is None else f"{row.delta_em:+.1f} EM"
+        promoted = "promoted" if row.promoted else "not promoted"
+        host.terminal.echo(f"{mark} {row.id:<24}{promoted:<14}{gain:<12}{row.base_model}")
     return 0
 
 
@@ -44,7 +42,7 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
 @click.pass_obj
 def adapter_show(host: Host, /, adapter_id: str) -> int:
     """Print an adapter's evidence."""
-    host.terminal.echo_block(json.dumps(adapter_store.evidence(_state(), adapter_id), indent=2))
+    host.terminal.echo_block(json.dumps(adapter_store.read_report(_state(), adapter_id), indent=2))
     return 0
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import click
 
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.context.repository import known_repository
 from git_copilot.assistant.core.config import (
     REPOSITORY_DEFAULTS,
     parse_settings,
@@ -17,7 +18,6 @@ from git_copilot.assistant.core.config import (
 )
 from git_copilot.assistant.core.setting_help import SettingHelp, all_settings
 from git_copilot.assistant.core.terminal import Terminal
-from git_copilot.assistant.worker.jobs import known_repository
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
 

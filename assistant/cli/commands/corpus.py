@@ -13,11 +13,11 @@ import click
 
 from git_copilot.assistant.cli.display import Look, explanation_lines, figures_lines, sample_lines
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.context.repository import RepositoryContext, initialised_repository
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.missing_history import lack_facts, lack_lines
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.dataset.statistics import corpus_figures
-from git_copilot.assistant.worker.jobs import initialised_repository
 from git_copilot.index.corpus.survival import update_survival
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -102,11 +102,11 @@ def corpus_sample(
     no_update: bool,
 ) -> int:
     """Show some holes in their files, with secrets masked."""
-    from git_copilot.assistant.dataset.samples import Wanted, choose_samples
+    from git_copilot.assistant.dataset.samples import SampleFilter, choose_samples
 
     chosen = secrets.randbelow(SEEDS) if seed is None else seed
     with _opened(host, update=not no_update) as (repo, db):
-        samples = choose_samples(repo, db, count, chosen, Wanted(kind, language, author))
+        samples = choose_samples(repo, db, count, chosen, SampleFilter(kind, language, author))
     if as_json:
         shown = [sample.fields() for sample in samples]
         host.terminal.echo(json.dumps({"seed": chosen, "samples": shown}))
@@ -141,7 +141,7 @@ def _explain(host: Host, hole: int, *, as_json: bool, update: bool) -> int:
     from git_copilot.assistant.dataset.explain import explain_hole
 
     with _opened(host, update=update) as (repo, db):
-        explanation = explain_hole(repo, db, load_settings(repo), hole)
+        explanation = explain_hole(RepositoryContext(repo, db, load_settings(repo)), hole)
     if as_json:
         host.terminal.echo(json.dumps(explanation.fields()))
         return 0
@@ -164,16 +164,17 @@ def corpus_export(
     host: Host, /, out: Path, rendered: bool, source: str, since: datetime.datetime | None
 ) -> int:
     """Export the corpus in a format that Hugging Face datasets loads."""
-    from git_copilot.assistant.dataset.export import Order, check_target, export_corpus
+    from git_copilot.assistant.dataset.export import ExportRequest, check_target, export_corpus
 
     first = int(since.replace(tzinfo=datetime.UTC).timestamp()) if since is not None else None
     check_target(out)
-    order = Order(source, rendered, first)
+    request = ExportRequest(source, rendered, first)
     bar = ProgressBar(host.terminal.err)
     with _opened(host, update=False) as (repo, db):
         try:
-            count = export_corpus(repo, db, load_settings(repo), out, order, progress=bar)
+            context = RepositoryContext(repo, db, load_settings(repo), progress=bar)
+            count = export_corpus(context, out, request)
         finally:
             bar.finish()
-    host.terminal.echo(f"{count} {order.unit} in {out}")
+    host.terminal.echo(f"{count} {request.unit} in {out}")
     return 0

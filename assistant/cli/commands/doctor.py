@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import click
 
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.context.repository import known_repository
 from git_copilot.assistant.core.terminal import style
 from git_copilot.assistant.diagnostics.doctor import examine
-from git_copilot.assistant.worker.jobs import known_repository
 from git_copilot.hooks.doctor import Finding
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.spool import Spool

@@ -8,7 +8,7 @@ import click
 
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.cli.training_context import print_evidence, training_context
+from git_copilot.assistant.cli.training_context import print_arms, training_context
 
 
 @click.command("eval")
@@ -29,22 +29,14 @@ def eval_command(
     holes: int | None,
 ) -> int:
     """Complete the holes of later commits, with and without retrieval and adapter."""
-    from git_copilot.assistant.refresh.pipeline import run_eval
+    from git_copilot.assistant.evaluation.eval_run import run_eval
 
-    with training_context(host) as opened:
+    with training_context(host) as context:
         report = run_eval(
-            opened.repo,
-            opened.db,
-            opened.settings,
-            commits_range=commits_range,
-            adapter=adapter,
-            embedder=opened.embedder,
-            vectors=opened.vectors,
-            held_out_holes=holes,
-            progress=opened.bar,
+            context, commits_range=commits_range, adapter=adapter, held_out_holes=holes
         )
     if as_json:
-        host.terminal.echo(json.dumps(report))
+        host.terminal.echo(json.dumps(report.to_json()))
     else:
-        print_evidence(host, report)
+        print_arms(host, report.arms)
     return 0

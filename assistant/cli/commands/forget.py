@@ -17,13 +17,13 @@ from git_copilot.assistant.cli.commands.adapter import adapter_command
 from git_copilot.assistant.cli.forget_targets import meant, meant_entry
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.client.shutdown import stop_server
-from git_copilot.assistant.core.atomic_files import alone
+from git_copilot.assistant.context.catch_up import mine_commits, sync_index
+from git_copilot.assistant.context.repository import RepositoryContext, initialised_repository
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.progress import ProgressBar
-from git_copilot.assistant.worker.jobs import initialised_repository, sync_repository
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state
-from git_copilot.index.corpus.mining import mine
+from git_copilot.index.core.files import file_lock
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import forget
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -103,7 +103,7 @@ def _forget(repo: GitRepository, db: Database, kind: str, value: str) -> Removed
     it in memory, and an interrupted training may hold it."""
     state = repo.state_dir
     folder = adapter_store.adapters_dir(state)
-    with alone(folder / LOCK, "a refresh is running, which may be learning from it"):
+    with file_lock(folder / LOCK, "a refresh is running, which may be learning from it"):
         stop_worker(state)
         stop_server()  # the next completion starts another
         shutil.rmtree(folder / WORK, ignore_errors=True)
@@ -197,8 +197,9 @@ def _undo(host: Host, repo: GitRepository, db: Database, entry: Entry, *, as_jso
     forget.undo(db, entry)
     bar = ProgressBar(host.terminal.err)
     try:
-        commits = mine(repo, db, limit=settings.history_commits, progress=bar)
-        report = sync_repository(repo, settings, bar)
+        context = RepositoryContext(repo, db, settings, progress=bar)
+        commits = mine_commits(context)
+        report = sync_index(context)
     finally:
         bar.finish()
     if as_json:

@@ -9,15 +9,15 @@ from pathlib import Path
 import click
 
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.context.catch_up import mine_commits, sync_index
+from git_copilot.assistant.context.repository import (
+    initialised_repository,
+    known_repository,
+    open_context,
+)
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.missing_history import lack_facts, lack_lines
 from git_copilot.assistant.core.progress import ProgressBar
-from git_copilot.assistant.worker.jobs import (
-    initialised_repository,
-    known_repository,
-    mine_repository,
-    sync_repository,
-)
 from git_copilot.assistant.worker.rebuild import rebuild as rebuild_index
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.spool import Spool
@@ -50,8 +50,9 @@ def index_command(context: click.Context, /, rebuild: bool, why: str | None, as_
             report = rebuild_index(repo, settings, host.terminal.note, bar)
             mined = 0
         else:
-            report = sync_repository(repo, settings, bar)
-            mined = mine_repository(repo, settings, bar)
+            with open_context(repo, settings, create=True, progress=bar) as opened:
+                report = sync_index(opened)
+                mined = mine_commits(opened)
     finally:
         bar.finish()
     # What was given up may work now, and what was committed meanwhile waits for a worker.

@@ -8,16 +8,16 @@ from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.commands.hooks import tell_hooks
 from git_copilot.assistant.cli.commands.model import announce_download, use_model
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.core.config import load_settings, skipped_settings, spelt
+from git_copilot.assistant.context.catch_up import mine_commits, sync_index
+from git_copilot.assistant.context.repository import open_context
+from git_copilot.assistant.core.config import display_name, load_settings, skipped_settings
 from git_copilot.assistant.core.missing_history import lack_facts, lack_lines
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.models import catalogue
 from git_copilot.assistant.refresh.schedule import record_baseline
-from git_copilot.assistant.worker.jobs import sync_repository
 from git_copilot.hooks.install import install, prepare
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import make_known
-from git_copilot.index.store.database import DATABASE_NAME, Database
 
 
 @click.command("init")
@@ -39,14 +39,13 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) 
     bar = ProgressBar(host.terminal.err)
     try:
         _pull_for_init(host, (settings.model, settings.embedder), bar)
-        Database(repo.state_dir / DATABASE_NAME, create=True).close()
-        report = sync_repository(repo, settings, bar)
-        with Database(repo.state_dir / DATABASE_NAME) as db:
-            from git_copilot.index.corpus.mining import corpus_counts, mine
+        with open_context(repo, settings, create=True, progress=bar) as opened:
+            from git_copilot.index.corpus.mining import corpus_counts
 
-            new_commits = mine(repo, db, limit=settings.history_commits, progress=bar)
-            corpus = corpus_counts(db)
-            missing = lack_lines(lack_facts(repo, db))
+            report = sync_index(opened)
+            new_commits = mine_commits(opened)
+            corpus = corpus_counts(opened.db)
+            missing = lack_lines(lack_facts(repo, opened.db))
     finally:
         bar.finish()
     host.terminal.echo(
@@ -95,7 +94,7 @@ def _make_known(host: Host, repo: GitRepository, *, adopt: bool) -> None:
     for key in dict.fromkeys(said):
         host.terminal.echo(
             f"settings  this repository's configuration counts now: "
-            f"{spelt(key)} is {values.get(key, '')!r}"
+            f"{display_name(key)} is {values.get(key, '')!r}"
         )
 
 

@@ -19,9 +19,9 @@ from git_copilot.index.git.trust import is_known
 
 def announce_download(host: Host, name: str) -> None:
     """Announce a download before it begins."""
-    from git_copilot.assistant.models.pull import to_fetch
+    from git_copilot.assistant.models.pull import download_summary
 
-    what = to_fetch(name)
+    what = download_summary(name)
     if what is not None:
         host.terminal.echo(f"fetching  {what}, for {name}")
         host.terminal.out.flush()

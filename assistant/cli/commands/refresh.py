@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.cli.training_context import print_evidence, training_context
+from git_copilot.assistant.cli.training_context import print_arms, training_context
 from git_copilot.index.core.errors import NOT_PROMOTED
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.evaluation.report import RefreshReport
 
 
 @click.command("refresh")
-@click.option("--json", "as_json", is_flag=True, help="Print the evidence as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to train on.")
 @click.option("--held-out", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")
 @click.option("--minutes", type=float, help="Stop training after this many minutes.")
@@ -34,22 +38,24 @@ def refresh_command(
     """
     from git_copilot.assistant.refresh.pipeline import run_refresh
 
-    with training_context(host) as opened:
-        evidence = run_refresh(
-            opened.repo,
-            opened.db,
-            opened.settings,
-            embedder=opened.embedder,
-            vectors=opened.vectors,
+    with training_context(host) as context:
+        report = run_refresh(
+            context,
             seconds=minutes * 60 if minutes else None,
             max_holes=holes,
             held_out_holes=held_out,
             seed=seed,
-            progress=opened.bar,
-            on_note=host.terminal.note,
         )
     if as_json:
-        host.terminal.echo(json.dumps(evidence))
+        host.terminal.echo(json.dumps(report.to_json()))
     else:
-        print_evidence(host, evidence)
-    return 0 if evidence["promoted"] else NOT_PROMOTED
+        _print(host, report)
+    return 0 if report.promoted else NOT_PROMOTED
+
+
+def _print(host: Host, report: RefreshReport) -> None:
+    measured = report.evaluation
+    print_arms(host, measured.arms)
+    decision = "promoted" if report.promoted else "not promoted"
+    host.terminal.echo(f"{measured.candidate} {decision}: {report.reason}")
+    host.terminal.echo(f"{report.train.count} holes trained on, {measured.seconds:.0f} s")

@@ -13,16 +13,16 @@ import click
 from git_copilot.assistant.cli.forget_targets import as_path
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.client.shutdown import stop_server
-from git_copilot.assistant.core.atomic_files import alone
+from git_copilot.assistant.context.catch_up import mine_commits, sync_index
+from git_copilot.assistant.context.repository import RepositoryContext, initialised_repository
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.progress import ProgressBar
-from git_copilot.assistant.worker.jobs import initialised_repository, sync_database
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state
 from git_copilot.index.audit import reindex
 from git_copilot.index.audit.secret_report import Kept, kept_out, of_text
 from git_copilot.index.core.errors import CopilotError
-from git_copilot.index.corpus.mining import mine
+from git_copilot.index.core.files import file_lock
 from git_copilot.index.filters.rules import left_out
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import allowed_lines, forget
@@ -137,7 +137,9 @@ def _forbid(host: Host, place: str, *, as_json: bool) -> int:
             raise CopilotError(
                 f"nothing is allowed at {place}", "`git copilot secrets --allowed` lists what is"
             )
-        with alone(state / "adapters" / ".lock", "a refresh is running, which may learn from it"):
+        with file_lock(
+            state / "adapters" / ".lock", "a refresh is running, which may learn from it"
+        ):
             stop_worker(state)
             stop_server()
             files = reindex.forbid(repo, db, found)
@@ -172,8 +174,9 @@ def _catch_up(host: Host, repo: GitRepository, db: Database) -> None:
     settings = load_settings(repo)
     bar = ProgressBar(host.terminal.err)
     try:
-        mine(repo, db, limit=settings.history_commits, progress=bar)
-        sync_database(repo, db, settings, bar)
+        context = RepositoryContext(repo, db, settings, progress=bar)
+        mine_commits(context)
+        sync_index(context)
     finally:
         bar.finish()
 

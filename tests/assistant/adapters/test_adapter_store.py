@@ -40,7 +40,8 @@ def test_ids_sort_by_time_and_are_valid():
 def test_a_created_adapter_is_listed_with_its_report(tmp_path):
     commits = {"train": ["a", "b"], "held_out": ["c", "d"]}
     identity = add(tmp_path, 0, commits=commits)
-    assert adapter_store.list_adapters(tmp_path) == [
+    rows = [record.to_json() for record in adapter_store.list_adapters(tmp_path)]
+    assert rows == [
         {
             "id": identity,
             "current": False,
@@ -117,7 +118,7 @@ def test_a_damaged_adapter_is_detected_and_the_remedy_named(tmp_path, name, cont
 def test_an_unreadable_report_does_not_hide_the_adapter(tmp_path):
     identity = add(tmp_path, 0)
     (tmp_path / "adapters" / identity / adapter_store.EVIDENCE).write_text("{")
-    assert adapter_store.list_adapters(tmp_path)[0]["base_model"] is None
+    assert adapter_store.list_adapters(tmp_path)[0].base_model is None
 
 
 @pytest.mark.parametrize("name", ["nope", "..", "20200101-000000-abcd", ""])
@@ -153,7 +154,7 @@ def test_a_kill_between_the_two_writes_keeps_rollback_possible(tmp_path, monkeyp
     first, second, third = (add(tmp_path, t) for t in (0, 1, 2))
     adapter_store.use(tmp_path, first)
     adapter_store.use(tmp_path, second)
-    whole = adapter_store.write_atomically
+    whole = adapter_store.write_text
 
     def killed(path, text):
         if path.name == adapter_store.HISTORY:
@@ -161,7 +162,7 @@ def test_a_kill_between_the_two_writes_keeps_rollback_possible(tmp_path, monkeyp
         whole(path, text)
 
     with monkeypatch.context() as patch:
-        patch.setattr(adapter_store, "write_atomically", killed)
+        patch.setattr(adapter_store, "write_text", killed)
         with pytest.raises(KeyboardInterrupt):
             adapter_store.use(tmp_path, third) if step == "use" else adapter_store.rollback(
                 tmp_path

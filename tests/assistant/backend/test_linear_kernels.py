@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from git_copilot.assistant.backend.linear import int8_is_exact
+from git_copilot.assistant.backend.torch_ops import int8_is_exact
 
 RUN = """
 import torch

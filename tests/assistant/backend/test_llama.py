@@ -12,17 +12,18 @@ from transformers import (
     Starcoder2Config,
 )
 
-from git_copilot.assistant.backend.kv_cache import GROWTH, KeyValues
+from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
 from git_copilot.assistant.backend.linear import (
-    NARROW,
+    MAX_INT8_ROWS,
     DigitLinear,
     Int8Linear,
+    dequantized,
     fits_int8,
-    int8_is_exact,
     make_linear,
-    rounded,
 )
-from git_copilot.assistant.backend.llama import Decoder, supports
+from git_copilot.assistant.backend.llama import LlamaDecoder
+from git_copilot.assistant.backend.llama_weights import LlamaWeights, supports
+from git_copilot.assistant.backend.torch_ops import int8_is_exact
 
 needs_int8 = pytest.mark.skipif(not int8_is_exact(), reason="no int8 instructions here")
 
@@ -98,14 +99,14 @@ def test_the_forward_pass_equals_that_of_transformers(config):
     assert supports(model)
     ids = tokens(150)
     wanted = model(torch.tensor([ids])).logits[0]
-    decoder = Decoder(model, "fp32")
+    decoder = LlamaDecoder(LlamaWeights.from_transformers(model), "fp32")
     cache = decoder.new_cache()
     # One row, few and many rows, with and without what was read before.
-    parts = (64, 1, 1, 5, NARROW, 40, 31)
+    parts = (64, 1, 1, 5, MAX_INT8_ROWS, 40, 31)
     assert sum(parts) == len(ids)
     found, start = [], 0
     for part in parts:
-        found.append(decoder.run(cache, ids[start : start + part], part))
+        found.append(decoder.forward(cache, ids[start : start + part], part))
         start += part
     torch.testing.assert_close(torch.cat(found), wanted, rtol=1e-4, atol=2e-4)
     assert torch.equal(torch.cat(found).argmax(-1), wanted.argmax(-1))
@@ -119,15 +120,17 @@ def test_unsupported_architectures_are_left_to_transformers(config):
 @pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("int8", marks=needs_int8)])
 @torch.inference_mode()
 def test_a_forward_of_several_tokens_equals_forwards_of_one(precision):
-    decoder = Decoder(make(OURS["llama"], torch.bfloat16), precision)
+    decoder = LlamaDecoder(
+        LlamaWeights.from_transformers(make(OURS["llama"], torch.bfloat16)), precision
+    )
     ids = tokens(220)
     for start in range(60, 200, 10):
         single, joint = decoder.new_cache(), decoder.new_cache()
         for cache in (single, joint):
-            decoder.run(cache, ids[:start], 1)
-        chosen = ids[start : start + NARROW]
-        one = torch.cat([decoder.run(single, [i], 1) for i in chosen])
-        several = decoder.run(joint, chosen, NARROW)
+            decoder.forward(cache, ids[:start], 1)
+        chosen = ids[start : start + MAX_INT8_ROWS]
+        one = torch.cat([decoder.forward(single, [i], 1) for i in chosen])
+        several = decoder.forward(joint, chosen, MAX_INT8_ROWS)
         if precision == "int8":
             assert torch.equal(one, several)
         else:  # oneDNN and MKL may round products of several rows otherwise
@@ -145,9 +148,9 @@ def test_an_int8_row_does_not_depend_on_the_other_rows(kind):
     torch.manual_seed(0)
     for outputs, inputs in ((16, 32), (144, 96), (64, 704)):
         layer = KINDS[kind](torch.randn(outputs, inputs), torch.randn(outputs))
-        rows = torch.randn(NARROW, inputs) * torch.logspace(-3, 3, NARROW)[:, None]
+        rows = torch.randn(MAX_INT8_ROWS, inputs) * torch.logspace(-3, 3, MAX_INT8_ROWS)[:, None]
         one_by_one = torch.cat([layer(row[None]) for row in rows])
-        for count in range(2, NARROW + 1):
+        for count in range(2, MAX_INT8_ROWS + 1):
             assert torch.equal(layer(rows[:count]), one_by_one[:count])
 
 
@@ -157,7 +160,7 @@ def test_an_int8_row_does_not_depend_on_the_other_rows(kind):
 def test_int8_equals_the_product_with_rounded_weights(kind, exact):
     torch.manual_seed(0)
     weight, bias = torch.randn(144, 704), torch.randn(144)
-    values = rounded(weight)
+    values = dequantized(weight)
     assert (values - weight).abs().max() < 0.51 * weight.abs().max() / 127 * 1.01
     layer = KINDS[kind](weight, bias)
     rows = torch.randn(5, 704)
@@ -166,7 +169,7 @@ def test_int8_equals_the_product_with_rounded_weights(kind, exact):
     largest = wanted.abs().amax(1, keepdim=True)
     assert ((layer(rows) - wanted).abs() / largest).max() < exact
     assert (layer(torch.zeros(1, 704)) - bias).abs().max() < 0.01 * bias.abs().max()
-    many = torch.randn(NARROW + 1, 704)
+    many = torch.randn(MAX_INT8_ROWS + 1, 704)
     wanted = many.double() @ values.double().T + bias
     assert (layer(many) - wanted).abs().max() < 0.02 * wanted.abs().max()
 
@@ -176,7 +179,7 @@ def test_shapes_that_the_int8_kernel_does_not_validate_are_not_passed_to_it():
     for outputs, inputs in ((97, 64), (64, 33), (130, 70)):
         weight = torch.randn(outputs, inputs)
         assert not fits_int8(weight)
-        layer = make_linear(weight, None, "int8", wide=True)
+        layer = make_linear(weight, None, "int8", keep_bf16=True)
         assert layer(torch.randn(2, inputs)).shape == (2, outputs)
 
 
@@ -186,30 +189,33 @@ def test_int8_logits_are_close_to_full_precision():
     config = Qwen2Config(**{**SIZES, "hidden_size": 96, "intermediate_size": 160, "vocab_size": 96})
     model = make(config, torch.bfloat16)
     ids = tokens(100, 96)
-    plain, small = Decoder(model, "fp32"), Decoder(model, "int8")
-    wanted = torch.log_softmax(plain.run(plain.new_cache(), ids, len(ids)), -1)
+    plain, small = (
+        LlamaDecoder(LlamaWeights.from_transformers(model), "fp32"),
+        LlamaDecoder(LlamaWeights.from_transformers(model), "int8"),
+    )
+    wanted = torch.log_softmax(plain.forward(plain.new_cache(), ids, len(ids)), -1)
     cache = small.new_cache()
-    parts = [small.run(cache, ids[i : i + 4], 4) for i in range(0, len(ids), 4)]
+    parts = [small.forward(cache, ids[i : i + 4], 4) for i in range(0, len(ids), 4)]
     found = torch.log_softmax(torch.cat(parts), -1)
     assert (wanted.exp() * (wanted - found)).sum(-1).mean() < 0.02
 
 
 @torch.inference_mode()
 def test_a_cache_keeps_its_content_when_it_grows_is_cropped_or_copied():
-    decoder = Decoder(make(OURS["llama"]), "fp32")
+    decoder = LlamaDecoder(LlamaWeights.from_transformers(make(OURS["llama"])), "fp32")
     ids = tokens(GROWTH + 40)
     whole = decoder.new_cache()
-    wanted = decoder.run(whole, ids, 1)
+    wanted = decoder.forward(whole, ids, 1)
     grown = decoder.new_cache()
-    decoder.run(grown, ids[: GROWTH - 3], 1)
+    decoder.forward(grown, ids[: GROWTH - 3], 1)
     assert grown.capacity == GROWTH
     other = grown.copy(200)
-    decoder.run(grown, tokens(9), 1)  # something else, taken back
+    decoder.forward(grown, tokens(9), 1)  # something else, taken back
     assert grown.capacity == 2 * GROWTH
     grown.crop(GROWTH - 3)
     for cache, length in ((grown, GROWTH - 3), (other, 200)):
         assert cache.length == length
-        found = decoder.run(cache, ids[length:], 1)
+        found = decoder.forward(cache, ids[length:], 1)
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
-    assert isinstance(other, KeyValues)
+    assert isinstance(other, KVCache)
     assert grown.bytes == 2 * 3 * 2 * 8 * 2 * GROWTH * 4  # k and v, layers, heads, size, float32

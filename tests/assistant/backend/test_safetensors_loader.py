@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.llama import LlamaDecoder
+from git_copilot.assistant.backend.llama_weights import LlamaConfig, LlamaWeights
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
-from git_copilot.assistant.backend.safetensors_loader import read_model
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer, _read_plain
 from git_copilot.index.core.errors import ModelError
 from tests.support.model_families import FAMILIES, save_family
@@ -45,15 +45,16 @@ def edit(path, **changes):
 
 
 def logits(model, precision):
-    decoder = Decoder(model, precision)
-    return decoder.run(decoder.new_cache(), IDS, len(IDS))
+    weights = model if isinstance(model, LlamaWeights) else LlamaWeights.from_transformers(model)
+    decoder = LlamaDecoder(weights, precision)
+    return decoder.forward(decoder.new_cache(), IDS, len(IDS))
 
 
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 def test_logits_equal_those_of_the_model_loaded_by_transformers(family, precision, tmp_path):
     saved = save_family(family, tmp_path)
-    read = read_model(saved, DTYPES[precision])
+    read = LlamaWeights.from_files(saved, DTYPES[precision])
     if family.config not in ("LlamaConfig", "Qwen2Config"):
         assert read is None
         return
@@ -64,18 +65,23 @@ def test_logits_equal_those_of_the_model_loaded_by_transformers(family, precisio
 @pytest.mark.parametrize("precision", DTYPES)
 def test_an_adapter_is_merged_exactly_as_peft_does(folder, adapter, precision):
     dtype = DTYPES[precision]
-    plain, read = read_model(folder, dtype), read_model(folder, dtype, adapter)
+    plain, read = (
+        LlamaWeights.from_files(folder, dtype),
+        LlamaWeights.from_files(folder, dtype, adapter),
+    )
     merged = apply_adapter(load_model(folder, dtype=dtype), adapter)
     assert not torch.equal(logits(plain, precision), logits(read, precision))
     assert torch.equal(logits(read, precision), logits(merged, precision))
 
 
 def test_configurations_of_older_transformers_versions_are_read(model_copy):
-    expected = logits(read_model(model_copy, torch.float32), "fp32")
+    expected = logits(LlamaWeights.from_files(model_copy, torch.float32), "fp32")
     edit(model_copy / "config.json", rope_parameters=..., rope_theta=10000.0, rope_scaling=None)
-    assert torch.equal(logits(read_model(model_copy, torch.float32), "fp32"), expected)
+    assert torch.equal(logits(LlamaWeights.from_files(model_copy, torch.float32), "fp32"), expected)
     edit(model_copy / "config.json", rope_theta=500.0)
-    assert not torch.equal(logits(read_model(model_copy, torch.float32), "fp32"), expected)
+    assert not torch.equal(
+        logits(LlamaWeights.from_files(model_copy, torch.float32), "fp32"), expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,16 +108,14 @@ def test_configurations_of_older_transformers_versions_are_read(model_copy):
     ids=str,
 )  # fmt: skip
 def test_an_unusual_model_is_left_to_transformers(model_copy, change):
-    assert read_model(model_copy, torch.float32) is not None
+    assert LlamaWeights.from_files(model_copy, torch.float32) is not None
     edit(model_copy / "config.json", **change)
-    assert read_model(model_copy, torch.float32) is None
+    assert LlamaWeights.from_files(model_copy, torch.float32) is None
 
 
 def test_a_model_that_the_decoder_does_not_support_is_not_loaded_for_it(model_copy, monkeypatch):
-    monkeypatch.setattr(
-        "git_copilot.assistant.backend.safetensors_loader.supports", lambda model: False
-    )
-    assert read_model(model_copy, torch.float32) is None
+    monkeypatch.setattr(LlamaConfig, "supported", False)
+    assert LlamaWeights.from_files(model_copy, torch.float32) is None
 
 
 @pytest.mark.parametrize(
@@ -133,9 +137,9 @@ def test_a_model_that_the_decoder_does_not_support_is_not_loaded_for_it(model_co
 )
 def test_an_unusual_adapter_is_left_to_peft(folder, adapter, tmp_path, change):
     changed = shutil.copytree(adapter, tmp_path / "changed")
-    assert read_model(folder, torch.float32, changed) is not None
+    assert LlamaWeights.from_files(folder, torch.float32, changed) is not None
     edit(changed / "adapter_config.json", **change)
-    assert read_model(folder, torch.float32, changed) is None
+    assert LlamaWeights.from_files(folder, torch.float32, changed) is None
 
 
 def test_an_adapter_with_other_layers_or_half_a_layer_is_left_to_peft(folder, adapter, tmp_path):
@@ -148,7 +152,7 @@ def test_an_adapter_with_other_layers_or_half_a_layer_is_left_to_peft(folder, ad
     wide = {k: torch.cat([v, v], dim=1) if k == name else v for k, v in tensors.items()}
     for each in (half, other, wide, {**tensors, "extra": tensors[name]}):
         save_file({k: v.clone() for k, v in each.items()}, path)
-        assert read_model(folder, torch.float32, changed) is None
+        assert LlamaWeights.from_files(folder, torch.float32, changed) is None
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -159,7 +163,7 @@ def test_a_damaged_model_gives_the_error_of_transformers(model_copy, name, damag
     path.unlink()
     if damage != "missing":
         path.write_bytes(data[: len(data) // 2] if damage == "truncated" else b"")
-    assert read_model(model_copy, torch.float32) is None
+    assert LlamaWeights.from_files(model_copy, torch.float32) is None
     with pytest.raises(ModelError, match="cannot be loaded"):
         Engine.load(model_copy)
 
@@ -217,9 +221,10 @@ def test_an_adapted_model_completes_without_importing_transformers_or_peft(folde
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from git_copilot.assistant.decoding.engine import Engine\n"
-        "from git_copilot.assistant.decoding.generation import Sampling\n"
+        "from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling\n"
         "engine = Engine.load(Path(sys.argv[1]), Path(sys.argv[2]))\n"
-        "text = engine.generate(engine.tokenizer.encode('def area('), Sampling(8)).text\n"
+        "request = GenerationRequest(engine.tokenizer.encode('def area('), Sampling(8))\n"
+        "text = engine.generate(request).text\n"
         "heavy = sorted({'transformers', 'peft', 'scipy', 'torch._dynamo'} & set(sys.modules))\n"
         "print(repr((text, heavy)))\n"
     )
@@ -229,7 +234,9 @@ def test_an_adapted_model_completes_without_importing_transformers_or_peft(folde
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     engine = Engine.load(folder, adapter)
-    text = engine.generate(engine.tokenizer.encode("def area("), Sampling(8)).text
+    text = engine.generate(
+        GenerationRequest(engine.tokenizer.encode("def area("), Sampling(8))
+    ).text
     assert done.stdout.strip() == repr((text, []))
 
 
@@ -237,9 +244,9 @@ def test_replacing_model_files_does_not_change_a_running_model(model_copy):
     """A pull that renames new files into place must not change what runs."""
     engine = Engine.load(model_copy)
     prompt = engine.tokenizer.encode("def area(")
-    before = engine.generate(prompt, Sampling(8)).text
+    before = engine.generate(GenerationRequest(prompt, Sampling(8))).text
     other = save_tiny(model_copy.parent / "other", fim=True, seed=9)
     (other / "model.safetensors").replace(model_copy / "model.safetensors")
     engine.slots.drop(engine.slots.take(prompt))
-    assert engine.generate(prompt, Sampling(8)).text == before
-    assert Engine.load(model_copy).generate(prompt, Sampling(8)).text != before
+    assert engine.generate(GenerationRequest(prompt, Sampling(8))).text == before
+    assert Engine.load(model_copy).generate(GenerationRequest(prompt, Sampling(8))).text != before

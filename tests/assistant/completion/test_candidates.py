@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from git_copilot.assistant.api.requests import CompleteRequest
-from git_copilot.assistant.backend.transformers_backend import Reference
+from git_copilot.assistant.backend.transformers_backend import TransformersBackend
 from git_copilot.assistant.cli.commands.complete import explain_lines
 from git_copilot.assistant.client import transport
 from git_copilot.assistant.completion import candidates as candidates_module
 from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import PATIENCE, complete
 from git_copilot.assistant.completion.request import find_place
-from git_copilot.assistant.decoding.copy_weights import LONGEST, Weights
+from git_copilot.assistant.decoding.copy_weights import LONGEST, CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Generation, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -63,8 +64,8 @@ def replace_engine(session, engine):
 def test_an_engine_without_batching_gives_the_same_candidates(project, session, model, tokenizer):
     ask(project, session)
     beside, in_turn = Engine(model, tokenizer), Engine(model, tokenizer)
-    in_turn.backend = Reference(model)
-    in_turn.slots._new = in_turn.backend.new_cache
+    in_turn.backend = TransformersBackend(model)
+    in_turn.slots._new_cache = in_turn.backend.new_cache
     assert beside.side_by_side and not in_turn.side_by_side
     found = []
     for engine in (beside, in_turn):
@@ -82,16 +83,17 @@ class LimitRecorder:
     def __getattr__(self, name):
         return getattr(self._engine, name)
 
-    def generate(self, prompt, sampling, **more):
-        self.limits.append(sampling.time_limit_ms)
+    def generate(self, request):
+        self.limits.append(request.sampling.time_limit_ms)
         self._clock.now += 0.3
-        return self._engine.generate(prompt, Sampling(sampling.max_tokens), **more)
+        free = Sampling(request.sampling.max_tokens)
+        return self._engine.generate(replace(request, sampling=free))
 
-    def generate_many(self, prompt, samplings, **more):
-        self.limits.append([s.time_limit_ms for s in samplings])
+    def generate_many(self, requests):
+        self.limits.append([request.sampling.time_limit_ms for request in requests])
         self._clock.now += 0.3
-        free = [Sampling(s.max_tokens, s.temperature, s.top_p, s.seed) for s in samplings]
-        return self._engine.generate_many(prompt, free, **more)
+        free = [replace(r, sampling=replace(r.sampling, time_limit_ms=0)) for r in requests]
+        return self._engine.generate_many(free)
 
 
 class FakeClock:
@@ -185,13 +187,13 @@ class ScriptedEngine:
     def __init__(self, tokenizer, text):
         self.tokenizer, self._ids = tokenizer, tokenizer.encode(text)
 
-    def generate(self, prompt, sampling, *, lead, around, enough, cancelled, on_text):
+    def generate(self, request):
         from git_copilot.assistant.decoding.generation import Generation
 
         for count in range(1, len(self._ids) + 1):
             text = self.tokenizer.decode(self._ids[:count])
-            on_text(text)
-            if enough(text):
+            request.on_text(text)
+            if request.should_stop(text):
                 return Generation(text, "trimmed", count, 0, 0.0, 0.0)
         return Generation(text, "stop", len(self._ids), 0, 0.0, 0.0)
 
@@ -230,7 +232,7 @@ def test_copied_text_names_its_source_and_secrets_are_never_copied(
     project, session, model, tokenizer
 ):
     ask(project, session)
-    always = Weights(0, 0, 0, 0, (50.0,) * LONGEST)
+    always = CopyWeights(0, 0, 0, 0, (50.0,) * LONGEST)
     replace_engine(session, Engine(model, tokenizer, copying=always))
     project.git("config", "copilot.promptTokens", "128")
     gap = "".join(f"LIMIT_{i} = {i}\n" for i in range(40))  # no prompt reaches beyond it

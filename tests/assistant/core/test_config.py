@@ -8,10 +8,10 @@ from git_copilot.assistant.core.config import (
     HARMLESS,
     MAX_DEFAULTS_BYTES,
     Settings,
+    display_name,
     load_settings,
     parse_settings,
     repository_defaults,
-    spelt,
 )
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
@@ -135,8 +135,8 @@ def test_errors_spell_a_setting_as_the_manual_does():
     with pytest.raises(CopilotError) as raised:
         parse_settings({"timelimitms": "soon"})
     assert str(raised.value).count("copilot.timeLimitMs") == 2
-    assert spelt("time_limit_ms") == spelt("timelimitms") == "copilot.timeLimitMs"
-    assert spelt("secrets") == "copilot.secrets"
+    assert display_name("time_limit_ms") == display_name("timelimitms") == "copilot.timeLimitMs"
+    assert display_name("secrets") == "copilot.secrets"
 
 
 def test_every_boolean_spelling_of_git_is_accepted():

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import (
     cut_blob,
@@ -150,7 +151,7 @@ def test_snippets_of_a_hole_come_from_the_parent_tree_only(opened_repo, dense):
     cuts = [c for c in read_cuts(found, load_holes(db, commits)) if "use_" in c.hole.path]
     embedder = HashingEmbedder() if dense else None
     vectors = VectorIndex.load(db, found.state_dir, "hashing-test", 64) if dense else None
-    hits = retrieve(found, db, cuts, Settings(), embedder=embedder, vectors=vectors)
+    hits = retrieve(RepositoryContext(found, db, Settings(), embedder, vectors), cuts)
     known = {
         oid: set(repo.git("ls-tree", "-r", "--name-only", f"{oid}~").split())
         for oid in commits[:-1]
@@ -161,7 +162,7 @@ def test_snippets_of_a_hole_come_from_the_parent_tree_only(opened_repo, dense):
         h.path for c, hs in zip(cuts, hits, strict=True) if c.hole.commit == commits[0] for h in hs
     ]
     assert "alpha.py" in newest
-    assert retrieve(found, db, cuts, Settings(), embedder=embedder, vectors=vectors) == hits
+    assert retrieve(RepositoryContext(found, db, Settings(), embedder, vectors), cuts) == hits
     assert views.view_names(db, "train/") == []
 
 
@@ -172,7 +173,7 @@ def test_a_view_left_by_a_dead_process_is_dropped(opened_repo):
     with db.transaction() as connection:
         views.set_view(connection, "train/999999999", "tree", "", [], [])
     cuts = read_cuts(found, load_holes(db, repo.git("rev-list", "HEAD").split()))
-    retrieve(found, db, cuts[:1], Settings(), embedder=None, vectors=None)
+    retrieve(RepositoryContext(found, db, Settings()), cuts[:1])
     assert views.view_names(db, "train/") == []
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.cli.display import Look, explanation_lines
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.explain import explain_hole
 from git_copilot.index.core.errors import CopilotError
@@ -29,7 +30,7 @@ def test_explain_lists_every_rule_for_a_hole_that_is_trained_on(opened_repo, tmp
     commit_functions(repo, found, db, commits=20)
     last = all_holes(repo, db)[-1]
     folder = save_tiny(tmp_path / "tiny", fim=True)
-    explanation = explain_hole(found, db, Settings(model=str(folder)), last.id)
+    explanation = explain_hole(RepositoryContext(found, db, Settings(model=str(folder))), last.id)
     rules = says(explanation)
     assert {name: said for name, (said, _) in rules.items()} == dict.fromkeys(
         [
@@ -62,7 +63,7 @@ def test_a_held_out_hole_is_explained_as_not_trained_on(opened_repo):
     repo, found, db = opened_repo
     commit_functions(repo, found, db, commits=20)
     first = all_holes(repo, db)[0]
-    explanation = explain_hole(found, db, NO_MODEL, first.id)
+    explanation = explain_hole(RepositoryContext(found, db, NO_MODEL), first.id)
     assert says(explanation)["held out"][0] == "against" and not explanation.taken
     assert says(explanation)["size"] == ("unknown", "the model smollm2-135m is not here to count"
                                          " tokens")  # fmt: skip
@@ -72,7 +73,7 @@ def test_a_held_out_hole_is_explained_as_not_trained_on(opened_repo):
 def test_with_too_few_holes_the_held_out_set_is_unknown(opened_repo):
     repo, found, db = opened_repo
     commit_functions(repo, found, db, commits=2)
-    rules = says(explain_hole(found, db, NO_MODEL, all_holes(repo, db)[0].id))
+    rules = says(explain_hole(RepositoryContext(found, db, NO_MODEL), all_holes(repo, db)[0].id))
     assert rules["held out"][0] == "unknown" and "holes" in rules["held out"][1]
 
 
@@ -100,8 +101,11 @@ def test_a_duplicate_names_the_newer_hole_that_is_kept(opened_repo):
     commit_functions(repo, found, db, commits=20)
     newer = next(h for h in all_holes(repo, db) if h.path == "src/second.py")
     older = copy_hole(db, oid, newer)
-    assert says(explain_hole(found, db, NO_MODEL, newer.id))["duplicate"][0] == "for"
-    said, because = says(explain_hole(found, db, NO_MODEL, older))["duplicate"]
+    assert (
+        says(explain_hole(RepositoryContext(found, db, NO_MODEL), newer.id))["duplicate"][0]
+        == "for"
+    )
+    said, because = says(explain_hole(RepositoryContext(found, db, NO_MODEL), older))["duplicate"]
     assert (said, because) == ("against", f"a near duplicate of hole {newer.id}, which is newer")
 
 
@@ -111,9 +115,12 @@ def test_a_copy_of_a_held_out_hole_names_that_hole(opened_repo):
     commit_functions(repo, found, db, commits=20)
     judge = next(h for h in all_holes(repo, db) if h.path == "src/m19.py")
     older = copy_hole(db, oid, judge)
-    assert says(explain_hole(found, db, NO_MODEL, judge.id))["held out"][0] == "against"
-    said, because = says(explain_hole(found, db, NO_MODEL, older))["copy"]
-    assert said == "against" and because.startswith(f"like hole {judge.id},")
+    assert (
+        says(explain_hole(RepositoryContext(found, db, NO_MODEL), judge.id))["held out"][0]
+        == "against"
+    )
+    said, because = says(explain_hole(RepositoryContext(found, db, NO_MODEL), older))["copy"]
+    assert said == "against" and because.startswith(f"a copy of hole {judge.id},")
 
 
 def test_a_deleted_hole_names_the_commit_and_date_of_the_deletion(opened_repo):
@@ -124,7 +131,7 @@ def test_a_deleted_hole_names_the_commit_and_date_of_the_deletion(opened_repo):
     oid = repo.commit({}, "Drop \x1b[31mit", GIT_AUTHOR_DATE=when, GIT_COMMITTER_DATE=when)
     commit_functions(repo, found, db, commits=20)
     first = next(h for h in all_holes(repo, db) if h.path == "src/gone.py")
-    explanation = explain_hole(found, db, NO_MODEL, first.id)
+    explanation = explain_hole(RepositoryContext(found, db, NO_MODEL), first.id)
     survival = explanation.facts["survival"]
     assert (survival["fate"], survival["stands"], survival["days"]) == ("rewritten", 0.0, 3.0)
     assert (survival["died_commit"], survival["died_subject"]) == (oid, "Drop \x1b[31mit")
@@ -155,7 +162,7 @@ def test_secrets_forgotten_paths_and_other_branches_count_against_a_hole(opened_
         data.index(b"open_session"),
         len(data) - 1,
     )
-    explanation = explain_hole(found, db, NO_MODEL, number)
+    explanation = explain_hole(RepositoryContext(found, db, NO_MODEL), number)
     rules = says(explanation)
     assert [rules[name][0] for name in ("secret", "forgotten", "history")] == ["against"] * 3
     assert rules["secret"][1] == "line 2 looks like a secret"
@@ -170,8 +177,10 @@ def test_adapters_trained_on_the_commit_are_named(opened_repo):
     folder = adapter_store.adapters_dir(found.state_dir) / "20261121-034512-ab12"
     folder.mkdir(parents=True)
     (folder / adapter_store.COMMITS).write_text(f"{last.commit}\n")
-    assert explain_hole(found, db, NO_MODEL, last.id).facts["adapters"] == [folder.name]
-    explanation = explain_hole(found, db, NO_MODEL, first.id)
+    assert explain_hole(RepositoryContext(found, db, NO_MODEL), last.id).facts["adapters"] == [
+        folder.name
+    ]
+    explanation = explain_hole(RepositoryContext(found, db, NO_MODEL), first.id)
     assert explanation.facts["adapters"] == []
 
 
@@ -179,4 +188,4 @@ def test_adapters_trained_on_the_commit_are_named(opened_repo):
 def test_an_unknown_hole_id_is_a_one_line_error(opened_repo, number):
     _, found, db = opened_repo
     with pytest.raises(CopilotError, match=f"no hole {number}"):
-        explain_hole(found, db, Settings(), number)
+        explain_hole(RepositoryContext(found, db, Settings()), number)

@@ -7,7 +7,9 @@ import os
 
 import pytest
 
-from git_copilot.assistant.dataset.export import Order
+from git_copilot.assistant.context.repository import RepositoryContext
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.export import ExportRequest
 from git_copilot.assistant.dataset.hole_selection import tree_holes
 from git_copilot.assistant.dataset.rows import FILE_COLUMNS, HOLE_COLUMNS, file_rows, hole_rows
 from git_copilot.index.core.errors import CopilotError
@@ -58,17 +60,27 @@ def test_commits_reachable_from_no_ref_are_left_out(opened_repo, tmp_path):
     mine(found, db)
     repo.git("checkout", "-q", "main")
     repo.git("commit", "-q", "--amend", "-m", "other")
-    assert {row["path"] for row in hole_rows(found, db)} == {"a.py", "b.py"}
+    assert {row["path"] for row in hole_rows(RepositoryContext(found, db, Settings()))} == {
+        "a.py",
+        "b.py",
+    }
     repo.git("checkout", "-q", "--detach", "HEAD@{1}")
-    assert {row["path"] for row in hole_rows(found, db)} == {"a.py", "b.py", "c.py"}
+    assert {row["path"] for row in hole_rows(RepositoryContext(found, db, Settings()))} == {
+        "a.py",
+        "b.py",
+        "c.py",
+    }
 
 
 def test_since_leaves_out_older_holes(mined_repo):
     _, found, db = mined_repo
-    times = sorted({row["time"] for row in hole_rows(found, db)})
-    later = {row["time"] for row in hole_rows(found, db, since=EPOCH + 180)}
+    times = sorted({row["time"] for row in hole_rows(RepositoryContext(found, db, Settings()))})
+    later = {
+        row["time"]
+        for row in hole_rows(RepositoryContext(found, db, Settings()), since=EPOCH + 180)
+    }
     assert later == set(times[2:])
-    assert list(hole_rows(found, db, since=EPOCH + 10**8)) == []
+    assert list(hole_rows(RepositoryContext(found, db, Settings()), since=EPOCH + 10**8)) == []
 
 
 def test_non_utf8_paths_are_escaped_and_missing_blobs_skipped(mined_repo, tmp_path):
@@ -100,12 +112,12 @@ def test_secrets_are_masked_and_their_lines_have_no_holes(opened_repo):
                 " VALUES (?, ?, ?, 'python', ?, ?, 'line')",
                 (oid, blob, b"src/key.py", start, text.index("\n", start)),
             )
-    rows = list(hole_rows(found, db))
+    rows = list(hole_rows(RepositoryContext(found, db, Settings())))
     assert [row["middle"] for row in rows] == ["return key, name, value", "key, name, value"]
     for row in rows:
         whole = row["prefix"] + row["middle"] + row["suffix"]
         assert KEY not in whole and len(whole) == len(text) and "open_session" in whole
-    (file,) = file_rows(found, db)
+    (file,) = file_rows(RepositoryContext(found, db, Settings()))
     assert KEY not in file["content"] and len(file["content"]) == len(text)
 
 
@@ -139,7 +151,7 @@ def test_files_that_a_forgotten_author_touched_are_left_out(mined_repo):
     forget(db, "path", "src/gamma.py")
     forget(db, "commit", repo.git("log", "-1", "--format=%H", "--", "src/beta.py"))
     paths = ["src/later.py", "src/é.py"]
-    assert [row["path"] for row in file_rows(found, db)] == paths
+    assert [row["path"] for row in file_rows(RepositoryContext(found, db, Settings()))] == paths
     assert {hole.path for hole in tree_holes(found, db, "HEAD")} == set(paths)
 
 
@@ -200,4 +212,4 @@ def test_an_unwritable_output_is_refused_and_nothing_is_created(
 )
 def test_incompatible_options_are_refused(given, words):
     with pytest.raises(CopilotError, match=words):
-        Order(**given)
+        ExportRequest(**given)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from git_copilot.assistant.dataset.examples import Cut, cut_blob, make_example
 from git_copilot.assistant.dataset.leakage import (
     IDIOM_FILES,
+    MIN_DISTINCTIVE,
     NEAR_LINES,
-    TELLING,
+    DuplicateCounts,
     drop_copies,
     drop_duplicates,
     drop_known,
@@ -43,7 +44,7 @@ def test_moved_reformatted_or_reindented_holes_are_exact_duplicates():
     moved = cut("\n\ndef f(a):\n⟦        return g( a,\n        1)⟧\n", path="other.py")
     kept, dropped = drop_duplicates([one, moved])
     assert kept == [one]
-    assert dropped == {"exact": 1, "near": 0}
+    assert dropped == DuplicateCounts(exact=1, near=0)
 
 
 NEAR = """def total(items, rate, start):
@@ -58,14 +59,14 @@ NEAR = """def total(items, rate, start):
 
 def test_of_near_duplicates_the_first_is_kept():
     newest, older = cut(NEAR), cut(NEAR.replace("def total", "def sum_of"))
-    assert drop_duplicates([newest, older]) == ([newest], {"exact": 0, "near": 1})
-    assert drop_duplicates([older, newest]) == ([older], {"exact": 0, "near": 1})
+    assert drop_duplicates([newest, older]) == ([newest], DuplicateCounts(exact=0, near=1))
+    assert drop_duplicates([older, newest]) == ([older], DuplicateCounts(exact=0, near=1))
 
 
 def test_two_holes_in_the_same_lines_are_not_duplicates():
     other = NEAR.replace("⟦", "").replace("⟧", "").replace("if result < 0:", "⟦if result < 0:⟧")
     cuts = [cut(NEAR), cut(other)]
-    assert drop_duplicates(cuts) == (cuts, {"exact": 0, "near": 0})
+    assert drop_duplicates(cuts) == (cuts, DuplicateCounts(exact=0, near=0))
     assert drop_copies(cuts[:1], cuts[1:]) == (cuts[:1], 0)
 
 
@@ -181,7 +182,7 @@ def test_evaluation_drops_held_out_holes_seen_in_training():
 
 
 def test_surroundings_are_three_non_blank_lines_on_each_side():
-    assert NEAR_LINES == 3 and TELLING == 30
+    assert NEAR_LINES == 3 and MIN_DISTINCTIVE == 30
     found = cut("a\n\nb\nc\n\n\nd\ne = ⟦f⟧ + g\n\nh\ni\n\nj\nk\n")
     assert surroundings(found) == ("b\nc\n\n\nd\ne = ", " + g\n\nh\ni\n\nj")
     assert surroundings(cut("⟦a⟧")) == ("", "")
@@ -250,4 +251,4 @@ def test_deduplication_keeps_exactly_one_of_each_group(cuts):
     for i, gone in enumerate(cuts):
         if id(gone) not in stayed:
             assert any(same(gone, first) for first in cuts[:i] if id(first) in stayed)
-    assert len(kept) + dropped["exact"] + dropped["near"] == len(cuts)
+    assert len(kept) + dropped.exact + dropped.near == len(cuts)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import cut_blob, read_cuts, retrieve
 from git_copilot.assistant.dataset.rows import hole_rows
@@ -122,7 +123,7 @@ def test_an_exported_row_equals_its_blob_byte_for_byte(files):
         with Database(found.state_dir / DATABASE_NAME, create=True) as db:
             mine(found, db)
             holes = load_holes(db, repo.git("rev-list", "HEAD").split())
-            exported = list(hole_rows(found, db))
+            exported = list(hole_rows(RepositoryContext(found, db, Settings())))
             cuts = {(c.hole.commit, c.hole.path, c.hole.start): c for c in read_cuts(found, holes)}
         assert len(exported) == len(holes)
         for row in exported:
@@ -216,7 +217,7 @@ def test_every_snippet_is_in_the_parent_commit_in_any_history():
                 cuts = read_cuts(found, load_holes(db, repo.git("rev-list", "HEAD").split()))
                 embedder = HashingEmbedder()
                 vectors = VectorIndex.load(db, found.state_dir, embedder.name, embedder.dimensions)
-                hits = retrieve(found, db, cuts, Settings(), embedder=embedder, vectors=vectors)
+                hits = retrieve(RepositoryContext(found, db, Settings(), embedder, vectors), cuts)
             for cut, snippets in zip(cuts, hits, strict=True):
                 parents = repo.git("rev-parse", f"{cut.hole.commit}^@").split()
                 known = set(repo.git("rev-list", *parents[:1]).split()) if parents else set()

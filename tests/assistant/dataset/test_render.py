@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from git_copilot.assistant.context import repository
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset import render
 from git_copilot.assistant.dataset.examples import (
     TRAINING_SHARE,
     make_example,
@@ -52,7 +53,7 @@ def test_rendered_texts_equal_training_examples(mined_repo, tiny, tmp_path):
     for cut, row in zip(read_cuts(found, holes), rows, strict=True):
         assert (row["path"], row["commit"]) == (cut.hole.path, cut.hole.commit)
         text, example = row["text"], make_example(tokenizer, cut, (), budget, found.name)
-        lead = example.prompt.lead  # half a word is written together with what follows
+        lead = example.prompt.forced_prefix  # half a word is written together with what follows
         assert text.endswith(f"{lead}{cut.middle}{END}") and text.count(END) == 1
         if cut.suffix.strip():
             assert text.count("<fim_prefix>") == text.count("<fim_suffix>") == 1
@@ -72,7 +73,7 @@ def test_context_comes_from_the_parent_commit_only(opened_repo, tiny):
         calls = "".join(f"    total = alpha(value) + {name}(value, {i})\n" for i in range(4))
         repo.commit({f"src/{name}.py": function(name) + f"\n\ndef use_{name}(value):\n{calls}"})
     mine(found, db)
-    rows = list(rendered_rows(found, db, small(tiny), "commits"))
+    rows = list(rendered_rows(RepositoryContext(found, db, small(tiny)), "commits"))
     order = repo.git("rev-list", "--reverse", "HEAD").split()
     shown = 0
     for row in rows:
@@ -88,8 +89,8 @@ def test_context_comes_from_the_parent_commit_only(opened_repo, tiny):
 def test_a_locally_available_embedder_is_used(mined_repo, tiny, monkeypatch):
     _, found, db = mined_repo
     embedder = HashingEmbedder()
-    monkeypatch.setattr(render, "ready_embedder", lambda settings: embedder)
-    assert list(rendered_rows(found, db, small(tiny), "commits"))
+    monkeypatch.setattr(repository, "ready_embedder", lambda settings: embedder)
+    assert list(rendered_rows(RepositoryContext(found, db, small(tiny)), "commits"))
     assert any("alpha" in text for text in embedder.encoded)
 
 
@@ -97,11 +98,11 @@ def test_half_of_the_snapshot_texts_have_no_suffix(mined_repo, tiny, tmp_path):
     repo, found, db = mined_repo
     for i in range(12):
         repo.commit({f"src/more{i}.py": function(f"more{i}")})
-    both = list(rendered_rows(found, db, small(tiny), "both"))
+    both = list(rendered_rows(RepositoryContext(found, db, small(tiny)), "both"))
     standing = [row for row in both if not row["author"]]
     written = [row for row in both if row["author"]]
-    assert standing == list(rendered_rows(found, db, small(tiny), "snapshot"))
-    assert written == list(rendered_rows(found, db, small(tiny), "commits"))
+    assert standing == list(rendered_rows(RepositoryContext(found, db, small(tiny)), "snapshot"))
+    assert written == list(rendered_rows(RepositoryContext(found, db, small(tiny)), "commits"))
     with_suffix = sum("<fim_suffix>" in row["text"] for row in standing)
     assert 0.2 < with_suffix / len(standing) < 0.8
     with_suffix = sum("<fim_suffix>" in row["text"] for row in written)
@@ -116,8 +117,11 @@ def test_code_that_contains_a_control_token_is_left_out(opened_repo, tiny):
     mark = f"MARK = '{FIM_TOKENS[1]}'\n"
     repo.commit({"src/b.py": mark + function("spelt", 3) + mark})  # a hole cuts one at most
     mine(found, db)
-    assert {row["path"] for row in hole_rows(found, db)} == {"src/a.py", "src/b.py"}
-    texts = list(rendered_rows(found, db, small(tiny), "commits"))
+    assert {row["path"] for row in hole_rows(RepositoryContext(found, db, Settings()))} == {
+        "src/a.py",
+        "src/b.py",
+    }
+    texts = list(rendered_rows(RepositoryContext(found, db, small(tiny)), "commits"))
     assert {row["path"] for row in texts} == {"src/a.py"}
     tokenizer = TextTokenizer.load(tiny)
     assert {tokenizer.spell([i]) for i in control_ids(tokenizer)} == {END, *FIM_TOKENS}

@@ -20,11 +20,12 @@ from git_copilot.assistant.cli.display import (
     table,
     visible,
 )
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.explain import explain_hole
 from git_copilot.assistant.dataset.samples import (
     CONTEXT_LINES,
-    Wanted,
+    SampleFilter,
     choose_samples,
     iso_time,
     make_sample,
@@ -187,15 +188,17 @@ def test_characters_missing_in_the_output_encoding_are_escaped():
 def test_samples_depend_on_the_seed_and_the_filters(opened_repo):
     repo, found, db = opened_repo
     commit_functions(repo, found, db)
-    ten = choose_samples(found, db, 10, 1, Wanted())
+    ten = choose_samples(found, db, 10, 1, SampleFilter())
     assert len({s.hole.id for s in ten}) == 10
-    assert choose_samples(found, db, 10, 1, Wanted()) == ten
-    assert choose_samples(found, db, 10, 2, Wanted()) != ten
+    assert choose_samples(found, db, 10, 1, SampleFilter()) == ten
+    assert choose_samples(found, db, 10, 2, SampleFilter()) != ten
     assert {
-        s.hole.language for s in choose_samples(found, db, 5, 1, Wanted(language="python"))
+        s.hole.language for s in choose_samples(found, db, 5, 1, SampleFilter(language="python"))
     } == {"python"}
-    assert {s.hole.kind for s in choose_samples(found, db, 5, 1, Wanted(kind="line"))} == {"line"}
-    of_bob = choose_samples(found, db, 999, 1, Wanted(author="bOB"))
+    assert {s.hole.kind for s in choose_samples(found, db, 5, 1, SampleFilter(kind="line"))} == {
+        "line"
+    }
+    of_bob = choose_samples(found, db, 999, 1, SampleFilter(author="bOB"))
     assert len(of_bob) == sum("Bob" in h.author for h in all_holes(repo, db)) > 0
     for each in of_bob:
         data = found.read_blob(each.hole.blob).decode()
@@ -205,9 +208,9 @@ def test_samples_depend_on_the_seed_and_the_filters(opened_repo):
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (Wanted(kind="nonsense"), "lines"),
-        (Wanted(language="cobol"), "javascript, python"),
-        (Wanted(author="nobody"), "as you wish"),
+        (SampleFilter(kind="nonsense"), "lines"),
+        (SampleFilter(language="cobol"), "javascript, python"),
+        (SampleFilter(author="nobody"), "no hole matches"),
     ],
 )
 def test_an_unknown_filter_value_is_refused_with_the_known_ones(opened_repo, wanted, words):
@@ -219,7 +222,7 @@ def test_an_unknown_filter_value_is_refused_with_the_known_ones(opened_repo, wan
 
 def test_an_empty_corpus_has_no_samples(opened_repo):
     _, found, db = opened_repo
-    for wanted in (Wanted(), Wanted(kind="line")):
+    for wanted in (SampleFilter(), SampleFilter(kind="line")):
         with pytest.raises(CopilotError, match="empty"):
             choose_samples(found, db, 3, 0, wanted)
 
@@ -229,14 +232,14 @@ def test_holes_with_missing_blobs_are_skipped_in_samples_and_refused_by_id(opene
     commit_functions(repo, found, db, commits=4)
     gone, *_ = all_holes(repo, db)
     (repo.git_dir / "objects" / gone.blob[:2] / gone.blob[2:]).unlink()
-    shown = choose_samples(found, db, 999, 0, Wanted())
+    shown = choose_samples(found, db, 999, 0, SampleFilter())
     assert (
         {s.hole.id for s in shown}
         == {h.id for h in all_holes(repo, db) if h.blob != gone.blob}
         != set()
     )
     with pytest.raises(CopilotError, match="gone"):
-        explain_hole(found, db, Settings(), gone.id)
+        explain_hole(RepositoryContext(found, db, Settings()), gone.id)
 
 
 def test_author_names_in_statistics_are_escaped():

@@ -8,24 +8,26 @@ import math
 import pytest
 import torch
 
-from git_copilot.assistant.backend.cache_slots import Slot, Slots
-from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.cache_slots import CacheSlot, CacheSlots
+from git_copilot.assistant.backend.llama import LlamaDecoder
+from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import load_model
-from git_copilot.assistant.backend.transformers_backend import Reference
+from git_copilot.assistant.backend.transformers_backend import TransformersBackend
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
-from git_copilot.assistant.decoding.batched_decoding import Branches
-from git_copilot.assistant.decoding.best_first_search import ABREAST, Likeliest, Line
-from git_copilot.assistant.decoding.copy_model import Copier, Source
-from git_copilot.assistant.decoding.copy_weights import LONGEST, Weights
+from git_copilot.assistant.decoding.batched_decoding import TokenTree
+from git_copilot.assistant.decoding.best_first_search import BATCH, BestFirstSearch, Hypothesis
+from git_copilot.assistant.decoding.copy_model import CopyModel
+from git_copilot.assistant.decoding.copy_source import CopySource
+from git_copilot.assistant.decoding.copy_weights import LONGEST, CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Around, Sampling
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.generation import CopyContext, GenerationRequest, Sampling
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.index.core.types import Hole
 from tests.support.tiny_models import CODE
 
-PLAIN = Weights(0, 0, 0, 0, (-50.0,) * LONGEST, line_end=math.inf, token_reward=0.0)
+PLAIN = CopyWeights(0, 0, 0, 0, (-50.0,) * LONGEST, line_end=math.inf, token_reward=0.0)
 
 
 class ScriptedModel:
@@ -52,19 +54,19 @@ class ScriptedModel:
 def search(tokenizer, chances, *, reward=0.0, most=50, suffix="\n", over=lambda: False):
     """Decode greedily, then search; returns the text, the tokens read and the table."""
     table = ScriptedModel(tokenizer, chances)
-    copier = Copier(tokenizer, PLAIN, Spellings(tokenizer))
-    lines = Likeliest(Source(copier, Around("own.py", "x = ", suffix)), reward)
-    line, text = Line(), ""
+    copier = CopyModel(tokenizer, PLAIN, PrefixIndex(tokenizer))
+    lines = BestFirstSearch(CopySource(copier, CopyContext("own.py", "x = ", suffix)), reward)
+    line, text = Hypothesis(), ""
     while True:
         logits = table.logits(line.ids)
         token = int(logits.argmax())
-        line = lines.note(line, logits, logits, text)
+        line = lines.expand(line, logits, logits, text)
         if token != line.ids[-1]:
-            lines.leave(line)
+            lines.push(line)
             break
         text = tokenizer.decode(list(line.ids))
     table.asked.clear()
-    made = lines.search(table.rows, tokenizer.decode, most, over, 20)
+    made = lines.run(table.rows, tokenizer.decode, most, over, 20)
     return tokenizer.decode(list(lines.best.ids)), made, table
 
 
@@ -111,7 +113,7 @@ def test_branches_are_expanded_in_batches_within_the_bound(tokenizer):
         assert made == sum(table.abreast) <= most
         seen.append(table.abreast)
     assert seen[:2] == [[1], [2]]
-    assert max(seen[2]) == ABREAST and len(seen[2]) < sum(seen[2]) / 2
+    assert max(seen[2]) == BATCH and len(seen[2]) < sum(seen[2]) / 2
 
 
 def test_a_timeout_returns_the_best_line_so_far(tokenizer):
@@ -160,11 +162,17 @@ def misled_model(folder, tokenizer):
     return model.eval()
 
 
-def written(model, tokenizer, prefix=PREFIX, *, weights=PLAIN, lead="", engine=None, **more):
+def written(
+    model, tokenizer, prefix=PREFIX, *, weights=PLAIN, forced_prefix="", engine=None, **more
+):
     engine = engine or Engine(model, tokenizer, copying=weights)
-    around = Around("own.py", prefix + lead, "\n")
+    context = CopyContext("own.py", prefix + forced_prefix, "\n")
     sampling = Sampling(8, **{"alternatives": 20, **more})
-    return engine.generate(tokenizer.encode(prefix), sampling, lead=lead, around=around)
+    return engine.generate(
+        GenerationRequest(
+            tokenizer.encode(prefix), sampling, forced_prefix=forced_prefix, copy_context=context
+        )
+    )
 
 
 def test_a_real_model_returns_the_likelier_line_and_reports_it(misled_model, tokenizer):
@@ -183,8 +191,8 @@ def test_a_real_model_returns_the_likelier_line_and_reports_it(misled_model, tok
 
 def test_the_transformers_backend_finds_the_same_line_without_batching(misled_model, tokenizer):
     engine = Engine(misled_model, tokenizer, copying=PLAIN)
-    engine.backend = Reference(misled_model)
-    engine.slots = Slots(engine.backend.new_cache)
+    engine.backend = TransformersBackend(misled_model)
+    engine.slots = CacheSlots(engine.backend.new_cache)
     found = [written(misled_model, tokenizer, engine=own) for own in (engine, engine, None)]
     assert [(x.text, x.tried, x.instead_of) for x in found[:2]] == [
         (found[2].text, found[2].tried, found[2].instead_of)
@@ -197,7 +205,7 @@ def test_the_transformers_backend_finds_the_same_line_without_batching(misled_mo
         {"weights": dataclasses.replace(PLAIN, token_reward=None)},
         {"temperature": 1e-6},
         {"prefix": f"{CODE}def duty(self):\n    "},
-        {"prefix": PREFIX.removesuffix(" "), "lead": " "},
+        {"prefix": PREFIX.removesuffix(" "), "forced_prefix": " "},
     ],
     ids=["model not measured with it", "sampled", "a block is asked for", "healed"],
 )
@@ -219,21 +227,24 @@ def test_rejected_branches_leave_no_trace_in_the_cache(misled_model, tokenizer):
 
 def test_a_branch_token_has_the_same_logits_as_when_decoded_alone(misled_model, tokenizer):
     """Branches of the cached text and of each other, at several depths at once."""
-    decoder, prompt = Decoder(misled_model, "fp32"), tokenizer.encode(PREFIX)
+    decoder, prompt = (
+        LlamaDecoder(LlamaWeights.from_transformers(misled_model), "fp32"),
+        tokenizer.encode(PREFIX),
+    )
     text = tokenizer.encode("acb")
-    slot = Slot(decoder.new_cache(), [*prompt, *text])
-    decoder.run(slot.cache, slot.ids, 1)
-    branches = Branches(decoder, slot, len(prompt))
+    slot = CacheSlot(decoder.new_cache(), [*prompt, *text])
+    decoder.forward(slot.cache, slot.ids, 1)
+    tree = TokenTree(decoder, slot, len(prompt))
     a, b, c, d = (tokenizer.encode(x)[0] for x in "abcd")
     for texts in ([(b,), (a, d), (a, c, d)], [(b, a), (a, d, c), (a, c, b, d)], [(b, a, c)]):
-        for ids, row in zip(texts, branches.follow(texts), strict=True):
+        for ids, row in zip(texts, tree.forward(texts), strict=True):
             whole = [*prompt, *ids]
-            alone = decoder.run(decoder.new_cache(), whole, 1)[0]
+            alone = decoder.forward(decoder.new_cache(), whole, 1)[0]
             assert torch.allclose(row, alone, atol=1e-4)
-    branches.forget()
+    tree.discard()
     assert slot.cache.length == len(slot.ids)
-    more = decoder.run(slot.cache, [d], 1)[0]
-    fresh = decoder.run(decoder.new_cache(), [*prompt, *text, d], 1)[0]
+    more = decoder.forward(slot.cache, [d], 1)[0]
+    fresh = decoder.forward(decoder.new_cache(), [*prompt, *text, d], 1)[0]
     assert torch.allclose(more, fresh, atol=1e-4)
 
 

@@ -10,24 +10,29 @@ import pytest
 import torch
 
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
-from git_copilot.assistant.decoding.copy_model import (
+from git_copilot.assistant.decoding.copy_model import CopyModel
+from git_copilot.assistant.decoding.copy_source import (
     AFTER_CHARACTERS,
     BEFORE_CHARACTERS,
-    Copier,
-    Source,
+    CopySource,
 )
-from git_copilot.assistant.decoding.copy_weights import LONGEST, NAME, Weights, read_weights
-from git_copilot.assistant.decoding.generation import Around
-from git_copilot.assistant.decoding.sampling import Spellings
+from git_copilot.assistant.decoding.copy_weights import (
+    LONGEST,
+    NAME,
+    CopyWeights,
+    read_copy_weights,
+)
+from git_copilot.assistant.decoding.generation import CopyContext
+from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Hole
 from tests.support.copy_weights import HALF, NEVER, OTHER
 
 
-def source(tokenizer, prefix, suffix="", nearby=(), weights=HALF, lead=""):
-    around = Around("own.py", prefix, suffix, tuple(nearby))
-    return Source(Copier(tokenizer, weights, Spellings(tokenizer)), around, lead)
+def source(tokenizer, prefix, suffix="", nearby=(), weights=HALF, forced_prefix=""):
+    context = CopyContext("own.py", prefix, suffix, tuple(nearby))
+    return CopySource(CopyModel(tokenizer, weights, PrefixIndex(tokenizer)), context, forced_prefix)
 
 
 def spelt(tokenizer, match):
@@ -66,7 +71,7 @@ def test_a_partial_word_is_completed_as_it_occurs_elsewhere(tokenizer, begun):
     text = "a = shape.width_all\nb = shape.height\n"
     here = source(tokenizer, f"{text}c = shape.{begun}", "\n")
     assert len(tokenizer.encode("width")) == 1
-    assert tokenizer.decode(here.follow("", 12)).startswith("width"[len(begun) :] + "_all")
+    assert tokenizer.decode(here.draft("", 12)).startswith("width"[len(begun) :] + "_all")
     found = here.match("")
     assert sum(found.shares) == pytest.approx(1)
     assert here.origin(found.tokens[0]) == "own.py"
@@ -122,7 +127,7 @@ def test_the_ending_weight_raises_end_tokens_once_text_is_written(tokenizer, pre
         mixed = source(tokenizer, prefix, "\n", weights=weights).mix(logits, written)
         after = float(torch.softmax(mixed, 0)[end])
         assert after == pytest.approx(float(torch.softmax(expected, 0)[end]), rel=1e-4)
-    healed = source(tokenizer, prefix, "\n", weights=weights, lead="turn")
+    healed = source(tokenizer, prefix, "\n", weights=weights, forced_prefix="turn")
     assert healed.mix(logits, "turn")[end] < healed.mix(logits, "turn x")[end]
     assert torch.equal(logits, kept)
 
@@ -165,10 +170,12 @@ def test_the_line_end_rule_does_not_cut_blocks(tokenizer, prefix):
 
 
 def test_trust_is_the_logistic_of_the_weighted_features():
-    weights = Weights(1.0, -2.0, 0.5, 0.25, tuple(range(LONGEST)))
+    weights = CopyWeights(1.0, -2.0, 0.5, 0.25, tuple(range(LONGEST)))
     value = 3 + math.log(0.5) - 2 * 0.7 + 0.5 * math.log(0.7) + 0.25 * math.log(0.2)
-    assert weights.trust(4, 0.5, 0.7, 0.2) == pytest.approx(1 / (1 + math.exp(-value)), abs=1e-5)
-    assert 0 < weights.trust(1, 1e-3, 0.0, 0.0) < 1
+    assert weights.copied_part(4, 0.5, 0.7, 0.2) == pytest.approx(
+        1 / (1 + math.exp(-value)), abs=1e-5
+    )
+    assert 0 < weights.copied_part(1, 1e-3, 0.0, 0.0) < 1
 
 
 def test_only_the_part_of_a_huge_file_near_the_cursor_is_searched(tokenizer):
@@ -180,12 +187,12 @@ def test_only_the_part_of_a_huge_file_near_the_cursor_is_searched(tokenizer):
 
 def test_text_already_in_the_prompt_is_not_copied(tokenizer):
     text = OTHER + "x = basket.subtotal"
-    shown = Around("own.py", text, "\nduty = 1\n", (("c.py", OTHER),), (len(text), 10))
-    weights = Copier(tokenizer, HALF, Spellings(tokenizer))
-    assert Source(weights, dataclasses.replace(shown, nearby=())).match("") is None
-    assert Source(weights, shown).match("").length > 4  # a snippet that the prompt has not
+    shown = CopyContext("own.py", text, "\nduty = 1\n", (("c.py", OTHER),), (len(text), 10))
+    weights = CopyModel(tokenizer, HALF, PrefixIndex(tokenizer))
+    assert CopySource(weights, dataclasses.replace(shown, nearby=())).match("") is None
+    assert CopySource(weights, shown).match("").length > 4  # a snippet that the prompt has not
     half = dataclasses.replace(shown, nearby=(), shown=(len("x = basket.subtotal"), 0))
-    assert Source(weights, half).match("").length > 4
+    assert CopySource(weights, half).match("").length > 4
 
 
 def test_a_prompt_records_how_much_of_the_file_it_shows(tokenizer):
@@ -193,21 +200,21 @@ def test_a_prompt_records_how_much_of_the_file_it_shows(tokenizer):
     start = text.index("LIMIT_20")
     hole = Hole("c", "b", "m.py", start, start + 8, "line", "", 0, "python")
     example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(120, 0, 40))
-    around = example.around
-    before, behind = around.shown
-    assert 0 < before < len(around.prefix) and 0 < behind < len(around.suffix)
+    context = example.copy_context
+    before, behind = context.shown
+    assert 0 < before < len(context.prefix) and 0 < behind < len(context.suffix)
     prompt = tokenizer.decode(list(example.prompt_ids))
-    assert around.prefix[-before:] in prompt and around.suffix[:behind] in prompt
-    assert around.prefix[-before - 12 :] not in prompt
+    assert context.prefix[-before:] in prompt and context.suffix[:behind] in prompt
+    assert context.prefix[-before - 12 :] not in prompt
 
 
 def test_copy_weights_are_read_from_the_model_folder(folder, tokenizer, tmp_path):
-    assert read_weights(folder) is None
+    assert read_copy_weights(folder) is None
     facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
     (tmp_path / NAME).write_text(json.dumps(facts))
-    assert read_weights(tmp_path) == Weights(1, 2, 3, 4, (0.5,) * LONGEST)
+    assert read_copy_weights(tmp_path) == CopyWeights(1, 2, 3, 4, (0.5,) * LONGEST)
     (tmp_path / NAME).write_text(json.dumps({**facts, "line_end": 2, "token_reward": 1}))
-    found = read_weights(tmp_path)
+    found = read_copy_weights(tmp_path)
     assert (found.line_end, found.token_reward) == (2.0, 1.0)
     wrong = (
         {"lengths": [1.0]},
@@ -220,4 +227,4 @@ def test_copy_weights_are_read_from_the_model_folder(folder, tokenizer, tmp_path
     for broken in ("{", "[]", "{}", "3", *(json.dumps({**facts, **each}) for each in wrong)):
         (tmp_path / NAME).write_text(broken)
         with pytest.raises(ModelError, match="cannot be read"):
-            read_weights(tmp_path)
+            read_copy_weights(tmp_path)

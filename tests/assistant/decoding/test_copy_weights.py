@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner
 
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
-from git_copilot.assistant.decoding.copy_weights import LONGEST, NAME, read_weights
+from git_copilot.assistant.decoding.copy_weights import LONGEST, NAME, read_copy_weights
 from git_copilot.assistant.models.seed_adapter_files import make_seeded
 from git_copilot.index.core.errors import CopilotError
 from tests.support.tiny_models import SPARE, adapter_of, save_tiny
@@ -50,7 +50,7 @@ def tokens(count=4000):
 def test_fit_trusts_long_matches_and_matches_the_rate_of_end_tokens():
     mixture = copy_weights.fit(tokens())
     weights = mixture.weights()
-    trust = [weights.trust(length, 1.0, 0.5, 0.37) for length in range(1, 7)]
+    trust = [weights.copied_part(length, 1.0, 0.5, 0.37) for length in range(1, 7)]
     assert max(trust[:2]) < 0.1 and min(trust[2:]) > 0.7
     ended = 1 / (1 + math.exp(-math.log(0.05 / 0.95) - weights.ending))
     assert ended == pytest.approx(sum(t.ends for t in tokens()) / len(tokens()), abs=0.01)
@@ -100,10 +100,10 @@ def test_weights_are_fitted_from_the_commits_of_a_repository(recipe, tmp_path):
     options = ["--sources", str(recipe / "sources"), "--model", str(model), "--out", str(out)]
     done = CliRunner().invoke(copy_weights.main, options, catch_exceptions=False)
     assert done.exit_code == 0 and "holes" in done.output
-    weights = read_weights(out)
+    weights = read_copy_weights(out)
     assert weights is not None and len(set(weights.lengths)) > 1
     # A random model is worth less than any copy.
-    assert weights.trust(LONGEST, 1.0, 0.1, 0.01) > 0.2
+    assert weights.copied_part(LONGEST, 1.0, 0.1, 0.01) > 0.2
 
 
 def compared(command, recipe):
@@ -132,7 +132,10 @@ def test_the_reward_bench_compares_each_reward_with_greedy_decoding(recipe):
 
 
 def test_the_reward_bench_counts_gains_and_losses():
-    right, wrong = reward.Answer(100.0, 100.0, 4, 10.0), reward.Answer(0.0, 50.0, 0, 20.0)
+    right, wrong = (
+        reward.ScoredAnswer(100.0, 100.0, 4, 10.0),
+        reward.ScoredAnswer(0.0, 50.0, 0, 20.0),
+    )
     found = reward.row(0.3, [right, right, wrong, wrong], [right, wrong, right, wrong])
     assert found.split() == ["0.3", "50.0", "75.0", "+1", "-1", "2.0", "4", "15"]
 
@@ -140,7 +143,7 @@ def test_the_reward_bench_counts_gains_and_losses():
 def test_the_line_end_bench_ends_an_answer_below_the_margin():
     def answer(middle, text, margin):
         line = text.partition("\n")[0]
-        return line_end.Answer(middle, text, line, margin, (len(text), len(line)))
+        return line_end.EndedAnswer(middle, text, line, margin, (len(text), len(line)))
 
     early, late = answer("one", "one\ntwo", 1.2), answer("one\ntwo", "one\ntwo", 2.2)
     block = answer("a\nb", "a\nb", line_end.ALWAYS)
@@ -167,11 +170,11 @@ def test_the_seeded_model_carries_the_copy_weights_of_its_adapter(tmp_path):
     base = save_tiny(tmp_path / "base", specials=SPARE)
     adapter = adapter_of(base, tmp_path / "adapter")
     make_seeded(base, tmp_path / "without", adapter)
-    assert read_weights(tmp_path / "without") is None
+    assert read_copy_weights(tmp_path / "without") is None
     facts = {"share": 1, "sure": 2, "log_sure": 3, "agreed": 4, "lengths": [0.5] * LONGEST}
     (adapter / NAME).write_text(json.dumps(facts))
     make_seeded(base, tmp_path / "with", adapter)
-    assert read_weights(tmp_path / "with") == read_weights(adapter)
+    assert read_copy_weights(tmp_path / "with") == read_copy_weights(adapter)
 
 
 def test_averaging_adapters_averages_their_weight_deltas(tmp_path):

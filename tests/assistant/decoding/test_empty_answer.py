@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from git_copilot.assistant.decoding.empty_answer import RARE, Doubt
+from git_copilot.assistant.decoding.empty_answer import MAX_END_NATS, EmptyMargin
 from git_copilot.assistant.postprocess.repetition import loop_in_line
 from git_copilot.assistant.postprocess.trim import Trimmer
 
@@ -34,24 +34,29 @@ def test_a_valid_file_stays_valid(prefix, text, suffix, wanted):
 
 def test_the_empty_answer_wins_when_likelier_and_the_file_is_complete():
     whole = Trimmer("x = 1", "\ny = 2\n", path="a.py")
-    assert (whole.trim("\nz = 3", doubt=0.5).text, whole.trim("\nz = 3", doubt=0.5).rule) == (
+    assert (
+        whole.trim("\nz = 3", empty_margin=0.5).text,
+        whole.trim("\nz = 3", empty_margin=0.5).rule,
+    ) == (
         "",
         "nothing",
     )
-    assert whole.trim("\nz = 3", doubt=-0.5).text == whole.trim("\nz = 3").text == "\nz = 3"
-    assert Trimmer("x = ", "\ny = 2\n", path="a.py").trim("3", doubt=0.5).text == "3"
-    assert Trimmer("x = f(", ")\n", path="a.py").trim("3", doubt=0.5).text == "3"  # an empty pair
+    assert whole.trim("\nz = 3", empty_margin=-0.5).text == whole.trim("\nz = 3").text == "\nz = 3"
+    assert Trimmer("x = ", "\ny = 2\n", path="a.py").trim("3", empty_margin=0.5).text == "3"
+    assert (
+        Trimmer("x = f(", ")\n", path="a.py").trim("3", empty_margin=0.5).text == "3"
+    )  # an empty pair
 
 
 def test_doubt_compares_the_first_line_with_ending_at_once():
     chances = torch.tensor([0.5, 0.25, 0.25]).log()
-    doubt = Doubt([0])
-    doubt.note(1, chances, "")
-    doubt.note(2, chances, "\n a")
-    doubt.note(1, chances, "\n a\n")  # belongs to the next line
-    assert doubt.value == pytest.approx(3 * torch.tensor(2.0).log().item())
-    rare = Doubt([0])
-    rare.note(1, torch.tensor([-RARE - 1, -9.0, 0.0]), "")
+    margin = EmptyMargin([0])
+    margin.add(1, chances, "")
+    margin.add(2, chances, "\n a")
+    margin.add(1, chances, "\n a\n")  # belongs to the next line
+    assert margin.value == pytest.approx(3 * torch.tensor(2.0).log().item())
+    rare = EmptyMargin([0])
+    rare.add(1, torch.tensor([-MAX_END_NATS - 1, -9.0, 0.0]), "")
     assert rare.value == 0
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GraniteMoeHybridConfig, Starcoder2Config
 
-from git_copilot.assistant.backend.llama import Decoder
+from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.loading import load_model
-from git_copilot.assistant.backend.transformers_backend import Reference
+from git_copilot.assistant.backend.transformers_backend import TransformersBackend
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from tests.support.left_to_right_model import LONG, plain_folder, plain_tokenizer  # noqa: F401 - fixtures
 from tests.support.tiny_models import CODE
 
@@ -70,14 +70,14 @@ def prompts(tokenizer, count=6):
 
 
 def test_the_text_equals_that_of_transformers_generate(engine, model, tokenizer):
-    texts = [engine.generate(p, LONG).text for p in prompts(tokenizer)]
+    texts = [engine.generate(GenerationRequest(p, LONG)).text for p in prompts(tokenizer)]
     assert texts == [plainly(model, tokenizer, p, LONG.max_tokens) for p in prompts(tokenizer)]
     assert len(set(texts)) > 2
 
 
 def test_only_the_tiny_llama_runs_on_our_own_decoder(model, engine):
     own = model.config.model_type == "llama"
-    assert isinstance(engine.backend, Decoder if own else Reference)
+    assert isinstance(engine.backend, LlamaDecoder if own else TransformersBackend)
     assert engine.speculative is (model.config.model_type != "granitemoehybrid")
 
 
@@ -86,9 +86,9 @@ def test_speculation_does_not_change_the_text(engine, tokenizer, temperature):
     drafted = 0
     for seed, prompt in enumerate(prompts(tokenizer)):
         sampling = Sampling(max_tokens=40, temperature=temperature, seed=seed)
-        guessing = engine.generate(prompt, sampling)
+        guessing = engine.generate(GenerationRequest(prompt, sampling))
         engine.speculative, guesses = False, engine.speculative
-        without = engine.generate(prompt, sampling)
+        without = engine.generate(GenerationRequest(prompt, sampling))
         engine.speculative = guesses
         assert (guessing.text, guessing.finish, guessing.tokens) == (
             without.text, without.finish, without.tokens,
@@ -101,16 +101,16 @@ def test_speculation_does_not_change_the_text(engine, tokenizer, temperature):
 
 def test_typing_prefills_only_the_new_tokens(engine, model, tokenizer):
     ids = tokenizer.encode(CODE * 4)
-    first = engine.generate(ids[:80], LONG)
+    first = engine.generate(GenerationRequest(ids[:80], LONG))
     assert first.cached_tokens == 0
-    typed = engine.generate(ids[:83], LONG)
-    again = engine.generate(ids[:83], LONG)
+    typed = engine.generate(GenerationRequest(ids[:83], LONG))
+    again = engine.generate(GenerationRequest(ids[:83], LONG))
     assert typed.cached_tokens == (80 if engine.speculative else 0)
     assert again.cached_tokens == (83 if engine.speculative else 0)
-    fresh = Engine(model, tokenizer).generate(ids[:83], LONG)
+    fresh = Engine(model, tokenizer).generate(GenerationRequest(ids[:83], LONG))
     assert typed.text == again.text == fresh.text
-    back = engine.generate(ids[:60], LONG)
-    assert back.text == Engine(model, tokenizer).generate(ids[:60], LONG).text
+    back = engine.generate(GenerationRequest(ids[:60], LONG))
+    assert back.text == Engine(model, tokenizer).generate(GenerationRequest(ids[:60], LONG)).text
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -119,19 +119,25 @@ def test_the_text_begins_with_the_forced_prefix(engine, tokenizer, temperature):
     for cut, lead in ((30, "self"), (50, "\n    "), (41, "né €"), (60, "x" * 30)):
         seen: list[str] = []
         sampling = Sampling(40, temperature=temperature)
-        found = engine.generate(ids[:cut], sampling, lead=lead, on_text=seen.append)
+        found = engine.generate(
+            GenerationRequest(ids[:cut], sampling, forced_prefix=lead, on_text=seen.append)
+        )
         # What the cache holds is what was written, but for the last token.
         whole = tokenizer.decode(engine.slots._slots[-1].ids[cut:]).rstrip("\ufffd")
         assert whole.startswith(lead)
         assert found.text.startswith(whole[len(lead) :])
         assert all(found.text.startswith(text) for text in seen)
-    assert engine.generate(ids[:30], Sampling(1), lead="x" * 30).text == ""
+    assert (
+        engine.generate(GenerationRequest(ids[:30], Sampling(1), forced_prefix="x" * 30)).text == ""
+    )
 
 
 def test_streamed_text_never_splits_a_character(engine, tokenizer):
     for prompt in prompts(tokenizer, 3):
         seen: list[str] = []
-        found = engine.generate(prompt, Sampling(60, temperature=1.0), on_text=seen.append)
+        found = engine.generate(
+            GenerationRequest(prompt, Sampling(60, temperature=1.0), on_text=seen.append)
+        )
         assert seen[-1] == found.text or found.text.startswith(seen[-1])
         assert all(b.startswith(a) and len(b) > len(a) for a, b in itertools.pairwise(seen))
         assert not any(text.endswith("\ufffd") for text in seen)

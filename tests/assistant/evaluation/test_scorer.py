@@ -11,10 +11,10 @@ import torch
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.evaluation.batched_scoring import group
 from git_copilot.assistant.evaluation.metrics import Score
-from git_copilot.assistant.evaluation.regression_check import guard_examples, verdict
+from git_copilot.assistant.evaluation.regression_check import check_regression, guard_examples
 from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.builder import Budget
@@ -51,10 +51,12 @@ def one_by_one(model_and_tokenizer, example):
         example.prefix, example.suffix, path="m.py", left_to_right=example.prompt.left_to_right
     )
     generation = Engine(*model_and_tokenizer).generate(
-        list(example.prompt_ids),
-        Sampling(max_tokens=MAX_TOKENS),
-        lead=example.prompt.lead,
-        enough=trimmer.finished,
+        GenerationRequest(
+            list(example.prompt_ids),
+            Sampling(max_tokens=MAX_TOKENS),
+            forced_prefix=example.prompt.forced_prefix,
+            should_stop=trimmer.finished,
+        )
     )
     return trimmer.trim(generation.text, generation.finish).text
 
@@ -137,7 +139,8 @@ def test_without_standard_library_sources_the_regression_check_passes_empty(
 ):
     monkeypatch.setattr("sysconfig.get_paths", lambda: {"stdlib": str(tmp_path)})
     assert guard_examples(model_and_tokenizer[1]) == []
-    assert verdict([], []) == {**verdict([], []), "holes": 0, "passed": True}
+    empty = check_regression([], [])
+    assert (empty.holes, empty.passed) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +156,4 @@ def test_without_standard_library_sources_the_regression_check_passes_empty(
 def test_the_regression_check_judges_code_and_end_token_separately(middle, end, passed):
     base = [Score("stdlib", 0, 0, 20.0, 2.0, 10)] * 5
     after = [Score("stdlib", 0, 0, 20.0 * middle, 2.0 * end, 10)] * 5
-    assert verdict(base, after)["passed"] is passed
+    assert check_regression(base, after).passed is passed

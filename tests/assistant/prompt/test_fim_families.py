@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import Sampling
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.decoding.token_healing import heal_prompt
 from git_copilot.assistant.prompt.builder import Budget, build_prompt
 from git_copilot.assistant.prompt.fim import FORMATS
@@ -84,8 +84,8 @@ def test_prompt_parts_are_in_the_order_the_model_was_trained_on(loaded):
         )
     }
     assert parts[form.suffix] == SUFFIX
-    assert prompt.lead.strip() == "wid"  # half a word is written together with its rest
-    shown = PREFIX.removesuffix(prompt.lead)
+    assert prompt.forced_prefix.strip() == "wid"  # half a word is written together with its rest
+    shown = PREFIX.removesuffix(prompt.forced_prefix)
     assert parts[form.prefix].endswith(shown)
     head = parts[form.prefix].removesuffix(shown)
     assert ("m.py" in head) == (form.inside or not form.file)
@@ -110,7 +110,7 @@ def test_an_empty_suffix_gives_a_left_to_right_prompt(loaded):
     _, _, tokenizer = loaded
     prompt = build(tokenizer, suffix="\n\n")
     assert prompt.left_to_right
-    assert f"{tokenizer.decode(list(prompt.ids))}{prompt.lead}".endswith(PREFIX)
+    assert f"{tokenizer.decode(list(prompt.ids))}{prompt.forced_prefix}".endswith(PREFIX)
     ours = {tokenizer.control(n) for n in (tokenizer.fim.prefix, tokenizer.fim.suffix)}
     assert ours.isdisjoint(prompt.ids)
 
@@ -125,7 +125,7 @@ def test_a_small_budget_keeps_control_tokens_and_the_current_line(loaded):
     # Without snippets there is one file less to head.
     separator = {tokenizer.control(tokenizer.fim.file)} if tokenizer.fim.separates else set()
     assert set(ids) == set(whole) - separator and all(ids.count(i) <= whole.count(i) for i in ids)
-    line = PREFIX.rpartition("\n")[2].removesuffix(prompt.lead)
+    line = PREFIX.rpartition("\n")[2].removesuffix(prompt.forced_prefix)
     assert line in tokenizer.decode(list(prompt.ids))
 
 
@@ -137,11 +137,13 @@ def test_the_model_continues_the_prompt(loaded):
     family, folder, _ = loaded
     engine = Engine.load(folder, name=family.name)
     prompt = build(engine.tokenizer)
-    first = engine.generate(prompt.ids, Sampling(max_tokens=6))
-    again = engine.generate(prompt.ids, Sampling(max_tokens=6))
+    first = engine.generate(GenerationRequest(prompt.ids, Sampling(max_tokens=6)))
+    again = engine.generate(GenerationRequest(prompt.ids, Sampling(max_tokens=6)))
     assert first.text == again.text and 0 <= first.tokens <= 6
     healed, lead = heal_prompt(engine.tokenizer, prompt, PREFIX)
-    assert (healed, lead) == (prompt, prompt.lead)
-    more = engine.generate(healed.ids, Sampling(max_tokens=6), lead=lead)
+    assert (healed, lead) == (prompt, prompt.forced_prefix)
+    more = engine.generate(
+        GenerationRequest(healed.ids, Sampling(max_tokens=6), forced_prefix=lead)
+    )
     whole = engine.tokenizer.decode(list(more.ids))
     assert whole.startswith(lead) and more.finish in ("stop", "length")

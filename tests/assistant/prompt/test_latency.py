@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_copilot.assistant.prompt.builder import Budget
-from git_copilot.assistant.prompt.latency import LEAST, fit_budget
-from git_copilot.assistant.prompt.snippet_cache import MAX_FILES, SteadyContext, scope_of, settle
+from git_copilot.assistant.prompt.latency import MIN_TOKENS, fit_budget
+from git_copilot.assistant.prompt.snippet_cache import (
+    MAX_FILES,
+    StickySnippets,
+    scope_of,
+    stable_snippets,
+)
 from git_copilot.index.core.types import Hit
 
 BUDGET = Budget(1024, 512, 192)
@@ -19,8 +24,8 @@ BUDGET = Budget(1024, 512, 192)
 @given(rate=st.floats(1, 1e6), latency=st.integers(1, 60_000))
 def test_the_fitted_budget_can_be_prefilled_within_the_latency(rate, latency):
     fitted = fit_budget(BUDGET, rate, latency)
-    assert LEAST <= fitted.prompt <= BUDGET.prompt
-    assert fitted.prompt <= max(LEAST, rate * latency / 1000)
+    assert MIN_TOKENS <= fitted.prompt <= BUDGET.prompt
+    assert fitted.prompt <= max(MIN_TOKENS, rate * latency / 1000)
     assert fitted.context * 2 == fitted.prompt
     assert fitted.context + fitted.suffix < fitted.prompt
     if rate * latency / 1000 >= BUDGET.prompt:
@@ -57,7 +62,7 @@ A, B, C, D = (hit(name) for name in "abcd")
     ],
 )
 def test_snippets_are_kept_until_a_clearly_better_one_appears(found, settled):
-    assert settle([A, B, C], found) == settled
+    assert stable_snippets([A, B, C], found) == settled
 
 
 PREFIX = "import os\n\nclass Shape:\n    def area(self):\n        width = 1\n        hei"
@@ -82,10 +87,10 @@ def test_the_scope_consists_of_lines_above_the_cursor(text):
 
 
 def test_a_file_keeps_its_snippets_while_the_scope_and_the_index_stay():
-    steady = SteadyContext()
+    sticky_snippets = StickySnippets()
 
     def ask(*found, file="x.py", prefix=PREFIX, tree="t1"):
-        return steady.settle(file, prefix, (tree,), found)
+        return sticky_snippets.choose(file, prefix, (tree,), found)
 
     assert ask(A, B) == [A, B]
     assert ask(B, A, prefix=PREFIX + "ght") == [A, B]
@@ -100,10 +105,10 @@ ABOVE = PREFIX.rpartition("\n")[0]
 
 
 def test_better_snippets_are_used_from_the_next_line_on():
-    steady = SteadyContext()
+    sticky_snippets = StickySnippets()
 
     def ask(line, *found, above=ABOVE):
-        return steady.settle("x.py", f"{above}\n{line}", (), found)
+        return sticky_snippets.choose("x.py", f"{above}\n{line}", (), found)
 
     assert ask("        ") == []
     assert ask("        h", A, B) == [A, B]  # there was nothing to keep
@@ -118,8 +123,8 @@ def test_better_snippets_are_used_from_the_next_line_on():
 
 
 def test_only_the_most_recent_files_are_remembered():
-    steady = SteadyContext()
+    sticky_snippets = StickySnippets()
     for number in range(MAX_FILES + 1):
-        steady.settle(f"{number}.py", PREFIX, (), [A, B])
-    assert steady.settle("0.py", PREFIX, (), [B, A]) == [B, A]
-    assert steady.settle(f"{MAX_FILES}.py", PREFIX, (), [B, A]) == [A, B]
+        sticky_snippets.choose(f"{number}.py", PREFIX, (), [A, B])
+    assert sticky_snippets.choose("0.py", PREFIX, (), [B, A]) == [B, A]
+    assert sticky_snippets.choose(f"{MAX_FILES}.py", PREFIX, (), [B, A]) == [A, B]

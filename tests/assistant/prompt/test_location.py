@@ -50,7 +50,7 @@ def test_the_line_after_the_last_newline_is_a_place():
 def test_a_position_past_the_end_names_the_last_one():
     with pytest.raises(LocationError, match=r"has 2 lines.*f:2"):
         cut_document(b"a\nb", Location("f", 3))
-    with pytest.raises(LocationError, match=r"no column 5.*column 2"):
+    with pytest.raises(LocationError, match=r"no column 5.*last column is 2"):
         cut_document(b"a\nb", Location("f", 1, 5))
 
 

@@ -7,13 +7,19 @@ from dataclasses import replace
 import pytest
 
 from git_copilot.assistant.adapters import adapter_store
-from git_copilot.assistant.adapters.provenance import FILE, read_learnt, write_learnt
+from git_copilot.assistant.adapters.provenance import (
+    FILE,
+    read_training_holes,
+    write_training_holes,
+)
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import read_cuts
-from git_copilot.assistant.dataset.leakage import drop_duplicates
+from git_copilot.assistant.dataset.leakage import DuplicateCounts, drop_duplicates
+from git_copilot.assistant.evaluation.eval_run import run_eval
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.refresh import pipeline
-from git_copilot.assistant.refresh.pipeline import run_eval, run_refresh
+from git_copilot.assistant.refresh.pipeline import run_refresh
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes
@@ -50,6 +56,10 @@ def chosen(tiny, **more):
     return Settings(model=str(tiny), **(given | more))
 
 
+def context(found, db, tiny, **more):
+    return RepositoryContext(found, db, chosen(tiny), **more)
+
+
 def function(number, letter):
     return (
         f"def {letter}_step_{number}(value, table):\n"
@@ -82,9 +92,7 @@ def test_a_refresh_neither_trains_on_nor_shows_copies_of_held_out_holes(
     """Every example of the training loop is compared with every held-out hole."""
     repo, found, db = opened_repo
     write_history(repo)
-    evidence = run_refresh(
-        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=40, max_holes=200
-    )
+    evidence = run_refresh(context(found, db, tiny), held_out_holes=40, max_holes=200).to_json()
     assert evidence["copies_dropped"] > 0
     assert evidence["holes"]["train"] == len(trained_examples) > 20
     assert evidence["duplicates_dropped"].keys() == {"exact", "near"}
@@ -113,15 +121,13 @@ def test_duplicate_training_holes_are_dropped_and_counted(opened_repo, tiny, tra
         repo.commit({f"near_{i}.py": body.replace("value", f"v{i}")})
     for i in range(20, 32):
         repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
-    evidence = run_refresh(
-        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=200
-    )
+    evidence = run_refresh(context(found, db, tiny), held_out_holes=20, max_holes=200).to_json()
     assert evidence["duplicates_dropped"]["exact"] > 0 < evidence["duplicates_dropped"]["near"]
-    assert drop_duplicates([e.cut for e in trained_examples])[1] == {"exact": 0, "near": 0}
+    assert drop_duplicates([e.cut for e in trained_examples])[1] == DuplicateCounts(exact=0, near=0)
     newest_first = [e.hole.time for e in trained_examples]
     assert newest_first == sorted(newest_first, reverse=True)
     assert (
-        adapter_store.evidence(found.state_dir, evidence["candidate"])["duplicates_dropped"]
+        adapter_store.read_report(found.state_dir, evidence["candidate"])["duplicates_dropped"]
         == (evidence["duplicates_dropped"])
     )
 
@@ -130,9 +136,7 @@ def test_an_adapter_is_not_evaluated_on_copies_of_its_training_holes(opened_repo
     repo, found, db = opened_repo
     for i in range(24):
         repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
-    first = run_refresh(
-        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
-    )
+    first = run_refresh(context(found, db, tiny), held_out_holes=20, max_holes=60).to_json()
     trained_examples = adapter_store.trained_on(found.state_dir, first["candidate"])
     copied = next(
         i
@@ -143,42 +147,38 @@ def test_an_adapter_is_not_evaluated_on_copies_of_its_training_holes(opened_repo
     repo.commit({"moved.py": (repo.path / f"part_{copied}.py").read_text()})
     middle = repo.git("rev-parse", "HEAD")
     repo.commit({"new.py": function(70, "q") + function(71, "r")})
-    given = {"adapter": first["candidate"], "embedder": None, "vectors": None}
-    report = run_eval(found, db, chosen(tiny), commits_range=f"{start}..HEAD", **given)
+    opened_context, adapter = context(found, db, tiny), first["candidate"]
+    report = run_eval(opened_context, commits_range=f"{start}..HEAD", adapter=adapter).to_json()
     cuts = read_cuts(found, load_holes(db, repo.git("rev-list", f"{start}..HEAD").split()))
     trained = read_cuts(found, load_holes(db, sorted(trained_examples)))
     copies = [c for c in cuts if any(is_copy(c, t) for t in trained)]
     assert report["copies_dropped"] >= len(copies) > 0
     assert report["holes"]["held_out"] == len(cuts) - report["copies_dropped"] > 0
     with pytest.raises(CopilotError, match="new to the adapter"):
-        run_eval(found, db, chosen(tiny), commits_range=f"{start}..{middle}", **given)
+        run_eval(opened_context, commits_range=f"{start}..{middle}", adapter=adapter)
     adapter_store.use(found.state_dir, None)
-    base = run_eval(
-        found, db, chosen(tiny), commits_range=f"{start}..{middle}", **{**given, "adapter": "none"}
-    )
-    assert base["copies_dropped"] == 0
+    base = run_eval(opened_context, commits_range=f"{start}..{middle}", adapter="none")
+    assert base.copies_dropped == 0
 
 
 def test_the_training_holes_of_an_adapter_are_stored_with_it(opened_repo, tiny, trained_examples):
     _, found, db = opened_repo
     write_history(opened_repo[0])
-    evidence = run_refresh(
-        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
-    )
+    evidence = run_refresh(context(found, db, tiny), held_out_holes=20, max_holes=60).to_json()
     folder = adapter_store.adapter_path(found.state_dir, evidence["candidate"])
-    holes = read_learnt(folder)
+    holes = read_training_holes(folder)
     assert [replace(e.hole, author="", time=0, id=0) for e in trained_examples] == holes
     assert [c.middle for c in read_cuts(found, holes)] == [e.middle for e in trained_examples]
 
 
 def test_a_damaged_list_of_training_holes_is_read_as_missing(tmp_path):
     holes = [Hole("c", "b", "na\udcefve\n.py", 3, 9, "line", "", 0, "python")]
-    assert read_learnt(tmp_path) is None
-    write_learnt(tmp_path, holes)
-    assert read_learnt(tmp_path) == holes
+    assert read_training_holes(tmp_path) is None
+    write_training_holes(tmp_path, holes)
+    assert read_training_holes(tmp_path) == holes
     for text in ("{", "[1, 2]\n", '["c", "b", "p", "x", 1, "k", "l"]\n', "5\n", "é\n"):
         (tmp_path / FILE).write_text(text, "utf-8")
-        assert read_learnt(tmp_path) is None
+        assert read_training_holes(tmp_path) is None
 
 
 def test_an_adapter_without_its_training_list_is_evaluated_with_a_warning(opened_repo, tiny):
@@ -186,26 +186,25 @@ def test_an_adapter_without_its_training_list_is_evaluated_with_a_warning(opened
     repo, found, db = opened_repo
     for i in range(24):
         repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
-    first = run_refresh(
-        found, db, chosen(tiny), embedder=None, vectors=None, held_out_holes=20, max_holes=60
-    )
+    first = run_refresh(context(found, db, tiny), held_out_holes=20, max_holes=60).to_json()
     folder = adapter_store.adapter_path(found.state_dir, first["candidate"])
     repo.commit({"moved.py": (repo.path / "part_12.py").read_text() + function(80, "q")})
 
     def evaluated():
         notes = []
         report = run_eval(
-            found, db, chosen(tiny), commits_range="HEAD~1..HEAD", adapter=first["candidate"],
-            embedder=None, vectors=None, on_note=notes.append,
-        )  # fmt: skip
-        return report["copies_dropped"], notes
+            context(found, db, tiny, note=notes.append),
+            commits_range="HEAD~1..HEAD",
+            adapter=first["candidate"],
+        )
+        return report.copies_dropped, notes
 
     dropped, notes = evaluated()
     assert dropped > 0 and not notes
-    holes = read_learnt(folder)
+    holes = read_training_holes(folder)
     (folder / FILE).unlink()
     assert evaluated() == (dropped, [])
-    write_learnt(folder, [*holes, replace(holes[0], blob="1" * 40)])
+    write_training_holes(folder, [*holes, replace(holes[0], blob="1" * 40)])
     (note,) = evaluated()[1]
     assert note.startswith("1 of the holes that the adapter learnt from cannot be read")
     (folder / FILE).unlink()

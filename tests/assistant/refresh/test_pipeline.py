@@ -53,7 +53,7 @@ def test_a_winning_candidate_is_promoted_with_its_report(opened_repo, tiny):
     assert evidence["regression_guard"]["passed"] is True
     identity = evidence["candidate"]
     assert adapter_store.current_adapter(found.state_dir) == identity
-    assert adapter_store.evidence(found.state_dir, identity) == json.loads(json.dumps(evidence))
+    assert adapter_store.read_report(found.state_dir, identity) == json.loads(json.dumps(evidence))
     assert not (found.state_dir / "adapters" / ".work").exists()
     assert {"retrieving", "training", "evaluating the base model"} <= set(labels)
     order = repo.git("rev-list", "--topo-order", "HEAD").split()
@@ -81,7 +81,7 @@ def test_with_too_few_held_out_holes_the_candidate_is_kept_but_not_promoted(open
     assert "too few" in evidence["reason"]
     assert adapter_store.current_adapter(found.state_dir) is None
     rows = adapter_store.list_adapters(found.state_dir)
-    assert [(r["id"], r["promoted"]) for r in rows] == [(evidence["candidate"], False)]
+    assert [(r.id, r.promoted) for r in rows] == [(evidence["candidate"], False)]
 
 
 def test_the_adapter_in_use_is_evaluated_and_must_be_beaten(opened_repo, tiny):
@@ -99,7 +99,7 @@ def test_an_adapter_of_another_model_is_no_incumbent(opened_repo, tiny, other_mo
     _, found, db = opened_repo
     first = run(found, db, tiny)
     notes = []
-    second = run(found, db, other_model, on_note=notes.append)
+    second = run(found, db, other_model, note=notes.append)
     assert second["incumbent"] is None
     assert any(first["candidate"] in note and "another model" in note for note in notes)
 
@@ -109,7 +109,7 @@ def test_a_damaged_incumbent_is_reported_and_ignored(opened_repo, tiny):
     first = run(found, db, tiny)
     (found.state_dir / "adapters" / first["candidate"] / adapter_store.WEIGHTS).write_bytes(b"x")
     notes = []
-    second = run(found, db, tiny, on_note=notes.append)
+    second = run(found, db, tiny, note=notes.append)
     assert second["incumbent"] is None
     assert any("damaged" in note or "cut short" in note for note in notes)
 
@@ -136,7 +136,7 @@ def test_training_resumes_after_ctrl_c(opened_repo, tiny):
         run(found, db, tiny, progress=interrupted)
     assert adapter_store.ids(found.state_dir) == []
     notes = []
-    evidence = run(found, db, tiny, on_note=notes.append)
+    evidence = run(found, db, tiny, note=notes.append)
     assert evidence["training"]["resumed_at"] == 4
     assert any("after step 4" in note for note in notes)
 
@@ -145,7 +145,7 @@ def test_a_timeout_is_reported(opened_repo, tiny, monkeypatch):
     _, found, db = opened_repo
     monkeypatch.setattr(pipeline, "MIN_TRAINING_SECONDS", 0.0)
     notes = []
-    evidence = run(found, db, tiny, seconds=0.001, on_note=notes.append)
+    evidence = run(found, db, tiny, seconds=0.001, note=notes.append)
     assert evidence["training"]["stopped"] is True
     assert any("time ran out" in note for note in notes)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.dataset.split import split_holes
-from git_copilot.assistant.refresh.pipeline import refresh_due
-from git_copilot.assistant.refresh.schedule import record_refresh
+from git_copilot.assistant.refresh.schedule import record_refresh, refresh_due
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import mine
 from tests.support.refresh_fixtures import opened_history, settings, tiny_model  # noqa: F401 - fixtures
@@ -14,15 +14,20 @@ from tests.support.refresh_fixtures import opened_history, settings, tiny_model 
 
 def test_a_refresh_is_due_after_the_configured_number_of_commits(opened_repo, tiny):
     repo, found, db = opened_repo
-    assert refresh_due(found, db, settings(tiny, refresh_commits=24)) is None  # nothing mined
+    assert (
+        refresh_due(RepositoryContext(found, db, settings(tiny, refresh_commits=24))) is None
+    )  # nothing mined
     mine(found, db)
-    assert refresh_due(found, db, settings(tiny, refresh_commits=24)) == "24 commits"
-    assert refresh_due(found, db, settings(tiny, refresh_commits=25)) is None
-    assert refresh_due(found, db, settings(tiny, refresh_commits=0)) is None
+    assert (
+        refresh_due(RepositoryContext(found, db, settings(tiny, refresh_commits=24)))
+        == "24 commits"
+    )
+    assert refresh_due(RepositoryContext(found, db, settings(tiny, refresh_commits=25))) is None
+    assert refresh_due(RepositoryContext(found, db, settings(tiny, refresh_commits=0))) is None
     record_refresh(found)
-    assert refresh_due(found, db, settings(tiny, refresh_commits=1)) is None
+    assert refresh_due(RepositoryContext(found, db, settings(tiny, refresh_commits=1))) is None
     repo.commit({"new.py": "a = 1\n"})
-    due = refresh_due(found, db, settings(tiny, refresh_commits=1))
+    due = refresh_due(RepositoryContext(found, db, settings(tiny, refresh_commits=1)))
     assert due == "1 new commits since the last refresh"
 
 
@@ -35,15 +40,15 @@ def test_only_first_parent_commits_count_and_merges_do_not(opened_repo, tiny):
     repo.git("checkout", "-q", "-b", "feature")
     repo.commit({"new.py": "a = 1\n"})
     one = settings(tiny, refresh_commits=1)
-    assert refresh_due(found, db, one) is None
+    assert refresh_due(RepositoryContext(found, db, one)) is None
     repo.git("checkout", "-q", "main")
     repo.git("merge", "-q", "--no-ff", "-m", "merge", "feature")
     repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
-    assert refresh_due(found, db, settings(tiny, refresh_commits=2)) is None
-    assert refresh_due(found, db, one) is not None
+    assert refresh_due(RepositoryContext(found, db, settings(tiny, refresh_commits=2))) is None
+    assert refresh_due(RepositoryContext(found, db, one)) is not None
     # A remote that HEAD does not contain says nothing about this worktree.
     repo.git("checkout", "-q", "-b", "old", "HEAD~3")
-    assert refresh_due(found, db, one) is None
+    assert refresh_due(RepositoryContext(found, db, one)) is None
 
 
 def holes(*sizes):

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.decoding.generation import Sampling
-from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
+from git_copilot.assistant.prompt.approximate_tokenizer import ApproximateTokenizer
 from git_copilot.assistant.remote import http_client
 from git_copilot.assistant.remote.http_client import Endpoint, EndpointError
 from git_copilot.assistant.remote.remote_engine import (
@@ -26,12 +26,14 @@ KEY = "GIT_COPILOT_TEST_KEY"
 
 
 def remote(server, timeout=10.0, family="qwen2.5-coder"):
-    tokenizer = PieceTokenizer(family_format(family, ""))
+    tokenizer = ApproximateTokenizer(family_format(family, ""))
     return Remote(Endpoint(server.url, "", timeout), "m", tokenizer, send_ids=False)
 
 
 def ask(engine, text="a = ", **more):
-    return engine.generate(engine.tokenizer.encode(text), Sampling(max_tokens=8), **more)
+    return engine.generate(
+        GenerationRequest(engine.tokenizer.encode(text), Sampling(max_tokens=8), **more)
+    )
 
 
 def test_a_stream_becomes_a_generation():
@@ -62,14 +64,14 @@ def test_streams_without_done_and_unstreamed_answers_are_accepted():
 
 def test_the_stop_condition_closes_the_connection():
     with replay([events(chunk("one\n"), chunk("two\n")), WAIT]) as server:
-        made = ask(remote(server), enough=lambda text: "\n" in text)
+        made = ask(remote(server), should_stop=lambda text: "\n" in text)
         assert server.hung_up.wait(10)
     assert (made.text, made.finish) == ("one\n", "trimmed")
 
 
 def test_cancellation_returns_the_text_so_far():
     with replay([events(chunk("one")), WAIT]) as server:
-        made = ask(remote(server), cancelled=lambda: True)
+        made = ask(remote(server), is_cancelled=lambda: True)
     assert (made.text, made.finish) == ("one", "length")
 
 
@@ -81,14 +83,16 @@ def test_a_control_token_in_the_answer_ends_the_text():
 
 def test_the_forced_prefix_is_restored():
     with replay(events(chunk("x", "stop"))) as server:
-        ask(remote(server), "fo", lead="o ")
+        ask(remote(server), "fo", forced_prefix="o ")
     assert server.asked[0][1]["prompt"] == "foo "
 
 
 def test_sampling_requests_carry_a_seed():
     with replay(events(chunk("x", "stop"))) as server:
         engine = remote(server)
-        engine.generate(engine.tokenizer.encode("a"), Sampling(temperature=0.5, seed=7))
+        engine.generate(
+            GenerationRequest(engine.tokenizer.encode("a"), Sampling(temperature=0.5, seed=7))
+        )
     body = server.asked[0][1]
     assert (body["temperature"], body["seed"], body["top_p"]) == (0.5, 7, 0.95)
 
@@ -148,8 +152,14 @@ def test_a_server_that_does_not_answer_times_out():
     with replay([events(chunk("one")), WAIT]) as server:
         engine = remote(server)
         limited = Sampling(time_limit_ms=300)
-        made = engine.generate(engine.tokenizer.encode("a"), limited)
+        made = engine.generate(GenerationRequest(engine.tokenizer.encode("a"), limited))
     assert (made.text, made.finish) == ("one", "length")
+    begun = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{"
+    with replay([begun, WAIT]) as server:
+        engine = remote(server)
+        made = engine.generate(GenerationRequest(engine.tokenizer.encode("a"), limited))
+        assert server.hung_up.wait(10)
+    assert (made.text, made.finish) == ("", "length")
 
 
 def test_an_untrusted_certificate_is_refused():
@@ -164,7 +174,7 @@ def test_an_untrusted_certificate_is_refused():
         thread = threading.Thread(target=answer_in_the_clear)
         thread.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        engine = Remote(Endpoint(url, "", 5), "m", PieceTokenizer(None), send_ids=False)
+        engine = Remote(Endpoint(url, "", 5), "m", ApproximateTokenizer(None), send_ids=False)
         with pytest.raises(EndpointError, match="no trusted connection"):
             ask(engine)
         thread.join(10)
@@ -173,7 +183,9 @@ def test_an_untrusted_certificate_is_refused():
 def test_the_api_key_comes_from_the_environment_and_is_never_shown(monkeypatch):
     monkeypatch.setenv(KEY, "s3cr3t-value")
     with replay(answer('{"error": "wrong"}', "403 Forbidden")) as server:
-        engine = Remote(Endpoint(server.url, KEY, 5), "m", PieceTokenizer(None), send_ids=False)
+        engine = Remote(
+            Endpoint(server.url, KEY, 5), "m", ApproximateTokenizer(None), send_ids=False
+        )
         with pytest.raises(EndpointError) as caught:
             ask(engine)
     assert "Authorization: Bearer s3cr3t-value" in server.asked[0][0]

@@ -18,8 +18,8 @@ from git_copilot.assistant.completion.complete import complete
 from git_copilot.assistant.completion.request import find_place
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.config import Settings, load_settings
-from git_copilot.assistant.decoding.generation import REPLACEMENT, Sampling
-from git_copilot.assistant.prompt.approximate_tokenizer import PieceTokenizer
+from git_copilot.assistant.decoding.generation import REPLACEMENT, GenerationRequest, Sampling
+from git_copilot.assistant.prompt.approximate_tokenizer import ApproximateTokenizer
 from git_copilot.assistant.prompt.builder import Budget, build_prompt
 from git_copilot.assistant.prompt.fim import FORMATS
 from git_copilot.assistant.remote import http_client
@@ -50,7 +50,7 @@ def test_an_unknown_family_must_be_configured():
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda f: f.family)
 def test_prompts_use_the_control_tokens_of_the_family_only(form):
-    tokenizer = PieceTokenizer(form)
+    tokenizer = ApproximateTokenizer(form)
     user = f"# {form.prefix} {form.ends[0]}\nx = "
     prompt = build_prompt(
         tokenizer, path="m.py", language="python", prefix=user, suffix="\ny = 1\n", snippets=(),
@@ -65,7 +65,7 @@ def test_prompts_use_the_control_tokens_of_the_family_only(form):
 
 
 def test_code_llama_prompts_equal_the_published_format():
-    tokenizer = PieceTokenizer(family_format("codellama", ""))
+    tokenizer = ApproximateTokenizer(family_format("codellama", ""))
     prompt = build_prompt(
         tokenizer, path="m.py", language="python", prefix="x = ", suffix="\ny\n", snippets=(),
         budget=Budget(500, 100, 100),
@@ -124,13 +124,19 @@ def test_a_real_server_gives_the_same_text_as_the_local_engine(real_server):
             suffix="\n\nprint(1)\n", snippets=(), budget=Budget(500, 100, 100), repository="r",
         )  # fmt: skip
 
-    ours = here.generate(prompt(here.tokenizer).ids, Sampling(max_tokens=12))
-    theirs = engine.generate(prompt(engine.tokenizer).ids, Sampling(max_tokens=12))
+    ours = here.generate(GenerationRequest(prompt(here.tokenizer).ids, Sampling(max_tokens=12)))
+    theirs = engine.generate(
+        GenerationRequest(prompt(engine.tokenizer).ids, Sampling(max_tokens=12))
+    )
     # A random model's last bytes are half a character, which the two show or leave out.
     assert theirs.text.rstrip(REPLACEMENT) == ours.text.rstrip(REPLACEMENT)
     assert theirs.text.rstrip(REPLACEMENT) and theirs.tokens == ours.tokens == 12
     early = engine.generate(
-        prompt(engine.tokenizer).ids, Sampling(max_tokens=64), enough=lambda text: len(text) > 3
+        GenerationRequest(
+            prompt(engine.tokenizer).ids,
+            Sampling(max_tokens=64),
+            should_stop=lambda text: len(text) > 3,
+        )
     )
     assert early.finish == "trimmed"
 
@@ -140,7 +146,7 @@ def test_errors_of_a_real_server_are_translated(real_server):
     url, folder = real_server
     ids = open_remote(Settings(endpoint=url, endpoint_prompt="tokens"), str(folder), None)
     with pytest.raises(EndpointError, match="endpointPrompt text"):
-        ids.generate([1, 2, 3], Sampling(max_tokens=2))
+        ids.generate(GenerationRequest([1, 2, 3], Sampling(max_tokens=2)))
     with pytest.raises(EndpointError, match="404"):
         Endpoint(f"{url}/nothing", "", 10).post("/completions", {"prompt": "a"})
 

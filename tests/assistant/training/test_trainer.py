@@ -12,14 +12,16 @@ from git_copilot.assistant.evaluation.scorer import evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.training import checkpoint, trainer
-from git_copilot.assistant.training.batches import Decay, Recipe, pack, plan_steps
+from git_copilot.assistant.training.batches import Decay, TrainingRecipe, pack, plan_steps
 from git_copilot.assistant.training.lora import add_adapter
 from git_copilot.assistant.training.trainer import train_adapter
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Hole
 from tests.support.tiny_models import CODE, save_tiny
 
-RECIPE = Recipe(rank=4, epochs=3, batch=4, learning_rate=5e-3, warmup_steps=2, micro_tokens=256)
+RECIPE = TrainingRecipe(
+    rank=4, epochs=3, batch=4, learning_rate=5e-3, warmup_steps=2, micro_tokens=256
+)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +126,7 @@ def test_training_does_not_change_the_base_model(folder, examples, tmp_path):
 
 
 def test_the_loss_covers_middles_only_and_ignores_padding(folder, examples):
-    state = trainer._State(add_adapter(fresh(folder), 4, seed=0).eval(), RECIPE)
+    state = trainer._TrainingState(add_adapter(fresh(folder), 4, seed=0).eval(), RECIPE)
     with trainer.only_positions(state.model.get_base_model()) as choose:
         loss = trainer._step(state, examples[:5], choose)
     scores = evaluate(
@@ -135,7 +137,7 @@ def test_the_loss_covers_middles_only_and_ignores_padding(folder, examples):
 
 
 def test_no_middle_is_ever_truncated(examples):
-    ids, targets, weights = pack(examples, 256, Recipe())
+    ids, targets, weights = pack(examples, 256, TrainingRecipe())
     for row, example in enumerate(examples):
         assert tuple(targets[row][weights[row] > 0].tolist()) == example.middle_ids
         assert tuple(ids[row, : example.size].tolist()) == example.prompt_ids + example.middle_ids
@@ -145,13 +147,13 @@ def test_each_epoch_has_every_example_once_in_seeded_order(examples):
     steps = plan_steps(examples, RECIPE)
     assert sorted(i for step in steps for i in step) == sorted([*range(len(examples))] * 3)
     assert steps == plan_steps(examples, RECIPE)
-    other = plan_steps(examples, Recipe(rank=4, epochs=3, batch=4, seed=1))
+    other = plan_steps(examples, TrainingRecipe(rank=4, epochs=3, batch=4, seed=1))
     assert steps != other
 
 
 def test_the_adapter_depends_on_the_seed_only(folder, examples, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        run(folder, examples, tmp_path / name, Recipe(rank=4, epochs=1, batch=4, seed=seed))
+        run(folder, examples, tmp_path / name, TrainingRecipe(rank=4, epochs=1, batch=4, seed=seed))
     first, same, other = (weights(tmp_path / n) for n in "abc")
     assert all(torch.equal(v, same[k]) for k, v in first.items())
     assert any(not torch.equal(v, other[k]) for k, v in first.items())
@@ -225,7 +227,7 @@ def test_learning_rate_decay_lowers_the_rate_to_the_end(folder, examples, tmp_pa
 
 
 def test_prefix_tokens_can_be_included_in_the_loss(examples):
-    recipe = Recipe(open_weight=0.25, open_tokens=8)
+    recipe = TrainingRecipe(open_weight=0.25, open_tokens=8)
     ids, targets, weights = pack(examples, 256, recipe)
     for row, example in enumerate(examples):
         first = len(example.prompt_ids) - 1
@@ -240,7 +242,7 @@ def test_training_continues_from_another_adapter(folder, examples, tmp_path):
     run(folder, examples, tmp_path / "a")
     candidate = tmp_path / "a" / "candidate"
     losses = []
-    none = Recipe(rank=4, epochs=1, batch=14, learning_rate=0.0, micro_tokens=256)
+    none = TrainingRecipe(rank=4, epochs=1, batch=14, learning_rate=0.0, micro_tokens=256)
     first = run(folder, examples, tmp_path / "b", none, on_loss=lambda s, x: losses.append(x))
     run(folder, examples, tmp_path / "c", none, start=candidate,
         on_loss=lambda s, x: losses.append(x))  # fmt: skip
@@ -252,8 +254,8 @@ def test_training_continues_from_another_adapter(folder, examples, tmp_path):
 
 def test_continuing_from_an_adapter_of_another_rank_is_refused(folder, examples, tmp_path):
     run(folder, examples, tmp_path / "a")
-    other = Recipe(rank=8, epochs=1, batch=14)
-    with pytest.raises(ModelError, match="cannot be gone on from"):
+    other = TrainingRecipe(rank=8, epochs=1, batch=14)
+    with pytest.raises(ModelError, match="cannot continue from adapter"):
         run(folder, examples, tmp_path / "b", other, start=tmp_path / "a" / "candidate")
 
 
@@ -261,5 +263,5 @@ def test_continuing_from_a_damaged_adapter_is_refused(folder, examples, tmp_path
     run(folder, examples, tmp_path / "a")
     file = tmp_path / "a" / "candidate" / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(ModelError, match="cannot be gone on from"):
+    with pytest.raises(ModelError, match="cannot continue from adapter"):
         run(folder, examples, tmp_path / "b", start=tmp_path / "a" / "candidate")

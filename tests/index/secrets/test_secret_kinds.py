@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import read_cuts
-from git_copilot.assistant.dataset.export import Order, export_corpus
+from git_copilot.assistant.dataset.export import ExportRequest, export_corpus
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.snapshot import snapshot_holes
 from git_copilot.index.git.repository import GitRepository
@@ -109,7 +110,7 @@ def test_no_planted_secret_is_in_a_hole_or_training_text(planted_repo):
 def test_no_planted_secret_is_in_an_export(planted_repo, tmp_path, source):
     cases, found, db = planted_repo
     out = tmp_path / "out.jsonl"
-    assert export_corpus(found, db, Settings(), out, Order(source)) > 100
+    assert export_corpus(RepositoryContext(found, db, Settings()), out, ExportRequest(source)) > 100
     rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     names = ("prefix", "middle", "suffix") if source == "commits" else ("content",)
     assert_hidden(cases, "\n".join(row[name] for row in rows for name in names))

@@ -1,0 +1,1 @@
+"""A repository, opened: its database, settings, embedder and vectors."""
