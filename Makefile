@@ -8,13 +8,25 @@ PYTEST = -m pytest -n auto --dist worksteal $(ARGS)
 INSTALLED = $(VENV)/.installed-local
 TOOLS = $(VENV)/.installed-tools
 
-.PHONY: demo test lint types wheel-test check clean
+# What `make quick` leaves out; the markers are in pyproject.toml.
+LONG = slow or e2e or model
+
+.PHONY: demo test quick coverage long lint types wheel-test check clean
 
 demo: $(INSTALLED)  ## the main job on a real repository: this checkout's own history
 	@PATH="$(abspath $(BIN)):$$PATH" docs/demo.sh
 
-test: $(TOOLS)  ## the tests
+test: $(TOOLS)  ## all tests: under 10 minutes on 2 cores
 	$(BIN)/python $(PYTEST)
+
+quick: $(TOOLS)  ## the tests without the long ones: under 2 minutes on 2 cores
+	$(BIN)/python $(PYTEST) -m "not ($(LONG))"
+
+coverage: $(TOOLS)  ## the same with coverage, which must not fall below the floor
+	$(BIN)/python $(PYTEST) -m "not ($(LONG))" --cov --cov-report=term
+
+long: $(TOOLS)  ## the tests that `quick` leaves out
+	$(BIN)/python $(PYTEST) -m "$(LONG)"
 
 lint: $(TOOLS)
 	$(BIN)/ruff check .

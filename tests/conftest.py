@@ -20,10 +20,20 @@ calm_threads()  # before any test imports torch
 # A shell starts what runs in the background with Ctrl-C ignored, and so would be what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+TESTS = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items):
+    """Mark whole folders as end-to-end tests."""
+    for item in items:
+        if item.path.is_relative_to(TESTS / "e2e") or item.path.is_relative_to(TESTS / "hostile"):
+            item.add_marker("e2e")
+
 
 @pytest.fixture(autouse=True)
 def hermetic(tmp_path_factory, monkeypatch):
-    """HOME, git's configuration, the clock of commits and every cache belong to the test."""
+    """Gives each test a HOME, a git configuration, an identity and caches of its own."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
         if name.startswith(("GIT_", "XDG_", "PRE_COMMIT")):
@@ -46,7 +56,7 @@ def hermetic(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def runtime(hermetic, monkeypatch):
-    """A runtime folder of the test's own; pytest's folders may have names too long for a socket."""
+    """A runtime folder outside of pytest's, whose names may be too long for a socket."""
     with tempfile.TemporaryDirectory("", "copilot-", "/tmp", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""The documentation knows every command, option and setting, and says nothing that is gone."""
+"""The documentation covers every command, option and setting, and nothing else."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def commands():
 @pytest.mark.parametrize(
     ("name", "command"), list(commands()), ids=lambda x: x if isinstance(x, str) else ""
 )
-def test_every_command_has_help_and_stands_in_the_manual(name, command):
+def test_every_command_has_help_and_is_in_the_manual(name, command):
     assert command.help
     assert re.search(rf"\b{name.split()[-1]}\b", MANUAL)
     for parameter in command.params:
@@ -52,7 +52,7 @@ def test_every_command_has_help_and_stands_in_the_manual(name, command):
 
 
 @pytest.mark.parametrize("field", fields(Settings), ids=lambda f: f.name)
-def test_every_setting_stands_in_the_manual_with_its_default(field):
+def test_every_setting_is_in_the_manual_with_its_default(field):
     key = "copilot." + re.sub(r"_(\w)", lambda m: m[1].upper(), field.name)
     assert key in MANUAL
     star = r"\*" if key.split(".")[1].lower() in HARMLESS else r"(?!\*)"

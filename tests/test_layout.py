@@ -1,4 +1,4 @@
-"""The layout's rules: imports go down, hooks and the client stay light, the package is whole."""
+"""Layout rules: imports go down, hooks and the client stay light, the wheel is complete."""
 
 from __future__ import annotations
 
@@ -88,18 +88,18 @@ def upward(room, imports):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_imports_go_down(path):
+def test_imports_go_to_lower_floors_only(path):
     assert upward(room_of(module_name(path)), own_imports(path)) == set()
 
 
-def test_an_import_that_goes_up_or_sideways_is_noticed():
+def test_an_import_that_goes_up_or_sideways_is_detected():
     up = {"assistant.server.server", "assistant.completion.session", "assistant.adapters.store"}
     assert upward("assistant.completion", up) == {"assistant.server.server"}
     assert upward("index.search", {"index.corpus.holes"}) == {"index.corpus.holes"}
     assert upward("index.search", {"index.unknown.room"}) == {"index.unknown.room"}
 
 
-def test_no_module_imports_itself_through_others():
+def test_no_import_cycles():
     graph = {module_name(path): set(own_imports(path)) for path in MODULES}
     done = set()
     while len(done) < len(graph):
@@ -123,7 +123,7 @@ def test_only_one_module_imports_gitpython(path):
         "git_copilot.assistant.client.main",
     ],
 )
-def test_what_a_hook_or_the_client_runs_imports_the_standard_library_only(module):
+def test_hooks_and_the_client_import_the_standard_library_only(module):
     code = (
         f"import sys; before = set(sys.modules); import {module}; "
         "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
@@ -148,7 +148,7 @@ def test_every_folder_with_code_is_in_the_wheel():
     assert sorted(setuptools["packages"]) == sorted(folders_with_code(ROOT))
 
 
-def test_a_folder_that_the_wheel_would_lack_is_noticed(tmp_path):
+def test_a_folder_missing_from_the_wheel_is_detected(tmp_path):
     for name in ("index/core", "index/new_room", "assistant", "hooks"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "module.py").touch()
@@ -156,7 +156,7 @@ def test_a_folder_that_the_wheel_would_lack_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("room", sorted(FLOOR))
-def test_every_room_says_what_it_is_for(room):
+def test_every_room_has_a_docstring_and_imports_nothing(room):
     source = (ROOT / room.replace(".", "/") / "__init__.py").read_text("utf-8")
     purpose = ast.get_docstring(ast.parse(source))
     assert purpose and purpose.endswith(".")
@@ -169,7 +169,7 @@ def test_every_folder_has_a_floor():
     } == set(FLOOR)
 
 
-def test_the_base_install_is_light():
+def test_the_base_install_has_three_dependencies():
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     names = {d.split(">")[0] for d in configuration["project"]["dependencies"]}
     assert names == {"click", "GitPython", "platformdirs"}

@@ -41,7 +41,7 @@ _NOT_FOR_US = (*REPOSITORY_VARIABLES, "GIT_EXTERNAL_DIFF")
 # the command line, which overrides everything. Filters have arbitrary names: see repository.py. The
 # remaining keys are either read from the user's own configuration only (trace2.*,
 # uploadpack.*Hook, safe.*) or belong to commands that are never run here
-# (tests/index/test_git_pins.py lists both).
+# (tests/index/git/test_environment.py lists both).
 NO_HOOKS = "core.hooksPath=/dev/null"
 PINS = (
     "core.quotePath=true",

@@ -1,4 +1,4 @@
-"""What tests of the user's side share."""
+"""Fixtures for tests of the assistant."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tests.support.tiny_models import save_tiny
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model that fills in the middle, to be read only; some modules have another."""
+    """The folder of a tiny fill-in-the-middle model, read-only; some modules override it."""
     return save_tiny(tmp_path_factory.mktemp("tiny"), fim=True)
 
 
 @pytest.fixture(scope="session")
 def tokenizer(folder: Path) -> TextTokenizer:
-    """That model's."""
+    """The tokenizer of the model in ``folder``."""
     return TextTokenizer.load(folder)
 
 
 @pytest.fixture
-def opened(repo: GitRepo) -> Iterator[tuple[GitRepo, GitRepository, Database]]:
-    """A repository, how the index sees it, and its empty database."""
+def opened_repo(repo: GitRepo) -> Iterator[tuple[GitRepo, GitRepository, Database]]:
+    """A repository, the same as a :class:`GitRepository`, and its empty database."""
     found = GitRepository.discover(repo.path)
     trust_repository(found.state_dir)
     with Database(found.state_dir / DATABASE_NAME, create=True) as db:
@@ -42,14 +42,14 @@ def opened(repo: GitRepo) -> Iterator[tuple[GitRepo, GitRepository, Database]]:
 
 @pytest.fixture
 def session() -> Iterator[Session]:
-    """What a process keeps between requests."""
-    opened = Session()
-    yield opened
-    opened.close()
+    """A session, closed at the end of the test."""
+    opened_repo = Session()
+    yield opened_repo
+    opened_repo.close()
 
 
 @pytest.fixture
-def serve(runtime):
+def start_server(runtime):
     """Starts servers, with a function that does their work or the real service; they stop with
     the test."""
     started = []
@@ -64,9 +64,9 @@ def serve(runtime):
 
 
 @pytest.fixture
-def filled(opened):
-    """A repository with a corpus: three files, and one with a mark, CRLF and an umlaut."""
-    repo, found, db = opened
+def mined_repo(opened_repo):
+    """``opened_repo`` with a mined corpus: three files, and one with BOM, CRLF and an umlaut."""
+    repo, found, db = opened_repo
     for name in ("alpha", "beta", "gamma"):
         repo.commit({f"src/{name}.py": function(name), f"docs/{name}.md": "# hi\n"})
     repo.commit({"src/é.py": "\ufeff# ü\r\n" + "value = combine(first, 'ä', third)\r\n" * 3})

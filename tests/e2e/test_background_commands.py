@@ -1,4 +1,4 @@
-"""What runs on its own, as a user meets it: the server, the worker, a refresh."""
+"""The server, the worker and refreshes, as a user meets them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import signal
 import subprocess
 import time
 
-from tests.support.commands import one_line
+from tests.support.commands import assert_one_line
 
 
-def test_the_first_call_starts_a_server_and_says_so_once(copilot):
+def test_the_first_call_starts_a_server_and_announces_it_once(copilot):
     first = copilot.run("complete", "src/app.py:5")
     assert b"started a server" in first.stderr and first.returncode == 0
     second = copilot.run("complete", "src/app.py:5")
@@ -34,7 +34,7 @@ def test_a_killed_server_is_replaced(copilot):
     assert done.returncode == 0 and b"started a server" in done.stderr
 
 
-def test_a_stuck_server_is_told_and_ended(copilot):
+def test_a_stuck_server_is_reported_and_can_be_stopped(copilot):
     copilot.ok("complete", "src/app.py:5")
     pid = copilot.json("serve", "--status")["pid"]
     os.kill(pid, signal.SIGSTOP)
@@ -42,17 +42,17 @@ def test_a_stuck_server_is_told_and_ended(copilot):
     assert f"pid {pid}, does not answer: `git copilot serve --stop`" in copilot.ok("status")
     assert copilot.json("serve", "--status") == {"running": True, "pid": pid, "answers": False}
     assert f"server {pid} does not answer within 1 s" in copilot.ok("serve", "--status")
-    one_line(copilot.run("serve"), 1, f"server {pid}", "serve --stop")
+    assert_one_line(copilot.run("serve"), 1, f"server {pid}", "serve --stop")
     done = copilot.run("serve", "--stop")
-    assert one_line(done, 0, f"server {pid} did not stop when asked and was ended (SIGTERM)")
+    assert assert_one_line(done, 0, f"server {pid} did not stop when asked and was ended (SIGTERM)")
     done = copilot.run("complete", "src/app.py:5")
     assert done.returncode == 0 and b"started a server" in done.stderr
     pid = copilot.json("serve", "--status")["pid"]
-    assert one_line(copilot.run("serve", "--stop"), 0, f"server {pid} stopped")
-    assert one_line(copilot.run("serve", "--stop"), 0, "no server is running")
+    assert assert_one_line(copilot.run("serve", "--stop"), 0, f"server {pid} stopped")
+    assert assert_one_line(copilot.run("serve", "--stop"), 0, "no server is running")
 
 
-def test_of_calls_that_start_servers_at_once_one_says_which_stays(copilot, project):
+def test_concurrent_first_calls_leave_one_server(copilot, project):
     calls = [
         subprocess.Popen(
             ["git", "copilot", "complete", "src/app.py:5"],
@@ -66,14 +66,14 @@ def test_of_calls_that_start_servers_at_once_one_says_which_stays(copilot, proje
     assert [int(pid) for pid in named] == [copilot.json("serve", "--status")["pid"]]
 
 
-def test_the_server_answers_mistakes_like_the_command(copilot, tmp_path):
+def test_errors_through_the_server_equal_those_without_it(copilot, tmp_path):
     copilot.ok("complete", "src/app.py:5")
-    one_line(copilot.run("complete", "src/app.py:99"), 1, "has 6 lines")
-    one_line(copilot.run("complete", "src/app.py:5", "-n", "0"), 2)
-    one_line(copilot.run("complete", "x.py:1", cwd=tmp_path), 1, "does not exist")
+    assert_one_line(copilot.run("complete", "src/app.py:99"), 1, "has 6 lines")
+    assert_one_line(copilot.run("complete", "src/app.py:5", "-n", "0"), 2)
+    assert_one_line(copilot.run("complete", "x.py:1", cwd=tmp_path), 1, "does not exist")
 
 
-def test_server_can_be_declined(copilot, project):
+def test_no_server_is_used_when_declined(copilot, project):
     project.git("config", "copilot.server", "false")
     done = copilot.run("complete", "src/app.py:5")
     assert done.returncode == 0 and done.stderr == b""
@@ -87,8 +87,8 @@ REFRESH_FIELDS = {
 
 
 def write_history(project, commits=16):
-    """Commits that add functions, each of words of its own: enough holes to train on and to judge
-    by, and none a near copy of another."""
+    """Commits of functions with distinct words: enough holes to train on and to evaluate, and
+    no near duplicates."""
     for i in range(commits):
         rng = random.Random(i)
         words = ["".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(60)]
@@ -100,7 +100,7 @@ def write_history(project, commits=16):
         project.commit({f"src/m{i}.py": body})
 
 
-def test_a_refresh_starts_by_itself_after_enough_commits(copilot, project):
+def test_a_refresh_starts_automatically_after_enough_commits(copilot, project):
     project.git("config", "copilot.refreshCommits", "10")
     project.git("config", "copilot.refreshHoles", "20")
     write_history(project, 16)
@@ -114,7 +114,7 @@ def test_a_refresh_starts_by_itself_after_enough_commits(copilot, project):
     assert adapter["commits"]["held_out"][1] in project.git("rev-list", "HEAD")
 
 
-def test_refresh_carries_the_contract_and_its_exit_code_tells(copilot, project):
+def test_refresh_json_has_the_documented_fields_and_exit_code(copilot, project):
     write_history(project)
     copilot.ok("status", "--wait", "--timeout", "60")
     done = copilot.run("refresh", "--json", "--holes", "30", "--held-out", "24")
@@ -140,12 +140,12 @@ def test_refresh_carries_the_contract_and_its_exit_code_tells(copilot, project):
     assert b"cut short" in done.stderr and b"Traceback" not in done.stderr
 
 
-def test_refresh_with_too_little_to_learn_from(copilot):
-    one_line(copilot.run("refresh"), 1, "holes")
+def test_refresh_with_too_few_holes_is_a_one_line_error(copilot):
+    assert_one_line(copilot.run("refresh"), 1, "holes")
 
 
-def test_a_hook_of_another_manager_hands_over_to_the_recorded_interpreter(project, bare_commands):
-    """As pre-commit runs it: no hook of ours in the repository, only our entry point."""
+def test_the_hook_command_hands_over_to_the_recorded_interpreter(project, bare_commands):
+    """As pre-commit runs it: our hooks are not installed, only the entry point is."""
     bare_commands.path = project.path
     bare_commands.ok("init", "--no-hooks")
     project.commit({"src/fresh.py": "def entirely_new_helper():\n    return 3\n"})
@@ -157,7 +157,7 @@ def test_a_hook_of_another_manager_hands_over_to_the_recorded_interpreter(projec
     assert status["hooks"]["installed"] == []
 
 
-def test_waiting_says_so_when_no_worker_can_be_started(copilot, project):
+def test_status_wait_reports_that_no_worker_can_start(copilot, project):
     (project.git_dir / "copilot" / "python").unlink()
     with (project.git_dir / "copilot" / "spool" / "events").open("a") as spool:
         spool.write("post-commit\t1700000000\t.\t\n")

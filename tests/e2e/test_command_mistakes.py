@@ -1,4 +1,4 @@
-"""Mistakes, and repositories that are unusual or damaged: one line that says how to mend it."""
+"""Mistakes and damaged repositories give one line with a remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.support.commands import one_line
+from tests.support.commands import assert_one_line
 from tests.support.gitrepo import GitRepo
 
 MISTAKES = [
@@ -34,26 +34,26 @@ MISTAKES = [
 ]
 
 
-def test_mistakes_are_one_line(copilot, project):
+def test_wrong_arguments_are_one_line_errors(copilot, project):
     (project.path / "logo.png").write_bytes(b"\x89PNG\0\0\0")
     for args, code, words in MISTAKES:
-        one_line(copilot.run(*args), code, *words)
+        assert_one_line(copilot.run(*args), code, *words)
     assert copilot.json("serve", "--status")["running"] is False, "no server for a mistake"
 
 
 @pytest.mark.parametrize("command", [["complete", "a.py:1"], ["search", "x"], ["status"], ["index"],
                                      ["refresh"], ["corpus"], ["eval"]])  # fmt: skip
-def test_before_init(project, bare_commands, command):
+def test_commands_before_init_name_init(project, bare_commands, command):
     (project.path / "a.py").write_text("x\n")
-    one_line(bare_commands.run(*command, cwd=project.path), 1, "git copilot init")
+    assert_one_line(bare_commands.run(*command, cwd=project.path), 1, "git copilot init")
 
 
 @pytest.mark.parametrize("command", [["init"], ["search", "x"], ["status"], ["install"]])
-def test_outside_a_repository(bare_commands, command):
-    one_line(bare_commands.run(*command), 1, "not in a Git repository")
+def test_commands_outside_a_repository_say_so_in_one_line(bare_commands, command):
+    assert_one_line(bare_commands.run(*command), 1, "not in a Git repository")
 
 
-def test_an_empty_repository(bare_commands, tmp_path):
+def test_commands_work_in_an_empty_repository(bare_commands, tmp_path):
     repo = GitRepo.init(tmp_path / "empty")
     out = bare_commands.ok("init", cwd=repo.path)
     assert "0 new files" in out and "0 holes" in out
@@ -63,17 +63,17 @@ def test_an_empty_repository(bare_commands, tmp_path):
     assert bare_commands.json("status", cwd=repo.path)["index"]["fresh"] is True
 
 
-def test_a_bare_repository(bare_commands, project, tmp_path):
+def test_commands_work_in_a_bare_repository(bare_commands, project, tmp_path):
     project.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
     out = bare_commands.ok("init", cwd=tmp_path / "bare.git")
     assert "bare" in out
     hits = bare_commands.json("search", "alpha", cwd=tmp_path / "bare.git")["hits"]
     assert hits[0]["path"] == "src/util.py"
     done = bare_commands.run("complete", "src/app.py:1", cwd=tmp_path / "bare.git")
-    one_line(done, 1, "bare repository")
+    assert_one_line(done, 1, "bare repository")
 
 
-def test_shallow_and_detached(bare_commands, project, tmp_path):
+def test_commands_work_in_a_shallow_clone_and_on_a_detached_head(bare_commands, project, tmp_path):
     project.git("clone", "-q", "--depth", "1", f"file://{project.path}", str(tmp_path / "shallow"))
     project.git("-C", str(tmp_path / "shallow"), "checkout", "-q", "--detach")
     out = bare_commands.ok("init", cwd=tmp_path / "shallow")
@@ -82,13 +82,13 @@ def test_shallow_and_detached(bare_commands, project, tmp_path):
     assert answer["index"]["fresh"] is True
 
 
-def test_a_corrupt_database_is_told_and_rebuilt_on_request(copilot, project):
+def test_a_corrupt_database_is_reported_and_rebuilt_on_request(copilot, project):
     state = project.git_dir / "copilot"
     for name in ("copilot.db-wal", "copilot.db-shm"):
         (state / name).unlink(missing_ok=True)
     (state / "copilot.db").write_bytes(b"garbage" * 1000)
     for command in (["complete", "src/app.py:5"], ["status"], ["search", "alpha"]):
-        one_line(copilot.run(*command), 1, "index --rebuild")
+        assert_one_line(copilot.run(*command), 1, "index --rebuild")
     report = copilot.json("index", "--rebuild")
     assert report["blobs_added"] == 3 and report["chunks_embedded"] == report["chunks_added"] > 0
     assert copilot.json("index") | {"seconds": 0} == {
@@ -97,14 +97,14 @@ def test_a_corrupt_database_is_told_and_rebuilt_on_request(copilot, project):
     }  # fmt: skip
 
 
-def test_a_pipe_is_refused_and_blocks_nobody(copilot, project):
+def test_a_named_pipe_is_refused_without_blocking(copilot, project):
     os.mkfifo(project.path / "pipe.py")
-    one_line(copilot.run("complete", "pipe.py:1"), 1, "not a regular file")
+    assert_one_line(copilot.run("complete", "pipe.py:1"), 1, "not a regular file")
 
 
-def test_closed_streams_and_gone_folders_are_no_tracebacks(copilot, project, tmp_path):
+def test_closed_streams_and_deleted_folders_give_no_traceback(copilot, project, tmp_path):
     for command in ("git-copilot status <&-", "git-copilot status >&- 2>&-"):
         assert subprocess.run(["sh", "-c", command], cwd=project.path, check=False).returncode == 0
     script = "mkdir gone && cd gone && rmdir ../gone && git-copilot status"
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, check=False)
-    one_line(done, 1, "folder is gone")
+    assert_one_line(done, 1, "folder is gone")

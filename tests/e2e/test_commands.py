@@ -1,4 +1,4 @@
-"""What a user does, as a user does it: from init to uninstall, and all that JSON carries."""
+"""A user's commands from init to uninstall, and all fields of their JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from git_copilot.index.corpus.feedback_store import feedback_weights
 from git_copilot.index.corpus.mining import load_holes
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from tests.support.commands import one_line
+from tests.support.commands import assert_one_line
 
 COMPLETE_FIELDS = {
     "id", "completion", "file", "line", "column", "model", "adapter", "finish_reason", "index",
@@ -29,7 +29,7 @@ def test_init_twice_changes_nothing(copilot, project):
     assert project.git("status", "--porcelain") == ""
 
 
-def test_a_plain_commit_is_searchable_after_waiting(copilot, project):
+def test_a_commit_is_searchable_after_status_wait(copilot, project):
     project.commit({"src/fresh.py": "def entirely_new_helper():\n    return 3\n"})
     copilot.ok("status", "--wait", "--timeout", "60")
     (best, *_) = copilot.json("search", "entirely_new_helper")["hits"]
@@ -38,7 +38,7 @@ def test_a_plain_commit_is_searchable_after_waiting(copilot, project):
     assert copilot.json("corpus")["commits"] == 3
 
 
-def test_status_carries_the_contract(copilot, project):
+def test_status_json_has_the_documented_fields(copilot, project):
     status = copilot.json("status")
     counted = {"files", "chunks", "vectors", "secrets", "left_out"}
     assert set(status["index"]) == {"tree", "head_tree", "fresh", *counted}
@@ -56,7 +56,7 @@ def test_status_carries_the_contract(copilot, project):
     assert status["model"]["ready"] is True
 
 
-def test_complete_carries_the_contract(copilot, project):
+def test_complete_json_has_the_documented_fields(copilot, project):
     answer = copilot.json("complete", "src/app.py:5")
     assert set(answer) == COMPLETE_FIELDS
     assert (answer["file"], answer["line"], answer["column"]) == ("src/app.py", 5, 23)
@@ -77,7 +77,7 @@ def test_uncommitted_text_comes_from_stdin(copilot):
     assert (answer["file"], answer["column"]) == ("src/not_saved.py", 12)
 
 
-def test_write_keeps_line_ends_and_everything_else(copilot, project):
+def test_write_keeps_line_ends_and_the_rest_of_the_file(copilot, project):
     file = project.path / "src" / "crlf.py"
     file.write_bytes(b"a = 1\r\nb = \r\nc = 3\r\n")
     file.chmod(0o755)
@@ -86,7 +86,7 @@ def test_write_keeps_line_ends_and_everything_else(copilot, project):
     assert file.stat().st_mode & 0o777 == 0o755
 
 
-def test_an_older_commit_answers_as_it_would_have(copilot, project):
+def test_complete_at_an_older_commit_answers_as_then(copilot, project):
     old = project.git("rev-parse", "HEAD")
     before = copilot.json("complete", "src/app.py:5", "--no-server")
     project.commit({"src/util.py": "def gamma():\n    pass\n", "src/app.py": "x\n"})
@@ -95,21 +95,21 @@ def test_an_older_commit_answers_as_it_would_have(copilot, project):
         assert then[key] == before[key], key
 
 
-def test_candidates_are_reproducible_and_the_first_is_the_only_one(copilot):
+def test_candidates_are_reproducible_and_start_with_the_single_answer(copilot):
     only = copilot.json("complete", "src/app.py:5")["completion"]
     first = copilot.json("complete", "src/app.py:5", "-n", "3")
     assert first["candidates"][0] == first["completion"] == only
     assert copilot.json("complete", "src/app.py:5", "-n", "3")["candidates"] == first["candidates"]
 
 
-def test_explain_goes_to_stderr_and_into_json(copilot):
+def test_explain_is_printed_to_stderr_and_added_to_json(copilot):
     done = copilot.run("complete", "src/app.py:5", "--explain", "--no-server")
     assert b"snippet   src/util.py" in done.stderr
     assert done.stdout == copilot.run("complete", "src/app.py:5", "--no-server").stdout
     assert "prompt" in copilot.json("complete", "src/app.py:5", "--explain")["explain"]
 
 
-def test_from_a_folder_below_and_from_a_linked_worktree(copilot, project, tmp_path):
+def test_commands_work_from_subfolders_and_linked_worktrees(copilot, project, tmp_path):
     below = copilot.json("complete", "app.py:5", cwd=project.path / "src")
     assert below["file"] == "src/app.py"
     project.git("worktree", "add", "-q", str(tmp_path / "linked"))
@@ -117,14 +117,14 @@ def test_from_a_folder_below_and_from_a_linked_worktree(copilot, project, tmp_pa
     assert linked["index"]["fresh"] and linked["completion"] == below["completion"]
 
 
-def test_changes_without_hooks_are_noticed(copilot, project):
+def test_commits_made_without_hooks_are_noticed(copilot, project):
     project.commit({"src/more.py": "def unseen():\n    return 0\n"}, GIT_DIR=".git")
     project.git("reset", "-q", "--hard", "HEAD~1")
     answer = copilot.json("complete", "src/app.py:5")
     assert answer["index"] == {"tree": project.git("rev-parse", "HEAD^{tree}"), "fresh": True}
 
 
-def test_what_became_of_a_completion_is_learnt_from_its_commit(copilot, project):
+def test_the_outcome_of_a_completion_is_derived_from_its_commit(copilot, project):
     later = f"{int(time.time()) + 60} +0000"
     text = "from util import alpha\n\n\ndef beta(name):\n    value = {0}\n    return alpha(name)\n"
     answer = copilot.json("complete", "src/app.py:5", "--stdin", stdin=text.format(""))
@@ -144,7 +144,9 @@ def test_what_became_of_a_completion_is_learnt_from_its_commit(copilot, project)
     with Database(project.git_dir / "copilot" / DATABASE_NAME) as db:
         again = [hole for hole in load_holes(db, [oid]) if hole.kind == "completion"]
         assert [feedback_weights(db, [hole.id]) for hole in again] == [{again[0].id: 1.5}]
-    one_line(copilot.run("feedback", "cmpl-none", "accepted"), 1, "cmpl-none", "complete --json")
+    assert_one_line(
+        copilot.run("feedback", "cmpl-none", "accepted"), 1, "cmpl-none", "complete --json"
+    )
 
 
 def test_uninstall_restores_and_purge_removes(copilot, project):
@@ -155,21 +157,21 @@ def test_uninstall_restores_and_purge_removes(copilot, project):
     assert not (project.git_dir / "copilot").exists()
 
 
-def test_help_and_version(bare_commands):
+def test_help_and_version_are_printed(bare_commands):
     assert "complete" in bare_commands.ok("-h")
     assert bare_commands.ok("--version").startswith("git-copilot")
     assert "FILE:LINE" in bare_commands.ok("complete", "-h")
 
 
 @pytest.mark.parametrize("group", [[], ["model"], ["adapter"]])
-def test_a_group_without_a_command_shows_its_help_as_it_is(bare_commands, group):
+def test_a_command_group_alone_prints_its_help_unescaped(bare_commands, group):
     done = bare_commands.run(*group)
     shown = (done.stdout + done.stderr).decode()
     assert shown == bare_commands.ok(*group, "-h") and shown.count("\n") > 5
     assert done.returncode in (0, 2)  # as click has it: 2 since version 8.2
 
 
-def test_a_file_name_that_is_not_utf8_harms_nobody(copilot, project):
+def test_non_utf8_file_names_work_in_every_command(copilot, project):
     (project.path / os.fsdecode(b"caf\xe9.py")).write_text(
         "def walrus_area(value):\n    return value\n"
     )
@@ -180,18 +182,18 @@ def test_a_file_name_that_is_not_utf8_harms_nobody(copilot, project):
     assert b"caf\xe9.py:1" in copilot.run("search", "walrus_area").stdout
 
 
-def test_settings_and_repositories_named_on_the_command_line_count(copilot, project, tmp_path):
+def test_git_options_for_settings_and_repository_are_obeyed(copilot, project, tmp_path):
     git = ["git", "-c", "copilot.maxTokens=nonsense", "copilot", "complete", "src/app.py:5"]
     done = subprocess.run(git, cwd=project.path, capture_output=True, check=False)
-    one_line(done, 1, "copilot.maxTokens")
+    assert_one_line(done, 1, "copilot.maxTokens")
     named = copilot.json("search", "alpha", cwd=tmp_path, GIT_DIR=str(project.git_dir))
     assert named["hits"]
 
 
-def test_an_older_commit_has_folders_and_kinds_of_its_own(copilot, project):
+def test_complete_at_an_older_commit_uses_its_folders_and_file_kinds(copilot, project):
     project.git("mv", "src", "moved")
     project.commit({"logo.png": b"\x89PNG\0\0"})
     answer = copilot.json("complete", "src/app.py:5", "--at", "HEAD~1", "--no-server")
     assert answer["file"] == "src/app.py"
-    one_line(copilot.run("complete", "moved:1", "--at", "HEAD"), 1, "no file")
-    one_line(copilot.run("complete", "logo.png:1", "--at", "HEAD"), 1, "binary")
+    assert_one_line(copilot.run("complete", "moved:1", "--at", "HEAD"), 1, "no file")
+    assert_one_line(copilot.run("complete", "logo.png:1", "--at", "HEAD"), 1, "binary")

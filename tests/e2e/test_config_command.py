@@ -1,11 +1,11 @@
-"""`git copilot config` shows every setting, where it is set, and sets one."""
+"""`git copilot config` lists every setting and where it is set, and sets one."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 
 from git_copilot.assistant.core.config import Settings, display_name
-from tests.support.commands import one_line
+from tests.support.commands import assert_one_line
 
 
 def row(copilot, name):
@@ -45,23 +45,25 @@ def test_a_value_is_set_printed_and_removed(copilot, project):
     assert row(copilot, "copilot.seed")["scope"] == "global"
 
 
-def test_what_a_setting_cannot_be_is_refused_in_one_line(copilot, project):
-    one_line(copilot.run("config", "maxTokens", "many"), 1, "copilot.maxTokens", "'many'")
-    one_line(copilot.run("config", "secrets", "shout"), 1, "copilot.secrets", "warn or refuse")
-    one_line(copilot.run("config", "maxToken"), 1, "unknown setting", "copilot.maxTokens")
-    one_line(copilot.run("config", "--unset"), 2, "--unset")
-    one_line(copilot.run("config", "--global", "seed"), 2, "--global")
+def test_an_invalid_value_is_refused_in_one_line(copilot, project):
+    assert_one_line(copilot.run("config", "maxTokens", "many"), 1, "copilot.maxTokens", "'many'")
+    assert_one_line(
+        copilot.run("config", "secrets", "shout"), 1, "copilot.secrets", "warn or refuse"
+    )
+    assert_one_line(copilot.run("config", "maxToken"), 1, "unknown setting", "copilot.maxTokens")
+    assert_one_line(copilot.run("config", "--unset"), 2, "--unset")
+    assert_one_line(copilot.run("config", "--global", "seed"), 2, "--global")
     assert "many" not in project.git("config", "--list")
 
 
-def test_a_wrong_value_can_still_be_shown_and_replaced(copilot, project):
+def test_an_invalid_value_can_be_shown_and_replaced(copilot, project):
     project.git("config", "copilot.maxTokens", "many")
     assert copilot.ok("config", "maxTokens") == "many\n"
     copilot.ok("config", "maxTokens", "7")
     assert copilot.ok("config", "maxTokens") == "7\n"
 
 
-def test_a_clone_with_wrong_defaults_completes_with_one_warning(copilot, project):
+def test_invalid_committed_defaults_give_one_warning_and_completion_works(copilot, project):
     project.commit({".gitcopilot": "[copilot]\n\tmaxTokens = lots\n"})
     done = copilot.run("complete", "src/app.py:1", GIT_COPILOT_SERVER="0")
     assert done.returncode == 0

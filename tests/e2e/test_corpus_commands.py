@@ -28,7 +28,7 @@ def corpus(copilot, project):
 
 
 def on_a_terminal(cwd, *args, **env):
-    """What a command writes to a terminal."""
+    """The output of a command on a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         ["git-copilot", *args],
@@ -53,7 +53,7 @@ def on_a_terminal(cwd, *args, **env):
     return b"".join(parts).decode().replace("\r\n", "\n")
 
 
-def test_figures_keep_their_keys_and_bring_survival_up_to_date(corpus, project):
+def test_statistics_json_keeps_its_keys_and_updates_survival(corpus, project):
     stale = corpus.json("corpus", "--no-update")
     assert stale["survival"]["unknown"]["holes"] == stale["holes"] > 0
     figures = corpus.json("corpus")
@@ -68,7 +68,7 @@ def test_figures_keep_their_keys_and_bring_survival_up_to_date(corpus, project):
     assert corpus.json("corpus", "--no-update") == figures
 
 
-def test_figures_on_a_terminal_have_bars_and_on_a_pipe_none(corpus, project):
+def test_statistics_have_bars_on_a_terminal_only(corpus, project):
     piped = corpus.ok("corpus")
     assert "█" not in piped and "\x1b" not in piped and "rewritten" in piped
     seen = on_a_terminal(project.path, "corpus")
@@ -78,7 +78,7 @@ def test_figures_on_a_terminal_have_bars_and_on_a_pipe_none(corpus, project):
     assert SGR.sub("", seen) == plain
 
 
-def test_samples_are_shown_as_they_stand_in_files(corpus, project):
+def test_samples_show_code_as_in_the_file(corpus, project):
     shown = corpus.json("corpus", "sample", "-n", "99", "--seed", "3")
     assert shown["seed"] == 3
     assert len(shown["samples"]) == corpus.json("corpus")["holes"]
@@ -104,7 +104,7 @@ def test_samples_are_shown_as_they_stand_in_files(corpus, project):
     assert {each["kind"] for each in narrow["samples"]} == {"line"}
 
 
-def test_a_hole_is_explained_in_two_spellings(corpus, project):
+def test_a_hole_is_explained_by_id_and_by_place(corpus, project):
     hole, *_ = corpus.json("corpus", "sample", "-n", "1", "--seed", "1")["samples"]
     facts = corpus.json("corpus", "--explain", str(hole["id"]))
     assert facts["subject"] == "change" and facts["middle"] == hole["middle"]
@@ -139,7 +139,7 @@ MISTAKES = [
 ]
 
 
-def test_mistakes_are_one_line(corpus, project):
+def test_wrong_arguments_are_one_line_errors(corpus, project):
     for args, code, words in MISTAKES:
         done = corpus.run("corpus", *args)
         text = done.stderr.decode()
@@ -149,13 +149,13 @@ def test_mistakes_are_one_line(corpus, project):
 
 
 @pytest.mark.parametrize("args", [[], ["sample"], ["explain", "1"], ["export", "--out", "x.jsonl"]])
-def test_before_init(project, bare_commands, args):
+def test_corpus_before_init_names_init(project, bare_commands, args):
     done = bare_commands.run("corpus", *args, cwd=project.path)
     assert done.returncode == 1 and b"git copilot init" in done.stderr
     assert project.git("status", "--porcelain") == ""
 
 
-def test_an_empty_corpus(bare_commands, repo):
+def test_an_empty_corpus_is_reported_as_such(bare_commands, repo):
     bare_commands.path = repo.path
     bare_commands.ok("init")
     assert bare_commands.json("corpus")["holes"] == 0
@@ -165,7 +165,7 @@ def test_an_empty_corpus(bare_commands, repo):
     assert "0 holes in" in bare_commands.ok("corpus", "export", "--out", "x.jsonl")
 
 
-def test_exports_of_every_shape(corpus, project, tmp_path):
+def test_every_export_format_is_written(corpus, project, tmp_path):
     def export(*args):
         corpus.ok("corpus", "export", "--out", tmp_path / "c.jsonl", *args)
         return [json.loads(x) for x in (tmp_path / "c.jsonl").read_text("utf-8").splitlines()]
@@ -183,7 +183,7 @@ def test_exports_of_every_shape(corpus, project, tmp_path):
     assert list(tmp_path.glob(".c*")) == []
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(corpus, project, tmp_path):
+def test_a_full_disk_is_reported_and_leaves_no_file(corpus, project, tmp_path):
     project.commit({"src/long.py": lines_of_code("long", 3000)})
     corpus.ok("status", "--wait", "--timeout", "60")
     code = (

@@ -39,7 +39,7 @@ def problem(done, code, *words):
 
 
 def add_adapter(state, commits):
-    """A whole adapter in use that says that it learnt from ``commits``."""
+    """Add a complete adapter in use whose provenance names ``commits``."""
     folder = state / "adapters" / ADAPTER
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text("{}")
@@ -79,7 +79,7 @@ def test_a_path_is_forgotten_and_allowed_again(copilot, project, state):
     assert project.git("status", "--porcelain") == ""
 
 
-def test_paths_are_those_of_the_current_folder(copilot, project):
+def test_paths_are_relative_to_the_current_folder(copilot, project):
     below = Copilot(project.path / "src")
     assert below.json("forget", "util.py", "--dry-run")["value"] == "src/util.py"
     assert below.json("forget", "../README.md", "--dry-run")["value"] == "README.md"
@@ -88,7 +88,7 @@ def test_paths_are_those_of_the_current_folder(copilot, project):
     assert copilot.json("forget", str(project.path / "src"), "--dry-run")["value"] == "src"
 
 
-def test_files_whose_names_look_like_globs(copilot, project):
+def test_names_that_look_like_globs_are_taken_literally(copilot, project):
     project.commit({"a[1].py": "x = 1\n", "a1.py": "y = 1\n"})
     copilot.ok("status", "--wait", "--timeout", "60")
     assert copilot.json("forget", "a[1].py")["files"] == 1
@@ -96,7 +96,7 @@ def test_files_whose_names_look_like_globs(copilot, project):
     assert copilot.json("forget", "--undo", "a[1].py")["chunks"] == 1
 
 
-def test_a_commit_and_an_author_name_the_adapters(copilot, project, state):
+def test_forgetting_a_commit_or_author_names_the_affected_adapters(copilot, project, state):
     first, second = project.git("rev-list", "--reverse", "HEAD").split()
     add_adapter(state, [second])
     assert copilot.json("forget", first, "--dry-run")["adapters"] == []
@@ -116,13 +116,13 @@ def test_a_commit_and_an_author_name_the_adapters(copilot, project, state):
     assert [a["id"] for a in by_path["adapters"]] == [ADAPTER]
 
 
-def test_an_adapter_that_does_not_say_is_named_too(copilot, state):
+def test_an_adapter_without_provenance_is_named_too(copilot, state):
     add_adapter(state, [])
     assert copilot.json("forget", "README.md", "--dry-run")["adapters"][0]["commits"] is None
     assert "does not say what it learnt from" in copilot.ok("forget", "README.md")
 
 
-def test_a_word_that_means_two_things_is_asked_about(copilot, project):
+def test_an_ambiguous_argument_must_be_disambiguated(copilot, project):
     project.git("branch", "src")
     problem(copilot.run("forget", "src"), 1, "'src' is a path and a commit", "--path")
     assert copilot.json("forget", "--path", "src", "--dry-run")["kind"] == "path"
@@ -145,18 +145,18 @@ MISTAKES = (
 )
 
 
-def test_mistakes_are_one_line(copilot):
+def test_wrong_arguments_are_one_line_errors(copilot):
     for args, code, words in MISTAKES:
         problem(copilot.run("forget", *args), code, *words)
     assert copilot.json("forget", "--list") == {"forgotten": []}
 
 
-def test_without_init_or_repository(bare_commands, environment, repo):
+def test_forget_needs_an_initialised_repository(bare_commands, environment, repo):
     problem(Copilot(repo.path).run("forget", "x"), 1, "git copilot init")
     problem(bare_commands.run("forget", "x"), 1, "is not in a Git repository")
 
 
-def test_not_while_a_refresh_learns_and_no_checkpoint_stays(copilot, state):
+def test_forgetting_is_refused_during_a_refresh_and_removes_checkpoints(copilot, state):
     assert (forget.WORK, forget.LOCK) == (run_state.WORK, run_state.LOCK)
     work = state / "adapters" / run_state.WORK
     work.mkdir(parents=True)
@@ -169,7 +169,7 @@ def test_not_while_a_refresh_learns_and_no_checkpoint_stays(copilot, state):
     assert not work.exists()
 
 
-def test_a_rebuild_keeps_the_list(copilot, state):
+def test_a_rebuild_keeps_the_forgotten_list(copilot, state):
     copilot.ok("forget", "src/util.py")
     copilot.ok("index", "--rebuild")
     assert "src/util.py" in copilot.ok("forget", "--list")
@@ -181,7 +181,7 @@ def test_a_rebuild_keeps_the_list(copilot, state):
     assert copilot.json("forget", "--list") == {"forgotten": []}
 
 
-def test_the_server_that_knows_it_ends(copilot):
+def test_forgetting_stops_the_server_that_holds_the_data(copilot):
     copilot.ok("complete", "src/app.py:5")
     assert copilot.json("status")["server"]["running"]
     copilot.ok("forget", "src/util.py")
@@ -189,7 +189,7 @@ def test_the_server_that_knows_it_ends(copilot):
     assert "src/util.py" not in [s["path"] for s in snippets]
 
 
-def test_secrets_are_counted_and_reach_no_prompt(copilot, project):
+def test_secrets_are_counted_and_never_reach_a_prompt(copilot, project):
     project.commit(
         {
             "src/settings.py": f'def connect_database(user):\n    PASSWORD = "{PASSWORD}"\n    return user\n',

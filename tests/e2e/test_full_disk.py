@@ -1,4 +1,4 @@
-"""A disk that is full: what is there answers, what cannot be done says why, nothing is lost."""
+"""On a full disk reading works, writing explains why it cannot, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ step last git copilot forget --list
 """
 
 
-class Full:
-    """What the commands said."""
+class FullDisk:
+    """The outputs of commands that ran on a full disk."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,7 +68,7 @@ class Full:
 
 
 @pytest.fixture
-def full(project: GitRepo, tmp_path: Path) -> Full:
+def full_disk(project: GitRepo, tmp_path: Path) -> FullDisk:
     if not mounts():
         pytest.skip("no file system can be mounted here")
     place, out, steps = tmp_path / "disk", tmp_path / "out", tmp_path / "steps.sh"
@@ -79,36 +79,38 @@ def full(project: GitRepo, tmp_path: Path) -> Full:
         ["unshare", "-rm", "sh", "-c", MOUNTED, place, steps], capture_output=True, timeout=300
     )
     assert done.returncode == 0, done.stderr.decode()
-    return Full(out)
+    return FullDisk(out)
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(full):
-    assert (full.code("init"), full.code("forget")) == (0, 0)
+def test_on_a_full_disk_reads_work_writes_explain_and_nothing_is_lost(full_disk):
+    assert (full_disk.code("init"), full_disk.code("forget")) == (0, 0)
     # What only reads answers.
-    assert full.code("complete") == 0, full.problem("complete")
-    assert (full.folder / "complete.err").read_text() == ""
-    assert json.loads(full.out("search"))["hits"]
-    assert "src/util.py" in full.out("list")
+    assert full_disk.code("complete") == 0, full_disk.problem("complete")
+    assert (full_disk.folder / "complete.err").read_text() == ""
+    assert json.loads(full_disk.out("search"))["hits"]
+    assert "src/util.py" in full_disk.out("list")
     # What writes says why it cannot, and names no mend that would make things worse.
     for step in ("undo", "rebuild", "narrow"):
-        assert "free some disk space" in full.problem(step)
-        assert "copilot.db" in full.problem(step)
-        assert "--rebuild" not in full.problem(step) and "damaged" not in full.problem(step)
-    told = [line for line in full.out("doctor").splitlines() if "disk space" in line]
-    assert any("copilot.db" in line for line in told), full.out("doctor")
-    assert "damaged" not in full.out("doctor")
+        assert "free some disk space" in full_disk.problem(step)
+        assert "copilot.db" in full_disk.problem(step)
+        assert "--rebuild" not in full_disk.problem(step) and "damaged" not in full_disk.problem(
+            step
+        )
+    told = [line for line in full_disk.out("doctor").splitlines() if "disk space" in line]
+    assert any("copilot.db" in line for line in told), full_disk.out("doctor")
+    assert "damaged" not in full_disk.out("doctor")
     # Neither rebuild, without any room or with too little, cost anything.
-    assert "src/util.py" in full.out("kept")
-    index = json.loads(full.out("after"))["index"]
+    assert "src/util.py" in full_disk.out("kept")
+    index = json.loads(full_disk.out("after"))["index"]
     assert index["fresh"] and index["vectors"] == index["chunks"] > 0
-    left = (full.folder / "left").read_text().split()
+    left = (full_disk.folder / "left").read_text().split()
     assert DATABASE_NAME in left
     assert not [x for x in left if x.startswith((f"{DATABASE_NAME}.new", ".worker.pid."))], left
-    assert (full.code("again"), full.code("last")) == (0, 0)
-    assert "src/util.py" in full.out("last")
+    assert (full_disk.code("again"), full_disk.code("last")) == (0, 0)
+    assert "src/util.py" in full_disk.out("last")
 
 
-def test_a_rebuild_that_fails_or_is_killed_keeps_the_old_index(copilot, project):
+def test_a_failed_or_killed_rebuild_keeps_the_old_index(copilot, project):
     copilot.ok("forget", "src/util.py")
     path = project.git_dir / "copilot" / DATABASE_NAME
     with Database(path) as db:
@@ -127,7 +129,7 @@ def test_a_rebuild_that_fails_or_is_killed_keeps_the_old_index(copilot, project)
     assert "src/util.py" in copilot.ok("forget", "--list")
 
 
-def test_an_index_without_vectors_is_not_called_fresh(copilot, project):
+def test_an_index_without_vectors_is_not_reported_as_fresh(copilot, project):
     assert ", fresh:" in copilot.ok("status")
     with Database(project.git_dir / "copilot" / DATABASE_NAME) as db, db.transaction() as c:
         c.execute("DELETE FROM vectors")
@@ -135,7 +137,7 @@ def test_an_index_without_vectors_is_not_called_fresh(copilot, project):
     assert "fresh" not in copilot.ok("status")
 
 
-def test_a_database_that_is_emptied_under_the_server_names_the_mend(copilot: Copilot, project):
+def test_a_database_emptied_under_the_server_names_the_remedy(copilot: Copilot, project):
     copilot.ok("complete", "src/app.py:5")
     assert copilot.json("status")["server"]["running"]
     (project.git_dir / "copilot" / DATABASE_NAME).write_bytes(b"")

@@ -10,7 +10,7 @@ import os
 import pytest
 
 from tests.support.commands import Copilot
-from tests.support.terminal_screens import hostile, on_terminal
+from tests.support.terminal_screens import run_on_terminal, unsafe_characters
 
 EVIL = "\x1b]0;OWNED\x07\x1b[31m\x9b2J\u202e"
 NAME = f"ti{EVIL}tle.py"
@@ -18,8 +18,8 @@ CODE = f'def needle(alpha):\n    "{EVIL} \x08\x0c\x7f"\n    return alpha + 1\n'
 
 
 @pytest.fixture
-def evil(project):
-    """A known repository in which everything that can be hostile is."""
+def hostile_repo(project):
+    """An initialised repository with hostile names, code, authors and messages."""
     eve = {"GIT_AUTHOR_NAME": f"Eve{EVIL}"}
     files = {NAME: CODE, "new\nline.py": CODE.replace("needle", "needle_two")}
     project.commit(files, f"fix {EVIL}", **eve)
@@ -55,42 +55,42 @@ COMMANDS = [
 ]
 
 
-def test_no_command_lets_a_terminal_obey(evil):
+def test_no_command_sends_hostile_text_to_a_terminal(hostile_repo):
     for args, code in COMMANDS:
-        got, status = on_terminal(["git-copilot", *args], evil.path)
+        got, status = run_on_terminal(["git-copilot", *args], hostile_repo.path)
         assert got.strip(), args
-        assert hostile(got) == [], (args, got)
+        assert unsafe_characters(got) == [], (args, got)
         assert "\x1b[31m\x1b" not in got and "OWNED\x07" not in got
         assert status == code or code is None, (args, got)
-    evil.ok("forget", NAME)
-    got, _ = on_terminal(["git-copilot", "forget", "--list"], evil.path)
-    assert r'"ti\033]0;OWNED\a\033[' in got and hostile(got) == []
+    hostile_repo.ok("forget", NAME)
+    got, _ = run_on_terminal(["git-copilot", "forget", "--list"], hostile_repo.path)
+    assert r'"ti\033]0;OWNED\a\033[' in got and unsafe_characters(got) == []
 
 
-def test_settings_are_spelt_out(evil, project):
+def test_settings_are_shown_escaped(hostile_repo, project):
     project.git("config", "copilot.endpoint", f"http://127.0.0.1:9/{EVIL}")
     project.git("config", "copilot.maxTokens", EVIL)
     for args in (["status"], ["doctor"], ["complete", f"{NAME}:3"]):
-        got, _ = on_terminal(["git-copilot", *args], evil.path)
-        assert got.strip() and hostile(got) == [], (args, got)
+        got, _ = run_on_terminal(["git-copilot", *args], hostile_repo.path)
+        assert got.strip() and unsafe_characters(got) == [], (args, got)
 
 
-def test_each_stream_is_judged_by_itself(evil):
-    """stderr is a terminal and stdout is not: through the server and without it."""
-    evil.ok("complete", f"{NAME}:3")
+def test_each_stream_is_judged_by_itself(hostile_repo):
+    """stderr is a terminal and stdout is not, with and without the server."""
+    hostile_repo.ok("complete", f"{NAME}:3")
     for more in ([], ["--no-server"]):
         args = ["git-copilot", "complete", f"{NAME}:3", "--explain", *more]
-        got, status = on_terminal(args, evil.path, stdout_too=False)
-        assert status == 0 and "prompt text:" in got and hostile(got) == []
+        got, status = run_on_terminal(args, hostile_repo.path, stdout_too=False)
+        assert status == 0 and "prompt text:" in got and unsafe_characters(got) == []
 
 
-def test_pipes_and_json_keep_the_bytes(evil):
+def test_pipes_and_json_keep_the_bytes(hostile_repo):
     for env in ({}, {"GIT_COPILOT_SERVER": "0"}):
-        plain = evil.run("search", "needle", "alpha", **env).stdout
+        plain = hostile_repo.run("search", "needle", "alpha", **env).stdout
         assert NAME.encode() in plain and b"new\nline.py" in plain and EVIL.encode() in plain
-        hits = evil.json("search", "needle", "alpha", **env)["hits"]
+        hits = hostile_repo.json("search", "needle", "alpha", **env)["hits"]
         assert {NAME, "new\nline.py"} <= {hit["path"] for hit in hits}
-    listed = evil.json("forget", "--dry-run", NAME)
+    listed = hostile_repo.json("forget", "--dry-run", NAME)
     assert listed["value"] == glob.escape(NAME)
 
 
@@ -101,7 +101,7 @@ ODD = [
 ]  # fmt: skip
 
 
-def test_every_name_is_found_and_completes(project):
+def test_every_odd_file_name_is_found_and_completed(project):
     for number, name in enumerate(ODD):
         code = f"def needle_{number}(alpha):\n    return alpha\n"
         (project.path / os.fsdecode(name)).write_text(code)

@@ -9,7 +9,7 @@ import pytest
 from git_copilot.index.store.database import DATABASE_NAME
 
 
-def test_gc_says_what_it_would_do_and_does_it(copilot, project):
+def test_gc_dry_run_reports_what_gc_then_does(copilot, project):
     project.commit({"src/passing.py": "def passing_by():\n    return 1\n"})
     copilot.ok("index")
     project.git("rm", "-q", "src/passing.py")
@@ -17,7 +17,7 @@ def test_gc_says_what_it_would_do_and_does_it(copilot, project):
     copilot.ok("index")
     plan = copilot.json("index", "gc", "--grace", "0", "--dry-run")
     assert (plan["blobs"], plan["chunks"], plan["freed_bytes"]) == (1, 1, 0)
-    assert "removed 0 files" in copilot.ok("index", "gc")
+    assert "removed 0 unused files" in copilot.ok("index", "gc")
     done = copilot.json("index", "gc", "--grace", "0")
     assert set(done) == {"views", "blobs", "chunks", "vectors", "seconds", "freed_bytes"}
     assert done["blobs"] == 1
@@ -26,7 +26,7 @@ def test_gc_says_what_it_would_do_and_does_it(copilot, project):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "page", "header"])
-def test_damage_is_one_line_and_a_rebuild_keeps_all_else(copilot, project, damage):
+def test_damage_is_a_one_line_error_and_rebuild_keeps_other_data(copilot, project, damage):
     """The middle of the file is zeroed, its end is cut off, or its first page is not SQLite's."""
     state = project.git_dir / "copilot"
     kept = state / "adapters" / "one" / "evidence.json"

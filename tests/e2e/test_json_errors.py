@@ -1,4 +1,4 @@
-"""A script that asks for JSON reads one document from stdout, whatever happens."""
+"""With `--json`, stdout has exactly one document, also on errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def one_document(done, code, word):
 
 
 @pytest.mark.parametrize("server", [False, True])
-def test_failures_are_objects(copilot, server):
+def test_failures_are_json_objects(copilot, server):
     if server:
         copilot.ok("serve")
     for args, code, word in FAILURES:
@@ -46,20 +46,20 @@ def test_failures_are_objects(copilot, server):
         one_document(done, code, word)
 
 
-def test_outside_of_a_repository_and_before_init(bare_commands, project):
+def test_failures_outside_a_repository_and_before_init_are_json_objects(bare_commands, project):
     one_document(bare_commands.run("status", "--json"), 1, "not in a Git repository")
     for command in ("status", "corpus", "refresh", "eval", "index"):
         error = one_document(bare_commands.run(command, "--json", cwd=project.path), 1, "init")
         assert error["hint"]
 
 
-def test_what_comes_behind_two_dashes_is_no_option(copilot):
+def test_arguments_after_two_dashes_are_not_options(copilot):
     done = copilot.run("complete", "--", "--json:1")
     assert done.returncode == 1 and done.stdout == b""
 
 
-def test_a_bug_names_its_report(copilot, project, tmp_path):
-    """A fault planted in the command's module, in another process."""
+def test_an_internal_error_names_its_log(copilot, project, tmp_path):
+    """The error is planted in the command's module, in another process."""
     code = (
         "import sys; from git_copilot.assistant.diagnostics import status;"
         "status.read_status = lambda repo: {}['bug'];"
@@ -70,7 +70,7 @@ def test_a_bug_names_its_report(copilot, project, tmp_path):
     assert error["log"] in error["hint"] and "KeyError" in open(error["log"]).read()  # noqa: PTH123, SIM115
 
 
-def test_a_full_disk_is_told_on_stderr_alone(copilot, project):
+def test_a_full_output_device_is_reported_on_stderr_only(copilot, project):
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         done = subprocess.run(
             ["git-copilot", "status", "--json"],
@@ -87,8 +87,8 @@ def interrupted(*args, **more):
 
 
 @pytest.mark.parametrize("early", [False, True])
-def test_an_interruption_is_an_object_too(environment, monkeypatch, capsysbinary, early):
-    """Within a command, and before much was imported."""
+def test_ctrl_c_gives_a_json_object(environment, monkeypatch, capsysbinary, early):
+    """During a command, and during imports."""
     from git_copilot.assistant import entry
     from git_copilot.assistant.cli import main
     from git_copilot.assistant.client import main as client
@@ -102,13 +102,13 @@ def test_an_interruption_is_an_object_too(environment, monkeypatch, capsysbinary
     assert error["exit_code"] == 130 and err.decode() == f"git-copilot: {error['message']}\n"
 
 
-def test_the_folder_is_gone(copilot, tmp_path):
+def test_a_deleted_working_folder_gives_a_json_object(copilot, tmp_path):
     script = "mkdir gone && cd gone && rmdir ../gone && git-copilot status --json"
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True)
     one_document(done, 1, "folder is gone")
 
 
-def test_a_stuck_server_is_an_object(copilot, monkeypatch, capsysbinary):
+def test_a_stuck_server_gives_a_json_object(copilot, monkeypatch, capsysbinary):
     from git_copilot.assistant.client import main, transport
 
     def silent(*args, **more):

@@ -1,4 +1,4 @@
-"""Work in progress counts: `search` and `complete` see files that are not committed."""
+"""`search` and `complete` see files that are not committed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_uncommitted_files_are_found_and_deleted_ones_are_not(copilot, project):
     assert project.git("status", "--porcelain") == "D src/util.py\n?? src/new.py"
 
 
-def test_the_first_search_after_a_pause_shows_the_moment(copilot, project):
+def test_the_first_search_after_a_pause_shows_the_current_files(copilot, project):
     """Through a server that knew the worktree as it was before."""
     copilot.ok("complete", "src/app.py:5", "--max-tokens", "1")  # starts it
     assert copilot.json("search", "alpha")["hits"][0]["path"] == "src/util.py"
@@ -42,7 +42,7 @@ def test_the_first_search_after_a_pause_shows_the_moment(copilot, project):
     assert "new.py" in {hit["path"] for hit in copilot.json("search", "alpha")["hits"]}
 
 
-def test_a_snippet_that_stays_while_a_line_is_typed_is_never_an_old_one(copilot, project):
+def test_a_cached_snippet_is_never_outdated(copilot, project):
     def blobs():
         answer = copilot.json("complete", "src/app.py:5")
         found = [s["blob"] for s in answer["snippets"] if s["path"] == "src/util.py"]

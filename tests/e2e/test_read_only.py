@@ -1,4 +1,4 @@
-"""A repository that can be read and not written answers; what would write says so in one line."""
+"""A read-only repository can be queried; commands that write refuse in one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from tests.support.commands import Copilot, one_line
+from tests.support.commands import Copilot, assert_one_line
 from tests.support.restricted_user import mounts, run_restricted, set_writable
 
 
@@ -25,7 +25,7 @@ class Restricted(Copilot):
 
 
 @pytest.fixture
-def locked(copilot, project):
+def read_only_repo(copilot, project):
     """An initialised repository that nobody may write."""
     project.git("config", "copilot.server", "false")
     set_writable(project.path, False)
@@ -38,35 +38,35 @@ def findings(commands):
     return done.returncode, {f["check"]: f for f in json.loads(done.stdout)}
 
 
-def test_what_only_reads_answers(locked):
-    found = locked.json("search", "alpha")
+def test_read_only_commands_work_in_a_read_only_repository(read_only_repo):
+    found = read_only_repo.json("search", "alpha")
     assert next(h["path"] for h in found["hits"]) == "src/util.py" and found["index"]["fresh"]
-    answer = locked.json("complete", "src/app.py:5", "--no-server")
+    answer = read_only_repo.json("complete", "src/app.py:5", "--no-server")
     assert [s["path"] for s in answer["snippets"]] == ["src/util.py"] and answer["index"]["fresh"]
-    assert locked.json("status")["index"]["files"] == 3
-    assert locked.ok("forget", "--list")
+    assert read_only_repo.json("status")["index"]["files"] == 3
+    assert read_only_repo.ok("forget", "--list")
 
 
-def test_what_writes_says_that_it_cannot(locked):
-    remedy = f"chmod -R u+w '{locked.path}/.git/copilot'"
-    text = one_line(locked.run("index", "--rebuild"), 1)
+def test_writing_commands_are_refused_with_a_remedy(read_only_repo):
+    remedy = f"chmod -R u+w '{read_only_repo.path}/.git/copilot'"
+    text = assert_one_line(read_only_repo.run("index", "--rebuild"), 1)
     assert "damaged" not in text
     # There is nothing to write where nothing has changed, but asked for is asked for.
-    one_line(locked.run("index"), 1, "is read-only", remedy)
-    done = locked.run("feedback", "cmpl-0", "accepted")
+    assert_one_line(read_only_repo.run("index"), 1, "is read-only", remedy)
+    done = read_only_repo.run("feedback", "cmpl-0", "accepted")
     assert done.returncode == 0 and b"not recorded" in done.stderr
 
 
-def test_doctor_says_what_it_is_and_what_helps(locked):
-    code, found = findings(locked)
+def test_doctor_reports_the_read_only_database_with_a_remedy(read_only_repo):
+    code, found = findings(read_only_repo)
     assert code == 0
     database = found["database"]
     assert database["level"] == "warn" and "read-only" in database["message"]
-    assert database["mend"] == f"chmod -R u+w '{locked.path}/.git/copilot'"
+    assert database["mend"] == f"chmod -R u+w '{read_only_repo.path}/.git/copilot'"
     assert "damaged" not in json.dumps(found) and found["spool"]["level"] == "warn"
 
 
-def test_an_index_behind_head_is_used_and_called_so(copilot, project):
+def test_an_outdated_index_is_used_and_reported_as_outdated(copilot, project):
     copilot.run("uninstall")
     project.commit({"src/later.py": "def gamma(value):\n    return value\n"})
     set_writable(project.path, False)
@@ -79,17 +79,17 @@ def test_an_index_behind_head_is_used_and_called_so(copilot, project):
     assert b"behind HEAD" in done.stderr and done.stderr.count(b"\n") == 1
 
 
-def test_one_that_was_never_initialised_is_told_in_one_line(project):
+def test_a_read_only_repository_without_init_is_a_one_line_error(project):
     commands = Restricted(project.path)
     set_writable(project.path, False)
     try:
-        one_line(commands.run("search", "x"), 1, "git copilot init")
-        one_line(commands.run("init"), 1)
+        assert_one_line(commands.run("search", "x"), 1, "git copilot init")
+        assert_one_line(commands.run("init"), 1)
     finally:
         set_writable(project.path, True)
 
 
-def test_what_the_owner_writes_meanwhile_is_seen(copilot, project):
+def test_writes_of_the_owner_are_seen_by_readers(copilot, project):
     state = project.path / ".git/copilot"
     with Database(state / DATABASE_NAME) as db:
         with db.transaction() as connection:
@@ -102,7 +102,7 @@ def test_what_the_owner_writes_meanwhile_is_seen(copilot, project):
             set_writable(state, True)
 
 
-def test_a_picture_of_a_repository_in_use_is_read_with_its_journal(copilot, project, tmp_path):
+def test_a_snapshot_of_a_repository_in_use_is_read_with_its_journal(copilot, project, tmp_path):
     """A backup made while its owner wrote: a journal that nobody has put into the file."""
     state = project.path / ".git/copilot"
     with Database(state / DATABASE_NAME) as db:
@@ -142,7 +142,7 @@ with Database(path) as db:
 """
 
 
-def test_a_connection_knows_when_it_is_outdated(tmp_path):
+def test_a_read_only_connection_detects_that_it_is_outdated(tmp_path):
     path = tmp_path / "state" / DATABASE_NAME
     path.parent.mkdir()
     Database(path, create=True).close()
@@ -154,7 +154,7 @@ def test_a_connection_knows_when_it_is_outdated(tmp_path):
 MOUNTED = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" && exec "$@"'
 
 
-def test_a_read_only_file_system(copilot, project):
+def test_commands_work_on_a_read_only_file_system(copilot, project):
     if not mounts():
         pytest.skip("no file system can be mounted here")
     project.git("config", "copilot.server", "false")
@@ -171,4 +171,4 @@ def test_a_read_only_file_system(copilot, project):
     told = {f["check"]: f for f in json.loads(run("doctor", "--json").stdout)}
     assert "read-only file system" in told["database"]["message"]
     assert "mount" in told["database"]["mend"] and Path(project.path).is_dir()
-    one_line(run("forget", "--path", "src/util.py"), 1)
+    assert_one_line(run("forget", "--path", "src/util.py"), 1)

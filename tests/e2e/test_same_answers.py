@@ -36,27 +36,27 @@ COMMANDS = (
 )
 
 
-def test_the_same_is_printed(warm):
+def test_output_is_the_same_with_and_without_a_server(warm):
     for argv in COMMANDS:
         here, there = warm.run(*argv, **HERE), warm.run(*argv)
         assert (there.returncode, there.stdout) == (here.returncode, here.stdout), argv
         assert there.stderr == here.stderr, argv
 
 
-def test_the_same_json(warm):
+def test_json_is_the_same_with_and_without_a_server(warm):
     here, there = (warm.json("complete", "src/app.py:5", **env) for env in (HERE, {}))
     for answer in (here, there):
         del answer["timings_ms"], answer["cached_tokens"]
     assert there == here and list(here)[:3] == ["id", "completion", "file"]
 
 
-def test_a_search_names_files_from_the_readers_folder(warm, project):
+def test_search_paths_are_relative_to_the_callers_folder(warm, project):
     for env in (HERE, {}):
         shown = warm.ok("search", "alpha", cwd=project.path / "src", **env)
         assert shown.startswith("../src/util.py:1\n")
 
 
-def test_explanations_and_writing_go_through_the_server_too(warm, project):
+def test_explain_and_write_work_through_the_server(warm, project):
     here, there = (warm.run("complete", "src/app.py:5", "--explain", **env) for env in (HERE, {}))
     assert there.stdout == here.stdout
     assert there.stderr.split(b"prompt text")[1] == here.stderr.split(b"prompt text")[1]
@@ -70,7 +70,7 @@ def test_explanations_and_writing_go_through_the_server_too(warm, project):
     assert json.loads(warm.ok("serve", "--status", "--json"))["requests"] == served + 1
 
 
-def test_a_reader_who_leaves_early_is_no_failure(warm):
+def test_a_closed_output_pipe_is_no_failure(warm):
     for env in (HERE, {}):
         done = warm.run("search", "alpha", "beta", **env)
         assert done.returncode == 0

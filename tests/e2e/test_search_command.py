@@ -1,4 +1,4 @@
-"""What `search` prints when there is nothing to print, and `complete` when nothing is to be said."""
+"""The output of `search` without hits, and of `complete` without a completion."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from git_copilot.assistant.api.answers import (
 )
 from git_copilot.assistant.client.output import print_completion
 from git_copilot.assistant.core.terminal import Terminal
-from tests.support.commands import Copilot, one_line
-from tests.support.terminal_screens import on_terminal
+from tests.support.commands import Copilot, assert_one_line
+from tests.support.terminal_screens import run_on_terminal
 
 
 @pytest.mark.parametrize("query", ["zzqqxxyy", "zzqqxxyy --", "!!!", "\u202e"])
-def test_nothing_found_is_said_on_stderr_alone(copilot, query):
+def test_no_results_are_reported_on_stderr_only(copilot, query):
     for env in ({"GIT_COPILOT_SERVER": "0"}, {}):
         done = copilot.run("search", "--", query, **env)
         assert done.returncode == 0 and done.stdout == b""
@@ -30,8 +30,8 @@ def test_nothing_found_is_said_on_stderr_alone(copilot, query):
 
 
 @pytest.mark.parametrize("query", [[""], ["  "], ["\t", "\n"]])
-def test_an_empty_query_is_wrong_usage(copilot, query):
-    one_line(copilot.run("search", *query), 2, "empty", "search -h")
+def test_an_empty_query_is_a_usage_error(copilot, query):
+    assert_one_line(copilot.run("search", *query), 2, "empty", "search -h")
 
 
 def answer(text="", finish="stop", rule=None, late=False, several=False):
@@ -59,7 +59,7 @@ def printed(made, *, screen):
         (answer(several=True), "nothing to add"),
     ],
 )
-def test_an_empty_completion_says_why_on_a_terminal(made, why):
+def test_an_empty_completion_is_explained_on_a_terminal(made, why):
     out, err = printed(made, screen=True)
     assert out == "" and err.startswith("git-copilot: no completion: ") and why in err
     assert err.count("\n") == 1
@@ -67,20 +67,20 @@ def test_an_empty_completion_says_why_on_a_terminal(made, why):
     assert (out, err) == (f"{made.completion}\n", "")
 
 
-def test_a_late_one_is_told_once():
+def test_a_timeout_is_reported_once():
     assert printed(answer(late=True, finish="length"), screen=True) == ("", "")
 
 
-def test_a_completion_is_printed_as_it_is():
+def test_a_completion_is_printed_verbatim():
     text = "if x:\n\treturn y"
     assert printed(answer(text), screen=True) == (f"{text}\n", "")
     assert printed(answer(text), screen=False) == (f"{text}\n", "")
 
 
-def test_a_terminal_gets_colours_and_a_pipe_none(copilot, project):
-    got, code = on_terminal(["git-copilot", "search", "alpha"], project.path)
+def test_colours_are_used_on_terminals_only(copilot, project):
+    got, code = run_on_terminal(["git-copilot", "search", "alpha"], project.path)
     assert code == 0 and "\x1b[36;1msrc/util.py:1\x1b[0m" in got
-    got, _ = on_terminal(["git-copilot", "search", "alpha"], project.path, NO_COLOR="1")
+    got, _ = run_on_terminal(["git-copilot", "search", "alpha"], project.path, NO_COLOR="1")
     assert "\x1b" not in got and "src/util.py:1\n" in got
     assert b"\x1b" not in Copilot(project.path).run("search", "alpha").stdout
     assert json.loads(Copilot(project.path).ok("search", "alpha", "--json"))["hits"]

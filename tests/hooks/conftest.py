@@ -1,4 +1,4 @@
-"""A repository with our hooks and a real worker whose handlers do what the test says."""
+"""Repositories with our hooks: with a worker that runs stub handlers, or with the real one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from git_copilot.hooks.lock import read_pid, worker_alive
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from tests.support.commands import BIN
-from tests.support.doctor_repo import Ward
+from tests.support.doctor_repo import DoctorRepo
 from tests.support.gitrepo import GitRepo
-from tests.support.index_assertions import know
+from tests.support.index_assertions import index_repository
 
 WORKER = """
 import json, logging, os, subprocess, sys, time
@@ -54,8 +54,11 @@ sys.exit(run_worker(state, dict.fromkeys(("sync", "mine", "refresh"), handler),
 """
 
 
-class Lab:
-    """``interpreter`` is a real executable that checks how it is called and runs WORKER."""
+class StubWorkerRepo:
+    """A repository whose worker is WORKER: its handlers do what ``behave`` says, and log it.
+
+    ``interpreter`` is a real executable that checks how it is called and runs WORKER.
+    """
 
     def __init__(self, repo: GitRepo, folder: Path) -> None:
         self.repo = repo
@@ -80,17 +83,19 @@ class Lab:
         self.state.mkdir(exist_ok=True)
         (self.state / "behave.json").write_text(json.dumps(how))
 
-    def did(self, name: str = "done", kind: str | None = None) -> list[dict]:
+    def jobs(self, name: str = "done", kind: str | None = None) -> list[dict]:
         path = self.state / f"{name}.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         entries = [json.loads(line) for line in lines]
         return [entry for entry in entries if kind in (None, entry["kind"])]
 
-    def settle(self, timeout: float = 20) -> None:
+    def wait_until_idle(self, timeout: float = 20) -> None:
         """Wait until nothing is queued and the worker has left by itself."""
-        self.until(lambda: self.spool.pending() == 0 and worker_alive(self.state) is None, timeout)
+        self.wait_for(
+            lambda: self.spool.pending() == 0 and worker_alive(self.state) is None, timeout
+        )
 
-    def until(self, condition: Callable[[], object], timeout: float = 20) -> None:
+    def wait_for(self, condition: Callable[[], object], timeout: float = 20) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
@@ -99,8 +104,8 @@ class Lab:
             time.sleep(0.02)
 
 
-def quietly(repo: GitRepo, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run git with captured output, as an editor does, and insist on success and silence."""
+def run_git_silently(repo: GitRepo, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run git with captured output, as an editor does; it must succeed and print nothing."""
     done = subprocess.run(
         ["git", *args],
         cwd=repo.path,
@@ -116,10 +121,10 @@ def quietly(repo: GitRepo, *args: str, **env: str) -> subprocess.CompletedProces
 
 
 @pytest.fixture
-def lab(repo, tmp_path):
-    """The lab, in a repository with one commit; its worker is ended with the test."""
+def stub_worker(repo, tmp_path):
+    """A repository with one commit; its worker is killed at the end of the test."""
     repo.commit({"a.txt": "a\n"})
-    made = Lab(repo, tmp_path)
+    made = StubWorkerRepo(repo, tmp_path)
     yield made
     pid = worker_alive(made.state) and read_pid(made.state)
     if pid:
@@ -127,9 +132,9 @@ def lab(repo, tmp_path):
 
 
 @pytest.fixture
-def silent():
-    """:func:`quietly`, for tests that need no lab."""
-    return quietly
+def git_silently():
+    """:func:`run_git_silently`, as a fixture."""
+    return run_git_silently
 
 
 WORDS = "alpha beta gamma value name helper side util import return class self def app new first"
@@ -137,7 +142,7 @@ WORDS = "alpha beta gamma value name helper side util import return class self d
 
 @pytest.fixture(scope="session")
 def embedder_folder(tmp_path_factory):
-    """A static embedder over a few words: real, and loaded in a millisecond."""
+    """The folder of a real static embedder of a few words, which loads in a millisecond."""
     from model2vec import StaticModel
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -152,7 +157,7 @@ def embedder_folder(tmp_path_factory):
 
 @pytest.fixture
 def tiny_embedder(embedder_folder, hermetic, tmp_path, monkeypatch):
-    """That embedder as the user's; no refresh starts, and no machine's models are seen."""
+    """Configures that embedder for the user, an empty model cache, and no automatic refresh."""
     monkeypatch.setenv("GIT_COPILOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     config = hermetic / ".gitconfig"
@@ -163,36 +168,36 @@ def tiny_embedder(embedder_folder, hermetic, tmp_path, monkeypatch):
 
 @pytest.fixture
 def found(repo):
-    """The repository, as our code sees it."""
+    """The repository as a :class:`GitRepository`."""
     return GitRepository.discover(repo.path)
 
 
 @pytest.fixture
-def site(repo, tiny_embedder, monkeypatch):
-    """A repository with an index and the real worker; what still works there ends with it."""
+def indexed_repo(repo, tiny_embedder, monkeypatch):
+    """A repository with an index and the real worker, which is stopped at the end of the test."""
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     repo.commit({"src/util.py": "def alpha(value):\n    return value\n"})
     found = GitRepository.discover(repo.path)
     install(found, sys.executable)
-    know(found)
+    index_repository(found)
     yield repo
     stop_worker(found.state_dir)
 
 
 @pytest.fixture
-def ward(repo, tiny_embedder, hermetic, runtime, tmp_path, monkeypatch):
-    """The ward; its git has no hooks in the configuration, whatever git is here."""
+def doctor_repo(repo, tiny_embedder, hermetic, runtime, tmp_path, monkeypatch):
+    """A healthy repository, under a git that does not read hooks from its configuration."""
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
     config = hermetic / ".gitconfig"
     config.write_text(f"{config.read_text()}\tmodel = {model}\n")
-    monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))  # whatever git is here
+    monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))
     monkeypatch.setattr(doctor, "LOW_MB", 0)
     monkeypatch.setattr(doctor, "FULL_MB", 0)
     repo.commit({"src/util.py": "def alpha(value):\n    return value\n"})
     monkeypatch.chdir(repo.path)
-    made = Ward(repo)
+    made = DoctorRepo(repo)
     install(made.found, sys.executable)
-    know(made.found)
+    index_repository(made.found)
     return made

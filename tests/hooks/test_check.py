@@ -1,4 +1,4 @@
-"""What is about to be committed is searched for secrets, and nothing else is."""
+"""Staged lines are checked for secrets, and nothing else is."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BLIND = (
 
 
 @pytest.fixture
-def staged(repo, monkeypatch, capfd):
+def check_staged(repo, monkeypatch, capfd):
     """Writes and stages files in a repository with one commit, runs the check there, and gives
     its exit code and the lines that it printed."""
     repo.commit({"old.py": "a = 1\n" + LINE, "other.py": "x = 1\n"})
@@ -47,26 +47,26 @@ def staged(repo, monkeypatch, capfd):
     return look
 
 
-def test_an_added_secret_is_named_and_not_shown(staged):
-    code, lines = staged({"new.py": "a = 1\n" + LINE})
+def test_an_added_secret_is_reported_without_its_value(check_staged):
+    code, lines = check_staged({"new.py": "a = 1\n" + LINE})
     assert (code, lines[0]) == (0, f"new.py:2: {FOUND}")
     assert len(lines) == 2 and "pragma: allowlist secret" in lines[1]
 
 
-def test_nothing_to_say_nothing_said(staged):
-    assert staged({}) == (0, [])
-    assert staged({"new.py": "a = 1\n"}, "--refuse") == (0, [])
+def test_a_commit_without_secrets_prints_nothing(check_staged):
+    assert check_staged({}) == (0, [])
+    assert check_staged({"new.py": "a = 1\n"}, "--refuse") == (0, [])
 
 
-def test_only_added_lines_count(staged):
-    assert staged({"old.py": "a = 2\n" + LINE + "b = 1\n"}) == (0, [])
-    code, lines = staged({"old.py": "a = 2\nz = 0\n" + LINE + LINE})
+def test_only_added_lines_are_checked(check_staged):
+    assert check_staged({"old.py": "a = 2\n" + LINE + "b = 1\n"}) == (0, [])
+    code, lines = check_staged({"old.py": "a = 2\nz = 0\n" + LINE + LINE})
     assert code == 0 and len(lines) == 2
     assert lines[0].startswith(("old.py:3:", "old.py:4:"))  # git may call either the new one
 
 
-def test_the_index_counts_and_not_the_working_tree(staged, repo):
-    staged({"new.py": LINE})
+def test_staged_content_is_checked_not_the_working_tree(check_staged, repo):
+    check_staged({"new.py": LINE})
     repo.write({"new.py": "a = 1\n", "other.py": LINE})
     code = run.main(["--secrets", "--refuse"])
     assert code == 1
@@ -77,36 +77,36 @@ def test_the_index_counts_and_not_the_working_tree(staged, repo):
 
 
 @pytest.mark.parametrize("way", ["option", "setting"])
-def test_it_refuses_on_request(staged, repo, way):
+def test_a_secret_refuses_the_commit_when_so_configured(check_staged, repo, way):
     if way == "setting":
         repo.git("config", "copilot.secrets", "refuse")
-    code, lines = staged({"new.py": LINE}, *(["--refuse"] if way == "option" else []))
+    code, lines = check_staged({"new.py": LINE}, *(["--refuse"] if way == "option" else []))
     assert (code, len(lines)) == (1, 2)
     repo.git("rm", "-q", "--cached", "new.py")
     (repo.path / "new.py").unlink()
-    assert staged({})[0] == 0
+    assert check_staged({})[0] == 0
 
 
-def test_a_setting_that_is_none_only_warns(staged, repo):
+def test_an_invalid_setting_only_warns(check_staged, repo):
     repo.git("config", "copilot.secrets", "always")
-    code, lines = staged({"new.py": LINE})
+    code, lines = check_staged({"new.py": LINE})
     assert code == 0 and "copilot.secrets is 'always', not warn or refuse" in lines[0]
     assert FOUND in lines[1]
 
 
-def test_a_private_key_is_one_finding_and_a_key_file_is_looked_at(staged):
-    _, lines = staged({"server.pem": KEY, "two.txt": KEY + "\n\nother words here\n" + KEY})
+def test_a_private_key_is_one_finding_and_key_files_are_checked(check_staged):
+    _, lines = check_staged({"server.pem": KEY, "two.txt": KEY + "\n\nother words here\n" + KEY})
     places = [line.partition(" ")[0] for line in lines[:-1]]
     assert places == ["server.pem:1:", "two.txt:1:", "two.txt:7:"]
 
 
-def test_what_is_left_out(staged, repo):
+def test_lock_files_binaries_huge_files_links_and_allowed_lines_are_skipped(check_staged, repo):
     (repo.path / "link").symlink_to(TOKEN)
     files = {"poetry.lock": LINE, "data.bin": b"\0" + LINE.encode(), "ok.py": LINE[:-1] + "  # pragma: allowlist secret\n"}  # fmt: skip
-    assert staged({**files, "huge.txt": "x\n" * 3_000_000 + LINE}) == (0, [])
+    assert check_staged({**files, "huge.txt": "x\n" * 3_000_000 + LINE}) == (0, [])
 
 
-def test_odd_names(staged, repo):
+def test_odd_file_names_are_checked_and_escaped(check_staged, repo):
     odd = b"caf\xe9 :x.py"
     for text in ("a = 1\n", "a = 1\n" + LINE):
         repo.git("commit", "-q", "--allow-empty", "-m", "odd")
@@ -117,7 +117,7 @@ def test_odd_names(staged, repo):
     assert f'"caf\\351 :x.py":2: {FOUND}\n'.encode() in done.stdout
 
 
-def test_the_first_commit(tmp_path, monkeypatch, capfd):
+def test_the_first_commit_is_checked(tmp_path, monkeypatch, capfd):
     fresh = GitRepo.init(tmp_path / "fresh")
     fresh.write({"a.py": LINE})
     fresh.git("add", "-A")
@@ -127,7 +127,7 @@ def test_the_first_commit(tmp_path, monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("refuse", [False, True])
-def test_trouble_is_one_line(tmp_path, monkeypatch, capfd, refuse):
+def test_internal_errors_are_one_line_and_let_the_commit_pass(tmp_path, monkeypatch, capfd, refuse):
     monkeypatch.chdir(tmp_path)
     assert run.main(["--secrets", *["--refuse"] * refuse]) == refuse
     out = capfd.readouterr().out
@@ -138,7 +138,7 @@ def test_trouble_is_one_line(tmp_path, monkeypatch, capfd, refuse):
 
 
 @pytest.fixture
-def hooked(repo):
+def repo_with_hook(repo):
     repo.commit({"a.py": "a = 1\n", "b.py": "b = 1\n", "sub/c.py": "c = 1\n"})
     hook = repo.git_dir / "hooks/pre-commit"
     hook.parent.mkdir(exist_ok=True)
@@ -155,27 +155,28 @@ def commit(repo, *args, cwd=None):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_commit_a_and_partial_commits_have_an_index_of_their_own(hooked):
-    hooked.write({"a.py": "a = 1\n" + LINE, "b.py": "b = 2\n"})
-    assert commit(hooked, "-q", "b.py") == (0, "")
-    code, out = commit(hooked, "-a")
+def test_commit_all_and_partial_commits_are_checked_in_their_own_index(repo_with_hook):
+    repo_with_hook.write({"a.py": "a = 1\n" + LINE, "b.py": "b = 2\n"})
+    assert commit(repo_with_hook, "-q", "b.py") == (0, "")
+    code, out = commit(repo_with_hook, "-a")
     assert code == 1 and f"a.py:2: {FOUND}" in out
-    hooked.write({"sub/c.py": LINE})
-    code, out = commit(hooked, "c.py", cwd=hooked.path / "sub")
+    repo_with_hook.write({"sub/c.py": LINE})
+    code, out = commit(repo_with_hook, "c.py", cwd=repo_with_hook.path / "sub")
     assert code == 1 and f"sub/c.py:1: {FOUND}" in out and "a.py" not in out
 
 
-def test_in_a_linked_worktree(hooked, tmp_path):
-    hooked.git("worktree", "add", "-q", str(tmp_path / "linked"))
+def test_the_check_works_in_a_linked_worktree(repo_with_hook, tmp_path):
+    repo_with_hook.git("worktree", "add", "-q", str(tmp_path / "linked"))
     (tmp_path / "linked/a.py").write_text(LINE)
-    code, out = commit(hooked, "-a", cwd=tmp_path / "linked")
+    code, out = commit(repo_with_hook, "-a", cwd=tmp_path / "linked")
     assert code == 1 and f"a.py:1: {FOUND}" in out
-    hooked.git("config", "copilot.secrets", "warn")
-    code, out = commit(hooked, "-q", "-a", cwd=tmp_path / "linked")
+    repo_with_hook.git("config", "copilot.secrets", "warn")
+    code, out = commit(repo_with_hook, "-q", "-a", cwd=tmp_path / "linked")
     assert code == 0 and f"a.py:1: {FOUND}" in out
 
 
-def test_through_the_framework(repo, hermetic, monkeypatch):
+@pytest.mark.slow
+def test_the_check_works_through_pre_commit(repo, hermetic, monkeypatch):
     clientlib = pytest.importorskip("pre_commit.clientlib")
     monkeypatch.setenv("PRE_COMMIT_HOME", str(hermetic / "pre-commit"))
     (ours,) = (h for h in clientlib.load_manifest(ROOT / ".pre-commit-hooks.yaml")
@@ -231,7 +232,7 @@ def record(repo, text):
     (state / "python").write_text(f"{script}\n")
 
 
-def test_the_recorded_interpreter_looks_instead(repo):
+def test_the_check_hands_over_to_the_recorded_interpreter(repo):
     record(repo, f'#!/bin/sh\n[ -z "$PYTHONPATH" ] || exit 9\nexec "{sys.executable}" "$@"\n')
     code, lines = look_blindly(repo)
     assert (code, lines[0]) == (0, f"new.py:1: {FOUND}")
@@ -240,7 +241,7 @@ def test_the_recorded_interpreter_looks_instead(repo):
     assert sum("copilot.secrets is" in line for line in look_blindly(repo)[1]) == 1
 
 
-def test_an_interpreter_that_somebody_else_recorded_is_not_run(repo, tmp_path):
+def test_an_interpreter_recorded_by_somebody_else_is_not_run(repo, tmp_path):
     record(repo, f'#!/bin/sh\ntouch "{tmp_path}/ran"\n')
     revoke_trust(GitRepository.discover(repo.path).state_dir)
     code, (line,) = look_blindly(repo)
@@ -256,7 +257,7 @@ def test_an_interpreter_that_somebody_else_recorded_is_not_run(repo, tmp_path):
         f'#!/bin/sh\nshift 4\nexec "{sys.executable}" -c "{BLIND}" "$@" --handed-over\n',
     ],
 )
-def test_without_any_it_says_so_and_lets_the_commit_pass(repo, interpreter):
+def test_without_a_capable_interpreter_it_warns_and_lets_the_commit_pass(repo, interpreter):
     if interpreter is not None:
         record(repo, interpreter)
     for args in ((), ("--refuse",)):
@@ -265,7 +266,7 @@ def test_without_any_it_says_so_and_lets_the_commit_pass(repo, interpreter):
         assert "detect-secrets is not installed" in line
 
 
-def test_the_light_install_imports_it_without_detect_secrets():
+def test_the_base_install_can_import_the_check():
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('detect_secrets', 'faiss', 'torch', 'numpy',"
         " 'tree_sitter', 'tree_sitter_language_pack')))\n"
@@ -274,5 +275,5 @@ def test_the_light_install_imports_it_without_detect_secrets():
     subprocess.run([sys.executable, "-c", code], check=True, cwd="/")
 
 
-def test_the_marks_of_a_hand_over_are_no_exit_codes_of_python():
+def test_the_hand_over_exit_code_differs_from_pythons_own():
     assert check.FOUND not in (0, 1, 2)

@@ -1,4 +1,4 @@
-"""The doctor sees each trouble and names the command that mends it."""
+"""The doctor reports each problem with the command that fixes it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from git_copilot.hooks.install import MANAGER_LINE, install
 from git_copilot.hooks.spool import MAX_BYTES
 from git_copilot.index.embedding.vectors import load_vectors
 from git_copilot.index.store.database import DATABASE_NAME, Database
-from tests.support.doctor_repo import Ward
-from tests.support.index_assertions import know
+from tests.support.doctor_repo import DoctorRepo
+from tests.support.index_assertions import index_repository
+
+pytestmark = pytest.mark.e2e
 
 
 def answer(missing: list[str], version: str = "") -> str:
@@ -30,9 +32,9 @@ def answer(missing: list[str], version: str = "") -> str:
     return f"echo '{text}'"
 
 
-def rot(ward: Ward) -> None:
+def rot(doctor_repo: DoctorRepo) -> None:
     """Damage in the middle of the database, which opening it does not show."""
-    path = ward.state / DATABASE_NAME
+    path = doctor_repo.state / DATABASE_NAME
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     data = bytearray(path.read_bytes())
@@ -40,35 +42,37 @@ def rot(ward: Ward) -> None:
     path.write_bytes(data)
 
 
-def replaced_wrapper(ward: Ward) -> None:
-    (ward.hooks / "post-merge").unlink()
-    ward.put(ward.hooks / "post-merge", "#!/usr/bin/env python3\n")
-    install(ward.found, sys.executable)
-    ward.put(ward.hooks / "post-merge", "#!/bin/sh\n")
+def replaced_wrapper(doctor_repo: DoctorRepo) -> None:
+    (doctor_repo.hooks / "post-merge").unlink()
+    doctor_repo.write_file(doctor_repo.hooks / "post-merge", "#!/usr/bin/env python3\n")
+    install(doctor_repo.found, sys.executable)
+    doctor_repo.write_file(doctor_repo.hooks / "post-merge", "#!/bin/sh\n")
 
 
-def left_waiting(ward: Ward) -> None:
-    ward.spool.append(Event("post-commit", str(ward.found.git_dir)))
-    os.utime(ward.state / "spool/events", (time.time() - 300, time.time() - 300))
+def left_waiting(doctor_repo: DoctorRepo) -> None:
+    doctor_repo.spool.append(Event("post-commit", str(doctor_repo.found.git_dir)))
+    os.utime(doctor_repo.state / "spool/events", (time.time() - 300, time.time() - 300))
 
 
-def left_waiting_for_nobody(ward: Ward) -> None:
-    left_waiting(ward)
-    (ward.state / "python").unlink()
+def left_waiting_for_nobody(doctor_repo: DoctorRepo) -> None:
+    left_waiting(doctor_repo)
+    (doctor_repo.state / "python").unlink()
 
 
-def truncated_snapshot(ward: Ward) -> None:
-    with Database(ward.state / DATABASE_NAME) as db:
-        vectors = load_vectors(db, ward.state, ready_embedder(load_settings(ward.found)))
+def truncated_snapshot(doctor_repo: DoctorRepo) -> None:
+    with Database(doctor_repo.state / DATABASE_NAME) as db:
+        vectors = load_vectors(
+            db, doctor_repo.state, ready_embedder(load_settings(doctor_repo.found))
+        )
         assert vectors is not None
-        vectors.save(ward.state)
-    assert ward.ill() == []
-    os.truncate(ward.state / "vectors.faiss", 100)
+        vectors.save(doctor_repo.state)
+    assert doctor_repo.problems() == []
+    os.truncate(doctor_repo.state / "vectors.faiss", 100)
 
 
-def failed_job(ward: Ward) -> None:
-    ward.put(
-        ward.state / "log/worker.log",
+def failed_job(doctor_repo: DoctorRepo) -> None:
+    doctor_repo.write_file(
+        doctor_repo.state / "log/worker.log",
         "2026-11-21 07:00:00,001 INFO sync SyncReport()\n"
         "2026-11-21 07:18:16,823 ERROR sync of /x/.git failed (attempt 1)\n"
         'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    g()\n'
@@ -78,13 +82,13 @@ def failed_job(ward: Ward) -> None:
     )
 
 
-def bad_default(ward: Ward, text: str) -> None:
-    ward.repo.commit({".gitcopilot": text})
-    know(ward.found)
+def bad_default(doctor_repo: DoctorRepo, text: str) -> None:
+    doctor_repo.repo.commit({".gitcopilot": text})
+    index_repository(doctor_repo.found)
 
 
 def config(*words: str):
-    return lambda ward: ward.repo.git("config", *words)
+    return lambda doctor_repo: doctor_repo.repo.git("config", *words)
 
 
 TROUBLES = {
@@ -110,7 +114,7 @@ TROUBLES = {
         lambda w: (w.hooks / "post-merge").unlink(),
         "hooks", "warn", "post-merge: does not run git-copilot", "git copilot install"),
     "hook replaced": (
-        lambda w: w.put(w.hooks / "post-merge", "#!/bin/sh\n"),
+        lambda w: w.write_file(w.hooks / "post-merge", "#!/bin/sh\n"),
         "hooks", "warn", "only a hook of yours", "git copilot install"),
     "hook switched off": (
         lambda w: (w.hooks / "post-merge").chmod(0o644),
@@ -119,7 +123,7 @@ TROUBLES = {
         lambda w: (w.repo.git("config", "--global", "core.hooksPath", "~/h"),),
         "hooks", "warn", "post-commit: does not run git-copilot", MANAGER_LINE),
     "old shim": (
-        lambda w: w.put(w.hooks / "post-merge",
+        lambda w: w.write_file(w.hooks / "post-merge",
                         (w.hooks / "post-merge").read_text().replace("trap", "echo")),
         "shims", "warn", "blocks of another version: post-merge", "git copilot install"),
     "old hook.sh": (
@@ -128,7 +132,7 @@ TROUBLES = {
         replaced_wrapper, "shims", "warn", "no longer runs", "git copilot install"),
     "configured, not installed": (
         lambda w: (shutil.rmtree(w.hooks),
-                   w.put(w.repo.path / ".pre-commit-config.yaml", "- id: copilot-sync\n")),
+                   w.write_file(w.repo.path / ".pre-commit-config.yaml", "- id: copilot-sync\n")),
         "pre-commit", "warn", "is not installed for post-commit", "pre-commit install -t post-co"),
     "spool gone": (
         lambda w: shutil.rmtree(w.state / "spool"), "spool", "fail", "is missing", "install"),
@@ -145,7 +149,7 @@ TROUBLES = {
     "left waiting for nobody": (
         left_waiting_for_nobody, "worker", "fail", "cannot be started", "git copilot install"),
     "killed again and again": (
-        lambda w: w.queue(deaths=3), "queue", "warn", "3 workers in a row", "worker.log"),
+        lambda w: w.queue_job(deaths=3), "queue", "warn", "3 workers in a row", "worker.log"),
     "failed": (failed_job, "log", "warn", "OperationalError: disk I/O error", "worker.log"),
     "no database": (
         lambda w: (w.state / DATABASE_NAME).unlink(),
@@ -158,14 +162,14 @@ TROUBLES = {
         lambda w: (w.state / DATABASE_NAME).write_bytes(b""),
         "database", "fail", "is empty", "git copilot index --rebuild"),
     "database of another version": (
-        lambda w: w.sql("UPDATE meta SET value = '0' WHERE key = 'schema'"),
+        lambda w: w.run_sql("UPDATE meta SET value = '0' WHERE key = 'schema'"),
         "database", "fail", "another version", "git copilot index --rebuild"),
     "behind": (
         lambda w: w.repo.git("update-ref", "HEAD", w.repo.git(
             "commit-tree", "-m", "x", w.repo.git("mktree", stdin=""))),
         "index", "warn", "not for HEAD", "git copilot index"),
     "vectors missing": (
-        lambda w: w.sql("DELETE FROM vectors"), "vectors", "warn", "by words only", "index"),
+        lambda w: w.run_sql("DELETE FROM vectors"), "vectors", "warn", "by words only", "index"),
     "snapshot cut short": (truncated_snapshot, "snapshot", "warn", "cannot be read", "rm "),
     "model missing": (
         config("copilot.model", "smollm2-135m"),
@@ -192,7 +196,7 @@ TROUBLES = {
     "defaults malformed": (
         lambda w: bad_default(w, "[copilot\n"), "settings", "warn", "is skipped", ".gitcopilot"),
     "adapter gone": (
-        lambda w: w.put(w.state / "adapters/current", "20260101-000000-abcd\n"),
+        lambda w: w.write_file(w.state / "adapters/current", "20260101-000000-abcd\n"),
         "adapter", "warn", "20260101-000000-abcd", "git copilot adapter rollback"),
     "no private folder": (
         lambda _: address.runtime_dir().mkdir(mode=0o755), "server", "warn", "private", "mv "),
@@ -200,19 +204,23 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_each_trouble_is_seen_and_its_mend_named(ward, trouble, monkeypatch):
+def test_each_problem_is_reported_with_its_remedy(doctor_repo, trouble, monkeypatch):
     monkeypatch.setattr(hooks_doctor, "ASK_SECONDS", 1.0 if "hangs" in trouble else 20.0)
     break_it, check, level, says, mend = TROUBLES[trouble]
-    break_it(ward)
-    found = [f for f in ward.ill() if (f.check, f.level) == (check, level) and says in f.message]
-    assert found, ward.ill()
+    break_it(doctor_repo)
+    found = [
+        f
+        for f in doctor_repo.problems()
+        if (f.check, f.level) == (check, level) and says in f.message
+    ]
+    assert found, doctor_repo.problems()
     assert mend in found[0].mend
 
 
-def test_a_failure_that_passed_is_no_trouble(ward):
-    failed_job(ward)
-    with (ward.state / "log/worker.log").open("a") as log:
+def test_a_failure_that_was_retried_successfully_is_no_problem(doctor_repo):
+    failed_job(doctor_repo)
+    with (doctor_repo.state / "log/worker.log").open("a") as log:
         log.write("2026-11-21 07:19:00,000 INFO sync SyncReport()\n")
-    assert ward.ill() == []
-    (told,) = [finding.message for finding in ward.look() if finding.check == "log"]
+    assert doctor_repo.problems() == []
+    (told,) = [finding.message for finding in doctor_repo.examine() if finding.check == "log"]
     assert told.endswith("jobs succeeded since: 1")

@@ -1,4 +1,4 @@
-"""The line format and the plan: pure."""
+"""The line format of events, and the plan of jobs made from them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ COMMON = "/a b/ü\n/.git"
     st.lists(st.text(min_size=1).filter(lambda t: t.isprintable() or t == "\n")),
     st.one_of(st.none(), st.floats(0, 2e9).map(lambda f: round(f, 3))),
 )
-def test_an_event_is_one_line_and_comes_back(args, received):
+def test_an_event_round_trips_as_one_line(args, received):
     event = Event("post-checkout", f"{COMMON}/worktrees/x", tuple(args), received)
     line = encode(event, COMMON)
     assert line.count(b"\n") == 1
     assert decode_all(line, COMMON) == ([event], 0)
 
 
-def test_a_path_with_newline_tab_and_raw_bytes_survives_in_arguments_and_elsewhere():
+def test_paths_with_newlines_tabs_and_raw_bytes_round_trip():
     event = Event("post-merge", "/else\nwhere/\udcff\t.git", ("a b", "\\n", "\t"), None)
     assert decode(encode(event, COMMON).rstrip(b"\n"), COMMON) == event
 
@@ -40,19 +40,19 @@ def test_a_moved_repository_still_finds_its_events():
     [b"", b"post-commit", b"post-commit\t-\t.", b"post-commit\tnow\t.\t", b"\t-\t.\t",
      b"Post Commit\t-\t.\t", b"post-commit\t-\t\t", b"post-commit\t-\t.\ta\tb", b"\xff\xfe\0"],
 )  # fmt: skip
-def test_malformed_lines_are_counted_and_cost_nothing_else(line):
+def test_malformed_lines_are_counted_and_skipped(line):
     good = b"post-commit\t-\t.\t\n"
     events, bad = decode_all(good + line + b"\n" + good, COMMON)
     assert [event.kind for event in events] == ["post-commit", "post-commit"]
     assert bad == (1 if line else 0)
 
 
-def test_an_unreadable_kind_is_refused_when_written():
+def test_an_event_kind_that_cannot_be_read_back_is_not_written():
     with pytest.raises(ValueError, match="kind"):
         encode(Event("post commit", COMMON), COMMON)
 
 
-def test_a_rebase_of_200_commits_is_one_sync():
+def test_a_rebase_of_200_commits_plans_one_sync():
     events = [Event("post-commit", COMMON)] * 200 + [Event("post-rewrite", COMMON, ("rebase",))]
     assert plan(events, COMMON) == (
         Job("sync", COMMON),
@@ -74,5 +74,5 @@ def test_worktrees_are_synced_in_order_of_arrival_before_the_repository_wide_wor
     ]  # fmt: skip
 
 
-def test_nothing_happened_nothing_to_do():
+def test_no_events_give_no_jobs():
     assert plan([], COMMON) == ()

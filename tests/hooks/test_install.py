@@ -1,4 +1,4 @@
-"""Installing is polite: existing hooks run as before, and uninstalling leaves no trace."""
+"""Installing keeps existing hooks working, and uninstalling restores them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from git_copilot.hooks.install import install, uninstall
 from git_copilot.hooks.sources import installed_hooks
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
-from tests.support.folders import put, snapshot
+from tests.support.folders import folder_content, write_file
 from tests.support.gitrepo import GitRepo
 
 # Each notes its arguments, its input and its name, and exits 7.
@@ -51,21 +51,21 @@ def hooks(found):
     return found.common_dir / "hooks"
 
 
-def test_a_fresh_repository_gets_four_hooks_and_loses_them_again(found, hooks):
-    before = snapshot(hooks)
+def test_install_adds_four_hooks_and_uninstall_removes_them(found, hooks):
+    before = folder_content(hooks)
     report = install(found)
     assert (report.hooks, report.changed, report.notes) == (list(HOOKS), True, ())
     assert installed_hooks(found).installed == list(HOOKS)
     assert installed_hooks(found).via == "native"
     assert (found.state_dir / "python").read_text() == f"{sys.executable}\n"
     assert os.access(hooks / "post-commit", os.X_OK)
-    once = snapshot(found.common_dir)
+    once = folder_content(found.common_dir)
     again = install(found)
     assert (again.hooks, again.changed) == (list(HOOKS), False)
-    assert snapshot(found.common_dir) == once
+    assert folder_content(found.common_dir) == once
     gone = uninstall(found)
     assert (gone.hooks, gone.changed, gone.notes) == (list(HOOKS), True, ())
-    assert snapshot(hooks) == before
+    assert folder_content(hooks) == before
     assert (installed_hooks(found).installed, installed_hooks(found).via) == ([], None)
     assert not uninstall(found).changed
 
@@ -73,95 +73,105 @@ def test_a_fresh_repository_gets_four_hooks_and_loses_them_again(found, hooks):
 @pytest.mark.parametrize("kind", FOREIGN)
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o644])
 def test_uninstall_restores_every_kind_of_hook(found, hooks, kind, mode):
-    put(hooks / "post-merge", FOREIGN[kind], mode)
-    before = snapshot(hooks)
+    write_file(hooks / "post-merge", FOREIGN[kind], mode)
+    before = folder_content(hooks)
     assert install(found).changed
-    once = snapshot(hooks)
+    once = folder_content(hooks)
     assert once["post-merge"] != before["post-merge"]
     assert not install(found).changed
-    assert snapshot(hooks) == once
+    assert folder_content(hooks) == once
     uninstall(found)
-    assert snapshot(hooks) == before
+    assert folder_content(hooks) == before
 
 
 @pytest.mark.parametrize("kind", ["sh", "bash", "python", "polyglot", "no shebang", "latin-1"])
-def test_an_existing_hook_keeps_arguments_input_name_and_exit_code(lab, tmp_path, kind):
+def test_a_wrapped_hook_keeps_its_arguments_input_name_and_exit_code(stub_worker, tmp_path, kind):
     out = tmp_path / "out"
-    hook = put(lab.repo.git_dir / "hooks/post-checkout", FOREIGN[kind])
-    lab.install()
+    hook = write_file(stub_worker.repo.git_dir / "hooks/post-checkout", FOREIGN[kind])
+    stub_worker.install()
     done = subprocess.run(
         # git, too, hands a script without a shebang to sh
         [*(["sh"] if kind == "no shebang" else []), hook, "one", "two words", "1"],
-        cwd=lab.repo.path, input=b"a line\n", capture_output=True, env={**os.environ, "OUT": str(out)},
+        cwd=stub_worker.repo.path, input=b"a line\n", capture_output=True, env={**os.environ, "OUT": str(out)},
         check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (7, b"", b"")
     assert out.read_text() == "3:one two words 1:a line:post-checkout\n"
-    lab.settle()
-    assert [job["kind"] for job in lab.did()] == ["sync", "mine", "refresh"]
+    stub_worker.wait_until_idle()
+    assert [job["kind"] for job in stub_worker.jobs()] == ["sync", "mine", "refresh"]
 
 
-def test_git_itself_sees_the_exit_code_of_the_existing_hook(lab):
-    put(lab.repo.git_dir / "hooks/post-checkout", "#!/bin/sh\nexit 7\n")
-    lab.install()
-    done = subprocess.run(["git", "switch", "-q", "-c", "x"], cwd=lab.repo.path, check=False)
+def test_git_sees_the_exit_code_of_the_wrapped_hook(stub_worker):
+    write_file(stub_worker.repo.git_dir / "hooks/post-checkout", "#!/bin/sh\nexit 7\n")
+    stub_worker.install()
+    done = subprocess.run(
+        ["git", "switch", "-q", "-c", "x"], cwd=stub_worker.repo.path, check=False
+    )
     assert done.returncode == 1  # git folds it; without the hook it would be 0
-    lab.settle()
-    assert lab.did(kind="sync")
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")
 
 
-def test_a_switched_off_hook_stays_off(lab, tmp_path):
-    put(lab.repo.git_dir / "hooks/post-commit", f"#!/bin/sh\ntouch '{tmp_path}/ran'\n", 0o644)
-    lab.install()
-    lab.repo.commit({"b": "b"})
-    lab.settle()
-    assert lab.did(kind="sync")
+def test_a_non_executable_hook_stays_off(stub_worker, tmp_path):
+    write_file(
+        stub_worker.repo.git_dir / "hooks/post-commit",
+        f"#!/bin/sh\ntouch '{tmp_path}/ran'\n",
+        0o644,
+    )
+    stub_worker.install()
+    stub_worker.repo.commit({"b": "b"})
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")
     assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("where", ["inside", "outside", "dangling"])
-def test_a_linked_hook_is_wrapped_and_its_target_untouched(lab, tmp_path, where):
-    hooks = lab.repo.git_dir / "hooks"
-    target = lab.repo.path / "tools/all.sh" if where == "inside" else tmp_path / "shared/all.sh"
+def test_a_symlinked_hook_is_wrapped_without_changing_its_target(stub_worker, tmp_path, where):
+    hooks = stub_worker.repo.git_dir / "hooks"
+    target = (
+        stub_worker.repo.path / "tools/all.sh" if where == "inside" else tmp_path / "shared/all.sh"
+    )
     text = f'#!/bin/sh\necho "${{0##*/}} $#" >>"{tmp_path}/out"\n'
     if where != "dangling":
-        put(target, text)
+        write_file(target, text)
     link = "../../tools/all.sh" if where == "inside" else str(target)
     (hooks / "post-commit").symlink_to(link)
     (hooks / "post-merge").symlink_to(link)
-    before = snapshot(hooks)
-    lab.install()
-    once = snapshot(hooks)
-    assert not install(GitRepository.discover(lab.repo.path), str(lab.interpreter)).changed
-    assert snapshot(hooks) == once
-    lab.repo.commit({"b": "b"})
-    lab.settle()
-    assert lab.did(kind="sync")
+    before = folder_content(hooks)
+    stub_worker.install()
+    once = folder_content(hooks)
+    assert not install(
+        GitRepository.discover(stub_worker.repo.path), str(stub_worker.interpreter)
+    ).changed
+    assert folder_content(hooks) == once
+    stub_worker.repo.commit({"b": "b"})
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")
     if where != "dangling":
         assert target.read_text() == text
         assert (tmp_path / "out").read_text() == "post-commit 0\n"
-    uninstall(GitRepository.discover(lab.repo.path))
-    assert snapshot(hooks) == before
+    uninstall(GitRepository.discover(stub_worker.repo.path))
+    assert folder_content(hooks) == before
 
 
 def test_an_older_block_is_replaced_in_place(found, hooks):
-    put(hooks / "post-commit", SH)
-    put(hooks / "post-merge", PYTHON)
-    before = snapshot(hooks)
+    write_file(hooks / "post-commit", SH)
+    write_file(hooks / "post-merge", PYTHON)
+    before = folder_content(hooks)
     install(found)
-    current = snapshot(hooks)
+    current = folder_content(hooks)
     for name in HOOKS:
         path = hooks / name
         path.write_bytes(path.read_bytes().replace(b"trap '' HUP INT", b"echo 0.0.1"))
-    assert snapshot(hooks) != current
+    assert folder_content(hooks) != current
     assert install(found).changed
-    assert snapshot(hooks) == current
+    assert folder_content(hooks) == current
     uninstall(found)
-    assert snapshot(hooks) == before
+    assert folder_content(hooks) == before
 
 
-def test_lines_added_since_are_kept(found, hooks):
-    put(hooks / "post-merge", PYTHON)
+def test_lines_added_after_installation_are_kept(found, hooks):
+    write_file(hooks / "post-merge", PYTHON)
     install(found)
     for name in ("post-commit", "post-merge"):
         with (hooks / name).open("a") as file:
@@ -174,9 +184,9 @@ def test_lines_added_since_are_kept(found, hooks):
     assert "post-merge was changed" in report.notes[0]
 
 
-def test_installing_killed_between_moving_aside_and_wrapping(found, hooks, monkeypatch):
-    put(hooks / "post-commit", PYTHON)
-    before = snapshot(hooks)
+def test_an_install_killed_halfway_is_completed_by_the_next(found, hooks, monkeypatch):
+    write_file(hooks / "post-commit", PYTHON)
+    before = folder_content(hooks)
     with monkeypatch.context() as patch:
         patch.setattr(
             "git_copilot.hooks.files.write_if_changed", lambda *_: (_ for _ in ()).throw(KeyError)
@@ -186,21 +196,21 @@ def test_installing_killed_between_moving_aside_and_wrapping(found, hooks, monke
     assert (hooks / "post-commit").read_text() == PYTHON  # never a moment without the hook
     assert (hooks / "post-commit.copilot-original").exists()
     uninstall(found)
-    assert snapshot(hooks) == before
+    assert folder_content(hooks) == before
     install(found)
     uninstall(found)
-    assert snapshot(hooks) == before
+    assert folder_content(hooks) == before
 
 
 def test_somebody_elses_file_in_the_way_is_not_overwritten(found, hooks):
-    put(hooks / "post-commit", PYTHON)
-    put(hooks / "post-commit.copilot-original", "precious")
+    write_file(hooks / "post-commit", PYTHON)
+    write_file(hooks / "post-commit.copilot-original", "precious")
     with pytest.raises(CopilotError, match=r"already exists; .*move it"):
         install(found)
     assert (hooks / "post-commit.copilot-original").read_text() == "precious"
 
 
-def test_a_missing_hooks_folder_comes_and_goes(tmp_path):
+def test_a_missing_hooks_folder_is_created_and_removed_again(tmp_path):
     made = GitRepo.init(tmp_path / "bare ü.git", "--bare", "--template=")
     repo = GitRepository.discover(made.path)
     assert not (made.path / "hooks").exists()
@@ -220,7 +230,7 @@ def test_a_linked_worktree_shares_the_hooks(repo, found, hooks, tmp_path):
     assert installed_hooks(linked) == installed_hooks(found)
 
 
-def test_a_submodule_has_its_own(repo, tmp_path):
+def test_a_submodule_has_its_own_hooks(repo, tmp_path):
     inner = GitRepo.init(tmp_path / "inner")
     inner.commit({"i": "i"})
     repo.git(
@@ -233,7 +243,7 @@ def test_a_submodule_has_its_own(repo, tmp_path):
     assert found.state_dir == repo.git_dir / "modules/sub/copilot"
 
 
-def test_a_hooks_folder_that_cannot_be_written_is_said_in_one_line(found, hooks):
+def test_an_unwritable_hooks_folder_is_a_one_line_error(found, hooks):
     for path in hooks.iterdir():
         path.unlink()
     hooks.rmdir()
@@ -251,8 +261,8 @@ def test_an_interpreter_that_cannot_run_is_refused(found, tmp_path):
     assert not found.state_dir.exists()
 
 
-def test_another_interpreter_is_recorded(found, tmp_path):
+def test_installing_with_another_interpreter_records_it(found, tmp_path):
     install(found)
-    other = put(tmp_path / "py thon", "#!/bin/sh\n")
+    other = write_file(tmp_path / "py thon", "#!/bin/sh\n")
     assert install(found, str(other)).changed
     assert (found.state_dir / "python").read_text() == f"{other}\n"

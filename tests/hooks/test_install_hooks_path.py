@@ -1,4 +1,4 @@
-"""Hooks of core.hooksPath are left alone; where git runs them, ours go into its configuration."""
+"""Hooks in core.hooksPath are not touched; where git supports it, ours are configured."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ from git_copilot.hooks.events import HOOKS
 from git_copilot.hooks.install import MANAGER_LINE, install, uninstall
 from git_copilot.hooks.sources import installed_hooks
 from git_copilot.index.git.repository import GitRepository
-from tests.support.folders import put, snapshot
+from tests.support.folders import folder_content, write_file
 from tests.support.gitrepo import GitRepo
 
 
 @pytest.mark.parametrize("path", [".husky/_", "~/shared hooks", "/dev/null"])
-def test_a_foreign_hooks_path_is_left_alone_with_one_line_of_advice(
+def test_a_foreign_hooks_path_is_unchanged_and_one_line_of_advice_given(
     repo, found, hermetic, path, monkeypatch
 ):
     monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))
     repo.git("config", "core.hooksPath", path)
     folder = repo.path / path if path[0] == "." else Path(path).expanduser()
     if path != "/dev/null":
-        put(folder / "post-commit", "#!/bin/sh\n")
-    worktree, home = snapshot(repo.path), snapshot(hermetic)
+        write_file(folder / "post-commit", "#!/bin/sh\n")
+    worktree, home = folder_content(repo.path), folder_content(hermetic)
     report = install(found)
     assert report.hooks == []
     assert len(report.notes) == 1
     assert "\n" not in report.notes[0]
     assert ("hooks are disabled" if path == "/dev/null" else MANAGER_LINE) in report.notes[0]
-    after = snapshot(repo.path)
+    after = folder_content(repo.path)
     assert {n: v for n, v in after.items() if not n.startswith(".git/copilot")} == worktree
-    new = {n for n in snapshot(hermetic).items() if n not in home.items()}
+    new = {n for n in folder_content(hermetic).items() if n not in home.items()}
     assert {n for n, _ in new if not n.startswith(".local")} == set()  # the record of `known`
     assert installed_hooks(found).via is None
 
 
-def test_the_advised_line_works_in_husky(lab, monkeypatch):
+def test_the_advised_line_works_in_husky(stub_worker, monkeypatch):
     monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (9, 0))
-    husky = lab.repo.path / ".husky"
-    put(husky / "_/post-commit", '#!/bin/sh\nsh -e "$(dirname "$0")/../post-commit" "$@"\n')
-    put(husky / "post-commit", f"set -u\n{MANAGER_LINE}\necho ran >>$PWD/ran\n", 0o644)
-    lab.repo.git("config", "core.hooksPath", ".husky/_")
-    report = lab.install()
+    husky = stub_worker.repo.path / ".husky"
+    write_file(husky / "_/post-commit", '#!/bin/sh\nsh -e "$(dirname "$0")/../post-commit" "$@"\n')
+    write_file(husky / "post-commit", f"set -u\n{MANAGER_LINE}\necho ran >>$PWD/ran\n", 0o644)
+    stub_worker.repo.git("config", "core.hooksPath", ".husky/_")
+    report = stub_worker.install()
     assert report.hooks == ["post-commit"]
     assert "post-commit" not in report.notes[0].partition("add to ")[2].partition(" there")[0]
-    lab.repo.commit({"b": "b"})
-    lab.settle()
-    assert lab.did(kind="sync")
-    assert (lab.repo.path / "ran").exists()
-    left = uninstall(GitRepository.discover(lab.repo.path))
+    stub_worker.repo.commit({"b": "b"})
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")
+    assert (stub_worker.repo.path / "ran").exists()
+    left = uninstall(GitRepository.discover(stub_worker.repo.path))
     assert "remove git-copilot's lines" in left.notes[-1]
-    lab.repo.commit({"c": "c"})  # the line is silent when git-copilot is gone
-    assert (lab.repo.path / "ran").read_text() == "ran\nran\n"
+    stub_worker.repo.commit({"c": "c"})  # the line is silent when git-copilot is gone
+    assert (stub_worker.repo.path / "ran").read_text() == "ran\nran\n"
 
 
-def test_a_git_with_config_hooks_needs_no_file(repo, found, monkeypatch, tmp_path):
+def test_where_git_supports_config_hooks_no_file_is_written(repo, found, monkeypatch, tmp_path):
     monkeypatch.setattr(sources_module, "CONFIG_HOOKS_SINCE", (2, 0))
     repo.git("config", "core.hooksPath", str(tmp_path))
     config = (found.common_dir / "config").read_bytes()
@@ -93,7 +93,7 @@ def test_hooks_that_are_switched_off_stay_off_in_the_configuration_too(repo, fou
 
 
 @pytest.mark.parametrize("step", range(2 * len(HOOKS)))
-def test_a_kill_while_the_configuration_is_written_leaves_no_event_without_command(
+def test_a_kill_while_writing_configuration_leaves_no_hook_without_command(
     repo, found, monkeypatch, tmp_path, step
 ):
     """Such an event makes git 2.54 refuse every commit."""
@@ -133,33 +133,37 @@ def newer_git(monkeypatch):
         pytest.skip("needs git 2.54; COPILOT_NEWER_GIT names a folder with one")
 
 
-def test_git_itself_runs_hooks_in_the_configuration(newer_git, lab, silent, tmp_path):
-    lab.repo.git("config", "core.hooksPath", ".husky/_")
-    before = (lab.repo.git_dir / "config").read_bytes()
-    put(lab.repo.path / ".husky/_/post-commit", f"#!/bin/sh\necho ran >>'{tmp_path}/ran'\n")
-    assert lab.install().notes == ()
-    silent(lab.repo, "commit", "-q", "--allow-empty", "-m", "x")
-    silent(lab.repo, "switch", "-q", "-c", "side")
-    silent(lab.repo, "commit", "-q", "--allow-empty", "--amend", "-m", "y")
-    silent(lab.repo, "checkout", "-q", "HEAD", "--", "a.txt")
-    lab.settle()
-    head = lab.repo.git("rev-parse", "HEAD")
-    assert lab.did(kind="sync")[-1]["head"] == head
+def test_git_itself_runs_hooks_in_the_configuration(newer_git, stub_worker, git_silently, tmp_path):
+    stub_worker.repo.git("config", "core.hooksPath", ".husky/_")
+    before = (stub_worker.repo.git_dir / "config").read_bytes()
+    write_file(
+        stub_worker.repo.path / ".husky/_/post-commit", f"#!/bin/sh\necho ran >>'{tmp_path}/ran'\n"
+    )
+    assert stub_worker.install().notes == ()
+    git_silently(stub_worker.repo, "commit", "-q", "--allow-empty", "-m", "x")
+    git_silently(stub_worker.repo, "switch", "-q", "-c", "side")
+    git_silently(stub_worker.repo, "commit", "-q", "--allow-empty", "--amend", "-m", "y")
+    git_silently(stub_worker.repo, "checkout", "-q", "HEAD", "--", "a.txt")
+    stub_worker.wait_until_idle()
+    head = stub_worker.repo.git("rev-parse", "HEAD")
+    assert stub_worker.jobs(kind="sync")[-1]["head"] == head
     assert (tmp_path / "ran").read_text() == "ran\nran\n"
-    lab.interpreter.write_text("#!/bin/sh\n")
-    lab.repo.git("worktree", "add", "-q", "-b", "third", str(tmp_path / "thïrd tree"))
-    silent(type(lab.repo)(tmp_path / "thïrd tree"), "commit", "-q", "--allow-empty", "-m", "z")
-    silent(lab.repo, "merge", "-q", "--ff-only", "third")
-    lines = (lab.state / "spool/events").read_text().splitlines()
+    stub_worker.interpreter.write_text("#!/bin/sh\n")
+    stub_worker.repo.git("worktree", "add", "-q", "-b", "third", str(tmp_path / "thïrd tree"))
+    git_silently(
+        type(stub_worker.repo)(tmp_path / "thïrd tree"), "commit", "-q", "--allow-empty", "-m", "z"
+    )
+    git_silently(stub_worker.repo, "merge", "-q", "--ff-only", "third")
+    lines = (stub_worker.state / "spool/events").read_text().splitlines()
     assert [line.split("\t")[0::2] for line in lines] == [
         ["post-checkout", "worktrees/thïrd-tree"], ["post-commit", "worktrees/thïrd-tree"],
         ["post-merge", "."],
     ]  # fmt: skip
     assert lines[0].endswith(" 1") and lines[2].endswith("\t0")
-    (lab.state / "hook.sh").unlink()
-    silent(lab.repo, "commit", "-q", "--allow-empty", "-m", "no hook.sh")
-    uninstall(GitRepository.discover(lab.repo.path))
-    assert (lab.repo.git_dir / "config").read_bytes() == before
+    (stub_worker.state / "hook.sh").unlink()
+    git_silently(stub_worker.repo, "commit", "-q", "--allow-empty", "-m", "no hook.sh")
+    uninstall(GitRepository.discover(stub_worker.repo.path))
+    assert (stub_worker.repo.git_dir / "config").read_bytes() == before
 
 
 def test_a_working_tree_inside_a_bare_repository_keeps_its_own_hooks(tmp_path, monkeypatch):
@@ -170,7 +174,7 @@ def test_a_working_tree_inside_a_bare_repository_keeps_its_own_hooks(tmp_path, m
     bare.git("update-ref", "HEAD", bare.git("commit-tree", "-m", "x", tree))
     bare.git("worktree", "add", "-q", "feature")
     bare.git("config", "core.hooksPath", ".husky/_")
-    hook = put(bare.path / "feature/.husky/_/post-commit", "#!/bin/sh\n")
+    hook = write_file(bare.path / "feature/.husky/_/post-commit", "#!/bin/sh\n")
     report = install(GitRepository.discover(bare.path / "feature"))
     assert report.hooks == [] and MANAGER_LINE in report.notes[0]
     assert hook.read_text() == "#!/bin/sh\n"

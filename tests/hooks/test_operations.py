@@ -1,4 +1,4 @@
-"""Every git operation: afterwards the index is what one built from nothing would be."""
+"""After every git operation the index equals one built from scratch."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.support.history_operations import (
     rebase_interactive,
     true_merge,
 )
-from tests.support.index_assertions import assert_level, know, work
-from tests.support.operations_repo import APP, SIDE, UTIL, Desk, check
+from tests.support.index_assertions import assert_index_is_current, index_repository, run_jobs
+from tests.support.operations_repo import APP, SIDE, UTIL, OperationsRepo, check
 from tests.support.tree_operations import (
     PLACES,
     filter_branch,
@@ -33,6 +33,8 @@ from tests.support.tree_operations import (
     worktree_commit,
     worktree_remove,
 )
+
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="session")
@@ -57,22 +59,22 @@ def history(tmp_path_factory):
 
 
 @pytest.fixture
-def make_desk(history, tiny_embedder, tmp_path):
-    def make(interpreter: str) -> Desk:
+def make_operations_repo(history, tiny_embedder, tmp_path):
+    def make(interpreter: str) -> OperationsRepo:
         path = tmp_path / "wörk tree"
         shutil.copytree(history, path, symlinks=True)
         repo = GitRepo(path)
         repo._clock += 600
         found = GitRepository.discover(path)
         install(found, interpreter)
-        know(found)
-        return Desk(repo, tmp_path)
+        index_repository(found)
+        return OperationsRepo(repo, tmp_path)
 
     return make
 
 
 @pytest.fixture
-def idle(tmp_path, monkeypatch):
+def idle_interpreter(tmp_path, monkeypatch):
     """An interpreter that runs nothing, so that events wait for the test; and as no shim writes
     while the test drains, nothing waits for one."""
     monkeypatch.setattr(spool_module, "TAIL_GRACE_S", 0.0)
@@ -87,78 +89,82 @@ TABLE = [*HISTORY, *PLACES]
 
 @pytest.mark.parametrize(("operate", "events"), TABLE, ids=lambda x: getattr(x, "__name__", ""))
 def test_after_any_operation_the_index_is_as_if_built_from_nothing(
-    make_desk, idle, operate, events
+    make_operations_repo, idle_interpreter, operate, events
 ):
-    desk = make_desk(idle)
-    found = GitRepository.discover(desk.repo.path)
+    operations = make_operations_repo(idle_interpreter)
+    found = GitRepository.discover(operations.repo.path)
     heard = Spool(found.state_dir)
-    operate(desk)
+    operate(operations)
     spooled = found.state_dir / "spool/events"
     told = decode_all(spooled.read_bytes(), str(found.common_dir))[0] if spooled.exists() else []
     if operate not in (worktree_remove, reset_and_prune):  # these let the worker run meanwhile
         assert [event.kind for event in told] == events
-    work(found)
+    run_jobs(found)
     assert heard.pending() == 0
     if events:
         # What hooks told of, the worker did: nobody has asked for anything yet.
         with Database(found.state_dir / DATABASE_NAME) as db:
             trees = dict(db.query("SELECT name, tree FROM views"))
             mined = {oid for (oid,) in db.query("SELECT oid FROM commits")}
-        for tree in (desk.repo, *desk.made):
+        for tree in (operations.repo, *operations.made):
             if tree.path.exists() and "reset" not in operate.__name__:
                 view = GitRepository.discover(tree.path)
                 assert trees[view.view_name] == view.head_tree_or_empty()
         head = found.head_commit()
-        assert head is None or set(desk.git("rev-list", "HEAD").split()) <= mined
-    check(desk)
+        assert head is None or set(operations.git("rev-list", "HEAD").split()) <= mined
+    check(operations)
 
 
 @pytest.mark.parametrize(
     "operate", [commit, rebase_interactive, true_merge, worktree_commit, filter_branch, pull_rebase]
 )
-def test_a_real_worker_and_the_command_agree(make_desk, monkeypatch, operate):
+def test_the_worker_and_the_index_command_build_the_same_index(
+    make_operations_repo, monkeypatch, operate
+):
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
-    desk = make_desk(sys.executable)
-    operate(desk)
-    for tree in (desk.repo, *desk.made):
+    operations = make_operations_repo(sys.executable)
+    operate(operations)
+    for tree in (operations.repo, *operations.made):
         status = Copilot(tree.path).json("status", "--wait", "--timeout", "60")
         assert status["index"]["fresh"] is True
         assert status["index"]["tree"] == tree.git("rev-parse", "HEAD^{tree}")
         assert status["queue"]["set_aside"] == []
-    assert_level(GitRepository.discover(desk.repo.path))
+    assert_index_is_current(GitRepository.discover(operations.repo.path))
 
 
-def test_a_repository_of_sha256_objects(tiny_embedder, idle, tmp_path):
+def test_a_sha256_repository_is_indexed(tiny_embedder, idle_interpreter, tmp_path):
     repo = GitRepo.init(tmp_path / "sha256", "--object-format=sha256")
-    install(GitRepository.discover(repo.path), idle)
+    install(GitRepository.discover(repo.path), idle_interpreter)
     repo.commit({"src/util.py": UTIL})
     repo.commit({"src/app.py": APP})
-    work(GitRepository.discover(repo.path))
-    check(Desk(repo, tmp_path))
+    run_jobs(GitRepository.discover(repo.path))
+    check(OperationsRepo(repo, tmp_path))
     repo.git("switch", "-q", "--orphan", "empty")
-    check(Desk(repo, tmp_path))
+    check(OperationsRepo(repo, tmp_path))
 
 
-def test_a_submodule_has_an_index_of_its_own(make_desk, idle):
-    desk = make_desk(idle)
-    submodule_add(desk)
-    sub = GitRepo(desk.repo.path / "sub mödule")
+def test_a_submodule_has_an_index_of_its_own(make_operations_repo, idle_interpreter):
+    operations = make_operations_repo(idle_interpreter)
+    submodule_add(operations)
+    sub = GitRepo(operations.repo.path / "sub mödule")
     found = GitRepository.discover(sub.path)
-    install(found, idle)
+    install(found, idle_interpreter)
     sub.commit({"deep/er.py": "def deeper(value):\n    return value\n"})
-    work(found)
-    check(Desk(sub, desk.folder))
-    check(desk)
+    run_jobs(found)
+    check(OperationsRepo(sub, operations.folder))
+    check(operations)
 
 
-def test_a_bare_repository_follows_pushes_without_any_hook(make_desk, idle, tmp_path):
-    desk = make_desk(idle)
+def test_a_bare_repository_follows_pushes_without_any_hook(
+    make_operations_repo, idle_interpreter, tmp_path
+):
+    operations = make_operations_repo(idle_interpreter)
     bare = GitRepo(tmp_path / "shared ü.git")
-    desk.git("clone", "-q", "--bare", ".", str(bare.path))
+    operations.git("clone", "-q", "--bare", ".", str(bare.path))
     found = GitRepository.discover(bare.path)
-    install(found, idle)
-    know(found)
-    check(Desk(bare, tmp_path))
-    commit(desk)
-    desk.git("push", "-q", str(bare.path), "main")
-    check(Desk(bare, tmp_path))
+    install(found, idle_interpreter)
+    index_repository(found)
+    check(OperationsRepo(bare, tmp_path))
+    commit(operations)
+    operations.git("push", "-q", str(bare.path), "main")
+    check(OperationsRepo(bare, tmp_path))

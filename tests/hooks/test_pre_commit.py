@@ -1,4 +1,4 @@
-"""The pre-commit framework runs our hooks where it is told to, and is left as it is."""
+"""The pre-commit framework runs our hooks where it is told to, and stays unchanged."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from git_copilot.hooks.install import install, uninstall
 from git_copilot.hooks.sources import installed_hooks
 from git_copilot.index.git.repository import GitRepository
 from tests.support.commands import ROOT, SCRIPT
+
+pytestmark = pytest.mark.e2e
 
 PYTHON = f"{sys.executable} -m git_copilot.hooks.run"
 STAGES = ("post-commit", "post-merge", "post-checkout", "post-rewrite")
@@ -33,71 +35,73 @@ repos:
 
 
 @pytest.fixture(params=[PYTHON, str(SCRIPT)], ids=["python", "script"])
-def framework(request, lab, hermetic, monkeypatch):
+def pre_commit_repo(request, stub_worker, hermetic, monkeypatch):
     """A repository where pre-commit runs `copilot-sync` in every stage."""
     pytest.importorskip("pre_commit")
     monkeypatch.setenv("PRE_COMMIT_HOME", str(hermetic / "pre-commit"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT / ".dev"))
-    lab.repo.commit(
+    stub_worker.repo.commit(
         {".pre-commit-config.yaml": CONFIG.format(id="copilot-sync", entry=request.param)}
     )
     stages = [flag for stage in STAGES for flag in ("-t", stage)]
     subprocess.run(
         [sys.executable, "-m", "pre_commit", "install", *stages],
-        cwd=lab.repo.path, check=True, capture_output=True,
+        cwd=stub_worker.repo.path, check=True, capture_output=True,
     )  # fmt: skip
-    return lab
+    return stub_worker
 
 
-def test_hooks_that_pre_commit_runs_for_us_are_left_to_it(framework):
-    lab, found = framework, GitRepository.discover(framework.repo.path)
-    before = {p.name: p.read_bytes() for p in (lab.repo.git_dir / "hooks").iterdir()}
-    report = lab.install()
+def test_hooks_that_pre_commit_runs_for_us_are_left_to_it(pre_commit_repo):
+    stub_worker, found = pre_commit_repo, GitRepository.discover(pre_commit_repo.repo.path)
+    before = {p.name: p.read_bytes() for p in (stub_worker.repo.git_dir / "hooks").iterdir()}
+    report = stub_worker.install()
     assert "managed by pre-commit" in report.notes[0]
-    assert {p.name: p.read_bytes() for p in (lab.repo.git_dir / "hooks").iterdir()} == before
+    assert {
+        p.name: p.read_bytes() for p in (stub_worker.repo.git_dir / "hooks").iterdir()
+    } == before
     status = installed_hooks(found)
     assert (status.installed, status.via) == (list(STAGES), "pre-commit")
-    lab.repo.commit({"b": "b"})
-    lab.settle()
-    assert lab.did(kind="sync")[-1]["head"] == lab.repo.git("rev-parse", "HEAD")
-    count = len(lab.did(kind="sync"))
-    lab.repo.git("switch", "-q", "-c", "topic")
-    lab.settle()
-    assert len(lab.did(kind="sync")) == count + 1
+    stub_worker.repo.commit({"b": "b"})
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")[-1]["head"] == stub_worker.repo.git("rev-parse", "HEAD")
+    count = len(stub_worker.jobs(kind="sync"))
+    stub_worker.repo.git("switch", "-q", "-c", "topic")
+    stub_worker.wait_until_idle()
+    assert len(stub_worker.jobs(kind="sync")) == count + 1
     assert ".pre-commit-config.yaml" in uninstall(found).notes[-1]
 
 
-def test_pre_commit_without_our_ids_gets_the_block_and_still_runs(framework):
-    lab, found = framework, GitRepository.discover(framework.repo.path)
+def test_without_our_ids_pre_commits_hook_is_wrapped_and_still_runs(pre_commit_repo):
+    stub_worker, found = pre_commit_repo, GitRepository.discover(pre_commit_repo.repo.path)
     config = CONFIG.format(id="other", entry="touch ran  # no id: copilot-sync here")
-    lab.repo.commit({".pre-commit-config.yaml": config})
-    hook = lab.repo.git_dir / "hooks/post-commit"
+    stub_worker.repo.commit({".pre-commit-config.yaml": config})
+    hook = stub_worker.repo.git_dir / "hooks/post-commit"
     before = hook.read_bytes()
-    assert lab.install().notes == ()
+    assert stub_worker.install().notes == ()
     assert (installed_hooks(found).via, hook.read_bytes() != before) == ("native", True)
-    lab.repo.commit({"b": "b"})
-    lab.settle()
-    assert len(lab.did(kind="sync")) == 1
-    assert (lab.repo.path / "ran").exists()
+    stub_worker.repo.commit({"b": "b"})
+    stub_worker.wait_until_idle()
+    assert len(stub_worker.jobs(kind="sync")) == 1
+    assert (stub_worker.repo.path / "ran").exists()
     uninstall(found)
     assert hook.read_bytes() == before
 
 
-def test_pre_commit_installed_after_us_keeps_our_hook(framework, tmp_path):
-    lab = framework
-    repo = type(lab.repo).init(tmp_path / "later")
+def test_pre_commit_installed_after_us_keeps_our_hook(pre_commit_repo, tmp_path):
+    stub_worker = pre_commit_repo
+    repo = type(stub_worker.repo).init(tmp_path / "later")
     repo.commit({".pre-commit-config.yaml": "repos: []\n"})
     found = GitRepository.discover(repo.path)
-    install(found, str(lab.interpreter))
+    install(found, str(stub_worker.interpreter))
     command = [sys.executable, "-m", "pre_commit", "install", "-t", "post-commit"]
     subprocess.run(command, cwd=repo.path, check=True, capture_output=True)
     hooks = repo.git_dir / "hooks"
     assert (hooks / "post-commit.legacy").exists()
     after = (hooks / "post-commit").read_bytes()
     assert "post-commit" in installed_hooks(found).installed
-    assert not install(found, str(lab.interpreter)).changed
+    assert not install(found, str(stub_worker.interpreter)).changed
     (found.state_dir / "behave.json").write_text("{}")
-    lab.interpreter.write_text("#!/bin/sh\nexit 0\n")
+    stub_worker.interpreter.write_text("#!/bin/sh\nexit 0\n")
     repo.commit({"b": "b"})
     assert (found.state_dir / "spool/events").read_text() == "post-commit\t-\t.\t\n"
     uninstall(found)
@@ -136,7 +140,7 @@ def test_the_tag_of_the_readme_exists_or_the_readme_says_how_to_make_it():
 
 
 def test_the_readme_snippet_installs_from_a_clone_with_its_tag(
-    lab, hermetic, tmp_path, monkeypatch
+    stub_worker, hermetic, tmp_path, monkeypatch
 ):
     pytest.importorskip("pre_commit")
     if not (ROOT / ".git").exists():
@@ -155,16 +159,16 @@ def test_the_readme_snippet_installs_from_a_clone_with_its_tag(
     snippet = re.sub(
         r"      - id: copilot-secrets.*?(?=      - id: )", "", snippet, flags=re.DOTALL
     )
-    assert lab.install().hooks  # as `init` records the interpreter
-    uninstall(GitRepository.discover(lab.repo.path))
-    lab.repo.commit({".pre-commit-config.yaml": snippet})
+    assert stub_worker.install().hooks  # as `init` records the interpreter
+    uninstall(GitRepository.discover(stub_worker.repo.path))
+    stub_worker.repo.commit({".pre-commit-config.yaml": snippet})
     done = subprocess.run(
         [sys.executable, "-m", "pre_commit", "install", "--install-hooks"],
-        cwd=lab.repo.path, capture_output=True, text=True,
+        cwd=stub_worker.repo.path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    lab.install()
-    assert installed_hooks(GitRepository.discover(lab.repo.path)).via == "pre-commit"
-    lab.repo.commit({"b": "b"})
-    lab.settle()
-    assert lab.did(kind="sync")[-1]["head"] == lab.repo.git("rev-parse", "HEAD")
+    stub_worker.install()
+    assert installed_hooks(GitRepository.discover(stub_worker.repo.path)).via == "pre-commit"
+    stub_worker.repo.commit({"b": "b"})
+    stub_worker.wait_until_idle()
+    assert stub_worker.jobs(kind="sync")[-1]["head"] == stub_worker.repo.git("rev-parse", "HEAD")

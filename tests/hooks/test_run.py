@@ -1,4 +1,4 @@
-"""``git-copilot-hook``: what fired is told and recorded, and trouble is swallowed."""
+"""``git-copilot-hook`` records which hook fired; errors never reach git."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FIRINGS = (
 
 
 @pytest.mark.parametrize(*FIRINGS)
-def test_the_hook_is_told_from_option_or_environment(argv, env, expected):
+def test_the_event_is_read_from_option_or_environment(argv, env, expected):
     assert run.identify_event(argv, env) == expected
 
 
@@ -57,7 +57,7 @@ def script(monkeypatch):
 
 
 @pytest.fixture
-def light(script, tmp_path, monkeypatch):
+def base_install_python(script, tmp_path, monkeypatch):
     """A Python with the base install only, as in pre-commit's own environment."""
     python = tmp_path / "light/python3"
     python.parent.mkdir()
@@ -66,61 +66,71 @@ def light(script, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
 
 
-def spooled(lab) -> list[tuple[str, tuple[str, ...]]]:
-    path = lab.state / "spool/events"
+def spooled(stub_worker) -> list[tuple[str, tuple[str, ...]]]:
+    path = stub_worker.state / "spool/events"
     data = path.read_bytes() if path.exists() else b""
-    return [(event.kind, event.args) for event in decode_all(data, str(lab.repo.git_dir))[0]]
+    return [
+        (event.kind, event.args) for event in decode_all(data, str(stub_worker.repo.git_dir))[0]
+    ]
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["initialised", "unknown"])
 @pytest.mark.parametrize(*FIRINGS)
-def test_the_script_tells_what_python_tells(lab, script, light, argv, env, expected, known):
+def test_the_shell_script_records_the_same_event_as_python(
+    stub_worker, script, base_install_python, argv, env, expected, known
+):
     """By the shim where there is one, else by Python: the spool gets the same."""
     if known:
-        lab.install()
-        lab.interpreter.write_text("#!/bin/sh\n")
-    script(lab.repo.path, *argv, **env)
-    assert spooled(lab) == ([expected] if expected else [])
-    assert known or not (lab.state / "python").exists()
+        stub_worker.install()
+        stub_worker.interpreter.write_text("#!/bin/sh\n")
+    script(stub_worker.repo.path, *argv, **env)
+    assert spooled(stub_worker) == ([expected] if expected else [])
+    assert known or not (stub_worker.state / "python").exists()
 
 
-def test_the_script_needs_no_python_where_the_shim_is(lab, script, tmp_path):
-    lab.install()
+def test_where_the_shim_is_installed_the_script_starts_no_python(stub_worker, script, tmp_path):
+    stub_worker.install()
     tools = tmp_path / "bin"
     tools.mkdir()
     for tool in ("sh", "nice", "find", "git"):
         (tools / tool).symlink_to(shutil.which(tool))
-    script(lab.repo.path, PATH=str(tools))
-    lab.settle()
-    assert [job["kind"] for job in lab.did()] == ["sync", "mine", "refresh"]
+    script(stub_worker.repo.path, PATH=str(tools))
+    stub_worker.wait_until_idle()
+    assert [job["kind"] for job in stub_worker.jobs()] == ["sync", "mine", "refresh"]
 
 
-def test_the_script_reports_a_linked_worktree_and_a_submodule_as_themselves(lab, script, tmp_path):
-    lab.install()
-    lab.interpreter.write_text("#!/bin/sh\n")
-    lab.repo.git("worktree", "add", "-q", "--detach", "--no-checkout", str(tmp_path / "trée"))
+def test_the_script_reports_a_linked_worktree_and_a_submodule_as_themselves(
+    stub_worker, script, tmp_path
+):
+    stub_worker.install()
+    stub_worker.interpreter.write_text("#!/bin/sh\n")
+    stub_worker.repo.git(
+        "worktree", "add", "-q", "--detach", "--no-checkout", str(tmp_path / "trée")
+    )
     script(tmp_path / "trée")
-    script(tmp_path / "trée", GIT_DIR=str(lab.repo.git_dir / "worktrees/trée"))
-    assert (lab.state / "spool/events").read_bytes().split(b"\t")[2::3] == [
+    script(tmp_path / "trée", GIT_DIR=str(stub_worker.repo.git_dir / "worktrees/trée"))
+    assert (stub_worker.state / "spool/events").read_bytes().split(b"\t")[2::3] == [
         "worktrees/trée".encode(), "worktrees/trée".encode()
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("where", ["outside", "no python", "linked"])
-def test_the_script_bears_what_it_finds(lab, script, light, tmp_path, where):
+def test_the_script_tolerates_broken_installations(
+    stub_worker, script, base_install_python, tmp_path, where
+):
     if where == "outside":
         script(tmp_path)
     elif where == "no python":
-        script(lab.repo.path, PATH="/nowhere")
+        script(stub_worker.repo.path, PATH="/nowhere")
     else:
         (tmp_path / "bin").mkdir()
         link = tmp_path / "bin/git-copilot-hook"
         link.symlink_to(os.path.relpath(SCRIPT, link.parent))
-        subprocess.run([link], cwd=lab.repo.path, check=True)
-        assert spooled(lab) == [("post-commit", ())]
+        subprocess.run([link], cwd=stub_worker.repo.path, check=True)
+        assert spooled(stub_worker) == [("post-commit", ())]
 
 
-def test_other_calls_are_pythons_with_output_and_exit_code(script, tmp_path):
+def test_other_subcommands_pass_through_pythons_output_and_exit_code(script, tmp_path):
     """What checks a commit must be able to refuse it."""
     stand_in = tmp_path / "bin/python3"
     stand_in.parent.mkdir()
@@ -146,46 +156,48 @@ def test_the_hook_imports_only_the_standard_library():
     assert done.stdout.split() == ["git_copilot"]
 
 
-def test_it_records_and_wakes(lab, monkeypatch, capfd):
-    lab.install()
-    monkeypatch.chdir(lab.repo.path)
+def test_the_hook_records_the_event_and_wakes_the_worker(stub_worker, monkeypatch, capfd):
+    stub_worker.install()
+    monkeypatch.chdir(stub_worker.repo.path)
     monkeypatch.setenv("GIT_DIR", ".git")
     assert run.main([]) == 0
-    lab.settle()
-    assert [job["kind"] for job in lab.did()] == ["sync", "mine", "refresh"]
+    stub_worker.wait_until_idle()
+    assert [job["kind"] for job in stub_worker.jobs()] == ["sync", "mine", "refresh"]
     assert capfd.readouterr() == ("", "")
 
 
-def test_without_a_recorded_interpreter_a_capable_one_records_itself(lab, monkeypatch):
-    monkeypatch.chdir(lab.repo.path)
+def test_a_capable_interpreter_records_itself_when_none_is_recorded(stub_worker, monkeypatch):
+    monkeypatch.chdir(stub_worker.repo.path)
     monkeypatch.setattr(run, "start_worker", lambda _state: False)
     monkeypatch.setattr(run, "_has_worker_packages", lambda: False)
     assert run.main(["--stage", "post-merge"]) == 0
-    assert not (lab.state / "python").exists()
-    assert lab.spool.pending() == 1
+    assert not (stub_worker.state / "python").exists()
+    assert stub_worker.spool.pending() == 1
     monkeypatch.setattr(run, "_has_worker_packages", lambda: True)
     assert run.main([]) == 0
-    assert (lab.state / "python").read_text() == f"{sys.executable}\n"
-    (lab.state / "python").write_text(f"{lab.interpreter}\n")  # what is recorded and runs, stays
+    assert (stub_worker.state / "python").read_text() == f"{sys.executable}\n"
+    (stub_worker.state / "python").write_text(
+        f"{stub_worker.interpreter}\n"
+    )  # what is recorded and runs, stays
     run.main([])
-    assert (lab.state / "python").read_text() == f"{lab.interpreter}\n"
+    assert (stub_worker.state / "python").read_text() == f"{stub_worker.interpreter}\n"
 
 
 @pytest.mark.parametrize("trouble", ["no repository", "no git", "state is a file"])
-def test_trouble_is_swallowed(lab, monkeypatch, capfd, tmp_path, trouble):
-    monkeypatch.chdir(tmp_path if trouble == "no repository" else lab.repo.path)
+def test_errors_never_reach_git(stub_worker, monkeypatch, capfd, tmp_path, trouble):
+    monkeypatch.chdir(tmp_path if trouble == "no repository" else stub_worker.repo.path)
     if trouble == "no git":
         monkeypatch.setenv("PATH", "/nowhere")
     if trouble == "state is a file":
-        lab.state.write_text("")
+        stub_worker.state.write_text("")
     assert run.main([]) == 0
     assert capfd.readouterr() == ("", "")
-    assert lab.spool.pending() == 0
+    assert stub_worker.spool.pending() == 0
 
 
-def test_a_newline_in_the_path_creates_nothing_elsewhere(lab, monkeypatch):
-    odd = lab.repo.path.parent / "a\nb"
-    repo = type(lab.repo).init(odd)
+def test_a_newline_in_the_path_creates_nothing_elsewhere(stub_worker, monkeypatch):
+    odd = stub_worker.repo.path.parent / "a\nb"
+    repo = type(stub_worker.repo).init(odd)
     monkeypatch.chdir(odd)
     monkeypatch.setattr(run, "start_worker", lambda _state: False)
     run.main([])

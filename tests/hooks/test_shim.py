@@ -1,4 +1,4 @@
-"""The shim under real git: silent, quick, harmless, and it notes each event."""
+"""The shim under real git: silent, quick, harmless, and it records each event."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from git_copilot.index.git.environment import REPOSITORY_VARIABLES
 from git_copilot.index.git.repository import GitRepository
 
 
-def lines(lab) -> list[str]:
-    path = lab.state / "spool/events"
+def lines(stub_worker) -> list[str]:
+    path = stub_worker.state / "spool/events"
     return path.read_text().splitlines() if path.exists() else []
 
 
-def hold_worker(lab) -> None:
+def hold_worker(stub_worker) -> None:
     """Let nothing claim the events: the interpreter runs, but is no worker."""
-    lab.interpreter.write_text("#!/bin/sh\nexit 0\n")
+    stub_worker.interpreter.write_text("#!/bin/sh\nexit 0\n")
 
 
-def test_shim_and_launcher_clear_the_same_variables():
+def test_the_shim_and_the_launcher_clear_the_same_variables():
     text = template().decode()
     cleared = set(
         re.search(r"unset (GIT_DIR[^&|;]*?)\n  trap", text)[1].replace("\\\n", " ").split()
@@ -41,18 +41,18 @@ def test_shim_and_launcher_clear_the_same_variables():
     assert f"+{MAX_BYTES // 512})" in text
 
 
-def test_each_hook_notes_one_line(lab):
-    lab.install()
-    hold_worker(lab)
-    head = lab.repo.commit({"a.txt": "b"})
-    lab.repo.git("switch", "-q", "-c", "topic")
-    lab.repo.git("checkout", "-q", "HEAD~1", "--", "a.txt")  # a file, not HEAD
-    lab.repo.git("reset", "-q", "--hard")
-    lab.repo.commit({"c.txt": "c"})
-    lab.repo.git("commit", "-q", "--amend", "-m", "again")
-    lab.repo.git("switch", "-q", "main")
-    lab.repo.git("merge", "-q", "--no-ff", "-m", "m", "topic")
-    noted = [tuple(line.split("\t")) for line in lines(lab)]
+def test_each_hook_records_one_event(stub_worker):
+    stub_worker.install()
+    hold_worker(stub_worker)
+    head = stub_worker.repo.commit({"a.txt": "b"})
+    stub_worker.repo.git("switch", "-q", "-c", "topic")
+    stub_worker.repo.git("checkout", "-q", "HEAD~1", "--", "a.txt")  # a file, not HEAD
+    stub_worker.repo.git("reset", "-q", "--hard")
+    stub_worker.repo.commit({"c.txt": "c"})
+    stub_worker.repo.git("commit", "-q", "--amend", "-m", "again")
+    stub_worker.repo.git("switch", "-q", "main")
+    stub_worker.repo.git("merge", "-q", "--no-ff", "-m", "m", "topic")
+    noted = [tuple(line.split("\t")) for line in lines(stub_worker)]
     assert [(kind, view) for kind, _, view, _ in noted] == [
         ("post-commit", "."), ("post-checkout", "."), ("post-commit", "."), ("post-commit", "."),
         ("post-rewrite", "."), ("post-checkout", "."), ("post-merge", "."),
@@ -67,94 +67,102 @@ def fill(path: Path) -> None:
 
 
 BREAKAGES = {
-    "python file gone": lambda lab: (lab.state / "python").unlink(),
-    "interpreter gone": lambda lab: lab.interpreter.unlink(),
-    "interpreter not executable": lambda lab: lab.interpreter.chmod(0o644),
-    "package gone": lambda lab: lab.interpreter.write_text("#!/bin/sh\necho trace >&2; exit 1\n"),
-    "state gone": lambda lab: shutil.rmtree(lab.state),
-    "state is a file": lambda lab: fill(lab.state),
-    "spool gone": lambda lab: shutil.rmtree(lab.state / "spool"),
-    "spool is a file": lambda lab: fill(lab.state / "spool"),
-    "events cannot be written": lambda lab: (lab.state / "spool/events").mkdir(),
-    "lock cannot be taken": lambda lab: (lab.state / "worker.lock").mkdir(),
-    "pid is rubbish": lambda lab: (lab.state / "worker.pid").write_text("-1 ; touch x\n"),
-    "pid cannot be read": lambda lab: (lab.state / "worker.pid").mkdir(),
+    "python file gone": lambda stub_worker: (stub_worker.state / "python").unlink(),
+    "interpreter gone": lambda stub_worker: stub_worker.interpreter.unlink(),
+    "interpreter not executable": lambda stub_worker: stub_worker.interpreter.chmod(0o644),
+    "package gone": lambda stub_worker: stub_worker.interpreter.write_text(
+        "#!/bin/sh\necho trace >&2; exit 1\n"
+    ),
+    "state gone": lambda stub_worker: shutil.rmtree(stub_worker.state),
+    "state is a file": lambda stub_worker: fill(stub_worker.state),
+    "spool gone": lambda stub_worker: shutil.rmtree(stub_worker.state / "spool"),
+    "spool is a file": lambda stub_worker: fill(stub_worker.state / "spool"),
+    "events cannot be written": lambda stub_worker: (stub_worker.state / "spool/events").mkdir(),
+    "lock cannot be taken": lambda stub_worker: (stub_worker.state / "worker.lock").mkdir(),
+    "pid is rubbish": lambda stub_worker: (stub_worker.state / "worker.pid").write_text(
+        "-1 ; touch x\n"
+    ),
+    "pid cannot be read": lambda stub_worker: (stub_worker.state / "worker.pid").mkdir(),
 }
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
-def test_whatever_is_broken_git_is_silent_and_succeeds(lab, silent, breakage):
-    lab.install()
-    BREAKAGES[breakage](lab)
-    silent(lab.repo, "commit", "-q", "--allow-empty", "-m", "x")
-    silent(lab.repo, "switch", "-q", "-c", "other")
+def test_git_succeeds_silently_whatever_is_broken(stub_worker, git_silently, breakage):
+    stub_worker.install()
+    BREAKAGES[breakage](stub_worker)
+    git_silently(stub_worker.repo, "commit", "-q", "--allow-empty", "-m", "x")
+    git_silently(stub_worker.repo, "switch", "-q", "-c", "other")
     if breakage.startswith(("python", "interpreter")):
-        assert lines(lab) == []  # nobody would ever read them
+        assert lines(stub_worker) == []  # nobody would ever read them
     if breakage == "package gone":
-        assert len(lines(lab)) == 2
+        assert len(lines(stub_worker)) == 2
     if breakage == "state gone":
-        assert not lab.state.exists()
+        assert not stub_worker.state.exists()
     if breakage == "pid is rubbish":
-        lab.settle()
-        assert lab.did(kind="sync")
+        stub_worker.wait_until_idle()
+        assert stub_worker.jobs(kind="sync")
 
 
-def test_events_that_nobody_reads_stay_bounded(lab, silent):
-    lab.install()
-    hold_worker(lab)
-    events = lab.state / "spool/events"
+def test_unread_events_stay_bounded(stub_worker, git_silently):
+    stub_worker.install()
+    hold_worker(stub_worker)
+    events = stub_worker.state / "spool/events"
     events.write_bytes(b"post-commit\t-\t.\t\n" * (MAX_BYTES // 16))
-    silent(lab.repo, "commit", "-q", "--allow-empty", "-m", "x")
-    lab.until(lambda: events.stat().st_size < 100)
-    lab.until(lambda: lines(lab) == ["post-commit\t-\t.\t"])
+    git_silently(stub_worker.repo, "commit", "-q", "--allow-empty", "-m", "x")
+    stub_worker.wait_for(lambda: events.stat().st_size < 100)
+    stub_worker.wait_for(lambda: lines(stub_worker) == ["post-commit\t-\t.\t"])
 
 
 @pytest.mark.parametrize("proc", [True, False], ids=["proc", "no proc"])
 @pytest.mark.parametrize("name", ["worker.pid", "worker.start"])
 @pytest.mark.parametrize("who", ["worker", "stranger", "gone", "rubbish"])
-def test_who_counts_as_a_worker(lab, name, who, proc):
+def test_the_shim_recognises_a_running_worker(stub_worker, name, who, proc):
     """By its folder where there is /proc, by its command line elsewhere (macOS)."""
-    lab.install()
-    lab.interpreter.write_text("#!/bin/sh\n: >>started\n")
+    stub_worker.install()
+    stub_worker.interpreter.write_text("#!/bin/sh\n: >>started\n")
     if not proc:
-        hook = lab.repo.git_dir / "hooks/post-commit"
+        hook = stub_worker.repo.git_dir / "hooks/post-commit"
         hook.write_text(hook.read_text().replace("/proc/", "/no-proc/"))
     script = "sleep 20; : git_copilot" if who == "worker" else "sleep 20; :"
     other = subprocess.Popen(
-        ["sh", "-c", script], cwd=lab.state if who == "worker" else "/", start_new_session=True
+        ["sh", "-c", script],
+        cwd=stub_worker.state if who == "worker" else "/",
+        start_new_session=True,
     )
     if who == "gone":
         os.killpg(other.pid, signal.SIGKILL)
         other.wait()
-    (lab.state / name).write_text("-1\n" if who == "rubbish" else f"{other.pid}\n")
-    lab.repo.git("commit", "-q", "--allow-empty", "-m", "x")
+    (stub_worker.state / name).write_text("-1\n" if who == "rubbish" else f"{other.pid}\n")
+    stub_worker.repo.git("commit", "-q", "--allow-empty", "-m", "x")
     if who == "worker":
-        assert read_pid(lab.state, name) == other.pid  # else it would be another's, just started
-        assert not (lab.state / "started").exists()
+        assert (
+            read_pid(stub_worker.state, name) == other.pid
+        )  # else it would be another's, just started
+        assert not (stub_worker.state / "started").exists()
     else:
-        lab.until((lab.state / "started").exists)
-    assert lines(lab) == ["post-commit\t-\t.\t"]
+        stub_worker.wait_for((stub_worker.state / "started").exists)
+    assert lines(stub_worker) == ["post-commit\t-\t.\t"]
     if who != "gone":
         os.killpg(other.pid, signal.SIGKILL)
         other.wait()
 
 
-def test_uninstalled_hooks_wake_nobody(lab, silent):
-    lab.install()
-    uninstall(GitRepository.discover(lab.repo.path))
-    silent(lab.repo, "commit", "-q", "--allow-empty", "-m", "x")
-    assert lines(lab) == []
+def test_uninstalled_hooks_start_no_worker(stub_worker, git_silently):
+    stub_worker.install()
+    uninstall(GitRepository.discover(stub_worker.repo.path))
+    git_silently(stub_worker.repo, "commit", "-q", "--allow-empty", "-m", "x")
+    assert lines(stub_worker) == []
 
 
-def test_a_submodule_wakes_its_own_worker(lab, tmp_path):
-    inner = type(lab.repo).init(tmp_path / "inner")
+def test_a_submodule_wakes_its_own_worker(stub_worker, tmp_path):
+    inner = type(stub_worker.repo).init(tmp_path / "inner")
     inner.commit({"i": "i"})
     allow = ("-c", "protocol.file.allow=always")
-    lab.repo.git(*allow, "submodule", "--quiet", "add", str(inner.path), "sub mödule")
-    sub = type(lab.repo)(lab.repo.path / "sub mödule")
+    stub_worker.repo.git(*allow, "submodule", "--quiet", "add", str(inner.path), "sub mödule")
+    sub = type(stub_worker.repo)(stub_worker.repo.path / "sub mödule")
     found = GitRepository.discover(sub.path)
-    hold_worker(lab)
-    install(found, str(lab.interpreter))
+    hold_worker(stub_worker)
+    install(found, str(stub_worker.interpreter))
     sub.commit({"j": "j"})
     assert (found.state_dir / "spool/events").read_text() == "post-commit\t-\t.\t\n"
-    assert lines(lab) == []
+    assert lines(stub_worker) == []

@@ -1,4 +1,4 @@
-"""The spool: what is appended is done once or reported, whatever is killed."""
+"""The spool: every event is processed once or reported, whatever is killed."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_kill_at_any_step_of_claiming_loses_nothing(spool, state, step, monkey
     assert again.pending() == 0
 
 
-def test_a_started_job_survives_and_a_kill_is_told_from_a_stop(spool, state):
+def test_a_started_job_survives_and_kills_are_told_from_stops(spool, state):
     spool.append(event(state))
     spool.collect()
     spool.start(spool.jobs()[0].job)
@@ -102,7 +102,7 @@ def test_a_started_job_survives_and_a_kill_is_told_from_a_stop(spool, state):
     assert (spool.jobs()[0].attempts, spool.jobs()[0].deaths) == (0, 1)
 
 
-def test_a_repository_that_was_moved_or_copied_works_on_its_own_queue(spool, state, tmp_path):
+def test_a_moved_or_copied_repository_uses_its_own_queue(spool, state, tmp_path):
     (state.parent / "worktrees/w").mkdir(parents=True)
     for tree in ("", "worktrees/w"):
         spool.append(event(state, tree))
@@ -116,7 +116,7 @@ def test_a_repository_that_was_moved_or_copied_works_on_its_own_queue(spool, sta
     assert [entry.git_dir for entry in there.set_aside()] == [str(moved / "worktrees/w")]
 
 
-def test_what_cannot_be_queued_is_not_claimed_over_and_over(spool, state, monkeypatch):
+def test_events_that_cannot_be_queued_are_claimed_once(spool, state, monkeypatch):
     """As on a full disk: events stay where the shim keeps them bounded."""
 
     def full(*_args):
@@ -136,9 +136,7 @@ def test_what_cannot_be_queued_is_not_claimed_over_and_over(spool, state, monkey
 
 
 @pytest.mark.parametrize("damage", ["torn line", "torn queue", "somebody else's"])
-def test_what_cannot_be_read_means_that_everything_may_have_moved(
-    spool, state, damage, monkeypatch
-):
+def test_an_unreadable_spool_triggers_a_full_sync(spool, state, damage, monkeypatch):
     (state.parent / "worktrees/w").mkdir(parents=True)
     (state.parent / "worktrees/w/HEAD").write_text("ref: refs/heads/w\n")
     if damage == "torn line":
@@ -164,7 +162,7 @@ def test_what_cannot_be_read_means_that_everything_may_have_moved(
     assert not (state / "spool/claimed-1").exists()
 
 
-def test_what_was_given_up_is_tried_again_on_request(spool, state):
+def test_failed_jobs_are_retried_on_request(spool, state):
     spool.append(event(state, "worktrees/w"))
     spool.collect()
     for entry in spool.jobs():
@@ -181,7 +179,7 @@ def test_what_was_given_up_is_tried_again_on_request(spool, state):
     assert (spool.set_aside(), spool.retry()) == ([], 0)
 
 
-def test_damaged_files_are_survived(spool, state):
+def test_damaged_spool_files_are_tolerated(spool, state):
     (state / "spool/jobs.json").write_bytes(b'{"jobs": [{"kind": "dance"')
     (state / "spool/set-aside.jsonl").write_bytes(b"{torn\n")
     (state / "spool/claimed-x").write_bytes(b"not ours")
@@ -192,7 +190,7 @@ def test_damaged_files_are_survived(spool, state):
     assert kinds(spool) == ["sync", "mine", "refresh"]
 
 
-def test_what_nobody_reads_stays_bounded_and_keeps_the_newest(spool, state, monkeypatch):
+def test_unread_events_are_bounded_and_the_newest_kept(spool, state, monkeypatch):
     monkeypatch.setattr(spool_module, "MAX_BYTES", 4_000)
     monkeypatch.setattr(spool_module, "MAX_EVENTS", 40)
     for number in range(400):
@@ -202,7 +200,7 @@ def test_what_nobody_reads_stays_bounded_and_keeps_the_newest(spool, state, monk
     assert spool.jobs()[-3].job.git_dir.endswith("/399")
 
 
-def test_a_flood_is_cut_to_the_newest(spool, state):
+def test_a_flood_of_events_is_cut_to_the_newest(spool, state):
     line = b"post-commit\t-\tworktrees/%d\t\n"
     (state / "spool/events").write_bytes(b"".join(line % n for n in range(MAX_EVENTS + 5)))
     assert spool.collect().events == MAX_EVENTS
@@ -210,7 +208,7 @@ def test_a_flood_is_cut_to_the_newest(spool, state):
     assert len(line) * MAX_EVENTS < MAX_BYTES
 
 
-def test_what_was_given_up_is_reported_until_it_works_again(spool, state):
+def test_a_failed_job_is_reported_until_it_succeeds(spool, state):
     spool.append(event(state))
     spool.collect()
     sync, mine, _ = (entry.job for entry in spool.jobs())
@@ -229,6 +227,6 @@ def test_what_was_given_up_is_reported_until_it_works_again(spool, state):
     assert (spool.clear_set_aside(), spool.clear_set_aside(), spool.set_aside()) == (1, 0, [])
 
 
-def test_reading_needs_no_folder(tmp_path):
+def test_reading_works_without_a_spool_folder(tmp_path):
     spool = Spool(tmp_path / "nothing" / "copilot")
     assert (spool.pending(), spool.jobs(), spool.set_aside()) == (0, (), [])

@@ -66,7 +66,7 @@ class Place:
         return self.traces.read_text() if self.traces.exists() else ""
 
     def fingerprint(self) -> dict[str, str]:
-        """What lies outside and in the worktree, by path; the state folder and hooks are left out."""
+        """Files outside and in the worktree, by path, without the state folder and hooks."""
         found = {}
         for top in (self.outside, self.path):
             for path in sorted(top.rglob("*")):

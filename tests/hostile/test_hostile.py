@@ -150,7 +150,7 @@ def _of_the_user(path: Path) -> bool:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", SHAPES)
-def test_nothing_of_a_hostile_repository_runs_leaves_or_is_written(
+def test_a_hostile_repository_runs_sends_and_writes_nothing(
     name, place, tmp_path, listener, supervisor
 ):
     SHAPES[name](place)
@@ -181,7 +181,7 @@ def assert_nothing_of_outside_is_shown(said: list[Said]) -> None:
         assert SECRET.split("(")[0] not in each.stdout + each.stderr, each.argv
 
 
-def test_there_are_shapes_enough():
+def test_every_class_of_hostile_repository_is_covered():
     assert len(SHAPES) >= 40
 
 

@@ -1,4 +1,4 @@
-"""The supervisor sees what it is there to see: else the suite would prove nothing."""
+"""The supervisor detects what it is meant to detect; without that the suite proves nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_programs_connections_and_writes_are_seen_with_the_command_that_did_them
     assert len(third.addresses) == 1 and port in third.addresses[0]
 
 
-def test_a_call_that_another_process_interrupts_is_read_whole():
+def test_an_interleaved_system_call_is_read_completely():
     text = (
         '1 openat(AT_FDCWD</w>, "/w/command-0", O_WRONLY|O_CREAT, 0666) = 3</w/command-0>\n'
         '1 execve("/bin/a", ["a"], 0x1 /* 2 vars */ <unfinished ...>\n'
@@ -65,7 +65,7 @@ def test_a_call_that_another_process_interrupts_is_read_whole():
     assert len(deeds.addresses) == 1
 
 
-def test_git_names_the_programs_that_it_starts(tmp_path, repo, monkeypatch):
+def test_gits_trace_names_the_programs_it_starts(tmp_path, repo, monkeypatch):
     repo.commit({"a.py": "x = 1\n"})
     monkeypatch.setenv("GIT_TRACE2_EVENT", str(tmp_path / "trace"))
     repo.git("-c", "alias.x=!true", "x")

@@ -1,4 +1,4 @@
-"""What tests of the index share."""
+"""Fixtures for tests of the index."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import pytest
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.gitrepo import GitRepo
-from tests.support.hole_tracking import Field
+from tests.support.hole_tracking import HoleTracker
 from tests.support.shown_completions import NOW
 
 
 @pytest.fixture
-def field(repo: GitRepo, tmp_path: Path) -> Iterator[Field]:
-    """Holes that are sown into a repository and followed through its history."""
+def hole_tracker(repo: GitRepo, tmp_path: Path) -> Iterator[HoleTracker]:
+    """Places holes in a repository and follows them through its history."""
     with Database(tmp_path / DATABASE_NAME, create=True) as db:
-        yield Field(repo, db)
+        yield HoleTracker(repo, db)
 
 
 @pytest.fixture
-def opened(repo, tmp_path):
-    """A repository that begins just before ``NOW``, as the index sees it, and an empty database."""
+def opened_repo(repo, tmp_path):
+    """A repository whose history begins just before ``NOW``, and an empty database."""
     repo._clock = NOW - 61  # the first commit is older than what is shown now, others are not
     db = Database(tmp_path / DATABASE_NAME, create=True)
     yield GitRepository.discover(repo.path), db

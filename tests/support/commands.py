@@ -43,8 +43,8 @@ class Copilot:
         return json.loads(self.ok(*args, "--json", **more))
 
 
-def one_line(done, code, *words):
-    """The command failed as promised: exit code, one line, nothing on stdout."""
+def assert_one_line(done, code, *words):
+    """The command ended with ``code``, one line on stderr with ``words``, and an empty stdout."""
     text = done.stderr.decode()
     assert done.returncode == code, text
     assert text.count("\n") == 1 and text.startswith("git-copilot: "), text

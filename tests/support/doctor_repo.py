@@ -1,4 +1,4 @@
-"""A repository whose health the doctor looks at."""
+"""A repository for tests of `doctor`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from git_copilot.index.store.database import DATABASE_NAME
 from tests.support.gitrepo import GitRepo
 
 
-class Ward:
-    """A repository in full health, to be made ill."""
+class DoctorRepo:
+    """A healthy repository, and ways to break it."""
 
     def __init__(self, repo: GitRepo) -> None:
         self.repo = repo
@@ -24,24 +24,24 @@ class Ward:
         self.hooks = self.found.common_dir / "hooks"
         self.spool = Spool(self.state)
 
-    def put(self, path: Path, text: str, mode: int = 0o755) -> Path:
+    def write_file(self, path: Path, text: str, mode: int = 0o755) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(mode)
         return path
 
     def interpreter(self, line: str) -> None:
-        """Record an interpreter that is this one line of sh."""
-        script = self.put(self.repo.path.parent / "odd python", f"#!/bin/sh\n{line}\n")
+        """Record a shell script of one line as the interpreter."""
+        script = self.write_file(self.repo.path.parent / "odd python", f"#!/bin/sh\n{line}\n")
         (self.state / "python").write_text(f"{script}\n")
 
-    def sql(self, statement: str) -> None:
+    def run_sql(self, statement: str) -> None:
         connection = sqlite3.connect(self.state / DATABASE_NAME, isolation_level=None)
         connection.execute(statement)
         connection.close()
 
-    def queue(self, **more: object) -> None:
-        """A queued job with this history."""
+    def queue_job(self, **more: object) -> None:
+        """Queue a job whose record has these fields."""
         self.spool.append(Event("post-commit", str(self.found.git_dir)))
         self.spool.collect()
         path = self.state / "spool/jobs.json"
@@ -49,11 +49,11 @@ class Ward:
         data["jobs"][0].update(more)
         path.write_text(json.dumps(data))
 
-    def look(self, **how: bool) -> list[doctor.Finding]:
+    def examine(self, **how: bool) -> list[doctor.Finding]:
         findings = doctor.examine(**how)
         assert all(finding.check and finding.message for finding in findings)
         assert not any("\n" in f"{finding.message}{finding.mend}" for finding in findings)
         return findings
 
-    def ill(self, **how: bool) -> list[doctor.Finding]:
-        return [finding for finding in self.look(**how) if finding.level != "ok"]
+    def problems(self, **how: bool) -> list[doctor.Finding]:
+        return [finding for finding in self.examine(**how) if finding.level != "ok"]

@@ -1,4 +1,4 @@
-"""Exports, and how others load them."""
+"""Writes exports, and loads them with Hugging Face datasets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def export(found, db, out, **more):
 
 
 def load(path, cache):
-    """As Hugging Face datasets load it."""
+    """Load an export with Hugging Face datasets."""
     import datasets
 
     kind = "parquet" if path.suffix == ".parquet" else "json"

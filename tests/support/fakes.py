@@ -10,7 +10,7 @@ from git_copilot.index.text.terms import terms
 
 
 class HashingEmbedder:
-    """A bag of hashed words: texts that share words are close. Counts what it encodes."""
+    """A bag of hashed words: texts that share words are close. Records what it encodes."""
 
     name = "hashing-test"
     dimensions = 64

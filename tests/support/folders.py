@@ -1,4 +1,4 @@
-"""Files with their modes, and all that a folder holds."""
+"""Writes files with modes, and reads everything a folder contains."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def snapshot(folder: Path) -> dict[str, tuple]:
+def folder_content(folder: Path) -> dict[str, tuple]:
     """Everything below ``folder``: kind, mode and content."""
     found = {}
     for path in sorted(folder.rglob("*")):
@@ -20,7 +20,7 @@ def snapshot(folder: Path) -> dict[str, tuple]:
     return found
 
 
-def put(path: Path, text: str, mode: int = 0o755) -> Path:
+def write_file(path: Path, text: str, mode: int = 0o755) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(os.fsencode(text))
     path.chmod(mode)

@@ -1,4 +1,4 @@
-"""Functions that tests commit, and histories of them."""
+"""Source code that tests commit, and histories of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def function(name, lines=6):
     return f"def {name}(value):\n{body}    return value\n"
 
 
-def dated(days):
+def dates_of_day(days):
     when = f"{EPOCH + days * DAY} +0000"
     return {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
 
@@ -25,13 +25,13 @@ def newest_first(repo):
     return repo.git("rev-list", "--topo-order", "HEAD").split()
 
 
-def fill(repo, found, db, commits=14):
-    """A function a commit, two days apart; the language and the author change by turns."""
+def commit_functions(repo, found, db, commits=14):
+    """One function per commit, two days apart, in alternating languages by alternating authors."""
     for i in range(commits):
         name = "Bob" if i % 2 else "Ada"
         repo.commit(
             {f"src/m{i}.py": function(f"step_{i}"), f"src/m{i}.js": f"let a{i} = go({i}, a);\n"},
-            GIT_AUTHOR_NAME=name, **dated(2 * i),
+            GIT_AUTHOR_NAME=name, **dates_of_day(2 * i),
         )  # fmt: skip
     mine(found, db)
     update_survival(found, db)

@@ -1,11 +1,20 @@
-"""Operations that write history: commits, merges, rebases, picks, stashes."""
+"""Git operations that write history: commits, merges, rebases, cherry-picks, stashes."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
 
-from tests.support.operations_repo import APP, CHECKOUT, COMMIT, MERGE, REWRITE, SIDE, UTIL, Desk
+from tests.support.operations_repo import (
+    APP,
+    CHECKOUT,
+    COMMIT,
+    MERGE,
+    REWRITE,
+    SIDE,
+    UTIL,
+    OperationsRepo,
+)
 
 
 def commit(d):
@@ -175,7 +184,7 @@ def no_verify(d):
 
 
 # Operation to the events that git tells of it; the same in git 2.39 and 2.55.
-HISTORY: list[tuple[Callable[[Desk], None], list[str]]] = [
+HISTORY: list[tuple[Callable[[OperationsRepo], None], list[str]]] = [
     (commit, [COMMIT]),
     (commit_all, [COMMIT]),
     (commit_one_file, [COMMIT]),

@@ -1,4 +1,4 @@
-"""Holes put where a test wants them, and what became of them."""
+"""Holes placed by a test, and their fate."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from git_copilot.index.store.database import Database
 from tests.support.gitrepo import GitRepo
 
 
-def numbered(numbers: Iterable[int]) -> str:
+def numbered_lines(numbers: Iterable[int]) -> str:
     return "".join(f"line {i}\n" for i in numbers)
 
 
-class Field:
-    """A repository with a corpus that the test sows by hand."""
+class HoleTracker:
+    """A repository with a corpus whose holes the test places by hand."""
 
     def __init__(self, repo: GitRepo, db: Database) -> None:
         self.repo = repo
         self.db = db
 
-    def sow(self, path: str, text: str, revision: str = "HEAD") -> int:
-        """A hole at ``text`` in a file of a commit; returns its id."""
+    def add_hole(self, path: str, text: str, revision: str = "HEAD") -> int:
+        """Add a hole at ``text`` in a file of a commit; returns its id."""
         git = GitRepository.discover(self.repo.path)
         commit = git.resolve(f"{revision}^{{commit}}")
         entry = git.entry(str(commit), path)
@@ -47,7 +47,7 @@ class Field:
         return update_survival(GitRepository.discover(self.repo.path), self.db, **options)
 
     def fate(self, hole: int) -> Survival | None:
-        """What is known of a hole at the HEAD of now."""
+        """The survival of a hole at the current HEAD, or ``None`` if it is not known."""
         self.update()
         return load_survival(self.db, [hole]).get(hole)
 
@@ -61,6 +61,6 @@ class Field:
         return self.db.query("SELECT * FROM survival ORDER BY hole_id")
 
     def forget_level(self) -> None:
-        """Let the next update go over all of history."""
+        """Make the next update a full pass over history."""
         with self.db.transaction() as connection:
             connection.execute("DELETE FROM meta WHERE key LIKE 'survival%'")

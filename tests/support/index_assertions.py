@@ -1,5 +1,4 @@
-"""Whether an index is what it would be had it been built from nothing, in all that it shows; and
-the worker without a process of its own."""
+"""Checks that an index equals one built from scratch; and the worker, run in this process."""
 
 from __future__ import annotations
 
@@ -28,16 +27,16 @@ QUERIES = (
 )
 
 
-def work(repo: GitRepository) -> None:
+def run_jobs(repo: GitRepository) -> None:
     """Drain the spool as the worker does, in this process."""
     log = logging.getLogger("test")
     run_worker(repo.state_dir, handlers(log), log=log, detached=False)
 
 
-def know(repo: GitRepository) -> None:
+def index_repository(repo: GitRepository) -> None:
     """Index a repository as its first event does."""
     Spool(repo.state_dir).append(Event("post-checkout", str(repo.git_dir)))
-    work(repo)
+    run_jobs(repo)
 
 
 def worktrees(repo: GitRepository) -> list[GitRepository]:
@@ -47,8 +46,8 @@ def worktrees(repo: GitRepository) -> list[GitRepository]:
     return [main, *(GitRepository(head.parent, repo.common_dir, None) for head in linked)]
 
 
-def picture(db: Database, view: str) -> dict[str, list]:
-    """All that a view shows, by content: ids differ between any two databases."""
+def view_content(db: Database, view: str) -> dict[str, list]:
+    """Everything in a view, without database ids, which differ between any two databases."""
     of_view = " JOIN files f ON f.blob_id = b.id JOIN views v ON v.id = f.view_id WHERE v.name = ?"
     chunks = (
         "SELECT DISTINCT b.oid, b.language, c.start_line, c.end_line, c.start_byte, c.end_byte,"
@@ -81,8 +80,8 @@ def picture(db: Database, view: str) -> dict[str, list]:
     }  # fmt: skip
 
 
-def answers(db: Database, view: str, repo: GitRepository, folder: Path) -> list[list[tuple]]:
-    """What searching finds, with scores and sources. ``folder`` has no snapshot of vectors."""
+def search_results(db: Database, view: str, repo: GitRepository, folder: Path) -> list[list[tuple]]:
+    """The hits of QUERIES, with scores and sources. ``folder`` has no snapshot of vectors."""
     embedder = ready_embedder(load_settings(repo))
     searcher = Searcher(db, view, load_vectors(db, folder, embedder))
     return [
@@ -94,9 +93,8 @@ def answers(db: Database, view: str, repo: GitRepository, folder: Path) -> list[
     ]
 
 
-def assert_level(repo: GitRepository, *, search: bool = True) -> None:
-    """Every worktree's view is as a new index of all worktrees would have it, and the database
-    is whole.
+def assert_index_is_current(repo: GitRepository, *, search: bool = True) -> None:
+    """Every worktree's view equals that of an index built from scratch, and the database is intact.
 
     :raises AssertionError: it is not.
     """
@@ -110,12 +108,12 @@ def assert_level(repo: GitRepository, *, search: bool = True) -> None:
             sync(tree, new, embedder)
         for tree in trees:
             view = tree.view_name
-            seen, wanted = picture(kept, view), picture(new, view)
+            seen, wanted = view_content(kept, view), view_content(new, view)
             for part in wanted:
                 assert seen[part] == wanted[part], (part, view)
             if search:
-                found = answers(kept, view, tree, empty)
-                assert found == answers(new, view, tree, empty), view
+                found = search_results(kept, view, tree, empty)
+                assert found == search_results(new, view, tree, empty), view
                 assert any(found) or not wanted["chunks"]
         # The words of what was hidden lately may still be there.
         shown = "SELECT oid, language FROM blobs WHERE hidden_at IS NULL ORDER BY 1, 2"

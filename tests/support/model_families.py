@@ -26,7 +26,7 @@ FIM_PIPES = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>"
 
 @dataclass(frozen=True)
 class Family:
-    """``name`` is a model's, ``special`` are its special tokens, the first of which ends a text."""
+    """``name`` is that of a model, ``special`` its special tokens; the first ends a text."""
 
     family: str
     name: str
@@ -79,7 +79,7 @@ SENTENCE_PIECE = ("CodeLlamaTokenizer", "LlamaTokenizer", "GemmaTokenizer")
 
 @cache
 def _trained(special: tuple[str, ...], pieces: bool) -> str:
-    """A small BPE: of bytes, or of characters with spaces as `▁` and bytes to fall back on."""
+    """A small BPE over bytes, or over characters with spaces as `▁` and bytes as fallback."""
     if pieces:
         tokenizer = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)

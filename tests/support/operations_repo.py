@@ -1,4 +1,4 @@
-"""A repository on which git's operations are done, with hooks and an index."""
+"""A repository with hooks and an index, to run git operations in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from git_copilot.assistant.api.status import QueueStatus
 from git_copilot.assistant.diagnostics.status import read_status, wait_until_done
 from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
-from tests.support.index_assertions import assert_level, work
+from tests.support.index_assertions import assert_index_is_current, run_jobs
 
 UTIL = "def alpha(value):\n    return value + 1\n\n\ndef gamma(name):\n    return name\n"
 APP = "from util import alpha\n\n\nclass App:\n    def helper(self):\n        return alpha(2)\n"
@@ -18,8 +18,8 @@ COMMIT, MERGE, CHECKOUT, REWRITE = "post-commit", "post-merge", "post-checkout",
 
 
 @dataclass
-class Desk:
-    """A repository with two branches, hooks, an index, and everything an operation needs."""
+class OperationsRepo:
+    """A repository with two branches, hooks and an index, to run git operations in."""
 
     repo: GitRepo
     folder: Path
@@ -36,21 +36,21 @@ class Desk:
         self.repo.write({name: text})
 
     def conflict(self, *command: str) -> None:
-        """Run what stops with a conflict in src/util.py, and resolve it."""
+        """Run a command that stops with a conflict in src/util.py, and resolve it."""
         assert self.repo.git(*command, check=False) is not None
         assert self.git("ls-files", "--unmerged")
         self.edit("src/util.py", UTIL + "\n\nRESOLVED = alpha\n")
         self.git("add", "src/util.py")
 
     def rival(self) -> None:
-        """Both branches change the same line."""
+        """Commit a different change of the same line on each branch."""
         self.commit({"src/util.py": UTIL.replace("+ 1", "+ 2")}, "two")
         self.git("switch", "-q", "side")
         self.commit({"src/util.py": UTIL.replace("+ 1", "+ 3")}, "three")
         self.git("switch", "-q", "main")
 
     def upstream(self) -> GitRepo:
-        """A clone that this repository can pull from, with a commit more."""
+        """A clone with one more commit, configured as the upstream of this repository."""
         path = self.folder / "upstream"
         self.git("clone", "-q", "--no-local", ".", str(path))
         self.git("remote", "add", "origin", str(path))
@@ -67,11 +67,10 @@ class Desk:
         return tree
 
 
-def check(desk: Desk) -> None:
-    """Once the worker is done: fresh in every worktree, by the words of `status --wait`, and
-    level."""
-    work(GitRepository.discover(desk.repo.path))
-    for tree in (desk.repo, *desk.made):
+def check(operations: OperationsRepo) -> None:
+    """Once the worker is done, the index is current in every worktree, as `status --wait` says."""
+    run_jobs(GitRepository.discover(operations.repo.path))
+    for tree in (operations.repo, *operations.made):
         if tree.path.exists():
             repo = GitRepository.discover(tree.path)
             wait_until_done(repo, 30)
@@ -79,4 +78,4 @@ def check(desk: Desk) -> None:
             assert status.index.fresh is True
             assert status.queue == QueueStatus(pending=0, running=None, set_aside=())
             assert status.index.chunks == status.index.vectors
-    assert_level(GitRepository.discover(desk.repo.path))
+    assert_index_is_current(GitRepository.discover(operations.repo.path))

@@ -1,4 +1,4 @@
-"""A package index on loopback that serves ranges, and breaks connections where it is told to."""
+"""A package index on loopback that serves ranges and can break connections."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class PackageIndex:
     """Serves one wheel under ``/simple`` and ``/files``.
 
-    ``drop`` ends each answer after so many bytes, ``ranges`` says whether ranges are understood,
-    ``pause`` is waited after each block, ``asked`` collects the ranges that were asked for.
+    ``drop`` cuts each answer after that many bytes, ``ranges`` tells whether range requests are
+    supported, ``pause`` are seconds of sleep after each block, ``asked`` are the ranges requested.
     """
 
     def __init__(self, package: str, name: str, data: bytes) -> None:

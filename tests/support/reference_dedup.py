@@ -20,7 +20,7 @@ def similarity(one, other):
 
 
 def near_lines(cut):
-    """The hole's lines with three written ones on each side, as (before, after)."""
+    """Up to three non-blank lines on each side of the hole, as (before, after)."""
     before, after = cut.prefix[-2000:].split("\n"), cut.suffix[:2000].split("\n")
     first, last = len(before) - 1, 0
     while first > 0 and sum(bool(x.strip()) for x in before[first:-1]) < 3:

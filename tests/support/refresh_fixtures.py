@@ -28,7 +28,8 @@ def another_model(tmp_path_factory):
 
 @pytest.fixture(autouse=True, name="quick")
 def quick_recipe(monkeypatch):
-    """A random model learns nothing in a few steps of the usual size; eight guards are enough."""
+    """A high learning rate, since a random model learns nothing in a few usual steps, and only
+    eight regression holes."""
     monkeypatch.setattr(regression_check, "MODULES", regression_check.MODULES[:8])
     recipe = run_state.TrainingRecipe
     monkeypatch.setattr(
@@ -46,7 +47,7 @@ def settings(model, **more):
 
 
 def write_history(repo, commits):
-    """Each commit writes two functions of their own numbers, in two new files."""
+    """Each commit writes two functions with distinct numbers, in two new files."""
     for i in range(commits):
         files = {}
         for k in range(2):
@@ -56,7 +57,7 @@ def write_history(repo, commits):
         repo.commit(files)
 
 
-@pytest.fixture(name="opened")
+@pytest.fixture(name="opened_repo")
 def opened_history(repo):
     write_history(repo, 24)
     found = GitRepository.discover(repo.path)

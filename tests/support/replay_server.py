@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 
 class Replay:
-    """A server that gives prepared answers, one a connection, and keeps what it was asked."""
+    """A server that gives prepared answers, one per connection, and records the requests."""
 
     def __init__(self, answers):
         self._answers = list(answers)

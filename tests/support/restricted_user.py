@@ -13,7 +13,7 @@ _DROP = 24  # PR_CAPBSET_DROP
 
 
 def _give_up() -> None:
-    """What the next program of this process may not do, root or not."""
+    """Drop root's capabilities to bypass permissions, from the next exec on."""
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None)
         for capability in _ABOVE_PERMISSIONS:
@@ -28,7 +28,7 @@ def run_restricted(*command: str, cwd: Path, **env: str) -> subprocess.Completed
 
 
 def set_writable(folder: Path, writable: bool) -> None:
-    """Let, or do not let, the owner write a folder and all that is in it."""
+    """Grant or revoke the owner's write permission on a folder and everything in it."""
     for path in [folder, *folder.rglob("*")]:
         if not path.is_symlink():
             mode = path.stat().st_mode
@@ -36,7 +36,7 @@ def set_writable(folder: Path, writable: bool) -> None:
 
 
 def mounts() -> bool:
-    """Whether this user may mount something in a namespace of their own."""
+    """Whether this user can mount something in a namespace of their own."""
     command = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
     try:
         return subprocess.run(command, capture_output=True, timeout=20).returncode == 0

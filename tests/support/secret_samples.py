@@ -29,7 +29,7 @@ TEMPLATES = ("{n} = \"{v}\"", "{n}='{v}'", "{n}: {v}", '"{n}": "{v}",', "export 
 
 
 def values_like_secrets():
-    """Strings that some pattern of a detector matches, random text, and words."""
+    """Strings that match the pattern of a detector, random text, and words."""
     patterns = [
         pattern
         for detector in detectors().values()

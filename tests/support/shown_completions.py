@@ -1,4 +1,4 @@
-"""Completions that were shown in a buffer, and the examples that commits made of them."""
+"""Records completions as shown in a buffer, and loads the examples that commits made of them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ TAIL = "    return total\n\n\ndef unrelated(value):\n    return math.floor(value
 NOW = int(time.time())
 
 
-def show(db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None):
-    """Record a completion shown at the mark ``|`` of a buffer."""
+def record_completion(
+    db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None
+):
+    """Record a completion as shown at the ``|`` in a buffer."""
     prefix, _, suffix = buffer.replace("\r\n", "\n").partition("|")
     spot = cursor_context(prefix, suffix, prefix.count("\n") + 1)
     record_shown(db, ShownCompletion(name, when, path, spot, completion, model, adapter))
 
 
-def examples(git, db):
-    """The middles of the holes that feedback made, by commit, each with its weight. Checks that
-    prefix, middle and suffix are the blob."""
+def feedback_examples(git, db):
+    """Holes made from feedback, by commit: (middle, weight, text before it on its line). Also checks
+    that prefix, middle and suffix make up the blob."""
     found = {}
     oids = [str(oid) for (oid,) in db.query("SELECT oid FROM commits")]
     for hole in load_holes(db, oids):
@@ -38,5 +40,5 @@ def examples(git, db):
     return found
 
 
-def reported(db):
+def feedback_ids(db):
     return [str(name) for (name,) in db.query("SELECT id FROM feedback ORDER BY id")]

@@ -1,4 +1,4 @@
-"""What a person's terminal gets: of a stream in this process, or of a command on a real one."""
+"""What a terminal receives from a stream of this process, or from a command."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ HOSTILE = re.compile(
 )
 
 
-def shown(text: str, *, colour: bool = True) -> str:
-    """``text`` as a stream sends it to a terminal."""
+def as_on_terminal(text: str, *, colour: bool = True) -> str:
+    """``text`` as our stream sends it to a terminal."""
     below = io.StringIO()
     Stream(below, screen=True, colour=colour).write(text)
     return below.getvalue()
 
 
-def on_terminal(command, cwd, *, stdout_too=True, seconds=60, **env):
-    """Run a command whose stderr (and stdout) is a terminal; all that it got, and the exit code."""
+def run_on_terminal(command, cwd, *, stdout_too=True, seconds=60, **env):
+    """Run a command on a terminal (stderr, and stdout too); its output and the exit code."""
     main, side = pty.openpty()
     pid = os.fork()
     if pid == 0:  # pragma: no cover
@@ -54,6 +54,6 @@ def on_terminal(command, cwd, *, stdout_too=True, seconds=60, **env):
     return text, os.waitstatus_to_exitcode(status)
 
 
-def hostile(text: str) -> list[str]:
-    """What in a terminal's text is neither plain nor ours."""
+def unsafe_characters(text: str) -> list[str]:
+    """Characters of a terminal's output that are neither plain text nor our own sequences."""
     return HOSTILE.findall(OWN.sub("", text))

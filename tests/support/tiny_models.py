@@ -1,4 +1,4 @@
-"""Tiny models that are real: a Llama of two layers and a byte-level BPE, saved as a folder."""
+"""Tiny real models: a Llama of two layers and a byte-level BPE, saved to a folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ END = "<|endoftext|>"
 # Those of SmolLM2 that the seeded model turns into sentinels, and two others.
 SPARE = ("<repo_name>", "<file_sep>", "<jupyter_start>", "<jupyter_text>")
 FIM_TOKENS = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<reponame>", "<filename>")
-# Behind this a file is not whole: what a random model writes into a whole one is dropped.
+# Makes a file incomplete: what a random model writes into a complete one is dropped.
 UNFINISHED = "\n\nunfinished = (\n"
 CODE = (
     "def area(width, height):\n    return width * height\n\n\n"
@@ -72,7 +72,7 @@ def save_tiny(
 
 
 def adapter_of(base: Path, folder: Path, seed: int = 0) -> Path:
-    """Write an adapter (rank 4) of a tiny model that changes what it says."""
+    """Write an adapter (rank 4) that changes the output of a tiny model."""
     import torch
 
     from git_copilot.assistant.backend.loading import load_model

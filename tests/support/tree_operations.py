@@ -1,4 +1,4 @@
-"""Operations that move HEAD, files, worktrees and submodules, and those that move nothing."""
+"""Git operations that move HEAD, files, worktrees and submodules, and some that move nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
 from tests.support.history_operations import commit
-from tests.support.index_assertions import work
-from tests.support.operations_repo import CHECKOUT, COMMIT, Desk
+from tests.support.index_assertions import run_jobs
+from tests.support.operations_repo import CHECKOUT, COMMIT, OperationsRepo
 
 ALLOW = ("-c", "protocol.file.allow=always")
 
@@ -35,9 +35,9 @@ def reset_hard(d):
 
 
 def reset_and_prune(d):
-    """The tree that the index stood for is gone."""
+    """The tree that was indexed is deleted from the object database."""
     d.commit({"src/gone.py": "def gone(alpha):\n    return alpha\n"})
-    work(GitRepository.discover(d.repo.path))
+    run_jobs(GitRepository.discover(d.repo.path))
     d.git("reset", "-q", "--hard", "HEAD~2")
     d.git("reflog", "expire", "--expire=now", "--all")
     d.git("branch", "-q", "-D", "ahead")
@@ -59,7 +59,7 @@ def worktree_without_checkout(d):
 
 def worktree_remove(d):
     tree = d.worktree("side")
-    work(GitRepository.discover(d.repo.path))
+    run_jobs(GitRepository.discover(d.repo.path))
     d.git("worktree", "remove", str(tree.path))
     d.made.clear()
     commit(d)
@@ -131,7 +131,7 @@ def nothing_moves(d):
 
 
 # Operation to the events that git tells of it; the same in git 2.39 and 2.55.
-PLACES: list[tuple[Callable[[Desk], None], list[str]]] = [
+PLACES: list[tuple[Callable[[OperationsRepo], None], list[str]]] = [
     (switch, [CHECKOUT]),
     (switch_and_back, [CHECKOUT, CHECKOUT]),
     (checkout_path, []),

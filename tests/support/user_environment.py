@@ -1,4 +1,4 @@
-"""Fixtures of a user's machine: the installed scripts on PATH, and tiny models as the user's own."""
+"""Fixtures of a user's machine: the installed scripts on PATH, and tiny models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORDS = ["def", "return", "class", "self", "import", "alpha", "beta", "value", "
 
 @pytest.fixture(scope="session")
 def tiny_folders(tmp_path_factory):
-    """Folders of a two-layer Llama over bytes, and of a static embedder over ten words."""
+    """A folder with `lm`, a two-layer Llama over bytes, and `embedder`, of ten words."""
     import torch
     from model2vec import StaticModel
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -44,7 +44,7 @@ def tiny_folders(tmp_path_factory):
 
 @pytest.fixture
 def environment(tiny_folders, tmp_path, monkeypatch, hermetic, runtime):
-    """PATH with the installed scripts, and the tiny models as the user's."""
+    """Puts the installed scripts on PATH and configures the tiny models for the user."""
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     monkeypatch.setenv("GIT_COPILOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""What tests of trouble do: break the worker, commit all the same, and see that all is mended."""
+"""Helpers of failure tests: break the worker, commit all the same, check the recovery."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from git_copilot.hooks.lock import worker_alive, worker_starting
 from git_copilot.hooks.spool import Spool
 from git_copilot.index.git.repository import GitRepository
 from tests.support.gitrepo import GitRepo
-from tests.support.index_assertions import assert_level
+from tests.support.index_assertions import assert_index_is_current
 
 
-def settle(state: Path, seconds: float = 60) -> None:
-    """Wait until no worker is left: also not one that looked at the spool again while leaving."""
+def wait_for_worker(state: Path, seconds: float = 60) -> None:
+    """Wait until no worker runs, including one that looked at the spool again while exiting."""
     deadline = time.monotonic() + seconds
     idle = 0
     while idle < 3:
@@ -24,8 +24,8 @@ def settle(state: Path, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def interpreter(repo: GitRepo, line: str) -> None:
-    """Run the worker by a script of this one line."""
+def use_interpreter(repo: GitRepo, line: str) -> None:
+    """Record a shell script of one line as the interpreter of the worker."""
     state = GitRepository.discover(repo.path).state_dir
     script = repo.path.parent / "strange python"
     script.write_text(f"#!/bin/sh\n{line}\n")
@@ -33,24 +33,24 @@ def interpreter(repo: GitRepo, line: str) -> None:
     (state / "python").write_text(f"{script}\n")
 
 
-def commits(silent, repo: GitRepo, word: str = "fresh") -> None:
-    """Two operations, each silent, successful and quick."""
+def commit_and_switch(git_silently, repo: GitRepo, word: str = "fresh") -> None:
+    """A commit and a switch, each silent and successful."""
     repo.write({f"src/{word}.py": f"def {word}(value):\n    return alpha(value)\n"})
-    silent(repo, "add", "-A")
-    silent(repo, "commit", "-q", "-m", "x")
-    silent(repo, "switch", "-q", "-c", f"{word}-branch")
+    git_silently(repo, "add", "-A")
+    git_silently(repo, "commit", "-q", "-m", "x")
+    git_silently(repo, "switch", "-q", "-c", f"{word}-branch")
 
 
-def mended(repo: GitRepo) -> None:
-    """The next event brings everything level, and nothing is left to report. A starter of the
-    broken kind may still be about to fail on a busy machine: then it is the event after that."""
+def assert_recovers(repo: GitRepo) -> None:
+    """The next event makes the index current and leaves nothing to report. On a busy machine a
+    broken worker may still be about to fail: then the event after that one does."""
     found = GitRepository.discover(repo.path)
     install(found, sys.executable)
     spool = Spool(found.state_dir)
     for _ in range(3):
         repo.git("commit", "-q", "--allow-empty", "-m", "mended")
-        settle(found.state_dir)
+        wait_for_worker(found.state_dir)
         if not spool.pending():
             break
     assert (spool.pending(), spool.set_aside()) == (0, [])
-    assert_level(found)
+    assert_index_is_current(found)
