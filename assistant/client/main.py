@@ -45,8 +45,8 @@ def ask_for(argv: list[str]) -> tuple[int | None, bytes | None]:
     try:
         cwd = str(Path.cwd())
     except FileNotFoundError:
-        hint = "change to another"
-        return tell_failure(argv, "the current folder is gone", hint, USER_PROBLEM), None
+        hint = "change to another folder"
+        return tell_failure(argv, "the current folder was deleted", hint, USER_PROBLEM), None
     try:
         command = read_command(argv, cwd) if may_ask() else None
         if command is not None:

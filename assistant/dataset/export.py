@@ -73,7 +73,7 @@ def check_target(out: Path) -> None:
     if out.suffix not in (".jsonl", ".parquet"):
         raise CopilotError(f"{out} is neither .jsonl nor .parquet", "choose one of these endings")
     if not out.parent.is_dir():
-        raise CopilotError(f"there is no folder {out.parent}", "create it first")
+        raise CopilotError(f"the folder {out.parent} does not exist", "create it first")
 
 
 def export_corpus(context: RepositoryContext, out: Path, request: ExportRequest) -> int:

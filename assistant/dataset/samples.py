@@ -108,8 +108,8 @@ def read_sample(repo: GitRepository, db: Database, hole: Hole) -> Sample:
     for sample in _read(repo, db, [hole]):
         return sample
     raise CopilotError(
-        f"the text of hole {hole.id} is gone: git deleted blob {hole.blob[:12]}",
-        "its commit was rewritten; the next mining forgets it",
+        f"the text of hole {hole.id} is missing: git deleted blob {hole.blob[:12]}",
+        "its commit was rewritten; the next mining removes it",
     )
 
 

@@ -73,10 +73,10 @@ def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[CheckResult]
     if known:
         yield CheckResult("repository", "ok", f"{place}, known in {repo.state_dir}")
     elif ours or not os.path.lexists(repo.state_dir):
-        told = f"git-copilot does not know {place} yet"
+        told = f"git-copilot is not set up in {place}"
         yield CheckResult("repository", "warn", told, "git copilot init")
     else:
-        told = f"{repo.state_dir} is not known to be yours, so it is not used"
+        told = f"{repo.state_dir} is not trusted: it may not be yours"
         yield CheckResult("repository", "warn", told, ADOPT_HINT)
     if ours:  # else nothing of it is run or read: its interpreter may be anything
         yield from examine_hooks(repo, package_version())
@@ -120,7 +120,9 @@ def _settings(repo: GitRepository) -> Iterator[CheckResult]:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             guess = f"; {display_name(known[near[0]])} is meant?" if near else ""
-            yield CheckResult("settings", "warn", f"{name} is no setting of ours{guess}", unset)
+            yield CheckResult(
+                "settings", "warn", f"{name} is not a setting of git-copilot{guess}", unset
+            )
         elif key in CHOICES and value not in CHOICES[key]:
             told = f"{name} is {value!r}, not {' or '.join(CHOICES[key])}"
             yield CheckResult("settings", "fail", told, unset)
@@ -185,7 +187,7 @@ def _level(repo: GitRepository, db: Database) -> CheckResult:
     tree = views.view_tree(db, repo.view_name)
     if is_fresh(repo, tree):
         return CheckResult("index", "ok", f"stands for HEAD ({(tree or 'nothing')[:12]})")
-    told = f"stands for {tree[:12] if tree else 'nothing'}, not for HEAD; the next query catches up"
+    told = f"stands for {tree[:12] if tree else 'nothing'}, not for HEAD; the next query updates it"
     return CheckResult("index", "warn", told, "git copilot index")
 
 

@@ -150,7 +150,7 @@ def _newest_holes(
     )
     if code != 0:
         raise GitError(
-            f"{commits_range!r} names no commits ({message.removeprefix('fatal: ')})",
+            f"{commits_range!r} is not a range of commits ({message.removeprefix('fatal: ')})",
             "write a range as git does, such as v1.0..HEAD",
         )
     groups: dict[str, list[Hole]] = {}

@@ -146,7 +146,7 @@ def _history(context: RepositoryContext) -> list[str]:
     """The commits of HEAD's history, newest first."""
     tip = context.repo.head_commit()
     if tip is None:
-        raise CopilotError("there is no commit to learn from yet", "commit something first")
+        raise CopilotError("the history has no commit to learn from", "commit something first")
     limit = context.settings.history_commits
     return [c.oid for c in list_commits(context.repo, tip, limit=limit)]
 

@@ -130,7 +130,7 @@ class Server:
                     self._reason = "idle"
                     return
                 if not path.exists():  # the folder was cleaned: nobody can reach us any more
-                    self._reason = "the socket is gone"
+                    self._reason = "the socket was deleted"
                     return
                 continue
             threading.Thread(target=self._handle, args=(connection,), daemon=True).start()

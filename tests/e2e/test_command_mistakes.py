@@ -107,4 +107,4 @@ def test_closed_streams_and_deleted_folders_give_no_traceback(copilot, project, 
         assert subprocess.run(["sh", "-c", command], cwd=project.path, check=False).returncode == 0
     script = "mkdir gone && cd gone && rmdir ../gone && git-copilot status"
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, check=False)
-    assert_one_line(done, 1, "folder is gone")
+    assert_one_line(done, 1, "folder was deleted")

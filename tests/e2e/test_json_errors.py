@@ -105,7 +105,7 @@ def test_ctrl_c_gives_a_json_object(environment, monkeypatch, capsysbinary, earl
 def test_a_deleted_working_folder_gives_a_json_object(copilot, tmp_path):
     script = "mkdir gone && cd gone && rmdir ../gone && git-copilot status --json"
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True)
-    one_document(done, 1, "folder is gone")
+    one_document(done, 1, "folder was deleted")
 
 
 def test_a_stuck_server_gives_a_json_object(copilot, monkeypatch, capsysbinary):

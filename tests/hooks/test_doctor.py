@@ -67,7 +67,7 @@ def test_doctor_prints_text_or_json_and_its_exit_status_tells_the_result(doctor_
     assert (done.returncode, done.stderr) == (1, b"")
     (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith("fail")]
     assert "sync was given up" in line
-    assert line.endswith("ValueError: bad blob; mend: git copilot doctor --retry")
+    assert line.endswith("ValueError: bad blob; fix: git copilot doctor --retry")
     again = copilot.run("doctor", "--retry", "--json")
     assert b"one job is tried again" in again.stderr
     assert isinstance(json.loads(again.stdout), list)

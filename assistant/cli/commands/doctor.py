@@ -45,8 +45,8 @@ def print_findings(host: Host, findings: Iterable[CheckResult]) -> None:
     """Print one line per finding, with the level in its colour."""
     for finding in findings:
         level = style(f"{finding.level:<6}", fg=COLOURS[finding.level])
-        mend = f"; mend: {finding.mend}" if finding.mend else ""
-        host.terminal.echo(f"{level}{finding.check:<13}{finding.message}{mend}")
+        remedy = f"; fix: {finding.mend}" if finding.mend else ""
+        host.terminal.echo(f"{level}{finding.check:<13}{finding.message}{remedy}")
 
 
 def failed(findings: Iterable[CheckResult]) -> int:

@@ -32,7 +32,7 @@ from git_copilot.index.store.forget import AUTHOR, COMMIT, PATH, ForgetRule, Rem
 # Of pipeline.py, whose import would load torch.
 WORK, LOCK = ".work", ".lock"
 NOTES = {
-    COMMIT: "the files stay in the index as they are now; only what was learnt from it is gone",
+    COMMIT: "the files stay in the index as they are now; only the examples mined from it are removed",
     AUTHOR: "the files stay in the index: it shows them as they are, whoever wrote them",
 }
 
@@ -211,7 +211,7 @@ def _undo(
         host.terminal.echo(json.dumps({**facts, "chunks": report.chunks_added}))
     else:
         host.terminal.echo(
-            f"the {entry.kind} {host.terminal.name(entry.value)} is taken in again: {commits} commits mined, "
+            f"the {entry.kind} {host.terminal.name(entry.value)} is indexed again: {commits} commits mined, "
             f"{report.chunks_added} chunks added"
         )
     return 0

@@ -47,7 +47,7 @@ def uninstall_command(host: Host, /, purge: bool) -> int:
     """Remove the hooks; every hook file becomes what it was before."""
     repo = GitRepository.discover()
     report = uninstall(repo)
-    host.terminal.echo(f"removed   {', '.join(report.hooks) or 'no hooks were ours'}")
+    host.terminal.echo(f"removed   {', '.join(report.hooks) or 'no hooks of git-copilot'}")
     for note in report.notes:
         host.terminal.echo(f"          {note}")
     if purge and os.path.lexists(repo.state_dir):
@@ -89,7 +89,7 @@ def hooks_status(host: Host, /, as_json: bool) -> int:
     if is_trusted(repo.state_dir):
         findings = list(examine_hooks(repo, package_version()))
     else:  # whatever lies there, its interpreter may be anything
-        told = "git-copilot does not know this repository yet"
+        told = "git-copilot is not set up in this repository"
         findings = [examine_git(repo), CheckResult("hooks", "warn", told, "git copilot init")]
     if as_json:
         found = installed_hooks(repo)

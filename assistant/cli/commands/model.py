@@ -114,7 +114,7 @@ def model_use(host: Host, /, name: str, fetch: bool) -> int:
     repo = GitRepository.discover()
     if not is_trusted(repo.state_dir):
         raise NotInitialised(
-            "git-copilot does not know this repository yet",
+            "git-copilot is not set up in this repository",
             f"run `git copilot init --model {name}`",
         )
     if fetch and not catalogue.is_ready(name):

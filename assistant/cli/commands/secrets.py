@@ -100,7 +100,7 @@ def allow_command(host: Host, /, place: str, undo: bool, as_json: bool) -> int:
     if exclusion_reasons(repo, repo.head_tree_or_empty(), [path]).get(path) == REASON:
         raise CopilotError(
             f"{path} is left out whole, since its name is that of a file of secrets",
-            f"the line `/{path} copilot` in .gitattributes or .git/info/attributes takes it in",
+            f"the line `/{path} copilot` in .gitattributes or .git/info/attributes includes it",
         )
     found = [e for e in _of_file(repo, path) if not line or any(n == line for n, _ in e.lines)]
     if not found:
@@ -110,7 +110,7 @@ def allow_command(host: Host, /, place: str, undo: bool, as_json: bool) -> int:
         stop_server()  # it holds files that were cut before
         files = reindex.allow_lines(repo, db, lines)
         _catch_up(host, repo, db)
-    return _told(host, "takes in", path, len(lines), files, as_json=as_json)
+    return _told(host, "allowed", path, len(lines), files, as_json=as_json)
 
 
 @secrets_command.command("forbid")
@@ -147,7 +147,7 @@ def _forbid(host: Host, place: str, *, as_json: bool) -> int:
         _catch_up(host, repo, db)
     if queue_state(state).pending:
         start_worker(state)
-    return _told(host, "keeps out", path, len(found), files, as_json=as_json)
+    return _told(host, "excluded", path, len(found), files, as_json=as_json)
 
 
 def _place(repo: GitRepository, cwd: Path, place: str) -> tuple[str, int]:

@@ -207,7 +207,7 @@ def test_evaluating_a_range_excludes_holes_the_adapter_was_trained_on(opened_rep
 def test_a_range_without_commits_is_refused(opened_repo, tiny, bad):
     _, found, db = opened_repo
     mine(found, db)
-    with pytest.raises(GitError, match="names no commits"):
+    with pytest.raises(GitError, match="is not a range of commits"):
         evaluate(found, db, tiny, commits_range=bad)
 
 
