@@ -39,7 +39,7 @@ def test_a_line_can_be_allowed_and_forbidden_again(copilot, repo_with_secrets):
     assert (entry["path"], entry["line"]) == ("src/db.py", 3)
     copilot.ok("index", "--rebuild")
     assert places(copilot) == [(".env", 0)]
-    assert "keeps out 1 line" in copilot.ok("secrets", "allow", "--undo", "src/db.py:3")
+    assert "excluded 1 line" in copilot.ok("secrets", "allow", "--undo", "src/db.py:3")
     assert places(copilot) == [(".env", 0), ("src/db.py", 3)]
     assert repo_with_secrets.git("status", "--porcelain") == ""
 
