@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from git_copilot.index.core.errors import USAGE, CopilotError
 
+# The remedy of errors: where the requests are described.
+HELP = "see docs/server-protocol.md"
 MAX_TOKENS, MAX_CANDIDATES, MAX_HITS = 2048, 16, 100
 _Value = TypeVar("_Value")
 
@@ -141,7 +143,7 @@ class _Fields:
 
     def __init__(self, kind: str, given: Any) -> None:
         if not isinstance(given, dict):
-            raise InvalidRequest(f"a {kind} request is a JSON object", "see `git help copilot`")
+            raise InvalidRequest(f"a {kind} request is a JSON object", HELP)
         self._kind, self._given = kind, given
 
     def optional(self, name: str, kind: type[_Value]) -> _Value | None:
@@ -150,27 +152,27 @@ class _Fields:
             return None
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise InvalidRequest(
-                f"{name!r} of a {self._kind} request is no {kind.__name__}",
-                "see `git help copilot`",
+                f"{name!r} of a {self._kind} request must be of type {kind.__name__}",
+                HELP,
             )
         return value
 
     def required(self, name: str, kind: type[_Value]) -> _Value:
         value = self.optional(name, kind)
         if value is None:
-            raise InvalidRequest(f"a {self._kind} request needs {name!r}", "see `git help copilot`")
+            raise InvalidRequest(f"a {self._kind} request needs {name!r}", HELP)
         return value
 
     def folder(self, name: str) -> Path:
         folder = Path(self.required(name, str))
         if not folder.is_absolute():
-            raise InvalidRequest(f"{name!r} is no absolute path", "see `git help copilot`")
+            raise InvalidRequest(f"{name!r} must be an absolute path", HELP)
         return folder
 
     def number(self, name: str, most: int) -> int | None:
         value = self.optional(name, int)
         if value is not None and not 1 <= value <= most:
-            raise InvalidRequest(f"{name!r} is not in 1 to {most}", "see `git help copilot`")
+            raise InvalidRequest(f"{name!r} must be from 1 to {most}", HELP)
         return value
 
 
@@ -184,5 +186,5 @@ def _bytes(text: str) -> bytes:
     except UnicodeEncodeError as exc:
         raise InvalidRequest(
             "'text' of a complete request has a character that stands for no byte",
-            "see `git help copilot`",
+            HELP,
         ) from exc

@@ -106,7 +106,7 @@ def run(argv: list[str], stdin: bytes | None = None) -> int:
 def _run_all(
     argv: list[str], terminal: Terminal, service: Service, stdin: bytes | None
 ) -> int | None:
-    """Run a command, and once its output is out, what it put off."""
+    """Run a command and, once its output is flushed, its deferred actions."""
     code = dispatch(argv, terminal, service, stdin)
     terminal.out.flush()
     for action in service.session.take_deferred():

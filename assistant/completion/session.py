@@ -239,7 +239,7 @@ class Session:
         name = settings.embedder
         if name not in self._embedders:
             if not is_ready(name):
-                note(f"the embedder {name} is not here yet; `git copilot model pull {name}`")
+                note(f"the embedder {name} is not downloaded yet; `git copilot model pull {name}`")
                 return None
             self._embedders[name] = load_embedder(name, resolve_model(name))
         return self._embedders[name]

@@ -84,7 +84,7 @@ def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[CheckResult]
     else:
         yield examine_git(repo)
     problems = list(_settings(repo))
-    yield from problems or [CheckResult("settings", "ok", "all known and of the right kind")]
+    yield from problems or [CheckResult("settings", "ok", "all recognised, with valid values")]
     settings = Settings()
     with contextlib.suppress(CopilotError):
         settings = load_settings(repo)
@@ -119,7 +119,7 @@ def _settings(repo: GitRepository) -> Iterator[CheckResult]:
         unset = f"git config --{entry.scope} --unset {name}"
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            guess = f"; {display_name(known[near[0]])} is meant?" if near else ""
+            guess = f"; did you mean {display_name(known[near[0]])}?" if near else ""
             yield CheckResult(
                 "settings", "warn", f"{name} is not a setting of git-copilot{guess}", unset
             )
@@ -186,8 +186,8 @@ def _left_out(repo: GitRepository, db: Database, files: int) -> Iterator[CheckRe
 def _level(repo: GitRepository, db: Database) -> CheckResult:
     tree = views.view_tree(db, repo.view_name)
     if is_fresh(repo, tree):
-        return CheckResult("index", "ok", f"stands for HEAD ({(tree or 'nothing')[:12]})")
-    told = f"stands for {tree[:12] if tree else 'nothing'}, not for HEAD; the next query updates it"
+        return CheckResult("index", "ok", f"matches HEAD ({(tree or 'nothing')[:12]})")
+    told = f"is of {tree[:12] if tree else 'nothing'}, not of HEAD; the next query updates it"
     return CheckResult("index", "warn", told, "git copilot index")
 
 
@@ -204,9 +204,9 @@ def _snapshot(state: Path, identity: str) -> CheckResult:
         whole, count, database = False, 0, identity
     if not whole:
         told = f"{path} cannot be read; vectors are read from the database, which takes longer"
-        return CheckResult("snapshot", "warn", told, f"rm '{path}'  # it is made again")
+        return CheckResult("snapshot", "warn", told, f"rm '{path}'  # it will be rebuilt")
     if database != identity:
-        return CheckResult("snapshot", "ok", "of an older database; it is made again")
+        return CheckResult("snapshot", "ok", "of an older database; it will be rebuilt")
     return CheckResult("snapshot", "ok", f"{count} vectors")
 
 
@@ -221,7 +221,9 @@ def _models(settings: Settings) -> Iterator[CheckResult]:
             yield CheckResult(check, "ok", f"{name} in {folder}")
         except ModelError as exc:
             if check == "model" and settings.endpoint:
-                yield CheckResult(check, "ok", f"{name} is not here; copilot.endpoint computes")
+                yield CheckResult(
+                    check, "ok", f"{name} is not downloaded; copilot.endpoint is used"
+                )
                 continue
             # Without an embedder, words and definitions are found all the same.
             level: Level = "fail" if check == "model" else "warn"
@@ -249,7 +251,7 @@ def _server() -> Iterator[CheckResult]:
     try:
         answer = transport.ask({"op": "status"}, SERVER_SECONDS)
     except (transport.ServerSilent, OSError, ValueError):
-        told = f"one runs and does not answer within {SERVER_SECONDS:g} s: busy, or stuck"
+        told = f"a server is running but did not answer within {SERVER_SECONDS:g} s: busy, or stuck"
         yield CheckResult("server", "warn", told, "git copilot serve --stop")
         return
     now = f"process {answer.get('pid')} answers" if answer else "none runs; `complete` starts one"

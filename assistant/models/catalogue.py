@@ -165,7 +165,9 @@ def resolve_model(name: str) -> Path:
         return model_folder(name)
     if find_spec(name) is None and "/" not in name:
         raise ModelError(f"unknown model {name!r}", "`git copilot model list` shows the names")
-    raise ModelError(f"the model {name} is not here yet", f"run `git copilot model pull {name}`")
+    raise ModelError(
+        f"the model {name} is not downloaded yet", f"run `git copilot model pull {name}`"
+    )
 
 
 def longest_sequence(folder: Path) -> int:

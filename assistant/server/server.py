@@ -22,12 +22,12 @@ from typing import Any, TextIO
 
 from git_copilot.assistant.api.requests import CompleteRequest, FeedbackRequest, SearchRequest
 from git_copilot.assistant.backend.allocator import HeapTrimmer, resident_bytes
-from git_copilot.assistant.backend.compute_thread import ComputeThread
 from git_copilot.assistant.client.address import lock_path, secure_runtime_dir, socket_path
 from git_copilot.assistant.client.server_log import DIED, ServerLog
 from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.core.error_handler import describe_failure, package_version
 from git_copilot.assistant.server.client_link import ClientLink, same_user
+from git_copilot.assistant.service.executor import Deferred, RequestExecutor
 from git_copilot.assistant.service.service import Service
 from git_copilot.index.core.errors import BUG
 
@@ -42,8 +42,6 @@ MEMORY_SECONDS = 60.0
 IDLE_SECONDS = 10.0
 LOCK_TRIES, LOCK_PAUSE = 4, 0.025
 
-Deferred = list[Callable[[], None]]
-
 
 class Server:
     """Accepts connections until it is told to stop or nobody came for ``idle_seconds``."""
@@ -55,14 +53,12 @@ class Server:
         self._idle_seconds = idle_seconds
         self._log = log or ServerLog()
         self._reason = "asked to stop"
-        self._told = (0.0, 0)  # when memory was noted, and after how many requests
-        self._work = threading.Lock()
-        self._thread = ComputeThread("requests")
+        self._memory_logged = (0.0, 0)  # when, and after how many requests
+        self._executor = RequestExecutor(self._service)
         self._memory = HeapTrimmer()
         self._stopping = threading.Event()
         self._last_used = time.monotonic()
         self._active = 0
-        self._served = 0
         self._started = time.time()
         self._recorded = threading.Condition()
         self._to_record = 0
@@ -87,8 +83,7 @@ class Server:
             finally:
                 listener.close()
                 path.unlink(missing_ok=True)
-                self._service.close()
-                self._thread.close()
+                self._executor.close()
             lock.truncate(0)  # a server that died leaves its pid there
             self._log.write(f"stopped: {self._reason}; {self._figures()}")
         return 0
@@ -107,7 +102,7 @@ class Server:
         )
 
     def _figures(self) -> str:
-        return f"{resident_bytes() >> 20} MB after {self._served} requests"
+        return f"{resident_bytes() >> 20} MB after {self._executor.completed} requests"
 
     def _watch(self) -> None:
         """Log memory use now and then; give memory back when idle."""
@@ -115,8 +110,11 @@ class Server:
         now = time.monotonic()
         if not self._active and now - self._last_used >= IDLE_SECONDS:
             self._memory.trim_when_idle()
-        if self._served != self._told[1] and now - self._told[0] >= MEMORY_SECONDS:
-            self._told = now, self._served
+        if (
+            self._executor.completed != self._memory_logged[1]
+            and now - self._memory_logged[0] >= MEMORY_SECONDS
+        ):
+            self._memory_logged = now, self._executor.completed
             self._log.write(f"memory: {self._figures()}")
 
     def _accept(self, listener: socket.socket, path: Path) -> None:
@@ -183,7 +181,7 @@ class Server:
             return {
                 "pid": os.getpid(),
                 "version": package_version(),
-                "requests": self._served,
+                "requests": self._executor.completed,
                 "uptime_s": round(time.time() - self._started, 1),
             }, []
         link, streams = ClientLink(connection), bool(request.get("stream"))
@@ -197,18 +195,18 @@ class Server:
     def _work_on(
         self, operation: str, asked: Any, link: ClientLink, *, streams: bool
     ) -> tuple[dict[str, Any], Deferred]:
-        """Complete or search, one request after the other and all in one thread."""
+        """Complete or search: the reply, and what to do once it has gone out."""
         notes: list[str] = []
         callbacks = Callbacks(notes.append, link.hung_up, link.send_text if streams else None)
         use_case = self._complete if operation == "complete" else self._search
-        with self._work:
-            if link.hung_up():
-                return {"declined": "cancelled"}, []
-            reply = self._thread.call(lambda: _guarded(lambda: use_case(asked, callbacks), notes))
-            deferred = self._service.session.take_deferred()
-            self._served += 1
+        done = self._executor.run(
+            lambda: _guarded(lambda: use_case(asked, callbacks), notes), link.hung_up
+        )
+        if done is None:
+            return {"declined": "cancelled"}, []
+        reply, deferred = done
         error = reply.get("error")
-        if error and error["exit_code"] == BUG:  # of what it was about nothing is noted
+        if error and error["exit_code"] == BUG:  # the content of the request is not logged
             self._log.write(f"{operation} failed; errors.log says how")
         return reply, [] if error else deferred
 
@@ -248,7 +246,7 @@ class Server:
 
 
 def _guarded(action: Callable[[], dict[str, Any]], notes: list[str]) -> dict[str, Any]:
-    """What an action returns, or its failure; with what it had to say beside."""
+    """The result of an action, or its failure; plus its notes."""
     try:
         reply = action()
     except BaseException as exc:  # noqa: BLE001 - a bug is reported, and the server goes on

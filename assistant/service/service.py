@@ -1,6 +1,6 @@
 """The service: one typed call for each use case.
 
-Every way in calls it: the commands of a process of their own, the server of the Unix socket, and
+Every entry point calls it: the commands of a process of their own, the server of the Unix socket, and
 later other protocols. It knows neither command lines nor connections.
 """
 

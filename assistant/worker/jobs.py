@@ -64,7 +64,7 @@ def refresh_job(git_dir: Path) -> str:
         return "not due"
     model = context.settings.model
     if not is_ready(model):
-        return f"{reason}, but the model {model} is not here"
+        return f"{reason}, but the model {model} is not downloaded"
     subprocess.Popen(
         [sys.executable, "-P", "-m", "git_copilot.assistant.background", "--refresh", git_dir],
         stdin=subprocess.DEVNULL,

@@ -67,14 +67,14 @@ def test_profile_times_forwards_of_256_1_and_8_tokens_behind_768(bench, folder, 
     _, rivals, bounds = bench
     backend = Engine(load_model(folder), rivals.Endless.load(folder), "fp32").backend
     prompt = [i % 300 for i in range(1024)]
-    forwards, run = [], backend.run
+    forwards, forward = [], backend.forward
 
     def recorded(cache, ids, wanted):
         assert ids == prompt[cache.length :][: len(ids)]
         forwards.append((cache.length, len(ids)))
-        return run(cache, ids, wanted)
+        return forward(cache, ids, wanted)
 
-    monkeypatch.setattr(backend, "run", recorded)
+    monkeypatch.setattr(backend, "forward", recorded)
     monkeypatch.setattr(bounds, "fastest", lambda job, seconds=1.0: (job(), 0.0125)[1])
     found = bounds.profile(backend, prompt)
     measured = [(768, 256), (768, 1), (768, 8)]
@@ -113,9 +113,9 @@ def test_the_typing_bench_prefills_the_prompt_once(bench, folder, monkeypatch):
     own = Engine(load_model(folder), rivals.Endless.load(folder), "fp32")
     prefilled, generate = [], own.generate
 
-    def recorded(ids, *args, **more):
-        found = generate(ids, *args, **more)
-        prefilled.append(len(ids) - found.cached_tokens)
+    def recorded(request):
+        found = generate(request)
+        prefilled.append(len(request.prompt) - found.cached_tokens)
         return found
 
     monkeypatch.setattr(own, "generate", recorded)

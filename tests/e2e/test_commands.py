@@ -195,5 +195,5 @@ def test_complete_at_an_older_commit_uses_its_folders_and_file_kinds(copilot, pr
     project.commit({"logo.png": b"\x89PNG\0\0"})
     answer = copilot.json("complete", "src/app.py:5", "--at", "HEAD~1", "--no-server")
     assert answer["file"] == "src/app.py"
-    assert_one_line(copilot.run("complete", "moved:1", "--at", "HEAD"), 1, "no file")
+    assert_one_line(copilot.run("complete", "moved:1", "--at", "HEAD"), 1, "does not exist in HEAD")
     assert_one_line(copilot.run("complete", "logo.png:1", "--at", "HEAD"), 1, "binary")

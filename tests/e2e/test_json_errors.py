@@ -11,7 +11,7 @@ import pytest
 
 FAILURES = [
     (["complete", "nope.py:1"], 1, "does not exist"),
-    (["complete", "src/app.py:1", "--model", "nonsense"], 1, "no model"),
+    (["complete", "src/app.py:1", "--model", "nonsense"], 1, "unknown model"),
     (["complete", "src/app.py:1", "--adapter", "nonsense"], 1, "no adapter"),
     (["complete", "src/app.py:1", "--write", "--stdin"], 2, "--write"),
     (["complete", "src/app.py:1", "--nonsense"], 2, "--nonsense"),

@@ -167,20 +167,20 @@ TROUBLES = {
     "behind": (
         lambda w: w.repo.git("update-ref", "HEAD", w.repo.git(
             "commit-tree", "-m", "x", w.repo.git("mktree", stdin=""))),
-        "index", "warn", "not for HEAD", "git copilot index"),
+        "index", "warn", "not of HEAD", "git copilot index"),
     "vectors missing": (
         lambda w: w.run_sql("DELETE FROM vectors"), "vectors", "warn", "by words only", "index"),
     "snapshot cut short": (truncated_snapshot, "snapshot", "warn", "cannot be read", "rm "),
     "model missing": (
         config("copilot.model", "smollm2-135m"),
-        "model", "fail", "is not here yet", "git copilot model pull smollm2-135m"),
+        "model", "fail", "is not downloaded yet", "git copilot model pull smollm2-135m"),
     "model unknown": (
-        config("copilot.model", "nonsense"), "model", "fail", "no model", "git copilot model list"),
+        config("copilot.model", "nonsense"), "model", "fail", "unknown model", "git copilot model list"),
     "embedder missing": (
-        config("copilot.embedder", "minilm-static"), "embedder", "warn", "not here", "model pull"),
+        config("copilot.embedder", "minilm-static"), "embedder", "warn", "not downloaded", "model pull"),
     "misspelt": (
         config("--global", "copilot.maxTocens", "9"), "settings", "warn",
-        "copilot.maxTokens is meant?", "git config --global --unset copilot.maxtocens"),
+        "did you mean copilot.maxTokens?", "git config --global --unset copilot.maxtocens"),
     "wrong kind": (
         config("copilot.snippets", "many"), "settings", "fail", "'many'",
         "git config --local --unset copilot.snippets"),

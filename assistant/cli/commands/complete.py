@@ -72,7 +72,7 @@ def complete_command(host: Host, /, **options: Any) -> int:
     )
     place = find_place(request)
     if options["write"]:
-        # Whoever completes it sees the bytes that are looked for again before they are replaced.
+        # Send exactly the bytes that --write compares with the file before it replaces them.
         request = replace(request, text=place.data)
     reply = None if options["no_server"] else _ask_server(host, place, request)
     if reply is None:

@@ -146,7 +146,7 @@ def use_model(repo: GitRepository, name: str) -> str:
     )
     if not catalogue.is_ready(chosen):
         raise ModelError(
-            f"the model {chosen} is not here yet",
+            f"the model {chosen} is not downloaded yet",
             f"run `git copilot model use {name} --pull`",
         )
     repo.set_config("copilot.model", chosen)

@@ -166,7 +166,7 @@ def test_doctor_and_status_name_the_endpoint(repo_with_endpoint):
         (told,) = found("endpoint")
         assert told.level == "warn" and "does not list" in told.message
         (model,) = found("model")
-        assert model.level == "ok" and "is not here" in model.message
+        assert model.level == "ok" and "is not downloaded" in model.message
         facts = json.loads(status(repo_with_endpoint, "--json"))["endpoint"]
         assert facts["url"] == url and facts["ready"] is False
         assert facts["message"] == f"{told.message}; {told.mend}"
