@@ -15,14 +15,6 @@ from git_copilot.assistant.client.command_line import (
     read_command,
     read_stdin,
 )
-from git_copilot.assistant.client.output import (
-    path_to_top,
-    print_completion,
-    print_failure,
-    print_feedback,
-    print_search,
-    standard_output,
-)
 from git_copilot.assistant.client.transport import ServerSilent, ask_for_work, may_ask
 from git_copilot.assistant.core.process import calm_threads, open_standard_streams, tell_failure
 from git_copilot.index.core.errors import USER_PROBLEM
@@ -30,8 +22,6 @@ from git_copilot.index.core.errors import USER_PROBLEM
 TYPE_CHECKING = False  # importing typing takes a millisecond or two
 if TYPE_CHECKING:
     from typing import Any
-
-    from git_copilot.assistant.client.output import Output
 
 
 def ask_for(argv: list[str]) -> tuple[int | None, bytes | None]:
@@ -51,9 +41,9 @@ def ask_for(argv: list[str]) -> tuple[int | None, bytes | None]:
         command = read_command(argv, cwd) if may_ask() else None
         if command is not None:
             stdin = read_stdin(command)
-            reply = ask_for_work(command.name, command.request)
+            reply = ask_for_work(command.name, command.request, _load_output)
             if reply is not None:
-                return print_reply(standard_output(), command, reply, argv), stdin
+                return _print_reply(command, reply, argv), stdin
     except BrokenPipeError:
         return _reader_left(), stdin
     except ServerSilent as exc:
@@ -65,23 +55,34 @@ def ask_for(argv: list[str]) -> tuple[int | None, bytes | None]:
     return None, stdin
 
 
-def print_reply(
-    output: Output, command: ServedCommand, reply: dict[str, Any], argv: list[str]
-) -> int:
+def _load_output() -> None:
+    """Import what prints the answer while the server works on it."""
+    import git_copilot.assistant.client.output  # noqa: F401
+
+
+def _print_reply(command: ServedCommand, reply: dict[str, Any], argv: list[str]) -> int:
     """Print a server's reply to a command; its exit code."""
+    from git_copilot.assistant.client import output
+
+    out = output.standard_output()
     for note in reply.get("notes", ()):
-        output.note(note)
+        out.note(note)
     if "error" in reply:
-        return print_failure(output, reply["error"], argv)
+        return output.print_failure(out, reply["error"], argv)
     answer, as_json = reply["answer"], command.as_json
     if command.name == "complete":
-        print_completion(output, answer, reply["why_empty"], as_json=as_json)
+        output.print_completion(out, answer, reply["why_empty"], as_json=as_json)
     elif command.name == "search":
-        prefix = path_to_top(reply["root"], command.request["cwd"])
-        query = command.request["query"]
-        print_search(output, answer, reply["texts"], query=query, prefix=prefix, as_json=as_json)
+        output.print_search(
+            out,
+            answer,
+            reply["texts"],
+            query=command.request["query"],
+            prefix=output.path_to_top(reply["root"], command.request["cwd"]),
+            as_json=as_json,
+        )
     else:
-        print_feedback(output, answer, as_json=as_json)
+        output.print_feedback(out, answer, as_json=as_json)
     return 0
 
 

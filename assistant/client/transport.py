@@ -14,6 +14,10 @@ import time
 from git_copilot.assistant.client.address import lock_holder, socket_path
 from git_copilot.index.core.errors import CopilotError
 
+TYPE_CHECKING = False  # importing typing takes a millisecond or two
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # Whoever sets these names a repository or settings that the server does not know of.
 OTHER_REPOSITORY = frozenset(
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"]
@@ -77,11 +81,13 @@ def exchange(
     request: dict[str, object],
     seconds: float = ANSWER_SECONDS,
     silent: float | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> dict[str, object] | None:
     """Send one request and read the answer: one JSON object each way.
 
     :param seconds: how long to wait for the answer.
     :param silent: how long to wait for any line; by default as long.
+    :param meanwhile: called while the server works.
     :return: ``None`` when the server went away without answering.
     :raises ServerSilent: it took longer.
     """
@@ -91,6 +97,8 @@ def exchange(
         connection.settimeout(bound)
         try:
             connection.sendall(json.dumps(request).encode() + b"\n")
+            if meanwhile is not None:
+                meanwhile()
             with connection.makefile("rb") as stream:
                 while True:
                     line = stream.readline()
@@ -117,10 +125,13 @@ def may_ask() -> bool:
     return allowed and OTHER_REPOSITORY.isdisjoint(os.environ)
 
 
-def ask_for_work(operation: str, request: dict[str, object]) -> dict[str, object] | None:
+def ask_for_work(
+    operation: str, request: dict[str, object], meanwhile: Callable[[], None] | None = None
+) -> dict[str, object] | None:
     """The reply to a request that may take long; ``None`` when no server runs or it declines.
 
     :param request: the JSON of a request of :mod:`git_copilot.assistant.api.requests`.
+    :param meanwhile: called while the server works.
     :raises ServerSilent: one runs and does neither.
     """
     connection = connect()
@@ -128,7 +139,7 @@ def ask_for_work(operation: str, request: dict[str, object]) -> dict[str, object
         return None
     # An editor that kills us closes the socket, which the server takes as a cancellation.
     told = {"op": operation, "request": request, "alive": True}
-    reply = exchange(connection, told, silent=SILENT_SECONDS)
+    reply = exchange(connection, told, silent=SILENT_SECONDS, meanwhile=meanwhile)
     return None if reply is None or reply.get("declined") else reply
 
 
