@@ -153,7 +153,7 @@ TROUBLES = {
     "failed": (failed_job, "log", "warn", "OperationalError: disk I/O error", "worker.log"),
     "no database": (
         lambda w: (w.state / DATABASE_NAME).unlink(),
-        "repository", "warn", "does not know", "git copilot init"),
+        "repository", "warn", "is not set up", "git copilot init"),
     "no database inside": (
         lambda w: (w.state / DATABASE_NAME).write_bytes(b"rubbish" * 1000),
         "database", "fail", "damaged", "git copilot index --rebuild"),
