@@ -183,8 +183,8 @@ def load_columns(path):
         ("c.csv", "neither"),
         ("c", "neither"),
         (".jsonl", "neither"),
-        ("none/c.jsonl", "no folder"),
-        ("file/c.jsonl", "no folder"),
+        ("none/c.jsonl", "does not exist"),
+        ("file/c.jsonl", "does not exist"),
         ("/proc/c.jsonl", "cannot write /proc/c.jsonl"),
     ],
 )

@@ -238,7 +238,7 @@ def test_holes_with_missing_blobs_are_skipped_in_samples_and_refused_by_id(opene
         == {h.id for h in all_holes(repo, db) if h.blob != gone.blob}
         != set()
     )
-    with pytest.raises(CopilotError, match="gone"):
+    with pytest.raises(CopilotError, match="is missing"):
         explain_hole(RepositoryContext(found, db, Settings()), gone.id)
 
 
