@@ -129,7 +129,7 @@ MISTAKES = [
     (["export", "--out", "x.txt"], 1, ".jsonl"),
     (["export", "--out", "."], 1, "folder"),
     (["export", "--out", "src"], 1, "folder"),
-    (["export", "--out", "none/x.jsonl"], 1, "no folder none"),
+    (["export", "--out", "none/x.jsonl"], 1, "folder none does not exist"),
     (["export", "--out", "/proc/x.jsonl"], 1, "cannot write"),
     (["export", "--out", "x.jsonl", "--source", "both"], 1, "--rendered"),
     (["export", "--out", "x.jsonl", "--source", "x"], 1, "commits, snapshot, both"),

@@ -52,7 +52,7 @@ def test_nothing_in_an_unpacked_repository_is_used_or_run(copilot, tmp_path):
         assert_one_line(theirs.run(*words), 1, "git copilot init")
     assert {path: path.read_bytes() for path in state.rglob("*") if path.is_file()} == before
     told = theirs.run("doctor").stdout.decode()
-    assert "not known to be yours" in told and "--adopt" in told
+    assert "is not trusted" in told and "--adopt" in told
     for key in ("endpoint", "endpointModel", "endpointKey", "model", "embedder"):
         assert f"copilot.{key} of this repository's own configuration is skipped" in told
     assert "maxTokens of" not in told and "127.0.0.1:9" not in told
