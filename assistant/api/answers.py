@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +106,7 @@ class CompleteAnswer:
     completion_tokens: int
     timings: Timings
     explanation: CompletionExplanation
-    several: bool = field(default=False)  # more than one candidate was asked for
+    several: bool = False  # more than one candidate was asked for
 
     @property
     def completion(self) -> str:

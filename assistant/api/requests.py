@@ -79,21 +79,30 @@ class CompleteRequest:
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
     """A search for ``query`` in the repository of ``folder``; ``None`` stands for this process's
-    folder and environment (``GIT_DIR``). ``count`` is the largest number of hits."""
+    folder and environment (``GIT_DIR``). ``count`` is the largest number of hits.
+    ``texts``: the answer goes with the text of each hit where it goes as JSON."""
 
     query: str
     folder: Path | None = None
     count: int = 10
+    texts: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"query": self.query, "cwd": str(self.folder or Path.cwd()), "count": self.count}
+        return {
+            "query": self.query,
+            "cwd": str(self.folder or Path.cwd()),
+            "count": self.count,
+            "texts": self.texts,
+        }
 
     @classmethod
     def from_json(cls, given: Any) -> SearchRequest:
         """:raises InvalidRequest: a field is missing, of another type or out of bounds."""
         fields = _Fields("search", given)
         query = readable_query(fields.required("query", str))
-        return cls(query, fields.folder("cwd"), fields.number("count", MAX_HITS) or 10)
+        count = fields.number("count", MAX_HITS) or 10
+        texts = _or(fields.optional("texts", bool), False)
+        return cls(query, fields.folder("cwd"), count, texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,8 +120,9 @@ def _search(
     query = " ".join(words).encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not query:
         return None
-    request = {"query": query, "cwd": cwd, "count": count}
-    return ServedCommand("search", request, as_json="--json" in flags, stdin_field=None)
+    as_json = "--json" in flags
+    request = {"query": query, "cwd": cwd, "count": count, "texts": not as_json}
+    return ServedCommand("search", request, as_json=as_json, stdin_field=None)
 
 
 def _feedback(

@@ -76,9 +76,10 @@ def _print_reply(command: ServedCommand, reply: dict[str, Any], argv: list[str])
         output.print_search(
             out,
             answer,
-            reply["texts"],
+            reply.get("texts", ()),
             query=command.request["query"],
-            prefix=output.path_to_top(reply["root"], command.request["cwd"]),
+            root=reply["root"],
+            cwd=command.request["cwd"],
             as_json=as_json,
         )
     else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 
 from git_copilot.index.core.errors import error_json
 
@@ -97,37 +96,40 @@ def print_search(
     texts: Iterable[str],
     *,
     query: str,
-    prefix: str,
+    root: str | None,
+    cwd: str,
     as_json: bool,
 ) -> None:
     """Print what a search found.
 
-    :param texts: of the hits, in their order.
-    :param prefix: leads from the reader's folder to the top of the worktree.
+    :param texts: of the hits, in their order; not read for JSON.
+    :param root: the top of the worktree (``None``: a bare repository).
+    :param cwd: the reader's folder, which paths are shown relative to.
     """
     if as_json:
         output.echo(json.dumps(answer))
         return
     if not answer["hits"]:
         output.note(f"nothing found for {query!r}")
+    prefix = path_to_top(root, cwd)
     for hit, text in zip(answer["hits"], texts, strict=True):
-        path = str(Path(prefix, hit["path"]))
-        output.echo(output.heading(f"{output.name(path)}:{hit['start_line']}"))
+        path = output.name(prefix + hit["path"])
+        output.echo(output.heading(f"{path}:{hit['start_line']}"))
         for number, line in enumerate(text.rstrip("\n").split("\n"), hit["start_line"]):
             output.echo(f"{number:>6}  {line}")
         output.echo("")
 
 
 def path_to_top(root: str | None, cwd: str) -> str:
-    """The relative path from a folder of the worktree to its top; empty at the top, outside of it
-    and without a worktree."""
+    """The beginning of relative paths from a folder of the worktree to its top (``../../``); empty
+    at the top, outside of it and without a worktree."""
     if root is None:
         return ""
     here = os.path.realpath(cwd)
     if os.path.commonpath([root, here]) != root:
         return ""
     relative = os.path.relpath(root, here)
-    return "" if relative == "." else relative
+    return "" if relative == "." else f"{relative}/"
 
 
 def print_feedback(output: Output, answer: dict[str, str | None], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Where a command reads from and writes to: the process's streams, or a client's over a socket.
+"""The streams that a command reads from and writes to.
 
 All output goes through a :class:`Stream`, so that no command can forget that what it prints may be
 the text of strangers.
@@ -88,10 +88,7 @@ class Stream(io.TextIOBase):
 
 
 class Terminal:
-    """The streams and the folder of one command.
-
-    ``on_text`` gets a completion's lines while they are written, where somebody wants them.
-    """
+    """The streams and the folder of one command."""
 
     def __init__(
         self,
@@ -102,14 +99,11 @@ class Terminal:
         *,
         screens: tuple[bool, bool] = (False, False),
         colour: bool = False,
-        cancelled: Callable[[], bool] = lambda: False,
-        on_text: Callable[[str], None] | None = None,
     ) -> None:
         """:param screens: whether stdout and stderr go to a person's eyes."""
         self.cwd, self.stdin = cwd, stdin
         self.out = Stream(out, screen=screens[0], colour=colour)
         self.err = Stream(err, screen=screens[1], colour=colour)
-        self.cancelled, self.on_text = cancelled, on_text
 
     @classmethod
     def of_process(cls) -> Terminal:

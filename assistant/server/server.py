@@ -217,9 +217,11 @@ class Server:
         return {**reply, "explain": answer.explanation.to_json()} if request.explain else reply
 
     def _search(self, asked: Any, callbacks: Callbacks) -> dict[str, Any]:
-        answer = self._service.search(SearchRequest.from_json(asked), callbacks)
+        request = SearchRequest.from_json(asked)
+        answer = self._service.search(request, callbacks)
         root = None if answer.root is None else str(answer.root)
-        return {"answer": answer.to_json(), "texts": [h.text for h in answer.hits], "root": root}
+        reply = {"answer": answer.to_json(), "root": root}
+        return {**reply, "texts": [h.text for h in answer.hits]} if request.texts else reply
 
     def _feedback(self, asked: Any) -> dict[str, Any]:
         """Take a report beside a completion that is being made: it needs none of what the lock

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from git_copilot.assistant.api.answers import FeedbackAnswer, IndexState, SearchAnswer
 from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.context.repository import initialised_repository, known_repository
 from git_copilot.index.core.errors import ReadOnlyDatabase
 from git_copilot.index.git.repository import GitRepository
-from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.store.database import DATABASE_NAME, Database
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Service:
         """
         from git_copilot.assistant.completion.feedback import report
 
-        repo = _known(request.folder)
+        repo = known_repository(request.folder)
         try:
             done = report(repo, request.completion_id, request.outcome, request.final)
         except ReadOnlyDatabase as exc:  # an editor that reports has nothing to correct
@@ -92,7 +92,7 @@ class Service:
         """How many completions were shown, accepted, edited and rejected lately."""
         from git_copilot.index.corpus.feedback_store import statistics
 
-        with Database(_known(folder).state_dir / DATABASE_NAME) as db:
+        with Database(known_repository(folder).state_dir / DATABASE_NAME) as db:
             return statistics(db)
 
     def status(self, request: StatusRequest) -> StatusAnswer:
@@ -102,7 +102,7 @@ class Service:
         """
         from git_copilot.assistant.diagnostics.status import read_status, wait_until_done
 
-        repo = _initialised(request.folder)
+        repo = initialised_repository(request.folder)
         if request.wait_s is not None:
             wait_until_done(repo, request.wait_s)
         return read_status(repo)
@@ -114,25 +114,13 @@ class Service:
         """
         from git_copilot.index.audit.exclusions import explain_path, repository_path
 
-        repo = _initialised(None)
+        repo = initialised_repository()
         with Database(repo.state_dir / DATABASE_NAME) as db:
             return explain_path(repo, db, repository_path(repo, path, cwd))
 
     def close(self) -> None:
         """Close every database."""
         self.session.close()
-
-
-def _known(folder: Path | None) -> GitRepository:
-    repo = GitRepository.discover(folder)
-    require_trusted(repo.state_dir)
-    return repo
-
-
-def _initialised(folder: Path | None) -> GitRepository:
-    from git_copilot.assistant.context.repository import initialised_repository
-
-    return initialised_repository(folder)
 
 
 def _behind(workspace: Workspace, tree: str) -> str:

@@ -45,9 +45,8 @@ def replacing(path: Path, *, mode: int | None = None, durable: bool = True) -> I
     :raises OSError: it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(
-        missing_ok=True
-    )  # left by a killed process; or a link, which may lead anywhere
+    # Left by a killed process; or a link, which may lead anywhere.
+    temporary.unlink(missing_ok=True)
     try:
         descriptor = os.open(temporary, _NEW, 0o666 if mode is None else 0o600)
         with os.fdopen(descriptor, "wb") as file:

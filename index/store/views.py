@@ -216,16 +216,6 @@ def iter_vectors(db: Database, embedder: str, after: int = 0) -> Iterator[tuple[
     )
 
 
-def view_chunk_ids(db: Database, view: str) -> list[int]:
-    """Ids of all chunks that ``view`` shows, ascending."""
-    rows = db.query(
-        "SELECT DISTINCT c.id FROM views v JOIN files f ON f.view_id = v.id"
-        " JOIN chunks c ON c.blob_id = f.blob_id WHERE v.name = ? ORDER BY c.id",
-        (view,),
-    )
-    return [int(str(chunk_id)) for (chunk_id,) in rows]
-
-
 def view_counts(db: Database, view: str, embedder: str) -> dict[str, int]:
     """Numbers of files, chunks and vectors in ``view``, and of lines that were left out because
     they look like secrets."""

@@ -39,3 +39,14 @@ def commit_functions(repo, found, db, commits=14):
 
 def all_holes(repo, db):
     return load_holes(db, newest_first(repo))
+
+
+def merge_a_side_branch(repo):
+    """Commit a root, one commit on a branch and one on main, and merge the branch; those three."""
+    root = repo.commit({"a.py": "a = 1\n"})
+    repo.git("checkout", "-q", "-b", "side")
+    side = repo.commit({"b.py": "b = 1\n"})
+    repo.git("checkout", "-q", "main")
+    main = repo.commit({"c.py": "c = 1\n"})
+    repo.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+    return root, side, main

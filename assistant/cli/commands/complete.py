@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from git_copilot.assistant.adapters import adapter_store
-from git_copilot.assistant.api.requests import CompleteRequest
+from git_copilot.assistant.api.requests import MAX_CANDIDATES, MAX_TOKENS, CompleteRequest
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.client import address, transport
@@ -34,7 +34,9 @@ START_SECONDS = 20.0
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the unsaved buffer from stdin.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 @click.option("--explain", is_flag=True, help="Explain where the completion came from.")
-@click.option("--max-tokens", type=click.IntRange(1, 2048), help="Longest completion, in tokens.")
+@click.option(
+    "--max-tokens", type=click.IntRange(1, MAX_TOKENS), help="Longest completion, in tokens."
+)
 @click.option("--no-retrieval", is_flag=True, help="Do not use snippets from other files.")
 @click.option("--adapter", metavar="ID|none", help="Use this adapter instead of the current one.",
               shell_complete=shell_completion.adapters_or_none)  # fmt: skip
@@ -42,7 +44,11 @@ START_SECONDS = 20.0
               shell_complete=shell_completion.completion_models)  # fmt: skip
 @click.option("--at", metavar="COMMIT", help="Complete as of COMMIT.")
 @click.option(
-    "-n", "count", type=click.IntRange(1, 16), default=1, help="Number of candidates to return."
+    "-n",
+    "count",
+    type=click.IntRange(1, MAX_CANDIDATES),
+    default=1,
+    help="Number of candidates to return.",
 )
 @click.option("--write", is_flag=True, help="Insert the completion into the file.")
 @click.option(
@@ -76,8 +82,7 @@ def complete_command(host: Host, /, **options: Any) -> int:
         request = replace(request, text=place.data)
     reply = None if options["no_server"] else _ask_server(host, place, request)
     if reply is None:
-        callbacks = Callbacks(host.terminal.note, host.terminal.cancelled, host.terminal.on_text)
-        answer = host.service.complete(request, callbacks, place)
+        answer = host.service.complete(request, Callbacks(host.terminal.note), place)
         reply = Reply(answer.to_json(), answer.why_empty, answer.explanation.to_json())
     if options["write"]:
         from git_copilot.assistant.completion.write_file import write_completion

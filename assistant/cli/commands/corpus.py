@@ -13,6 +13,7 @@ import click
 
 from git_copilot.assistant.cli.display import Look, explanation_lines, figures_lines, sample_lines
 from git_copilot.assistant.cli.main import Host
+from git_copilot.assistant.client.output import path_to_top
 from git_copilot.assistant.context.repository import RepositoryContext, initialised_repository
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.missing_history import lack_facts, lack_lines
@@ -111,7 +112,7 @@ def corpus_sample(
         shown = [sample.fields() for sample in samples]
         host.terminal.echo(json.dumps({"seed": chosen, "samples": shown}))
         return 0
-    look, prefix = Look.of(host.terminal), _way_up(host, repo)
+    look, prefix = Look.of(host.terminal), _prefix(host, repo)
     for sample in samples:
         _print(host, look, [*sample_lines(look, sample, prefix), ""])
     if seed is None:
@@ -119,12 +120,9 @@ def corpus_sample(
     return 0
 
 
-def _way_up(host: Host, repo: GitRepository) -> str:
-    """The path from the current folder to the top of the worktree, so that terminals find files."""
-    here = host.terminal.cwd.resolve()
-    if repo.root is None or not here.is_relative_to(repo.root):
-        return ""
-    return "../" * len(here.relative_to(repo.root).parts)
+def _prefix(host: Host, repo: GitRepository) -> str:
+    """The beginning of shown paths, so that terminals find files from the current folder."""
+    return path_to_top(None if repo.root is None else str(repo.root), str(host.terminal.cwd))
 
 
 @corpus_command.command("explain")
@@ -146,7 +144,7 @@ def _explain(host: Host, hole: int, *, as_json: bool, update: bool) -> int:
         host.terminal.echo(json.dumps(explanation.fields()))
         return 0
     look = Look.of(host.terminal)
-    _print(host, look, explanation_lines(look, explanation, _way_up(host, repo)))
+    _print(host, look, explanation_lines(look, explanation, _prefix(host, repo)))
     return 0
 
 

@@ -6,7 +6,7 @@ import click
 
 from git_copilot.assistant.api.requests import MAX_HITS, SearchRequest, readable_query
 from git_copilot.assistant.cli.main import Host
-from git_copilot.assistant.client.output import path_to_top, print_search
+from git_copilot.assistant.client.output import print_search
 from git_copilot.assistant.completion.callbacks import Callbacks
 
 
@@ -22,14 +22,14 @@ def search_command(host: Host, /, query: tuple[str, ...], as_json: bool, count: 
     text = readable_query(" ".join(query))
     # GIT_DIR counts in this process, so no folder is named.
     request = SearchRequest(text, count=count)
-    answer = host.service.search(request, Callbacks(host.terminal.note, host.terminal.cancelled))
-    root = None if answer.root is None else str(answer.root)
+    answer = host.service.search(request, Callbacks(host.terminal.note))
     print_search(
         host.terminal,
         answer.to_json(),
         (hit.text for hit in answer.hits),
         query=text,
-        prefix=path_to_top(root, str(host.terminal.cwd)),
+        root=None if answer.root is None else str(answer.root),
+        cwd=str(host.terminal.cwd),
         as_json=as_json,
     )
     return 0

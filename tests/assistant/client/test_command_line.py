@@ -53,6 +53,7 @@ def test_the_client_parses_a_command_line_as_click_does(name, argv):
     elif name == "search":
         assert request["query"] == " ".join(wanted["query"]).strip()
         assert (request["count"] or 10) == wanted["count"]
+        assert request["texts"] == (not wanted["as_json"])
     else:
         assert (request["id"], request["outcome"]) == (wanted["completion_id"], wanted["outcome"])
         assert request["final"] == wanted["final"]

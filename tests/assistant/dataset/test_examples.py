@@ -26,6 +26,7 @@ from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.embedding.vectors import VectorIndex
 from git_copilot.index.store import views
 from tests.support.fakes import HashingEmbedder
+from tests.support.histories import merge_a_side_branch
 from tests.support.tiny_models import save_tiny
 
 
@@ -112,12 +113,7 @@ def store_hit():
 
 def test_parents_are_first_parents_and_roots_have_none(opened_repo):
     repo, found, _ = opened_repo
-    root = repo.commit({"a.py": "a = 1\n"})
-    repo.git("checkout", "-q", "-b", "side")
-    side = repo.commit({"b.py": "b = 1\n"})
-    repo.git("checkout", "-q", "main")
-    main = repo.commit({"c.py": "c = 1\n"})
-    repo.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+    root, side, main = merge_a_side_branch(repo)
     merge = repo.git("rev-parse", "HEAD")
     tree = {oid: repo.git("rev-parse", f"{oid}^{{tree}}") for oid in (root, main)}
     assert parent_trees(found, [merge, side, root]) == {

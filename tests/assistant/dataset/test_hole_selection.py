@@ -20,7 +20,7 @@ from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.survival import update_survival
 from git_copilot.index.store.forget import Forgotten, forget
-from tests.support.histories import dates_of_day, function, newest_first
+from tests.support.histories import dates_of_day, function, merge_a_side_branch, newest_first
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,7 @@ def test_half_of_the_snapshot_holes_have_no_suffix(history):
 
 def test_older_commits_start_after_the_last_held_out_one(opened_repo):
     repo, found, _ = opened_repo
-    root = repo.commit({"a.py": "a = 1\n"})
-    repo.git("checkout", "-q", "-b", "side")
-    side = repo.commit({"b.py": "b = 1\n"})
-    repo.git("checkout", "-q", "main")
-    main = repo.commit({"c.py": "c = 1\n"})
-    repo.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+    root, side, main = merge_a_side_branch(repo)
     commits = newest_first(repo)
     for held in (main, side):
         older, cut = before_held_out(found, commits, [hole(commit=held)])

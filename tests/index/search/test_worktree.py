@@ -15,6 +15,7 @@ from git_copilot.index.search.worktree_status import uncommitted_paths
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.sync import sync
 from tests.support.gitrepo import GitRepo
+from tests.support.opened_worktree import opened_worktree
 
 FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three = 3\n"}
 
@@ -31,12 +32,8 @@ class Asking(Worktree):
 def tree(repo, tmp_path):
     """A repository with three files and its worktree."""
     repo.commit(FILES)
-    found = GitRepository.discover(repo.path)
-    with Database(tmp_path / DATABASE_NAME, create=True) as db:
-        sync(found, db, None)
-        opened_repo = Asking(found, db)
-        yield opened_repo
-        opened_repo.close()
+    with opened_worktree(repo, tmp_path, Asking) as opened:
+        yield opened
 
 
 def test_a_clean_worktree_has_an_empty_overlay(tree):

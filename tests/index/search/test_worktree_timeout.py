@@ -11,10 +11,8 @@ from git_copilot.index.core.errors import GitError
 from git_copilot.index.core.safe_open import read_inside
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search import worktree, worktree_status
-from git_copilot.index.search.worktree import Worktree
 from git_copilot.index.search.worktree_status import changed_among
-from git_copilot.index.store.database import DATABASE_NAME, Database
-from git_copilot.index.sync.sync import sync
+from tests.support.opened_worktree import opened_worktree
 
 FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three = 3\n"}
 
@@ -22,12 +20,8 @@ FILES = {"a.py": "def one():\n    pass\n", "b.py": "two = 2\n", "c.py": "three =
 @pytest.fixture
 def tree(repo, tmp_path):
     repo.commit(FILES)
-    found = GitRepository.discover(repo.path)
-    with Database(tmp_path / DATABASE_NAME, create=True) as db:
-        sync(found, db, None)
-        opened_repo = Worktree(found, db)
-        yield opened_repo
-        opened_repo.close()
+    with opened_worktree(repo, tmp_path) as opened:
+        yield opened
 
 
 def look(tree, patience=30.0, **how):
