@@ -86,14 +86,18 @@ def train_adapter(
     state.publish()
     state.step, losses = resumed, []
 
+    longest = 0.0  # seconds of a step: none is begun that may not end in time
+
     def out_of_time() -> bool:
-        return seconds is not None and clock() - begun >= seconds and state.step > 0
+        return seconds is not None and clock() - begun + longest >= seconds and state.step > 0
 
     try:
         with only_positions(state.model.get_base_model()) as select:
             while state.step < len(steps) and not out_of_time():
                 progress("training", state.step, len(steps))
+                step_begun = clock()
                 losses.append(_step(state, [examples[i] for i in steps[state.step]], select))
+                longest = max(longest, clock() - step_begun)
                 on_loss(state.step, losses[-1])
                 if state.step % CHECKPOINT_STEPS == 0:
                     checkpoint.save(work, run_id, state.step, state.tensors())
