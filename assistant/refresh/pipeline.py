@@ -12,13 +12,14 @@ from git_copilot.assistant.adapters.provenance import FILE as HOLES_FILE
 from git_copilot.assistant.adapters.provenance import write_training_holes
 from git_copilot.assistant.context.catch_up import mine_commits
 from git_copilot.assistant.context.repository import RepositoryContext
+from git_copilot.assistant.core.progress import duration
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.dataset.split import HELD_OUT_HOLES
 from git_copilot.assistant.evaluation.report import HoleSet, RefreshReport
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until, base_identity
 from git_copilot.assistant.refresh.outcome import report_refresh
-from git_copilot.assistant.refresh.plan import PLANNED_SHARE, duration
+from git_copilot.assistant.refresh.plan import PLANNED_SHARE
 from git_copilot.assistant.refresh.preparation import TrainingSet, Wanted, prepare
 from git_copilot.assistant.refresh.run_clock import RunClock, TooLittleTime
 from git_copilot.assistant.refresh.run_state import CANDIDATE, LOCK, RefreshRun
@@ -199,6 +200,7 @@ class _Refresh:
                 work=run.work,
                 seconds=seconds,
                 progress=context.progress,
+                clock=self._clock.now,
             )
             self._write_training_holes(training)
         self._tell(report)

@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from git_copilot.assistant.core.progress import duration
 from git_copilot.assistant.dataset.split import MIN_HOLES
 
 # Judging costs at most this part of the limit: what is measured must not crowd out what is learnt.
@@ -121,17 +122,6 @@ class RefreshPlan:
             f" {duration(self.preparing)}, judging {duration(self.judging)}, training"
             f" {duration(self.training)})"
         )
-
-
-def duration(seconds: float) -> str:
-    """A time for a person, such as ``40 s`` or ``2 min 5 s``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from git_copilot.assistant.refresh.plan import duration
+from git_copilot.assistant.core.progress import duration
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Progress
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.adapters.adapter_store import CONFIG, WEIGHTS
 from git_copilot.assistant.context.repository import RepositoryContext
+from git_copilot.assistant.core.progress import duration
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.dataset.hole_selection import COMMITS, choose_source
 from git_copilot.assistant.dataset.split import Split
 from git_copilot.assistant.evaluation.arms import LoadedArm
 from git_copilot.assistant.evaluation.regression_check import guard_examples
 from git_copilot.assistant.refresh.judging import guard_part
-from git_copilot.assistant.refresh.plan import Bounds, RefreshPlan, duration, plan_refresh
+from git_copilot.assistant.refresh.plan import Bounds, RefreshPlan, plan_refresh
 from git_copilot.assistant.refresh.preparation import Wanted, judging_order, split_history
 from git_copilot.assistant.refresh.probe import probe
 from git_copilot.assistant.refresh.run_clock import RefusedPlan
@@ -104,8 +105,8 @@ def _plan(
         raise RefusedPlan(
             f"{duration(limit)} are too short to learn from {plan.learn} holes and to judge by"
             f" {plan.judge} on this machine",
-            f"allow {plan.minutes_needed} minutes, with `--minutes {plan.minutes_needed}` or"
-            f" `git config copilot.refreshMinutes {plan.minutes_needed}`",
+            f"allow more with `--minutes {plan.minutes_needed}`, or for refreshes that start by"
+            f" themselves with `git config copilot.refreshMinutes {plan.minutes_needed}`",
         )
     run.context.note(plan.line())
     return plan, measured.arm
