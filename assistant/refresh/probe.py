@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from git_copilot.assistant.evaluation.speed import measure_speed, shortened
 from git_copilot.assistant.refresh.plan import Rates, Sizes
 from git_copilot.assistant.refresh.preparation import render_training
 from git_copilot.assistant.refresh.run_state import RefreshRun
+from git_copilot.assistant.training.batches import plan_steps
 from git_copilot.assistant.training.trainer import train_adapter
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.files import os_errors
@@ -22,8 +24,12 @@ from git_copilot.index.core.types import Hit, Hole
 
 # Held-out holes that are prepared: enough for a mean, and each is prepared again later.
 PROBED_HOLES = 8
-# Tokens of the prompt in a measured step of training.
-TRAINED_TOKENS = 160
+# Tokens of the prompts in measured steps of training.
+TRAINED_TOKENS = (32, 200)
+# Where even that takes long, fewer steps are taken.
+PROBING_SHARE = 0.05
+# A batch is at most this much faster than one example, whatever two short times say.
+MAX_BATCH_GAIN = 2.0
 # Older trees than those probed have more files that the index has never seen, and holes are
 # compared with each other besides.
 PREPARING_SLACK = 1.3
@@ -41,7 +47,7 @@ class Probe:
 
 
 def probe(run: RefreshRun, holes: Sequence[Hole], guard: Sequence[Example]) -> Probe:
-    """Prepare a few holes, train two steps on one of them, and read another.
+    """Prepare a few holes, train four short steps on one of them, and read another.
 
     :param holes: held-out ones, in the order of judging.
     :param guard: the holes of the regression check.
@@ -109,18 +115,29 @@ def _prepare(
 
 
 def _training_rate(run: RefreshRun, example: Example) -> float:
-    """Tokens per second of training: the second of two steps, since the first prepares kernels."""
-    example = shortened(example, TRAINED_TOKENS)
-    moments: list[float] = []
+    """Tokens per second of training."""
+    short, long = (shortened(example, tokens) for tokens in TRAINED_TOKENS)
+    # The first step of each length prepares kernels.
+    examples, recipe = [short, short, long, long], replace(run.recipe, epochs=1, batch=1)
+    moments = [run.clock.now()]
     with os_errors(run.work):
         run.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=run.work) as folder:
             train_adapter(
                 run.evaluator.load(None),
-                [example, example],
-                replace(run.recipe, epochs=1, batch=1),
+                examples,
+                recipe,
                 model_name=run.context.settings.model,
                 work=Path(folder),
+                seconds=PROBING_SHARE * (run.clock.limit or math.inf),
+                clock=run.clock.now,
                 on_loss=lambda step, loss: moments.append(run.clock.now()),
             )
-    return example.size / max(moments[1] - moments[0], 1e-3)
+    times: dict[int, float] = {}
+    for (i,), begun, ended in zip(plan_steps(examples, recipe), moments, moments[1:], strict=False):
+        times[examples[i].size] = min(times.get(examples[i].size, math.inf), ended - begun)
+    largest = max(times)
+    whole = largest / max(times[largest], 1e-3)
+    # A step also has a part that does not depend on its length, which batches share.
+    slope = (largest - min(times)) / max(times[largest] - times[min(times)], 1e-3)
+    return min(max(whole, slope), MAX_BATCH_GAIN * whole)
