@@ -206,5 +206,5 @@ def base_identity(name: str, folder: Path) -> str:
 
 def guard_part(examples: Sequence[Example], count: int) -> list[Example]:
     """``count`` of the holes of the regression check, evenly from all."""
-    step = len(examples) / max(count, 1)
-    return [examples[int(i * step)] for i in range(min(count, len(examples)))]
+    count = min(count, len(examples))
+    return [examples[i * len(examples) // count] for i in range(count)]

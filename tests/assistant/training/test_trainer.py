@@ -207,6 +207,19 @@ def test_a_timeout_still_gives_an_adapter(folder, examples, tmp_path):
     assert run(folder, examples, tmp_path).resumed_at == report.steps
 
 
+def test_no_step_begins_that_cannot_end_in_time(folder, examples, tmp_path, monkeypatch):
+    """Steps of 4 s within 10 s: the third would end after 12."""
+    passed, whole = [0.0], trainer._step
+
+    def slow(*args):
+        passed[0] += 4
+        return whole(*args)
+
+    monkeypatch.setattr(trainer, "_step", slow)
+    report = run(folder, examples, tmp_path, seconds=10, clock=lambda: passed[0])
+    assert (report.steps, report.seconds) == (2, 8.0)
+
+
 def test_too_little_memory_is_a_user_error(folder, examples, tmp_path, monkeypatch):
     def exhausted(*args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
