@@ -109,8 +109,7 @@ class LoadedArm:
         :param tokens: decode at most this many.
         """
         if self._scorer is not None:
-            made = self._scorer.decode(example, tokens)
-            seconds, count = made.decode_ms / 1000, made.tokens
+            count, seconds = self._scorer.time_decoding(example, tokens, now)
         else:
             found: dict[int, Completion] = {}
             options = ScoringOptions(max_tokens=tokens, collect=found.__setitem__)

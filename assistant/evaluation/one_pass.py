@@ -8,7 +8,7 @@ as the draft of speculative decoding, which changes the speed and not the text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -77,12 +77,18 @@ class OnePassScorer:
         self._forget(example)
         return likelihoods, completion
 
-    def decode(self, example: Example, tokens: int) -> Generation:
-        """What the model writes by itself, at most ``tokens`` tokens."""
-        sampling = Sampling(max_tokens=tokens)
-        made = self.engine.generate(GenerationRequest(example.prompt_ids, sampling))
+    def time_decoding(
+        self, example: Example, tokens: int, now: Callable[[], float]
+    ) -> tuple[int, float]:
+        """How many tokens the model writes by itself, at most ``tokens``, and in how many seconds
+        without those of reading the prompt."""
+        prompt = example.prompt_ids
+        self.engine.generate(GenerationRequest(prompt, Sampling(max_tokens=0)))
+        begun = now()
+        made = self.engine.generate(GenerationRequest(prompt, Sampling(max_tokens=tokens)))
+        seconds = now() - begun
         self._forget(example)
-        return made
+        return made.tokens, seconds
 
     def _forget(self, example: Example) -> None:
         """Let the next example begin with an empty cache: its result is the same in any order."""

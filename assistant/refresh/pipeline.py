@@ -19,15 +19,17 @@ from git_copilot.assistant.evaluation.report import HoleSet, RefreshReport
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until, base_identity
 from git_copilot.assistant.refresh.outcome import report_refresh
-from git_copilot.assistant.refresh.plan import PLANNED_SHARE
+from git_copilot.assistant.refresh.plan import JUDGING_SHARE, PLANNED_SHARE
 from git_copilot.assistant.refresh.preparation import TrainingSet, Wanted, prepare
 from git_copilot.assistant.refresh.run_clock import RunClock, TooLittleTime
 from git_copilot.assistant.refresh.run_state import CANDIDATE, LOCK, RefreshRun
 from git_copilot.assistant.refresh.schedule import record_refresh
 from git_copilot.assistant.refresh.score_store import ScoreStore
 from git_copilot.assistant.refresh.start import Start, begin
+from git_copilot.assistant.refresh.unfinished import FILE as UNFINISHED
 from git_copilot.assistant.refresh.unfinished import Trained, Unfinished
 from git_copilot.assistant.training.trainer import TrainReport, train_adapter
+from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.files import file_lock, os_errors
 from git_copilot.index.corpus.survival import update_survival
 
@@ -112,12 +114,8 @@ class _Refresh:
         judge = self._judge(held)
         base, old = self._judge_known(judge)
         if trained is None:
-            trained = self._train(training, base)
-        until = Until(self._at(JUDGED), self._at(LAST))
-        candidate = judge.judge(
-            run.work / CANDIDATE, "candidate", until, drafts=base, against=base, guard=True
-        )
-        self._require_enough(judge, candidate, "the candidate")
+            trained = self._train(training, judge, base)
+        candidate = self._judge_candidate(judge, base)
         judge.limit(len(candidate.found))
         identity = adapter_store.new_id()
         report = report_refresh(
@@ -141,18 +139,44 @@ class _Refresh:
 
     def _judge_known(self, judge: Judge) -> tuple[JudgedArm, JudgedArm | None]:
         """Judge the base model and the adapter in use."""
+        begun = self._clock.elapsed()
         base = judge.judge(
             None, "base model", self._until_known(), arm=self._start.take_arm(), guard=True
         )
         self._require_enough(judge, base, "the base model")
         judge.limit(len(base.found))
-        if self._incumbent is None:
-            return base, None
-        path = adapter_store.adapter_path(self._context.state_dir, self._incumbent)
-        old = judge.judge(path, "adapter in use", self._until_known(), drafts=base)
-        self._require_enough(judge, old, "the adapter in use")
-        judge.limit(len(old.found))
+        old = None
+        if self._incumbent is not None:
+            path = adapter_store.adapter_path(self._context.state_dir, self._incumbent)
+            old = judge.judge(path, "adapter in use", self._until_known(), drafts=base)
+            self._require_enough(judge, old, "the adapter in use")
+            judge.limit(len(old.found))
+        self._keep_to_share(judge, base, self._clock.elapsed() - begun)
         return base, old
+
+    def _keep_to_share(self, judge: Judge, base: JudgedArm, spent: float) -> None:
+        """Where judging took longer than planned, judge the candidate by fewer holes.
+
+        :param spent: seconds of judging so far.
+        """
+        if self._clock.limit is None or not base.seconds:
+            return
+        share = max(0.0, self._at(JUDGING_SHARE) - spent) / base.seconds
+        if share < 1:
+            count = int(len(judge.held) * share)
+            judge.limit(next(n for n in range(count, len(judge.held) + 1) if judge.is_enough(n)))
+
+    def _judge_candidate(self, judge: Judge, base: JudgedArm) -> JudgedArm:
+        until = Until(self._at(JUDGED), self._at(LAST))
+        path = self._run.work / CANDIDATE
+        try:
+            arm = judge.judge(path, "candidate", until, drafts=base, against=base, guard=True)
+        except ModelError:
+            # What cannot be loaded must not be tried again by every later refresh.
+            (self._run.work / UNFINISHED).unlink(missing_ok=True)
+            raise
+        self._require_enough(judge, arm, "the candidate")
+        return arm
 
     def _require_enough(self, judge: Judge, arm: JudgedArm, name: str) -> None:
         if not judge.is_enough(len(arm.found)):
@@ -184,12 +208,13 @@ class _Refresh:
         limited = plan is not None and self._clock.limit is not None
         return plan.judging / self._arms if plan is not None and limited else math.inf
 
-    def _train(self, training: TrainingSet, base: JudgedArm) -> Trained:
+    def _train(self, training: TrainingSet, judge: Judge, base: JudgedArm) -> Trained:
         context, run = self._context, self._run
         seconds = None
         if self._clock.limit is not None:
             # What the base model took is the best guess for the candidate.
-            reserve = max(base.seconds, min(self._planned_judging(), self._at(1 / 6)))
+            expected = base.seconds * len(judge.held) / len(base.found)
+            reserve = max(expected, min(self._planned_judging(), self._at(1 / 6)))
             seconds = max(self._clock.left() - reserve, self._at(LEAST_TRAINING))
         with os_errors(run.work):
             report = train_adapter(
