@@ -66,12 +66,14 @@ class FileConfig:
 
 
 def read_tensors(
-    folder: Path, dtype: torch.dtype, adapter: Path | None = None
+    folder: Path, dtype: torch.dtype | None = None, adapter: Path | None = None
 ) -> tuple[FileConfig, dict[str, torch.Tensor]] | None:
-    """Read a model's configuration and its weights, in ``dtype`` and by their names in the file.
+    """Read a model's configuration and its weights, by their names in the file.
 
     From here on this process keeps the memory that it frees: see allocator.py.
 
+    :param dtype: of the weights; by default that of the file, and float32 where an adapter is merged
+        in, so that only the form that kernels read is rounded.
     :param adapter: is merged into the weights.
     :return: ``None``: the model is for transformers to load, or the adapter for peft.
     """
@@ -90,11 +92,12 @@ def read_tensors(
     shapes = {name: tuple(each.shape) for name, each in weights.items()}
     if deltas is None or shapes != _expected_shapes(config):
         return None
-    weights = {name: each.to(dtype) for name, each in weights.items()}
+    if dtype is not None:
+        weights = {name: each.to(dtype) for name, each in weights.items()}
     for name, delta in deltas.items():
         if name not in weights or weights[name].shape != delta.shape:
             return None
-        weights[name] = weights[name].clone().add_(delta)
+        weights[name] = weights[name].to(dtype or torch.float32, copy=True).add_(delta)
     if config.tie_word_embeddings:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     return config, weights
