@@ -7,15 +7,16 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch.nn import functional
 
+from git_copilot.assistant.backend.formats import MANY_ROWS, RATES_PREFIX, KernelRates, read_rates
 from git_copilot.assistant.backend.linear import (
     Fp16Linear,
     Int8Linear,
@@ -39,43 +40,8 @@ DEFAULT_SHAPE = (1536, 576)
 MAX_WEIGHTS = 2**22
 # A smaller layer says nothing: its time is that of the call.
 MIN_WEIGHTS = 2**16
-MANY_ROWS = 128
 _SECONDS = 0.02  # for each kernel, and at least three runs
 _BUFFER = 2**26
-_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class KernelRates:
-    """Measured on one layer of ``weights`` weights, on one core: threads that wait for each other
-    measure what else the machine does.
-
-    ``few`` are microseconds of a product with one row, by format, the weights in cache; ``many``
-    are GFLOP/s of a product with :data:`MANY_ROWS` rows, ``plain`` the same of torch's own kernels;
-    ``bandwidth`` is in GB/s; ``digit`` is of
-    :func:`~git_copilot.assistant.backend.torch_ops.largest_exact_digit`.
-    """
-
-    instructions: str
-    weights: int
-    few: Mapping[str, float]
-    many: Mapping[str, float]
-    plain: Mapping[str, float]
-    bandwidth: float
-    digit: int | None
-
-    def few_microseconds(self, name: str) -> float:
-        """Of one row in a model that does not fit into the cache: computing and reading overlap, so
-        the longer of the two counts."""
-        reading = self.weights * _BYTES[name] / (self.bandwidth * 1e3)
-        return max(self.few[name], reading)
-
-    @property
-    def int8_is_fastest(self) -> bool:
-        """Whether one row takes no longer with int8 weights than in any other format."""
-        return "int8" in self.few and all(
-            self.few_microseconds("int8") <= self.few_microseconds(name) for name in self.few
-        )
 
 
 def instruction_set() -> str:
@@ -114,9 +80,9 @@ def _rates(shape: tuple[int, int], cache: Path | None) -> KernelRates:
     if cache is not None:
         facts = (VERSION, torch.__version__, instruction_set(), _processor(), shape)
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-        path = cache / f"kernels-{digest}.json"
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            return KernelRates(**json.loads(path.read_text("utf-8")))
+        path = cache / f"{RATES_PREFIX}{digest}.json"
+        if (known := read_rates(path)) is not None:
+            return known
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -14,6 +14,7 @@ from functools import partial
 import torch
 from torch.nn import functional
 
+from git_copilot.assistant.backend.formats import Formats
 from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
 from git_copilot.assistant.backend.linear import (
     MAX_FEW_ROWS,
@@ -23,7 +24,7 @@ from git_copilot.assistant.backend.linear import (
     make_linear,
 )
 from git_copilot.assistant.backend.llama_weights import LayerWeights, LlamaWeights
-from git_copilot.assistant.backend.precision import Formats
+from git_copilot.assistant.backend.precision import score_dtype
 
 # Above this size of 16-bit weights they are not kept beside those in int8.
 MAX_WIDE_BYTES = 2**30
@@ -59,7 +60,7 @@ class LlamaDecoder:
         count = sum(part.weight.numel() for layer in weights.layers for part in layer.linears)
         self._few = formats.few
         self._many = formats.many if count * 2 <= MAX_WIDE_BYTES else None
-        self._dtype = formats.dtype
+        self._dtype = score_dtype(formats)
         self._embedding = weights.embedding
         self._layers = [self._arrange(layer) for layer in weights.layers]
         self._norm = weights.norm.float()

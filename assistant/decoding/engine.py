@@ -11,11 +11,11 @@ import torch
 
 from git_copilot.assistant.backend.cache_slots import Backend, CacheSlot, CacheSlots
 from git_copilot.assistant.backend.devices import choose_device
+from git_copilot.assistant.backend.formats import check_precision
 from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.llama_weights import LlamaWeights, supports
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.backend.precision import (
-    check_precision,
     choose_formats,
     dtype_name,
     formats_of,

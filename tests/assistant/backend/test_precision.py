@@ -12,11 +12,12 @@ import torch
 
 from git_copilot.assistant.backend import kernel_rates as rates_module
 from git_copilot.assistant.backend import precision
-from git_copilot.assistant.backend.kernel_rates import KernelRates, kernel_rates
+from git_copilot.assistant.backend.formats import Formats, KernelRates, newest_rates
+from git_copilot.assistant.backend.kernel_rates import kernel_rates
 from git_copilot.assistant.backend.precision import (
-    Formats,
     choose_formats,
     load_dtype,
+    score_dtype,
     training_dtype,
 )
 from git_copilot.index.core.errors import ModelError
@@ -72,8 +73,9 @@ def test_the_setting_overrides_what_was_measured(measured):
 
 
 def test_scores_and_masks_are_bf16_only_where_prompts_are_read_in_it():
-    assert Formats("int8", "bf16").dtype == torch.bfloat16
-    assert Formats("int8", "fp16").dtype == Formats("fp32", "fp32").dtype == torch.float32
+    assert score_dtype(Formats("int8", "bf16")) == torch.bfloat16
+    assert score_dtype(Formats("int8", "fp16")) == torch.float32
+    assert score_dtype(Formats("fp32", "fp32")) == torch.float32
 
 
 def test_training_takes_what_plain_kernels_do_fastest(measured):
@@ -92,11 +94,13 @@ def test_rates_are_measured_once_and_read_back(tmp_path, monkeypatch):
     assert all(
         value > 0 for part in (first.few, first.many, first.plain) for value in part.values()
     )
+    assert newest_rates(tmp_path) == first
     (file,) = tmp_path.iterdir()
     rates_module._rates.cache_clear()
     monkeypatch.setattr(rates_module, "_measure", lambda shape: pytest.fail("measured again"))
     assert kernel_rates(shape, tmp_path) == first
     file.write_text("{")  # damaged: measured again
+    assert newest_rates(tmp_path) is None
     rates_module._rates.cache_clear()
     monkeypatch.setattr(rates_module, "_measure", lambda shape: first)
     assert kernel_rates(shape, tmp_path) == first
