@@ -23,6 +23,7 @@ from git_copilot.assistant.backend.linear import (
     Linear,
     PackedLinear,
     PlainLinear,
+    Quantized,
     fits_int8,
 )
 from git_copilot.assistant.backend.torch_ops import (
@@ -142,7 +143,7 @@ def _kernels(weight: torch.Tensor) -> tuple[dict[str, Linear], dict[str, Linear]
     if has_fbgemm():
         many["fp16"] = few["fp16"] = Fp16Linear(weight)
     if has_weight_only_int8() and fits_int8(weight):
-        few["int8"] = Int8Linear(weight)
+        few["int8"] = Int8Linear(Quantized.of(weight))
     return few, many
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -34,6 +35,28 @@ class Linear(Protocol):
 
     @property
     def bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """A weight in int8 ``values`` (outputs, inputs) with a ``scale`` (outputs,) that bf16 holds."""
+
+    values: torch.Tensor
+    scale: torch.Tensor
+
+    @classmethod
+    def of(cls, weight: torch.Tensor) -> Quantized:
+        """:param weight: (outputs, inputs), of any floating type."""
+        weight = weight.float()
+        largest = torch.linalg.vector_norm(weight, torch.inf, dim=1)
+        scale = (largest / _MAX_WEIGHT).clamp_min_(1e-30).to(torch.bfloat16).float()
+        # With a scale that was rounded down the largest value reaches 127.2.
+        values = (weight / scale[:, None]).round_().clamp_(-_MAX_WEIGHT, _MAX_WEIGHT)
+        return cls(values.to(torch.int8), scale)
+
+    def dequantized(self) -> torch.Tensor:
+        """The rounded weight in float32."""
+        return self.values.float().mul_(self.scale[:, None])
 
 
 class PlainLinear:
@@ -110,12 +133,11 @@ class Int8Linear:
     own), so that a draft of several tokens is verified exactly as single tokens are computed.
     """
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
-        """:param weight: (outputs, inputs), of any floating type; see :func:`fits_int8`."""
-        scale = _scale(weight)
-        self._weight, self._scale = _quantized(weight, scale), scale.to(torch.bfloat16)
+    def __init__(self, weight: Quantized, bias: torch.Tensor | None = None) -> None:
+        """:param weight: of a shape that :func:`fits_int8`."""
+        self._weight, self._scale = weight.values, weight.scale.to(torch.bfloat16)
         self._bias = None if bias is None else bias.to(torch.bfloat16)
-        self.bytes = weight.numel()
+        self.bytes = self._weight.numel()
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = torch_ops.weight_int8pack_mm(
@@ -135,15 +157,13 @@ class DigitLinear:
     without, where a digit has 7 bits so that sums are exact.
     """
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
-        """:param weight: (outputs, inputs), of any floating type."""
+    def __init__(self, weight: Quantized, bias: torch.Tensor | None = None) -> None:
         digit = largest_exact_digit()
         assert digit is not None
         self._digit, self._step, self._zero = digit, 1 / digit, digit + 1
-        scale = _scale(weight)
-        self._packed = torch_ops.pack_int8(_quantized(weight, scale), scale)
+        self._packed = torch_ops.pack_int8(weight.values, weight.scale)
         self._bias = None if bias is None else bias.float()
-        self.bytes = weight.numel()
+        self.bytes = weight.values.numel()
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         count, digit = len(rows), self._digit
@@ -205,11 +225,12 @@ def make_linear(
     """
     if few != "int8":
         return _floating_linear(weight, bias, few)
+    quantized = Quantized.of(weight)
     if many is None:
-        return _int8_linear(weight, bias, LARGE_SINGLE_LAYER)
+        return _int8_linear(quantized, bias, LARGE_SINGLE_LAYER)
     # The same rounded weights, else a prompt would be read by another model than decodes.
-    wide = _floating_linear(dequantized(weight), bias, many)
-    return SplitLinear(_int8_linear(weight, bias, LARGE_LAYER), wide)
+    wide = _floating_linear(quantized.dequantized(), bias, many)
+    return SplitLinear(_int8_linear(quantized, bias, LARGE_LAYER), wide)
 
 
 def make_gated(
@@ -225,8 +246,10 @@ def make_gated(
         return GatedLinear(make_linear(weight, bias, few, many), None, None)
     if few != "int8":
         return GatedLinear(None, PackedLinear(*gate), PackedLinear(*up))
-    parts = (PackedLinear(dequantized(part[0]), part[1]) for part in (gate, up))
-    return GatedLinear(_int8_linear(weight, bias, LARGE_LAYER), *parts)
+    quantized = Quantized.of(weight)
+    halves = quantized.dequantized().chunk(2)
+    parts = (PackedLinear(half, part[1]) for half, part in zip(halves, (gate, up), strict=True))
+    return GatedLinear(_int8_linear(quantized, bias, LARGE_LAYER), *parts)
 
 
 def _floating_linear(weight: torch.Tensor, bias: torch.Tensor | None, name: str) -> Linear:
@@ -239,32 +262,15 @@ def _floating_linear(weight: torch.Tensor, bias: torch.Tensor | None, name: str)
     return PlainLinear(weight.to(torch.bfloat16), bias)
 
 
-def _int8_linear(weight: torch.Tensor, bias: torch.Tensor | None, large: int) -> Linear:
+def _int8_linear(weight: Quantized, bias: torch.Tensor | None, large: int) -> Linear:
     """:param large: from how many weights on as :class:`DigitLinear`."""
     digits = largest_exact_digit() is not None
-    rows = has_weight_only_int8() and fits_int8(weight)
-    if rows and not (digits and weight.numel() >= large):
+    rows = has_weight_only_int8() and fits_int8(weight.values)
+    if rows and not (digits and weight.values.numel() >= large):
         return Int8Linear(weight, bias)
     if digits:
         return DigitLinear(weight, bias)
-    return PlainLinear(dequantized(weight), bias)  # an odd shape, and no FBGEMM
-
-
-def dequantized(weight: torch.Tensor) -> torch.Tensor:
-    """The weight (outputs, inputs) quantised to int8 and back, in float32."""
-    scale = _scale(weight)
-    return _quantized(weight, scale).float() * scale[:, None]
-
-
-def _scale(weight: torch.Tensor) -> torch.Tensor:
-    """The scales (outputs,) of a weight, rounded to what bf16 holds."""
-    scale = (weight.float().abs().amax(dim=1) / _MAX_WEIGHT).clamp_min(1e-30)
-    return scale.to(torch.bfloat16).float()
-
-
-def _quantized(weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    # With a scale that was rounded down the largest value reaches 127.2.
-    return (weight.float() / scale[:, None]).round_().clamp_(-127, 127).to(torch.int8)
+    return PlainLinear(weight.dequantized(), bias)  # an odd shape, and no FBGEMM
 
 
 def fits_int8(weight: torch.Tensor) -> bool:

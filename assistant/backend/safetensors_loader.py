@@ -41,6 +41,7 @@ TRAINING = frozenset(
     }
 )  # fmt: skip
 PREFIX = "base_model.model."
+EMBEDDING = "model.embed_tokens.weight"
 UNUSED: tuple[object, ...] = (None, False, "none", {}, [])
 # Whether queries, keys and values have biases.
 BIASED = {"llama": False, "qwen2": True}
@@ -85,7 +86,8 @@ def read_tensors(
         config = _read_config(json.loads((folder / "config.json").read_text("utf-8")))
         if config is None:
             return None
-        weights = load_file(folder / "model.safetensors")
+        path = folder / "model.safetensors"
+        weights = load_file(path)
         deltas = _read_deltas(adapter) if adapter else {}
     except (OSError, ValueError, TypeError, LookupError, AttributeError, SafetensorError):
         return None
@@ -99,8 +101,20 @@ def read_tensors(
             return None
         weights[name] = weights[name].to(dtype or torch.float32, copy=True).add_(delta)
     if config.tie_word_embeddings:
-        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+        weights["lm_head.weight"] = weights[EMBEDDING]
+    if dtype is None and EMBEDDING not in deltas:
+        weights[EMBEDDING] = _mapped(path, EMBEDDING)
     return config, weights
+
+
+def _mapped(path: Path, name: str) -> torch.Tensor:
+    """A tensor in a mapping of its own, of which only the rows that are read come into memory. The
+    mapping of all weights is released when these have been copied into the form of the kernels."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        found: torch.Tensor = file.get_tensor(name)
+    return found
 
 
 def _read_config(facts: dict[str, Any]) -> FileConfig | None:
@@ -129,7 +143,7 @@ def _expected_shapes(config: FileConfig) -> dict[str, tuple[int, ...]]:
     queries = config.num_attention_heads * config.head_dim
     shared = config.num_key_value_heads * config.head_dim
     found: dict[str, tuple[int, ...]] = {
-        "model.embed_tokens.weight": (words, hidden),
+        EMBEDDING: (words, hidden),
         "model.norm.weight": (hidden,),
     }
     if not config.tie_word_embeddings:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from git_copilot.assistant.backend.allocator import return_freed_memory
 from git_copilot.assistant.backend.cache_slots import Backend, CacheSlot, CacheSlots
 from git_copilot.assistant.backend.devices import choose_device
 from git_copilot.assistant.backend.formats import check_precision
@@ -106,6 +107,8 @@ class Engine:
             model = (apply_adapter(model, adapter) if adapter else model).to(device)
         weights = read_copy_weights(folder) if copying else None
         engine = cls(model, tokenizer, precision if device == "cpu" else "", weights)
+        del model  # the kernels have forms of their own; what was made on the way is free as well
+        return_freed_memory()
         engine.warm_up()
         return engine
 

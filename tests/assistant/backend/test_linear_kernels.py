@@ -14,7 +14,7 @@ from git_copilot.assistant.backend.linear import (
     MAX_FEW_ROWS,
     DigitLinear,
     Fp16Linear,
-    dequantized,
+    Quantized,
     make_gated,
     make_linear,
 )
@@ -90,7 +90,8 @@ def test_products_of_the_largest_digits_are_exact():
 def test_digits_are_as_exact_as_promised_behind_outliers():
     torch.manual_seed(0)
     weight = torch.randn(64, 576)
-    layer, values = DigitLinear(weight), dequantized(weight).double()
+    quantized = Quantized.of(weight)
+    layer, values = DigitLinear(quantized), quantized.dequantized().double()
     rows = torch.randn(4, 576)
     rows[0, 7], rows[1] = 3e4, 0.0
     wanted = rows.double() @ values.T

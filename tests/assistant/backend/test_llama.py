@@ -17,7 +17,7 @@ from git_copilot.assistant.backend.linear import (
     MAX_FEW_ROWS,
     DigitLinear,
     Int8Linear,
-    dequantized,
+    Quantized,
     fits_int8,
     make_linear,
 )
@@ -160,7 +160,7 @@ KINDS = {
 def test_an_int8_row_does_not_depend_on_the_other_rows(kind):
     torch.manual_seed(0)
     for outputs, inputs in ((16, 32), (144, 96), (64, 704)):
-        layer = kind(torch.randn(outputs, inputs), torch.randn(outputs))
+        layer = kind(Quantized.of(torch.randn(outputs, inputs)), torch.randn(outputs))
         rows = torch.randn(MAX_FEW_ROWS, inputs) * torch.logspace(-3, 3, MAX_FEW_ROWS)[:, None]
         one_by_one = torch.cat([layer(row[None]) for row in rows])
         for count in range(2, MAX_FEW_ROWS + 1):
@@ -173,9 +173,9 @@ def test_int8_equals_the_product_with_rounded_weights(kind):
     exact = 0.01 if kind is Int8Linear else 1e-3
     torch.manual_seed(0)
     weight, bias = torch.randn(144, 704), torch.randn(144)
-    values = dequantized(weight)
+    values = Quantized.of(weight).dequantized()
     assert (values - weight).abs().max() < 0.51 * weight.abs().max() / 127 * 1.01
-    layer = kind(weight, bias)
+    layer = kind(Quantized.of(weight), bias)
     rows = torch.randn(5, 704)
     rows[2, 3] = 200.0  # an outlier takes the other values' digits
     wanted = rows.double() @ values.double().T + bias
