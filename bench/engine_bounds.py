@@ -12,6 +12,7 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as torch_profile
 
 from git_copilot.assistant.backend.cache_slots import Backend
+from git_copilot.assistant.backend.precision import dtype_name, training_dtype
 
 ROWS = 256  # as many as the engine reads at a time
 BUFFER = 2**28
@@ -30,14 +31,15 @@ def fastest(job: Callable[[], object], seconds: float = 1.0) -> float:
 
 
 @torch.inference_mode()
-def bounds(model: Any, seconds: float) -> dict[str, float]:
+def bounds(model: Any, seconds: float) -> dict[str, float | str]:
     """Rates of this machine, and what they allow a transformers ``model``.
 
     ``prefill`` are tokens a second if reading took only its matrix products (without attention),
     ``decode`` if a token took only reading the weights; the output layer counts once a token when
     decoding, never when reading a prompt.
     """
-    square = torch.randn(1024, 1024, dtype=torch.bfloat16)
+    dtype = training_dtype()  # the faster of bf16 and float32
+    square = torch.randn(1024, 1024, dtype=dtype)
     large = 2 * 1024**3 / fastest(lambda: square @ square, seconds)
     buffer = torch.ones(BUFFER // 4)
     bandwidth = BUFFER / fastest(lambda: buffer.sum(), seconds)
@@ -45,12 +47,13 @@ def bounds(model: Any, seconds: float) -> dict[str, float]:
     weights = [p for p in layers.parameters() if p.dim() == 2]
     head = model.get_output_embeddings().weight
     count = sum(p.numel() for p in weights)
-    first = [p.detach().bfloat16() for p in layers[0].parameters() if p.dim() == 2]
-    rows = {p.shape[1]: torch.randn(ROWS, p.shape[1], dtype=torch.bfloat16) for p in first}
+    first = [p.detach().to(dtype) for p in layers[0].parameters() if p.dim() == 2]
+    rows = {p.shape[1]: torch.randn(ROWS, p.shape[1], dtype=dtype) for p in first}
     own = fastest(lambda: [functional.linear(rows[p.shape[1]], p) for p in first], seconds)
     whole = count + head.numel()
     return {
-        "gemm_bf16_gflops": round(large / 1e9, 1),
+        "gemm_dtype": dtype_name(dtype),
+        "gemm_gflops": round(large / 1e9, 1),
         "read_gb_per_s": round(bandwidth / 1e9, 1),
         "prefill_large_product": round(large / (2 * count)),
         "prefill_own_shapes": round(ROWS / (own * len(layers))),

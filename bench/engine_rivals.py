@@ -124,7 +124,7 @@ class _Clock:
 class Llama:
     """llama.cpp in a process of its own; see llama_child.py."""
 
-    FORMS = ("Q4_1", "F16")
+    FORMS = ("Q4_1", "Q8_0", "F16")
 
     def __init__(self, python: Path, gguf: Path, threads: int, folder: Path) -> None:
         self._process = subprocess.Popen(

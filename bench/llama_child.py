@@ -17,13 +17,14 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 
-F16 = 1  # LLAMA_FTYPE_MOSTLY_F16
+# Values of llama_ftype.
+FORMS = {"F16": 1, "Q8_0": 7}
 
 
-def write_f16(source: Path, target: Path) -> None:
-    """The same weights as F16: those of Q4_1, multiplied out."""
+def convert(source: Path, target: Path, form: str) -> None:
+    """The same weights in another form: those of Q4_1, multiplied out."""
     settings = llama_cpp.llama_model_quantize_default_params()
-    settings.ftype, settings.allow_requantize = F16, True
+    settings.ftype, settings.allow_requantize = FORMS[form], True
     code = llama_cpp.llama_model_quantize(
         str(source).encode(), str(target).encode(), ctypes.byref(settings)
     )
@@ -48,14 +49,16 @@ def without_repacking() -> None:
 def main() -> None:
     without_repacking()
     source, threads = Path(sys.argv[1]), int(sys.argv[2])
-    converted = Path(sys.argv[3]) / "f16.gguf"
-    write_f16(source, converted)
+    files = {"Q4_1": source}
+    for form in FORMS:
+        files[form] = Path(sys.argv[3]) / f"{form}.gguf"
+        convert(source, files[form], form)
     models = {
         form: llama_cpp.Llama(
             str(path), n_ctx=4096, n_batch=512, n_threads=threads, n_threads_batch=threads,
             verbose=False,
         )
-        for form, path in (("Q4_1", source), ("F16", converted))
+        for form, path in files.items()
     }  # fmt: skip
     print(json.dumps({"version": llama_cpp.__version__}), flush=True)
     for line in sys.stdin:

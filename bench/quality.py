@@ -229,11 +229,11 @@ def round_layers(model: Any) -> None:
     """What serving in int8 computes with (linear.py); embeddings stay as they are."""
     import torch
 
-    from git_copilot.assistant.backend.linear import dequantized
+    from git_copilot.assistant.backend.linear import Quantized
 
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear):
-            weight = dequantized(layer.weight.detach()).to(layer.weight.dtype)
+            weight = Quantized.of(layer.weight.detach()).dequantized().to(layer.weight.dtype)
             layer.weight = torch.nn.Parameter(weight, requires_grad=False)
 
 

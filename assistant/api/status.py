@@ -86,10 +86,12 @@ class ServerStatus:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """The configured model, and whether it is on this machine."""
+    """The configured model, and whether it is on this machine; in words, the number formats that
+    were chosen for it, ``None`` until a model was loaded here."""
 
     name: str
     ready: bool
+    precision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,13 +68,18 @@ class HeapTrimmer:
 
     def trim(self) -> bool:
         """Return free memory to the system; whether the C library supports that."""
-        try:
-            ctypes.CDLL(None).malloc_trim(0)
-        except (AttributeError, OSError):
-            return False
-        finally:
-            self._base = resident_bytes()
-        return True
+        done = return_freed_memory()
+        self._base = resident_bytes()
+        return done
+
+
+def return_freed_memory() -> bool:
+    """Return free memory to the system; whether the C library supports that."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 def resident_bytes() -> int:

@@ -1,25 +1,31 @@
-"""Linear layers for a CPU: unchanged, packed for bf16, or in int8 with exact integer sums."""
+"""Linear layers for a CPU: unchanged, packed for bf16 or fp16, or in int8 with exact integer sums."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch.nn import functional
 
 from git_copilot.assistant.backend import torch_ops
-from git_copilot.assistant.backend.torch_ops import packs_bfloat16
+from git_copilot.assistant.backend.torch_ops import (
+    has_packed_bfloat16,
+    has_weight_only_int8,
+    largest_exact_digit,
+)
 
-# Up to this many rows use int8 weights; more (the prompt) the same weights in bf16, whose kernels
-# are made for many rows.
-MAX_INT8_ROWS = 8
-# From this many weights on, a layer's time is spent on reading them rather than on the call.
-LARGE_LAYER = 2**20
+# Up to this many rows are few: their time is that of reading the weights. More (the prompt) have
+# kernels of their own.
+MAX_FEW_ROWS = 8
+# From this many weights on, the digits of a row cost little beside its product.
+LARGE_LAYER = 2**22
+# The same where one layer serves any number of rows.
+LARGE_SINGLE_LAYER = 2**20
 # The number of rows that packed weights are laid out for; others work too.
 _PACKED_FOR = 256
-_MAX_DIGIT = 127.0
-_SHIFT = 128  # makes a signed digit unsigned
-_LOW_DIGIT = 254.0  # a low digit counts 1/254 of a high one
+_MAX_WEIGHT = 127.0
+_FP16_LARGEST = 65504.0
 
 
 class Linear(Protocol):
@@ -29,6 +35,28 @@ class Linear(Protocol):
 
     @property
     def bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """A weight in int8 ``values`` (outputs, inputs) with a ``scale`` (outputs,) that bf16 holds."""
+
+    values: torch.Tensor
+    scale: torch.Tensor
+
+    @classmethod
+    def of(cls, weight: torch.Tensor) -> Quantized:
+        """:param weight: (outputs, inputs), of any floating type."""
+        weight = weight.float()
+        largest = torch.linalg.vector_norm(weight, torch.inf, dim=1)
+        scale = (largest / _MAX_WEIGHT).clamp_min_(1e-30).to(torch.bfloat16).float()
+        # With a scale that was rounded down the largest value reaches 127.2.
+        values = (weight / scale[:, None]).round_().clamp_(-_MAX_WEIGHT, _MAX_WEIGHT)
+        return cls(values.to(torch.int8), scale)
+
+    def dequantized(self) -> torch.Tensor:
+        """The rounded weight in float32."""
+        return self.values.float().mul_(self.scale[:, None])
 
 
 class PlainLinear:
@@ -82,31 +110,36 @@ class PackedLinear:
         return found
 
 
+class Fp16Linear:
+    """A layer whose weight is stored in fp16 and computed with in float32, by FBGEMM: on a
+    processor without bf16 as fast as float32 for many rows, at half the memory."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
+        """:param weight: (outputs, inputs), of any floating type."""
+        self.bytes = weight.numel() * 2
+        fits = weight.float().clamp(-_FP16_LARGEST, _FP16_LARGEST)
+        self._packed = torch_ops.pack_fp16(fits, None if bias is None else bias.float())
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = torch_ops.linear_fp16(rows.float(), self._packed)
+        return found
+
+
 class Int8Linear:
     """Weights in int8 with a scale per output, rows in bf16: for small layers, of which a token
     passes many.
 
     A row's result does not depend on the rows beside it, to the last bit (each is a loop of its
-    own), so that a draft of several tokens is verified exactly as single tokens are computed. A
-    call has 2 µs of overhead, where oneDNN's has 20, and a token makes 120 calls in 30 layers.
+    own), so that a draft of several tokens is verified exactly as single tokens are computed.
     """
 
-    def __init__(
-        self, weight: torch.Tensor, bias: torch.Tensor | None = None, *, keep_bf16: bool = True
-    ) -> None:
-        """:param weight: (outputs, inputs), of any floating type; see :func:`fits_int8`.
-        :param keep_bf16: also keep the rounded weights in bf16, for more than
-            :data:`MAX_INT8_ROWS` rows.
-        """
-        scale = _scale(weight)
-        self._weight, self._scale = _quantized(weight, scale), scale.to(torch.bfloat16)
+    def __init__(self, weight: Quantized, bias: torch.Tensor | None = None) -> None:
+        """:param weight: of a shape that :func:`fits_int8`."""
+        self._weight, self._scale = weight.values, weight.scale.to(torch.bfloat16)
         self._bias = None if bias is None else bias.to(torch.bfloat16)
-        self._bf16 = bfloat16_linear(dequantized(weight), bias) if keep_bf16 else None
-        self.bytes = weight.numel() + (self._bf16.bytes if self._bf16 else 0)
+        self.bytes = self._weight.numel()
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        if self._bf16 is not None and len(rows) > MAX_INT8_ROWS:
-            return self._bf16(rows)
         found: torch.Tensor = torch_ops.weight_int8pack_mm(
             rows.to(torch.bfloat16), self._weight, self._scale
         )
@@ -114,41 +147,48 @@ class Int8Linear:
 
 
 class DigitLinear:
-    """Weights in int8 with a scale per output, rows as two int8 digits with a scale per row, 15
-    bits together: for large layers.
+    """Weights in int8 with a scale per output, rows as two integer digits with a scale per row:
+    for large layers, and for any number of rows.
 
-    Products of digits are summed as integers, so here too a row's result does not depend on its
-    neighbours, and eight rows take hardly longer than one. Inputs of 8 bits alone changed a twelfth
+    FBGEMM sums products of digits as integers, so here too a row's result does not depend on its
+    neighbours, and eight rows take hardly longer than one. One digit of 8 bits changed a twelfth
     of the predictions of a model of 135 M parameters; the second digit is one more row, which is
-    nearly free while reading the weights is the cost.
+    nearly free while reading the weights is the cost. Together they have 15 bits with VNNI and 13
+    without, where a digit has 7 bits so that sums are exact.
     """
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
-        """:param weight: (outputs, inputs), of any floating type."""
-        self._scale = _scale(weight)
-        self._packed = torch_ops.qlinear_prepack(_quantized(weight, self._scale), None)
-        self._zero = torch.zeros(len(weight), dtype=torch.int64)
-        self._least = torch.full((1, 1), 1e-30)
+    def __init__(self, weight: Quantized, bias: torch.Tensor | None = None) -> None:
+        digit = largest_exact_digit()
+        assert digit is not None
+        self._digit, self._step, self._zero = digit, 1 / digit, digit + 1
+        self._packed = torch_ops.pack_int8(weight.values, weight.scale)
         self._bias = None if bias is None else bias.float()
-        self.bytes = weight.numel()
+        self.bytes = weight.values.numel()
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        rows = rows.float()
-        largest = rows.abs().amax(dim=-1, keepdim=True)
-        scale = torch.add(self._least, largest, alpha=1 / _MAX_DIGIT)
-        low = rows / scale
-        high = low.round()
-        low.sub_(high).mul_(_LOW_DIGIT)
-        # Signed digits have a kernel only where the machine has AMX; elsewhere oneDNN falls back to
-        # its reference loop, 200 times as slow. Unsigned (shifted) digits have one everywhere.
-        digits = torch.cat([high, low]).add_(_SHIFT).to(torch.uint8)
-        found = torch_ops.qlinear_pointwise(
-            digits, 1.0, _SHIFT, self._packed, self._scale,
-            self._zero, None, 1.0, 0, torch.float32, "none", [], "",
-        )  # fmt: skip
-        high, low = found.chunk(2)
-        result = torch.add(high, low, alpha=1 / _LOW_DIGIT).mul_(scale)
+        count, digit = len(rows), self._digit
+        largest = torch.linalg.vector_norm(rows, torch.inf, dim=-1, keepdim=True).float()
+        largest = largest.clamp_min_(1e-30)
+        both = torch.empty(2 * count, rows.shape[1])
+        high, low = both[:count], both[count:]
+        torch.div(rows, largest, out=high)
+        # What the product's own quantisation will leave of a row, in steps 2 * digit times as fine.
+        rounded = torch.fake_quantize_per_tensor_affine(high, self._step, 0, -digit, digit)
+        torch.sub(high, rounded, out=low).mul_(2 * digit)
+        found = torch_ops.linear_uint8(both, self._step, self._zero, self._packed)
+        result = torch.add(found[:count], found[count:], alpha=1 / (2 * digit)).mul_(largest)
         return result if self._bias is None else result.add_(self._bias)
+
+
+class SplitLinear:
+    """One layer in two forms, for few and for many rows."""
+
+    def __init__(self, few: Linear, many: Linear) -> None:
+        self._few, self._many = few, many
+        self.bytes = few.bytes + many.bytes
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        return self._few(rows) if len(rows) <= MAX_FEW_ROWS else self._many(rows)
 
 
 class GatedLinear:
@@ -163,8 +203,8 @@ class GatedLinear:
         self.bytes = sum(part.bytes for part in (joined, gate, up) if part is not None)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        narrow = len(rows) <= MAX_INT8_ROWS
-        if self._joined is None or not (narrow or self._gate is None):
+        few = len(rows) <= MAX_FEW_ROWS
+        if self._joined is None or not (few or self._gate is None):
             assert self._gate is not None and self._up is not None
             rows = rows.to(torch.bfloat16)
             return self._up.times(rows, self._gate.silu(rows))
@@ -173,59 +213,64 @@ class GatedLinear:
 
 
 def make_linear(
-    weight: torch.Tensor, bias: torch.Tensor | None, precision: str, *, keep_bf16: bool
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    few: str,
+    many: str | None = None,
 ) -> Linear:
-    """The layer in ``"int8"``, ``"bf16"`` or ``"fp32"``; ``wide`` as for :class:`Int8Linear`."""
-    if precision == "fp32":
-        return PlainLinear(weight.float(), bias)
-    if precision == "bf16":
-        return bfloat16_linear(weight, bias)
-    if weight.numel() >= LARGE_LAYER or not fits_int8(weight):
-        return DigitLinear(weight, bias)
-    return Int8Linear(weight, bias, keep_bf16=keep_bf16)
+    """The layer in the formats ``few`` and ``many``, see
+    :class:`~git_copilot.assistant.backend.precision.Formats`.
+
+    :param many: ``None``: only one form is kept, for any number of rows.
+    """
+    if few != "int8":
+        return _floating_linear(weight, bias, few)
+    quantized = Quantized.of(weight)
+    if many is None:
+        return _int8_linear(quantized, bias, LARGE_SINGLE_LAYER)
+    # The same rounded weights, else a prompt would be read by another model than decodes.
+    wide = _floating_linear(quantized.dequantized(), bias, many)
+    return SplitLinear(_int8_linear(quantized, bias, LARGE_LAYER), wide)
 
 
 def make_gated(
     gate: tuple[torch.Tensor, torch.Tensor | None],
     up: tuple[torch.Tensor, torch.Tensor | None],
-    precision: str,
-    *,
-    keep_bf16: bool,
+    few: str,
+    many: str | None = None,
 ) -> GatedLinear:
     """The same for the two layers of a :class:`GatedLinear`, each (weight, bias)."""
     weight = torch.cat([gate[0], up[0]])
     bias = None if gate[1] is None or up[1] is None else torch.cat([gate[1], up[1]])
-    packs = packs_bfloat16() and (precision == "bf16" or (precision == "int8" and keep_bf16))
-    if not packs:
-        return GatedLinear(make_linear(weight, bias, precision, keep_bf16=keep_bf16), None, None)
-    if precision == "bf16":
+    if not (has_packed_bfloat16() and "bf16" in (few, many)):
+        return GatedLinear(make_linear(weight, bias, few, many), None, None)
+    if few != "int8":
         return GatedLinear(None, PackedLinear(*gate), PackedLinear(*up))
-    parts = (PackedLinear(dequantized(part[0]), part[1]) for part in (gate, up))
-    return GatedLinear(make_linear(weight, bias, precision, keep_bf16=False), *parts)
+    quantized = Quantized.of(weight)
+    halves = quantized.dequantized().chunk(2)
+    parts = (PackedLinear(half, part[1]) for half, part in zip(halves, (gate, up), strict=True))
+    return GatedLinear(_int8_linear(quantized, bias, LARGE_LAYER), *parts)
 
 
-def bfloat16_linear(weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
-    """The layer in bf16, packed where this machine supports it."""
-    if packs_bfloat16():
+def _floating_linear(weight: torch.Tensor, bias: torch.Tensor | None, name: str) -> Linear:
+    if name == "fp32":
+        return PlainLinear(weight.float(), bias)
+    if name == "fp16":
+        return Fp16Linear(weight, bias)
+    if has_packed_bfloat16():
         return PackedLinear(weight, bias)
     return PlainLinear(weight.to(torch.bfloat16), bias)
 
 
-def dequantized(weight: torch.Tensor) -> torch.Tensor:
-    """The weight (outputs, inputs) quantised to int8 and back, in float32."""
-    scale = _scale(weight)
-    return _quantized(weight, scale).float() * scale[:, None]
-
-
-def _scale(weight: torch.Tensor) -> torch.Tensor:
-    """The scales (outputs,) of a weight, rounded to what bf16 holds."""
-    scale = (weight.float().abs().amax(dim=1) / _MAX_DIGIT).clamp_min(1e-30)
-    return scale.to(torch.bfloat16).float()
-
-
-def _quantized(weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    # With a scale that was rounded down the largest value reaches 127.2.
-    return (weight.float() / scale[:, None]).round_().clamp_(-127, 127).to(torch.int8)
+def _int8_linear(weight: Quantized, bias: torch.Tensor | None, large: int) -> Linear:
+    """:param large: from how many weights on as :class:`DigitLinear`."""
+    digits = largest_exact_digit() is not None
+    rows = has_weight_only_int8() and fits_int8(weight.values)
+    if rows and not (digits and weight.values.numel() >= large):
+        return Int8Linear(weight, bias)
+    if digits:
+        return DigitLinear(weight, bias)
+    return PlainLinear(weight.dequantized(), bias)  # an odd shape, and no FBGEMM
 
 
 def fits_int8(weight: torch.Tensor) -> bool:

@@ -14,18 +14,20 @@ from functools import partial
 import torch
 from torch.nn import functional
 
+from git_copilot.assistant.backend.formats import Formats
 from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
 from git_copilot.assistant.backend.linear import (
-    MAX_INT8_ROWS,
+    MAX_FEW_ROWS,
     GatedLinear,
     Linear,
     make_gated,
     make_linear,
 )
 from git_copilot.assistant.backend.llama_weights import LayerWeights, LlamaWeights
+from git_copilot.assistant.backend.precision import score_dtype
 
-# Above this size the weights are not also kept in bf16 beside int8.
-MAX_BF16_BYTES = 2**30
+# Above this size of 16-bit weights they are not kept beside those in int8.
+MAX_WIDE_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,7 @@ class LlamaDecoder:
 
     croppable = True
 
-    def __init__(self, weights: LlamaWeights, precision: str) -> None:
-        """:param precision: ``"int8"``, ``"bf16"`` or ``"fp32"``."""
+    def __init__(self, weights: LlamaWeights, formats: Formats) -> None:
         config = weights.config
         self._heads = config.heads
         self._groups = config.key_value_heads
@@ -57,18 +58,18 @@ class LlamaDecoder:
         self._eps_row = torch.full((1, 1), config.norm_eps)
         self._placeholder = torch.zeros(1)
         count = sum(part.weight.numel() for layer in weights.layers for part in layer.linears)
-        self._precision = precision
-        self._keep_bf16 = count * 2 <= MAX_BF16_BYTES
-        self._dtype = torch.float32 if precision == "fp32" else torch.bfloat16
-        self._embedding = weights.embedding.to(self._dtype)
+        self._few = formats.few
+        self._many = formats.many if count * 2 <= MAX_WIDE_BYTES else None
+        self._dtype = score_dtype(formats)
+        self._embedding = weights.embedding
         self._layers = [self._arrange(layer) for layer in weights.layers]
         self._norm = weights.norm.float()
-        self._head = make_linear(weights.head.weight, weights.head.bias, precision, keep_bf16=False)
+        self._head = make_linear(weights.head.weight, weights.head.bias, self._few)
         self._rotary = weights.rotary
         self._table = torch.empty(0, 1, self._size // 2, dtype=torch.complex64)
 
     def _linear(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
-        return make_linear(weight, bias, self._precision, keep_bf16=self._keep_bf16)
+        return make_linear(weight, bias, self._few, self._many)
 
     def _arrange(self, layer: LayerWeights) -> _Layer:
         """Join linears that read the same rows; put the two halves that a rotation combines side
@@ -93,8 +94,8 @@ class LlamaDecoder:
             gated=make_gated(
                 (gate.weight, gate.bias),
                 (up.weight, up.bias),
-                self._precision,
-                keep_bf16=self._keep_bf16,
+                self._few,
+                self._many,
             ),
             down=self._linear(layer.down.weight, layer.down.bias),
         )
@@ -117,7 +118,7 @@ class LlamaDecoder:
         start = cache.length
         end = start + len(ids)
         rotations = self._rotations(end)[start:end]
-        if len(ids) > MAX_INT8_ROWS:
+        if len(ids) > MAX_FEW_ROWS:
             mask = torch.full((len(ids), len(ids)), -torch.inf, dtype=self._dtype).triu_(1)
             attend = partial(self._attend_masked, mask=mask, dtype=self._dtype)
             rows = self._layers_forward(cache, ids, rotations, attend)

@@ -138,11 +138,19 @@ class LlamaWeights:
     def dtype(self) -> torch.dtype:
         return self.embedding.dtype
 
+    @property
+    def layer_shape(self) -> tuple[int, int]:
+        """(outputs, inputs) of the layers that take most of the time."""
+        outputs, inputs = self.layers[0].gate.weight.shape
+        return outputs, inputs
+
     @classmethod
     def from_files(
-        cls, folder: Path, dtype: torch.dtype, adapter: Path | None = None
+        cls, folder: Path, dtype: torch.dtype | None = None, adapter: Path | None = None
     ) -> LlamaWeights | None:
-        """Read a model's folder in ``dtype``, an adapter merged in.
+        """Read a model's folder, an adapter merged in.
+
+        :param dtype: see :func:`~git_copilot.assistant.backend.safetensors_loader.read_tensors`.
 
         :return: ``None``: the model is for transformers to load, see safetensors_loader.py.
         """

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from git_copilot.assistant.backend.allocator import keep_freed_memory
+from git_copilot.assistant.backend.precision import load_dtype
 from git_copilot.index.core.errors import ModelError
 
 
@@ -15,7 +16,7 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None =
     """Load a transformers model for inference. From here on this process keeps the memory that it
     frees: see :mod:`~git_copilot.assistant.backend.allocator`.
 
-    :param dtype: of the weights; bf16 by default.
+    :param dtype: of the weights; by default what computes fastest on ``device``.
     :raises ModelError: the folder holds no readable model, or memory does not suffice.
     """
     from safetensors import SafetensorError
@@ -28,7 +29,7 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None =
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=dtype or torch.bfloat16,
+            dtype=dtype or load_dtype(device),
             trust_remote_code=False,
             use_safetensors=True,
         )

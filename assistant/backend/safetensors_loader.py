@@ -41,6 +41,7 @@ TRAINING = frozenset(
     }
 )  # fmt: skip
 PREFIX = "base_model.model."
+EMBEDDING = "model.embed_tokens.weight"
 UNUSED: tuple[object, ...] = (None, False, "none", {}, [])
 # Whether queries, keys and values have biases.
 BIASED = {"llama": False, "qwen2": True}
@@ -66,12 +67,14 @@ class FileConfig:
 
 
 def read_tensors(
-    folder: Path, dtype: torch.dtype, adapter: Path | None = None
+    folder: Path, dtype: torch.dtype | None = None, adapter: Path | None = None
 ) -> tuple[FileConfig, dict[str, torch.Tensor]] | None:
-    """Read a model's configuration and its weights, in ``dtype`` and by their names in the file.
+    """Read a model's configuration and its weights, by their names in the file.
 
     From here on this process keeps the memory that it frees: see allocator.py.
 
+    :param dtype: of the weights; by default that of the file, and float32 where an adapter is merged
+        in, so that only the form that kernels read is rounded.
     :param adapter: is merged into the weights.
     :return: ``None``: the model is for transformers to load, or the adapter for peft.
     """
@@ -83,21 +86,35 @@ def read_tensors(
         config = _read_config(json.loads((folder / "config.json").read_text("utf-8")))
         if config is None:
             return None
-        weights = load_file(folder / "model.safetensors")
+        path = folder / "model.safetensors"
+        weights = load_file(path)
         deltas = _read_deltas(adapter) if adapter else {}
     except (OSError, ValueError, TypeError, LookupError, AttributeError, SafetensorError):
         return None
     shapes = {name: tuple(each.shape) for name, each in weights.items()}
     if deltas is None or shapes != _expected_shapes(config):
         return None
-    weights = {name: each.to(dtype) for name, each in weights.items()}
+    if dtype is not None:
+        weights = {name: each.to(dtype) for name, each in weights.items()}
     for name, delta in deltas.items():
         if name not in weights or weights[name].shape != delta.shape:
             return None
-        weights[name] = weights[name].clone().add_(delta)
+        weights[name] = weights[name].to(dtype or torch.float32, copy=True).add_(delta)
     if config.tie_word_embeddings:
-        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+        weights["lm_head.weight"] = weights[EMBEDDING]
+    if dtype is None and EMBEDDING not in deltas:
+        weights[EMBEDDING] = _mapped(path, EMBEDDING)
     return config, weights
+
+
+def _mapped(path: Path, name: str) -> torch.Tensor:
+    """A tensor in a mapping of its own, of which only the rows that are read come into memory. The
+    mapping of all weights is released when these have been copied into the form of the kernels."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        found: torch.Tensor = file.get_tensor(name)
+    return found
 
 
 def _read_config(facts: dict[str, Any]) -> FileConfig | None:
@@ -126,7 +143,7 @@ def _expected_shapes(config: FileConfig) -> dict[str, tuple[int, ...]]:
     queries = config.num_attention_heads * config.head_dim
     shared = config.num_key_value_heads * config.head_dim
     found: dict[str, tuple[int, ...]] = {
-        "model.embed_tokens.weight": (words, hidden),
+        EMBEDDING: (words, hidden),
         "model.norm.weight": (hidden,),
     }
     if not config.tie_word_embeddings:

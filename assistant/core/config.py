@@ -52,7 +52,7 @@ MINIMA = {
 CHOICES = {
     "corpussource": ("commits", "snapshot", "both", "auto"),
     "fim": ("auto", "none", *(form.family for form in FORMATS)),
-    "precision": ("auto", "int8", "bf16", "fp32"),
+    "precision": ("auto", "int8", "fp16", "bf16", "fp32"),
     "endpointprompt": ("auto", "tokens", "text"),
     "endpointadapters": ("none", "name", "load"),
 }
@@ -79,7 +79,7 @@ class Settings:
     snippets: int = 6
     # The FIM format: a family of fim.py, none, or found from the model's control tokens (auto).
     fim: str = "auto"
-    # The weights that a CPU decodes with: int8, bf16, fp32, or what suits this machine.
+    # The weights that a CPU decodes with: int8, fp16, bf16, fp32, or what suits this machine.
     precision: str = "auto"
     # Milliseconds that an uncached prefill may take; a slow machine gets a shorter prompt. 0: no
     # limit.

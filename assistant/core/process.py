@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 EXIT_INTERRUPTED = 130
 TOLD_INTERRUPTED = "interrupted; what was finished is kept"
@@ -45,3 +46,27 @@ def calm_threads() -> None:
     decoding step of eight rows then takes 1.9 s, and 0.09 s with this.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+# glibc then asks for pages of 2 MB where it takes memory from the system.
+LARGE_PAGES = "glibc.malloc.hugetlb=1"
+_TUNABLES = "GLIBC_TUNABLES"
+
+
+def with_large_pages(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process that holds a model. Decoding reads all weights for each token,
+    and with pages of 4 kB a tenth of the time goes into looking up where they are.
+
+    Other C libraries ignore it; whoever has set the tunable keeps the value.
+    """
+    others = environment.get(_TUNABLES, "")
+    if "glibc.malloc.hugetlb" in others:
+        return dict(environment)
+    return {**environment, _TUNABLES: f"{others}:{LARGE_PAGES}" if others else LARGE_PAGES}
+
+
+def forget_large_pages() -> None:
+    """Spare the processes that this one starts the tunable, which it read when it began."""
+    others = [part for part in os.environ.pop(_TUNABLES, "").split(":") if part != LARGE_PAGES]
+    if any(others):
+        os.environ[_TUNABLES] = ":".join(others)

@@ -9,12 +9,21 @@ from typing import Any
 
 import torch
 
+from git_copilot.assistant.backend.allocator import return_freed_memory
 from git_copilot.assistant.backend.cache_slots import Backend, CacheSlot, CacheSlots
-from git_copilot.assistant.backend.devices import choose_device, choose_precision
+from git_copilot.assistant.backend.devices import choose_device
+from git_copilot.assistant.backend.formats import check_precision
 from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.llama_weights import LlamaWeights, supports
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
+from git_copilot.assistant.backend.precision import (
+    choose_formats,
+    dtype_name,
+    formats_of,
+    load_dtype,
+)
 from git_copilot.assistant.backend.transformers_backend import TransformersBackend
+from git_copilot.assistant.core.config import cache_dir
 from git_copilot.assistant.decoding.batched_decoding import decode_batch, search_likelier_line
 from git_copilot.assistant.decoding.copy_model import CopyModel
 from git_copilot.assistant.decoding.copy_source import CopySource
@@ -48,20 +57,22 @@ class Engine:
         copying: CopyWeights | None = None,
     ) -> None:
         """:param model: a causal transformers model, or weights that were read without it.
-        :param precision: as for :func:`choose_precision`; empty: that of the model's weights.
+        :param precision: as for :func:`~git_copilot.assistant.backend.precision.choose_formats`;
+            empty: that of the model's weights.
         :param copying: how much to copy from the text around the cursor; by default nothing.
         """
         self.tokenizer = tokenizer
-        self.backend: Backend
-        own = {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(model.dtype)
-        chosen = choose_precision(precision) if precision else own
-        self.precision = chosen or "fp16"
+        self.backend: Backend = TransformersBackend(model)
+        self.precision = dtype_name(model.dtype)
         weights = _llama_weights(model)
-        if chosen and weights is not None:
-            self.backend = LlamaDecoder(weights, chosen)
-        else:
-            self.backend = TransformersBackend(model)
-            self.precision = own or "fp16"
+        if weights is not None:
+            formats = (
+                choose_formats(precision, weights.layer_shape, cache_dir())
+                if precision
+                else formats_of(model.dtype)
+            )
+            if formats is not None:
+                self.backend, self.precision = LlamaDecoder(weights, formats), formats.name
         self.slots = CacheSlots(self.backend.new_cache)
         # Draft tokens by prompt look-up: the text is the same without it, only slower.
         self.speculative = self.backend.croppable
@@ -87,14 +98,17 @@ class Engine:
         """
         tokenizer = TextTokenizer.load(folder, name, fim)
         device = choose_device()
-        fp32 = device == "cpu" and choose_precision(precision) == "fp32"
-        dtype = torch.float32 if fp32 else torch.bfloat16
-        model: Any = LlamaWeights.from_files(folder, dtype, adapter) if device == "cpu" else None
+        check_precision(precision)
+        model: Any = None
+        if device == "cpu":
+            model = LlamaWeights.from_files(folder, adapter=adapter)
         if model is None:
-            model = load_model(folder, dtype=dtype)
+            model = load_model(folder, dtype=load_dtype(device, precision, cache_dir()))
             model = (apply_adapter(model, adapter) if adapter else model).to(device)
         weights = read_copy_weights(folder) if copying else None
         engine = cls(model, tokenizer, precision if device == "cpu" else "", weights)
+        del model  # the kernels have forms of their own; what was made on the way is free as well
+        return_freed_memory()
         engine.warm_up()
         return engine
 

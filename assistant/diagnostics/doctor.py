@@ -32,6 +32,7 @@ from git_copilot.assistant.core.error_handler import package_version
 from git_copilot.assistant.core.missing_history import examine_lacks
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
 from git_copilot.assistant.diagnostics.integrity import examine_integrity
+from git_copilot.assistant.diagnostics.precision_check import examine_precision
 from git_copilot.assistant.diagnostics.status import is_fresh
 from git_copilot.assistant.models.catalogue import canonical, resolve_model
 from git_copilot.assistant.models.pull import damage
@@ -91,6 +92,7 @@ def _in_repository(repo: GitRepository, thorough: bool) -> Iterator[CheckResult]
     if known:
         yield from _database(repo, settings, thorough)
     yield from _models(settings)
+    yield examine_precision(settings)
     yield from _endpoint(repo, settings, known)
     yield from _server()
     yield from _disk(repo.state_dir, cache_dir())

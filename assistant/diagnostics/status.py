@@ -25,6 +25,7 @@ from git_copilot.assistant.context.repository import open_context
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.missing_history import lack_facts
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
+from git_copilot.assistant.diagnostics.precision_check import describe_precision
 from git_copilot.assistant.models.catalogue import canonical, is_ready
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import worker_starting
@@ -32,7 +33,7 @@ from git_copilot.hooks.sources import installed_hooks
 from git_copilot.hooks.spool import Spool
 from git_copilot.hooks.worker import MAX_DEATHS, queue_state, worker_alive
 from git_copilot.index.audit.exclusions import count_left_out
-from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.errors import CopilotError, ModelError
 from git_copilot.index.corpus.mining import corpus_counts
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store import views
@@ -65,9 +66,16 @@ def read_status(repo: GitRepository) -> StatusAnswer:
         _queue(repo),
         installed_hooks(repo),
         _server_status(server_facts()),
-        ModelStatus(settings.model, is_ready(settings.model)),
+        ModelStatus(settings.model, is_ready(settings.model), _precision(settings)),
         _endpoint(repo, settings, current),
     )
+
+
+def _precision(settings: Settings) -> str | None:
+    try:
+        return describe_precision(settings)
+    except ModelError as exc:
+        return exc.message
 
 
 def _queue(repo: GitRepository) -> QueueStatus:

@@ -14,6 +14,7 @@ from types import TracebackType
 
 from git_copilot.assistant.client.address import socket_path
 from git_copilot.assistant.client.server_log import ServerLog, open_log
+from git_copilot.assistant.core.process import forget_large_pages, with_large_pages
 from git_copilot.assistant.server.server import Server
 from git_copilot.assistant.service.service import Service
 from git_copilot.index.core.errors import CopilotError
@@ -29,6 +30,7 @@ def run_server(
     """
     for name in REPOSITORY_VARIABLES:
         os.environ.pop(name, None)
+    forget_large_pages()
     if not foreground:
         os.chdir("/")
     log = ServerLog(stderr=not foreground)
@@ -88,7 +90,7 @@ def start_server() -> int:
             stdout=subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
-            env=environment,
+            env=with_large_pages(environment),
             cwd="/",
         )
     finally:

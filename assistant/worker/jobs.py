@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from git_copilot.assistant.context.repository import (
     open_repository,
 )
 from git_copilot.assistant.core.config import load_settings
+from git_copilot.assistant.core.process import with_large_pages
 from git_copilot.assistant.models.catalogue import is_ready
 from git_copilot.index.core.types import SyncReport
 from git_copilot.index.store.garbage_collection import collect, is_due
@@ -72,6 +74,7 @@ def refresh_job(git_dir: Path) -> str:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        env=with_large_pages(os.environ),
         cwd=context.state_dir,
     )
     return f"started: {reason}"

@@ -44,6 +44,8 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
         f"server    {_server(status.server)}",
         f"model     {status.model.name}" + _model_remark(status),
     ]
+    if status.model.precision and not status.endpoint:
+        lines.append(f"precision {status.model.precision}")
     if status.endpoint:
         lines.append(f"endpoint  {status.endpoint.message}")
     lines += [f"failed    {s.kind} after {s.attempts} tries: {s.error}" for s in queue.set_aside]

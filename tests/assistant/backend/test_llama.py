@@ -14,18 +14,20 @@ from transformers import (
 
 from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
 from git_copilot.assistant.backend.linear import (
-    MAX_INT8_ROWS,
+    MAX_FEW_ROWS,
     DigitLinear,
     Int8Linear,
-    dequantized,
+    Quantized,
     fits_int8,
     make_linear,
 )
 from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.llama_weights import LlamaWeights, supports
-from git_copilot.assistant.backend.torch_ops import int8_is_exact
+from git_copilot.assistant.backend.precision import choose_formats
+from git_copilot.assistant.backend.torch_ops import has_fbgemm, has_weight_only_int8
 
-needs_int8 = pytest.mark.skipif(not int8_is_exact(), reason="no int8 instructions here")
+needs_int8 = pytest.mark.skipif(not has_weight_only_int8(), reason="torch has no int8 kernels here")
+needs_fbgemm = pytest.mark.skipif(not has_fbgemm(), reason="torch has no FBGEMM here")
 
 SIZES = {
     "vocab_size": 97,
@@ -99,10 +101,10 @@ def test_the_forward_pass_equals_that_of_transformers(config):
     assert supports(model)
     ids = tokens(150)
     wanted = model(torch.tensor([ids])).logits[0]
-    decoder = LlamaDecoder(LlamaWeights.from_transformers(model), "fp32")
+    decoder = LlamaDecoder(LlamaWeights.from_transformers(model), choose_formats("fp32"))
     cache = decoder.new_cache()
     # One row, few and many rows, with and without what was read before.
-    parts = (64, 1, 1, 5, MAX_INT8_ROWS, 40, 31)
+    parts = (64, 1, 1, 5, MAX_FEW_ROWS, 40, 31)
     assert sum(parts) == len(ids)
     found, start = [], 0
     for part in parts:
@@ -117,59 +119,70 @@ def test_unsupported_architectures_are_left_to_transformers(config):
     assert not supports(make(config))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("int8", marks=needs_int8)])
+@pytest.mark.parametrize(
+    "precision",
+    [
+        "fp32",
+        "bf16",
+        pytest.param("fp16", marks=needs_fbgemm),
+        pytest.param("int8", marks=needs_int8),
+    ],
+)
 @torch.inference_mode()
 def test_a_forward_of_several_tokens_equals_forwards_of_one(precision):
     decoder = LlamaDecoder(
-        LlamaWeights.from_transformers(make(OURS["llama"], torch.bfloat16)), precision
+        LlamaWeights.from_transformers(make(OURS["llama"], torch.bfloat16)),
+        choose_formats(precision),
     )
     ids = tokens(220)
     for start in range(60, 200, 10):
         single, joint = decoder.new_cache(), decoder.new_cache()
         for cache in (single, joint):
             decoder.forward(cache, ids[:start], 1)
-        chosen = ids[start : start + MAX_INT8_ROWS]
+        chosen = ids[start : start + MAX_FEW_ROWS]
         one = torch.cat([decoder.forward(single, [i], 1) for i in chosen])
-        several = decoder.forward(joint, chosen, MAX_INT8_ROWS)
+        several = decoder.forward(joint, chosen, MAX_FEW_ROWS)
         if precision == "int8":
             assert torch.equal(one, several)
         else:  # oneDNN and MKL may round products of several rows otherwise
-            close = 1e-5 if precision == "fp32" else 0.02
+            close = 0.02 if precision == "bf16" else 1e-5
             torch.testing.assert_close(one, several, rtol=close, atol=close * 5)
 
 
-KINDS = {"rows": Int8Linear, "digits": DigitLinear}
+KINDS = {
+    "rows": pytest.param(Int8Linear, marks=needs_int8),
+    "digits": pytest.param(DigitLinear, marks=needs_fbgemm),
+}
 
 
-@needs_int8
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @torch.inference_mode()
 def test_an_int8_row_does_not_depend_on_the_other_rows(kind):
     torch.manual_seed(0)
     for outputs, inputs in ((16, 32), (144, 96), (64, 704)):
-        layer = KINDS[kind](torch.randn(outputs, inputs), torch.randn(outputs))
-        rows = torch.randn(MAX_INT8_ROWS, inputs) * torch.logspace(-3, 3, MAX_INT8_ROWS)[:, None]
+        layer = kind(Quantized.of(torch.randn(outputs, inputs)), torch.randn(outputs))
+        rows = torch.randn(MAX_FEW_ROWS, inputs) * torch.logspace(-3, 3, MAX_FEW_ROWS)[:, None]
         one_by_one = torch.cat([layer(row[None]) for row in rows])
-        for count in range(2, MAX_INT8_ROWS + 1):
+        for count in range(2, MAX_FEW_ROWS + 1):
             assert torch.equal(layer(rows[:count]), one_by_one[:count])
 
 
-@needs_int8
-@pytest.mark.parametrize(("kind", "exact"), [("rows", 0.01), ("digits", 1e-3)])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @torch.inference_mode()
-def test_int8_equals_the_product_with_rounded_weights(kind, exact):
+def test_int8_equals_the_product_with_rounded_weights(kind):
+    exact = 0.01 if kind is Int8Linear else 1e-3
     torch.manual_seed(0)
     weight, bias = torch.randn(144, 704), torch.randn(144)
-    values = dequantized(weight)
+    values = Quantized.of(weight).dequantized()
     assert (values - weight).abs().max() < 0.51 * weight.abs().max() / 127 * 1.01
-    layer = KINDS[kind](weight, bias)
+    layer = kind(Quantized.of(weight), bias)
     rows = torch.randn(5, 704)
     rows[2, 3] = 200.0  # an outlier takes the other values' digits
     wanted = rows.double() @ values.double().T + bias
     largest = wanted.abs().amax(1, keepdim=True)
     assert ((layer(rows) - wanted).abs() / largest).max() < exact
     assert (layer(torch.zeros(1, 704)) - bias).abs().max() < 0.01 * bias.abs().max()
-    many = torch.randn(MAX_INT8_ROWS + 1, 704)
+    many = torch.randn(MAX_FEW_ROWS + 1, 704)
     wanted = many.double() @ values.double().T + bias
     assert (layer(many) - wanted).abs().max() < 0.02 * wanted.abs().max()
 
@@ -179,7 +192,7 @@ def test_shapes_that_the_int8_kernel_does_not_validate_are_not_passed_to_it():
     for outputs, inputs in ((97, 64), (64, 33), (130, 70)):
         weight = torch.randn(outputs, inputs)
         assert not fits_int8(weight)
-        layer = make_linear(weight, None, "int8", keep_bf16=True)
+        layer = make_linear(weight, None, "int8", "fp32")
         assert layer(torch.randn(2, inputs)).shape == (2, outputs)
 
 
@@ -190,8 +203,8 @@ def test_int8_logits_are_close_to_full_precision():
     model = make(config, torch.bfloat16)
     ids = tokens(100, 96)
     plain, small = (
-        LlamaDecoder(LlamaWeights.from_transformers(model), "fp32"),
-        LlamaDecoder(LlamaWeights.from_transformers(model), "int8"),
+        LlamaDecoder(LlamaWeights.from_transformers(model), choose_formats("fp32")),
+        LlamaDecoder(LlamaWeights.from_transformers(model), choose_formats("int8")),
     )
     wanted = torch.log_softmax(plain.forward(plain.new_cache(), ids, len(ids)), -1)
     cache = small.new_cache()
@@ -202,7 +215,9 @@ def test_int8_logits_are_close_to_full_precision():
 
 @torch.inference_mode()
 def test_a_cache_keeps_its_content_when_it_grows_is_cropped_or_copied():
-    decoder = LlamaDecoder(LlamaWeights.from_transformers(make(OURS["llama"])), "fp32")
+    decoder = LlamaDecoder(
+        LlamaWeights.from_transformers(make(OURS["llama"])), choose_formats("fp32")
+    )
     ids = tokens(GROWTH + 40)
     whole = decoder.new_cache()
     wanted = decoder.forward(whole, ids, 1)

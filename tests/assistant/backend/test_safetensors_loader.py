@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.llama_weights import LlamaConfig, LlamaWeights
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
+from git_copilot.assistant.backend.precision import choose_formats
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer, _read_plain
@@ -46,7 +47,7 @@ def edit(path, **changes):
 
 def logits(model, precision):
     weights = model if isinstance(model, LlamaWeights) else LlamaWeights.from_transformers(model)
-    decoder = LlamaDecoder(weights, precision)
+    decoder = LlamaDecoder(weights, choose_formats(precision))
     return decoder.forward(decoder.new_cache(), IDS, len(IDS))
 
 

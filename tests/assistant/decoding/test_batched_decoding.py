@@ -6,13 +6,13 @@ import itertools
 
 import pytest
 
-from git_copilot.assistant.backend.torch_ops import int8_is_exact
+from git_copilot.assistant.backend.torch_ops import has_weight_only_int8
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from tests.support.left_to_right_model import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
 from tests.support.tiny_models import CODE
 
-PRECISIONS = ["fp32", "bf16", *(["int8"] if int8_is_exact() else [])]
+PRECISIONS = ["fp32", "bf16", *(["int8"] if has_weight_only_int8() else [])]
 
 
 def sampled(count, tokens=24):

@@ -12,6 +12,7 @@ from git_copilot.assistant.backend.cache_slots import CacheSlot, CacheSlots
 from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import load_model
+from git_copilot.assistant.backend.precision import choose_formats
 from git_copilot.assistant.backend.transformers_backend import TransformersBackend
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
 from git_copilot.assistant.decoding.batched_decoding import TokenTree
@@ -228,7 +229,7 @@ def test_rejected_branches_leave_no_trace_in_the_cache(misled_model, tokenizer):
 def test_a_branch_token_has_the_same_logits_as_when_decoded_alone(misled_model, tokenizer):
     """Branches of the cached text and of each other, at several depths at once."""
     decoder, prompt = (
-        LlamaDecoder(LlamaWeights.from_transformers(misled_model), "fp32"),
+        LlamaDecoder(LlamaWeights.from_transformers(misled_model), choose_formats("fp32")),
         tokenizer.encode(PREFIX),
     )
     text = tokenizer.encode("acb")

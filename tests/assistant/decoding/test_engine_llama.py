@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from git_copilot.assistant.backend.cache_slots import MAX_TYPED_TOKENS, MIN_SHARED_TOKENS
-from git_copilot.assistant.backend.devices import choose_precision
 from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.loading import load_model
-from git_copilot.assistant.backend.torch_ops import int8_is_exact
+from git_copilot.assistant.backend.precision import choose_formats
+from git_copilot.assistant.backend.torch_ops import has_weight_only_int8
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.decoding.sampling import PrefixIndex
@@ -246,7 +246,7 @@ def test_prefill_rate_is_measured_when_loading(folder):
     engine = Engine.load(folder)
     assert engine.prefill_rate is not None
     assert engine.prefill_rate > 0
-    assert engine.precision == choose_precision()
+    assert engine.precision == choose_formats().name
     assert isinstance(engine.backend, LlamaDecoder)
 
 
@@ -262,5 +262,5 @@ def test_prefill_rate_changes_only_after_a_large_deviation(llama_engine):
 def test_an_unknown_precision_is_refused_with_the_valid_ones(folder):
     with pytest.raises(ModelError, match="int3"):
         Engine.load(folder, precision="int3")
-    for precision in ("bf16", "fp32", *(["int8"] if int8_is_exact() else [])):
+    for precision in ("bf16", "fp32", *(["int8"] if has_weight_only_int8() else [])):
         assert Engine.load(folder, precision=precision).precision == precision
