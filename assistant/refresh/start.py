@@ -104,7 +104,7 @@ def _plan(
     if not plan.enough:
         raise RefusedPlan(
             f"{duration(limit)} are too short to learn from {plan.learn} holes and to judge by"
-            f" {plan.judge} on this machine",
+            f" {plan.judge} at this machine's present speed",
             f"allow more with `--minutes {plan.minutes_needed}`, or for refreshes that start by"
             f" themselves with `git config copilot.refreshMinutes {plan.minutes_needed}`",
         )
