@@ -201,7 +201,9 @@ def base_identity(name: str, folder: Path) -> str:
 
     :param folder: the model's.
     """
-    return f"{name}\n{files_identity(folder.glob('*.safetensors'))}"
+    # The configuration and the copy weights count as well.
+    files = [*folder.glob("*.safetensors"), *folder.glob("*.json")]
+    return f"{name}\n{files_identity(files)}"
 
 
 def guard_part(examples: Sequence[Example], count: int) -> list[Example]:

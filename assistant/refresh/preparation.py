@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -71,6 +71,15 @@ def split_history(run: RefreshRun, commits: Sequence[str], wanted: Wanted) -> Sp
     )
 
 
+def select_training(
+    run: RefreshRun, commits: Sequence[str], held_out: Sequence[Hole], learn: int
+) -> dict[Hole, float]:
+    """The holes to learn from with their weights, all older than the held-out ones."""
+    repo, db, settings = run.context.repo, run.context.db, run.context.settings
+    older, tree = before_held_out(repo, commits, held_out)
+    return training_holes(repo, db, settings, older, tree, most=learn)
+
+
 def judging_order(holes: Sequence[Hole]) -> list[Hole]:
     """Held-out holes by commits in turn, the newest commit first, so that the first of them are
     from as many commits as possible.
@@ -102,10 +111,7 @@ def prepare(
     context = run.context
     repo, settings = context.repo, context.settings
     held_cuts = read_cuts(repo, held_out)
-    weights: Mapping[Hole, float] = {}
-    if learn:
-        older, tree = before_held_out(repo, commits, held_out)
-        weights = training_holes(repo, context.db, settings, older, tree, most=learn)
+    weights = select_training(run, commits, held_out, learn) if learn else {}
     cuts = at_fim_rate(read_cuts(repo, list(weights)), settings.seed)
     cuts, copies = drop_copies(cuts, held_cuts)
     cuts, duplicates = drop_duplicates(cuts)

@@ -10,13 +10,17 @@ from git_copilot.assistant.adapters.adapter_store import CONFIG, WEIGHTS
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.progress import duration
 from git_copilot.assistant.dataset.examples import Example
-from git_copilot.assistant.dataset.hole_selection import COMMITS, choose_source
 from git_copilot.assistant.dataset.split import Split
 from git_copilot.assistant.evaluation.arms import LoadedArm
 from git_copilot.assistant.evaluation.regression_check import guard_examples
 from git_copilot.assistant.refresh.judging import guard_part
 from git_copilot.assistant.refresh.plan import Bounds, RefreshPlan, plan_refresh
-from git_copilot.assistant.refresh.preparation import Wanted, judging_order, split_history
+from git_copilot.assistant.refresh.preparation import (
+    Wanted,
+    judging_order,
+    select_training,
+    split_history,
+)
 from git_copilot.assistant.refresh.probe import probe
 from git_copilot.assistant.refresh.run_clock import RefusedPlan
 from git_copilot.assistant.refresh.run_state import CANDIDATE, RefreshRun
@@ -70,7 +74,7 @@ def begin(run: RefreshRun, wanted: Wanted, incumbent: str | None) -> Start:
     state = Unfinished(_model_key(run), _key(run, wanted), head, wanted, len(guard))
     arm = None
     if run.clock.limit is not None:
-        plan, arm = _plan(run, wanted, split, guard, incumbent)
+        plan, arm = _plan(run, wanted, commits, split, guard, incumbent)
         chosen = replace(wanted, learn=plan.learn, judge=plan.judge, exact=True)
         state = replace(state, wanted=chosen, guard=plan.guard, plan=plan)
         split = split_history(run, commits, chosen)
@@ -81,21 +85,23 @@ def begin(run: RefreshRun, wanted: Wanted, incumbent: str | None) -> Start:
 def _plan(
     run: RefreshRun,
     wanted: Wanted,
+    commits: Sequence[str],
     split: Split,
     guard: Sequence[Example],
     incumbent: str | None,
 ) -> tuple[RefreshPlan, LoadedArm]:
     limit = run.clock.limit
     assert limit is not None
+    begun = run.clock.elapsed()
+    there = select_training(run, commits, split.held_out, wanted.learn)
+    selecting = run.clock.elapsed() - begun
     measured = probe(run, judging_order(split.held_out), guard)
-    learn, source = wanted.learn, run.context.settings.corpus_source
-    if choose_source(source, len(split.train)) == COMMITS:
-        learn = min(learn, len(split.train))
     bounds = Bounds(
         seconds=limit,
-        spent=run.clock.elapsed(),
+        # With fewer held-out holes, others are selected to learn from.
+        spent=run.clock.elapsed() + selecting,
         arms=2 if incumbent is None else 3,
-        learn=learn,
+        learn=max(len(there), 1),
         judge=len(split.held_out),
         guard=len(guard),
         epochs=run.recipe.epochs,

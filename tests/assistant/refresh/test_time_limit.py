@@ -45,7 +45,7 @@ class Machine:
 
 @pytest.fixture
 def scored(monkeypatch):
-    """The labels-free count of holes that were really measured, with completions and without."""
+    """How many holes were really scored, with completions (``True``) and without."""
     counts = {True: 0, False: 0}
     whole = arms.evaluate
 
