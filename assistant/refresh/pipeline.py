@@ -19,7 +19,7 @@ from git_copilot.assistant.evaluation.report import HoleSet, RefreshReport
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until, base_identity
 from git_copilot.assistant.refresh.outcome import report_refresh
-from git_copilot.assistant.refresh.plan import JUDGING_SHARE, PLANNED_SHARE
+from git_copilot.assistant.refresh.plan import PLANNED_SHARE, judged_in_share
 from git_copilot.assistant.refresh.preparation import TrainingSet, Wanted, prepare
 from git_copilot.assistant.refresh.run_clock import RunClock, TooLittleTime
 from git_copilot.assistant.refresh.run_state import CANDIDATE, LOCK, RefreshRun
@@ -159,11 +159,8 @@ class _Refresh:
 
         :param spent: seconds of judging so far.
         """
-        if self._clock.limit is None or not base.seconds:
-            return
-        share = max(0.0, self._at(JUDGING_SHARE) - spent) / base.seconds
-        if share < 1:
-            count = int(len(judge.held) * share)
+        if self._clock.limit is not None:
+            count = judged_in_share(self._clock.limit, spent, base.seconds, len(judge.held))
             judge.limit(next(n for n in range(count, len(judge.held) + 1) if judge.is_enough(n)))
 
     def _judge_candidate(self, judge: Judge, base: JudgedArm) -> JudgedArm:

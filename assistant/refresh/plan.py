@@ -191,6 +191,17 @@ def plan_refresh(rates: Rates, sizes: Sizes, bounds: Bounds) -> RefreshPlan:
     )
 
 
+def judged_in_share(limit: float, spent: float, seconds: float, count: int) -> int:
+    """How many of ``count`` held-out holes another model can be judged by within the share of
+    judging.
+
+    :param limit: of the run in seconds, of which judging has taken ``spent``.
+    :param seconds: what judging by all holes takes; 0: nothing.
+    """
+    room = max(0.0, limit * JUDGING_SHARE - spent)
+    return count if room >= seconds else int(count * room / seconds)
+
+
 def _share_judging(time: float, cost: _Costs, bounds: Bounds) -> tuple[int, int]:
     """The numbers of held-out holes and of regression holes for which ``time`` (seconds)
     suffices."""

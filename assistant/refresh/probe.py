@@ -27,7 +27,7 @@ PROBED_HOLES = 8
 # Tokens of the prompts in measured steps of training.
 TRAINED_TOKENS = (32, 200)
 # Where even that takes long, fewer steps are taken.
-PROBING_SHARE = 0.05
+PROBING_SHARE, PROBING_SECONDS = 0.05, 10.0
 # A batch is at most this much faster than one example, whatever two short times say.
 MAX_BATCH_GAIN = 2.0
 # Older trees than those probed have more files that the index has never seen, and holes are
@@ -47,7 +47,7 @@ class Probe:
 
 
 def probe(run: RefreshRun, holes: Sequence[Hole], guard: Sequence[Example]) -> Probe:
-    """Prepare a few holes, train four short steps on one of them, and read another.
+    """Prepare a few holes, train a few short steps on one of them, and read another.
 
     :param holes: held-out ones, in the order of judging.
     :param guard: the holes of the regression check.
@@ -117,8 +117,8 @@ def _prepare(
 def _training_rate(run: RefreshRun, example: Example) -> float:
     """Tokens per second of training."""
     short, long = (shortened(example, tokens) for tokens in TRAINED_TOKENS)
-    # The first step of each length prepares kernels.
-    examples, recipe = [short, short, long, long], replace(run.recipe, epochs=1, batch=1)
+    # The first step of each length prepares kernels, and the quickest is the least disturbed.
+    examples, recipe = [short] * 3 + [long] * 4, replace(run.recipe, epochs=1, batch=1)
     moments = [run.clock.now()]
     with os_errors(run.work):
         run.work.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def _training_rate(run: RefreshRun, example: Example) -> float:
                 recipe,
                 model_name=run.context.settings.model,
                 work=Path(folder),
-                seconds=PROBING_SHARE * (run.clock.limit or math.inf),
+                seconds=min(PROBING_SHARE * (run.clock.limit or math.inf), PROBING_SECONDS),
                 clock=run.clock.now,
                 on_loss=lambda step, loss: moments.append(run.clock.now()),
             )

@@ -16,6 +16,7 @@ from git_copilot.assistant.refresh.plan import (
     Bounds,
     Rates,
     Sizes,
+    judged_in_share,
     plan_refresh,
 )
 
@@ -140,3 +141,11 @@ def test_the_plan_is_told_in_one_line_and_as_json():
         "minutes_needed": plan.minutes_needed,
         "total": round(plan.total, 1),
     }
+
+
+@pytest.mark.parametrize(
+    ("spent", "seconds", "count"),
+    [(20, 40, 50), (30, 40, 37), (59, 40, 1), (99, 40, 0), (60, 0, 50)],
+)
+def test_another_model_is_judged_by_as_many_holes_as_the_share_allows(spent, seconds, count):
+    assert judged_in_share(180, spent, seconds, 50) == count
