@@ -11,7 +11,7 @@ TOOLS = $(VENV)/.installed-tools
 # What `make quick` leaves out; the markers are in pyproject.toml.
 LONG = slow or e2e or model
 
-.PHONY: demo test quick coverage long lint types wheel-test check clean
+.PHONY: demo test quick coverage long avx2 lint types wheel-test check clean
 
 demo: $(INSTALLED)  ## the main job on a real repository: this checkout's own history
 	@PATH="$(abspath $(BIN)):$$PATH" docs/demo.sh
@@ -27,6 +27,11 @@ coverage: $(TOOLS)  ## the same with coverage, which must not fall below the flo
 
 long: $(TOOLS)  ## the tests that `quick` leaves out
 	$(BIN)/python $(PYTEST) -m "$(LONG)"
+
+avx2: $(TOOLS)  ## the tests of the engine as on a processor without AVX-512
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+	FBGEMM_ENABLE_INSTRUCTIONS=AVX2 $(BIN)/python $(PYTEST) \
+	    tests/assistant/backend tests/assistant/decoding tests/assistant/training
 
 lint: $(TOOLS)
 	$(BIN)/ruff check .

@@ -1,4 +1,5 @@
-"""What a user waits for: ``python bench/serve.py [--quick] [--json] [--repo PATH]``.
+"""What a user waits for: ``python bench/serve.py [--quick] [--json] [--repo PATH]
+[--isa avx2]``.
 
 In a temporary clone of a repository: `init`, warm and cold completions at places in real files,
 typing there, searches, and commits until they are found. Every figure is the wall-clock time
@@ -24,6 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from about import machine, output
+from isa import add_isa_option, limit_instructions
+
+limit_instructions()  # the commands and the server inherit it
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 1
@@ -47,6 +51,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, within two minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--repo", type=Path, default=ROOT, help="clone this (default: ours)")
+    add_isa_option(parser)
     options = parser.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with tempfile.TemporaryDirectory(prefix="bench-serve-") as temporary:

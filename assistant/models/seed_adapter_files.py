@@ -66,6 +66,15 @@ def make_seeded(source: Path, target: Path, adapter: Path | None = None) -> None
         shutil.copyfile(folder / NAME, target / NAME)
 
 
+def with_new_copy_weights(source: Path, target: Path) -> None:
+    """Copy a seeded model to ``target`` with the copy weights that the package carries."""
+    from git_copilot.assistant.decoding.copy_weights import NAME
+    from git_copilot.assistant.models.catalogue import READY_MARK
+
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(READY_MARK))
+    shutil.copyfile(adapter_folder() / NAME, target / NAME)
+
+
 def is_outdated(folder: Path) -> bool:
     """Whether the seeded model in ``folder`` copies by other weights than the package carries."""
     from git_copilot.assistant.decoding.copy_weights import NAME

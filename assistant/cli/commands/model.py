@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from git_copilot.assistant.models import catalogue
 from git_copilot.index.core.errors import CopilotError, ModelError, NotInitialised
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import is_trusted
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.models.removal import Removed
 
 
 def announce_download(host: Host, name: str) -> None:
@@ -101,6 +105,41 @@ def _configured() -> tuple[str, str]:
     except CopilotError:
         settings = load_settings(None)
     return settings.model, settings.embedder
+
+
+@model_command.command("remove")
+@click.argument("name", shell_complete=shell_completion.models)
+@click.pass_obj
+def model_remove(host: Host, /, name: str) -> int:
+    """Delete a model that was pulled, for all repositories."""
+    from git_copilot.assistant.models.removal import remove_model
+
+    removed = remove_model(name)
+    host.terminal.echo(_told(removed))
+    if catalogue.model_folder(_configured()[0]) == removed.path:
+        host.terminal.note(
+            f"it is the configured one: `git copilot model pull {name}` brings it back"
+        )
+    return 0
+
+
+@model_command.command("prune")
+@click.pass_obj
+def model_prune(host: Host, /) -> int:
+    """Delete what no model needs: bases of models that are built, unfinished downloads, models of
+    earlier versions."""
+    from git_copilot.assistant.models.removal import prune_models
+
+    removed = prune_models()
+    for each in removed:
+        host.terminal.echo(f"{_told(each)}: {each.reason}")
+    if not removed:
+        host.terminal.echo("nothing to delete")
+    return 0
+
+
+def _told(removed: Removed) -> str:
+    return f"deleted   {removed.path}, {removed.bytes // 10**6} MB"
 
 
 @model_command.command("use")
