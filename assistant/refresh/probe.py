@@ -57,13 +57,13 @@ def probe(run: RefreshRun, holes: Sequence[Hole], guard: Sequence[Example]) -> P
     progress("measuring speed", 0, 3)
     held, training, prepared = _prepare(run, holes[:PROBED_HOLES])
     progress("measuring speed", 1, 3)
-    train = _training_rate(run, training[0])
+    train = _training_rate(run, max(training, key=lambda example: example.size))
     gc.collect()
     progress("measuring speed", 2, 3)
     begun = now()
     arm = run.evaluator.load_arm(None)
     load = now() - begun
-    speed = measure_speed(arm, held[0], now)
+    speed = measure_speed(arm, max(held, key=lambda example: example.size), now)
     progress("measuring speed", 3, 3)
     most = run.context.settings.max_tokens
     rates = Rates(max(load, 1e-3), speed.read, speed.decode, train, *prepared)
