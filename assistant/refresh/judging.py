@@ -108,7 +108,7 @@ class Judge:
         arm = arm or self._evaluator.load_arm(adapter)
         begun = self._clock.elapsed()
         scoring = _Scoring(arm, self._identity(adapter), self._settings, self._store, drafts)
-        guarded = scoring.score(self._guard, generate=False) if guard else []
+        guarded = self._check_regressions(scoring, arm.batch, until) if guard else []
         safe = against is None or _is_safe(against, guarded)
         found: list[StoredScore] = []
         while len(found) < len(self._held):
@@ -125,6 +125,16 @@ class Judge:
         seconds = self._clock.elapsed() - begun
         seconds *= (len(found) + len(guarded)) / scoring.measured if scoring.measured else 0.0
         return JudgedArm(found, [stored.score for stored in guarded], seconds)
+
+    def _check_regressions(self, scoring: _Scoring, batch: int, until: Until) -> list[StoredScore]:
+        """The likelihood of the holes of the regression check, of fewer where the time is over:
+        then no held-out hole is judged either."""
+        found: list[StoredScore] = []
+        while len(found) < len(self._guard) and self._clock.elapsed() < until.last:
+            self._progress("checking for regressions", len(found), len(self._guard))
+            part = self._guard[len(found) : len(found) + batch]
+            found += scoring.score(part, generate=False)
+        return found
 
     def _complete(self, scoring: _Scoring, found: list[StoredScore], until: Until) -> None:
         """Make the completions that were left out while the model seemed to be worse."""
