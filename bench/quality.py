@@ -257,7 +257,7 @@ def measure_subset(
     :raises CopilotError: the model cannot take prompts of this length.
     """
     from git_copilot.assistant.evaluation.batched_scoring import Completion
-    from git_copilot.assistant.evaluation.scorer import evaluate
+    from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate
 
     examples = [render(loaded.tokenizer, t, left_to_right=run.left_to_right) for t in tasks]
     needed = max(len(e.prompt_ids) + max(len(e.middle_ids), run.max_tokens) for e in examples)
@@ -268,11 +268,12 @@ def measure_subset(
         )
     made: dict[int, Completion] = {}
     begun = time.perf_counter()
-    scores = evaluate(
-        loaded.model, loaded.tokenizer, examples, max_tokens=run.max_tokens,
-        alternatives=run.alternatives, copying=loaded.copying, stop_early=not run.no_trim,
-        healing=run.heal, collect=made.__setitem__, progress=progress, label=name,
+    options = ScoringOptions(
+        max_tokens=run.max_tokens, alternatives=run.alternatives, copying=loaded.copying,
+        stop_early=not run.no_trim, healing=run.heal, collect=made.__setitem__,
+        progress=progress, label=name,
     )  # fmt: skip
+    scores = evaluate(loaded.model, loaded.tokenizer, examples, options)
     seconds = time.perf_counter() - begun
     fits = [len(e.middle_ids) <= run.max_tokens for e in examples]
     answers = [

@@ -7,7 +7,7 @@ parent enters a prompt (benchmarks such as CrossCodeEval leak when the index hol
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -185,39 +185,59 @@ def _alive(process: str) -> bool:
 def retrieve(
     context: RepositoryContext, cuts: Sequence[Cut], *, held_out: int = 0
 ) -> list[list[Hit]]:
-    """Snippets for each cut, best first, from the tree before its commit.
+    """Snippets for each cut, best first, from the tree before its commit: all that
+    :func:`retrieve_in_turn` finds."""
+    found: list[list[Hit]] = [[] for _ in cuts]
+    for i, hits in retrieve_in_turn(context, cuts, held_out=held_out):
+        found[i] = hits
+    context.progress("retrieving", len(cuts), len(cuts))
+    return found
 
-    One view moves along the commits, oldest first when ``cuts`` are newest first, so that each
-    step is the difference of two neighbouring trees.
+
+def retrieve_in_turn(
+    context: RepositoryContext,
+    cuts: Sequence[Cut],
+    *,
+    held_out: int = 0,
+    wanted: Callable[[int], bool] = lambda i: True,
+) -> Generator[tuple[int, list[Hit]], None, None]:
+    """The index of each cut and its snippets, best first, from the tree before its commit. Whoever
+    has enough, or no time left, closes the generator.
+
+    One view moves along the commits in the order of ``cuts``, so that each step is the difference
+    of two neighbouring trees, and the newest, which the index holds already, come first.
 
     :param context: with its embedder and vectors, or without for a search by words.
+    :param cuts: newest first.
     :param held_out: the first ``held_out`` cuts get as many snippets as serving looks for; the
         others get the number that a prompt has room for.
+    :param wanted: whether the cut of an index gets any; the others take no time.
     """
     repo, db, settings = context.repo, context.db, context.settings
     by_commit: dict[str, list[int]] = {}
     for i, cut in enumerate(cuts):
         by_commit.setdefault(cut.hole.commit, []).append(i)
-    found: list[list[Hit]] = [[] for _ in cuts]
-    trees = parent_trees(repo, list(by_commit))
+    trees, done = parent_trees(repo, list(by_commit)), 0
     with _passing_view(db) as view:
         searcher, together = Searcher(db, view, context.vectors), CoChange(repo)
-        for done, (oid, indices) in enumerate(reversed(by_commit.items())):
-            context.progress("retrieving", done, len(by_commit))
+        for oid, indices in by_commit.items():
             tree = trees.get(oid)
-            if tree is None:
-                continue
-            sync(repo, db, context.embedder, view=view, tree=tree)
+            if tree is not None and any(map(wanted, indices)):
+                context.progress("retrieving", done, len(cuts))
+                sync(repo, db, context.embedder, view=view, tree=tree)
             for i in indices:
                 cut = cuts[i]
+                context.progress("retrieving", done, len(cuts))
+                done += 1
+                if tree is None or not wanted(i):
+                    yield i, []
+                    continue
                 partners = together.partners(f"{oid}^", cut.hole.path)
                 query = cursor_query(
                     cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners
                 )
                 count = settings.snippets_to_find if i < held_out else settings.snippets
-                found[i] = searcher.search(query, count, context.embedder)
-        context.progress("retrieving", len(by_commit), len(by_commit))
-    return found
+                yield i, searcher.search(query, count, context.embedder)
 
 
 def make_example(

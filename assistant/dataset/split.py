@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TypeVar
 
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole
 
+T = TypeVar("T")
 # With fewer, the effect of training cannot be told from chance.
 MIN_TRAIN, MIN_HELD_OUT = 20, 5
 HELD_OUT_SHARE = 5  # one in five
@@ -89,8 +91,12 @@ def _newest_commits(holes: Sequence[Hole], target: int, most: int) -> list[list[
     return groups
 
 
+def in_turn(groups: Iterable[Sequence[T]]) -> list[T]:
+    """The first of each group, then the second of each, and on."""
+    return [item for row in zip_longest(*groups) for item in row if item is not None]
+
+
 def round_robin(groups: Sequence[Sequence[Hole]], count: int) -> list[Hole]:
     """``count`` holes, one of each commit in turn, in their order."""
-    turns = [hole for row in zip_longest(*groups) for hole in row if hole is not None]
-    chosen = {id(hole) for hole in turns[:count]}
+    chosen = {id(hole) for hole in in_turn(groups)[:count]}
     return [hole for group in groups for hole in group if id(hole) in chosen]

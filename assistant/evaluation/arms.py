@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Cut, Example, make_example, serving_budget
 from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
-from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.evaluation.batched_scoring import BATCH, Completion
 from git_copilot.assistant.evaluation.metrics import Score, summarise
-from git_copilot.assistant.evaluation.regression_check import guard_examples
+from git_copilot.assistant.evaluation.one_pass import OnePassScorer
 from git_copilot.assistant.evaluation.report import ArmScores
-from git_copilot.assistant.evaluation.scorer import evaluate, serving_engine
+from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate, serving_scorer
 from git_copilot.assistant.models.catalogue import longest_sequence
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hit, Progress, no_progress
@@ -33,15 +33,92 @@ class HeldOutSet:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """The scores of one model on a :class:`HeldOutSet`, and on code outside the repository."""
+    """The scores of one model on a :class:`HeldOutSet`."""
 
     retrieval: list[Score]
     plain: list[Score]
-    guard: list[Score] = field(default_factory=list)
 
     def scores(self) -> ArmScores:
         """The means, as a report shows them."""
         return ArmScores(summarise(self.retrieval), summarise(self.plain))
+
+
+class LoadedArm:
+    """One model in memory, ready to be scored."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: TextTokenizer,
+        settings: Settings,
+        copying: CopyWeights | None,
+        progress: Progress = no_progress,
+    ) -> None:
+        self._model, self._tokenizer = model, tokenizer
+        self._settings, self._progress = settings, progress
+        self._scorer: OnePassScorer | None = serving_scorer(model, tokenizer, copying)
+
+    @property
+    def batch(self) -> int:
+        """How many examples are scored at once."""
+        return BATCH if self._scorer is None else 1
+
+    @property
+    def precision(self) -> str:
+        """What the model computes in, such as ``bf16``."""
+        if self._scorer is not None:
+            return self._scorer.engine.precision
+        return str(self._model.dtype).removeprefix("torch.")
+
+    def score(
+        self,
+        examples: Sequence[Example],
+        label: str = "",
+        *,
+        generate: bool = True,
+        drafts: Sequence[Sequence[int]] = (),
+        collect: Callable[[int, Completion], None] | None = None,
+    ) -> list[Score]:
+        """Score examples, in order.
+
+        :param label: of the progress; without it none is shown.
+        :param generate: also make completions.
+        :param drafts: see :class:`~git_copilot.assistant.evaluation.scorer.ScoringOptions`, like
+            ``collect``.
+        """
+        if not examples:
+            return []
+        options = ScoringOptions(
+            max_tokens=self._settings.max_tokens,
+            alternatives=self._settings.alternatives,
+            scorer=self._scorer,
+            generate=generate,
+            drafts=drafts,
+            collect=collect,
+            progress=self._progress if label else no_progress,
+            label=label,
+        )
+        return evaluate(self._model, self._tokenizer, examples, options)
+
+    def decoding_speed(
+        self, example: Example, tokens: int, now: Callable[[], float]
+    ) -> float | None:
+        """Tokens decoded per second behind an example's prompt, ``None`` where the model ends at
+        once.
+
+        :param tokens: decode at most this many.
+        """
+        if self._scorer is not None:
+            count, seconds = self._scorer.time_decoding(example, tokens, now)
+        else:
+            found: dict[int, Completion] = {}
+            options = ScoringOptions(max_tokens=tokens, collect=found.__setitem__)
+            begun = now()
+            evaluate(self._model, self._tokenizer, [example], replace(options, generate=False))
+            middle = now()
+            evaluate(self._model, self._tokenizer, [example], options)
+            seconds, count = now() - middle - (middle - begun), found[0].tokens
+        return count / max(seconds, 1e-3) if count else None
 
 
 class ArmEvaluator:
@@ -65,24 +142,34 @@ class ArmEvaluator:
         """The model's maximum number of tokens."""
         return longest_sequence(self._folder)
 
+    def render(self, cut: Cut, hits: Sequence[Hit], repository: str) -> Example | None:
+        """A held-out hole within the budget of serving; ``None`` if it is too long for the model.
+
+        :param hits: its snippets, best first.
+        """
+        example = make_example(
+            self._tokenizer,
+            cut,
+            hits,
+            serving_budget(self._settings),
+            repository,
+            self._settings.snippets,
+            healing=self._settings.healing,
+        )
+        return example if example.size + self._settings.max_tokens <= self.longest else None
+
     def render_held_out(
         self, cuts: Sequence[Cut], hits: Sequence[Sequence[Hit]], repository: str
     ) -> HeldOutSet:
-        """Render held-out holes within the budget of serving; holes that are too long for the
-        model are left out.
+        """Render held-out holes with and without snippets; holes that are too long for the model
+        are left out.
 
         :param hits: for each cut, its snippets, best first.
         """
-        budget, healing = serving_budget(self._settings), self._settings.healing
         held = HeldOutSet([], [])
         for cut, found in zip(cuts, hits, strict=True):
-            retrieval = make_example(
-                self._tokenizer, cut, found, budget, repository, self._settings.snippets,
-                healing=healing,
-            )  # fmt: skip
-            plain = make_example(self._tokenizer, cut, (), budget, repository, healing=healing)
-            size = max(retrieval.size, plain.size) + self._settings.max_tokens
-            if size <= self.longest:
+            retrieval, plain = (self.render(cut, shown, repository) for shown in (found, ()))
+            if retrieval is not None and plain is not None:
                 held.retrieval.append(retrieval)
                 held.plain.append(plain)
         return held
@@ -98,59 +185,31 @@ class ArmEvaluator:
             model = apply_adapter(model, adapter)
         return model.to(choose_device())
 
-    def evaluate_arm(
-        self, held: HeldOutSet, adapter: Path | None, name: str, *, guard: bool = False
-    ) -> Arm:
-        """Score one arm.
+    def load_arm(self, adapter: Path | None) -> LoadedArm:
+        """The model, ready to be scored.
 
         :param adapter: the folder of an adapter; ``None``: the base model.
-        :param guard: also take the likelihood of code outside the repository.
+        :raises ModelError: the model or the adapter cannot be loaded.
         """
+        copying = read_copy_weights(self._folder) if self._settings.copying else None
         model = self.load(adapter)
-        engine = serving_engine(model, self._tokenizer, self._copying)
-        retrieval = self._evaluate(model, engine, held.retrieval, f"evaluating the {name}")
+        return LoadedArm(model, self._tokenizer, self._settings, copying, self._progress)
+
+    def evaluate_arm(self, held: HeldOutSet, adapter: Path | None, name: str) -> Arm:
+        """Score one arm with retrieval and without.
+
+        :param adapter: the folder of an adapter; ``None``: the base model.
+        """
+        arm = self.load_arm(adapter)
+        retrieval = arm.score(held.retrieval, f"evaluating the {name}")
         # Where no snippet was found, both prompts are equal.
         other = [
             i for i, e in enumerate(held.plain) if e.prompt_ids != held.retrieval[i].prompt_ids
         ]
         plain = list(retrieval)
-        scores = self._evaluate(
-            model,
-            engine,
-            [held.plain[i] for i in other],
-            f"evaluating the {name} without retrieval",
+        scores = arm.score(
+            [held.plain[i] for i in other], f"evaluating the {name} without retrieval"
         )
         for i, score in zip(other, scores, strict=True):
             plain[i] = score
-        guarded = guard_examples(self._tokenizer) if guard else []
-        guarding = self._evaluate(
-            model, engine, guarded, "checking for regressions", generate=False
-        )
-        return Arm(retrieval, plain, guarding)
-
-    @property
-    def _copying(self) -> CopyWeights | None:
-        return read_copy_weights(self._folder) if self._settings.copying else None
-
-    def _evaluate(
-        self,
-        model: Any,
-        engine: Engine | None,
-        examples: Sequence[Example],
-        label: str,
-        *,
-        generate: bool = True,
-    ) -> list[Score]:
-        if not examples:
-            return []
-        return evaluate(
-            model,
-            self._tokenizer,
-            examples,
-            max_tokens=self._settings.max_tokens,
-            alternatives=self._settings.alternatives,
-            engine=engine,
-            generate=generate,
-            progress=self._progress,
-            label=label,
-        )
+        return Arm(retrieval, plain)

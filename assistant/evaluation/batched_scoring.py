@@ -26,7 +26,8 @@ class Completion:
 
     ``text`` is the answer of serving, ``written`` the text that the model generated until it
     stopped (``finish`` is ``"stop"``), was stopped by a trim rule (``"trimmed"``) or used up its
-    ``tokens`` (``"length"``); ``rule`` names the trim rule that cut ``text``, if any.
+    ``tokens`` (``"length"``); ``rule`` names the trim rule that cut ``text``, if any; ``ids`` are
+    the tokens of ``written``, those of the forced prefix included.
     """
 
     text: str
@@ -34,6 +35,7 @@ class Completion:
     finish: str
     rule: str | None
     tokens: int
+    ids: tuple[int, ...] = ()
 
 
 def group(examples: Sequence[Example], batch: int = BATCH) -> list[list[int]]:
@@ -192,7 +194,14 @@ def _decode(
         written = texts[row].removesuffix(REPLACEMENT)[len(forced_prefixes.texts[row]) :]
         kept = trimmer.trim(indented[row].apply(written), finish[row])
         completions.append(
-            Completion(kept.text, written, finish[row], kept.rule, len(generated[row]))
+            Completion(
+                kept.text,
+                written,
+                finish[row],
+                kept.rule,
+                len(generated[row]),
+                tuple(generated[row]),
+            )
         )
     return completions
 

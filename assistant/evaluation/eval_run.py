@@ -38,6 +38,7 @@ def run_eval(
     commits_range: str | None,
     adapter: str | None,
     held_out_holes: int | None = None,
+    folder: Path | None = None,
 ) -> EvaluationReport:
     """Evaluate the base, the adapter in use (``incumbent``) and another one (``candidate``).
 
@@ -46,13 +47,14 @@ def run_eval(
     :param context: with its embedder and vectors.
     :param commits_range: as ``git rev-list`` takes it (``v1.0..main``); all of HEAD's history by
         default, of which the newest ``held_out_holes`` count.
+    :param folder: the base model's, where the caller knows it.
     :param adapter: an id, ``"none"``, or ``None`` for the one in use.
     :return: the comparison in it is of ``candidate`` with ``base``.
     :raises CopilotError: the range or the adapter does not exist, or no hole is left to evaluate.
     """
     begun = time.monotonic()
     repo, settings = context.repo, context.settings
-    folder = resolve_model(settings.model)
+    folder = folder or resolve_model(settings.model)
     current = _current(context)
     chosen = None if adapter == "none" else adapter or current
     paths = {a: _path(repo.state_dir, a, settings) for a in (current, chosen) if a is not None}

@@ -18,8 +18,9 @@ RESAMPLES = 10_000
 class Score:
     """The scores of one hole.
 
-    ``em`` and ``es`` are 0 to 100. ``nll`` is the summed negative log-likelihood (nats) of the
-    ``tokens`` tokens of the middle, ``end_nll`` that of the end token after them.
+    ``em`` and ``es`` are 0 to 100; both are 0 and say nothing unless ``completed``. ``nll`` is the
+    summed negative log-likelihood (nats) of the ``tokens`` tokens of the middle, ``end_nll`` that
+    of the end token after them.
     """
 
     commit: str
@@ -28,18 +29,23 @@ class Score:
     nll: float
     end_nll: float
     tokens: int
+    completed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreSummary:
-    """Mean ``em`` and ``es`` in %, and mean ``nll`` in nats per token, end token included."""
+    """Mean ``em`` and ``es`` in %, and mean ``nll`` in nats per token, end token included; ``None``
+    for what was not measured."""
 
-    em: float
-    es: float
-    nll: float
+    em: float | None
+    es: float | None
+    nll: float | None
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | None]:
         return asdict(self)
+
+
+NOT_MEASURED = ScoreSummary(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,8 @@ class Comparison:
     """The difference between two arms over the same holes, second minus first.
 
     ``em`` and ``es`` are in points, ``nll`` in nats per token of the middle *without* the end token
-    (negative is better), ``p_value`` is McNemar's for exact match.
+    (negative is better), ``p_value`` is McNemar's for exact match. Unless ``completed``, only the
+    likelihood was compared, and what is said of exact match and edit similarity is 0.
     """
 
     em: Interval
@@ -69,16 +76,18 @@ class Comparison:
     won: int
     lost: int
     p_value: float
+    completed: bool = True
 
     def to_json(self) -> dict[str, Any]:
+        done = self.completed
         return {
-            "delta_em": round(self.em.value, 3),
-            "ci95": self.em.ends(),
-            "p_value": round(self.p_value, 6),
-            "won": self.won,
-            "lost": self.lost,
-            "delta_es": round(self.es.value, 3),
-            "es_ci95": self.es.ends(),
+            "delta_em": round(self.em.value, 3) if done else None,
+            "ci95": self.em.ends() if done else [None, None],
+            "p_value": round(self.p_value, 6) if done else None,
+            "won": self.won if done else None,
+            "lost": self.lost if done else None,
+            "delta_es": round(self.es.value, 3) if done else None,
+            "es_ci95": self.es.ends() if done else [None, None],
             "delta_middle_nll": round(self.nll.value, 5),
             "middle_nll_ci95": self.nll.ends(),
         }
@@ -102,12 +111,18 @@ def summarise(scores: Sequence[Score]) -> ScoreSummary:
     if not scores:
         return ScoreSummary(0.0, 0.0, 0.0)
     count = len(scores)
-    tokens = sum(s.tokens + 1 for s in scores)
+    completed = all(s.completed for s in scores)
     return ScoreSummary(
-        em=round(sum(s.em for s in scores) / count, 3),
-        es=round(sum(s.es for s in scores) / count, 3),
-        nll=round(sum(s.nll + s.end_nll for s in scores) / tokens, 5),
+        em=round(sum(s.em for s in scores) / count, 3) if completed else None,
+        es=round(sum(s.es for s in scores) / count, 3) if completed else None,
+        nll=mean_nll(scores),
     )
+
+
+def mean_nll(scores: Sequence[Score]) -> float:
+    """Nats per token of the middle and the end token; 0 without scores."""
+    tokens = sum(s.tokens + 1 for s in scores)
+    return round(sum(s.nll + s.end_nll for s in scores) / max(tokens, 1), 5)
 
 
 def mcnemar(won: int, lost: int) -> float:
@@ -133,7 +148,8 @@ def compare(before: Sequence[Score], after: Sequence[Score], seed: int = 0) -> C
     """Compare two arms over the same holes in the same order.
 
     Holes of a commit are alike, so whole commits are resampled (a paired cluster bootstrap). With
-    fewer than two commits the intervals are infinite.
+    fewer than two commits the intervals are infinite. Where a hole was not completed in an arm,
+    exact match and edit similarity are not compared at all.
 
     :raises ValueError: the arms differ in length, or there is nothing to compare.
     """
@@ -142,16 +158,19 @@ def compare(before: Sequence[Score], after: Sequence[Score], seed: int = 0) -> C
     commits = {oid: i for i, oid in enumerate(dict.fromkeys(s.commit for s in before))}
     # Per commit: sums of the differences of EM, ES and NLL, holes, tokens.
     sums = np.zeros((len(commits), 5))
+    completed = all(s.completed for s in (*before, *after))
     for old, new in zip(before, after, strict=True):
         sums[commits[old.commit]] += (
-            new.em - old.em,
-            new.es - old.es,
+            new.em - old.em if completed else 0.0,
+            new.es - old.es if completed else 0.0,
             new.nll - old.nll,
             1,
             old.tokens,
         )
-    won = sum(n.em > o.em for o, n in zip(before, after, strict=True))
-    lost = sum(n.em < o.em for o, n in zip(before, after, strict=True))
+    won = lost = 0
+    if completed:
+        won = sum(n.em > o.em for o, n in zip(before, after, strict=True))
+        lost = sum(n.em < o.em for o, n in zip(before, after, strict=True))
     draws: np.ndarray = np.empty((0, len(commits)))
     if len(commits) > 1:
         rng = np.random.default_rng(seed)
@@ -163,7 +182,7 @@ def compare(before: Sequence[Score], after: Sequence[Score], seed: int = 0) -> C
         )
         for i, n in ((0, 3), (1, 3), (2, 4))
     )
-    return Comparison(em, es, nll, won, lost, mcnemar(won, lost))
+    return Comparison(em, es, nll, won, lost, mcnemar(won, lost), completed)
 
 
 def _interval(value: float, sums: np.ndarray, counts: np.ndarray, clusters: int) -> Interval:

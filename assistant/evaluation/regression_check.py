@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_copilot.assistant.dataset.examples import Example, cut_blob, make_example
-from git_copilot.assistant.evaluation.metrics import Score, summarise
+from git_copilot.assistant.evaluation.metrics import Score, mean_nll
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hole
@@ -66,7 +66,7 @@ def check_regression(base: Sequence[Score], candidate: Sequence[Score]) -> Regre
     :data:`TOLERANCE`: a gain from ending in time must not hide a loss in the code. Without holes
     it passes, and ``holes`` is 0.
     """
-    whole = [summarise(scores).nll for scores in (base, candidate)]
+    whole = [mean_nll(scores) for scores in (base, candidate)]
     tokens = max(sum(s.tokens for s in base), 1)
     middle = [round(sum(s.nll for s in scores) / tokens, 5) for scores in (base, candidate)]
     return RegressionCheck(

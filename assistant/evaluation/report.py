@@ -12,7 +12,7 @@ from typing import Any, Self
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.leakage import DuplicateCounts
 from git_copilot.assistant.dataset.split import commit_span
-from git_copilot.assistant.evaluation.metrics import Comparison, ScoreSummary
+from git_copilot.assistant.evaluation.metrics import NOT_MEASURED, Comparison, ScoreSummary
 from git_copilot.assistant.evaluation.regression_check import RegressionCheck
 from git_copilot.assistant.training.batches import TrainingRecipe
 from git_copilot.assistant.training.trainer import TrainReport
@@ -21,10 +21,10 @@ from git_copilot.index.core.types import Hole
 
 @dataclass(frozen=True, slots=True)
 class ArmScores:
-    """The mean scores of one arm."""
+    """The mean scores of one arm; a refresh does not measure it without retrieval."""
 
     with_retrieval: ScoreSummary
-    without_retrieval: ScoreSummary
+    without_retrieval: ScoreSummary = NOT_MEASURED
 
     def to_json(self) -> dict[str, Any]:
         """``em``, ``es`` and ``nll`` are with retrieval."""
@@ -125,7 +125,8 @@ class EvaluationReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshReport:
-    """An evaluation with the training before it and the decision after it."""
+    """An evaluation with the training before it and the decision after it. ``plan`` is what was
+    planned for a time limit, ``None`` without one."""
 
     evaluation: EvaluationReport
     train: HoleSet
@@ -136,6 +137,7 @@ class RefreshReport:
     recipe: TrainingRecipe
     training_share: float
     training: TrainReport
+    plan: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         measured = self.evaluation
@@ -162,5 +164,6 @@ class RefreshReport:
                 "training_share": self.training_share,
             },
             "training": asdict(self.training),
+            "plan": self.plan,
             "seconds": round(measured.seconds, 1),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,90 +12,102 @@ from git_copilot.assistant.backend.llama_weights import supports
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.decoding.copy_weights import CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
-from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
+from git_copilot.assistant.decoding.generation import Sampling
 from git_copilot.assistant.evaluation.batched_scoring import (
     BATCH,
     Completion,
     Scored,
-    indentation_for,
     score_batches,
-    trimmer_for,
 )
 from git_copilot.assistant.evaluation.healed_examples import heal
 from git_copilot.assistant.evaluation.metrics import Score, edit_similarity, exact_match
+from git_copilot.assistant.evaluation.one_pass import OnePassScorer
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Progress, no_progress
 
 
-def serving_engine(
+def serving_scorer(
     model: Any, tokenizer: TextTokenizer, copying: CopyWeights | None = None
-) -> Engine | None:
-    """The engine that completes where it has a forward pass of its own for the model (llama.py),
-    which is twice as fast as batches of transformers there, or where the model copies."""
+) -> OnePassScorer | None:
+    """A scorer with the engine that completes, where that has a forward pass of its own for the
+    model (llama.py), which is twice as fast as batches of transformers there, or where the model
+    copies."""
     if copying or supports(model):
-        return Engine(model, tokenizer, copying=copying)
+        return OnePassScorer(Engine(model, tokenizer, copying=copying), copying)
     return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringOptions:
+    """How examples are scored.
+
+    :ivar max_tokens: the length at which a completion is cut, as in serving.
+    :ivar generate: without it no completions are made and only the likelihood is taken.
+    :ivar alternatives: see :class:`~git_copilot.assistant.decoding.generation.Sampling`; not in batches.
+    :ivar batch: how many at once; by default one by one where there is a :func:`serving_scorer`, else
+        :data:`BATCH`.
+    :ivar copying: of a model that copies, see copy_model.py; not in batches.
+    :ivar scorer: of :func:`serving_scorer`, where there is one already.
+    :ivar stop_early: stop a completion as soon as a trim rule cuts it, as serving does. Without
+        it the model writes on to its own end; the scores are the same.
+    :ivar healing: token healing, see :func:`~git_copilot.assistant.evaluation.healed_examples.heal`; the likelihood
+        is then of the moved token as well.
+    :ivar drafts: for each example the tokens that its completion may have, such as those of another
+        model; empty ones, or none at all, are the middle's. They change the speed only.
+    :ivar collect: gets the index of each example and its completion, in no order.
+    """
+
+    max_tokens: int
+    generate: bool = True
+    alternatives: int = 0
+    batch: int | None = None
+    copying: CopyWeights | None = None
+    scorer: OnePassScorer | None = None
+    stop_early: bool = True
+    healing: bool = False
+    drafts: Sequence[Sequence[int]] = ()
+    collect: Callable[[int, Completion], None] | None = None
+    progress: Progress = no_progress
+    label: str = "evaluating"
 
 
 @torch.inference_mode()
 def evaluate(
-    model: Any,
-    tokenizer: TextTokenizer,
-    examples: Sequence[Example],
-    *,
-    max_tokens: int,
-    generate: bool = True,
-    alternatives: int = 0,
-    batch: int | None = None,
-    copying: CopyWeights | None = None,
-    engine: Engine | None = None,
-    stop_early: bool = True,
-    healing: bool = False,
-    collect: Callable[[int, Completion], None] | None = None,
-    progress: Progress = no_progress,
-    label: str = "evaluating",
+    model: Any, tokenizer: TextTokenizer, examples: Sequence[Example], options: ScoringOptions
 ) -> list[Score]:
     """Score each example, in order: exact match, edit similarity and likelihood of the middle.
 
     :param model: a causal model in evaluation mode; an adapter is merged into it or active.
-    :param max_tokens: the length at which a completion is cut, as in serving.
-    :param batch: how many at once; by default one by one where there is a :func:`serving_engine`, else
-        :data:`BATCH`.
-    :param copying: of a model that copies, see copy_model.py; not in batches.
-    :param engine: of :func:`serving_engine`, where there is one already.
-    :param generate: without it ``em`` and ``es`` stay 0 and only the likelihood is taken.
-    :param alternatives: see :class:`~git_copilot.assistant.decoding.generation.Sampling`; not in batches.
-    :param stop_early: stop a completion as soon as a trim rule cuts it, as serving does. Without
-        it the model writes on to its own end; the scores are the same.
-    :param healing: token healing, see :func:`~git_copilot.assistant.evaluation.healed_examples.heal`; the likelihood
-        is then of the moved token as well.
-    :param collect: gets the index of each example and its completion, in no order.
     """
     scores: list[Score | None] = [None] * len(examples)
-    healed = [heal(tokenizer, e) if healing else (e, e.prompt.forced_prefix) for e in examples]
-    examples, forced_prefixes = (
-        [example for example, _ in healed],
-        [forced_prefix for _, forced_prefix in healed],
-    )
-    most = max_tokens if generate else 0
-    if batch is None and engine is None:
-        engine = serving_engine(model, tokenizer, copying)
+    healed = [
+        heal(tokenizer, e) if options.healing else (e, e.prompt.forced_prefix) for e in examples
+    ]
+    examples = [example for example, _ in healed]
+    forced_prefixes = [forced_prefix for _, forced_prefix in healed]
+    scorer = options.scorer
+    if options.batch is None and scorer is None:
+        scorer = serving_scorer(model, tokenizer, options.copying)
     found = (
-        _singly(
-            engine, examples, forced_prefixes, Sampling(most, alternatives=alternatives), stop_early
-        )
-        if engine is not None
+        _singly(scorer, examples, forced_prefixes, options)
+        if scorer is not None
         else score_batches(
-            model, tokenizer, examples, forced_prefixes, most, stop_early, batch or BATCH
+            model,
+            tokenizer,
+            examples,
+            forced_prefixes,
+            options.max_tokens if options.generate else 0,
+            options.stop_early,
+            options.batch or BATCH,
         )
     )
     for done, (i, nll, made) in enumerate(found):
-        progress(label, done, len(examples))
+        options.progress(options.label, done, len(examples))
         example = examples[i]
-        if collect and made:
-            collect(i, made)
+        if options.collect and made:
+            options.collect(i, made)
         scores[i] = _scored(example, nll, made)
-    progress(label, len(examples), len(examples))
+    options.progress(options.label, len(examples), len(examples))
     return [score for score in scores if score is not None]
 
 
@@ -106,39 +119,27 @@ def _scored(example: Example, nll: Sequence[float], made: Completion | None) -> 
         nll=sum(nll[:-1]),
         end_nll=nll[-1],
         tokens=len(nll) - 1,
+        completed=made is not None,
     )
 
 
 def _singly(
-    engine: Engine,
+    scorer: OnePassScorer,
     examples: Sequence[Example],
     forced_prefixes: Sequence[str],
-    sampling: Sampling,
-    stop_early: bool,
+    options: ScoringOptions,
 ) -> Iterator[Scored]:
     """One example after the other as they are served, but for the precision: the model's own."""
-    for i, (example, forced_prefix) in enumerate(zip(examples, forced_prefixes, strict=True)):
-        made = None
-        if sampling.max_tokens:
-            trimmer, indented = trimmer_for(example), indentation_for(example)
-            should_stop = indented.until(trimmer.finished) if stop_early else lambda text: False
-            written = engine.generate(
-                GenerationRequest(
-                    example.prompt_ids,
-                    sampling,
-                    forced_prefix,
-                    example.copy_context,
-                    should_stop=should_stop,
-                )
-            )
-            kept = trimmer.trim(
-                indented.apply(written.text), written.finish, empty_margin=written.empty_margin
-            )
-            made = Completion(kept.text, written.text, written.finish, kept.rule, written.tokens)
-        nll = engine.likelihood(
-            example.prompt_ids,
-            example.middle_ids,
-            forced_prefix=forced_prefix,
-            copy_context=example.copy_context,
+    sampling = Sampling(
+        options.max_tokens if options.generate else 0, alternatives=options.alternatives
+    )
+    drafts = options.drafts or [()] * len(examples)
+    for i, example in enumerate(examples):
+        nll, made = scorer.score(
+            example,
+            forced_prefixes[i],
+            sampling,
+            stop_early=options.stop_early,
+            draft=drafts[i],
         )
         yield i, nll, made

@@ -1,65 +1,53 @@
-"""One refresh: split the corpus by time, train, evaluate on later commits, promote what wins."""
+"""One refresh: split the corpus by time, train, judge on later commits, promote what wins."""
 
 from __future__ import annotations
 
+import math
 import shutil
-import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.adapters.provenance import FILE as HOLES_FILE
 from git_copilot.assistant.adapters.provenance import write_training_holes
 from git_copilot.assistant.context.catch_up import mine_commits
 from git_copilot.assistant.context.repository import RepositoryContext
-from git_copilot.assistant.dataset.examples import (
-    TRAINING_SHARE,
-    read_cuts,
-    retrieve,
-    serving_budget,
-    training_examples,
-)
-from git_copilot.assistant.dataset.hole_selection import (
-    at_fim_rate,
-    before_held_out,
-    training_holes,
-)
-from git_copilot.assistant.dataset.leakage import (
-    drop_copies,
-    drop_duplicates,
-    drop_showing,
-)
-from git_copilot.assistant.dataset.split import HELD_OUT_HOLES, Split, split_holes
-from git_copilot.assistant.evaluation.arms import Arm, ArmEvaluator
-from git_copilot.assistant.evaluation.regression_check import check_regression
-from git_copilot.assistant.evaluation.report import (
-    ArmsReport,
-    EvaluationReport,
-    EvaluationSettings,
-    HoleSet,
-    RefreshReport,
-)
+from git_copilot.assistant.core.progress import duration
+from git_copilot.assistant.dataset.examples import Example
+from git_copilot.assistant.dataset.split import HELD_OUT_HOLES
+from git_copilot.assistant.evaluation.report import HoleSet, RefreshReport
 from git_copilot.assistant.models.catalogue import resolve_model
-from git_copilot.assistant.prompt.tokenizer import TextTokenizer
-from git_copilot.assistant.refresh.promotion import decide
-from git_copilot.assistant.refresh.run_state import LOCK, RefreshRun
+from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until, base_identity
+from git_copilot.assistant.refresh.outcome import report_refresh
+from git_copilot.assistant.refresh.plan import PLANNED_SHARE, judged_in_share
+from git_copilot.assistant.refresh.preparation import TrainingSet, Wanted, prepare
+from git_copilot.assistant.refresh.run_clock import RunClock, TooLittleTime
+from git_copilot.assistant.refresh.run_state import CANDIDATE, LOCK, RefreshRun
 from git_copilot.assistant.refresh.schedule import record_refresh
+from git_copilot.assistant.refresh.score_store import ScoreStore
+from git_copilot.assistant.refresh.start import Start, begin
+from git_copilot.assistant.refresh.unfinished import FILE as UNFINISHED
+from git_copilot.assistant.refresh.unfinished import Trained, Unfinished
 from git_copilot.assistant.training.trainer import TrainReport, train_adapter
-from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.files import file_lock, os_errors
-from git_copilot.index.core.types import Hole
-from git_copilot.index.corpus.mining import load_holes
 from git_copilot.index.corpus.survival import update_survival
-from git_copilot.index.git.history import list_commits
 
-# Training gets at least this, however short the time is.
-MIN_TRAINING_SECONDS = 30.0
+# Parts of the time limit: by when the base model and the adapter in use must be judged, by when
+# the candidate, if a decision is possible, and when judging stops whatever is judged.
+BEFORE_TRAINING, JUDGED, LAST = 0.6, 1.02, 1.1
+# An arm may take this much longer than planned, and holes to learn from this part of the time for
+# training.
+JUDGING_SLACK, PREPARING_PART = 1.25, 0.5
+# Training gets at least this part of the limit.
+LEAST_TRAINING = 0.05
 
 
 def run_refresh(
     context: RepositoryContext,
     *,
-    seconds: float | None = None,
+    clock: RunClock | None = None,
+    folder: Path | None = None,
     max_holes: int | None = None,
     held_out_holes: int | None = None,
     seed: int | None = None,
@@ -67,189 +55,214 @@ def run_refresh(
 ) -> RefreshReport:
     """Train a candidate on older commits, evaluate it on newer ones, and promote it if it wins.
 
-    A run that was killed or interrupted while training resumes from its last checkpoint.
+    A run that was killed, interrupted or out of time is continued by the next one.
 
     :param context: with its embedder and vectors.
-    :param seconds: for everything; training gets what evaluation leaves, but at least
-        :data:`MIN_TRAINING_SECONDS`.
+    :param clock: of the whole run, with its time limit; by default one without, which starts now.
+    :param folder: the base model's, where the caller knows it.
     :param max_holes: to learn from, instead of ``settings.refresh_holes``.
     :param held_out_holes: to evaluate on, instead of a fifth and at most :data:`HELD_OUT_HOLES`.
     :param seed: instead of ``settings.seed``.
     :param force: also learn from fewer holes than are sensible; promotion asks for no less.
     :return: the report that is stored with the candidate.
+    :raises TooLittleTime: the time limit allows no decision, or ran out before one.
     :raises CopilotError: another refresh runs, there are too few holes to learn from, the model is
         not here or does not fit into memory, or the disk is full.
     """
-    begun = time.monotonic()
+    clock = clock or RunClock.start()
     if seed is not None:
         context = replace(context, settings=replace(context.settings, seed=seed))
     repo, db, settings = context.repo, context.db, context.settings
-    folder = resolve_model(settings.model)  # before anything that takes long
+    folder = folder or resolve_model(settings.model)  # before anything that takes long
     lock = adapter_store.adapters_dir(repo.state_dir) / LOCK
     with file_lock(lock, "another refresh of this repository is running"):
-        mine_commits(context)
-        update_survival(repo, db, limit=settings.history_commits, progress=context.progress)
-        commits = _history(context)
-        most = max_holes or settings.refresh_holes
-        split = split_holes(
-            load_holes(db, commits),
-            commits=len(commits),
-            max_train=most,
-            max_held_out=held_out_holes or HELD_OUT_HOLES,
+        reading = replace(context, progress=clock.bounded(context.progress))
+        mine_commits(reading)
+        update_survival(repo, db, limit=settings.history_commits, progress=reading.progress)
+        wanted = Wanted(
+            learn=max_holes or settings.refresh_holes,
+            judge=held_out_holes or HELD_OUT_HOLES,
             exact=held_out_holes is not None,
             force=force,
         )
-        older, tree = before_held_out(repo, commits, split.held_out)
-        weights = training_holes(repo, db, settings, older, tree, most=most)
-        return _train_and_evaluate(_prepare(context, folder, split, weights, begun), seconds)
+        return _Refresh(RefreshRun.of(context, folder, clock), wanted).run()
 
 
-def _prepare(
-    context: RepositoryContext,
-    folder: Path,
-    split: Split,
-    weights: Mapping[Hole, float],
-    begun: float,
-) -> RefreshRun:
-    """Read, retrieve for and render every hole; drop duplicates and copies of held-out holes.
+class _Refresh:
+    """The steps of one refresh, in their order."""
 
-    :param folder: the base model's.
-    """
-    repo, settings = context.repo, context.settings
-    tokenizer = TextTokenizer.load(folder, settings.model)
-    evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress)
-    held_cuts = read_cuts(repo, split.held_out)
-    train_cuts = at_fim_rate(read_cuts(repo, list(weights)), settings.seed)
-    train_cuts, copies = drop_copies(train_cuts, held_cuts)
-    train_cuts, duplicates = drop_duplicates(train_cuts)
-    hits = retrieve(context, [*held_cuts, *train_cuts], held_out=len(held_cuts))
-    examples = training_examples(
-        tokenizer,
-        train_cuts,
-        hits[len(held_cuts) :],
-        serving_budget(settings, TRAINING_SHARE),
-        repo.name,
-        settings.seed,
-    )
-    held = evaluator.render_held_out(held_cuts, hits[: len(held_cuts)], repo.name)
-    examples, showing = drop_showing(examples, held_cuts, tokenizer)
-    examples = [replace(e, weight=weights[e.hole]) for e in examples if e.size <= evaluator.longest]
-    if not examples or not held.plain:
-        raise CopilotError(
-            "no hole is left to learn from: all are copies of held-out ones, or too long",
-            "commit more code",
+    def __init__(self, run: RefreshRun, wanted: Wanted) -> None:
+        self._run, self._context, self._clock = run, run.context, run.clock
+        self._incumbent = _incumbent(run.context)
+        self._start: Start = begin(run, wanted, self._incumbent)
+        self._arms = 2 if self._incumbent is None else 3
+
+    @property
+    def _state(self) -> Unfinished:
+        return self._start.state
+
+    def run(self) -> RefreshReport:
+        """All steps."""
+        trained, start, run = self._state.trained, self._start, self._run
+        held, training = prepare(
+            run,
+            start.commits,
+            start.split.held_out,
+            0 if trained else self._state.wanted.learn,
+            until=self._until_prepared(),
         )
-    return RefreshRun(context, begun, examples, copies + showing, duplicates, held, evaluator)
-
-
-def _history(context: RepositoryContext) -> list[str]:
-    """The commits of HEAD's history, newest first."""
-    tip = context.repo.head_commit()
-    if tip is None:
-        raise CopilotError("the history has no commit to learn from", "commit something first")
-    limit = context.settings.history_commits
-    return [c.oid for c in list_commits(context.repo, tip, limit=limit)]
-
-
-def _train_and_evaluate(run: RefreshRun, seconds: float | None) -> RefreshReport:
-    """Evaluate the base and the adapter in use, train, evaluate the candidate, decide, and store
-    everything."""
-    state, evaluator = run.context.state_dir, run.evaluator
-    incumbent = _incumbent(run.context)
-    before = run.elapsed()
-    base = evaluator.evaluate_arm(run.held, None, "base model", guard=True)
-    per_arm = run.elapsed() - before
-    old = None
-    if incumbent is not None:
-        path = adapter_store.adapter_path(state, incumbent)
-        old = evaluator.evaluate_arm(run.held, path, "adapter in use")
-    if seconds is not None:
-        seconds = max(MIN_TRAINING_SECONDS, seconds - run.elapsed() - per_arm)
-    trained = _train(run, seconds)
-    candidate = evaluator.evaluate_arm(run.held, run.work / "candidate", "candidate", guard=True)
-    identity = adapter_store.new_id()
-    report = _report(run, (identity, incumbent), (base, old, candidate), trained)
-    adapter_store.create(state, identity, lambda folder: _fill(run, folder), report.to_json())
-    if report.promoted:
-        adapter_store.use(state, identity)
-    # From here on the checkpoint would only repeat what is stored.
-    shutil.rmtree(run.work, ignore_errors=True)
-    record_refresh(run.context.repo)
-    adapter_store.prune(state)
-    return report
-
-
-def _train(run: RefreshRun, seconds: float | None) -> TrainReport:
-    context = run.context
-    with os_errors(run.work):
-        report = train_adapter(
-            run.evaluator.load(None),
-            run.examples,
-            run.recipe,
-            model_name=context.settings.model,
-            work=run.work,
-            seconds=seconds,
-            progress=context.progress,
+        judge = self._judge(held)
+        base, old = self._judge_known(judge)
+        if trained is None:
+            trained = self._train(training, judge, base)
+        candidate = self._judge_candidate(judge, base)
+        judge.limit(len(candidate.found))
+        identity = adapter_store.new_id()
+        report = report_refresh(
+            run, start, (identity, self._incumbent), judge.held, (base, old, candidate), trained
         )
-    if report.resumed_at:
-        context.note(f"training resumed after step {report.resumed_at} of an interrupted refresh")
-    if report.stopped:
-        context.note(f"the time ran out after {report.steps} of {report.planned_steps} steps")
-    return report
+        self._store(identity, report)
+        return report
+
+    def _judge(self, held: list[Example]) -> Judge:
+        run = self._run
+        return Judge(
+            run.evaluator,
+            self._context.settings,
+            base_identity(self._context.settings.model, run.folder),
+            held,
+            self._start.guard,
+            ScoreStore(run.work),
+            self._clock,
+            self._context.progress,
+        )
+
+    def _judge_known(self, judge: Judge) -> tuple[JudgedArm, JudgedArm | None]:
+        """Judge the base model and the adapter in use."""
+        begun = self._clock.elapsed()
+        base = judge.judge(
+            None, "base model", self._until_known(), arm=self._start.take_arm(), guard=True
+        )
+        self._require_enough(judge, base, "the base model")
+        judge.limit(len(base.found))
+        old = None
+        if self._incumbent is not None:
+            path = adapter_store.adapter_path(self._context.state_dir, self._incumbent)
+            old = judge.judge(path, "adapter in use", self._until_known(), drafts=base)
+            self._require_enough(judge, old, "the adapter in use")
+            judge.limit(len(old.found))
+        self._keep_to_share(judge, base, self._clock.elapsed() - begun)
+        return base, old
+
+    def _keep_to_share(self, judge: Judge, base: JudgedArm, spent: float) -> None:
+        """Where judging took longer than planned, judge the candidate by fewer holes.
+
+        :param spent: seconds of judging so far.
+        """
+        if self._clock.limit is not None:
+            count = judged_in_share(self._clock.limit, spent, base.seconds, len(judge.held))
+            judge.limit(next(n for n in range(count, len(judge.held) + 1) if judge.is_enough(n)))
+
+    def _judge_candidate(self, judge: Judge, base: JudgedArm) -> JudgedArm:
+        until = Until(self._at(JUDGED), self._at(LAST))
+        path = self._run.work / CANDIDATE
+        try:
+            arm = judge.judge(path, "candidate", until, drafts=base, against=base, guard=True)
+        except ModelError:
+            # What cannot be loaded must not be tried again by every later refresh.
+            (self._run.work / UNFINISHED).unlink(missing_ok=True)
+            raise
+        self._require_enough(judge, arm, "the candidate")
+        return arm
+
+    def _require_enough(self, judge: Judge, arm: JudgedArm, name: str) -> None:
+        if not judge.is_enough(len(arm.found)):
+            raise TooLittleTime(
+                f"after {duration(self._clock.elapsed())} {name} was judged by only"
+                f" {len(arm.found)} of {len(judge.held)} holes: the machine became slower",
+                "run `git copilot refresh` again: it continues from here",
+            )
+
+    def _at(self, share: float) -> float:
+        """The second of the run at which ``share`` of its limit has passed."""
+        return math.inf if self._clock.limit is None else self._clock.limit * share
+
+    def _until_prepared(self) -> float:
+        plan = self._state.plan
+        if plan is None or self._clock.limit is None:
+            return math.inf
+        return self._at(PLANNED_SHARE) - plan.judging - PREPARING_PART * plan.training
+
+    def _until_known(self) -> Until:
+        return Until(
+            self._clock.elapsed() + JUDGING_SLACK * self._planned_judging(),
+            self._at(BEFORE_TRAINING),
+        )
+
+    def _planned_judging(self) -> float:
+        """Seconds of one arm."""
+        plan = self._state.plan
+        limited = plan is not None and self._clock.limit is not None
+        return plan.judging / self._arms if plan is not None and limited else math.inf
+
+    def _train(self, training: TrainingSet, judge: Judge, base: JudgedArm) -> Trained:
+        context, run = self._context, self._run
+        seconds = None
+        if self._clock.limit is not None:
+            # What the base model took is the best guess for the candidate.
+            expected = base.seconds * len(judge.held) / len(base.found)
+            reserve = max(expected, min(self._planned_judging(), self._at(1 / 6)))
+            seconds = max(self._clock.left() - reserve, self._at(LEAST_TRAINING))
+        with os_errors(run.work):
+            report = train_adapter(
+                run.evaluator.load(None),
+                training.examples,
+                run.recipe,
+                model_name=context.settings.model,
+                work=run.work,
+                seconds=seconds,
+                progress=context.progress,
+                clock=self._clock.now,
+            )
+            self._write_training_holes(training)
+        self._tell(report)
+        holes = HoleSet.of([e.hole for e in training.examples])
+        trained = Trained(report, holes, training.copies, training.duplicates)
+        replace(self._state, trained=trained).save(run.work)
+        return trained
+
+    def _tell(self, report: TrainReport) -> None:
+        note = self._context.note
+        if report.resumed_at:
+            note(f"training resumed after step {report.resumed_at} of an interrupted refresh")
+        if report.stopped:
+            note(f"the time ran out after {report.steps} of {report.planned_steps} steps")
+
+    def _write_training_holes(self, training: TrainingSet) -> None:
+        folder = self._run.work / CANDIDATE
+        commits = dict.fromkeys(e.hole.commit for e in training.examples)
+        text = "".join(f"{oid}\n" for oid in commits)
+        (folder / adapter_store.COMMITS).write_text(text, "utf-8")
+        write_training_holes(folder, (e.hole for e in training.examples))
+
+    def _store(self, identity: str, report: RefreshReport) -> None:
+        """Add the candidate to the adapters, and use it if it won."""
+        state, work = self._context.state_dir, self._run.work
+        adapter_store.create(
+            state, identity, lambda to: _fill(work / CANDIDATE, to), report.to_json()
+        )
+        if report.promoted:
+            adapter_store.use(state, identity)
+        # From here on the checkpoint would only repeat what is stored.
+        shutil.rmtree(work, ignore_errors=True)
+        record_refresh(self._context.repo, self._state.head)
+        adapter_store.prune(state)
 
 
-def _report(
-    run: RefreshRun,
-    names: tuple[str, str | None],
-    arms: tuple[Arm, Arm | None, Arm],
-    trained: TrainReport,
-) -> RefreshReport:
-    """Decide about the promotion and report everything.
-
-    :param names: the ids of the candidate and the incumbent.
-    :param arms: base, incumbent and candidate.
-    """
-    base, old, candidate = arms
-    settings, recipe = run.context.settings, run.recipe
-    regression = check_regression(base.guard, candidate.guard)
-    decision = decide(
-        base.retrieval,
-        old.retrieval if old else None,
-        candidate.retrieval,
-        guard_passed=regression.passed,
-        seed=recipe.seed,
-    )
-    evaluation = EvaluationReport(
-        candidate=names[0],
-        incumbent=names[1],
-        base_model=settings.model,
-        held_out=HoleSet.of([e.hole for e in run.held.plain]),
-        copies_dropped=run.copies,
-        arms=ArmsReport.of(base.scores(), old.scores() if old else None, candidate.scores()),
-        comparison=decision.comparison,
-        seed=recipe.seed,
-        settings=EvaluationSettings.of(settings),
-        seconds=run.elapsed(),
-    )
-    return RefreshReport(
-        evaluation=evaluation,
-        train=HoleSet.of([e.hole for e in run.examples]),
-        duplicates_dropped=run.duplicates,
-        regression=regression,
-        promoted=decision.promoted,
-        reason=decision.reason,
-        recipe=recipe,
-        training_share=TRAINING_SHARE,
-        training=trained,
-    )
-
-
-def _fill(run: RefreshRun, folder: Path) -> None:
-    for name in (adapter_store.CONFIG, adapter_store.WEIGHTS):
-        shutil.copyfile(run.work / "candidate" / name, folder / name)
-    commits = dict.fromkeys(e.hole.commit for e in run.examples)
-    (folder / adapter_store.COMMITS).write_text("".join(f"{oid}\n" for oid in commits), "utf-8")
-    write_training_holes(folder, (e.hole for e in run.examples))
+def _fill(candidate: Path, folder: Path) -> None:
+    names = (adapter_store.CONFIG, adapter_store.WEIGHTS, adapter_store.COMMITS, HOLES_FILE)
+    for name in names:
+        shutil.copyfile(candidate / name, folder / name)
 
 
 def _incumbent(context: RepositoryContext) -> str | None:

@@ -57,6 +57,8 @@ def decide(
         return no("it makes code outside this repository less likely")
     if against_base.em.value < 0 or against_base.nll.value > 0:
         return no("it is worse than the base model on later commits")
+    if not comparison.completed:
+        return no("its completions were not measured")
     em, nll = comparison.em, comparison.nll
     shown = (
         f"{em.value:+.1f} points of exact match over {name} (95% {em.low:+.1f} to {em.high:+.1f})"

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.context.repository import RepositoryContext
-from git_copilot.assistant.dataset.examples import Example
-from git_copilot.assistant.dataset.leakage import DuplicateCounts
-from git_copilot.assistant.evaluation.arms import ArmEvaluator, HeldOutSet
+from git_copilot.assistant.evaluation.arms import ArmEvaluator
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.assistant.refresh.run_clock import RunClock
 from git_copilot.assistant.training.batches import TrainingRecipe
 
-WORK, LOCK = ".work", ".lock"
+WORK, LOCK, CANDIDATE = ".work", ".lock", "candidate"
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshRun:
-    """The training examples and the held-out holes; ``begun`` is a reading of ``time.monotonic``,
-    ``copies`` the number of copies of held-out holes that were dropped."""
+    """What the steps of one refresh share; ``folder`` is the base model's."""
 
     context: RepositoryContext
-    begun: float
-    examples: list[Example]
-    copies: int
-    duplicates: DuplicateCounts
-    held: HeldOutSet
+    folder: Path
+    tokenizer: TextTokenizer
     evaluator: ArmEvaluator
+    clock: RunClock
 
-    def elapsed(self) -> float:
-        """Seconds since the refresh began."""
-        return time.monotonic() - self.begun
+    @classmethod
+    def of(cls, context: RepositoryContext, folder: Path, clock: RunClock) -> RefreshRun:
+        """:raises ModelError: the tokenizer cannot be loaded."""
+        tokenizer = TextTokenizer.load(folder, context.settings.model)
+        evaluator = ArmEvaluator(folder, context.settings, tokenizer, context.progress)
+        return cls(context, folder, tokenizer, evaluator, clock)
 
     @property
     def work(self) -> Path:
-        """The folder of checkpoints and the candidate."""
+        """The folder of checkpoints, scores and the candidate."""
         return adapter_store.adapters_dir(self.context.state_dir) / WORK
 
     @property

@@ -44,12 +44,12 @@ def refresh_due(context: RepositoryContext) -> str | None:
     return f"{count} new commits since the last refresh" if since else f"{count} commits"
 
 
-def record_refresh(repo: GitRepository) -> None:
-    """Record HEAD as the newest commit that a refresh saw, promoted or not.
+def record_refresh(repo: GitRepository, commit: str | None = None) -> None:
+    """Record HEAD, or ``commit``, as the newest commit that a refresh saw, promoted or not.
 
     :raises CopilotError: it cannot be written.
     """
-    facts = {"commit": repo.head_commit(), "time": int(time.time())}
+    facts = {"commit": commit or repo.head_commit(), "time": int(time.time())}
     path = adapter_store.adapters_dir(repo.state_dir) / LAST
     adapter_store.write_text(path, json.dumps(facts) + "\n")
 

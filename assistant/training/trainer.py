@@ -84,16 +84,16 @@ def train_adapter(
     steps = plan_steps(examples, recipe)[: decay.begin + decay.steps if decay else None]
     resumed = checkpoint.load(work, run_id, state.tensors())
     state.publish()
-    state.step, losses = resumed, []
+    state.step, state.clock, losses = resumed, clock, []
 
     def out_of_time() -> bool:
-        return seconds is not None and clock() - begun >= seconds and state.step > 0
+        return seconds is not None and clock() - begun + state.longest >= seconds and state.step > 0
 
     try:
         with only_positions(state.model.get_base_model()) as select:
             while state.step < len(steps) and not out_of_time():
                 progress("training", state.step, len(steps))
-                losses.append(_step(state, [examples[i] for i in steps[state.step]], select))
+                losses.append(_timed(state, [examples[i] for i in steps[state.step]], select))
                 on_loss(state.step, losses[-1])
                 if state.step % CHECKPOINT_STEPS == 0:
                     checkpoint.save(work, run_id, state.step, state.tensors())
@@ -123,6 +123,8 @@ class _TrainingState:
         self.decay = decay
         self.step = 0
         self.consistent = True  # False in the middle of an update
+        self.clock: Callable[[], float] = time.monotonic
+        self.longest = 0.0  # seconds of a step: none is begun that may not end in time
         self.weights = [p for p in model.parameters() if p.requires_grad]
         # bf16 is too coarse for small updates: these go into float32 copies.
         self.masters = [p.detach().clone().float().requires_grad_() for p in self.weights]
@@ -170,6 +172,17 @@ def _prepare(
 ) -> _TrainingState:
     use_causal_attention(model)
     return _TrainingState(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
+
+
+def _timed(
+    state: _TrainingState,
+    examples: Sequence[Trainable],
+    select: Callable[[torch.Tensor | None], None],
+) -> float:
+    begun = state.clock()
+    loss = _step(state, examples, select)
+    state.longest = max(state.longest, state.clock() - begun)
+    return loss
 
 
 def _step(

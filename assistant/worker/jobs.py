@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -82,10 +83,19 @@ def refresh_job(git_dir: Path) -> str:
 def train(git_dir: Path) -> str:
     """Run a refresh that started by itself; return why the candidate was promoted or not.
 
-    :raises CopilotError: another refresh runs, or there are too few holes to learn from.
+    :raises CopilotError: another refresh runs, there are too few holes to learn from, or the time
+        limit is too short for this machine.
     """
     from git_copilot.assistant.refresh.pipeline import run_refresh
+    from git_copilot.assistant.refresh.run_clock import RefusedPlan, RunClock
+    from git_copilot.assistant.refresh.schedule import record_refresh
 
+    begun = time.monotonic()
     with _opened(git_dir, create=False) as context:
-        seconds = context.settings.refresh_minutes * 60
-        return run_refresh(context.with_vectors(), seconds=seconds).reason
+        clock = RunClock(begun, context.settings.refresh_minutes * 60.0)
+        try:
+            return run_refresh(context.with_vectors(), clock=clock).reason
+        except RefusedPlan:
+            # The next commit would change nothing: measure again after as many as usual.
+            record_refresh(context.repo)
+            raise

@@ -16,7 +16,7 @@ from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
 from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.evaluation.healed_examples import heal
-from git_copilot.assistant.evaluation.scorer import evaluate
+from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hole
@@ -73,7 +73,8 @@ def examples(tokenizer, count=12):
 
 def collected(tiny, found, **options):
     made = {}
-    scores = evaluate(*tiny, found, max_tokens=16, collect=made.__setitem__, **options)
+    chosen = ScoringOptions(max_tokens=16, collect=made.__setitem__, **options)
+    scores = evaluate(*tiny, found, chosen)
     return scores, [made[i] for i in range(len(found))]
 
 

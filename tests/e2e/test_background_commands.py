@@ -117,8 +117,11 @@ def test_a_refresh_starts_automatically_after_enough_commits(copilot, project):
 def test_refresh_json_has_the_documented_fields_and_exit_code(copilot, project):
     write_history(project)
     copilot.ok("status", "--wait", "--timeout", "60")
-    done = copilot.run("refresh", "--json", "--holes", "30", "--held-out", "24")
+    sizes = ("--holes", "30", "--held-out", "24", "--minutes", "10")
+    done = copilot.run("refresh", "--json", *sizes)
     evidence = json.loads(done.stdout)
+    assert evidence["plan"]["learn"] <= 30 and evidence["plan"]["limit"] == 600
+    assert b"plan: learn from" in done.stderr
     assert set(evidence) >= REFRESH_FIELDS
     assert done.returncode == (0 if evidence["promoted"] else 4)
     assert set(evidence["arms"]) == {"base", "incumbent", "candidate"}
@@ -142,6 +145,14 @@ def test_refresh_json_has_the_documented_fields_and_exit_code(copilot, project):
 
 def test_refresh_with_too_few_holes_is_a_one_line_error(copilot):
     assert_one_line(copilot.run("refresh"), 1, "holes")
+
+
+def test_a_refresh_without_time_is_a_one_line_error(copilot, project):
+    write_history(project)
+    copilot.ok("status", "--wait", "--timeout", "60")
+    assert_one_line(copilot.run("refresh", "--minutes", "0.0001"), 1, "--minutes")
+    assert copilot.run("refresh", "--minutes", "0").returncode == 2
+    assert copilot.json("adapter", "list") == []
 
 
 def test_the_hook_command_hands_over_to_the_recorded_interpreter(project, bare_commands):

@@ -31,9 +31,13 @@ def eval_command(
     """Complete the holes of later commits, with and without retrieval and adapter."""
     from git_copilot.assistant.evaluation.eval_run import run_eval
 
-    with training_context(host) as context:
+    with training_context(host) as (context, folder):
         report = run_eval(
-            context, commits_range=commits_range, adapter=adapter, held_out_holes=holes
+            context,
+            folder=folder,
+            commits_range=commits_range,
+            adapter=adapter,
+            held_out_holes=holes,
         )
     if as_json:
         host.terminal.echo(json.dumps(report.to_json()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to train on.")
 @click.option("--held-out", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")
-@click.option("--minutes", type=float, help="Stop training after this many minutes.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="Time limit of the whole command: use as many holes as it allows.",
+)
 @click.option("--seed", type=int, help="Seed of all random choices.")
 @click.pass_obj
 def refresh_command(
@@ -36,12 +41,17 @@ def refresh_command(
     The newest commits are held out: the candidate is promoted only when it completes them better
     than what is used now. Exit code 4 when it ran and was not promoted.
     """
-    from git_copilot.assistant.refresh.pipeline import run_refresh
+    begun = time.monotonic()
 
-    with training_context(host) as context:
+    from git_copilot.assistant.refresh.pipeline import run_refresh
+    from git_copilot.assistant.refresh.run_clock import RunClock
+
+    clock = RunClock(begun, minutes * 60 if minutes else None)
+    with training_context(host, clock.bounded) as (context, folder):
         report = run_refresh(
             context,
-            seconds=minutes * 60 if minutes else None,
+            clock=clock,
+            folder=folder,
             max_holes=holes,
             held_out_holes=held_out,
             seed=seed,
@@ -58,4 +68,7 @@ def _print(host: Host, report: RefreshReport) -> None:
     print_arms(host, measured.arms)
     decision = "promoted" if report.promoted else "not promoted"
     host.terminal.echo(f"{measured.candidate} {decision}: {report.reason}")
-    host.terminal.echo(f"{report.train.count} holes trained on, {measured.seconds:.0f} s")
+    host.terminal.echo(
+        f"{report.train.count} holes trained on, {measured.held_out.count} judged by,"
+        f" {measured.seconds:.0f} s"
+    )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from git_copilot.assistant.core import progress, terminal
 from git_copilot.assistant.core.error_handler import run_guarded
-from git_copilot.assistant.core.progress import ProgressBar
+from git_copilot.assistant.core.progress import ProgressBar, duration
 from git_copilot.assistant.core.terminal import CLEAR_LINE, Stream, Terminal, style
 from git_copilot.index.core.errors import CopilotError
 from tests.support.terminal_screens import as_on_terminal, unsafe_characters
@@ -134,6 +134,52 @@ def test_without_a_terminal_long_work_prints_a_line_at_intervals():
     assert len(lines) == 2 and lines[1].startswith("git-copilot: training, ")
     time.sleep(0.4)
     assert len(text_of(here.err).splitlines()) == 2
+
+
+def test_progress_says_how_long_the_rest_takes():
+    here, time_now = make(), [100.0]
+    bar = ProgressBar(here.err, now=lambda: time_now[0])
+
+    def shown(label, done, total, seconds):
+        time_now[0] += seconds
+        bar(label, done, total)
+        return text_of(here.err).rpartition("\r\x1b[K")[2]
+
+    assert "left" not in shown("training", 0, 10, 50)
+    assert shown("training", 1, 10, 10).endswith("1/10, about 1 min 30 s left")
+    assert shown("training", 5, 10, 40).endswith("5/10, about 50 s left")
+    assert "left" not in shown("training", 10, 10, 50)
+    # Other work has another speed, and part of it may be done already.
+    assert "left" not in shown("judging", 4, 10, 1)
+    assert shown("judging", 6, 10, 10).endswith("6/10, about 20 s left")
+    assert "left" not in shown("reading", 0, 0, 10)
+
+
+def test_without_a_terminal_the_lines_say_how_long_the_rest_takes():
+    here = make((False, False))
+    begun = time.monotonic()
+    # A hundred times as fast as the real clock.
+    bar = ProgressBar(
+        here.err, first=20, every=3000, now=lambda: begun + 100 * (time.monotonic() - begun)
+    )
+    bar("training", 0, 4)
+    time.sleep(0.05)
+    bar("training", 1, 4)
+    deadline = time.monotonic() + 25
+    while not text_of(here.err) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    bar.finish()
+    assert re.fullmatch(
+        r"git-copilot: training 1/4, \d+ s so far, about .* left\n", text_of(here.err)
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min"), (125, "2 min 5 s"), (3660, "1 h 1 min")],
+)
+def test_times_for_people(seconds, text):
+    assert duration(seconds) == text
 
 
 def test_without_a_terminal_short_work_prints_nothing():

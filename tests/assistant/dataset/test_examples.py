@@ -14,6 +14,7 @@ from git_copilot.assistant.dataset.examples import (
     parent_trees,
     read_cuts,
     retrieve,
+    retrieve_in_turn,
     serving_budget,
     training_examples,
     with_retrieval,
@@ -159,6 +160,26 @@ def test_snippets_of_a_hole_come_from_the_parent_tree_only(opened_repo, dense):
     ]
     assert "alpha.py" in newest
     assert retrieve(RepositoryContext(found, db, Settings(), embedder, vectors), cuts) == hits
+    assert views.view_names(db, "train/") == []
+
+
+def test_snippets_are_found_in_turn_for_those_who_want_them_until_closed(opened_repo):
+    repo, found, db = opened_repo
+    history(repo)
+    mine(found, db)
+    context = RepositoryContext(found, db, Settings())
+    cuts = read_cuts(found, load_holes(db, repo.git("rev-list", "HEAD").split()))
+    whole = retrieve(context, cuts)
+    assert dict(retrieve_in_turn(context, cuts)) == dict(enumerate(whole))
+    chosen = {i for i, hits in enumerate(whole) if hits and i % 2}
+    assert chosen
+    some = dict(retrieve_in_turn(context, cuts, wanted=lambda i: i in chosen))
+    assert some == {i: hits if i in chosen else [] for i, hits in enumerate(whole)}
+    turns = retrieve_in_turn(context, cuts)
+    first = [next(turns) for _ in range(3)]
+    assert [cuts[i].hole.commit for i, _ in first] == [cut.hole.commit for cut in cuts[:3]]
+    assert views.view_names(db, "train/") != []
+    turns.close()
     assert views.view_names(db, "train/") == []
 
 

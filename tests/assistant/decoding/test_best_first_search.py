@@ -23,7 +23,7 @@ from git_copilot.assistant.decoding.copy_weights import LONGEST, CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import CopyContext, GenerationRequest, Sampling
 from git_copilot.assistant.decoding.sampling import PrefixIndex
-from git_copilot.assistant.evaluation.scorer import evaluate
+from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.index.core.types import Hole
 from tests.support.tiny_models import CODE
@@ -261,8 +261,6 @@ def test_evaluation_uses_the_same_search_as_serving(misled_model, tokenizer):
             misled_model,
             tokenizer,
             [example],
-            max_tokens=8,
-            copying=PLAIN,
-            alternatives=alternatives,
+            ScoringOptions(max_tokens=8, copying=PLAIN, alternatives=alternatives),
         )
         assert [score.em for score in scores] == [em]

@@ -14,7 +14,7 @@ from git_copilot.assistant.dataset.examples import cut_blob, make_example
 from git_copilot.assistant.decoding.copy_weights import NAME
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import CopyContext, GenerationRequest, Sampling
-from git_copilot.assistant.evaluation.scorer import evaluate
+from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.index.core.types import Hole
 from tests.support.copy_weights import ALWAYS, HALF, NEVER, OTHER
@@ -106,7 +106,7 @@ def test_evaluation_counts_copied_tokens(model, tokenizer):
     hole = Hole("c", "b", "m.py", start, start + len(" + self.duty"), "line", "", 0, "python")
     example = make_example(tokenizer, cut_blob(text.encode(), hole), (), Budget(120, 0, 40))
     plain, copied = (
-        evaluate(model, tokenizer, [example], max_tokens=16, copying=weights)[0]
+        evaluate(model, tokenizer, [example], ScoringOptions(max_tokens=16, copying=weights))[0]
         for weights in (None, ALWAYS)
     )
     assert copied.nll < plain.nll / 10

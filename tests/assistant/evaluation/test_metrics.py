@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -120,3 +121,17 @@ def test_the_interval_depends_on_the_seed_only():
 def test_comparing_arms_with_different_holes_is_refused():
     with pytest.raises(ValueError, match="same holes"):
         compare([score("a")], [])
+
+
+def test_exact_match_is_not_compared_where_some_holes_were_not_completed():
+    before = [score(f"c{i}", 100, nll=3, tokens=2) for i in range(6)]
+    after = [dataclasses.replace(s, em=0.0, nll=2.0) for s in before]
+    assert compare(before, after).lost == 6
+    partly = [*after[:5], dataclasses.replace(after[5], completed=False)]
+    found = compare(before, partly)
+    assert not found.completed
+    assert (found.won, found.lost, found.em.value) == (0, 0, 0.0)
+    assert found.nll.value == compare(before, after).nll.value < 0
+    summary = summarise(partly)
+    assert (summary.em, summary.es) == (None, None)
+    assert summary.nll == summarise(after).nll

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -140,8 +141,21 @@ def test_a_refresh_as_json():
             "steps": 5, "planned_steps": 6, "resumed_at": 0, "tokens": 700, "seconds": 1.5,
             "loss": 2.25, "stopped": True,
         },
+        "plan": None,
         "seconds": 12.3,
     })  # fmt: skip
+
+
+def test_what_was_not_measured_is_null_under_the_same_keys():
+    unmeasured = ArmScores(ScoreSummary(None, None, 1.5))
+    assert unmeasured.to_json() == arm(None, None, 1.5, None, None, None)
+    likelihood = dataclasses.replace(evaluation().comparison, completed=False).to_json()
+    measured = evaluation().comparison.to_json()
+    assert likelihood.keys() == measured.keys()
+    null = {"delta_em", "p_value", "won", "lost", "delta_es"}
+    assert {key for key, value in likelihood.items() if value is None} == null
+    assert likelihood["ci95"] == likelihood["es_ci95"] == [None, None]
+    assert likelihood["middle_nll_ci95"] == measured["middle_nll_ci95"]
 
 
 def test_an_arm_that_does_not_exist_is_what_is_used_in_its_place():

@@ -15,7 +15,7 @@ from git_copilot.assistant.decoding.generation import GenerationRequest, Samplin
 from git_copilot.assistant.evaluation.batched_scoring import group
 from git_copilot.assistant.evaluation.metrics import Score
 from git_copilot.assistant.evaluation.regression_check import check_regression, guard_examples
-from git_copilot.assistant.evaluation.scorer import evaluate
+from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate
 from git_copilot.assistant.postprocess.trim import Trimmer
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
@@ -71,10 +71,14 @@ def test_evaluation_generates_the_same_text_as_the_engine(model_and_tokenizer, b
     texts = [one_by_one(model_and_tokenizer, e) for e in found]
     assert len(set(texts)) > 3  # else anything would match
     right = [with_middle(e, text) for e, text in zip(found, texts, strict=True)]
-    scores = evaluate(*model_and_tokenizer, right, max_tokens=MAX_TOKENS, batch=batch)
+    scores = evaluate(
+        *model_and_tokenizer, right, ScoringOptions(max_tokens=MAX_TOKENS, batch=batch)
+    )
     assert [s.em for s in scores] == [100.0] * len(found)
     wrong = [with_middle(e, text + "x") for e, text in zip(found, texts, strict=True)]
-    scores = evaluate(*model_and_tokenizer, wrong, max_tokens=MAX_TOKENS, batch=batch)
+    scores = evaluate(
+        *model_and_tokenizer, wrong, ScoringOptions(max_tokens=MAX_TOKENS, batch=batch)
+    )
     assert [s.em for s in scores] == [0.0] * len(found)
     assert [s.commit for s in scores] == [e.hole.commit for e in found]
 
@@ -83,7 +87,9 @@ def test_evaluation_generates_the_same_text_as_the_engine(model_and_tokenizer, b
 def test_likelihood_equals_that_of_a_single_plain_forward(model_and_tokenizer, batch):
     model, tokenizer = model_and_tokenizer
     found = examples(tokenizer)
-    scores = evaluate(*model_and_tokenizer, found, max_tokens=1, generate=False, batch=batch)
+    scores = evaluate(
+        *model_and_tokenizer, found, ScoringOptions(max_tokens=1, generate=False, batch=batch)
+    )
     for example, score in zip(found, scores, strict=True):
         ids = torch.tensor([example.prompt_ids + example.middle_ids])
         with torch.inference_mode():
@@ -98,9 +104,9 @@ def test_likelihood_equals_that_of_a_single_plain_forward(model_and_tokenizer, b
 
 def test_scores_do_not_depend_on_the_batch_size(model_and_tokenizer):
     found = examples(model_and_tokenizer[1])
-    small = evaluate(*model_and_tokenizer, found, max_tokens=8, batch=1)
-    large = evaluate(*model_and_tokenizer, found, max_tokens=8, batch=11)
-    singly = evaluate(*model_and_tokenizer, found, max_tokens=8)
+    small = evaluate(*model_and_tokenizer, found, ScoringOptions(max_tokens=8, batch=1))
+    large = evaluate(*model_and_tokenizer, found, ScoringOptions(max_tokens=8, batch=11))
+    singly = evaluate(*model_and_tokenizer, found, ScoringOptions(max_tokens=8))
     for one, other in [*zip(small, large, strict=True), *zip(small, singly, strict=True)]:
         assert (one.em, one.es, one.tokens) == (other.em, other.es, other.tokens)
         assert one.nll == pytest.approx(other.nll, abs=1e-3)

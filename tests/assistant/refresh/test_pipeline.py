@@ -10,7 +10,6 @@ import pytest
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.evaluation import arms
-from git_copilot.assistant.refresh import pipeline
 from git_copilot.index.core.errors import CopilotError, GitError, ModelError
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.repository import GitRepository
@@ -46,10 +45,10 @@ def test_a_winning_candidate_is_promoted_with_its_report(opened_repo, tiny):
     for arm in evidence["arms"].values():
         assert arm.keys() == {"em", "es", "nll", "with_retrieval", "without_retrieval"}
         assert arm["em"] == arm["with_retrieval"]["em"]
+        # A refresh has no time for what decides nothing; `eval` measures it.
+        assert arm["without_retrieval"] == {"em": None, "es": None, "nll": None}
     assert evidence["arms"]["candidate"]["nll"] < evidence["arms"]["base"]["nll"]
-    assert (
-        evidence["arms"]["base"]["with_retrieval"] != evidence["arms"]["base"]["without_retrieval"]
-    )
+    assert evidence["plan"] is None
     assert evidence["regression_guard"]["passed"] is True
     identity = evidence["candidate"]
     assert adapter_store.current_adapter(found.state_dir) == identity
@@ -141,15 +140,6 @@ def test_training_resumes_after_ctrl_c(opened_repo, tiny):
     assert any("after step 4" in note for note in notes)
 
 
-def test_a_timeout_is_reported(opened_repo, tiny, monkeypatch):
-    _, found, db = opened_repo
-    monkeypatch.setattr(pipeline, "MIN_TRAINING_SECONDS", 0.0)
-    notes = []
-    evidence = run(found, db, tiny, seconds=0.001, note=notes.append)
-    assert evidence["training"]["stopped"] is True
-    assert any("time ran out" in note for note in notes)
-
-
 def test_a_full_disk_is_a_user_error_and_changes_nothing(opened_repo, tiny, monkeypatch):
     _, found, db = opened_repo
 
@@ -189,6 +179,11 @@ def test_evaluating_a_range_excludes_holes_the_adapter_was_trained_on(opened_rep
     assert base["candidate"] is None
     assert base["holes"]["held_out"] == 12
     assert base["delta_em"] == 0
+    with_retrieval, without = (
+        base["arms"]["base"][f"{name}_retrieval"] for name in ("with", "without")
+    )
+    assert None not in without.values()
+    assert with_retrieval != without
     first = run(found, db, tiny)
     report = evaluate(found, db, tiny, held_out_holes=500)
     assert report["candidate"] == report["incumbent"] == first["candidate"]
@@ -227,9 +222,9 @@ def test_equal_prompts_are_evaluated_once(opened_repo, tiny, monkeypatch):
     counts = []
     whole = arms.evaluate
 
-    def counting(model, tokenizer, examples, **more):
+    def counting(model, tokenizer, examples, options):
         counts.append(len(examples))
-        return whole(model, tokenizer, examples, **more)
+        return whole(model, tokenizer, examples, options)
 
     monkeypatch.setattr(arms, "evaluate", counting)
     report = evaluate(found, db, tiny, commits_range="HEAD~22", adapter="none")

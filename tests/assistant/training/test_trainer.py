@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.dataset.examples import cut_blob, make_example
-from git_copilot.assistant.evaluation.scorer import evaluate
+from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.training import checkpoint, trainer
@@ -109,7 +109,7 @@ def test_a_trained_adapter_lowers_the_loss_and_loads_in_peft(folder, examples, t
     tokenizer = TextTokenizer.load(folder)
     arms = []
     for model in (fresh(folder), apply_adapter(fresh(folder), tmp_path / "candidate")):
-        scores = evaluate(model, tokenizer, examples, max_tokens=1, generate=False)
+        scores = evaluate(model, tokenizer, examples, ScoringOptions(max_tokens=1, generate=False))
         arms.append(sum(s.nll for s in scores) / sum(s.tokens for s in scores))
     assert arms[1] < arms[0] - 0.3
     config = (tmp_path / "candidate" / "adapter_config.json").read_text()
@@ -129,9 +129,8 @@ def test_the_loss_covers_middles_only_and_ignores_padding(folder, examples):
     state = trainer._TrainingState(add_adapter(fresh(folder), 4, seed=0).eval(), RECIPE)
     with trainer.only_positions(state.model.get_base_model()) as choose:
         loss = trainer._step(state, examples[:5], choose)
-    scores = evaluate(
-        fresh(folder), TextTokenizer.load(folder), examples[:5], max_tokens=1, generate=False
-    )
+    options = ScoringOptions(max_tokens=1, generate=False)
+    scores = evaluate(fresh(folder), TextTokenizer.load(folder), examples[:5], options)
     expected = sum(s.nll + s.end_nll for s in scores) / sum(s.tokens + 1 for s in scores)
     assert loss == pytest.approx(expected, rel=1e-3)
 
@@ -206,6 +205,19 @@ def test_a_timeout_still_gives_an_adapter(folder, examples, tmp_path):
     assert 1 <= report.steps < report.planned_steps
     apply_adapter(fresh(folder), tmp_path / "candidate")
     assert run(folder, examples, tmp_path).resumed_at == report.steps
+
+
+def test_no_step_begins_that_cannot_end_in_time(folder, examples, tmp_path, monkeypatch):
+    """Steps of 4 s within 10 s: the third would end after 12."""
+    passed, whole = [0.0], trainer._step
+
+    def slow(*args):
+        passed[0] += 4
+        return whole(*args)
+
+    monkeypatch.setattr(trainer, "_step", slow)
+    report = run(folder, examples, tmp_path, seconds=10, clock=lambda: passed[0])
+    assert (report.steps, report.seconds) == (2, 8.0)
 
 
 def test_too_little_memory_is_a_user_error(folder, examples, tmp_path, monkeypatch):
