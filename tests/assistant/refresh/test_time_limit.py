@@ -83,17 +83,6 @@ def test_a_refresh_ends_in_time_and_tells_its_plan(opened_repo, tiny, limit):
     assert not work(found).exists()
 
 
-def test_more_time_is_used_for_more_holes(opened_repo, tiny):
-    _, found, db = opened_repo
-    reports = [
-        run(found, db, tiny, clock=Machine().clock(limit), held_out_holes=40, max_holes=100)
-        for limit in (110, 800)
-    ]
-    less, more = (report["holes"] for report in reports)
-    assert 40 <= less["train"] < more["train"]
-    assert 20 <= less["held_out"] <= more["held_out"]
-
-
 def test_a_time_that_is_too_short_is_refused_before_anything_is_judged(opened_repo, tiny):
     _, found, db = opened_repo
     machine = Machine()
