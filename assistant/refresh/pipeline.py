@@ -19,7 +19,7 @@ from git_copilot.assistant.evaluation.report import HoleSet, RefreshReport
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until, base_identity
 from git_copilot.assistant.refresh.outcome import report_refresh
-from git_copilot.assistant.refresh.plan import PLANNED_SHARE, judged_in_share
+from git_copilot.assistant.refresh.plan import JUDGING_SHARE, PLANNED_SHARE, judged_in_share
 from git_copilot.assistant.refresh.preparation import TrainingSet, Wanted, prepare
 from git_copilot.assistant.refresh.run_clock import RunClock, TooLittleTime
 from git_copilot.assistant.refresh.run_state import CANDIDATE, LOCK, RefreshRun
@@ -212,6 +212,8 @@ class _Refresh:
             # What the base model took is the best guess for the candidate.
             expected = base.seconds * len(judge.held) / len(base.found)
             reserve = max(expected, min(self._planned_judging(), self._at(1 / 6)))
+            # Of a busy moment it says too much, and a candidate without training is worth nothing.
+            reserve = min(reserve, self._at(JUDGING_SHARE))
             seconds = max(self._clock.left() - reserve, self._at(LEAST_TRAINING))
         with os_errors(run.work):
             report = train_adapter(
