@@ -20,7 +20,7 @@ HumanEval problems (holes of one problem are alike):
 figures of that text (``without_trim``). ``--left-to-right`` hides the suffix from the model, not
 from the trim rules. ``--heal`` is token healing (:func:`git_copilot.assistant.evaluation.scorer.heal`):
 without it a left-to-right model is far below what it can do, because these holes begin after a
-line end. ``--int8`` rounds the weights as serving does on a CPU that has int8 instructions.
+line end. ``--precision`` serves in a number format, as ``copilot.precision`` does.
 
 ``--repo PATH`` measures holes of a real repository's commits instead, without snippets and with
 them, or of its files as they stand (``--tree``): see commits.py.
@@ -47,6 +47,7 @@ import commits
 from about import machine, output
 from figures import Answer, judge, share, table
 from infilling import FILES, Task, read_tasks, sample, trim_keeps
+from isa import add_isa_option, limit_instructions
 from rests import KIND as REST
 from sandbox import Limits
 
@@ -81,7 +82,7 @@ class Run:
     max_tokens: int
     seed: int
     limits: dict[str, int]
-    int8: bool = False
+    precision: str = ""
     copying: bool = True
     alternatives: int = 0
 
@@ -98,6 +99,7 @@ class Loaded:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    limit_instructions(arguments)  # torch is imported later
     calm_threads()
     limits = {name: options.limit or LIMITS[name] for name in FILES}
     if options.quick:
@@ -112,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.max_tokens or (QUICK_TOKENS if options.quick else TOKENS),
         options.seed,
         {name: limits[name] for name in chosen},
-        options.int8,
+        options.precision,
         not options.no_copying,
         0 if options.greedy else Settings().alternatives,
     )
@@ -163,7 +165,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="of the sample and the intervals")
     add("--no-trim", action="store_true", help="give the figures without trim rules as well")
     add("--heal", action="store_true", help="leave the prompt's last token to the model")
-    add("--int8", action="store_true", help="give the model the weights that int8 leaves of it")
+    add(
+        "--precision",
+        default="",
+        help="serve in this number format, or `auto` (default: that in which the model is loaded)",
+    )
+    add_isa_option(parser)
     add("--no-copying", action="store_true", help="leave the model alone (see copy_model.py)")
     add(
         "--greedy", action="store_true", help="look for no likelier line (see best_first_search.py)"
@@ -218,23 +225,9 @@ def load(run: Run) -> Loaded:
     evaluator = ArmEvaluator(folder, Settings(), tokenizer)
     adapter = Path(run.adapter) if run.adapter else None
     model = evaluator.load(adapter)
-    if run.int8:
-        round_layers(model)
     return Loaded(
         model, tokenizer, evaluator.longest, read_copy_weights(folder) if run.copying else None
     )
-
-
-def round_layers(model: Any) -> None:
-    """What serving in int8 computes with (linear.py); embeddings stay as they are."""
-    import torch
-
-    from git_copilot.assistant.backend.linear import Quantized
-
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.Linear):
-            weight = Quantized.of(layer.weight.detach()).dequantized().to(layer.weight.dtype)
-            layer.weight = torch.nn.Parameter(weight, requires_grad=False)
 
 
 def render(tokenizer: TextTokenizer, task: Task, *, left_to_right: bool) -> Example:
@@ -257,7 +250,7 @@ def measure_subset(
     :raises CopilotError: the model cannot take prompts of this length.
     """
     from git_copilot.assistant.evaluation.batched_scoring import Completion
-    from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate
+    from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate, serving_scorer
 
     examples = [render(loaded.tokenizer, t, left_to_right=run.left_to_right) for t in tasks]
     needed = max(len(e.prompt_ids) + max(len(e.middle_ids), run.max_tokens) for e in examples)
@@ -268,8 +261,10 @@ def measure_subset(
         )
     made: dict[int, Completion] = {}
     begun = time.perf_counter()
+    scorer = serving_scorer(loaded.model, loaded.tokenizer, loaded.copying, run.precision)
     options = ScoringOptions(
         max_tokens=run.max_tokens, alternatives=run.alternatives, copying=loaded.copying,
+        scorer=scorer,
         stop_early=not run.no_trim, healing=run.heal, collect=made.__setitem__,
         progress=progress, label=name,
     )  # fmt: skip

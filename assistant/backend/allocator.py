@@ -18,7 +18,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 KEPT_BYTES = 1 << 29
 GROWTH_BYTES = 64 << 20
 # Growth since the last trim at which memory is returned after a request, and while idle.
-MAX_GROWTH_BYTES, MAX_IDLE_GROWTH_BYTES = 192 << 20, 32 << 20
+MAX_GROWTH_BYTES, MAX_IDLE_GROWTH_BYTES = 96 << 20, 32 << 20
 
 
 def keep_freed_memory() -> bool:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import torch
 
 MAX_SLOTS = 4
-MAX_BYTES = 2**29
+# Three prompts of 1,024 tokens of the default model.
+MAX_BYTES = 160 * 2**20
 # A prompt that differs only in its last tokens is the same text, typed on or deleted; one that
 # would cost a cache more tokens of its prompt than this is another text, and gets a slot of its
 # own.

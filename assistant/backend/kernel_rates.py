@@ -83,6 +83,8 @@ def _rates(shape: tuple[int, int], cache: Path | None) -> KernelRates:
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
         path = cache / f"{RATES_PREFIX}{digest}.json"
         if (known := read_rates(path)) is not None:
+            with suppress(OSError):
+                path.touch()  # the newest file is of the processor that is used
             return known
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -56,7 +56,7 @@ class Quantized:
             largest = torch.linalg.vector_norm(part, torch.inf, dim=1)
             scale[rows] = (largest / _MAX_WEIGHT).clamp_min_(1e-30).to(torch.bfloat16)
             # With a scale that was rounded down the largest value reaches 127.2.
-            part = part.div_(scale[rows, None]).round_().clamp_(-_MAX_WEIGHT, _MAX_WEIGHT)
+            part = (part / scale[rows, None]).round_().clamp_(-_MAX_WEIGHT, _MAX_WEIGHT)
             values[rows] = part
         return cls(values, scale)
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant.backend.devices import choose_device
+from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
-from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.backend.precision import dtype_name, load_dtype
+from git_copilot.assistant.core.config import Settings, cache_dir
 from git_copilot.assistant.dataset.examples import Cut, Example, make_example, serving_budget
 from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
 from git_copilot.assistant.evaluation.batched_scoring import BATCH, Completion
@@ -56,7 +58,8 @@ class LoadedArm:
     ) -> None:
         self._model, self._tokenizer = model, tokenizer
         self._settings, self._progress = settings, progress
-        self._scorer: OnePassScorer | None = serving_scorer(model, tokenizer, copying)
+        precision = settings.precision if choose_device() == "cpu" else ""
+        self._scorer: OnePassScorer | None = serving_scorer(model, tokenizer, copying, precision)
 
     @property
     def batch(self) -> int:
@@ -68,7 +71,7 @@ class LoadedArm:
         """What the model computes in, such as ``bf16``."""
         if self._scorer is not None:
             return self._scorer.engine.precision
-        return str(self._model.dtype).removeprefix("torch.")
+        return dtype_name(self._model.dtype)
 
     def score(
         self,
@@ -175,24 +178,28 @@ class ArmEvaluator:
         return held
 
     def load(self, adapter: Path | None) -> Any:
-        """The model on the best device.
+        """The model on the best device, in the dtype that is fastest for training there.
 
         :raises ModelError: the model or the adapter cannot be loaded.
         """
         gc.collect()  # peft's wrappers are cycles: the last model may still be in memory
-        model = load_model(self._folder)
-        if adapter is not None:
-            model = apply_adapter(model, adapter)
-        return model.to(choose_device())
+        device = choose_device()
+        dtype = load_dtype(device, cache=cache_dir())
+        model = load_model(self._folder, device=device, dtype=dtype)
+        return apply_adapter(model, adapter).to(device) if adapter is not None else model
 
     def load_arm(self, adapter: Path | None) -> LoadedArm:
-        """The model, ready to be scored.
+        """The model, ready to be scored as it is served: in the precision of serving.
 
         :param adapter: the folder of an adapter; ``None``: the base model.
         :raises ModelError: the model or the adapter cannot be loaded.
         """
         copying = read_copy_weights(self._folder) if self._settings.copying else None
-        model = self.load(adapter)
+        model: Any = None
+        if choose_device() == "cpu":
+            model = LlamaWeights.from_files(self._folder, adapter=adapter)
+        if model is None:
+            model = self.load(adapter)
         return LoadedArm(model, self._tokenizer, self._settings, copying, self._progress)
 
     def evaluate_arm(self, held: HeldOutSet, adapter: Path | None, name: str) -> Arm:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from git_copilot.assistant.backend.llama_weights import supports
+from git_copilot.assistant.backend.llama_weights import LlamaWeights, supports
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.decoding.copy_weights import CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
@@ -27,13 +27,17 @@ from git_copilot.index.core.types import Progress, no_progress
 
 
 def serving_scorer(
-    model: Any, tokenizer: TextTokenizer, copying: CopyWeights | None = None
+    model: Any, tokenizer: TextTokenizer, copying: CopyWeights | None = None, precision: str = ""
 ) -> OnePassScorer | None:
     """A scorer with the engine that completes, where that has a forward pass of its own for the
     model (llama.py), which is twice as fast as batches of transformers there, or where the model
-    copies."""
-    if copying or supports(model):
-        return OnePassScorer(Engine(model, tokenizer, copying=copying), copying)
+    copies.
+
+    :param model: a transformers model, or weights that were read without it.
+    :param precision: as for :class:`~git_copilot.assistant.decoding.engine.Engine`.
+    """
+    if copying or isinstance(model, LlamaWeights) or supports(model):
+        return OnePassScorer(Engine(model, tokenizer, precision, copying), copying)
     return None
 
 
@@ -129,7 +133,7 @@ def _singly(
     forced_prefixes: Sequence[str],
     options: ScoringOptions,
 ) -> Iterator[Scored]:
-    """One example after the other as they are served, but for the precision: the model's own."""
+    """One example after the other, as they are served."""
     sampling = Sampling(
         options.max_tokens if options.generate else 0, alternatives=options.alternatives
     )

@@ -224,11 +224,11 @@ def test_a_cache_keeps_its_content_when_it_grows_is_cropped_or_copied():
     grown = decoder.new_cache()
     decoder.forward(grown, ids[: GROWTH - 3], 1)
     assert grown.capacity == GROWTH
-    other = grown.copy(200)
+    other = grown.copy(GROWTH // 2)
     decoder.forward(grown, tokens(9), 1)  # something else, taken back
     assert grown.capacity == 2 * GROWTH
     grown.crop(GROWTH - 3)
-    for cache, length in ((grown, GROWTH - 3), (other, 200)):
+    for cache, length in ((grown, GROWTH - 3), (other, GROWTH // 2)):
         assert cache.length == length
         found = decoder.forward(cache, ids[length:], 1)
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
