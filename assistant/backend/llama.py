@@ -25,6 +25,7 @@ from git_copilot.assistant.backend.linear import (
 )
 from git_copilot.assistant.backend.llama_weights import LayerWeights, LlamaWeights
 from git_copilot.assistant.backend.precision import score_dtype
+from git_copilot.assistant.backend.thread_chooser import ThreadChooser
 
 # Above this size of 16-bit weights they are not kept beside those in int8.
 MAX_WIDE_BYTES = 2**30
@@ -65,6 +66,7 @@ class LlamaDecoder:
         self._layers = [self._arrange(layer) for layer in weights.layers]
         self._norm = weights.norm.float()
         self._head = make_linear(weights.head.weight, weights.head.bias, self._few)
+        self._threads = ThreadChooser()
         self._rotary = weights.rotary
         self._table = torch.empty(0, 1, self._size // 2, dtype=torch.complex64)
 
@@ -115,6 +117,12 @@ class LlamaDecoder:
         :param wanted: how many of the last tokens need logits.
         :return: float32 logits (wanted, vocabulary); with none wanted, a placeholder.
         """
+        if len(ids) <= MAX_FEW_ROWS:
+            with self._threads.threads_for(len(ids)):
+                return self._forward(cache, ids, wanted)
+        return self._forward(cache, ids, wanted)
+
+    def _forward(self, cache: KVCache, ids: list[int], wanted: int) -> torch.Tensor:
         start = cache.length
         end = start + len(ids)
         rotations = self._rotations(end)[start:end]
