@@ -30,6 +30,9 @@ class Cache(Protocol):
 
     @property
     def bytes(self) -> int: ...
+    def reserve(self, length: int) -> None:
+        """Make room for ``length`` tokens in total, where that saves copying later."""
+
     def crop(self, length: int) -> None:
         """Keep the first ``length`` tokens, or none where that cannot be done."""
 

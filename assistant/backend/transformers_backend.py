@@ -24,6 +24,9 @@ class TransformersCache:
                 found += tensor.nbytes if isinstance(tensor, torch.Tensor) else 0
         return found
 
+    def reserve(self, length: int) -> None:
+        """This cache grows by itself."""
+
     def crop(self, length: int) -> None:
         """Keep the first ``length`` tokens; a state that cannot be cropped is reset."""
         if length >= self.length:

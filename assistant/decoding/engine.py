@@ -242,6 +242,7 @@ class Engine:
         if len(slot.ids) == len(prompt):
             slot.crop(len(prompt) - 1)
         start, begun = len(slot.ids), time.perf_counter()
+        slot.cache.reserve(len(prompt))
         logits = torch.empty(0)
         while len(slot.ids) < len(prompt):
             if expired():
