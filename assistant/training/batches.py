@@ -44,7 +44,8 @@ class TrainingRecipe:
     """Hyperparameters, with the values of arXiv 2503.14201 and "LoRA Without Regret": rank 16 over
     all linear layers, a constant learning rate ten times that of full tuning, small batches.
 
-    ``batch`` is in examples; ``micro_tokens`` bounds the tokens of one forward pass.
+    ``batch`` is in examples; ``micro_tokens`` bounds the tokens of one forward pass in 16 bits; in
+    32 it has half as many.
     ``warmup_steps`` are optimizer steps, ``clip`` is the largest norm of the gradient.
 
     ``open_weight`` is the weight of the loss on the last ``open_tokens`` tokens of the text before
