@@ -42,7 +42,8 @@ def test_a_healthy_repository_has_only_ok_findings(doctor_repo, tmp_path, monkey
     assert not any(finding.mend for finding in findings)
     assert {finding.check for finding in findings} == {
         "repository", "git", "hooks", "shims", "interpreter", "spool", "worker", "settings",
-        "database", "index", "vectors", "snapshot", "model", "embedder", "server", "disk", "objects",
+        "database", "index", "vectors", "snapshot", "model", "embedder", "precision", "server", "disk",
+        "objects",
     }  # fmt: skip
     told = [finding.message for finding in findings if finding.check == "hooks"]
     assert [line.partition(":")[0] for line in told[1:]] == list(HOOKS)
