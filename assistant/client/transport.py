@@ -30,6 +30,8 @@ SILENT_SECONDS = 20.0
 ANSWER_SECONDS = 600.0
 # What needs no work is answered at once.
 STATUS_SECONDS = 1.0
+# A server that was started must listen within this time; it loads no model before.
+START_SECONDS = 20.0
 POLL_SECONDS = 0.02
 
 

@@ -26,8 +26,6 @@ from git_copilot.index.store.database import DATABASE_NAME, Database
 if TYPE_CHECKING:
     from git_copilot.assistant.api.json_types import CompletionJson, ExplanationJson
 
-START_SECONDS = 20.0
-
 
 @click.command("complete")
 @click.argument("location", metavar="FILE:LINE[:COL]", shell_complete=shell_completion.files)
@@ -145,7 +143,7 @@ def _start_server(host: Host, settings: Settings) -> bool:
         why = f"{exc.filename} {exc.strerror}" if exc.filename else exc.strerror
         host.terminal.note(f"no server could be started: {why}; continuing without one")
         return False
-    pid = transport.wait_for_server(START_SECONDS)
+    pid = transport.wait_for_server(transport.START_SECONDS)
     if pid is None:
         host.terminal.note(f"the server did not start (see {log_path()}); continuing without one")
         return False

@@ -14,8 +14,6 @@ from git_copilot.assistant.diagnostics.status import server_facts
 from git_copilot.index.core.errors import CopilotError, NotARepository
 from git_copilot.index.git.repository import GitRepository
 
-START_SECONDS = 20.0
-
 
 @click.command("serve")
 @click.option("--foreground", is_flag=True, help="Serve in this terminal until interrupted.")
@@ -47,7 +45,7 @@ def serve_command(
 
     address.secure_runtime_dir()
     started = start_server()
-    pid = transport.wait_for_server(START_SECONDS)
+    pid = transport.wait_for_server(transport.START_SECONDS)
     if pid is None:
         raise CopilotError("the server did not start", "see `git copilot serve --foreground`")
     told = "server started" if pid == started else "the server is already running"
