@@ -16,6 +16,7 @@ from git_copilot.hooks.events import Event
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.lock import PID_FILE, START_FILE, WorkerLock, worker_starting
 from git_copilot.hooks.worker import MAX_DEATHS, Pace, queue_state, run_worker, worker_alive
+from tests.support.own_children import own_children
 
 LOG = logging.getLogger("test")
 PACE = Pace(backoff_s=0.01, poll_s=0.01)
@@ -264,20 +265,13 @@ def test_status_shows_the_running_job_and_a_stopped_job_is_resumed(stub_worker):
     assert [job["kind"] for job in stub_worker.jobs()] == ["sync", "mine", "refresh"]
 
 
-def children():
-    """The processes, zombies included, that this one has started."""
-    asked = subprocess.Popen(["ps", "-A", "-o", "pid=,ppid="], stdout=subprocess.PIPE, text=True)
-    pairs = [line.split() for line in asked.communicate()[0].splitlines()]
-    return {pid for pid, parent in pairs if parent == str(os.getpid())} - {str(asked.pid)}
-
-
 def test_the_launcher_leaves_no_zombie(stub_worker):
     stub_worker.install()
     stub_worker.spool.append(Event("post-commit", str(stub_worker.repo.git_dir)))
-    before = children()  # tests before this one may have left some
+    before = own_children()  # tests before this one may have left some
     assert start_worker(stub_worker.state)
     stub_worker.wait_until_idle()
-    assert children() <= before
+    assert own_children() <= before
     assert stub_worker.jobs("began")[0]["leads_session"]
     assert stub_worker.jobs("began")[0]["nice"] >= 10
 
