@@ -40,7 +40,7 @@ lint: $(TOOLS)
 types: $(TOOLS)
 	$(BIN)/mypy
 
-wheel-test: $(TOOLS)  ## the tests against the built wheel, in an environment of its own
+wheel-test: $(TOOLS)  ## all but the slow tests against the built wheel, in an environment of its own
 	rm -rf build dist $(VENV)-wheel
 	$(BIN)/python -m build --outdir dist .
 	$(PYTHON) -m venv $(VENV)-wheel
@@ -48,7 +48,7 @@ wheel-test: $(TOOLS)  ## the tests against the built wheel, in an environment of
 	$(VENV)-wheel/bin/python -m pip install --quiet -c constraints.txt torch
 	$(VENV)-wheel/bin/python -m pip install --quiet -c constraints.txt --group tests \
 	    "git-copilot[local] @ file://$$(ls $(abspath dist)/*.whl)"
-	$(VENV)-wheel/bin/python $(PYTEST)
+	$(VENV)-wheel/bin/python $(PYTEST) -m "not slow"
 
 check: lint types test
 
