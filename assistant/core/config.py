@@ -10,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
+from git_copilot.assistant.backend.formats import PRECISIONS
 from git_copilot.assistant.prompt.fim import FORMATS
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import ConfigEntry
@@ -52,7 +53,7 @@ MINIMA = {
 CHOICES = {
     "corpussource": ("commits", "snapshot", "both", "auto"),
     "fim": ("auto", "none", *(form.family for form in FORMATS)),
-    "precision": ("auto", "int8", "fp16", "bf16", "fp32"),
+    "precision": PRECISIONS,
     "endpointprompt": ("auto", "tokens", "text"),
     "endpointadapters": ("none", "name", "load"),
 }

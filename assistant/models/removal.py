@@ -37,7 +37,7 @@ def remove_model(name: str) -> Removed:
     """
     spec = find_spec(name)
     if spec is not None and spec.bundled:
-        raise ModelError(f"{spec.name} is a part of git-copilot", "it takes 14 MB")
+        raise ModelError(f"{spec.name} is a part of git-copilot", f"it takes {spec.megabytes} MB")
     folder = model_folder(name)
     if not folder.is_relative_to(_models()):
         raise ModelError(f"{folder} was not pulled by git-copilot", "delete it yourself")
