@@ -136,7 +136,7 @@ class Engine:
         """
         begun, prompt = time.perf_counter(), request.prompt
         expired = stop_condition(begun, request.sampling.time_limit_ms, request.is_cancelled)
-        state = self._decoding_state(request, self._copy_source(request))
+        state = self.decoding_state(request, self.copy_source(request))
         slot, reused = self._take_slot(prompt)
         try:
             logits = self._prefill(slot, prompt, expired)
@@ -167,8 +167,8 @@ class Engine:
         assert isinstance(self.backend, LlamaDecoder)
         begun, first = time.perf_counter(), requests[0]
         expired = stop_condition(begun, first.sampling.time_limit_ms, first.is_cancelled)
-        source = self._copy_source(first)
-        states = [self._decoding_state(request, source) for request in requests]
+        source = self.copy_source(first)
+        states = [self.decoding_state(request, source) for request in requests]
         slot, reused = self._take_slot(first.prompt)
         try:
             logits = self._prefill(slot, first.prompt, expired)
@@ -206,19 +206,26 @@ class Engine:
     ) -> list[float]:
         """The negative log-likelihood, in nats, of each of ``ids`` behind ``prompt``."""
         request = GenerationRequest(prompt, Sampling(), forced_prefix, copy_context)
-        rows, source = self.logits(prompt, ids), self._copy_source(request)
+        return self.likelihood_of(self.logits(prompt, ids), ids, self.copy_source(request))
+
+    def likelihood_of(
+        self, rows: torch.Tensor, ids: Sequence[int], source: CopySource | None
+    ) -> list[float]:
+        """The same from ``rows`` of :meth:`logits`."""
         if source is not None:
             written = [self.tokenizer.decode(list(ids[:i])) for i in range(len(ids))]
             rows = torch.stack([source.mix(*pair) for pair in zip(rows, written, strict=True)])
         found = torch.log_softmax(rows, dim=-1)
         return [-value for value in found[torch.arange(len(ids)), list(ids)].tolist()]
 
-    def _decoding_state(
+    def decoding_state(
         self, request: GenerationRequest, source: CopySource | None
     ) -> DecodingState:
+        """The state of a completion before its first token."""
         return DecodingState(self.tokenizer, self._prefix_index, request, source)
 
-    def _copy_source(self, request: GenerationRequest) -> CopySource | None:
+    def copy_source(self, request: GenerationRequest) -> CopySource | None:
+        """What the request may be copied from, if the model copies."""
         if self._copy_model is None or request.copy_context is None:
             return None
         return CopySource(self._copy_model, request.copy_context, request.forced_prefix)

@@ -14,13 +14,8 @@ from dataclasses import replace
 import torch
 
 from git_copilot.assistant.dataset.examples import Example
-from git_copilot.assistant.decoding.copy_model import CopyModel
-from git_copilot.assistant.decoding.copy_source import CopySource
-from git_copilot.assistant.decoding.copy_weights import CopyWeights
-from git_copilot.assistant.decoding.decoding_state import DecodingState
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Generation, GenerationRequest, Sampling
-from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.evaluation.batched_scoring import (
     Completion,
     indentation_for,
@@ -35,13 +30,8 @@ CLEAR_NATS = 0.5
 class OnePassScorer:
     """Scores examples with one engine, one after the other. No result depends on earlier ones."""
 
-    def __init__(self, engine: Engine, copying: CopyWeights | None = None) -> None:
-        """:param copying: the copy weights that the engine has, too."""
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._prefix_index = PrefixIndex(engine.tokenizer)
-        self._copy_model = (
-            CopyModel(engine.tokenizer, copying, self._prefix_index) if copying else None
-        )
 
     @torch.inference_mode()
     def score(
@@ -67,7 +57,9 @@ class OnePassScorer:
             draft=(*example.prompt_ids, *(draft or example.middle_ids[:-1])),
         )
         rows = self._logits(example)
-        likelihoods = self._likelihoods(rows, example.middle_ids, self._copy_source(request))
+        likelihoods = self.engine.likelihood_of(
+            rows, example.middle_ids, self.engine.copy_source(request)
+        )
         completion = None
         if sampling.max_tokens:
             completion = self._read_off(rows, example, request, stop_early)
@@ -94,11 +86,6 @@ class OnePassScorer:
         """Let the next example begin with an empty cache: its result is the same in any order."""
         self.engine.slots.drop(self.engine.slots.take(example.prompt_ids))
 
-    def _copy_source(self, request: GenerationRequest) -> CopySource | None:
-        if self._copy_model is None or request.copy_context is None:
-            return None
-        return CopySource(self._copy_model, request.copy_context, request.forced_prefix)
-
     def _logits(self, example: Example) -> torch.Tensor:
         """The model's float32 logits (middle, vocabulary) before each token of the middle; the
         cache then holds the prompt, if it can be cropped."""
@@ -113,21 +100,11 @@ class OnePassScorer:
             slot.crop(len(prompt))
         return torch.cat(rows).float()
 
-    def _likelihoods(
-        self, rows: torch.Tensor, ids: Sequence[int], source: CopySource | None
-    ) -> list[float]:
-        if source is not None:
-            decode = self.engine.tokenizer.decode
-            texts = [decode(list(ids[:i])) for i in range(len(ids))]
-            rows = torch.stack([source.mix(*pair) for pair in zip(rows, texts, strict=True)])
-        found = torch.log_softmax(rows, dim=-1)
-        return [-value for value in found[torch.arange(len(ids)), list(ids)].tolist()]
-
     def _read_off(
         self, rows: torch.Tensor, example: Example, request: GenerationRequest, stop_early: bool
     ) -> Completion | None:
         """What the engine would write, where ``rows`` show it clearly, else ``None``."""
-        source = self._copy_source(request)
+        source = self.engine.copy_source(request)
         if request.sampling.alternatives > 0 and source is not None and source.reward is not None:
             return None  # the search may find a likelier line than the greedy one
         handicapped = rows.clone()
@@ -141,11 +118,8 @@ class OnePassScorer:
     ) -> Completion | None:
         """The completion by greedy decoding, if it ends without leaving the middle."""
         ending = _Ending(example, stop_early)
-        state = DecodingState(
-            self.engine.tokenizer,
-            self._prefix_index,
-            ending.added_to(request),
-            self._copy_source(request),
+        state = self.engine.decoding_state(
+            ending.added_to(request), self.engine.copy_source(request)
         )
         for row, token in zip(rows, example.middle_ids, strict=True):
             going_on = state.add(row)

@@ -37,7 +37,7 @@ def serving_scorer(
     :param precision: as for :class:`~git_copilot.assistant.decoding.engine.Engine`.
     """
     if copying or isinstance(model, LlamaWeights) or supports(model):
-        return OnePassScorer(Engine(model, tokenizer, precision, copying), copying)
+        return OnePassScorer(Engine(model, tokenizer, precision, copying))
     return None
 
 

@@ -82,7 +82,7 @@ class Forwards:
 @pytest.mark.parametrize("copying", [None, HALF, ALWAYS, SEARCHING])
 @pytest.mark.parametrize("alternatives", [0, 12])
 def test_likelihood_and_text_are_those_of_serving(tiny, copying, alternatives):
-    scorer = OnePassScorer(Engine(*tiny, copying=copying), copying)
+    scorer = OnePassScorer(Engine(*tiny, copying=copying))
     texts = set()
     for example in examples(tiny[1]):
         nll, written, text = served(tiny, example, copying, alternatives)
