@@ -31,27 +31,39 @@ def pytest_collection_modifyitems(items):
             item.add_marker("e2e")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def hermetic_session(tmp_path_factory):
+    """The same as :func:`hermetic` for fixtures of a module or a session, which come before it."""
+    with pytest.MonkeyPatch.context() as patch:
+        seal_environment(patch, tmp_path_factory.mktemp("home"))
+        yield
+
+
 @pytest.fixture(autouse=True)
-def hermetic(tmp_path_factory, monkeypatch):
+def hermetic(hermetic_session, tmp_path_factory, monkeypatch):
     """Gives each test a HOME, a git configuration, an identity and caches of its own."""
     home = tmp_path_factory.mktemp("home")
+    seal_environment(monkeypatch, home)
+    return home
+
+
+def seal_environment(patch: pytest.MonkeyPatch, home: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("GIT_", "XDG_", "PRE_COMMIT")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(home / ".local/share"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_AUTHOR_NAME", "Ada Author")
-    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ada@example.org")
-    monkeypatch.setenv("GIT_COMMITTER_NAME", "Ada Author")
-    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "ada@example.org")
-    monkeypatch.setenv("GIT_EDITOR", "false")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+            patch.delenv(name)
+    patch.setenv("HOME", str(home))
+    patch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    patch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    patch.setenv("XDG_DATA_HOME", str(home / ".local/share"))
+    patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    patch.setenv("GIT_AUTHOR_NAME", "Ada Author")
+    patch.setenv("GIT_AUTHOR_EMAIL", "ada@example.org")
+    patch.setenv("GIT_COMMITTER_NAME", "Ada Author")
+    patch.setenv("GIT_COMMITTER_EMAIL", "ada@example.org")
+    patch.setenv("GIT_EDITOR", "false")
+    patch.setenv("HF_HUB_OFFLINE", "1")
+    patch.setenv("LC_ALL", "C.UTF-8")
     (home / ".gitconfig").write_text("[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n")
-    return home
 
 
 @pytest.fixture
