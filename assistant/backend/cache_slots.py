@@ -29,6 +29,10 @@ class Cache(Protocol):
     length: int
 
     @property
+    def unfinished_ids(self) -> Sequence[int]:
+        """Tokens behind the others, of a forward pass that was interrupted."""
+
+    @property
     def bytes(self) -> int: ...
     def reserve(self, length: int) -> None:
         """Make room for ``length`` tokens in total, where that saves copying later."""
@@ -55,6 +59,11 @@ class Backend(Protocol):
     def forward(self, cache: Any, ids: list[int], wanted: int) -> torch.Tensor:
         """See :meth:`git_copilot.assistant.backend.llama.LlamaDecoder.forward`."""
 
+    def read(
+        self, cache: Any, ids: Sequence[int], interrupted: Callable[[], bool]
+    ) -> tuple[int, torch.Tensor]:
+        """See :meth:`git_copilot.assistant.backend.llama.LlamaDecoder.read`."""
+
 
 @dataclass(eq=False, slots=True)
 class CacheSlot:
@@ -64,6 +73,15 @@ class CacheSlot:
     ids: list[int] = field(default_factory=list)
     # (length of a prefix, logits after it): another candidate for a prompt needs no forward pass.
     known_logits: tuple[int, Any] = (0, None)
+
+    @property
+    def all_ids(self) -> list[int]:
+        """The ids, and those of a pass that was interrupted behind them."""
+        return [*self.ids, *self.cache.unfinished_ids]
+
+    def shared_with(self, prompt: Sequence[int]) -> int:
+        """How many tokens of ``prompt`` it holds, or has begun to read."""
+        return common_prefix_length(self.all_ids, prompt)
 
     def tokens_beyond(self, length: int) -> int:
         """Tokens of the last prompt after the first ``length``."""
@@ -102,12 +120,11 @@ class CacheSlots:
     def take(self, prompt: Sequence[int]) -> CacheSlot:
         """The slot for ``prompt``: it holds the longest prefix of it that any slot has, and nothing
         else."""
-        best = max(
-            self._slots, key=lambda slot: common_prefix_length(slot.ids, prompt), default=None
-        )
-        length = common_prefix_length(best.ids, prompt) if best else 0
-        if best and length < min(MIN_SHARED_TOKENS, len(best.ids), len(prompt) - 1):
+        best = max(self._slots, key=lambda slot: slot.shared_with(prompt), default=None)
+        length = best.shared_with(prompt) if best else 0
+        if best and length < min(MIN_SHARED_TOKENS, len(best.all_ids), len(prompt) - 1):
             best, length = None, 0
+        length = min(length, len(best.ids)) if best else 0
         if best is None or best.tokens_beyond(length) > MAX_TYPED_TOKENS:
             slot = CacheSlot(best.cache.copy(length) if best and length else self._new_cache())
             slot.ids = list(prompt[: slot.cache.length])

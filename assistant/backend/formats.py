@@ -22,7 +22,7 @@ _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 @dataclass(frozen=True, slots=True)
 class Formats:
     """The formats of a model's weights: ``few`` where few rows are multiplied (decoding), ``many``
-    where many are (reading a prompt). ``int8``, ``fp16``, ``bf16`` or ``fp32``."""
+    where many are (reading a prompt). Where they differ, only ``few`` is kept in memory. ``int8``, ``fp16``, ``bf16`` or ``fp32``."""
 
     few: str
     many: str
@@ -86,11 +86,15 @@ def decide_formats(rates: KernelRates, wanted: str = "auto") -> Formats:
         )
     if wanted == "fp16":
         return Formats(wanted, wanted)
-    many = _fastest_many(rates)
-    return Formats("int8" if wanted == "int8" or rates.int8_is_fastest else many, many)
+    if wanted == "int8" or rates.int8_is_fastest:
+        # Converted at each call: no format of the weights in memory.
+        many = {name: rate for name, rate in rates.many.items() if name in ("fp32", "bf16")}
+        return Formats("int8", max(many, key=lambda name: many[name]))
+    kept = _fastest_kept(rates)
+    return Formats(kept, kept)
 
 
-def _fastest_many(rates: KernelRates) -> str:
+def _fastest_kept(rates: KernelRates) -> str:
     fastest = max(rates.many, key=lambda name: rates.many[name])
     halves = {name: rate for name, rate in rates.many.items() if name != "fp32"}
     if fastest != "fp32" or not halves:

@@ -17,15 +17,8 @@ import torch
 from torch.nn import functional
 
 from git_copilot.assistant.backend.formats import MANY_ROWS, RATES_PREFIX, KernelRates, read_rates
-from git_copilot.assistant.backend.linear import (
-    Fp16Linear,
-    Int8Linear,
-    Linear,
-    PackedLinear,
-    PlainLinear,
-    Quantized,
-    fits_int8,
-)
+from git_copilot.assistant.backend.int8_linear import Int8Linear, Quantized, fits_int8
+from git_copilot.assistant.backend.linear import Fp16Linear, Linear, PackedLinear, PlainLinear
 from git_copilot.assistant.backend.torch_ops import (
     has_fbgemm,
     has_packed_bfloat16,

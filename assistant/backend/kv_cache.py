@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 
 # The capacity grows in steps of this many tokens: 6 MB of the default model.
 GROWTH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedPass:
+    """A forward pass that was interrupted: its tokens, the layers that it went through, and the
+    hidden states (tokens, hidden) behind these. The cache holds the tokens' keys and values of
+    these layers, beyond its length."""
+
+    ids: Sequence[int]
+    layers: int
+    rows: torch.Tensor
+
+    def first(self, count: int) -> UnfinishedPass:
+        """The pass of the first ``count`` tokens, which do not depend on the others."""
+        return UnfinishedPass(self.ids[:count], self.layers, self.rows[:count])
 
 
 class KVCache:
@@ -17,6 +35,7 @@ class KVCache:
 
     def __init__(self, layers: int, heads: int, size: int) -> None:
         self.length = 0
+        self.unfinished: UnfinishedPass | None = None
         self.keys: list[torch.Tensor] = [torch.empty(heads, size, 0) for _ in range(layers)]
         self.values: list[torch.Tensor] = [torch.empty(heads, 0, size) for _ in range(layers)]
 
@@ -26,6 +45,10 @@ class KVCache:
         return self.keys[0].shape[2]
 
     @property
+    def unfinished_ids(self) -> Sequence[int]:
+        return self.unfinished.ids if self.unfinished else ()
+
+    @property
     def bytes(self) -> int:
         return 2 * len(self.keys) * self.keys[0].nbytes
 
@@ -33,7 +56,8 @@ class KVCache:
         """Make room for ``length`` tokens in total."""
         if length <= self.capacity:
             return
-        room, kept = -(-length // GROWTH) * GROWTH, self.length
+        room = -(-length // GROWTH) * GROWTH
+        kept = min(self.capacity, self.length + len(self.unfinished_ids))
         for i, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
             heads, size, _ = keys.shape
             self.keys[i] = torch.empty(heads, size, room)
@@ -43,7 +67,8 @@ class KVCache:
 
     def crop(self, length: int) -> None:
         """Keep the first ``length`` tokens."""
-        self.length = min(self.length, length)
+        if length < self.length:
+            self.length, self.unfinished = length, None
 
     def copy(self, length: int) -> KVCache:
         """A separate cache of the first ``length`` tokens; copying takes a hundredth of the time of

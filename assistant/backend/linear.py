@@ -1,15 +1,21 @@
-"""Linear layers for a CPU: unchanged, packed for bf16 or fp16, or in int8 with exact integer sums."""
+"""Linear layers for a CPU: unchanged, packed for bf16 or fp16, or in int8."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch.nn import functional
 
 from git_copilot.assistant.backend import torch_ops
+from git_copilot.assistant.backend.int8_linear import (
+    DequantizedLinear,
+    DigitLinear,
+    Int8Linear,
+    Quantized,
+    Scratch,
+    fits_int8,
+)
 from git_copilot.assistant.backend.torch_ops import (
     has_packed_bfloat16,
     has_weight_only_int8,
@@ -25,8 +31,6 @@ LARGE_LAYER = 2**22
 LARGE_SINGLE_LAYER = 2**20
 # The number of rows that packed weights are laid out for; others work too.
 _PACKED_FOR = 256
-_MAX_WEIGHT = 127.0
-_CACHED_WEIGHTS = 2**17
 _FP16_LARGEST = 65504.0
 
 
@@ -37,41 +41,6 @@ class Linear(Protocol):
 
     @property
     def bytes(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Quantized:
-    """A weight in int8 ``values`` (outputs, inputs) with a ``scale`` (outputs,) that bf16 holds."""
-
-    values: torch.Tensor
-    scale: torch.Tensor
-
-    @classmethod
-    def of(cls, weight: torch.Tensor) -> Quantized:
-        """:param weight: (outputs, inputs), of any floating type."""
-        values = torch.empty(weight.shape, dtype=torch.int8)
-        scale = torch.empty(len(weight))
-        for rows in _parts(weight):
-            part = weight[rows].float()
-            largest = torch.linalg.vector_norm(part, torch.inf, dim=1)
-            scale[rows] = (largest / _MAX_WEIGHT).clamp_min_(1e-30).to(torch.bfloat16)
-            # With a scale that was rounded down the largest value reaches 127.2.
-            part = (part / scale[rows, None]).round_().clamp_(-_MAX_WEIGHT, _MAX_WEIGHT)
-            values[rows] = part
-        return cls(values, scale)
-
-    def dequantized(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-        """The rounded weight."""
-        found = torch.empty(self.values.shape, dtype=dtype)
-        for rows in _parts(found):
-            found[rows] = self.values[rows].float().mul_(self.scale[rows, None])
-        return found
-
-
-def _parts(weight: torch.Tensor) -> Iterator[slice]:
-    """Rows of a weight in parts that stay in the processor's cache from one step to the next."""
-    step = max(1, _CACHED_WEIGHTS // weight.shape[1])
-    return (slice(begin, begin + step) for begin in range(0, len(weight), step))
 
 
 class PlainLinear:
@@ -140,67 +109,12 @@ class Fp16Linear:
         return found
 
 
-class Int8Linear:
-    """Weights in int8 with a scale per output, rows in bf16: for small layers, of which a token
-    passes many.
-
-    A row's result does not depend on the rows beside it, to the last bit (each is a loop of its
-    own), so that a draft of several tokens is verified exactly as single tokens are computed.
-    """
-
-    def __init__(self, weight: Quantized, bias: torch.Tensor | None = None) -> None:
-        """:param weight: of a shape that :func:`fits_int8`."""
-        self._weight, self._scale = weight.values, weight.scale.to(torch.bfloat16)
-        self._bias = None if bias is None else bias.to(torch.bfloat16)
-        self.bytes = self._weight.numel()
-
-    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = torch_ops.weight_int8pack_mm(
-            rows.to(torch.bfloat16), self._weight, self._scale
-        )
-        return found if self._bias is None else found.add_(self._bias)
-
-
-class DigitLinear:
-    """Weights in int8 with a scale per output, rows as two integer digits with a scale per row:
-    for large layers, and for any number of rows.
-
-    FBGEMM sums products of digits as integers, so here too a row's result does not depend on its
-    neighbours, and eight rows take hardly longer than one. One digit of 8 bits changed a twelfth
-    of the predictions of a model of 135 M parameters; the second digit is one more row, which is
-    nearly free while reading the weights is the cost. Together they have 15 bits with VNNI and 13
-    without, where a digit has 7 bits so that sums are exact.
-    """
-
-    def __init__(self, weight: Quantized, bias: torch.Tensor | None = None) -> None:
-        digit = largest_exact_digit()
-        assert digit is not None
-        self._digit, self._step, self._zero = digit, 1 / digit, digit + 1
-        self._packed = torch_ops.pack_int8(weight.values, weight.scale)
-        self._bias = None if bias is None else bias.float()
-        self.bytes = weight.values.numel()
-
-    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        count, digit = len(rows), self._digit
-        largest = torch.linalg.vector_norm(rows, torch.inf, dim=-1, keepdim=True).float()
-        largest = largest.clamp_min_(1e-30)
-        both = torch.empty(2 * count, rows.shape[1])
-        high, low = both[:count], both[count:]
-        torch.div(rows, largest, out=high)
-        # What the product's own quantisation will leave of a row, in steps 2 * digit times as fine.
-        rounded = torch.fake_quantize_per_tensor_affine(high, self._step, 0, -digit, digit)
-        torch.sub(high, rounded, out=low).mul_(2 * digit)
-        found = torch_ops.linear_uint8(both, self._step, self._zero, self._packed)
-        result = torch.add(found[:count], found[count:], alpha=1 / (2 * digit)).mul_(largest)
-        return result if self._bias is None else result.add_(self._bias)
-
-
 class SplitLinear:
-    """One layer in two forms, for few and for many rows."""
+    """One layer in int8, computed in two ways: for few and for many rows."""
 
-    def __init__(self, few: Linear, many: Linear) -> None:
+    def __init__(self, few: Linear, many: DequantizedLinear) -> None:
         self._few, self._many = few, many
-        self.bytes = few.bytes + many.bytes
+        self.bytes = few.bytes
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         return self._few(rows) if len(rows) <= MAX_FEW_ROWS else self._many(rows)
@@ -212,14 +126,12 @@ class GatedLinear:
     def __init__(
         self, joined: Linear | None, gate: PackedLinear | None, up: PackedLinear | None
     ) -> None:
-        """:param joined: both layers in one, for few rows; for any number without the others.
-        :param gate: with ``up``, for many rows; for any number without ``joined``."""
+        """:param joined: both layers in one; without it, ``gate`` and ``up``."""
         self._joined, self._gate, self._up = joined, gate, up
         self.bytes = sum(part.bytes for part in (joined, gate, up) if part is not None)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        few = len(rows) <= MAX_FEW_ROWS
-        if self._joined is None or not (few or self._gate is None):
+        if self._joined is None:
             assert self._gate is not None and self._up is not None
             rows = rows.to(torch.bfloat16)
             return self._up.times(rows, self._gate.silu(rows))
@@ -231,21 +143,20 @@ def make_linear(
     weight: torch.Tensor,
     bias: torch.Tensor | None,
     few: str,
-    many: str | None = None,
+    many: torch.dtype | None = None,
+    scratch: Scratch | None = None,
 ) -> Linear:
-    """The layer in the formats ``few`` and ``many``, see
-    :class:`~git_copilot.assistant.backend.precision.Formats`.
+    """The layer in the format ``few``, see :class:`~git_copilot.assistant.backend.formats.Formats`.
 
-    :param many: ``None``: only one form is kept, for any number of rows.
+    :param many: in which to compute with int8 weights for many rows; ``None``: as for few.
+    :param scratch: for that.
     """
     if few != "int8":
         return _floating_linear(weight, bias, few)
     quantized = Quantized.of(weight)
     if many is None:
         return _int8_linear(quantized, bias, LARGE_SINGLE_LAYER)
-    # The same rounded weights, else a prompt would be read by another model than decodes.
-    half = torch.bfloat16 if many == "bf16" else torch.float32
-    wide = _floating_linear(quantized.dequantized(half), bias, many)
+    wide = DequantizedLinear(quantized, bias, many, scratch or Scratch())
     return SplitLinear(_int8_linear(quantized, bias, LARGE_LAYER), wide)
 
 
@@ -253,19 +164,15 @@ def make_gated(
     gate: tuple[torch.Tensor, torch.Tensor | None],
     up: tuple[torch.Tensor, torch.Tensor | None],
     few: str,
-    many: str | None = None,
+    many: torch.dtype | None = None,
+    scratch: Scratch | None = None,
 ) -> GatedLinear:
     """The same for the two layers of a :class:`GatedLinear`, each (weight, bias)."""
+    if few == "bf16" and has_packed_bfloat16():
+        return GatedLinear(None, PackedLinear(*gate), PackedLinear(*up))
     weight = torch.cat([gate[0], up[0]])
     bias = None if gate[1] is None or up[1] is None else torch.cat([gate[1], up[1]])
-    if not (has_packed_bfloat16() and "bf16" in (few, many)):
-        return GatedLinear(make_linear(weight, bias, few, many), None, None)
-    if few != "int8":
-        return GatedLinear(None, PackedLinear(*gate), PackedLinear(*up))
-    quantized = Quantized.of(weight)
-    halves = quantized.dequantized(torch.bfloat16).chunk(2)
-    parts = (PackedLinear(half, part[1]) for half, part in zip(halves, (gate, up), strict=True))
-    return GatedLinear(_int8_linear(quantized, bias, LARGE_LAYER), *parts)
+    return GatedLinear(make_linear(weight, bias, few, many, scratch), None, None)
 
 
 def _floating_linear(weight: torch.Tensor, bias: torch.Tensor | None, name: str) -> Linear:
@@ -287,8 +194,3 @@ def _int8_linear(weight: Quantized, bias: torch.Tensor | None, large: int) -> Li
     if digits:
         return DigitLinear(weight, bias)
     return PlainLinear(weight.dequantized(), bias)  # an odd shape, and no FBGEMM
-
-
-def fits_int8(weight: torch.Tensor) -> bool:
-    """Whether torch's kernel takes a weight of this shape: it checks none and reads beyond."""
-    return weight.shape[0] % 16 == 0 and weight.shape[1] % 32 == 0

@@ -6,16 +6,18 @@ the rest is a cache that is copied to grow, attention kernels made for many quer
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch.nn import functional
 
+from git_copilot.assistant.backend.attention import Attention
+from git_copilot.assistant.backend.cache_slots import common_prefix_length
 from git_copilot.assistant.backend.formats import Formats
-from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
+from git_copilot.assistant.backend.int8_linear import Scratch
+from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache, UnfinishedPass
 from git_copilot.assistant.backend.linear import (
     MAX_FEW_ROWS,
     GatedLinear,
@@ -27,8 +29,8 @@ from git_copilot.assistant.backend.llama_weights import LayerWeights, LlamaWeigh
 from git_copilot.assistant.backend.precision import score_dtype
 from git_copilot.assistant.backend.thread_chooser import ThreadChooser
 
-# Above this size of 16-bit weights they are not kept beside those in int8.
-MAX_WIDE_BYTES = 2**30
+# Prompt tokens in one pass.
+ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,10 @@ class LlamaDecoder:
         self._hidden = config.hidden_size
         self._eps_row = torch.full((1, 1), config.norm_eps)
         self._placeholder = torch.zeros(1)
-        count = sum(part.weight.numel() for layer in weights.layers for part in layer.linears)
         self._few = formats.few
-        self._many = formats.many if count * 2 <= MAX_WIDE_BYTES else None
         self._dtype = score_dtype(formats)
+        self._scratch = Scratch()
+        self._attention = Attention(self._heads, self._groups, self._size, self._dtype)
         self._embedding = weights.embedding
         self._layers = [self._arrange(layer) for layer in weights.layers]
         self._norm = weights.norm.float()
@@ -71,7 +73,7 @@ class LlamaDecoder:
         self._table = torch.empty(0, 1, self._size // 2, dtype=torch.complex64)
 
     def _linear(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
-        return make_linear(weight, bias, self._few, self._many)
+        return make_linear(weight, bias, self._few, self._dtype, self._scratch)
 
     def _arrange(self, layer: LayerWeights) -> _Layer:
         """Join linears that read the same rows; put the two halves that a rotation combines side
@@ -97,7 +99,8 @@ class LlamaDecoder:
                 (gate.weight, gate.bias),
                 (up.weight, up.bias),
                 self._few,
-                self._many,
+                self._dtype,
+                self._scratch,
             ),
             down=self._linear(layer.down.weight, layer.down.bias),
         )
@@ -122,19 +125,56 @@ class LlamaDecoder:
                 return self._forward(cache, ids, wanted)
         return self._forward(cache, ids, wanted)
 
+    def read(
+        self, cache: KVCache, ids: Sequence[int], interrupted: Callable[[], bool]
+    ) -> tuple[int, torch.Tensor]:
+        """Read the first of ``ids``, as many as one pass takes, behind those in the cache.
+
+        :param interrupted: called before each layer; true ends the pass. The next call that begins
+            with the same tokens goes on where it ended.
+        :return: how many tokens were read (0: interrupted), and the float32 logits (vocabulary,)
+            behind the last of ``ids``, or a placeholder.
+        """
+        begun, cache.unfinished = cache.unfinished, None
+        count = min(len(ids), ROWS_AT_ONCE)
+        if begun is not None:
+            shared = common_prefix_length(begun.ids, ids)
+            begun = begun.first(shared) if shared > MAX_FEW_ROWS else None
+            count = shared if begun else count
+        part = list(ids[:count])
+        if count <= MAX_FEW_ROWS:
+            return count, self.forward(cache, part, 1)[0]
+        rows = self._pass(cache, part, interrupted, begun)
+        if rows is None:
+            return 0, self._placeholder
+        return count, self._logits(rows[-1:])[0] if count == len(ids) else self._placeholder
+
     def _forward(self, cache: KVCache, ids: list[int], wanted: int) -> torch.Tensor:
+        cache.unfinished = None
+        rows = self._pass(cache, ids)
+        assert rows is not None
+        return self._logits(rows[len(ids) - wanted :]) if wanted else self._placeholder
+
+    def _pass(
+        self,
+        cache: KVCache,
+        ids: list[int],
+        interrupted: Callable[[], bool] | None = None,
+        begun: UnfinishedPass | None = None,
+    ) -> torch.Tensor | None:
+        """The hidden states (tokens, hidden) of new tokens; ``None``: interrupted."""
         start = cache.length
         end = start + len(ids)
-        rotations = self._rotations(end)[start:end]
-        if len(ids) > MAX_FEW_ROWS:
-            mask = torch.full((len(ids), end), -torch.inf, dtype=self._dtype).triu_(start + 1)
-            attend = partial(self._attend_many, mask=mask)
-            rows = self._layers_forward(cache, ids, rotations, attend)
+        if len(ids) <= MAX_FEW_ROWS:
+            attend = partial(self._attention.few, start=start)
         else:
-            rows = self._layers_forward(cache, ids, rotations, partial(self._attend, start=start))
-        if not wanted:
-            return self._placeholder
-        return self._head(self._normed(rows[len(ids) - wanted :], self._norm)).float()
+            mask = self._attention.causal_mask(len(ids), start)
+            attend = partial(self._attention.many, mask=mask)
+        rotations = self._rotations(end)[start:end]
+        return self._layers_forward(cache, ids, rotations, attend, interrupted, begun)
+
+    def _logits(self, rows: torch.Tensor) -> torch.Tensor:
+        return self._head(self._normed(rows, self._norm)).float()
 
     def forward_batch(
         self, cache: KVCache, ids: list[int], depths: list[int], mask: torch.Tensor
@@ -149,21 +189,37 @@ class LlamaDecoder:
         :return: float32 logits (texts, vocabulary).
         """
         rotations = self._rotations(max(depths) + 1)[depths]
-        attend = partial(self._attend_branches, mask=mask)
+        attend = partial(self._attention.branches, mask=mask)
+        cache.unfinished = None
         rows = self._layers_forward(cache, ids, rotations, attend)
-        return self._head(self._normed(rows, self._norm)).float()
+        assert rows is not None
+        return self._logits(rows)
 
     def _layers_forward(
-        self, cache: KVCache, ids: list[int], rotations: torch.Tensor, attend: _Attend
-    ) -> torch.Tensor:
-        """The hidden states (tokens, hidden) of new tokens, by which the cache grows."""
+        self,
+        cache: KVCache,
+        ids: list[int],
+        rotations: torch.Tensor,
+        attend: _Attend,
+        interrupted: Callable[[], bool] | None = None,
+        begun: UnfinishedPass | None = None,
+    ) -> torch.Tensor | None:
+        """The hidden states (tokens, hidden) of new tokens, by which the cache grows; ``None``:
+        interrupted, and the cache has the unfinished pass."""
         count, start = len(ids), cache.length
         end = start + count
         cache.reserve(end)
-        rows = functional.embedding(torch.tensor(ids), self._embedding).float()
+        if begun is None:
+            rows = functional.embedding(torch.tensor(ids), self._embedding).float()
+        else:
+            rows = begun.rows
         inner = self._heads * self._size
         rotated = (self._heads + self._groups) * self._size
-        for index, layer in enumerate(self._layers):
+        for index in range(begun.layers if begun else 0, len(self._layers)):
+            if interrupted is not None and interrupted():
+                cache.unfinished = UnfinishedPass(ids, index, rows)
+                return None
+            layer = self._layers[index]
             found = layer.qkv(self._normed(rows, layer.norm1)).float()
             pairs = found[:, :rotated].view(count, -1, self._size // 2, 2)
             heads = torch.view_as_real(torch.view_as_complex(pairs) * rotations).flatten(2)
@@ -193,60 +249,3 @@ class LlamaDecoder:
             self._table = torch.complex(cos[0, :, :half].float(), sin[0, :, :half].float())
             self._table = self._table.unsqueeze(1)
         return self._table
-
-    def _attend(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int
-    ) -> torch.Tensor:
-        """Attention of few queries (n, heads, size), written out: torch's kernel takes four times
-        as long. Heads that share keys become rows of one product.
-
-        Each query has its own products, since several at once round differently: a draft would not
-        be verified exactly as its tokens are computed one by one.
-        """
-        shape = (self._groups, self._heads // self._groups, self._size)
-        scale = 1 / math.sqrt(self._size)
-        found = []
-        for index, query in enumerate(queries.unbind()):
-            end = start + index + 1
-            scores = torch.baddbmm(
-                self._placeholder, query.reshape(shape), keys[:, :, :end], beta=0, alpha=scale
-            )
-            found.append(torch.bmm(torch.softmax(scores, dim=-1), values[:, :end]))
-        return found[0] if len(found) == 1 else torch.stack(found)
-
-    def _attend_many(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
-        """Attention of many queries (n, heads, size), with torch's kernel. It is told of shared
-        heads by copies: left to repeat them itself it takes five times as long.
-
-        :param mask: added to the scores, (queries, keys), in the dtype to compute in.
-        """
-
-        def repeated(shared: torch.Tensor) -> torch.Tensor:
-            each = self._heads // self._groups
-            return shared.to(mask.dtype)[None].repeat_interleave(each, dim=1)
-
-        found = functional.scaled_dot_product_attention(
-            queries.to(mask.dtype).transpose(0, 1)[None],
-            repeated(keys.transpose(1, 2)),
-            repeated(values),
-            attn_mask=mask,
-        )
-        return found[0].transpose(0, 1)
-
-    def _attend_branches(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
-        """The same for one query of each of several texts, written out and in float32.
-
-        :param mask: added to the scores of the newest keys, (queries, newest keys); all queries see
-            the keys before these.
-        """
-        count, each = len(queries), self._heads // self._groups
-        rows = queries / math.sqrt(self._size)
-        rows = rows.view(count, self._groups, each, self._size).permute(1, 2, 0, 3)
-        scores = torch.bmm(rows.reshape(self._groups, each * count, self._size), keys)
-        scores.view(self._heads, count, -1)[:, :, -mask.shape[1] :].add_(mask)
-        found = torch.bmm(torch.softmax(scores, dim=-1), values)
-        return found.view(self._groups, each, count, self._size).permute(2, 0, 1, 3)

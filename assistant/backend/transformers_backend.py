@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import torch
+
+# Prompt tokens in one pass: a cancelled request is noticed between two.
+ROWS_AT_ONCE = 256
 
 
 class TransformersCache:
@@ -23,6 +27,11 @@ class TransformersCache:
             for tensor in vars(layer).values():
                 found += tensor.nbytes if isinstance(tensor, torch.Tensor) else 0
         return found
+
+    @property
+    def unfinished_ids(self) -> Sequence[int]:
+        """None: every pass ends."""
+        return ()
 
     def reserve(self, length: int) -> None:
         """This cache grows by itself."""
@@ -78,6 +87,14 @@ class TransformersBackend:
         cache.length += len(ids)
         logits: torch.Tensor = output.logits[0, -max(wanted, 1) :].float()
         return logits
+
+    def read(
+        self, cache: TransformersCache, ids: Sequence[int], interrupted: Callable[[], bool]
+    ) -> tuple[int, torch.Tensor]:
+        """See :meth:`git_copilot.assistant.backend.llama.LlamaDecoder.read`; a pass, once begun,
+        ends."""
+        part = list(ids[:ROWS_AT_ONCE])
+        return len(part), self.forward(cache, part, 1)[0]
 
 
 def _new_state(config: Any) -> tuple[Any, bool]:

@@ -39,9 +39,7 @@ from git_copilot.assistant.decoding.limits import PrefillRate, stop_condition
 from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
-# A prompt is read in parts of these sizes, so that a cancelled request is noticed, and so that
-# oneDNN, which caches what it prepares for each shape, meets few shapes.
-PARTS = (256, 128, 64, 32)
+WARM_UP_TOKENS = 128
 # A shorter prefill says little about its speed.
 MIN_MEASURED_TOKENS = 64
 
@@ -120,7 +118,7 @@ class Engine:
     @torch.inference_mode()
     def warm_up(self) -> None:
         """Let torch prepare its kernels, and measure the speed of prefill."""
-        ids = [i % 128 for i in range(PARTS[1])]
+        ids = [i % 128 for i in range(WARM_UP_TOKENS)]
         for _ in range(2):
             self._rate = PrefillRate()  # the first pass includes the preparation of kernels
             slot = CacheSlot(self.backend.new_cache())
@@ -248,17 +246,15 @@ class Engine:
             return known
         if len(slot.ids) == len(prompt):
             slot.crop(len(prompt) - 1)
-        start, begun = len(slot.ids), time.perf_counter()
+        start, begun = len(slot.all_ids), time.perf_counter()
         slot.cache.reserve(len(prompt))
         logits = torch.empty(0)
         while len(slot.ids) < len(prompt):
             if expired():
                 return None
-            left = len(prompt) - len(slot.ids)
-            size = next((part for part in PARTS if part <= left), left)
-            ids = list(prompt[len(slot.ids) : len(slot.ids) + size])
-            logits = self.backend.forward(slot.cache, ids, int(size == left))[0]
-            slot.ids += ids
+            rest = prompt[len(slot.ids) :]
+            count, logits = self.backend.read(slot.cache, rest, expired)
+            slot.ids += rest[:count]
         slot.known_logits = (len(prompt), logits)
         if len(prompt) - start >= MIN_MEASURED_TOKENS:
             self._rate.add((len(prompt) - start) / (time.perf_counter() - begun))

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from git_copilot.assistant.backend import linear, torch_ops
+from git_copilot.assistant.backend.int8_linear import DigitLinear, Quantized
 from git_copilot.assistant.backend.linear import (
     MAX_FEW_ROWS,
-    DigitLinear,
     Fp16Linear,
-    Quantized,
     make_gated,
     make_linear,
 )
@@ -36,7 +35,7 @@ RUN = """
 import torch
 from git_copilot.assistant.backend.linear import make_linear
 for few in ("int8", "bf16", "fp32"):
-    layer = make_linear(torch.randn(96, 64), None, few, None if few == "int8" else few)
+    layer = make_linear(torch.randn(96, 64), None, few, torch.float32)
     for rows in (1, 2, 8, 40):
         layer(torch.randn(rows, 64))
 """
@@ -124,7 +123,7 @@ def test_without_private_operators_layers_are_plain(monkeypatch):
         monkeypatch.setattr(torch_ops, name, None)
     torch.manual_seed(0)
     weight, rows = torch.randn(64, 96), torch.randn(MAX_FEW_ROWS + 1, 96)
-    for few, many in (("int8", "fp32"), ("int8", None), ("bf16", "bf16"), ("fp32", "fp32")):
+    for few, many in (("int8", torch.float32), ("int8", None), ("bf16", None), ("fp32", None)):
         for count in (1, len(rows)):
             wanted = rows[:count] @ weight.T
             found = make_linear(weight, None, few, many)(rows[:count]).float()

@@ -12,15 +12,14 @@ from transformers import (
     Starcoder2Config,
 )
 
-from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
-from git_copilot.assistant.backend.linear import (
-    MAX_FEW_ROWS,
+from git_copilot.assistant.backend.int8_linear import (
     DigitLinear,
     Int8Linear,
     Quantized,
     fits_int8,
-    make_linear,
 )
+from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache
+from git_copilot.assistant.backend.linear import MAX_FEW_ROWS, make_linear
 from git_copilot.assistant.backend.llama import LlamaDecoder
 from git_copilot.assistant.backend.llama_weights import LlamaWeights, supports
 from git_copilot.assistant.backend.precision import choose_formats
@@ -192,7 +191,7 @@ def test_shapes_that_the_int8_kernel_does_not_validate_are_not_passed_to_it():
     for outputs, inputs in ((97, 64), (64, 33), (130, 70)):
         weight = torch.randn(outputs, inputs)
         assert not fits_int8(weight)
-        layer = make_linear(weight, None, "int8", "fp32")
+        layer = make_linear(weight, None, "int8", torch.float32)
         assert layer(torch.randn(2, inputs)).shape == (2, outputs)
 
 

@@ -39,15 +39,21 @@ def measured(monkeypatch):
     return set_rates
 
 
-def test_half_the_bytes_win_unless_float32_is_much_faster(measured):
-    measured(many={"fp32": 115.0, "fp16": 103.0})
-    assert choose_formats() == Formats("int8", "fp16")
-    measured(many={"fp32": 115.0, "fp16": 60.0})
+def test_int8_weights_are_converted_for_prompts_to_what_is_fastest(measured):
+    measured(many={"fp32": 115.0, "fp16": 125.0})  # fp16 is a form to keep, not one to compute in
     assert choose_formats() == Formats("int8", "fp32")
     measured(many={"fp32": 175.0, "bf16": 1100.0, "fp16": 172.0})
     assert choose_formats() == Formats("int8", "bf16")
     measured(many={"fp32": 50.0})
-    assert choose_formats() == Formats("int8", "fp32")
+    assert choose_formats("int8") == Formats("int8", "fp32")
+
+
+def test_half_the_bytes_win_unless_float32_is_much_faster(measured):
+    few = {**FEW, "int8": 3000.0}  # reference loops
+    measured(few=few, many={"fp32": 115.0, "fp16": 103.0})
+    assert choose_formats() == Formats("fp16", "fp16")
+    measured(few=few, many={"fp32": 115.0, "fp16": 60.0})
+    assert choose_formats() == Formats("fp32", "fp32")
 
 
 def test_decoding_takes_the_format_that_is_read_and_computed_fastest(measured):

@@ -132,15 +132,25 @@ def test_short_common_prefixes_are_not_shared(llama_engine, llama_model, tokeniz
     assert llama_engine.generate(GenerationRequest(ids[:200], LONG)).cached_tokens == 200
 
 
-def test_prefill_runs_in_blocks_and_can_be_cancelled_between_them(llama_engine, tokenizer):
-    prompt = tokenizer.encode(CODE * 20)[:600]
-    asked = itertools.count()
+def test_a_cancelled_prompt_is_read_on_by_the_next_request(llama_engine, llama_model, tokenizer):
+    prompt, asked = tokenizer.encode(CODE * 20)[:600], itertools.count()
+    layers = llama_model.config.num_hidden_layers
     found = llama_engine.generate(
-        GenerationRequest(prompt, LONG, is_cancelled=lambda: next(asked) >= 2)
+        GenerationRequest(prompt, LONG, is_cancelled=lambda: next(asked) >= layers)
     )
     assert (found.text, found.tokens, found.finish) == ("", 0, "length")
-    # What was read until then is not lost.
-    assert 0 < llama_engine.generate(GenerationRequest(prompt, LONG)).cached_tokens < len(prompt)
+    # The next key was typed meanwhile. One layer is left of the 600 tokens, and one pass of the new.
+    typed, passes = [*prompt[:-1], *tokenizer.encode("=1")], []
+    read = llama_engine.backend.read
+    llama_engine.backend.read = lambda cache, ids, interrupted: (
+        passes.append((len(ids), cache.unfinished and cache.unfinished.layers))
+        or read(cache, ids, interrupted)
+    )
+    after = llama_engine.generate(GenerationRequest(typed, LONG))
+    assert passes[0] == (len(typed), layers - 1)
+    assert [count for count, _ in passes] == [len(typed), len(typed) - len(prompt) + 1]
+    fresh = Engine(llama_model, tokenizer).generate(GenerationRequest(typed, LONG))
+    assert after.text == fresh.text
 
 
 def test_cancellation_and_timeout_return_the_text_so_far(llama_engine, tokenizer):

@@ -70,13 +70,19 @@ class Forwards:
 
     def __init__(self, monkeypatch, engine):
         self.sizes = []
-        whole = engine.backend.forward
+        forward, read = engine.backend.forward, engine.backend.read
 
         def counted(cache, ids, wanted):
             self.sizes.append(len(ids))
-            return whole(cache, ids, wanted)
+            return forward(cache, ids, wanted)
+
+        def counted_part(cache, ids, interrupted):
+            found = read(cache, ids, interrupted)
+            self.sizes.append(found[0])
+            return found
 
         monkeypatch.setattr(engine.backend, "forward", counted)
+        monkeypatch.setattr(engine.backend, "read", counted_part)
 
 
 @pytest.mark.parametrize("copying", [None, HALF, ALWAYS, SEARCHING])
