@@ -46,7 +46,8 @@ class CompletionExplanation:
     """How a completion came about.
 
     ``found`` chunks were found; ``prompt_budget`` are the tokens that the prompt may have, and
-    those of the settings: fewer where more would not be read within ``copilot.latencyMs``.
+    those of the settings: fewer where more would not be read within ``copilot.latencyMs``, for
+    which ``left_out`` tokens were left out.
     ``mode`` is the prompt's form; ``healed`` the text before the cursor that the model wrote
     again; ``trim_rule`` the rule that cut the text. ``out_of_time``: the time limit ended it, not
     the number of tokens. ``copied``: tokens that the model alone would not have written, by the
@@ -57,6 +58,7 @@ class CompletionExplanation:
     found: int
     seed: int
     prompt_budget: tuple[int, int]
+    left_out: int
     mode: str
     healed: str
     trim_rule: str | None
@@ -71,6 +73,7 @@ class CompletionExplanation:
             "found": self.found,
             "seed": self.seed,
             "prompt_budget": list(self.prompt_budget),
+            "left_out": self.left_out,
             "mode": self.mode,
             "healed": self.healed,
             "trim_rule": self.trim_rule,

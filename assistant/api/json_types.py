@@ -68,6 +68,7 @@ class ExplanationJson(TypedDict):
     found: int
     seed: int
     prompt_budget: list[int]
+    left_out: int
     mode: str
     healed: str
     trim_rule: str | None

@@ -139,6 +139,10 @@ class CacheSlots:
         self.evict()
         return slot
 
+    def longest_prefix(self, prompt: Sequence[int]) -> int:
+        """How many tokens of ``prompt`` the best slot holds."""
+        return max((common_prefix_length(each.ids, prompt) for each in self._slots), default=0)
+
     def evict(self) -> None:
         """Drop slots beyond the bounds, but never the most recently used one."""
         while len(self._slots) > 1 and (

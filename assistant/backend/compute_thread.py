@@ -22,6 +22,10 @@ class ComputeThread:
         )
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
+    def post(self, action: Callable[[], object]) -> None:
+        """Run ``action`` in the thread some time; nobody learns how it ends."""
+        self._calls.put((Future(), action))
+
     def call(self, action: Callable[[], T]) -> T:
         """Run ``action`` in the thread; return what it returns, or raise what it raises."""
         done: Future[T] = Future()

@@ -19,19 +19,18 @@ from git_copilot.assistant.completion.feedback import record_answer
 from git_copilot.assistant.completion.request import model_name
 from git_copilot.assistant.completion.task import Task, choose_adapter, choose_snippets, retrieve
 from git_copilot.assistant.core.config import load_settings
-from git_copilot.index.text.classify import language_of
 
 if TYPE_CHECKING:
     from git_copilot.assistant.api.requests import CompleteRequest
     from git_copilot.assistant.completion.callbacks import Callbacks
     from git_copilot.assistant.completion.candidates import Candidate
+    from git_copilot.assistant.completion.prompt_choice import ChosenPrompt
     from git_copilot.assistant.completion.request import Place
-    from git_copilot.assistant.completion.session import Session, Workspace
+    from git_copilot.assistant.completion.session import Session
     from git_copilot.assistant.completion.task import Retrieved
+    from git_copilot.assistant.completion.workspace import Workspace
     from git_copilot.assistant.core.config import Settings
     from git_copilot.assistant.decoding.generation import Generator, Sampling
-    from git_copilot.assistant.prompt.builder import Budget, Prompt
-    from git_copilot.index.core.types import Hit
 
 # An answer may take this many times as long where nobody types.
 PATIENCE = 4
@@ -45,6 +44,7 @@ def complete(
     :raises CopilotError: something that the user can correct.
     """
     from git_copilot.assistant.completion.candidates import Writer
+    from git_copilot.assistant.completion.prompt_choice import choose_prompt
 
     begun = time.perf_counter()
     workspace = session.workspace(place.repo, callbacks.note)
@@ -56,10 +56,11 @@ def complete(
     adapter = choose_adapter(task, model)
     folder = adapter_store.adapter_path(place.repo.state_dir, adapter) if adapter else None
     engine = session.engine(model, folder, settings)
-    budget = _budget(engine, settings)
-    prompt, forced_prefix = _prompt(engine, place, choose_snippets(task, found), budget, settings)
+    chosen = choose_prompt(engine, place, choose_snippets(task, found), settings)
+    session.idle_work = chosen.reading_ahead(engine)
+    prompt = chosen.prompt
     writer = Writer(
-        engine, prompt, forced_prefix, place, nearby=found.hits, time_limit_ms=settings.time_limit_ms,
+        engine, prompt, chosen.forced_prefix, place, nearby=found.hits, time_limit_ms=settings.time_limit_ms,
         cancelled=callbacks.is_cancelled,
     )  # fmt: skip
     sampling = _sampling(request, settings)
@@ -80,9 +81,7 @@ def complete(
         cached_tokens=made.cached_tokens,
         completion_tokens=made.tokens,
         timings=_timings(begun, retrieved, candidates[0]),
-        explanation=_explain(
-            engine, prompt, forced_prefix, candidates[0], sampling, settings, budget, found
-        ),
+        explanation=_explain(engine, chosen, candidates[0], sampling, settings, found),
         several=request.count > 1,
     )
     _settle(task, answer)
@@ -118,27 +117,26 @@ def _timings(begun: float, retrieved: float, candidate: Candidate) -> Timings:
 
 def _explain(
     engine: Generator,
-    prompt: Prompt,
-    forced_prefix: str,
+    chosen: ChosenPrompt,
     candidate: Candidate,
     sampling: Sampling,
     settings: Settings,
-    budget: Budget,
     found: Retrieved,
 ) -> CompletionExplanation:
     made = candidate.generation
     return CompletionExplanation(
         found=len(found.hits),
         seed=settings.seed,
-        prompt_budget=(budget.prompt, settings.prompt_tokens),
-        mode=prompt.mode,
-        healed=forced_prefix,
+        prompt_budget=(chosen.budget.prompt, settings.prompt_tokens),
+        left_out=chosen.left_out,
+        mode=chosen.prompt.mode,
+        healed=chosen.forced_prefix,
         trim_rule=candidate.rule,
         out_of_time=made.finish == "length" and made.tokens < sampling.max_tokens,
         copied=Counter(made.copied),
         tried=made.tried,
         instead_of=made.instead_of,
-        prompt=engine.tokenizer.spell(list(prompt.ids)),
+        prompt=engine.tokenizer.spell(list(chosen.prompt.ids)),
     )
 
 
@@ -151,38 +149,6 @@ def _settings(request: CompleteRequest, workspace: Workspace) -> Settings:
     settings = workspace.settings
     patience = PATIENCE if request.patient else 1
     return replace(settings, time_limit_ms=settings.time_limit_ms * patience)
-
-
-def _budget(engine: Generator, settings: Settings) -> Budget:
-    """What a prompt may hold to be read in time."""
-    from git_copilot.assistant.prompt.builder import Budget
-    from git_copilot.assistant.prompt.latency import fit_budget
-
-    wanted = Budget(settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens)
-    return fit_budget(wanted, engine.prefill_rate, settings.latency_ms)
-
-
-def _prompt(
-    engine: Generator, place: Place, hits: list[Hit], budget: Budget, settings: Settings
-) -> tuple[Prompt, str]:
-    """The prompt, without secrets where it goes to a server, and what must be written first."""
-    from git_copilot.assistant.completion.redaction import told
-    from git_copilot.assistant.decoding.token_healing import heal_if_useful, may_heal
-    from git_copilot.assistant.prompt.builder import build_prompt
-
-    place = told(place, settings)
-    prompt = build_prompt(
-        engine.tokenizer,
-        path=place.path,
-        language=language_of(place.path),
-        prefix=place.document.prefix,
-        suffix=place.document.suffix,
-        snippets=hits,
-        budget=budget,
-        repository=place.repo.name,
-        healing=may_heal(settings),
-    )
-    return heal_if_useful(engine.tokenizer, prompt, place.document.prefix, settings)
 
 
 def _answer_id(

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from git_copilot.assistant.api.requests import CompleteRequest
     from git_copilot.assistant.completion.callbacks import Callbacks
     from git_copilot.assistant.completion.request import Place
-    from git_copilot.assistant.completion.session import Session, Workspace
+    from git_copilot.assistant.completion.session import Session
+    from git_copilot.assistant.completion.workspace import Workspace
     from git_copilot.assistant.core.config import Settings
     from git_copilot.index.core.types import Hit
 

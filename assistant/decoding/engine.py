@@ -10,19 +10,16 @@ from typing import Any
 import torch
 
 from git_copilot.assistant.backend.allocator import return_freed_memory
-from git_copilot.assistant.backend.cache_slots import Backend, CacheSlot, CacheSlots
+from git_copilot.assistant.backend.cache_slots import CacheSlot, CacheSlots
+from git_copilot.assistant.backend.choice import choose_backend
 from git_copilot.assistant.backend.devices import choose_device
 from git_copilot.assistant.backend.formats import check_precision
 from git_copilot.assistant.backend.llama import LlamaDecoder
-from git_copilot.assistant.backend.llama_weights import LlamaWeights, supports
+from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.backend.precision import (
-    choose_formats,
-    dtype_name,
-    formats_of,
     load_dtype,
 )
-from git_copilot.assistant.backend.transformers_backend import TransformersBackend
 from git_copilot.assistant.core.config import cache_dir
 from git_copilot.assistant.decoding.batched_decoding import decode_batch, search_likelier_line
 from git_copilot.assistant.decoding.copy_model import CopyModel
@@ -60,17 +57,7 @@ class Engine:
         :param copying: how much to copy from the text around the cursor; by default nothing.
         """
         self.tokenizer = tokenizer
-        self.backend: Backend = TransformersBackend(model)
-        self.precision = dtype_name(model.dtype)
-        weights = _llama_weights(model)
-        if weights is not None:
-            formats = (
-                choose_formats(precision, weights.layer_shape, cache_dir())
-                if precision
-                else formats_of(model.dtype)
-            )
-            if formats is not None:
-                self.backend, self.precision = LlamaDecoder(weights, formats), formats.name
+        self.backend, self.precision = choose_backend(model, precision, cache_dir())
         self.slots = CacheSlots(self.backend.new_cache)
         # Draft tokens by prompt look-up: the text is the same without it, only slower.
         self.speculative = self.backend.croppable
@@ -150,6 +137,22 @@ class Engine:
             raise
         self.slots.evict()
         return state.generation(reused, begun, prefilled)
+
+    def unread(self, prompt: Sequence[int]) -> int:
+        """See :meth:`git_copilot.assistant.decoding.generation.Generator.unread`."""
+        return len(prompt) - self.slots.longest_prefix(prompt)
+
+    @torch.inference_mode()
+    def read_ahead(self, prompt: Sequence[int], is_cancelled: Callable[[], bool]) -> bool:
+        """See :meth:`git_copilot.assistant.decoding.generation.Generator.read_ahead`."""
+        slot, _ = self._take_slot(prompt)
+        try:
+            logits = self._prefill(slot, prompt, is_cancelled)
+        except BaseException:
+            self.slots.drop(slot)
+            raise
+        self.slots.evict()
+        return logits is not None
 
     @property
     def side_by_side(self) -> bool:
@@ -254,6 +257,8 @@ class Engine:
                 return None
             rest = prompt[len(slot.ids) :]
             count, logits = self.backend.read(slot.cache, rest, expired)
+            if not count:
+                return None
             slot.ids += rest[:count]
         slot.known_logits = (len(prompt), logits)
         if len(prompt) - start >= MIN_MEASURED_TOKENS:
@@ -286,10 +291,3 @@ class Engine:
             ids = [state.ids[-1], *draft]
             rows = self.backend.forward(slot.cache, ids, len(ids))
             slot.ids += ids
-
-
-def _llama_weights(model: Any) -> LlamaWeights | None:
-    """A model's weights, where llama.py computes what it computes."""
-    if isinstance(model, LlamaWeights):
-        return model
-    return LlamaWeights.from_transformers(model) if supports(model) else None

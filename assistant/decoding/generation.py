@@ -126,3 +126,12 @@ class Generator(Protocol):
         A second call with the same prompt reads none of it again, so that several candidates cost
         one prefill.
         """
+
+    def unread(self, prompt: Sequence[int]) -> int:
+        """How many tokens of ``prompt`` no cache holds."""
+
+    def read_ahead(self, prompt: Sequence[int], is_cancelled: Callable[[], bool]) -> bool:
+        """Read a prompt that is likely to come. What was read until ``is_cancelled`` is kept.
+
+        :return: whether all of it was read.
+        """

@@ -21,8 +21,11 @@ from git_copilot.index.core.types import Hit
 from git_copilot.index.text.classify import comment_prefix
 
 # The prefix starts at a line whose number is a multiple of this, so that its start and the cache
-# stay the same while lines are typed.
+# stay the same while lines are typed; of less where that would waste much of little room.
 ANCHOR_LINES = 16
+# Room for so many tokens for each line of the step: an eighth of it is lost on average, since a line
+# has about ten tokens.
+ANCHOR_TOKENS = 40
 LEFT_TO_RIGHT = "left-to-right"
 # Prefix, suffix and middle token.
 MAX_CONTROLS = 3
@@ -225,10 +228,14 @@ def _line_size(tokenizer: Tokenizer, prefix: str, room: int) -> int:
 def _last_lines(
     tokenizer: Tokenizer, text: str, budget: int, boundary: TokenBoundary
 ) -> tuple[list[int], str]:
-    """The end of ``text``, cut at the boundary: whole blocks of :data:`ANCHOR_LINES` are dropped
-    from the start until it fits, then single lines, never the last line."""
+    """The end of ``text``, cut at the boundary: whole blocks of :data:`ANCHOR_LINES` (of fewer
+    lines where there is little room) are dropped from the start until it fits, then single lines,
+    never the last line."""
     lines = text.split("\n")
     room = max(budget, 1)
+    step = ANCHOR_LINES
+    while step > 1 and step * ANCHOR_TOKENS > room:
+        step //= 2
     if len(lines[-1]) > room * MAX_TOKEN_CHARACTERS:
         ids, forced_prefix = boundary.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
         return ids[-room:], forced_prefix
@@ -237,18 +244,18 @@ def _last_lines(
         return boundary.encode(tokenizer, "\n".join(lines[first:]))
 
     # Only anchors can be starts; most of a long file never fits, so search from its end.
-    last = (len(lines) - 1) // ANCHOR_LINES
+    last = (len(lines) - 1) // step
     count = 1
-    while count <= last and len(tail((last - count) * ANCHOR_LINES)[0]) <= budget:
+    while count <= last and len(tail((last - count) * step)[0]) <= budget:
         count *= 2
     low, high = max(0, last - count), last - count // 2  # the first that fits is in between
     while low < high:
         middle = (low + high) // 2
-        if len(tail(middle * ANCHOR_LINES)[0]) <= budget:
+        if len(tail(middle * step)[0]) <= budget:
             high = middle
         else:
             low = middle + 1
-    first = low * ANCHOR_LINES
+    first = low * step
     ids, forced_prefix = tail(first)
     while len(ids) > budget and first < len(lines) - 1:
         first += 1

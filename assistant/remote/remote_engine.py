@@ -8,7 +8,7 @@ Otherwise text is sent, with the control tokens of the model's family written ou
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +73,14 @@ class Remote:
     def prefill_rate(self) -> float | None:
         """Unknown: a server does not say what it has cached."""
         return None
+
+    def unread(self, prompt: Sequence[int]) -> int:
+        """All of them, for all that is known."""
+        return len(prompt)
+
+    def read_ahead(self, prompt: Sequence[int], is_cancelled: Callable[[], bool]) -> bool:
+        """Nothing: a server has others to serve."""
+        return True
 
     def generate(self, request: GenerationRequest) -> Generation:
         """See :meth:`~git_copilot.assistant.decoding.generation.Generator.generate`.

@@ -152,6 +152,7 @@ class Server:
         except (OSError, ValueError):
             pass  # the client went away, or is none of ours
         finally:
+            self._executor.go_on()
             self._active -= 1
             self._last_used = time.monotonic()
 

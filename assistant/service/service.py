@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from git_copilot.assistant.api.status import StatusAnswer
     from git_copilot.assistant.completion.callbacks import Callbacks
     from git_copilot.assistant.completion.request import Place
-    from git_copilot.assistant.completion.session import Workspace
+    from git_copilot.assistant.completion.workspace import Workspace
     from git_copilot.index.audit.exclusions import Verdict
 
 

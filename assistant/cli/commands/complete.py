@@ -174,14 +174,13 @@ def explain_lines(
     """
     times = fields["timings_ms"]
     index = fields["index"]
-    budget, most = more["prompt_budget"]
     lines = [
         f"id        {fields['id']}",
         f"model     {fields['model']}, adapter {fields['adapter'] or 'none'}, {more['mode']}",
         f"index     tree {index['tree'][:12]}, {'fresh' if index['fresh'] else 'not fresh'}",
         f"prompt    {fields['prompt_tokens']} tokens, {fields['cached_tokens']} from the cache"
         + (f", {more['healed']!r} rewritten" if more["healed"] else "")
-        + (f", limited to {budget} of {most} by copilot.latencyMs" if budget < most else ""),
+        + (f", {more['left_out']} more left out for copilot.latencyMs" if more["left_out"] else ""),
         f"finish    {fields['finish_reason']}"
         + (f" by {more['trim_rule']}" if more["trim_rule"] else "")
         + (" by copilot.timeLimitMs" if more["out_of_time"] else ""),

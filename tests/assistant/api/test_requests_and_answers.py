@@ -27,7 +27,7 @@ from git_copilot.index.core.types import Hit
 GOOD = {"location": "a.py:1", "cwd": "/repo"}
 HIT = Hit(1, "b.py", "oid", 3, 4, "text\n", 0.1234567, ("dense", "lexical"))
 EXPLANATION = CompletionExplanation(
-    3, 7, (100, 200), "psm", "", "secret", False, {"b.py": 2}, 4, "greedy", "<prompt>"
+    3, 7, (100, 200), 70, "psm", "", "secret", False, {"b.py": 2}, 4, "greedy", "<prompt>"
 )
 ANSWER = CompleteAnswer(
     "cmpl-1", ("x = 1",), "a.py", 1, 5, "model", "adapter", IndexState("tree", True), ((HIT, 9),),
@@ -87,6 +87,7 @@ def test_the_json_of_an_answer_has_the_documented_fields():
         "timings_ms": {"retrieve": 1.3, "prefill": 2.0, "decode": 3.0, "total": 6.3},
     }  # fmt: skip
     explained = ANSWER.to_json(explain=True)["explain"]
-    assert explained["prompt_budget"] == [100, 200] and explained["copied"] == {"b.py": 2}
+    assert explained["prompt_budget"] == [100, 200] and explained["left_out"] == 70
+    assert explained["copied"] == {"b.py": 2}
     several = replace(ANSWER, candidates=("x = 1", "y"), several=True)
     assert several.to_json()["candidates"] == ["x = 1", "y"]

@@ -12,7 +12,8 @@ from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import complete
 from git_copilot.assistant.completion.request import find_place
-from git_copilot.assistant.completion.session import AT_PREFIX, MAX_AT_VIEWS, Session
+from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.completion.workspace import AT_PREFIX, MAX_AT_VIEWS
 from git_copilot.index.store.database import DATABASE_NAME
 from tests.support.initialised_repo import initialise_repository
 from tests.support.tiny_models import UNFINISHED, save_tiny

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from git_copilot.assistant.completion.session import Workspace
+from git_copilot.assistant.completion.workspace import Workspace
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.search.retriever import Query
