@@ -21,11 +21,11 @@ from git_copilot.index.core.types import Hit
 from git_copilot.index.text.classify import comment_prefix
 
 # The prefix starts at a line whose number is a multiple of this, so that its start and the cache
-# stay the same while lines are typed; of less where that would waste much of little room.
+# stay the same while lines are typed.
 ANCHOR_LINES = 16
-# Room for so many tokens for each line of the step: an eighth of it is lost on average, since a line
-# has about ten tokens.
-ANCHOR_TOKENS = 40
+# With less room (in tokens) that would waste much of it: there a step has at most one line for every
+# ANCHOR_TOKENS, so that an eighth is lost on average, a line having about ten tokens.
+LITTLE_ROOM, ANCHOR_TOKENS = 320, 40
 LEFT_TO_RIGHT = "left-to-right"
 # Prefix, suffix and middle token.
 MAX_CONTROLS = 3
@@ -234,7 +234,7 @@ def _last_lines(
     lines = text.split("\n")
     room = max(budget, 1)
     step = ANCHOR_LINES
-    while step > 1 and step * ANCHOR_TOKENS > room:
+    while step > 1 and room < min(LITTLE_ROOM, step * ANCHOR_TOKENS):
         step //= 2
     if len(lines[-1]) > room * MAX_TOKEN_CHARACTERS:
         ids, forced_prefix = boundary.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])

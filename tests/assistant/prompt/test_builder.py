@@ -234,7 +234,7 @@ def test_separators_stand_between_files_only():
     assert tokenizer.show(prompt.ids) == f"<bos>o.py\ny = 2\n<|file_separator|>{tail}"
 
 
-@pytest.mark.parametrize("room", [120, 192, 320, 640, 1024])
+@pytest.mark.parametrize("room", [120, 192, 300, 640, 1024])
 def test_most_of_any_budget_is_used_and_the_start_holds_while_a_line_is_typed(room):
     lines = [f"x = {i:04}\n" for i in range(400)]  # nine tokens each
     budget = Budget(room, 0, 0)
@@ -251,4 +251,4 @@ def test_most_of_any_budget_is_used_and_the_start_holds_while_a_line_is_typed(ro
     assert sum(sizes) / len(sizes) > 0.75 * room
     assert min(sizes) > 0.6 * room
     if room >= 640:
-        assert len(set(starts)) <= 4  # one in sixteen lines begins elsewhere
+        assert len(set(starts)) <= 3  # every sixteenth line begins elsewhere
