@@ -35,7 +35,7 @@ def test_an_empty_query_is_a_usage_error(copilot, query):
 
 
 def answer(text="", finish="stop", rule=None, late=False, several=False):
-    explanation = CompletionExplanation(0, 0, (1, 1), "psm", "", rule, late, {}, 0, None, "")
+    explanation = CompletionExplanation(0, 0, (1, 1), 0, "psm", "", rule, late, {}, 0, None, "")
     return CompleteAnswer(
         "cmpl-1", (text,), "a.py", 1, 1, "m", None, IndexState("", True), (), 1, finish,
         0, 1, Timings(0, 0, 0, 0), explanation, several=several,

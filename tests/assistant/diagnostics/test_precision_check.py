@@ -38,7 +38,7 @@ def record(cache, rates):
 def test_the_choice_is_told_with_its_rates(cache):
     record(cache, RATES)
     assert describe_precision(Settings()) == (
-        "int8 to decode, fp16 to read prompts, fp32 to train on avx2"
+        "int8 to decode, fp32 to read prompts, fp32 to train on avx2"
     )
     found = examine_precision(Settings())
     assert found.level == "ok"
