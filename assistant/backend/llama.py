@@ -30,7 +30,7 @@ from git_copilot.assistant.backend.precision import score_dtype
 from git_copilot.assistant.backend.thread_chooser import ThreadChooser
 
 # Prompt tokens in one pass.
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, slots=True)
