@@ -7,6 +7,8 @@ import math
 import torch
 from torch.nn import functional
 
+from git_copilot.assistant.backend.int8_linear import ROW_STEP
+
 
 class Attention:
     """Queries are (n, heads, size); keys (groups, size, tokens) and values (groups, tokens, size),
@@ -16,6 +18,7 @@ class Attention:
         """:param dtype: to compute in for many queries."""
         self._heads, self._groups, self._size = heads, groups, size
         self._dtype = dtype
+        self._step = ROW_STEP if dtype == torch.bfloat16 else 1
         self._placeholder = torch.zeros(1)
 
     def causal_mask(self, count: int, start: int) -> torch.Tensor | None:
@@ -23,8 +26,11 @@ class Attention:
         the beginning of a text, where the kernel is faster without."""
         if not start:
             return None
-        found = torch.full((count, start + count), -torch.inf, dtype=self._dtype)
-        return found.triu_(start + 1)
+        shape = self._padded(count), self._padded(start + count)
+        return torch.full(shape, -torch.inf, dtype=self._dtype).triu_(start + 1)
+
+    def _padded(self, count: int) -> int:
+        return -(-count // self._step) * self._step
 
     def few(
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int
@@ -60,18 +66,26 @@ class Attention:
             tokens, and each query sees those up to its own.
         """
 
-        def repeated(shared: torch.Tensor) -> torch.Tensor:
-            each = self._heads // self._groups
-            return shared.to(self._dtype)[None].repeat_interleave(each, dim=1)
+        count = len(queries)
+
+        def heads(rows: torch.Tensor) -> torch.Tensor:
+            """Rows (groups, tokens, size) or (heads, tokens, size) for all heads, padded."""
+            groups, tokens, size = rows.shape
+            found = torch.empty(
+                groups, self._heads // groups, self._padded(tokens), size, dtype=self._dtype
+            )
+            found[:, :, :tokens] = rows[:, None]
+            found[:, :, tokens:] = 0
+            return found.view(1, self._heads, -1, size)
 
         found = functional.scaled_dot_product_attention(
-            queries.to(self._dtype).transpose(0, 1)[None],
-            repeated(keys.transpose(1, 2)),
-            repeated(values),
+            heads(queries.transpose(0, 1)),
+            heads(keys.transpose(1, 2)),
+            heads(values),
             attn_mask=mask,
             is_causal=mask is None,
         )
-        return found[0].transpose(0, 1)
+        return found[0, :, :count].transpose(0, 1)
 
     def branches(
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor

@@ -13,6 +13,9 @@ from git_copilot.assistant.backend.torch_ops import largest_exact_digit
 
 _MAX_WEIGHT = 127.0
 _CACHED_WEIGHTS = 2**17
+# For bf16, oneDNN keeps what it prepares for each number of rows, about a megabyte: rows are padded to
+# a multiple of this.
+ROW_STEP = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,21 @@ class DequantizedLinear:
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         weight = self._scratch.converted(self._values, self._dtype)
+        count = len(rows)
+        if self._dtype == torch.bfloat16:
+            rows = _padded(rows)
         # Scaling what comes out takes less time than scaling the weight, below 700 rows.
-        found = functional.linear(rows.to(self._dtype), weight).mul_(self._scale)
+        found = functional.linear(rows.to(self._dtype), weight)[:count].mul_(self._scale)
         return found if self._bias is None else found.add_(self._bias)
+
+
+def _padded(rows: torch.Tensor) -> torch.Tensor:
+    """``rows`` in bf16 with more behind them, to a multiple of :data:`ROW_STEP`."""
+    count = len(rows)
+    found = torch.empty(-(-count // ROW_STEP) * ROW_STEP, rows.shape[1], dtype=torch.bfloat16)
+    found[:count] = rows
+    found[count:] = 0
+    return found
 
 
 def fits_int8(weight: torch.Tensor) -> bool:

@@ -36,7 +36,8 @@ from git_copilot.assistant.decoding.limits import PrefillRate, stop_condition
 from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 
-WARM_UP_TOKENS = 128
+# Prompts to begin with: one to prepare, one to measure.
+WARM_UP_TOKENS = (32, 128)
 # A shorter prefill says little about its speed.
 MIN_MEASURED_TOKENS = 64
 
@@ -105,11 +106,11 @@ class Engine:
     @torch.inference_mode()
     def warm_up(self) -> None:
         """Let torch prepare its kernels, and measure the speed of prefill."""
-        ids = [i % 128 for i in range(WARM_UP_TOKENS)]
-        for _ in range(2):
+        logits = None
+        for count in WARM_UP_TOKENS:
             self._rate = PrefillRate()  # the first pass includes the preparation of kernels
             slot = CacheSlot(self.backend.new_cache())
-            logits = self._prefill(slot, ids, lambda: False)
+            logits = self._prefill(slot, [i % 128 for i in range(count)], lambda: False)
         if logits is not None:
             self._prefix_index.prepare(len(logits))
 
