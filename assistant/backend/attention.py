@@ -65,7 +65,6 @@ class Attention:
         :param mask: added to the scores, (queries, keys); ``None``: the keys are of the same
             tokens, and each query sees those up to its own.
         """
-
         count = len(queries)
 
         def heads(rows: torch.Tensor) -> torch.Tensor:

@@ -250,7 +250,8 @@ class Engine:
             return known
         if len(slot.ids) == len(prompt):
             slot.crop(len(prompt) - 1)
-        start, begun = len(slot.all_ids), time.perf_counter()
+        start, begun = len(slot.ids), time.perf_counter()
+        resumed = bool(slot.cache.unfinished_ids)  # says nothing about the speed
         slot.cache.reserve(len(prompt))
         logits = torch.empty(0)
         while len(slot.ids) < len(prompt):
@@ -262,7 +263,7 @@ class Engine:
                 return None
             slot.ids += rest[:count]
         slot.known_logits = (len(prompt), logits)
-        if len(prompt) - start >= MIN_MEASURED_TOKENS:
+        if len(prompt) - start >= MIN_MEASURED_TOKENS and not resumed:
             self._rate.add((len(prompt) - start) / (time.perf_counter() - begun))
         return logits
 

@@ -139,6 +139,8 @@ def test_a_cancelled_prompt_is_read_on_by_the_next_request(llama_engine, llama_m
         GenerationRequest(prompt, LONG, is_cancelled=lambda: next(asked) >= layers)
     )
     assert (found.text, found.tokens, found.finish) == ("", 0, "length")
+    measured = []
+    llama_engine._rate.add = measured.append
     # The next key was typed meanwhile. One layer is left of the 600 tokens, and one pass of the new.
     typed, passes = [*prompt[:-1], *tokenizer.encode("=1")], []
     read = llama_engine.backend.read
@@ -151,6 +153,9 @@ def test_a_cancelled_prompt_is_read_on_by_the_next_request(llama_engine, llama_m
     assert [count for count, _ in passes] == [len(typed), len(typed) - len(prompt) + 1]
     fresh = Engine(llama_model, tokenizer).generate(GenerationRequest(typed, LONG))
     assert after.text == fresh.text
+    assert measured == []  # half a pass says nothing about the speed
+    llama_engine.generate(GenerationRequest(list(reversed(prompt)), LONG))
+    assert len(measured) == 1
 
 
 def test_cancellation_and_timeout_return_the_text_so_far(llama_engine, tokenizer):
