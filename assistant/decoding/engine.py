@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,7 @@ class Engine:
         begun, prompt = time.perf_counter(), request.prompt
         expired = stop_condition(begun, request.sampling.time_limit_ms, request.is_cancelled)
         state = self.decoding_state(request, self.copy_source(request))
-        slot, reused = self._take_slot(prompt)
-        try:
+        with self._slot_for(prompt) as (slot, reused):
             logits = self._prefill(slot, prompt, expired)
             prefilled = time.perf_counter()
             if logits is not None and not state.done:
@@ -133,10 +133,6 @@ class Engine:
                 self._decode(slot, logits, state, expired)
                 if self.backend.croppable:
                     search_likelier_line(self.backend, slot, len(prompt), state, expired)
-        except BaseException:
-            self.slots.drop(slot)  # the contents of its cache are unknown now
-            raise
-        self.slots.evict()
         return state.generation(reused, begun, prefilled)
 
     def unread(self, prompt: Sequence[int]) -> int:
@@ -146,14 +142,8 @@ class Engine:
     @torch.inference_mode()
     def read_ahead(self, prompt: Sequence[int], is_cancelled: Callable[[], bool]) -> bool:
         """See :meth:`git_copilot.assistant.decoding.generation.Generator.read_ahead`."""
-        slot, _ = self._take_slot(prompt)
-        try:
-            logits = self._prefill(slot, prompt, is_cancelled)
-        except BaseException:
-            self.slots.drop(slot)
-            raise
-        self.slots.evict()
-        return logits is not None
+        with self._slot_for(prompt) as (slot, _):
+            return self._prefill(slot, prompt, is_cancelled) is not None
 
     @property
     def side_by_side(self) -> bool:
@@ -171,17 +161,12 @@ class Engine:
         expired = stop_condition(begun, first.sampling.time_limit_ms, first.is_cancelled)
         source = self.copy_source(first)
         states = [self.decoding_state(request, source) for request in requests]
-        slot, reused = self._take_slot(first.prompt)
-        try:
+        with self._slot_for(first.prompt) as (slot, reused):
             logits = self._prefill(slot, first.prompt, expired)
             prefilled = time.perf_counter()
             if logits is not None:
                 max_tokens = sum(request.sampling.max_tokens for request in requests)
                 decode_batch(self.backend, slot, logits, states, expired, max_tokens)
-        except BaseException:
-            self.slots.drop(slot)
-            raise
-        self.slots.evict()
         return [state.generation(reused, begun, prefilled) for state in states]
 
     @torch.inference_mode()
@@ -237,6 +222,18 @@ class Engine:
         slot = self.slots.take(prompt)
         # The logits after the last token are needed, and only sometimes known.
         return slot, min(len(slot.ids), max(len(prompt) - 1, slot.known_logits[0]))
+
+    @contextmanager
+    def _slot_for(self, prompt: Sequence[int]) -> Iterator[tuple[CacheSlot, int]]:
+        """The same while it is used: dropped where that fails, since the contents of its cache are
+        unknown then; others may be evicted after that."""
+        slot, reused = self._take_slot(prompt)
+        try:
+            yield slot, reused
+        except BaseException:
+            self.slots.drop(slot)
+            raise
+        self.slots.evict()
 
     def _prefill(
         self, slot: CacheSlot, prompt: Sequence[int], expired: Callable[[], bool]
