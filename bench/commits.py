@@ -4,6 +4,8 @@ Holes come from the newest commits, few of each commit, as the corpus cuts them 
 ``line``, the default, is the end of a line from a token on, three tokens at least). Snippets come
 from the tree before each commit, found by the search of serving; nothing newer is seen. Each hole
 is completed without snippets and with them, with the prompts, decoding and trim rules of serving.
+They are in the form in which they were typed (git_copilot.assistant.dataset.typed_form), or with
+``--form finished`` as they stand in the commit's files.
 
 ``--tree`` takes holes anywhere in the files of the last commit instead (index/corpus/snapshot.py): code
 as it stands, which is easier to fill than what is new. Other files are searched in the tree before
@@ -31,13 +33,14 @@ from rests import rest_holes
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import Cut, Example, read_cuts, retrieve
+from git_copilot.assistant.dataset.cuts import Cut, read_cuts
+from git_copilot.assistant.dataset.examples import Example, retrieve
 from git_copilot.assistant.evaluation.arms import ArmEvaluator, HeldOutSet
 from git_copilot.assistant.evaluation.metrics import Score, compare
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import CopilotError
-from git_copilot.index.core.types import Hole, Progress
+from git_copilot.index.core.types import FINISHED, Hole, Progress
 from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.snapshot import snapshot_holes
@@ -109,7 +112,7 @@ def read_repository(
         else:
             mine(repo, db, limit=MINED_COMMITS, progress=progress)
             holes = choose_holes(repo, db, wanted)
-        cuts = read_cuts(repo, holes)
+        cuts = read_cuts(repo, holes, FINISHED if wanted.tree else settings.evaluation_form)
         context = RepositoryContext(repo, db, settings, progress=progress).with_embedder()
         hits = retrieve(context, cuts, held_out=len(cuts))
     return name_of(path, repo), cuts, hits
@@ -189,6 +192,7 @@ def measure(
             "left_to_right": left_to_right,
             "copying": settings.copying,
             "alternatives": settings.alternatives,
+            "form": FINISHED if wanted.tree else settings.evaluation_form,
             **asdict(wanted),
         },
         "repositories": found,

@@ -26,7 +26,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from git_copilot.assistant.dataset.examples import Cut
+from git_copilot.assistant.dataset.cuts import Cut
 from git_copilot.index.core.types import Hit
 from git_copilot.index.search.chunk_table import family
 from git_copilot.index.store.database import Database

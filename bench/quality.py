@@ -55,12 +55,13 @@ from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.core.process import calm_threads
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.core.terminal import Stream
-from git_copilot.assistant.dataset.examples import Cut, Example, make_example, serving_budget
+from git_copilot.assistant.dataset.cuts import Cut
+from git_copilot.assistant.dataset.examples import Example, make_example, serving_budget
 from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
 from git_copilot.assistant.models.catalogue import canonical, resolve_model
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import CopilotError
-from git_copilot.index.core.types import Hole, Progress
+from git_copilot.index.core.types import FORMS, TYPED, Hole, Progress
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "bench"
@@ -128,7 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 commits.Wanted(
                     options.kind, limit, options.tree or REST in options.kind, options.language
                 ),
-                replace(Settings(), copying=run.copying, alternatives=run.alternatives), bar,
+                replace(
+                    Settings(), copying=run.copying, alternatives=run.alternatives,
+                    evaluation_form=options.form,
+                ),
+                bar,
             )  # fmt: skip
         else:
             result = measure(options.data, run, bar, options.completions)
@@ -161,6 +166,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=["line"],
         help=f"with --repo: kinds of holes; {REST}: see rests.py",
     )
+    add("--form", choices=FORMS, default=TYPED, help="with --repo: of the holes of commits")
     add("--limit", type=at_least_one, help="holes of each subset, a seeded sample")
     add("--seed", type=int, default=0, help="of the sample and the intervals")
     add("--no-trim", action="store_true", help="give the figures without trim rules as well")
@@ -239,7 +245,7 @@ def render(tokenizer: TextTokenizer, task: Task, *, left_to_right: bool) -> Exam
     cut = Cut(hole, task.prefix, task.middle, task.suffix)
     shown = replace(cut, suffix="") if left_to_right else cut
     example = make_example(tokenizer, shown, (), serving_budget(Settings()))
-    return replace(example, cut=cut)
+    return replace(example, cut=cut.as_served())
 
 
 def measure_subset(
@@ -281,7 +287,7 @@ def measure_subset(
             [a.untrimmed() for a in answers], run.seed, progress, first_lines=False
         )
         rows = [{**row, "without_trim": other} for row, other in zip(rows, more, strict=True)]
-    size = sum(len(t.middle.encode()) for t in tasks)
+    size = sum(len(e.middle.encode()) for e in examples)
     tokens = sum(c.tokens for c in made.values())
     return {
         "holes": len(tasks),

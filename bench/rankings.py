@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from gold import COUNTS, Need
 
-from git_copilot.assistant.dataset.examples import Cut
+from git_copilot.assistant.dataset.cuts import Cut
 from git_copilot.assistant.evaluation.metrics import Score, compare
 from git_copilot.assistant.prompt.cursor_query import cursor_query
 from git_copilot.index.core.types import Embedder, Hit

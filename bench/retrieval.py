@@ -30,7 +30,8 @@ import click
 from gold import COUNTS, needs, score, wanted_names
 from rankings import Row, difference, mean, rankings
 
-from git_copilot.assistant.dataset.examples import Cut, parent_trees, read_cuts
+from git_copilot.assistant.dataset.cuts import Cut, read_cuts
+from git_copilot.assistant.dataset.examples import parent_trees
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.index.core.errors import DatabaseError
 from git_copilot.index.core.types import Embedder, Hole

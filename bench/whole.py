@@ -29,7 +29,8 @@ from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.core.process import calm_threads
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.core.terminal import Stream
-from git_copilot.assistant.dataset.examples import Cut, make_example, serving_budget
+from git_copilot.assistant.dataset.cuts import Cut
+from git_copilot.assistant.dataset.examples import make_example, serving_budget
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.models.catalogue import resolve_model

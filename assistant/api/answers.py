@@ -16,8 +16,11 @@ if TYPE_CHECKING:
         IndexJson,
         SearchJson,
         SnippetJson,
+        WholeLineJson,
     )
     from git_copilot.index.core.types import Hit
+
+OUT_OF_TIME = "nothing was written within the time limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,25 @@ class CompletionExplanation:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeLine:
+    """A completion that goes on behind the closers right of the cursor: it takes the place of
+    ``replaces`` characters there."""
+
+    completion: str
+    replaces: int
+
+    def to_json(self) -> WholeLineJson:
+        return {"completion": self.completion, "replaces": self.replaces}
+
+
+@dataclass(frozen=True, slots=True)
 class CompleteAnswer:
     """A completion and where it came from.
 
-    ``candidates`` are all that differ, the completion first; ``snippets`` are hits with the
-    tokens that each takes in the prompt; ``finish_reason`` is ``"stop"``, ``"length"`` or
-    ``"trimmed"``.
+    ``candidates`` are all that differ, the completion first. They are inserted at the cursor and
+    leave what stands behind it as it is; ``whole_line`` is another form of the completion for an
+    editor that can replace. ``snippets`` are hits with the tokens that each takes in the prompt;
+    ``finish_reason`` is ``"stop"``, ``"length"`` or ``"trimmed"``.
     """
 
     id: str
@@ -109,6 +125,7 @@ class CompleteAnswer:
     completion_tokens: int
     timings: Timings
     explanation: CompletionExplanation
+    whole_line: WholeLine | None = None
     several: bool = False  # more than one candidate was asked for
 
     @property
@@ -123,6 +140,8 @@ class CompleteAnswer:
             return None
         if self.completion:
             return "the model wrote white space only"
+        if self.whole_line is not None:
+            return "nothing belongs between the brackets or quotes at the cursor"
         if self.explanation.trim_rule:
             return f"the rule {self.explanation.trim_rule} cut all that the model wrote"
         if self.finish_reason == "stop":
@@ -153,6 +172,10 @@ class CompleteAnswer:
                 "total": round(times.total, 1),
             },
         }
+        if self.whole_line is not None:
+            fields["whole_line"] = self.whole_line.to_json()
+        if not self.completion.strip():
+            fields["reason"] = self.why_empty or OUT_OF_TIME
         if self.several:
             fields["candidates"] = list(self.candidates)
         if explain:

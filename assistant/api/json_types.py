@@ -41,6 +41,13 @@ class TimingsJson(TypedDict):
     total: float
 
 
+class WholeLineJson(TypedDict):
+    """A completion that takes the place of so many characters right of the cursor."""
+
+    completion: str
+    replaces: int
+
+
 class CompletionJson(TypedDict):
     """``git copilot complete --json``."""
 
@@ -58,6 +65,8 @@ class CompletionJson(TypedDict):
     cached_tokens: int
     completion_tokens: int
     timings_ms: TimingsJson
+    reason: NotRequired[str]
+    whole_line: NotRequired[WholeLineJson]
     candidates: NotRequired[list[str]]
     explain: NotRequired[ExplanationJson]
 

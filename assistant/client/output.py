@@ -84,9 +84,9 @@ def print_completion(
         output.echo(json.dumps(answer))
         return
     text = f"\n{SEPARATOR}\n".join(answer.get("candidates", [answer["completion"]]))
-    if text.strip() or not output.looked_at:
+    if text.strip():
         output.echo_block(text)
-    elif why_empty is not None:
+    elif why_empty is not None and output.looked_at:
         output.note(f"no completion: {why_empty}")
 
 

@@ -14,6 +14,7 @@ from git_copilot.assistant.decoding.generation import (
     Sampling,
 )
 from git_copilot.assistant.postprocess.indentation import Indentation
+from git_copilot.assistant.postprocess.pairs import OpenPairs
 from git_copilot.assistant.postprocess.trim import Trimmer
 
 if TYPE_CHECKING:
@@ -47,11 +48,16 @@ class SideBySide(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A generation, its trimmed text with the file's line ends, and the rule that cut it."""
+    """A generation, its trimmed text with the file's line ends, and the rule that cut it.
+
+    ``text`` fits between the cursor and the closers right of it; ``whole_line`` is the text that
+    replaces these closers as well, where more was written behind them.
+    """
 
     generation: Generation
     text: str
     rule: str | None
+    whole_line: str | None = None
 
 
 class Writer:
@@ -74,7 +80,8 @@ class Writer:
         :param time_limit_ms: for all candidates together, from now; 0: none."""
         self._engine, self._prompt, self._place = engine, prompt, place
         self._forced_prefix = forced_prefix
-        document = place.document
+        document = self._document = place.open_document
+        self._pairs = OpenPairs(document.prefix, place.path) if place.closers else None
         self._copy_context = CopyContext.of(
             place.path, document.prefix, document.suffix, nearby, prompt
         )
@@ -110,8 +117,7 @@ class Writer:
     def _first(self, sampling: Sampling, on_text: OnText | None) -> Candidate:
         trimmer = self._trimmer()
         indentation = self._indentation()
-        newline = self._place.document.newline
-        show = _shower(trimmer, indentation, newline, on_text) if on_text else _ignore
+        show = self._shower(trimmer, indentation, on_text) if on_text else _ignore
         should_stop = self._ending(trimmer, indentation)
         generation = self._engine.generate(self._request(sampling, should_stop, show))
         return self._trimmed(trimmer, generation)
@@ -145,7 +151,7 @@ class Writer:
         return [self._trimmed(*pair) for pair in zip(trimmers, made, strict=False)]
 
     def _trimmer(self) -> Trimmer:
-        document = self._place.document
+        document = self._document
         return Trimmer(
             document.prefix,
             document.suffix,
@@ -154,20 +160,49 @@ class Writer:
         )
 
     def _indentation(self) -> Indentation:
-        document = self._place.document
+        document = self._document
         return Indentation(document.prefix, document.suffix, self._place.path)
 
-    @staticmethod
-    def _ending(trimmer: Trimmer, indentation: Indentation) -> Callable[[str], bool]:
+    def _ending(self, trimmer: Trimmer, indentation: Indentation) -> Callable[[str], bool]:
         """Whether a text that is being written is enough."""
         enough = indentation.until(trimmer.finished)
-        return lambda text: enough(_plain(text))
+        return lambda text: enough(_plain(text)) or self._leaves_line(text)
+
+    def _leaves_line(self, text: str) -> bool:
+        """Whether the pair at the cursor is closed and its line complete."""
+        end = None if self._pairs is None or "\n" not in text else self._pairs.end(text)
+        return end is not None and "\n" in text[end:]
 
     def _trimmed(self, trimmer: Trimmer, generation: Generation) -> Candidate:
         indented = self._indentation().apply(_plain(generation.text))
         trimmed = trimmer.trim(indented, generation.finish, empty_margin=generation.empty_margin)
-        text = trimmed.text.replace("\n", self._place.document.newline)
-        return Candidate(generation, text, trimmed.rule)
+        if self._pairs is None:
+            return Candidate(generation, self._in_file(trimmed.text), trimmed.rule)
+        inside = self._pairs.inside(trimmed.text)
+        line = trimmed.text[: len(inside)] + trimmed.text[len(inside) :].partition("\n")[0]
+        more = line[len(inside) :].removeprefix(self._place.closers)
+        whole = self._in_file(line) if more else None
+        return Candidate(generation, self._in_file(inside), trimmed.rule, whole)
+
+    def _in_file(self, text: str) -> str:
+        """``text`` with the line ends of the file."""
+        return text.replace("\n", self._document.newline)
+
+    def _shower(self, trimmer: Trimmer, indentation: Indentation, on_text: OnText) -> OnText:
+        """Hands on the whole lines that no rule has ended: half a line could be half a secret,
+        which only the whole one gives away."""
+        shown = 0
+
+        def show(text: str) -> None:
+            nonlocal shown
+            text = indentation.apply_to_whole_lines(_plain(text))
+            lines = text.rpartition("\n")[0]
+            closed = self._pairs is not None and self._pairs.end(lines) is not None
+            if len(lines) > shown and not closed and not trimmer.finished(text):
+                shown = len(lines)
+                on_text(self._in_file(lines))
+
+        return show
 
     def _limited(self, sampling: Sampling) -> Sampling:
         """With what is left of the time, at least a millisecond."""
@@ -178,22 +213,6 @@ class Writer:
 
     def _late(self) -> bool:
         return self._end is not None and time.perf_counter() >= self._end
-
-
-def _shower(trimmer: Trimmer, indentation: Indentation, newline: str, on_text: OnText) -> OnText:
-    """Hands on the whole lines that no rule has ended: half a line could be half a secret, which
-    only the whole one gives away."""
-    shown = 0
-
-    def show(text: str) -> None:
-        nonlocal shown
-        text = indentation.apply_to_whole_lines(_plain(text))
-        lines = text.rpartition("\n")[0]
-        if len(lines) > shown and not trimmer.finished(text):
-            shown = len(lines)
-            on_text(lines.replace("\n", newline))
-
-    return show
 
 
 def _ignore(text: str) -> None:

@@ -14,6 +14,7 @@ from git_copilot.assistant.api.answers import (
     CompletionExplanation,
     IndexState,
     Timings,
+    WholeLine,
 )
 from git_copilot.assistant.completion.feedback import record_answer
 from git_copilot.assistant.completion.request import model_name
@@ -82,10 +83,17 @@ def complete(
         completion_tokens=made.tokens,
         timings=_timings(begun, retrieved, candidates[0]),
         explanation=_explain(engine, chosen, candidates[0], sampling, settings, found),
+        whole_line=_whole_line(place, candidates[0]),
         several=request.count > 1,
     )
     _settle(task, answer)
     return answer
+
+
+def _whole_line(place: Place, candidate: Candidate) -> WholeLine | None:
+    if candidate.whole_line is None:
+        return None
+    return WholeLine(candidate.whole_line, len(place.closers))
 
 
 def _settle(task: Task, answer: CompleteAnswer) -> None:

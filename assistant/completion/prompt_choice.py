@@ -78,16 +78,17 @@ def _build(
     engine: Generator, place: Place, hits: list[Hit], budget: Budget, settings: Settings
 ) -> ChosenPrompt:
     place = told(place, settings)
+    document = place.open_document
     prompt = build_prompt(
         engine.tokenizer,
         path=place.path,
         language=language_of(place.path),
-        prefix=place.document.prefix,
-        suffix=place.document.suffix,
+        prefix=document.prefix,
+        suffix=document.suffix,
         snippets=hits,
         budget=budget,
         repository=place.repo.name,
         healing=may_heal(settings),
     )
-    healed = heal_if_useful(engine.tokenizer, prompt, place.document.prefix, settings)
+    healed = heal_if_useful(engine.tokenizer, prompt, document.prefix, settings)
     return ChosenPrompt(*healed, budget)

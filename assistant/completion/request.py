@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.models.catalogue import canonical
+from git_copilot.assistant.postprocess.pairs import closers_behind
 from git_copilot.assistant.prompt.location import (
     HINT,
     Document,
@@ -29,7 +30,8 @@ from git_copilot.index.git.repository import GitRepository, environment_override
 class Place:
     """A location resolved in its repository: the file's path there and the text at the cursor.
 
-    ``data`` are the bytes that were read, to notice later that the file changed.
+    ``data`` are the bytes that were read, to notice later that the file changed. ``closers`` stand
+    right of the cursor and belong to the text before it, see pairs.py.
     """
 
     repo: GitRepository
@@ -38,6 +40,13 @@ class Place:
     path: str
     data: bytes
     document: Document
+    closers: str = ""
+
+    @property
+    def open_document(self) -> Document:
+        """The document as if no editor had inserted the closers."""
+        document = self.document
+        return replace(document, suffix=document.suffix[len(self.closers) :])
 
 
 def find_place(request: CompleteRequest) -> Place:
@@ -78,7 +87,9 @@ def find_place(request: CompleteRequest) -> Place:
         data = _read_at(repo, request.at, path)
     else:
         data = read_file(repo.root, path, location.file)
-    return Place(repo, location, target, path, data, cut_document(data, location))
+    document = cut_document(data, location)
+    closers = closers_behind(document.prefix, document.suffix, path)
+    return Place(repo, location, target, path, data, document, closers)
 
 
 def _follow(path: Path, location: Location) -> ResolvedPath:

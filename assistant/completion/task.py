@@ -48,7 +48,7 @@ def retrieve(task: Task) -> Retrieved:
     from git_copilot.assistant.prompt.cursor_query import cursor_query
 
     request, place, workspace = task.request, task.place, task.workspace
-    settings, document = task.settings, place.document
+    settings, document = task.settings, place.open_document
     if request.retrieval and request.at is None:
         workspace.look(place.path)
     embedder = task.session.embedder(settings, task.callbacks.note) if request.retrieval else None

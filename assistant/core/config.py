@@ -13,7 +13,7 @@ import platformdirs
 from git_copilot.assistant.backend.formats import PRECISIONS
 from git_copilot.assistant.prompt.fim import FORMATS
 from git_copilot.index.core.errors import CopilotError
-from git_copilot.index.core.types import ConfigEntry
+from git_copilot.index.core.types import BOTH, FORMS, TYPED, ConfigEntry
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import is_trusted
 
@@ -54,6 +54,8 @@ CHOICES = {
     "corpussource": ("commits", "snapshot", "both", "auto"),
     "fim": ("auto", "none", *(form.family for form in FORMATS)),
     "precision": PRECISIONS,
+    "evaluationform": FORMS,
+    "trainingform": FORMS,
     "endpointprompt": ("auto", "tokens", "text"),
     "endpointadapters": ("none", "name", "load"),
 }
@@ -115,6 +117,10 @@ class Settings:
     # What to train on: holes of commits, of the files as they are, or both; `auto`: both while
     # commits give few holes.
     corpus_source: str = "commits"
+    # The form of the holes that models are judged by, and of those that adapters learn from: as they
+    # were typed, as they stand in the finished file, or half of them each.
+    evaluation_form: str = TYPED
+    training_form: str = BOTH
     # Train after this number of new mainline commits; 0: never automatically.
     refresh_commits: int = 50
     # Limits of an automatic refresh.

@@ -35,6 +35,8 @@ _HELP = {
     "server_idle": ("s", "Idle time after which the server stops"),
     "history_commits": ("commits", "Number of commits to mine, newest first"),
     "corpus_source": ("", "What adapters are trained on"),
+    "evaluation_form": ("", "Form of the holes that models are judged by"),
+    "training_form": ("", "Form of the holes that adapters learn from"),
     "refresh_commits": ("commits", "New commits after which a refresh starts; 0: never"),
     "refresh_holes": ("holes", "Maximum number of training examples of an automatic refresh"),
     "refresh_minutes": ("minutes", "Time limit of an automatic refresh"),

@@ -13,38 +13,25 @@ from dataclasses import dataclass
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.cuts import Cut
 from git_copilot.assistant.decoding.generation import CopyContext
 from git_copilot.assistant.prompt.builder import Budget, Prompt, build_prompt
 from git_copilot.assistant.prompt.cursor_query import cursor_query
-from git_copilot.assistant.prompt.location import WINDOW_BYTES
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hit, Hole
 from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.cochange import CoChange
 from git_copilot.index.search.retriever import Searcher
-from git_copilot.index.secrets.redaction import redact_bytes
 from git_copilot.index.store import views
-from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.store.database import Database
 from git_copilot.index.sync.sync import sync
 
 # Views of training: `train/<process id>`, so that the leftovers of a dead process are recognised.
 VIEW_PREFIX = "train/"
-BLOB_BATCH = 200
 # Training prompts have half the length of serving prompts: a CPU trains on twice as many holes in
 # the same time, and the shares of context, suffix and prefix stay the same.
 TRAINING_SHARE = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A hole with its text: the blob cut at it, line ends as ``\\n``."""
-
-    hole: Hole
-    prefix: str
-    middle: str
-    suffix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,46 +88,6 @@ def serving_budget(settings: Settings, share: float = 1.0) -> Budget:
             for tokens in (settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens)
         )
     )
-
-
-def cut_blob(data: bytes, hole: Hole) -> Cut:
-    """Cut a blob at a hole as :func:`~git_copilot.assistant.prompt.location.cut_document` cuts a file.
-
-    :raises UnicodeDecodeError: the blob is not UTF-8 (mining skips such blobs).
-    """
-    before = data[max(0, hole.start - WINDOW_BYTES) : hole.start]
-    after = data[hole.end : hole.end + WINDOW_BYTES]
-    if hole.start > WINDOW_BYTES:  # begin at a whole line, hence at a whole character
-        before = before[before.find(b"\n") + 1 :]
-    else:
-        before = before.removeprefix(b"\xef\xbb\xbf")
-    if len(after) == WINDOW_BYTES:
-        after = after[: after.rfind(b"\n") + 1]
-    middle = data[hole.start : hole.end]
-    return Cut(hole, *(x.decode("utf-8").replace("\r\n", "\n") for x in (before, middle, after)))
-
-
-def read_cuts(repo: GitRepository, holes: Sequence[Hole]) -> list[Cut]:
-    """The texts of ``holes``, in order, with secrets masked; holes whose blob is gone or no longer
-    fits are left out."""
-    found: list[Cut] = []
-    allowed = allowed_in(repo)
-    for begin in range(0, len(holes), BLOB_BATCH):
-        batch = holes[begin : begin + BLOB_BATCH]
-        blobs = dict(repo.blobs(dict.fromkeys(h.blob for h in batch)))
-        masked: dict[tuple[str, str], bytes] = {}
-        for hole in batch:
-            data = blobs.get(hole.blob)
-            if data is None or not 0 <= hole.start < hole.end <= len(data):
-                continue
-            key = (hole.blob, hole.path)
-            if key not in masked:
-                masked[key] = redact_bytes(data, hole.path, allowed)
-            try:
-                found.append(cut_blob(masked[key], hole))
-            except UnicodeDecodeError:
-                continue
-    return found
 
 
 def parent_trees(repo: GitRepository, commits: Sequence[str]) -> dict[str, str | None]:
@@ -254,6 +201,7 @@ def make_example(
 
     :param snippets: how many of the hits may enter the prompt; the others can only be copied from.
     """
+    cut = cut.as_served()
     prompt = build_prompt(
         tokenizer,
         healing=healing,

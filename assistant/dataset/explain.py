@@ -9,7 +9,7 @@ from typing import Any
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import Cut, cut_blob, read_cuts
+from git_copilot.assistant.dataset.cuts import Cut, cut_blob, read_cuts
 from git_copilot.assistant.dataset.hole_selection import (
     SNAPSHOT,
     before_held_out,

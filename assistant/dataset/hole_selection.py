@@ -25,7 +25,7 @@ from git_copilot.index.store.forget import Forgotten
 from git_copilot.index.text.classify import is_test
 
 if TYPE_CHECKING:
-    from git_copilot.assistant.dataset.examples import Cut
+    from git_copilot.assistant.dataset.cuts import Cut
 
 COMMITS, SNAPSHOT, BOTH = "commits", "snapshot", "both"
 SOURCES = (COMMITS, SNAPSHOT, BOTH)

@@ -15,7 +15,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from git_copilot.assistant.dataset.examples import Cut, Example
+from git_copilot.assistant.dataset.cuts import Cut
+from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.dataset.near_duplicates import (
     NearIndex,
     Shingles,

@@ -7,11 +7,10 @@ from dataclasses import replace
 from itertools import islice
 
 from git_copilot.assistant.context.repository import RepositoryContext
+from git_copilot.assistant.dataset.cuts import Cut, cut_blob
 from git_copilot.assistant.dataset.examples import (
     TRAINING_SHARE,
-    Cut,
     Example,
-    cut_blob,
     retrieve,
     serving_budget,
     training_examples,

@@ -13,7 +13,8 @@ from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.backend.precision import dtype_name, load_dtype
 from git_copilot.assistant.core.config import Settings, cache_dir
-from git_copilot.assistant.dataset.examples import Cut, Example, make_example, serving_budget
+from git_copilot.assistant.dataset.cuts import Cut
+from git_copilot.assistant.dataset.examples import Example, make_example, serving_budget
 from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
 from git_copilot.assistant.evaluation.batched_scoring import BATCH, Completion
 from git_copilot.assistant.evaluation.metrics import Score, summarise

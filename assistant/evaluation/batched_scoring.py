@@ -195,7 +195,7 @@ def _decode(
         kept = trimmer.trim(indented[row].apply(written), finish[row])
         completions.append(
             Completion(
-                kept.text,
+                examples[row].cut.inside(kept.text),
                 written,
                 finish[row],
                 kept.rule,

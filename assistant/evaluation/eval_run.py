@@ -10,7 +10,8 @@ from git_copilot.assistant.adapters.provenance import read_training_holes
 from git_copilot.assistant.context.catch_up import mine_commits
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import Cut, read_cuts, retrieve
+from git_copilot.assistant.dataset.cuts import Cut, read_cuts
+from git_copilot.assistant.dataset.examples import retrieve
 from git_copilot.assistant.dataset.leakage import drop_known
 from git_copilot.assistant.dataset.split import round_robin
 from git_copilot.assistant.evaluation.arms import ArmEvaluator
@@ -66,6 +67,8 @@ def run_eval(
     evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress)
     trained = _training_cuts(context, list(paths))
     cuts, copies = drop_known(read_cuts(repo, holes), trained, _max_shown_characters(settings))
+    # Copies are found in the finished form, in which they look alike.
+    cuts = read_cuts(repo, [cut.hole for cut in cuts], settings.evaluation_form)
     hits = retrieve(context, cuts, held_out=len(cuts))
     held = evaluator.render_held_out(cuts, hits, repo.name)
     if not held.plain:

@@ -136,7 +136,7 @@ class _Ending:
 
     def __init__(self, example: Example, stop_early: bool) -> None:
         self._trimmer, self._indentation = trimmer_for(example), indentation_for(example)
-        self._stop_early = stop_early
+        self._stop_early, self._cut = stop_early, example.cut
 
     def added_to(self, request: GenerationRequest) -> GenerationRequest:
         """The request with these rules."""
@@ -152,5 +152,10 @@ class _Ending:
             empty_margin=written.empty_margin,
         )
         return Completion(
-            kept.text, written.text, written.finish, kept.rule, written.tokens, written.ids
+            self._cut.inside(kept.text),
+            written.text,
+            written.finish,
+            kept.rule,
+            written.tokens,
+            written.ids,
         )

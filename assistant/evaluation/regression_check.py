@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from git_copilot.assistant.dataset.examples import Example, cut_blob, make_example
+from git_copilot.assistant.dataset.cuts import cut_blob
+from git_copilot.assistant.dataset.examples import Example, make_example
 from git_copilot.assistant.evaluation.metrics import Score, mean_nll
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer

@@ -80,6 +80,7 @@ class EvaluationSettings:
     max_tokens: int
     copying: bool
     alternatives: int
+    evaluation_form: str
     embedder: str
 
     @classmethod

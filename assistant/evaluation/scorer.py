@@ -116,10 +116,11 @@ def evaluate(
 
 
 def _scored(example: Example, nll: Sequence[float], made: Completion | None) -> Score:
+    middle = example.cut.inside(example.middle)
     return Score(
         commit=example.hole.commit,
-        em=0.0 if made is None else exact_match(made.text, example.middle),
-        es=0.0 if made is None else edit_similarity(made.text, example.middle),
+        em=0.0 if made is None else exact_match(made.text, middle),
+        es=0.0 if made is None else edit_similarity(made.text, middle),
         nll=sum(nll[:-1]),
         end_nll=nll[-1],
         tokens=len(nll) - 1,

@@ -43,7 +43,7 @@ class BracketBalance:
         self._lexer = Lexer(notation)
         above, newline, line = prefix.rpartition("\n")
         self._line = newline + line  # patterns for the beginning of a line need the line end
-        self._begin = _open_after(notation, _text_before(above))
+        self._begin = frames_above(notation, above)
         self._after, self._is_truncated = _text_after(suffix)
         self._states: dict[int, Mark] = {}
         self._open_at_cursor, self._base = self._begin, _Outcome(0, 0, ())
@@ -209,9 +209,14 @@ def _text_after(text: str) -> tuple[str, bool]:
     return text[:MAX_CHARACTERS], len(text) > MAX_CHARACTERS
 
 
+def frames_above(notation: Notation, above: str) -> Stack:
+    """The frames open after ``above``, the lines above the cursor's."""
+    return _open_after(notation, _text_before(above))
+
+
 @lru_cache(maxsize=16)
 def _open_after(notation: Notation, text: str) -> Stack:
-    """The frames open after ``text``, the lines above the cursor's; cached for typing."""
+    """The frames open after ``text``; cached for typing."""
     stack: Stack = ()
     for mark in Lexer(notation).marks(text, ()):
         stack = mark.stack

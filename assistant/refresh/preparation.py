@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from git_copilot.assistant.dataset.cuts import Cut, read_cuts
 from git_copilot.assistant.dataset.examples import (
     TRAINING_SHARE,
-    Cut,
     Example,
-    read_cuts,
     retrieve_in_turn,
     serving_budget,
     training_examples,
@@ -110,18 +109,21 @@ def prepare(
     """
     context = run.context
     repo, settings = context.repo, context.settings
-    held_cuts = read_cuts(repo, held_out)
+    finished = read_cuts(repo, held_out)
     weights = select_training(run, commits, held_out, learn) if learn else {}
-    cuts = at_fim_rate(read_cuts(repo, list(weights)), settings.seed)
-    cuts, copies = drop_copies(cuts, held_cuts)
+    # Copies are found in the finished form, in which they look alike.
+    cuts, copies = drop_copies(read_cuts(repo, list(weights)), finished)
     cuts, duplicates = drop_duplicates(cuts)
+    cuts = read_cuts(repo, [cut.hole for cut in cuts], settings.training_form)
+    cuts = at_fim_rate(cuts, settings.seed)
+    held_cuts = read_cuts(repo, held_out, settings.evaluation_form)
     hits = _retrieve(run, held_cuts, cuts, until)
     held = {
         cut.hole: run.evaluator.render(cut, hits[i], repo.name) for i, cut in enumerate(held_cuts)
     }
     found = [(cut, hits[i]) for i, cut in enumerate(cuts, len(held_cuts)) if i in hits]
     examples = render_training(run, [cut for cut, _ in found], [hit for _, hit in found])
-    examples, showing = drop_showing(examples, held_cuts, run.tokenizer)
+    examples, showing = drop_showing(examples, finished, run.tokenizer)
     longest = run.evaluator.longest
     examples = [replace(e, weight=weights[e.hole]) for e in examples if e.size <= longest]
     judged = [example for hole in judging_order(held_out) if (example := held.get(hole))]

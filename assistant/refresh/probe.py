@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from git_copilot.assistant.dataset.examples import Example, read_cuts, retrieve_in_turn
+from git_copilot.assistant.dataset.cuts import read_cuts
+from git_copilot.assistant.dataset.examples import Example, retrieve_in_turn
 from git_copilot.assistant.evaluation.arms import LoadedArm
 from git_copilot.assistant.evaluation.speed import measure_speed, shortened
 from git_copilot.assistant.refresh.plan import Rates, Sizes
@@ -84,7 +85,8 @@ def _prepare(
     now, repo = run.clock.now, run.context.repo
     begun = now()
     # Newest first, as they are retrieved later.
-    cuts = read_cuts(repo, sorted(holes, key=lambda hole: -hole.time))
+    ordered = sorted(holes, key=lambda hole: -hole.time)
+    cuts = read_cuts(repo, ordered, run.context.settings.evaluation_form)
     reading = now() - begun
     hits, times = dict[int, list[Hit]](), list[float]()
     last = now()

@@ -51,6 +51,7 @@ def score_key(model: str, precision: str, example: Example, settings: Settings) 
         precision,
         example.prompt_ids,
         example.middle_ids,
+        example.cut.closers,
         example.copy_context,
         settings.max_tokens,
         settings.alternatives,

@@ -143,4 +143,6 @@ def _model_key(run: RefreshRun) -> str:
 
 
 def _key(run: RefreshRun, wanted: Wanted) -> str:
-    return f"{_model_key(run)} {run.clock.limit} {wanted}"
+    settings = run.context.settings
+    forms = f"{settings.evaluation_form} {settings.training_form}"
+    return f"{_model_key(run)} {run.clock.limit} {wanted} {forms}"

@@ -15,7 +15,8 @@ import numpy as np
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import Cut, Example, make_example, read_cuts, retrieve
+from git_copilot.assistant.dataset.cuts import Cut, read_cuts
+from git_copilot.assistant.dataset.examples import Example, make_example, retrieve
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Embedder, Hit, Hole

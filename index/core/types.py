@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 
+# Forms of holes: the text as it was while its author wrote it, cut out of the finished file, or half
+# of the holes in each.
+TYPED, FINISHED, BOTH = "typed", "finished", "both"
+FORMS = (TYPED, FINISHED, BOTH)
+
+
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
     """One file of a tree, as ``git ls-tree`` gives it."""

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from git_copilot.assistant.backend.loading import load_model
-from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.dataset.cuts import cut_blob
+from git_copilot.assistant.dataset.examples import make_example
 from git_copilot.assistant.decoding.sampling import PrefixIndex
 from git_copilot.assistant.evaluation.healed_examples import heal
 from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate

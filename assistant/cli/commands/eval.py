@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import click
 
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.cli.training_context import print_arms, training_context
+from git_copilot.index.core.types import FORMS
 
 
 @click.command("eval")
@@ -19,6 +21,7 @@ from git_copilot.assistant.cli.training_context import print_arms, training_cont
 @click.option("--adapter", metavar="ID", help="Evaluate this adapter (default: the current one).",
               shell_complete=shell_completion.adapters)  # fmt: skip
 @click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")
+@click.option("--form", type=click.Choice(FORMS), help="Form of the holes (default: typed).")
 @click.pass_obj
 def eval_command(
     host: Host,
@@ -27,11 +30,14 @@ def eval_command(
     commits_range: str | None,
     adapter: str | None,
     holes: int | None,
+    form: str | None,
 ) -> int:
     """Complete the holes of later commits, with and without retrieval and adapter."""
     from git_copilot.assistant.evaluation.eval_run import run_eval
 
     with training_context(host) as (context, folder):
+        if form is not None:
+            context = replace(context, settings=replace(context.settings, evaluation_form=form))
         report = run_eval(
             context,
             folder=folder,

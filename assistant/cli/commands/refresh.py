@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ import click
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.cli.training_context import print_arms, training_context
 from git_copilot.index.core.errors import NOT_PROMOTED
+from git_copilot.index.core.types import FORMS
 
 if TYPE_CHECKING:
     from git_copilot.assistant.evaluation.report import RefreshReport
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     help="Time limit of the whole command: use as many holes as it allows.",
 )
 @click.option("--seed", type=int, help="Seed of all random choices.")
+@click.option(
+    "--form", type=click.Choice(FORMS), help="Form of all holes, instead of the settings'."
+)
 @click.pass_obj
 def refresh_command(
     host: Host,
@@ -35,6 +40,7 @@ def refresh_command(
     held_out: int | None,
     minutes: float | None,
     seed: int | None,
+    form: str | None,
 ) -> int:
     """Train an adapter on this repository's commits, and promote it if it wins.
 
@@ -48,6 +54,9 @@ def refresh_command(
 
     clock = RunClock(begun, minutes * 60 if minutes else None)
     with training_context(host, clock.bounded) as (context, folder):
+        if form is not None:
+            chosen = replace(context.settings, evaluation_form=form, training_form=form)
+            context = replace(context, settings=chosen)
         report = run_refresh(
             context,
             clock=clock,

@@ -21,6 +21,7 @@ from git_copilot.assistant.decoding.generation import Generation, Sampling
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from tests.support.initialised_repo import initialise_repository
 from tests.support.left_to_right_model import plain_folder, plain_model, plain_tokenizer  # noqa: F401 - fixtures
+from tests.support.scripted_engine import ScriptedEngine, replace_engine
 from tests.support.tiny_models import CODE, UNFINISHED, save_tiny
 
 
@@ -54,11 +55,6 @@ def test_candidates_differ_and_the_first_is_the_greedy_answer(project, session):
         assert ask(project, session, count=count).to_json()["candidates"] == texts
     assert len(few.to_json()["candidates"]) > 1
     assert len(more.to_json()["candidates"]) > len(few.to_json()["candidates"])
-
-
-def replace_engine(session, engine):
-    (key,) = session._engines
-    session._engines[key] = engine
 
 
 def test_an_engine_without_batching_gives_the_same_candidates(project, session, model, tokenizer):
@@ -176,26 +172,6 @@ def test_no_further_candidates_are_generated_for_a_disconnected_client(
     request = CompleteRequest("src/a.py:2", project.path, retrieval=False, count=9)
     complete(request, place, session, Callbacks(is_cancelled=lambda: True))
     assert len(limit_recorder.limits) == 1
-
-
-class ScriptedEngine:
-    """An engine that writes a given text, token by token, as the real one does."""
-
-    side_by_side = False
-    prefill_rate = None
-
-    def __init__(self, tokenizer, text):
-        self.tokenizer, self._ids = tokenizer, tokenizer.encode(text)
-
-    def generate(self, request):
-        from git_copilot.assistant.decoding.generation import Generation
-
-        for count in range(1, len(self._ids) + 1):
-            text = self.tokenizer.decode(self._ids[:count])
-            request.on_text(text)
-            if request.should_stop(text):
-                return Generation(text, "trimmed", count, 0, 0.0, 0.0)
-        return Generation(text, "stop", len(self._ids), 0, 0.0, 0.0)
 
 
 @pytest.fixture

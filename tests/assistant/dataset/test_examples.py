@@ -8,11 +8,10 @@ import pytest
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.cuts import cut_blob, read_cuts
 from git_copilot.assistant.dataset.examples import (
-    cut_blob,
     make_example,
     parent_trees,
-    read_cuts,
     retrieve,
     retrieve_in_turn,
     serving_budget,

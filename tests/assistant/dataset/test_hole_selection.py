@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import read_cuts
+from git_copilot.assistant.dataset.cuts import read_cuts
 from git_copilot.assistant.dataset.hole_selection import (
     FEW_HOLES,
     at_fim_rate,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.assistant.dataset.examples import Cut, cut_blob, make_example
+from git_copilot.assistant.dataset.cuts import Cut, cut_blob
+from git_copilot.assistant.dataset.examples import make_example
 from git_copilot.assistant.dataset.leakage import (
     IDIOM_FILES,
     MIN_DISTINCTIVE,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import cut_blob, read_cuts, retrieve
+from git_copilot.assistant.dataset.cuts import cut_blob, read_cuts
+from git_copilot.assistant.dataset.examples import retrieve
 from git_copilot.assistant.dataset.rows import hole_rows
 from git_copilot.assistant.prompt.location import WINDOW_BYTES
 from git_copilot.index.core.types import Hole

@@ -7,10 +7,10 @@ import pytest
 from git_copilot.assistant.context import repository
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.dataset.cuts import read_cuts
 from git_copilot.assistant.dataset.examples import (
     TRAINING_SHARE,
     make_example,
-    read_cuts,
     serving_budget,
     with_retrieval,
 )

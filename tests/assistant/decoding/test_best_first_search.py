@@ -14,7 +14,8 @@ from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.backend.precision import choose_formats
 from git_copilot.assistant.backend.transformers_backend import TransformersBackend
-from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.dataset.cuts import cut_blob
+from git_copilot.assistant.dataset.examples import make_example
 from git_copilot.assistant.decoding.batched_decoding import TokenTree
 from git_copilot.assistant.decoding.best_first_search import BATCH, BestFirstSearch, Hypothesis
 from git_copilot.assistant.decoding.copy_model import CopyModel

@@ -9,7 +9,8 @@ import math
 import pytest
 import torch
 
-from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.dataset.cuts import cut_blob
+from git_copilot.assistant.dataset.examples import make_example
 from git_copilot.assistant.decoding.copy_model import CopyModel
 from git_copilot.assistant.decoding.copy_source import (
     AFTER_CHARACTERS,

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from git_copilot.assistant.backend.loading import load_model
-from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.dataset.cuts import cut_blob
+from git_copilot.assistant.dataset.examples import make_example
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.evaluation.batched_scoring import group

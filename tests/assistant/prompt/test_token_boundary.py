@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.dataset.cuts import cut_blob
+from git_copilot.assistant.dataset.examples import make_example
 from git_copilot.assistant.prompt.approximate_tokenizer import ApproximateTokenizer
 from git_copilot.assistant.prompt.builder import Budget, build_prompt
 from git_copilot.assistant.prompt.fim import FORMATS

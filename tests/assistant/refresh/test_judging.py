@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.dataset.cuts import cut_blob
+from git_copilot.assistant.dataset.examples import make_example
 from git_copilot.assistant.evaluation.arms import ArmEvaluator
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer

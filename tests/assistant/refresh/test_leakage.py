@@ -14,7 +14,7 @@ from git_copilot.assistant.adapters.provenance import (
 )
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import read_cuts
+from git_copilot.assistant.dataset.cuts import read_cuts
 from git_copilot.assistant.dataset.leakage import DuplicateCounts, drop_duplicates
 from git_copilot.assistant.evaluation.eval_run import run_eval
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer

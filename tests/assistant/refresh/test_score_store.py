@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import Cut, Example
+from git_copilot.assistant.dataset.cuts import Cut
+from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.evaluation.metrics import Score
 from git_copilot.assistant.prompt.builder import Budget, build_prompt
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
-from git_copilot.assistant.dataset.examples import cut_blob, make_example
+from git_copilot.assistant.dataset.cuts import cut_blob
+from git_copilot.assistant.dataset.examples import make_example
 from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer

@@ -12,7 +12,7 @@ import pytest
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.examples import read_cuts
+from git_copilot.assistant.dataset.cuts import read_cuts
 from git_copilot.assistant.dataset.export import ExportRequest, export_corpus
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.snapshot import snapshot_holes

@@ -1,0 +1,272 @@
+"""Completions at the cursors where people are: ``python bench/places.py --repo PATH…``.
+
+Places come from the newest commits, in the text as it was while its author wrote it: before the
+cursor the new code, behind it the parent's, and on the cursor's line nothing or, at four of five
+places with an open pair, the closers that an editor has inserted. The worktree and the index are
+those of the commit's parent. Each place is asked as an editor asks, through the whole use case.
+Kinds and their proportions: :data:`place_kinds.WEIGHTS`.
+
+Verdicts by rule (verdicts.py), of what is shown: ``exact``: as many lines as the answer has are
+what was written, or it is what was written between the pair; ``acceptable``: exact, or at most two
+tokens or a fifth differ, and less than half; ``harmful``: has a syntax error where what was
+written has none, names something that is defined nowhere, or repeats what stands there. Nothing
+shown is ``silent``; at places of the kind ``nothing``, where the author wrote no more, that is
+right.
+
+Prompts are whole; ``--latency 400`` asks as a person waits (``copilot.latencyMs``), with the
+default limit for the whole answer. ``--set KEY=VALUE`` sets ``copilot.KEY``. Fair only on
+repositories that neither a model (bench/seed/recipe.toml) nor a rule was fitted on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from about import machine, name_of, output
+from isa import add_isa_option, limit_instructions
+from place_kinds import WEIGHTS, TypedPlace, choose_places
+from verdicts import Verdict, identifiers, judge
+
+from git_copilot.assistant.api.requests import CompleteRequest
+from git_copilot.assistant.completion.callbacks import Callbacks
+from git_copilot.assistant.completion.complete import complete
+from git_copilot.assistant.completion.request import find_place
+from git_copilot.assistant.completion.session import Session
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.core.process import calm_threads
+from git_copilot.assistant.core.progress import ProgressBar
+from git_copilot.assistant.core.terminal import Stream
+from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.index.embedding.embedders import load_embedder
+from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import trust_repository
+from git_copilot.index.store.database import DATABASE_NAME, Database
+from git_copilot.index.sync.sync import sync
+from git_copilot.index.text.classify import language_of
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACES, QUICK = 100, 12  # of each repository
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A place, what was shown there, and the verdict."""
+
+    place: TypedPlace
+    text: str
+    verdict: Verdict
+    milliseconds: float
+    snippets: int
+    prompt_tokens: int
+    finish: str
+    reason: str | None
+
+    def row(self, repository: str) -> dict[str, Any]:
+        place = self.place
+        return {
+            "repository": repository, "commit": place.commit[:12], "path": place.path,
+            "line": place.line, "column": place.column, "kind": place.kind,
+            "language": place.language, "before": "\n".join(place.prefix.split("\n")[-6:]),
+            "closers": place.closers, "below": "\n".join(place.below.split("\n")[:4]),
+            "truth": place.inner if place.inner is not None else place.full, "full": place.full,
+            "text": self.text, **asdict(self.verdict), "ms": round(self.milliseconds),
+            "snippets": self.snippets, "prompt_tokens": self.prompt_tokens,
+            "finish": self.finish, "reason": self.reason,
+        }  # fmt: skip
+
+
+class Worktree:
+    """A clone in which git-copilot is set up, moved from parent to parent."""
+
+    def __init__(self, source: Path, folder: Path, settings: dict[str, str]) -> None:
+        self._folder = folder
+        if not folder.exists():
+            _git("clone", "-q", "--shared", "--no-checkout", str(source), str(folder))
+        self.repo = GitRepository.discover(folder)
+        for key, value in settings.items():
+            self.repo.set_config(f"copilot.{key}", value)
+        trust_repository(self.repo.state_dir)
+        path = self.repo.state_dir / DATABASE_NAME
+        self._db = Database(path, create=not path.exists())
+        self._names: dict[str, frozenset[str]] = {}
+        name = Settings().embedder
+        self._embedder = load_embedder(name, resolve_model(name))
+
+    def move(self, commit: str) -> frozenset[str]:
+        """Check a commit out and index it; returns every identifier in its files."""
+        _git("-C", str(self._folder), "checkout", "-q", "--force", "--detach", commit)
+        _git("-C", str(self._folder), "clean", "-qfdx")
+        sync(self.repo, self._db, self._embedder)
+        entries = [
+            e for e in self.repo.ls_tree(f"{commit}^{{tree}}") if language_of(e.path) != "text"
+        ]
+        missing = dict.fromkeys(e.oid for e in entries if e.oid not in self._names)
+        for oid, data in self.repo.blobs(missing):
+            self._names[oid] = frozenset(identifiers(data.decode("utf-8", "replace")))
+        return frozenset().union(*(self._names.get(e.oid, frozenset()) for e in entries))
+
+    def ask(
+        self, place: TypedPlace, session: Session, known: frozenset[str], *, retrieval: bool
+    ) -> Answered:
+        file = self._folder / place.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        request = CompleteRequest(
+            f"{place.path}:{place.line}:{place.column}", self._folder, text=place.text.encode(),
+            retrieval=retrieval,
+        )  # fmt: skip
+        answer = complete(request, find_place(request), session, Callbacks())
+        session.take_deferred()
+        replaced = getattr(answer, "replaced", 0)
+        return Answered(
+            place, answer.completion, judge(place, answer.completion, replaced, known),
+            answer.timings.total, len(answer.snippets), answer.prompt_tokens,
+            answer.finish_reason, answer.explanation.trim_rule,
+        )  # fmt: skip
+
+
+def _git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], check=True, capture_output=True)
+
+
+def ask_all(
+    source: Path, folder: Path, count: int, options: argparse.Namespace, session: Session
+) -> Iterator[Answered]:
+    """Every place of one repository."""
+    settings = {
+        "feedback": "false", "latencyMs": str(options.latency),
+        "timeLimitMs": str(Settings().time_limit_ms if options.latency else 0),
+        **dict(pair.split("=", 1) for pair in options.set),
+    }  # fmt: skip
+    tree = Worktree(source, folder, settings)
+    at, known = "", frozenset[str]()
+    for place in choose_places(GitRepository.discover(source), count, options.seed):
+        if place.parent != at:
+            at, known = place.parent, tree.move(place.parent)
+        yield tree.ask(place, session, known, retrieval=not options.no_retrieval)
+
+
+def figures(answered: Sequence[Answered]) -> dict[str, Any]:
+    """Counts and percentages of some places."""
+    shown = [a for a in answered if a.verdict.shown]
+    harms = Counter(harm for a in shown for harm in a.verdict.harm)
+    silent = [a for a in answered if not a.verdict.shown]
+    return {
+        "places": len(answered),
+        "shown": len(shown),
+        "exact": _percent(sum(a.verdict.exact for a in shown), len(shown)),
+        "acceptable": _percent(sum(a.verdict.acceptable for a in shown), len(shown)),
+        "harmful": _percent(sum(bool(a.verdict.harm) for a in shown), len(shown)),
+        "harms": dict(harms.most_common()),
+        "acceptable_of_all": _percent(sum(a.verdict.acceptable for a in shown), len(answered)),
+        "silent": len(silent),
+        "rightly_silent": sum(a.place.kind == "nothing" for a in silent),
+    }
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100 * part / whole, 1) if whole else 0.0
+
+
+def measure(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
+    """All repositories."""
+    commit = output("git", "-C", str(ROOT), "rev-parse", "HEAD")
+    found: list[Answered] = []
+    rows: list[dict[str, Any]] = []
+    session, names = Session(), []
+    with tempfile.TemporaryDirectory() as temporary:
+        for given in options.repo:
+            path, _, number = str(given).partition("=")
+            count = int(number or options.places)
+            name = name_of(Path(path), GitRepository.discover(Path(path)))
+            names.append(name)
+            folder = (options.work or Path(temporary)) / name
+            for done, answered in enumerate(ask_all(Path(path), folder, count, options, session)):
+                bar(name, done, count)
+                found.append(answered)
+                rows.append({**answered.row(name)})
+    session.close()
+    if options.completions:
+        options.completions.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    times = sorted(a.milliseconds for a in found)
+    return {
+        "bench": "places",
+        "commit": commit,
+        "machine": machine(),
+        "settings": {
+            "repositories": names, "latency": options.latency, "seed": options.seed,
+            "retrieval": not options.no_retrieval, "set": options.set,
+        },
+        "all": figures(found),
+        "kinds": {k: figures(f) for k in WEIGHTS if (f := [a for a in found if a.place.kind == k])},
+        "languages": {
+            language: figures([a for a in found if a.place.language == language])
+            for language in sorted({a.place.language for a in found})
+        },
+        "paired": figures([a for a in found if a.place.closers]),
+        "milliseconds": {
+            "median": round(times[len(times) // 2]), "p90": round(times[len(times) * 9 // 10]),
+        },
+        "with_snippets": sum(a.snippets > 0 for a in found),
+        "prompt_tokens": round(sum(a.prompt_tokens for a in found) / len(found)),
+    }  # fmt: skip
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures for a person."""
+    lines = [
+        f"{'':<18}{'places':>7}{'shown':>7}{'exact':>7}{'accept.':>8}{'harmful':>8}{'silent':>7}  harms"
+    ]
+    rows = {
+        "all": result["all"],
+        "paired": result["paired"],
+        **result["kinds"],
+        **result["languages"],
+    }
+    for name, row in rows.items():
+        harms = ", ".join(f"{k} {v}" for k, v in row["harms"].items())
+        lines.append(
+            f"{name:<18}{row['places']:>7}{row['shown']:>7}{row['exact']:>7}{row['acceptable']:>8}"
+            f"{row['harmful']:>8}{row['silent']:>7}  {harms}"
+        )
+    lines.append(f"ms {result['milliseconds']}, {result['prompt_tokens']} prompt tokens, "
+                 f"{result['with_snippets']} with snippets")  # fmt: skip
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--repo", type=Path, nargs="+", default=[ROOT], help="PATH or PATH=PLACES")
+    add("--places", type=int, default=PLACES, help="of each repository")
+    add("--quick", action="store_true", help=f"{QUICK} places of each repository")
+    add("--latency", type=int, default=0, metavar="MS", help="copilot.latencyMs (0: whole prompts)")
+    add("--no-retrieval", action="store_true")
+    add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings, without `copilot.`")
+    add("--seed", type=int, default=0)
+    add("--work", type=Path, help="folder in which clones and their indexes are kept")
+    add("--completions", type=Path, metavar="FILE", help="write every place, as JSON lines")
+    add("--json", action="store_true", help="print one JSON object")
+    add_isa_option(parser)
+    options = parser.parse_args(arguments)
+    limit_instructions(arguments)  # torch is imported later
+    calm_threads()
+    if options.quick:
+        options.places = QUICK
+    bar = ProgressBar(Stream(sys.stderr, screen=sys.stderr.isatty()))
+    result = measure(options, bar)
+    bar.finish()
+    print(json.dumps(result, indent=1) if options.json else table(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
