@@ -27,6 +27,7 @@ PAIRED = 0.8
 COMMITS, PER_COMMIT, MAX_FILES = 1500, 4, 30
 MAX_TRUTH_LINES = 20
 MAX_BYTES = 200_000
+QUOTES = ("'", '"', "`")
 LANGUAGES = ("python", "typescript", "tsx", "javascript", "go", "rust", "java")
 _HEADER = re.compile(
     r"\s*(?:(?:export|default|public|private|protected|static|async|pub|final|override)\s+)*"
@@ -93,29 +94,75 @@ def choose_places(repo: GitRepository, count: int, seed: int) -> list[TypedPlace
         if not changed or len(changed) > MAX_FILES:
             continue
         rng = seeded_random("places", str(seed), oid)
-        offered = [p for patch in changed for p in _places(repo, patch, oid, parents[oid], rng)]
+        offered = [cursor for patch in changed for cursor in _cursors_of(repo, patch, rng)]
         rng.shuffle(offered)
-        # What is rare, or still missing most, comes first.
-        offered.sort(key=lambda p: -missing[p.kind] / WEIGHTS[p.kind])
+        # What is still missing most comes first.
+        offered.sort(key=lambda cursor: -missing[cursor.kind] / WEIGHTS[cursor.kind])
         taken: set[tuple[str, int]] = set()
         kinds: set[str] = set()
-        for place in offered:
-            key = (place.path, place.line)
-            if len(taken) < PER_COMMIT and missing[place.kind] > 0 and place.kind not in kinds:
-                if key in taken:
-                    continue
+        for cursor in offered:
+            key = (cursor.file.path, cursor.number)
+            if len(taken) == PER_COMMIT:
+                break
+            if missing[cursor.kind] <= 0 or cursor.kind in kinds or key in taken:
+                continue
+            place = cursor.place(oid, parents[oid], paired=rng.random() < PAIRED)
+            if place is not None:
                 taken.add(key)
-                kinds.add(place.kind)
-                missing[place.kind] -= 1
+                kinds.add(cursor.kind)
+                missing[cursor.kind] -= 1
                 found.append(place)
         if len(found) >= count:
             break
     return found[:count]
 
 
-def _places(
-    repo: GitRepository, patch: FilePatch, commit: str, parent: str, rng: random.Random
-) -> Iterator[TypedPlace]:
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str
+    language: str
+    lines: list[str]
+    before: Parent
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """A candidate: the column of line ``number`` (both 0-based); its hunk ends before ``end``."""
+
+    file: _File
+    kind: str
+    number: int
+    column: int
+    end: int
+
+    def place(self, commit: str, parent: str, *, paired: bool) -> TypedPlace | None:
+        """The place; ``None`` in prose, and where nothing worth asking for was written."""
+        file, lines = self.file, self.file.lines
+        prefix = "\n".join([*lines[: self.number], lines[self.number][: self.column]])
+        behind = "\n".join([lines[self.number][self.column :], *lines[self.number + 1 : self.end]])
+        full = "\n".join(behind.split("\n")[:MAX_TRUTH_LINES])
+        if self.kind != "nothing" and not re.search(r"\w", full):
+            return None
+        pairs = OpenPairs(prefix, file.path)
+        quoted = pairs.closers[:1] in QUOTES and self.kind not in ("string", "nothing")
+        if self.kind != "comment" and (pairs.in_prose or (pairs.closers and quoted)):
+            return None
+        inner_end = pairs.end(behind) if paired else None
+        return TypedPlace(
+            commit,
+            parent,
+            file.path,
+            file.language,
+            self.kind,
+            prefix,
+            pairs.closers if inner_end else "",
+            file.before.text_behind(self.number + 1),
+            full,
+            behind[:inner_end].rstrip() if inner_end else None,
+        )
+
+
+def _cursors_of(repo: GitRepository, patch: FilePatch, rng: random.Random) -> Iterator[_Cursor]:
     """Candidates of one file, at most one for each kind and line."""
     language = language_of(patch.path)
     if language not in LANGUAGES or patch.deleted or patch.opaque or not patch.hunks:
@@ -129,43 +176,12 @@ def _places(
             texts.append(data.decode("utf-8").replace("\r\n", "\n"))
         except UnicodeDecodeError:
             return
-    before = Parent.of(texts[1], patch)
-    lines = texts[0].split("\n")
+    file = _File(patch.path, language, texts[0].split("\n"), Parent.of(texts[1], patch))
     for _, _, first, count in patch.hunks:
-        end = min(first - 1 + count, len(lines))
+        end = min(first - 1 + count, len(file.lines))
         for number in range(first - 1, end):
-            for kind, column in _cursors(lines, number, end, patch.path, rng):
-                paired = rng.random() < PAIRED
-                at = "\n".join([*lines[:number], lines[number][:column]])
-                pairs = OpenPairs(at, patch.path)
-                in_string = kind not in ("string", "nothing") and pairs.closers[:1] in (
-                    "'",
-                    '"',
-                    "`",
-                )
-                if kind != "comment" and (pairs.in_prose or (in_string and pairs.closers)):
-                    continue
-                place = _place(lines, number, column, end, patch.path, paired, before)
-                prefix, closers, below, full, inner = place
-                if kind != "nothing" and not (full.strip() and re.search(r"\w", full)):
-                    continue
-                yield TypedPlace(
-                    commit, parent, patch.path, language, kind, prefix, closers, below, full, inner
-                )
-
-
-def _place(
-    lines: Sequence[str], number: int, column: int, end: int, path: str, paired: bool,
-    before: Parent,
-) -> tuple[str, str, str, str, str | None]:  # fmt: skip
-    prefix = "\n".join([*lines[:number], lines[number][:column]])
-    behind = "\n".join([lines[number][column:], *lines[number + 1 : end]])
-    full = "\n".join(behind.split("\n")[:MAX_TRUTH_LINES])
-    below, pairs = before.text_behind(number + 1), OpenPairs(prefix, path)
-    inner_end = pairs.end(behind) if paired else None
-    if inner_end:
-        return prefix, pairs.closers, below, full, behind[:inner_end].rstrip()
-    return prefix, "", below, full, None
+            for kind, column in _cursors(file.lines, number, end, patch.path, rng):
+                yield _Cursor(file, kind, number, column, end)
 
 
 def _cursors(

@@ -69,6 +69,7 @@ class Answered:
     prompt_tokens: int
     finish: str
     reason: str | None
+    more: dict[str, Any]
 
     def row(self, repository: str) -> dict[str, Any]:
         place = self.place
@@ -80,7 +81,7 @@ class Answered:
             "truth": place.inner if place.inner is not None else place.full, "full": place.full,
             "text": self.text, **asdict(self.verdict), "ms": round(self.milliseconds),
             "snippets": self.snippets, "prompt_tokens": self.prompt_tokens,
-            "finish": self.finish, "reason": self.reason,
+            "finish": self.finish, "reason": self.reason, **self.more,
         }  # fmt: skip
 
 
@@ -130,6 +131,7 @@ class Worktree:
             place, answer.completion, judge(place, answer.completion, replaced, known),
             answer.timings.total, len(answer.snippets), answer.prompt_tokens,
             answer.finish_reason, answer.explanation.trim_rule,
+            {"nats": answer.explanation.nats, "alternatives": answer.explanation.alternatives},
         )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 from place_kinds import TypedPlace
 from rapidfuzz.distance import Levenshtein
@@ -212,7 +211,7 @@ def _standard() -> frozenset[str]:
 
 
 def _repeats(place: TypedPlace, answer: str, truth: str) -> bool:
-    """Whether a whole line repeats its neighbour, or two lines in a row stand nearby already."""
+    """Whether a whole line repeats its neighbour, or all its lines stand nearby in a row."""
     stem = place.prefix.rpartition("\n")[2]
     written = [x.strip() for x in (stem + answer).split("\n") if x.strip()]
     wanted = {x.strip() for x in (stem + truth).split("\n")}
@@ -222,8 +221,6 @@ def _repeats(place: TypedPlace, answer: str, truth: str) -> bool:
         plain = sum(char.isalnum() for char in line) >= MIN_ALPHANUMERIC
         if plain and line not in wanted and line in (*above[-1:], *below[:1]):
             return True
-    near = {*pairwise(above), *pairwise(below)}
-    return any(
-        pair in near and not set(pair) <= wanted and sum(map(len, pair)) > 2 * MIN_ALPHANUMERIC
-        for pair in pairwise(written)
-    )
+    count = len(written)
+    near = ["\n".join(lines[i : i + count]) for lines in (above, below) for i in range(len(lines))]
+    return count > 1 and not set(written) <= wanted and "\n".join(written) in near

@@ -70,6 +70,8 @@ class CompletionExplanation:
     tried: int
     instead_of: str | None
     prompt: str
+    nats: tuple[float, ...] = ()
+    alternatives: tuple[tuple[str, float], ...] = ()
 
     def to_json(self) -> ExplanationJson:
         return {

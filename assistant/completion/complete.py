@@ -145,6 +145,8 @@ def _explain(
         tried=made.tried,
         instead_of=made.instead_of,
         prompt=engine.tokenizer.spell(list(chosen.prompt.ids)),
+        nats=made.nats,
+        alternatives=tuple((each.text, sum(each.nats)) for each in made.alternatives),
     )
 
 

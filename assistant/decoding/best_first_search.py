@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -35,19 +35,22 @@ BATCH = 4
 class Hypothesis:
     """Tokens and their cost: their nats, with an end behind them once the line is whole, less the
     reward. ``copied`` has the paths of tokens that the model alone would not have written. Ordered
-    by cost, then by tokens, so that the order in which hypotheses are found does not matter."""
+    by cost, then by tokens, so that the order in which hypotheses are found does not matter.
+    ``nats`` has those of each token, and of the end once the line is whole."""
 
     cost: float = 0.0
     ids: tuple[int, ...] = ()
     copied: tuple[str, ...] = ()
+    nats: tuple[float, ...] = field(default=(), compare=False)
 
 
 class BestFirstSearch:
-    """The best line so far at one cursor, and a queue of open hypotheses."""
+    """The best line so far at one cursor, all ``whole`` lines, and a queue of open hypotheses."""
 
     def __init__(self, source: CopySource, reward: float) -> None:
         """:param reward: nats for each token."""
         self.best = Hypothesis(cost=float("inf"))
+        self.whole: list[Hypothesis] = []
         self._source, self._reward, self._slack = source, reward, SLACK_TOKENS * reward
         self._finishing = torch.tensor(source.finishing_ids)
         self._leaving = torch.tensor(source.leaving_ids)
@@ -63,9 +66,13 @@ class BestFirstSearch:
         """
         nats = -torch.log_softmax(mixed.float(), dim=0)
         if written.strip():
-            cost = hypothesis.cost - float(torch.logsumexp(-nats[self._finishing], dim=0))
-            if cost < self.best.cost:
-                self.best = Hypothesis(cost, hypothesis.ids, hypothesis.copied)
+            end = -float(torch.logsumexp(-nats[self._finishing], dim=0))
+            line = Hypothesis(
+                hypothesis.cost + end, hypothesis.ids, hypothesis.copied, (*hypothesis.nats, end)
+            )
+            self.whole.append(line)
+            if line.cost < self.best.cost:
+                self.best = line
         nats[self._leaving] = torch.inf
         costs, tokens = (found.tolist() for found in nats.topk(WIDTH, largest=False))
         own = logits.topk(WIDTH).indices.tolist()
@@ -74,7 +81,8 @@ class BestFirstSearch:
             origin = "" if token in own[: 1 if i == 0 else WIDTH] else self._source.origin(token)
             copied = (*hypothesis.copied, origin) if origin else hypothesis.copied
             total = hypothesis.cost + cost - self._reward
-            longer.append(Hypothesis(total, (*hypothesis.ids, token), copied))
+            ids = (*hypothesis.ids, token)
+            longer.append(Hypothesis(total, ids, copied, (*hypothesis.nats, cost)))
         for other in longer[1:]:
             self.push(other)
         return longer[0]

@@ -10,10 +10,18 @@ import torch
 from git_copilot.assistant.decoding.best_first_search import BestFirstSearch, Hypothesis
 from git_copilot.assistant.decoding.copy_source import CopySource
 from git_copilot.assistant.decoding.empty_answer import EmptyMargin
-from git_copilot.assistant.decoding.generation import REPLACEMENT, Generation, GenerationRequest
+from git_copilot.assistant.decoding.generation import (
+    REPLACEMENT,
+    Alternative,
+    Generation,
+    GenerationRequest,
+)
 from git_copilot.assistant.decoding.prompt_lookup import MAX_DRAFT, PromptLookup
 from git_copilot.assistant.decoding.sampling import PrefixIndex, make_sampler, sample_among
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+
+# Lines that the search found and that are offered besides the best.
+MAX_ALTERNATIVES = 8
 
 
 class DecodingState:
@@ -49,6 +57,8 @@ class DecodingState:
             EmptyMargin(self._end_ids) if greedy and not request.forced_prefix else None
         )
         self._written = ""
+        self._nats: list[float] = []
+        self._alternatives: tuple[Alternative, ...] = ()
         self._forced_ids: list[int] = []  # the rest of a character that is written byte by byte
         self._lookup: PromptLookup | None = None
         # The last draft was of the forced prefix: nothing is learnt from it.
@@ -86,6 +96,7 @@ class DecodingState:
     def _choose(self, logits: torch.Tensor) -> int:
         """The model's choice; while some of the forced prefix is missing, among its tokens only."""
         if self._forced_ids:
+            self._nats.append(0.0)
             return self._forced_ids.pop(0)
         if self._source is not None:
             return self._choose_mixed(logits, self._source)
@@ -94,6 +105,7 @@ class DecodingState:
         return token
 
     def _update_margin(self, token: int, logits: torch.Tensor) -> None:
+        self._nats.append(float(torch.logsumexp(logits, dim=0) - logits[token]))
         if self._empty_margin is not None:
             self._empty_margin.add(token, logits, self._written)
 
@@ -104,7 +116,7 @@ class DecodingState:
         self._update_margin(token, mixed)
         self._expand(token, logits, mixed)
         if source.ends_line(token, mixed, self._written):
-            return next(iter(self._end_ids))
+            return next(iter(self._end_ids))  # a line end has the nats of an end
         origin = source.origin(token)
         visible = len(self._written) >= len(self._forced_prefix)
         if origin and visible and token != int(logits.argmax()):
@@ -136,9 +148,15 @@ class DecodingState:
         )
         best = self._search.best
         text = decode(list(best.ids))
+        found = sorted(self._search.whole)[: MAX_ALTERNATIVES + 1]
+        lines = (Alternative(decode(list(h.ids)), h.nats, h.ids, h.copied) for h in found)
+        self._alternatives = tuple(
+            line for line in lines if line.text != text and REPLACEMENT not in line.text
+        )[:MAX_ALTERNATIVES]
         if best.ids and text != self.text and REPLACEMENT not in text:
             self._instead_of, self.text = self.text, text
             self.ids, self.copied = list(best.ids), list(best.copied)
+            self._nats = list(best.nats)
             if self._empty_margin is not None:
                 self._empty_margin.replace_line(self._search.cost(best))
 
@@ -197,4 +215,6 @@ class DecodingState:
             tried=self._tried,
             instead_of=self._instead_of,
             empty_margin=self._empty_margin.value if self._empty_margin else None,
+            nats=tuple(self._nats),
+            alternatives=self._alternatives,
         )

@@ -83,6 +83,16 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another line that could be written, and the nats of its tokens and of the end behind it."""
+
+    text: str
+    nats: tuple[float, ...]
+    ids: tuple[int, ...] = ()
+    copied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """Generated text and its cost; times are in milliseconds.
 
@@ -92,7 +102,9 @@ class Generation:
     forced prefix included, where the engine knows them. ``copied`` has a path for each token that
     the model alone would not have written. ``tried`` tokens were read in the search for a likelier
     line; ``instead_of`` is the greedy text that it replaced. ``empty_margin`` is by how many nats
-    ending at once is likelier than the first line of the text (``None``: unknown).
+    ending at once is likelier than the first line of the text (``None``: unknown). ``nats`` are
+    those of each of ``ids``, and of the end where the model ended (empty: unknown).
+    ``alternatives`` are lines that the search found besides, best first.
     """
 
     text: str
@@ -108,6 +120,8 @@ class Generation:
     tried: int = 0
     instead_of: str | None = None
     empty_margin: float | None = None
+    nats: tuple[float, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
 
 class Generator(Protocol):

@@ -85,6 +85,20 @@ class BracketBalance:
             return text
         return text + "".join(frame.closer for frame in reversed(own))
 
+    def missing_closers(self, text: str) -> str | None:
+        """What closes all that is open behind ``text`` and that the text behind the cursor leaves
+        open; ``None`` where that closes some of it only."""
+        left = len(_common_frames(self._open_at_cursor, self._base.stack))
+        if left == 0:
+            return ""
+        if left < len(self._open_at_cursor):
+            return None
+        return "".join(frame.closer for frame in reversed(self._open_behind(text)))
+
+    def leaves_open(self, text: str) -> bool:
+        """Whether ``text`` opens a bracket or a string that it does not close."""
+        return len(self._open_behind(text)) > len(self._open_at_cursor)
+
     def cut(self, text: str) -> int:
         """The length of the longest prefix of ``text`` that fits and ends before a closing bracket,
         a comma or a line end; or of all of it."""

@@ -72,7 +72,7 @@ STATISTICS = {
 }  # fmt: skip
 SETTINGS = {
     "prompt_tokens": 1024, "context_tokens": 512, "suffix_tokens": 192, "snippets": 6,
-    "max_tokens": 64, "copying": True, "alternatives": 16, "embedder": "copilot-embed-v1",
+    "max_tokens": 64, "copying": True, "alternatives": 16, "evaluation_form": "typed", "embedder": "copilot-embed-v1",
 }  # fmt: skip
 ARMS = {
     "base": arm(10.0, 20.0, 1.5, 9.0, 19.0, 1.6),
