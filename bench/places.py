@@ -131,7 +131,7 @@ class Worktree:
             place, answer.completion, judge(place, answer.completion, replaced, known),
             answer.timings.total, len(answer.snippets), answer.prompt_tokens,
             answer.finish_reason, answer.explanation.trim_rule,
-            {"nats": answer.explanation.nats, "alternatives": answer.explanation.alternatives},
+            {"lines": answer.explanation.lines, "alternatives": answer.explanation.alternatives, "margin": answer.explanation.margin},
         )  # fmt: skip
 
 

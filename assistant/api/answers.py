@@ -70,8 +70,9 @@ class CompletionExplanation:
     tried: int
     instead_of: str | None
     prompt: str
-    nats: tuple[float, ...] = ()
-    alternatives: tuple[tuple[str, float], ...] = ()
+    lines: tuple[tuple[float, int, float], ...] = ()
+    margin: float | None = None
+    alternatives: tuple[tuple[str, float, int], ...] = ()
 
     def to_json(self) -> ExplanationJson:
         return {

@@ -145,8 +145,9 @@ def _explain(
         tried=made.tried,
         instead_of=made.instead_of,
         prompt=engine.tokenizer.spell(list(chosen.prompt.ids)),
-        nats=made.nats,
-        alternatives=tuple((each.text, sum(each.nats)) for each in made.alternatives),
+        margin=made.empty_margin,
+        lines=tuple((each.nats, each.tokens, each.most) for each in made.lines),
+        alternatives=tuple((each.text, each.nats, each.tokens) for each in made.alternatives),
     )
 
 

@@ -15,6 +15,7 @@ from git_copilot.assistant.decoding.generation import (
     Alternative,
     Generation,
     GenerationRequest,
+    LineCost,
 )
 from git_copilot.assistant.decoding.prompt_lookup import MAX_DRAFT, PromptLookup
 from git_copilot.assistant.decoding.sampling import PrefixIndex, make_sampler, sample_among
@@ -58,6 +59,7 @@ class DecodingState:
         )
         self._written = ""
         self._nats: list[float] = []
+        self._lines: list[LineCost] = []
         self._alternatives: tuple[Alternative, ...] = ()
         self._forced_ids: list[int] = []  # the rest of a character that is written byte by byte
         self._lookup: PromptLookup | None = None
@@ -79,12 +81,15 @@ class DecodingState:
         """Choose the next token from logits (vocabulary,); false once the text is finished."""
         token = self._choose(logits)
         if token in self._end_ids:
+            self._end_line()
             self.finish, self.done = "stop", True
             return False
         self.ids.append(token)
         self._written = self._tokenizer.decode(self.ids)
         self.done = len(self.ids) >= self._max_tokens
         text = self._written[len(self._forced_prefix) :]
+        if text.count("\n") > len(self._lines):
+            self._end_line()
         grew = not text.endswith(REPLACEMENT) and len(text) > len(self.text)
         self.text = text.removesuffix(REPLACEMENT)
         if grew:
@@ -92,6 +97,9 @@ class DecodingState:
             if self._should_stop(text):
                 self.finish, self.done = "trimmed", True
         return not self.done
+
+    def _end_line(self) -> None:
+        self._lines.append(LineCost(sum(self._nats), len(self.ids), max(self._nats)))
 
     def _choose(self, logits: torch.Tensor) -> int:
         """The model's choice; while some of the forced prefix is missing, among its tokens only."""
@@ -149,7 +157,7 @@ class DecodingState:
         best = self._search.best
         text = decode(list(best.ids))
         found = sorted(self._search.whole)[: MAX_ALTERNATIVES + 1]
-        lines = (Alternative(decode(list(h.ids)), h.nats, h.ids, h.copied) for h in found)
+        lines = (Alternative(decode(list(h.ids)), sum(h.nats), len(h.ids), h.copied) for h in found)
         self._alternatives = tuple(
             line for line in lines if line.text != text and REPLACEMENT not in line.text
         )[:MAX_ALTERNATIVES]
@@ -157,6 +165,8 @@ class DecodingState:
             self._instead_of, self.text = self.text, text
             self.ids, self.copied = list(best.ids), list(best.copied)
             self._nats = list(best.nats)
+            self._lines = []
+            self._end_line()
             if self._empty_margin is not None:
                 self._empty_margin.replace_line(self._search.cost(best))
 
@@ -215,6 +225,6 @@ class DecodingState:
             tried=self._tried,
             instead_of=self._instead_of,
             empty_margin=self._empty_margin.value if self._empty_margin else None,
-            nats=tuple(self._nats),
+            lines=tuple(self._lines),
             alternatives=self._alternatives,
         )

@@ -84,12 +84,23 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Another line that could be written, and the nats of its tokens and of the end behind it."""
+    """Another line that could be written, with the nats of its tokens and of the end behind it, the
+    number of these tokens, and paths as in :attr:`Generation.copied`."""
 
     text: str
-    nats: tuple[float, ...]
-    ids: tuple[int, ...] = ()
+    nats: float
+    tokens: int
     copied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineCost:
+    """What the text up to the end of a line costs: nats, with those of the line end or of the end
+    of the text, tokens, and the nats of its least likely token."""
+
+    nats: float
+    tokens: int
+    most: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +113,9 @@ class Generation:
     forced prefix included, where the engine knows them. ``copied`` has a path for each token that
     the model alone would not have written. ``tried`` tokens were read in the search for a likelier
     line; ``instead_of`` is the greedy text that it replaced. ``empty_margin`` is by how many nats
-    ending at once is likelier than the first line of the text (``None``: unknown). ``nats`` are
-    those of each of ``ids``, and of the end where the model ended (empty: unknown).
-    ``alternatives`` are lines that the search found besides, best first.
+    ending at once is likelier than the first line of the text (``None``: unknown). ``lines`` has the
+    cost of each line that was written (empty: unknown). ``alternatives`` are lines that the search
+    found besides, best first.
     """
 
     text: str
@@ -120,7 +131,7 @@ class Generation:
     tried: int = 0
     instead_of: str | None = None
     empty_margin: float | None = None
-    nats: tuple[float, ...] = ()
+    lines: tuple[LineCost, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
 
 

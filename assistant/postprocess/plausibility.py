@@ -15,7 +15,8 @@ import builtins
 import keyword
 import re
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 
 from git_copilot.assistant.postprocess.bracket_balance import BracketBalance
 from git_copilot.assistant.postprocess.repetition import count_alphanumeric
@@ -24,7 +25,7 @@ from git_copilot.index.text.terms import IDENTIFIER
 
 Known = Callable[[Iterable[str]], set[str]]
 # What stands for a completion where the errors of the file itself are counted.
-PLACEHOLDERS = ("", "x", "x:", "pass", "x, x", "x = x", "x)")
+PLACEHOLDERS = ("", "x", "x:", "pass", "x, x", "x = x")
 # A line with fewer letters and digits may repeat another.
 MIN_ALPHANUMERIC = 8
 NEAR_LINES = 30
@@ -43,6 +44,7 @@ _BINDING = re.compile(
 )
 # Names that are no attributes, keyword arguments or prefixes of strings.
 _FREE = re.compile(r"(?<![\w.])([^\W\d]\w*)\b(?!\s*(?:=(?!=)|[\"']))")
+STANDARD_NAMES = Path(__file__).with_name("standard_names.txt")
 _PYTHON = frozenset(
     [*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self", "cls", "__file__", "__name__"]
 )
@@ -116,6 +118,8 @@ class Plausibility:
             bound |= set(_DECLARED.findall(_code(self._line) + code))
         words = [w for w in dict.fromkeys(_NAME.findall(written)) if w not in bound]
         new = [w for w in words if w not in self._around and w not in _PYTHON and len(w) > 1]
+        if self._surroundings.language == "python":
+            new = [w for w in new if w not in standard_names()]
         found = self._known(new) if new else set()
         missing = [w for w in new if w not in found]
         if not missing and self._surroundings.language == "python":
@@ -165,6 +169,12 @@ class Plausibility:
                 if other and other[1] == found[1] and len(line) - len(line.lstrip()) == depth:
                     return found[1][0] in "\"'"
         return False
+
+
+@cache
+def standard_names() -> frozenset[str]:
+    """Modules of Python's standard library, what they define, and the attributes of its classes."""
+    return frozenset(STANDARD_NAMES.read_text("utf-8").split())
 
 
 def binds(text: str, name: str) -> bool:
