@@ -9,7 +9,7 @@ They are in the form in which they were typed (git_copilot.assistant.dataset.typ
 
 ``--tree`` takes holes anywhere in the files of the last commit instead (index/corpus/snapshot.py): code
 as it stands, which is easier to fill than what is new. Other files are searched in the tree before
-that commit; the hole's own file is never searched. ``--kind rest`` takes rests of any lines there
+that commit, and the hole's own file without the hole where a prompt does not show it. ``--kind rest`` takes rests of any lines there
 (rests.py). ``--language`` chooses holes of another language than Python.
 
 ``em`` and ``es`` are in %, with 95% intervals from resampled commits, with ``--tree`` files;

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 
 from gold import COUNTS, Need
 
+from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.cuts import Cut
+from git_copilot.assistant.dataset.examples import serving_budget
 from git_copilot.assistant.evaluation.metrics import Score, compare
-from git_copilot.assistant.prompt.cursor_query import cursor_query
+from git_copilot.assistant.prompt.cursor_query import cursor_query, edited_file
 from git_copilot.index.core.types import Embedder, Hit
 from git_copilot.index.search.fusion import DEFAULT_RANKING, RankingWeights
 from git_copilot.index.search.retriever import Searcher
@@ -47,7 +49,8 @@ def rankings(
     :param partners: the files that changed with the hole's before its commit.
     :param dense_weights: other weights to try for what the embedders find.
     """
-    query = cursor_query(cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners)
+    file = edited_file(cut.hole.path, cut.prefix, cut.suffix, serving_budget(Settings()))
+    query = cursor_query(file, cut.hole.language, partners)
     searcher, embedder = searchers[0]
     count = max(COUNTS)
     begun = time.perf_counter()

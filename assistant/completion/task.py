@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from git_copilot.assistant.completion.workspace import Workspace
     from git_copilot.assistant.core.config import Settings
     from git_copilot.index.core.types import Hit
+    from git_copilot.index.search.overlay import Overlay
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ class Retrieved:
 
 def retrieve(task: Task) -> Retrieved:
     """Search what belongs at the cursor."""
-    from git_copilot.assistant.prompt.cursor_query import cursor_query
+    from git_copilot.assistant.prompt.builder import Budget
+    from git_copilot.assistant.prompt.cursor_query import cursor_query, edited_file
+    from git_copilot.index.search.overlay import EMPTY_OVERLAY
 
     request, place, workspace = task.request, task.place, task.workspace
     settings, document = task.settings, place.open_document
@@ -60,21 +63,19 @@ def retrieve(task: Task) -> Retrieved:
         tree, fresh = workspace.catch_up(embedder)
     if not request.retrieval:
         return Retrieved([], SearchedState(tree), fresh)
-    query = cursor_query(
-        place.path,
-        language_of(place.path),
-        document.prefix,
-        document.suffix,
-        workspace.partners(request.at, tree, place.path),
-    )
+    budget = Budget(settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens)
+    file = edited_file(place.path, document.prefix, document.suffix, budget)
+    partners = workspace.partners(request.at, tree, place.path)
+    query = cursor_query(file, language_of(place.path), partners)
     searcher = workspace.searcher(embedder, view)
+
+    def search(overlay: Overlay) -> list[Hit]:
+        seen = workspace.with_edited(overlay, file)
+        return searcher.search(query, settings.snippets_to_find, embedder, seen)
+
     if request.at is not None:
-        return Retrieved(
-            searcher.search(query, settings.snippets_to_find, embedder), SearchedState(tree), fresh
-        )
-    hits, overlay, current = workspace.find(
-        lambda overlay: searcher.search(query, settings.snippets_to_find, embedder, overlay)
-    )
+        return Retrieved(search(EMPTY_OVERLAY), SearchedState(tree), fresh)
+    hits, overlay, current = workspace.find(search, place.path)
     return Retrieved(hits, SearchedState(tree, overlay.state(place.path)), fresh and current)
 
 

@@ -12,7 +12,7 @@ from git_copilot.assistant.core.missing_history import ask_for_mining
 from git_copilot.index.core.errors import DiskFull, ReadOnlyDatabase
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import require_trusted
-from git_copilot.index.store import views
+from git_copilot.index.store import allowed_lines, views
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.revisit import Stamp, is_due, stamp
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from git_copilot.index.core.types import Embedder, Hit
     from git_copilot.index.search.cochange import CoChange
     from git_copilot.index.search.code_search import CodeSearch
+    from git_copilot.index.search.edited_file import EditedFile
     from git_copilot.index.search.overlay import Overlay
     from git_copilot.index.search.worktree import Worktree
 
@@ -50,6 +51,7 @@ class Workspace:
         self._asked_at: Stamp | None = None  # when the worker was last asked to mine
         self._tip = ("", "")  # a tree, and the commit that was HEAD when it was shown
         self._told = ""
+        self._format = ""
         self.settings = Settings()
 
     def read_settings(self, note: Callable[[str], None] | None) -> None:
@@ -111,15 +113,25 @@ class Workspace:
         self._patience = worktree.TYPING_SECONDS if typing else begun
         self._worktree.begin(typing=typing)
 
-    def find(self, search: Callable[[Overlay], list[Hit]]) -> tuple[list[Hit], Overlay, bool]:
+    def with_edited(self, overlay: Overlay, file: EditedFile) -> Overlay:
+        """``overlay`` with what of the edited file a prompt does not show."""
+        self._format = self._format or self.repo.object_format()
+        return file.added_to(overlay, self._format, allowed_lines.load(self.db))
+
+    def find(
+        self, search: Callable[[Overlay], list[Hit]], edited: str = ""
+    ) -> tuple[list[Hit], Overlay, bool]:
         """What ``search`` finds in this worktree as it was when :meth:`look` was called, what
         lies over HEAD there, and whether that is all that does. What is shown is right in any
-        case; what would have been found may be missing."""
+        case; what would have been found may be missing.
+
+        :param edited: the path of a file whose unsaved text ``search`` looks at.
+        """
         assert self._worktree is not None
         overlay = self._worktree.overlay(self._patience)
         hits = search(overlay)
         for _ in range(MAX_JUDGED):
-            if not self._worktree.recheck(hit.path for hit in hits):
+            if not self._worktree.recheck(hit.path for hit in hits if hit.path != edited):
                 break
             overlay = self._worktree.last_overlay
             hits = search(overlay)

@@ -16,12 +16,13 @@ from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.cuts import Cut
 from git_copilot.assistant.decoding.generation import CopyContext
 from git_copilot.assistant.prompt.builder import Budget, Prompt, build_prompt
-from git_copilot.assistant.prompt.cursor_query import cursor_query
+from git_copilot.assistant.prompt.cursor_query import cursor_query, edited_file
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hit, Hole
 from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.cochange import CoChange
+from git_copilot.index.search.overlay import EMPTY_OVERLAY
 from git_copilot.index.search.retriever import Searcher
 from git_copilot.index.store import views
 from git_copilot.index.store.database import Database
@@ -165,6 +166,7 @@ def retrieve_in_turn(
     for i, cut in enumerate(cuts):
         by_commit.setdefault(cut.hole.commit, []).append(i)
     trees, done = parent_trees(repo, list(by_commit)), 0
+    budget = serving_budget(settings)
     with _passing_view(db) as view:
         searcher, together = Searcher(db, view, context.vectors), CoChange(repo)
         for oid, indices in by_commit.items():
@@ -180,11 +182,11 @@ def retrieve_in_turn(
                     yield i, []
                     continue
                 partners = together.partners(f"{oid}^", cut.hole.path)
-                query = cursor_query(
-                    cut.hole.path, cut.hole.language, cut.prefix, cut.suffix, partners
-                )
+                file = edited_file(cut.hole.path, cut.prefix, cut.suffix, budget)
+                query = cursor_query(file, cut.hole.language, partners)
                 count = settings.snippets_to_find if i < held_out else settings.snippets
-                yield i, searcher.search(query, count, context.embedder)
+                overlay = file.added_to(EMPTY_OVERLAY)
+                yield i, searcher.search(query, count, context.embedder, overlay)
 
 
 def make_example(

@@ -70,8 +70,9 @@ def stable_snippets(before: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:
     return [found[0], *before][: max(len(before), len(found))]
 
 
-def _place(hit: Hit) -> tuple[str, str, int, int]:
-    return hit.path, hit.blob, hit.start_line, hit.end_line
+def _place(hit: Hit) -> tuple[str, str]:
+    # Not the lines: those of the file that is edited move.
+    return hit.path, hit.text
 
 
 def _typed_on(before: tuple[int, str], now: tuple[int, str]) -> bool:

@@ -19,6 +19,7 @@ from git_copilot.index.core.types import Chunk
 from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.snapshot import snapshot_files
 from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.search.edited_file import EditedFile
 from git_copilot.index.text.chunking import chunk_blob
 from git_copilot.index.text.classify import language_of
 from git_copilot.index.text.terms import IDENTIFIER, STOP_WORDS
@@ -117,7 +118,9 @@ def cursor_pairs(tree: Tree, group: str, most: int, seed: str, use_share: float)
         column = rng.randint(min(last, len(text) - len(text.lstrip())), last)
         prefix = "\n".join([*file.lines[:line], text[:column]])
         suffix = "\n".join(["", *file.lines[line + 1 :]])
-        query = cursor_query(file.path, language_of(file.path), prefix, suffix)
+        query = cursor_query(
+            EditedFile(file.path, prefix, suffix, len(prefix), len(suffix)), language_of(file.path)
+        )
         yield Pair(query.text, chosen.text, group)
 
 

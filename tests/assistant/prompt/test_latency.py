@@ -97,8 +97,11 @@ def test_a_file_keeps_its_snippets_while_the_scope_and_the_index_stay():
     assert ask(B, A, file="y.py") == [B, A]
     assert ask(B, A, prefix=PREFIX + "\n\n\nx = 1") == [B, A]
     assert ask(A, B, tree="t2") == [A, B]
-    changed = replace(A, blob="other")
-    assert ask(changed, B, tree="t2", prefix=PREFIX + "ght = 2\n        ") == [changed, A]
+    moved = replace(A, blob="other", start_line=3)  # lines above it were added or removed
+    assert ask(moved, B, tree="t2", prefix=PREFIX + "ght = 2\n        ") == [A, B]
+    changed = replace(A, text="other")
+    later = PREFIX + "ght = 2\n        x = 1\n        "
+    assert ask(changed, B, tree="t2", prefix=later) == [changed, A]
 
 
 ABOVE = PREFIX.rpartition("\n")[0]
