@@ -8,7 +8,7 @@ Kinds and their proportions: :data:`place_kinds.WEIGHTS`.
 
 Verdicts by rule (verdicts.py), of what is shown: ``exact``: as many lines as the answer has are
 what was written, or it is what was written between the pair; ``acceptable``: exact, or at most two
-tokens or a fifth differ, and less than half; ``harmful``: has a syntax error where what was
+tokens or a fifth differ, and less than half; ``harmful``: neither, and has a syntax error where what was
 written has none, names something that is defined nowhere, or repeats what stands there. Nothing
 shown is ``silent``; at places of the kind ``nothing``, where the author wrote no more, that is
 right.
@@ -36,6 +36,7 @@ from isa import add_isa_option, limit_instructions
 from place_kinds import WEIGHTS, TypedPlace, choose_places
 from verdicts import Verdict, identifiers, judge
 
+from git_copilot.assistant.api.answers import proposal_json
 from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import complete
@@ -126,12 +127,15 @@ class Worktree:
         )  # fmt: skip
         answer = complete(request, find_place(request), session, Callbacks())
         session.take_deferred()
-        replaced = getattr(answer, "replaced", 0)
+        proposals = [
+            {**proposal_json(each), **asdict(judge(place, each.text, known))}
+            for each in answer.explanation.proposals
+        ]
         return Answered(
-            place, answer.completion, judge(place, answer.completion, replaced, known),
+            place, answer.completion, judge(place, answer.completion, known),
             answer.timings.total, len(answer.snippets), answer.prompt_tokens,
             answer.finish_reason, answer.explanation.trim_rule,
-            {"lines": answer.explanation.lines, "alternatives": answer.explanation.alternatives, "margin": answer.explanation.margin},
+            {"confidence": answer.confidence, "why": answer.why_empty, "proposals": proposals},
         )  # fmt: skip
 
 

@@ -61,22 +61,25 @@ class Verdict:
     edits: int = 0
 
 
-def judge(place: TypedPlace, answer: str, replaced: int, known: frozenset[str]) -> Verdict:
+def judge(place: TypedPlace, answer: str, known: frozenset[str]) -> Verdict:
     """The verdict on ``answer``.
 
-    :param replaced: characters right of the cursor that the answer replaces.
     :param known: every identifier of the repository at the commit's parent.
     """
     if not answer.strip():
         return Verdict(False)
-    rest = place.closers[replaced:]
+    rest = place.closers
     pairs = list(_variants(place, answer, rest))
     exact = any(mine.rstrip() == true.rstrip() for mine, true in pairs)
     distances = [_distance(mine, true) for mine, true in pairs]
     edits, size = min(distances)
     acceptable = exact or (edits <= max(FEW, size // SHARE) and 2 * edits < size)
     return Verdict(
-        True, exact, acceptable, () if exact else tuple(_harms(place, answer, rest, known)), edits
+        True,
+        exact,
+        acceptable,
+        () if acceptable else tuple(_harms(place, answer, rest, known)),
+        edits,
     )
 
 

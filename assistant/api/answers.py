@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ExplanationJson,
         HitJson,
         IndexJson,
+        ProposalJson,
         SearchJson,
         SnippetJson,
         WholeLineJson,
@@ -44,6 +45,31 @@ class Timings:
     total: float
 
 
+class ProposalCost(Protocol):
+    """The nats and the number of the tokens of a text."""
+
+    @property
+    def nats(self) -> float: ...
+    @property
+    def tokens(self) -> int: ...
+
+
+class ConsideredProposal(Protocol):
+    """A text that could have been shown: see
+    :class:`~git_copilot.assistant.completion.choice.Proposal`."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def cost(self) -> ProposalCost | None: ...
+    @property
+    def alternative(self) -> bool: ...
+    @property
+    def confidence(self) -> float | None: ...
+    @property
+    def faults(self) -> tuple[str, ...] | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CompletionExplanation:
     """How a completion came about.
@@ -55,7 +81,8 @@ class CompletionExplanation:
     again; ``trim_rule`` the rule that cut the text. ``out_of_time``: the time limit ended it, not
     the number of tokens. ``copied``: tokens that the model alone would not have written, by the
     file that they come from. ``tried`` tokens were read for likelier lines; ``instead_of`` is the
-    greedy line where one was found. ``prompt`` is spelt with its control tokens.
+    greedy line where one was found. ``prompt`` is spelt with its control tokens. ``proposals`` are
+    all texts that could have been shown, the most useful first.
     """
 
     found: int
@@ -70,9 +97,7 @@ class CompletionExplanation:
     tried: int
     instead_of: str | None
     prompt: str
-    lines: tuple[tuple[float, int, float], ...] = ()
-    margin: float | None = None
-    alternatives: tuple[tuple[str, float, int], ...] = ()
+    proposals: tuple[ConsideredProposal, ...] = ()
 
     def to_json(self) -> ExplanationJson:
         return {
@@ -88,6 +113,7 @@ class CompletionExplanation:
             "tried": self.tried,
             "instead_of": self.instead_of,
             "prompt": self.prompt,
+            "proposals": [proposal_json(each) for each in self.proposals],
         }
 
 
@@ -129,6 +155,8 @@ class CompleteAnswer:
     timings: Timings
     explanation: CompletionExplanation
     whole_line: WholeLine | None = None
+    confidence: float | None = None
+    silenced: str | None = None  # why what was written is not shown
     several: bool = False  # more than one candidate was asked for
 
     @property
@@ -141,6 +169,8 @@ class CompleteAnswer:
         told when the time ran out."""
         if self.completion.strip() or self.explanation.out_of_time:
             return None
+        if self.silenced:
+            return self.silenced
         if self.completion:
             return "the model wrote white space only"
         if self.whole_line is not None:
@@ -168,6 +198,7 @@ class CompleteAnswer:
             "finish_reason": self.finish_reason,
             "cached_tokens": self.cached_tokens,
             "completion_tokens": self.completion_tokens,
+            "confidence": None if self.confidence is None else round(self.confidence, 3),
             "timings_ms": {
                 "retrieve": round(times.retrieve, 1),
                 "prefill": round(times.prefill, 1),
@@ -210,6 +241,19 @@ class FeedbackAnswer:
 
     def to_json(self) -> dict[str, str | None]:
         return {"id": self.id, "outcome": self.outcome, "path": self.path}
+
+
+def proposal_json(proposal: ConsideredProposal) -> ProposalJson:
+    """A proposal; ``faults`` is ``None`` where the rules were not applied."""
+    cost, faults = proposal.cost, proposal.faults
+    return {
+        "text": proposal.text,
+        "confidence": None if proposal.confidence is None else round(proposal.confidence, 3),
+        "faults": None if faults is None else list(faults),
+        "nats": None if cost is None else round(cost.nats, 2),
+        "tokens": None if cost is None else cost.tokens,
+        "alternative": proposal.alternative,
+    }
 
 
 def hit_json(hit: Hit) -> HitJson:

@@ -41,6 +41,17 @@ class TimingsJson(TypedDict):
     total: float
 
 
+class ProposalJson(TypedDict):
+    """A text that could have been shown, and the rules that it breaks."""
+
+    text: str
+    confidence: float | None
+    faults: list[str] | None
+    nats: float | None
+    tokens: int | None
+    alternative: bool
+
+
 class WholeLineJson(TypedDict):
     """A completion that takes the place of so many characters right of the cursor."""
 
@@ -65,6 +76,7 @@ class CompletionJson(TypedDict):
     cached_tokens: int
     completion_tokens: int
     timings_ms: TimingsJson
+    confidence: float | None
     reason: NotRequired[str]
     whole_line: NotRequired[WholeLineJson]
     candidates: NotRequired[list[str]]
@@ -86,6 +98,7 @@ class ExplanationJson(TypedDict):
     tried: int
     instead_of: str | None
     prompt: str
+    proposals: list[ProposalJson]
 
 
 class SearchJson(TypedDict):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from git_copilot.assistant.completion.choice import Choice, Trimmed, choose, proposals_of
 from git_copilot.assistant.decoding.generation import (
     CopyContext,
     Generation,
@@ -15,6 +16,7 @@ from git_copilot.assistant.decoding.generation import (
 )
 from git_copilot.assistant.postprocess.indentation import Indentation
 from git_copilot.assistant.postprocess.pairs import OpenPairs
+from git_copilot.assistant.postprocess.plausibility import Known, Plausibility
 from git_copilot.assistant.postprocess.trim import Trimmer
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 # Further candidates are sampled; the first never is.
 TEMPERATURE = 0.6
+# What an answer is cut by that is another line or fewer lines than the model wrote.
+CHOICE = "choice"
 # Texts that are written side by side; more are written in turns.
 MOST_AT_ONCE = 8
 
@@ -51,13 +55,15 @@ class Candidate:
     """A generation, its trimmed text with the file's line ends, and the rule that cut it.
 
     ``text`` fits between the cursor and the closers right of it; ``whole_line`` is the text that
-    replaces these closers as well, where more was written behind them.
+    replaces these closers as well, where more was written behind them. ``choice`` is how the text
+    was chosen; sampled texts have none.
     """
 
     generation: Generation
     text: str
     rule: str | None
     whole_line: str | None = None
+    choice: Choice | None = None
 
 
 class Writer:
@@ -71,12 +77,16 @@ class Writer:
         place: Place,
         *,
         nearby: Sequence[Hit] = (),
+        known: Known = set,
+        threshold: float = 0.0,
         time_limit_ms: int = 0,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         """:param forced_prefix: see
             :class:`~git_copilot.assistant.decoding.generation.GenerationRequest`.
         :param nearby: snippets to copy from, best first.
+        :param known: see :class:`~git_copilot.assistant.postprocess.plausibility.Plausibility`.
+        :param threshold: the least confidence at which the first candidate is shown.
         :param time_limit_ms: for all candidates together, from now; 0: none."""
         self._engine, self._prompt, self._place = engine, prompt, place
         self._forced_prefix = forced_prefix
@@ -85,6 +95,7 @@ class Writer:
         self._copy_context = CopyContext.of(
             place.path, document.prefix, document.suffix, nearby, prompt
         )
+        self._known, self._threshold = known, threshold
         self._cancelled = cancelled
         self._end = time.perf_counter() + time_limit_ms / 1000 if time_limit_ms else None
 
@@ -99,7 +110,9 @@ class Writer:
         :param sampling: of the first candidate; the others have its limit and later seeds.
         :param on_text: gets what of the first candidate can be shown while it is written.
         """
-        found = [self._first(sampling, on_text)]
+        # Who asks for several candidates looks at them all the same.
+        threshold = self._threshold if count == 1 else 0.0
+        found = [self._first(sampling, on_text, threshold)]
         others = [
             replace(sampling, temperature=TEMPERATURE, seed=sampling.seed + number)
             for number in range(1, count)
@@ -114,13 +127,35 @@ class Writer:
                 different.setdefault(candidate.text, candidate)
         return list(different.values())
 
-    def _first(self, sampling: Sampling, on_text: OnText | None) -> Candidate:
+    def _first(self, sampling: Sampling, on_text: OnText | None, threshold: float) -> Candidate:
         trimmer = self._trimmer()
         indentation = self._indentation()
-        show = self._shower(trimmer, indentation, on_text) if on_text else _ignore
+        weights = self._engine.confidence
+        # Where there is a choice, nothing is shown before it is made.
+        shows = on_text is not None and weights is None
+        show = self._shower(trimmer, indentation, on_text) if shows and on_text else _ignore
         should_stop = self._ending(trimmer, indentation)
         generation = self._engine.generate(self._request(sampling, should_stop, show))
-        return self._trimmed(trimmer, generation)
+        written = self._trimmed(trimmer, generation)
+        if weights is None:
+            return written
+        document = self._place.document
+        plausibility = Plausibility(document.prefix, document.suffix, self._place.path, self._known)
+        main = Trimmed(_plain(written.text), written.rule)
+        proposals = proposals_of(generation, main, self._trim_alternative)
+        choice = choose(proposals, weights, plausibility, threshold)
+        shown = choice.shown
+        if shown is None:
+            return replace(written, text="", whole_line=None, choice=choice)
+        if shown.text == main.text:
+            return replace(written, choice=choice)
+        text = self._in_file(shown.text)
+        return Candidate(generation, text, shown.rule or CHOICE, None, choice)
+
+    def _trim_alternative(self, text: str) -> Trimmed:
+        trimmed = self._trimmer().trim(self._indentation().apply(_plain(text)))
+        inside = trimmed.text if self._pairs is None else self._pairs.inside(trimmed.text)
+        return Trimmed(inside, trimmed.rule)
 
     def _request(
         self, sampling: Sampling, should_stop: Callable[[str], bool], on_text: OnText

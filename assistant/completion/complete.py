@@ -61,7 +61,8 @@ def complete(
     session.idle_work = chosen.reading_ahead(engine)
     prompt = chosen.prompt
     writer = Writer(
-        engine, prompt, chosen.forced_prefix, place, nearby=found.hits, time_limit_ms=settings.time_limit_ms,
+        engine, prompt, chosen.forced_prefix, place, nearby=found.hits, known=found.known,
+        threshold=settings.confidence / 100, time_limit_ms=settings.time_limit_ms,
         cancelled=callbacks.is_cancelled,
     )  # fmt: skip
     sampling = _sampling(request, settings)
@@ -84,10 +85,20 @@ def complete(
         timings=_timings(begun, retrieved, candidates[0]),
         explanation=_explain(engine, chosen, candidates[0], sampling, settings, found),
         whole_line=_whole_line(place, candidates[0]),
+        confidence=_confidence(candidates[0]),
+        silenced=candidates[0].choice.reason if candidates[0].choice else None,
         several=request.count > 1,
     )
     _settle(task, answer)
     return answer
+
+
+def _confidence(candidate: Candidate) -> float | None:
+    """Of what is shown, or of the best that is not."""
+    choice = candidate.choice
+    if choice is None or not choice.proposals:
+        return None
+    return (choice.shown or choice.proposals[0]).confidence
 
 
 def _whole_line(place: Place, candidate: Candidate) -> WholeLine | None:
@@ -131,7 +142,8 @@ def _explain(
     settings: Settings,
     found: Retrieved,
 ) -> CompletionExplanation:
-    made = candidate.generation
+    made, choice = candidate.generation, candidate.choice
+    shown = choice.shown if choice else None
     return CompletionExplanation(
         found=len(found.hits),
         seed=settings.seed,
@@ -141,13 +153,11 @@ def _explain(
         healed=chosen.forced_prefix,
         trim_rule=candidate.rule,
         out_of_time=made.finish == "length" and made.tokens < sampling.max_tokens,
-        copied=Counter(made.copied),
+        copied=Counter(made.copied if shown is None else shown.copied),
         tried=made.tried,
         instead_of=made.instead_of,
         prompt=engine.tokenizer.spell(list(chosen.prompt.ids)),
-        margin=made.empty_margin,
-        lines=tuple((each.nats, each.tokens, each.most) for each in made.lines),
-        alternatives=tuple((each.text, each.nats, each.tokens) for each in made.alternatives),
+        proposals=choice.proposals if choice else (),
     )
 
 

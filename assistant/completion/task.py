@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.models.catalogue import canonical
+from git_copilot.assistant.postprocess.plausibility import Known
 from git_copilot.assistant.prompt.snippet_cache import SearchedState
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.text.classify import language_of
@@ -36,12 +37,13 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Hits for the cursor, best first; what they come from; and whether that is all of the
-    worktree, or of the commit that was asked for."""
+    """Hits for the cursor, best first; what they come from; whether that is all of the worktree, or
+    of the commit that was asked for; and which of some identifiers stand in it."""
 
     hits: list[Hit]
     seen: SearchedState
     fresh: bool
+    known: Known = set
 
 
 def retrieve(task: Task) -> Retrieved:
@@ -74,9 +76,11 @@ def retrieve(task: Task) -> Retrieved:
         return searcher.search(query, settings.snippets_to_find, embedder, seen)
 
     if request.at is not None:
-        return Retrieved(search(EMPTY_OVERLAY), SearchedState(tree), fresh)
+        found, seen = search(EMPTY_OVERLAY), SearchedState(tree)
+        return Retrieved(found, seen, fresh, lambda names: searcher.known(names, EMPTY_OVERLAY))
     hits, overlay, current = workspace.find(search, place.path)
-    return Retrieved(hits, SearchedState(tree, overlay.state(place.path)), fresh and current)
+    seen = SearchedState(tree, overlay.state(place.path))
+    return Retrieved(hits, seen, fresh and current, lambda names: searcher.known(names, overlay))
 
 
 def choose_snippets(task: Task, found: Retrieved) -> list[Hit]:

@@ -37,6 +37,7 @@ HARMLESS = {
     "historycommits": (0, 20_000),
     "latencyms": (100, 5_000),
     "timelimitms": (500, 15_000),
+    "confidence": (0, 100),
 }
 # 0 means no limit here, so a committed file gets the largest one instead.
 UNBOUNDED = frozenset({"latencyms", "timelimitms"})
@@ -98,6 +99,9 @@ class Settings:
     # Tokens that such a model may read to find a likelier line than the greedy one (0: greedy
     # decoding only): see best_first_search.py.
     alternatives: int = 16
+    # The least confidence, in percent, at which a completion is shown; 0: everything is. Only with
+    # models that have weights for it: see confidence.py.
+    confidence: int = 25
     # A server that speaks OpenAI's /v1/completions, used instead of this machine: its address, the
     # model's name there, and the environment variable with its key.
     endpoint: str = ""

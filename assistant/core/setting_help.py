@@ -24,6 +24,7 @@ _HELP = {
     "healing": ("", "Token healing at the cursor"),
     "copying": ("", "Let the model copy from text outside the prompt"),
     "alternatives": ("tokens", "Tokens read to find a likelier line; 0: greedy"),
+    "confidence": ("%", "Least confidence at which a completion is shown; 0: show everything"),
     "endpoint": ("", "URL of an OpenAI-compatible server that completes instead"),
     "endpoint_model": ("", "The model's name at the endpoint"),
     "endpoint_key": ("", "Environment variable that holds the endpoint's key"),

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from git_copilot.assistant.decoding.confidence import ConfidenceWeights
 from git_copilot.index.core.errors import ModelError
 
 NAME = "copying.json"
@@ -27,7 +28,7 @@ class CopyWeights:
     requested and written, the answer ends unless another line is more likely than the end by this
     many nats (``None``: the model's choice decides). ``token_reward``: in nats, offsets the
     probability that a longer line loses in the search for a likelier one, see best_first_search.py
-    (``None``: no search).
+    (``None``: no search). ``confidence``: see confidence.py (``None``: unknown).
     """
 
     share: float
@@ -38,6 +39,7 @@ class CopyWeights:
     ending: float = 0.0
     line_end: float | None = None
     token_reward: float | None = None
+    confidence: ConfidenceWeights | None = None
 
     def copied_part(self, length: int, share: float, confidence: float, agreed: float) -> float:
         """The part of the probability that is copied, between 0 and 1.
@@ -66,11 +68,13 @@ def read_copy_weights(folder: Path) -> CopyWeights | None:
         facts = json.loads((folder / NAME).read_text("utf-8"))
         lengths = tuple(map(float, facts.pop("lengths")))
         line_end, reward = facts.pop("line_end", None), facts.pop("token_reward", None)
+        confidence = facts.pop("confidence", None)
         found = CopyWeights(
             **{name: float(value) for name, value in facts.items()},
             lengths=lengths,
             line_end=None if line_end is None else float(line_end),
             token_reward=None if reward is None else float(reward),
+            confidence=None if confidence is None else ConfidenceWeights.from_json(confidence),
         )
         if len(found.lengths) != LONGEST:
             raise ValueError(f"{len(found.lengths)} lengths instead of {LONGEST}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from git_copilot.assistant.decoding.best_first_search import BestFirstSearch, Hypothesis
+from git_copilot.assistant.decoding.confidence import LineCost
 from git_copilot.assistant.decoding.copy_source import CopySource
 from git_copilot.assistant.decoding.empty_answer import EmptyMargin
 from git_copilot.assistant.decoding.generation import (
@@ -15,7 +16,6 @@ from git_copilot.assistant.decoding.generation import (
     Alternative,
     Generation,
     GenerationRequest,
-    LineCost,
 )
 from git_copilot.assistant.decoding.prompt_lookup import MAX_DRAFT, PromptLookup
 from git_copilot.assistant.decoding.sampling import PrefixIndex, make_sampler, sample_among
@@ -99,7 +99,7 @@ class DecodingState:
         return not self.done
 
     def _end_line(self) -> None:
-        self._lines.append(LineCost(sum(self._nats), len(self.ids), max(self._nats)))
+        self._lines.append(LineCost(sum(self._nats), len(self.ids)))
 
     def _choose(self, logits: torch.Tensor) -> int:
         """The model's choice; while some of the forced prefix is missing, among its tokens only."""

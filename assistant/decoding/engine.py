@@ -60,6 +60,7 @@ class Engine:
         """
         self.tokenizer = tokenizer
         self.backend, self.precision = choose_backend(model, precision, cache_dir())
+        self.confidence = copying.confidence if copying else None
         self.slots = CacheSlots(self.backend.new_cache)
         # Draft tokens by prompt look-up: the text is the same without it, only slower.
         self.speculative = self.backend.croppable

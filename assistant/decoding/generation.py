@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from git_copilot.assistant.decoding.confidence import ConfidenceWeights, LineCost
 from git_copilot.assistant.prompt.builder import Prompt, Tokenizer
 from git_copilot.index.core.types import Hit
 
@@ -94,16 +95,6 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
-class LineCost:
-    """What the text up to the end of a line costs: nats, with those of the line end or of the end
-    of the text, tokens, and the nats of its least likely token."""
-
-    nats: float
-    tokens: int
-    most: float
-
-
-@dataclass(frozen=True, slots=True)
 class Generation:
     """Generated text and its cost; times are in milliseconds.
 
@@ -140,6 +131,10 @@ class Generator(Protocol):
 
     @property
     def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def confidence(self) -> ConfidenceWeights | None:
+        """Weights that say how sure its texts are; ``None``: unknown."""
 
     @property
     def prefill_rate(self) -> float | None:

@@ -3,7 +3,7 @@
 Rules, each with the name by which explanations call it:
 
 - ``syntax``: it adds a syntax error;
-- ``open``: it leaves a bracket or a string open that nothing closes;
+- ``open``: it leaves a bracket or a string of its own or of the cursor's line open;
 - ``name``: it uses a name that stands neither in the file nor, as far as is known, elsewhere;
 - ``repeats``: a line of it repeats the one above or below, or all its lines stand nearby in a row;
 - ``key``: it writes a key that the literal around the cursor has already.
@@ -19,6 +19,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from git_copilot.assistant.postprocess.bracket_balance import BracketBalance
+from git_copilot.assistant.postprocess.pairs import OpenPairs
 from git_copilot.assistant.postprocess.repetition import count_alphanumeric
 from git_copilot.assistant.postprocess.syntax import INDENTED, Surroundings
 from git_copilot.index.text.terms import IDENTIFIER
@@ -75,6 +76,10 @@ class Plausibility:
         return BracketBalance(self._prefix, self._suffix, self._path)
 
     @cached_property
+    def _pairs(self) -> OpenPairs:
+        return OpenPairs(self._prefix, self._path)
+
+    @cached_property
     def _errors_of_file(self) -> int:
         return min(map(self._errors, PLACEHOLDERS))
 
@@ -97,7 +102,11 @@ class Plausibility:
         return 0 if closers is None else self._surroundings.errors(text + closers)
 
     def _leaves_open(self, text: str) -> bool:
-        """Whether ``text`` opens what neither it nor the text behind the cursor closes."""
+        """Whether ``text`` leaves open what it, or the cursor's line, has opened, and what the text
+        behind the cursor does not close."""
+        if self._balance.missing_closers(text) and not self._pairs.is_closed(text):
+            block = text.rstrip().endswith("{") and self._surroundings.language not in INDENTED
+            return not (block and self._pairs.is_closed(text.rstrip()[:-1]))
         return self._balance.leaves_open(text) and not self._balance.fits(text)
 
     def _names_nothing(self, text: str) -> bool:

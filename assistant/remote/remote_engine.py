@@ -70,6 +70,10 @@ class Remote:
         return self._tokenizer
 
     @property
+    def confidence(self) -> None:
+        """Unknown: a server does not say how likely its tokens are."""
+
+    @property
     def prefill_rate(self) -> float | None:
         """Unknown: a server does not say what it has cached."""
         return None

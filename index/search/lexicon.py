@@ -18,7 +18,7 @@ import numpy as np
 
 from git_copilot.index.search.chunk_table import ChunkTable, parse_integers
 from git_copilot.index.store.database import Database
-from git_copilot.index.text.terms import terms
+from git_copilot.index.text.terms import STOP_WORDS, terms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,6 +68,12 @@ class Lexicon:
         share = np.asarray(size / self._mean_size, np.float64)
         norm = SATURATION * (1 - LENGTH_NORM + LENGTH_NORM * share)
         self._shorter = np.asarray(1 / (1 + norm), np.float64)
+
+    def contains(self, name: str) -> bool:
+        """Whether some chunk contains the identifier, in any case; words that nearly all contain
+        count as well."""
+        word = name.lower()
+        return word in STOP_WORDS or len(self._places_of(word)) > 0
 
     def values(self, words: Mapping[str, float]) -> dict[str, float]:
         """The query words of the highest value: weight times IDF.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -159,6 +159,15 @@ class Searcher:
                 if len(hits) == count:
                     return hits
         return hits
+
+    def known(self, names: Iterable[str], overlay: Overlay = EMPTY_OVERLAY) -> set[str]:
+        """Those of ``names`` that some chunk of the view or the overlay contains, in any case."""
+        uncommitted = [each.words.counts for each in overlay.chunks("", "")]
+        return {
+            name
+            for name in names
+            if self._lexicon.contains(name) or any(name.lower() in x for x in uncommitted)
+        }
 
     def _lexical(
         self,

@@ -16,6 +16,7 @@ class ScriptedEngine:
 
     side_by_side = False
     prefill_rate = None
+    confidence = None
 
     def __init__(self, tokenizer, text):
         self.tokenizer, self._ids = tokenizer, tokenizer.encode(text)
