@@ -200,4 +200,10 @@ def explain_lines(
         lines.append(f"instead of the greedy line {more['instead_of']!r}")
     if more["tried"]:
         lines.append(f"tried     {more['tried']} more tokens in search of a likelier line")
+    for each in more["proposals"]:
+        sure = "" if each["confidence"] is None else f"{each['confidence']:.0%}"
+        faults = f"  breaks {', '.join(each['faults'])}" if each["faults"] else ""
+        lines.append(f"proposal  {sure:>3}  {each['text']!r}{faults}")
+    if fields.get("reason"):
+        lines.append(f"nothing   {fields['reason']}")
     return [*lines, "prompt text:", *(f"  | {x}" for x in more["prompt"].split("\n"))]
