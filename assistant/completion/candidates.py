@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from git_copilot.assistant.completion.choice import Choice, Trimmed, choose, proposals_of
+from git_copilot.assistant.completion.task import NOTHING, Retrieved
 from git_copilot.assistant.decoding.generation import (
     CopyContext,
     Generation,
@@ -16,14 +17,13 @@ from git_copilot.assistant.decoding.generation import (
 )
 from git_copilot.assistant.postprocess.indentation import Indentation
 from git_copilot.assistant.postprocess.pairs import OpenPairs
-from git_copilot.assistant.postprocess.plausibility import Known, Plausibility
+from git_copilot.assistant.postprocess.plausibility import Plausibility
 from git_copilot.assistant.postprocess.trim import Trimmer
 
 if TYPE_CHECKING:
     from git_copilot.assistant.completion.request import Place
     from git_copilot.assistant.decoding.generation import Generator
     from git_copilot.assistant.prompt.builder import Prompt
-    from git_copilot.index.core.types import Hit
 
 # Further candidates are sampled; the first never is.
 TEMPERATURE = 0.6
@@ -76,16 +76,14 @@ class Writer:
         forced_prefix: str,
         place: Place,
         *,
-        nearby: Sequence[Hit] = (),
-        known: Known = set,
+        found: Retrieved = NOTHING,
         threshold: float = 0.0,
         time_limit_ms: int = 0,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         """:param forced_prefix: see
             :class:`~git_copilot.assistant.decoding.generation.GenerationRequest`.
-        :param nearby: snippets to copy from, best first.
-        :param known: see :class:`~git_copilot.assistant.postprocess.plausibility.Plausibility`.
+        :param found: what may be copied from, and what names exist.
         :param threshold: the least confidence at which the first candidate is shown.
         :param time_limit_ms: for all candidates together, from now; 0: none."""
         self._engine, self._prompt, self._place = engine, prompt, place
@@ -93,9 +91,9 @@ class Writer:
         document = self._document = place.open_document
         self._pairs = OpenPairs(document.prefix, place.path) if place.closers else None
         self._copy_context = CopyContext.of(
-            place.path, document.prefix, document.suffix, nearby, prompt
+            place.path, document.prefix, document.suffix, found.hits, prompt, found.members
         )
-        self._known, self._threshold = known, threshold
+        self._known, self._threshold = found.known, threshold
         self._cancelled = cancelled
         self._end = time.perf_counter() + time_limit_ms / 1000 if time_limit_ms else None
 

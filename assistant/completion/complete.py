@@ -61,7 +61,7 @@ def complete(
     session.idle_work = chosen.reading_ahead(engine)
     prompt = chosen.prompt
     writer = Writer(
-        engine, prompt, chosen.forced_prefix, place, nearby=found.hits, known=found.known,
+        engine, prompt, chosen.forced_prefix, place, found=found,
         threshold=settings.confidence / 100, time_limit_ms=settings.time_limit_ms,
         cancelled=callbacks.is_cancelled,
     )  # fmt: skip

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from git_copilot.assistant.completion.session import Session
     from git_copilot.assistant.completion.workspace import Workspace
     from git_copilot.assistant.core.config import Settings
+    from git_copilot.assistant.decoding.generation import Members
     from git_copilot.index.core.types import Hit
     from git_copilot.index.search.overlay import Overlay
 
@@ -38,12 +39,17 @@ class Task:
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """Hits for the cursor, best first; what they come from; whether that is all of the worktree, or
-    of the commit that was asked for; and which of some identifiers stand in it."""
+    of the commit that was asked for; which of some identifiers stand in it; and the names that may
+    stand at the cursor."""
 
     hits: list[Hit]
     seen: SearchedState
     fresh: bool
     known: Known = set
+    members: Members | None = None
+
+
+NOTHING = Retrieved([], SearchedState(""), True)
 
 
 def retrieve(task: Task) -> Retrieved:
@@ -76,11 +82,16 @@ def retrieve(task: Task) -> Retrieved:
         return searcher.search(query, settings.snippets_to_find, embedder, seen)
 
     if request.at is not None:
-        found, seen = search(EMPTY_OVERLAY), SearchedState(tree)
-        return Retrieved(found, seen, fresh, lambda names: searcher.known(names, EMPTY_OVERLAY))
-    hits, overlay, current = workspace.find(search, place.path)
-    seen = SearchedState(tree, overlay.state(place.path))
-    return Retrieved(hits, seen, fresh and current, lambda names: searcher.known(names, overlay))
+        hits, overlay, current = search(EMPTY_OVERLAY), EMPTY_OVERLAY, True
+    else:
+        hits, overlay, current = workspace.find(search, place.path)
+    return Retrieved(
+        hits,
+        SearchedState(tree, overlay.state(place.path)),
+        fresh and current,
+        lambda names: searcher.known(names, overlay),
+        workspace.members(document.prefix, document.suffix, place.path, view, overlay),
+    )
 
 
 def choose_snippets(task: Task, found: Retrieved) -> list[Hit]:

@@ -15,8 +15,10 @@ from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.store import allowed_lines, views
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.sync.revisit import Stamp, is_due, stamp
+from git_copilot.index.text.classify import language_of
 
 if TYPE_CHECKING:
+    from git_copilot.assistant.decoding.generation import Members
     from git_copilot.index.core.types import Embedder, Hit
     from git_copilot.index.search.cochange import CoChange
     from git_copilot.index.search.code_search import CodeSearch
@@ -117,6 +119,26 @@ class Workspace:
         """``overlay`` with what of the edited file a prompt does not show."""
         self._format = self._format or self.repo.object_format()
         return file.added_to(overlay, self._format, allowed_lines.load(self.db))
+
+    def members(
+        self, prefix: str, suffix: str, path: str, view: str, overlay: Overlay
+    ) -> Members | None:
+        """The names that may stand at the cursor, where a member of a known module or of the class
+        around it is asked for; ``None`` elsewhere."""
+        from git_copilot.assistant.decoding.generation import Members
+        from git_copilot.assistant.prompt.accessed_names import accessed
+        from git_copilot.index.search.member_lookup import MemberLookup
+
+        access = accessed(prefix, suffix, path) if language_of(path) == "python" else None
+        if access is None:
+            return None
+        lookup = MemberLookup(self.db, view, self.repo.root)
+        names = list(access.members)
+        for each in access.classes:
+            names += lookup.of_class(each, overlay)
+        for module in access.modules:
+            names += lookup.of_module(module, overlay)
+        return Members(tuple(dict.fromkeys(names)), access.begun) if names else None
 
     def find(
         self, search: Callable[[Overlay], list[Hit]], edited: str = ""

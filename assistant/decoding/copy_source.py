@@ -64,6 +64,7 @@ class CopySource:
         scope = CompletionScope(context.prefix, context.suffix.partition("\n")[0])
         self._wants_block, self._inside = scope.block, scope.inside
         self._forced_length = len(forced_prefix)
+        self._members = context.members if model.weights.member else None
         *whole, self._line = LINE.findall(
             context.prefix[-_RECENT_CHARACTERS:].removesuffix(forced_prefix)
         ) or [""]
@@ -79,6 +80,27 @@ class CopySource:
 
         :param logits: the model's (vocabulary,).
         """
+        mixed = self._copied(logits, written)
+        known = self._member_tokens(written)
+        if known:
+            mixed = mixed.clone() if mixed is logits else mixed
+            mixed[known] += self._model.weights.member
+        return mixed
+
+    def _member_tokens(self, written: str) -> list[int]:
+        """The tokens that continue the name of a known member behind ``written``."""
+        new = written[self._forced_length :]
+        late = (new and not new.isidentifier()) or len(written) < self._forced_length
+        if self._members is None or late:
+            return []
+        begun = self._members.begun + new
+        rests = [name[len(begun) :] for name in self._members.names if name.startswith(begun)]
+        if "" in rests:  # whole already: whatever follows a name may follow
+            return []
+        return sorted({self._model.tokenizer.encode(rest)[0] for rest in rests})
+
+    def _copied(self, logits: torch.Tensor, written: str) -> torch.Tensor:
+        """``logits`` with what may be copied behind ``written``."""
         match, ends = self.match(written), self._model.end_ids
         if self._model.weights.ending and written[self._forced_length :].strip():
             logits = logits.clone()

@@ -28,7 +28,8 @@ class CopyWeights:
     requested and written, the answer ends unless another line is more likely than the end by this
     many nats (``None``: the model's choice decides). ``token_reward``: in nats, offsets the
     probability that a longer line loses in the search for a likelier one, see best_first_search.py
-    (``None``: no search). ``confidence``: see confidence.py (``None``: unknown).
+    (``None``: no search). ``member``: in nats, for tokens that write a name which is known to exist
+    where one is asked for. ``confidence``: see confidence.py (``None``: unknown).
     """
 
     share: float
@@ -39,6 +40,7 @@ class CopyWeights:
     ending: float = 0.0
     line_end: float | None = None
     token_reward: float | None = None
+    member: float = 0.0
     confidence: ConfidenceWeights | None = None
 
     def copied_part(self, length: int, share: float, confidence: float, agreed: float) -> float:

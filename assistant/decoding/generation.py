@@ -31,29 +31,47 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """The names that a module or a class has; ``begun`` is what of the wanted one stands before the
+    cursor."""
+
+    names: tuple[str, ...]
+    begun: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CopyContext:
     """Text that may be copied from, see copy_model.py: the file before and behind the cursor, and
     ``nearby`` snippets of other files, best first, as (path, text). The ``shown`` characters before
-    and behind the cursor are in the prompt and left out; so are the prompt's snippets."""
+    and behind the cursor are in the prompt and left out; so are the prompt's snippets. Where a
+    member of something known is asked for, ``members`` are the names that it has."""
 
     path: str
     prefix: str
     suffix: str
     nearby: tuple[tuple[str, str], ...] = ()
     shown: tuple[int, int] = (0, 0)
+    members: Members | None = None
 
     @classmethod
     def of(
-        cls, path: str, prefix: str, suffix: str, hits: Sequence[Hit], prompt: Prompt
+        cls,
+        path: str,
+        prefix: str,
+        suffix: str,
+        hits: Sequence[Hit],
+        prompt: Prompt,
+        members: Members | None = None,
     ) -> CopyContext:
-        """A file cut at the cursor, the search hits for it, and the prompt made of both."""
+        """A file cut at the cursor, the search hits for it, the prompt made of both, and the names
+        that may stand at the cursor."""
         used = {(hit.path, hit.blob, hit.start_line) for hit, _ in prompt.snippets}
         nearby = (
             (hit.path, hit.text.replace("\r\n", "\n"))
             for hit in hits
             if (hit.path, hit.blob, hit.start_line) not in used
         )
-        return cls(path, prefix, suffix, tuple(nearby), prompt.shown)
+        return cls(path, prefix, suffix, tuple(nearby), prompt.shown, members)
 
 
 @dataclass(frozen=True, slots=True)
