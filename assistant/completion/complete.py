@@ -71,7 +71,7 @@ def complete(
     answer = CompleteAnswer(
         id=_answer_id(place, found.seen.tree, model, adapter, prompt.ids),
         candidates=tuple(each.text for each in candidates),
-        file=place.path,
+        file=place.notebook or place.path,
         line=place.document.line,
         column=place.document.column,
         model=model,
@@ -113,7 +113,7 @@ def _settle(task: Task, answer: CompleteAnswer) -> None:
     if answer.explanation.out_of_time and not answer.completion.strip():
         limit = settings.time_limit_ms
         task.callbacks.note(f"nothing was written within {limit} ms (copilot.timeLimitMs)")
-    if settings.feedback and task.request.at is None:
+    if settings.feedback and task.request.at is None and not task.place.notebook:
         task.session.defer(lambda: record_answer(task.place, answer))
 
 

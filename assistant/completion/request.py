@@ -21,9 +21,11 @@ from git_copilot.assistant.prompt.location import (
     parse_location,
     read_file,
 )
+from git_copilot.assistant.prompt.notebook import CellLocation, Notebook
 from git_copilot.index.core.errors import CopilotError, GitError, LocationError
 from git_copilot.index.core.safe_open import ResolvedPath, resolve_links
 from git_copilot.index.git.repository import GitRepository, environment_overrides
+from git_copilot.index.text.encodings import encoding_of, readable_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Place:
     """A location resolved in its repository: the file's path there and the text at the cursor.
 
     ``data`` are the bytes that were read, to notice later that the file changed. ``closers`` stand
-    right of the cursor and belong to the text before it, see pairs.py.
+    right of the cursor and belong to the text before it, see pairs.py. For a cell ``notebook`` is
+    the path of its notebook, and ``path`` that of a file with the code of the cells.
     """
 
     repo: GitRepository
@@ -41,6 +44,7 @@ class Place:
     data: bytes
     document: Document
     closers: str = ""
+    notebook: str = ""
 
     @property
     def open_document(self) -> Document:
@@ -60,9 +64,12 @@ def find_place(request: CompleteRequest) -> Place:
     :raises NotARepository: the file lies in no repository.
     """
     location = _read_as(parse_location(request.location), request.cwd)
+    cell = CellLocation.of(location)
+    if cell is not None:
+        location = replace(location, file=cell.file)
     named = request.cwd / location.file
     way = _follow(named, location)
-    reads = request.text is None and request.at is None
+    reads = (request.text is None or cell is not None) and request.at is None
     if reads and not os.path.lexists(way.target):
         raise _missing(location, named)
     # What is not read may be a link that leads anywhere, and an older commit had other links.
@@ -81,15 +88,27 @@ def find_place(request: CompleteRequest) -> Place:
         why = "GIT_DIR names that one: unset it, or " if environment_overrides() else ""
         raise LocationError(f"{location.file} is outside {repo.root}", f"{why}name a file in it")
     path = target.relative_to(repo.root).as_posix()
-    if request.text is not None:
+    if request.text is not None and cell is None:
         data = request.text
     elif request.at is not None:
         data = _read_at(repo, request.at, path)
     else:
         data = read_file(repo.root, path, location.file)
-    document = cut_document(data, location)
+    shown = path
+    if cell is None:
+        document = cut_document(data, location)
+    else:
+        cells = Notebook.parse(data, location.file)
+        document = cells.document(cell, _source(request.text))
+        path += cells.extension
     closers = closers_behind(document.prefix, document.suffix, path)
-    return Place(repo, location, target, path, data, document, closers)
+    notebook = shown if cell is not None else ""
+    return Place(repo, location, target, path, data, document, closers, notebook)
+
+
+def _source(text: bytes | None) -> str | None:
+    """The unsaved text of a cell."""
+    return None if text is None else readable_text(text, encoding_of(text)).replace("\r\n", "\n")
 
 
 def _follow(path: Path, location: Location) -> ResolvedPath:

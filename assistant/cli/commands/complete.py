@@ -19,6 +19,7 @@ from git_copilot.assistant.completion.request import Place, find_place, model_na
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.error_handler import ServiceError
 from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.escaping import quote_path
 from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -75,6 +76,11 @@ def complete_command(host: Host, /, **options: Any) -> int:
         explain=options["explain"],
     )
     place = find_place(request)
+    if options["write"] and place.notebook:
+        raise CopilotError(
+            f"--write does not change notebooks such as {place.notebook}",
+            "insert the completion in your editor",
+        )
     if options["write"]:
         # Send exactly the bytes that --write compares with the file before it replaces them.
         request = replace(request, text=place.data)
