@@ -162,12 +162,8 @@ class Searcher:
 
     def known(self, names: Iterable[str], overlay: Overlay = EMPTY_OVERLAY) -> set[str]:
         """Those of ``names`` that some chunk of the view or the overlay contains, in any case."""
-        uncommitted = [each.words.counts for each in overlay.chunks("", "")]
-        return {
-            name
-            for name in names
-            if self._lexicon.contains(name) or any(name.lower() in x for x in uncommitted)
-        }
+        words = {word for each in overlay.chunks("", "") for word in each.words.counts}
+        return {n for n in names if n.lower() in words or self._lexicon.contains(n)}
 
     def _lexical(
         self,

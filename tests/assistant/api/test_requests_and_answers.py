@@ -84,6 +84,7 @@ def test_the_json_of_an_answer_has_the_documented_fields():
              "sources": ["dense", "lexical"], "tokens": 9}
         ],
         "prompt_tokens": 100, "finish_reason": "stop", "cached_tokens": 90, "completion_tokens": 5,
+        "confidence": None,
         "timings_ms": {"retrieve": 1.3, "prefill": 2.0, "decode": 3.0, "total": 6.3},
     }  # fmt: skip
     explained = ANSWER.to_json(explain=True)["explain"]
