@@ -6,9 +6,12 @@ through the whole use case but retrieval, with a random model of two layers over
 anything, which a trained one does not. Places are of every class: in a word, in white space, in a
 string, in a comment, on a blank line, at the first and the last character, at the ends of lines.
 
+At half of the places the rest of the line is what an editor has put there: the closers of the pairs
+that are open, if there are any.
+
 What must hold at each place: no exception, no more tokens than asked for, an answer within the
 limit, line ends as the file has them, text that the file's encoding can hold or an error that says
-so, and at every tenth place the same answer again.
+so, at closers no unmatched bracket or quote, and at every tenth place the same answer again.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from about import machine, output
@@ -36,6 +39,8 @@ from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.core.process import calm_threads
 from git_copilot.assistant.core.progress import ProgressBar
 from git_copilot.assistant.core.terminal import Stream
+from git_copilot.assistant.postprocess.pairs import OpenPairs
+from git_copilot.assistant.prompt.location import cut_document, parse_location
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -134,6 +139,19 @@ def places(data: bytes, rng: random.Random) -> Iterator[tuple[str, int, int]]:
         yield name, line + 1, min(offset - starts[line], len(content)) + 1
 
 
+def with_closers(request: CompleteRequest, data: bytes) -> tuple[CompleteRequest, str]:
+    """The same place in a file whose line ends behind the cursor, or with the closers of what is
+    open there; and these closers."""
+    document = cut_document(data, parse_location(request.location))
+    name = request.location.rsplit(":", 2)[0]
+    closers = OpenPairs(document.prefix, name).closers
+    rest = data[document.offset :]
+    end = rest.find(b"\n")
+    behind = rest[end - (rest[end - 1 : end] == b"\r") :] if end >= 0 else b""
+    text = data[: document.offset] + closers.encode(document.encoding) + behind
+    return replace(request, text=text), closers
+
+
 def _is_utf8(data: bytes) -> bool:
     try:
         data.decode("utf-8")
@@ -156,6 +174,10 @@ def problems(place: Place, text: str, tokens: int, data: bytes, max_tokens: int)
     whole += data[document.offset :]
     if document.encoding == "utf-8" and _is_utf8(data) and not _is_utf8(whole):
         yield "no UTF-8 any more"
+    if place.closers:
+        before = OpenPairs(document.prefix, place.path).frames
+        if OpenPairs(document.prefix + text.replace("\r\n", "\n"), place.path).frames != before:
+            yield f"unmatched brackets or quotes in {text!r} before {place.closers!r}"
     read = document.prefix + document.suffix
     wanted = readable_text(data.removeprefix(b"\xef\xbb\xbf"), document.encoding)
     if len(data) < 100_000 and read != wanted.replace("\r\n", "\n"):
@@ -187,10 +209,14 @@ def fuzz(
                 f"{name}:{line}:{column}", repo, text=files[name], max_tokens=MAX_TOKENS,
                 retrieval=False,
             )  # fmt: skip
+            if number % 2:
+                request, closers = with_closers(request, files[name])
+                kind = "closers" if closers else kind
             found.places[kind] += 1
             where = f"{name}:{line}:{column} ({kind})"
             try:
-                _one(request, files[name], session, found, where, again=number % AGAIN == 0)
+                assert request.text is not None
+                _one(request, request.text, session, found, where, again=number % AGAIN == 0)
             except Exception as exc:  # noqa: BLE001 - whatever it is, the place matters
                 found.wrong.append(f"{where}: {type(exc).__name__}: {exc}")
             note(number + 1)

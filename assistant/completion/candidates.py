@@ -16,7 +16,7 @@ from git_copilot.assistant.decoding.generation import (
     Sampling,
 )
 from git_copilot.assistant.postprocess.indentation import Indentation
-from git_copilot.assistant.postprocess.pairs import OpenPairs
+from git_copilot.assistant.postprocess.pairs import ClosedPairs
 from git_copilot.assistant.postprocess.plausibility import Plausibility
 from git_copilot.assistant.postprocess.trim import Trimmer
 
@@ -89,7 +89,8 @@ class Writer:
         self._engine, self._prompt, self._place = engine, prompt, place
         self._forced_prefix = forced_prefix
         document = self._document = place.open_document
-        self._pairs = OpenPairs(document.prefix, place.path) if place.closers else None
+        behind = place.document.suffix
+        self._pairs = ClosedPairs(document.prefix, behind, place.path) if place.closers else None
         self._copy_context = CopyContext.of(
             place.path, document.prefix, document.suffix, found.hits, prompt, found.members
         )

@@ -59,6 +59,7 @@ def complete(
     engine = session.engine(model, folder, settings)
     chosen = choose_prompt(engine, place, choose_snippets(task, found), settings)
     session.idle_work = chosen.reading_ahead(engine)
+    _tell_of_cut_prompt(task, chosen)
     prompt = chosen.prompt
     writer = Writer(
         engine, prompt, chosen.forced_prefix, place, found=found,
@@ -91,6 +92,16 @@ def complete(
     )
     _settle(task, answer)
     return answer
+
+
+def _tell_of_cut_prompt(task: Task, chosen: ChosenPrompt) -> None:
+    """Say once that there was no time for a whole prompt."""
+    if chosen.left_out and not task.session.told_of_cut_prompts:
+        task.session.told_of_cut_prompts = True
+        task.callbacks.note(
+            f"{chosen.left_out} of {len(chosen.whole)} prompt tokens are left out of this answer to"
+            f" keep to copilot.latencyMs ({task.settings.latency_ms}); later ones here use them"
+        )
 
 
 def _confidence(candidate: Candidate) -> float | None:

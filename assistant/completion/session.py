@@ -41,6 +41,7 @@ class Session:
         self._workspaces: OrderedDict[Path, Workspace] = OrderedDict()
         # What the last answer left to do before the next, see IdleWork.
         self.idle_work: IdleWork | None = None
+        self.told_of_cut_prompts = False
         self._deferred: deque[Callable[[], None]] = deque(maxlen=MAX_DEFERRED)
 
     def defer(self, action: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from git_copilot.assistant.dataset.typed_form import (
     read_patches,
     typed_parts,
 )
-from git_copilot.assistant.postprocess.pairs import OpenPairs, closers_behind
+from git_copilot.assistant.postprocess.pairs import ClosedPairs, closers_behind
 from git_copilot.assistant.prompt.location import WINDOW_BYTES
 from git_copilot.index.core.types import FINISHED, Hole
 from git_copilot.index.git.history import FilePatch
@@ -42,7 +42,8 @@ class Cut:
         """What is shown of ``text``: with closers, what fits between them and the cursor."""
         if not self.closers:
             return text
-        return OpenPairs(self.prefix, self.hole.path).inside(text)
+        pairs = ClosedPairs(self.prefix, self.closers + self.suffix, self.hole.path)
+        return pairs.inside(text)
 
     def as_served(self) -> Cut:
         """With the closers that stand right of the cursor apart from the suffix."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from git_copilot.assistant.postprocess.bracket_balance import frames_above
+from git_copilot.assistant.postprocess.bracket_balance import BracketBalance, frames_above
 from git_copilot.assistant.postprocess.language_notation import notation_of
 from git_copilot.assistant.postprocess.lexer import (
     BLOCK,
     BRACKET,
     INSIDE,
     LINE,
+    PROSE,
     STRING,
     Frame,
     Lexer,
@@ -68,9 +69,33 @@ class OpenPairs:
         """The part of ``text`` before the closer of the innermost pair; all of it where none is."""
         return text[: self.end(text)]
 
+    @property
+    def frames(self) -> Stack:
+        """What is open at the cursor, without the brackets of prose, which need no closer."""
+        return tuple(frame for frame in self._stack if frame.kind != PROSE)
+
     def is_closed(self, text: str) -> bool:
         """Whether ``text`` behind the cursor leaves no more open than was open on the line above."""
         return len(self._read(self._line + text)) <= len(self._above)
+
+
+class ClosedPairs:
+    """The pairs at a cursor that an editor has closed right of it."""
+
+    def __init__(self, prefix: str, suffix: str, path: str) -> None:
+        """:param suffix: with the closers."""
+        self._open = OpenPairs(prefix, path)
+        self._balance = BracketBalance(prefix, suffix, path)
+
+    def end(self, text: str) -> int | None:
+        """See :meth:`OpenPairs.end`."""
+        return self._open.end(text)
+
+    def inside(self, text: str) -> str:
+        """The part of ``text`` that fits before the closers: it closes what it opens, and nothing
+        else."""
+        inside = self._open.inside(text)
+        return inside[: self._balance.cut(inside)]
 
 
 def closers_behind(prefix: str, suffix: str, path: str) -> str:

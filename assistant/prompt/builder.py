@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from git_copilot.assistant.prompt.enclosing_headers import enclosing_headers
 from git_copilot.assistant.prompt.fim import FimFormat
 from git_copilot.assistant.prompt.token_boundary import TokenBoundary, find_token_boundary
 from git_copilot.index.core.types import Hit
@@ -28,7 +27,6 @@ ANCHOR_LINES = 16
 # ANCHOR_TOKENS, so that an eighth is lost on average, a line having about ten tokens.
 LITTLE_ROOM, ANCHOR_TOKENS = 320, 40
 LEFT_TO_RIGHT = "left-to-right"
-HEADERS = False
 # Prefix, suffix and middle token.
 MAX_CONTROLS = 3
 # More than an average token of code has; longer text per token is not read.
@@ -242,11 +240,8 @@ def _last_lines(
         ids, forced_prefix = boundary.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
         return ids[-room:], forced_prefix
 
-    around = enclosing_headers(lines) if HEADERS else []
-
     def tail(first: int) -> tuple[list[int], str]:
-        above = [text for number, text in around if number < first]
-        return boundary.encode(tokenizer, "\n".join([*above, *lines[first:]]))
+        return boundary.encode(tokenizer, "\n".join(lines[first:]))
 
     # Only anchors can be starts; most of a long file never fits, so search from its end.
     last = (len(lines) - 1) // step

@@ -8,12 +8,17 @@ from git_copilot.assistant.prompt.builder import Budget
 MIN_TOKENS = 192
 # Budgets are multiples of this, so that they do not follow every fluctuation of the measurements.
 STEP = 64
+# In a short prompt the lines before the cursor say more than a snippet and the text behind it: on 100
+# typed holes of datasette and click, prompts of 320 tokens, a middle took 22.6 nats with the shares of
+# a whole prompt, 22.1 with five eighths of them, 22.4 without snippets. Neither the beginning of a
+# snippet that does not fit (23.2) nor the headers of the enclosing definitions (22.9) helped.
+LITTLE, LITTLE_SHARE = 448, 5 / 8
 
 
 def fit_budget(budget: Budget, rate: float | None, latency_ms: int) -> Budget:
     """Shrink a budget to what can be read within ``latency_ms`` without a cache.
 
-    The shares of snippets and suffix shrink with the whole.
+    The shares of snippets and suffix shrink with the whole, and faster where little is left.
 
     :param rate: tokens per second, see :attr:`Generator.prefill_rate`; ``None`` (unknown) leaves the
         budget as it is.
@@ -25,6 +30,8 @@ def fit_budget(budget: Budget, rate: float | None, latency_ms: int) -> Budget:
     whole = min(budget.prompt, max(affordable, MIN_TOKENS))
     if whole == budget.prompt:
         return budget
-    return Budget(
-        whole, budget.context * whole // budget.prompt, budget.suffix * whole // budget.prompt
+    share = LITTLE_SHARE if whole < LITTLE else 1.0
+    context, suffix = (
+        part * share * whole / budget.prompt for part in (budget.context, budget.suffix)
     )
+    return Budget(whole, int(context), int(suffix))

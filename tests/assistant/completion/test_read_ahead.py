@@ -115,3 +115,12 @@ def test_without_a_time_limit_everything_is_read_at_once(project, session):
     answer = ask(project, session)
     assert answer.prompt_tokens > WHOLE
     assert session.idle_work is None
+
+
+def test_a_cut_prompt_is_told_once(project, session):
+    notes = []
+    for text in (None, typed(" *")):
+        request = CompleteRequest(PLACE, project.path, retrieval=False, text=text)
+        complete(request, find_place(request), session, Callbacks(notes.append))
+    told = [note for note in notes if "copilot.latencyMs" in note]
+    assert len(told) == 1 and "prompt tokens are left out" in told[0]
