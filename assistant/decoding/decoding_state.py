@@ -211,6 +211,8 @@ class DecodingState:
         :param begun: when the prefill began, and ``prefilled`` when it ended, in seconds of
             ``time.perf_counter``.
         """
+        if self.finish != "stop" and self._nats and self.text.count("\n") >= len(self._lines):
+            self._end_line()  # the last line has no end
         return Generation(
             text=self.text,
             finish=self.finish,

@@ -44,7 +44,10 @@ def fit(x: Values, y: Values) -> Values:
 
 def read(paths: Sequence[Path]) -> list[dict[str, Any]]:
     """The places of some files."""
-    return [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
+    places = [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
+    for place in places:  # what was cut off by the number of tokens may have no cost
+        place["proposals"] = [p for p in place["proposals"] if p["nats"] is not None]
+    return places
 
 
 def features_of(proposal: dict[str, Any]) -> tuple[float, ...]:
