@@ -30,6 +30,7 @@ PLACEHOLDERS = ("", "x", "x:", "pass", "x, x", "x = x")
 # A line with fewer letters and digits may repeat another.
 MIN_ALPHANUMERIC = 8
 NEAR_LINES = 30
+MAX_PARAMETERS = 2000  # characters of a function's parameters
 _STRING = re.compile(
     r"(?:\b[rRbBuUfFtT]{1,2})?(?:\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?)",
     re.DOTALL,
@@ -191,9 +192,9 @@ def binds(text: str, name: str) -> bool:
     pattern = (
         rf"\b{name}\s*(?::[^=\n]+)?(?:=(?!=)|:=)"
         rf"|\b(?:import|as|for|def|class|lambda|global|nonlocal|case)\b[^\n]*\b{name}\b"
-        rf"|^\s*\*{{0,2}}{name}\s*(?:[,:)]|$)"
-        rf"|\bdef \w+\([^)]*\b{name}\b"
-        rf"|^\s*[\w, ()*\[\]]*\b{name}\b[\w, ()*\[\]]*=(?!=)"
+        rf"|^[ \t]*\*{{0,2}}{name}[ \t]*(?:[,:)]|$)"
+        rf"|\bdef \w+\([^)]{{0,{MAX_PARAMETERS}}}\b{name}\b"
+        rf"|^[ \t]*[\w, ()*\[\]]*\b{name}\b[\w, ()*\[\]]*=(?!=)"
     )
     return re.search(pattern, text, re.MULTILINE) is not None
 

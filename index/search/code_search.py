@@ -59,6 +59,15 @@ class CodeSearch(Searcher):
     _prior_paths: Sequence[str] | None = None
     _prior_of: tuple[NDArray[np.float64], NDArray[np.float64]]
 
+    def known(self, names: Iterable[str], overlay: Overlay = EMPTY_OVERLAY) -> set[str]:
+        """Those of ``names`` that some chunk of the view or the overlay contains, in any case; all
+        of them while nothing is indexed."""
+        self.refresh()
+        if not len(self._table.ids):
+            return set(names)
+        words = {word for each in overlay.chunks("", "") for word in each.words.counts}
+        return {n for n in names if n.lower() in words or self._lexicon.contains(n)}
+
     def search_code(
         self,
         text: str,

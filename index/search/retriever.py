@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -159,11 +159,6 @@ class Searcher:
                 if len(hits) == count:
                     return hits
         return hits
-
-    def known(self, names: Iterable[str], overlay: Overlay = EMPTY_OVERLAY) -> set[str]:
-        """Those of ``names`` that some chunk of the view or the overlay contains, in any case."""
-        words = {word for each in overlay.chunks("", "") for word in each.words.counts}
-        return {n for n in names if n.lower() in words or self._lexicon.contains(n)}
 
     def _lexical(
         self,
