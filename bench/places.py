@@ -155,6 +155,8 @@ def ask_all(
     tree = Worktree(source, folder, settings)
     at, known = "", frozenset[str]()
     for place in choose_places(GitRepository.discover(source), count, options.seed):
+        if options.kind and place.kind not in options.kind:
+            continue
         if place.parent != at:
             at, known = place.parent, tree.move(place.parent)
         yield tree.ask(place, session, known, retrieval=not options.no_retrieval)
@@ -255,6 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--places", type=int, default=PLACES, help="of each repository")
     add("--quick", action="store_true", help=f"{QUICK} places of each repository")
     add("--latency", type=int, default=0, metavar="MS", help="copilot.latencyMs (0: whole prompts)")
+    add("--kind", nargs="+", choices=list(WEIGHTS), help="only these kinds")
     add("--no-retrieval", action="store_true")
     add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings, without `copilot.`")
     add("--seed", type=int, default=0)

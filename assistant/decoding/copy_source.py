@@ -142,9 +142,12 @@ class CopySource:
     def reward(self) -> float | None:
         """The reward of each token of the rest of a line, where that is requested and begins at
         the cursor: see best_first_search.py."""
-        return (
-            None if self._wants_block or self._forced_length else self._model.weights.token_reward
-        )
+        return None if self._wants_block else self.reward_of_first_line
+
+    @property
+    def reward_of_first_line(self) -> float | None:
+        """The same where a block may be requested."""
+        return None if self._forced_length else self._model.weights.token_reward
 
     @property
     def leaving_ids(self) -> list[int]:

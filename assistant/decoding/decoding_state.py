@@ -70,6 +70,10 @@ class DecodingState:
         self._search_tokens, self._tried = sampling.alternatives, 0
         self._instead_of: str | None = None
         reward = source.reward if source else None
+        # Whether a likelier line is the answer, or an alternative to its first line.
+        self._replaces = reward is not None
+        if source and reward is None and sampling.first_lines:
+            reward = source.reward_of_first_line
         if source and reward is not None and self._search_tokens > 0 and greedy:
             self._search = BestFirstSearch(source, reward)
 
@@ -144,24 +148,28 @@ class DecodingState:
         forward: Callable[[list[tuple[int, ...]]], torch.Tensor],
         expired: Callable[[], bool],
     ) -> None:
-        """Replace the greedy line by the likeliest one that the search finds.
+        """Replace the greedy line by the likeliest one that the search finds; before a block, find
+        other first lines.
 
         :param forward: gives the logits (texts, vocabulary) behind the tokens of some lines.
         """
-        if self._search is None or self.finish != "stop" or "\n" in self.text or not self.text:
+        if self._search is None or not self.text:
+            return
+        replaces = self._replaces and self.finish == "stop" and "\n" not in self.text
+        if not replaces and self._replaces:
             return
         decode = self._tokenizer.decode
         self._tried = self._search.run(
             forward, decode, self._search_tokens, expired, self._max_tokens
         )
         best = self._search.best
-        text = decode(list(best.ids))
+        text = decode(list(best.ids)) if replaces else self.text.partition("\n")[0]
         found = sorted(self._search.whole)[: MAX_ALTERNATIVES + 1]
         lines = (Alternative(decode(list(h.ids)), sum(h.nats), len(h.ids), h.copied) for h in found)
         self._alternatives = tuple(
             line for line in lines if line.text != text and REPLACEMENT not in line.text
         )[:MAX_ALTERNATIVES]
-        if best.ids and text != self.text and REPLACEMENT not in text:
+        if replaces and best.ids and text != self.text and REPLACEMENT not in text:
             self._instead_of, self.text = self.text, text
             self.ids, self.copied = list(best.ids), list(best.copied)
             self._nats = list(best.nats)

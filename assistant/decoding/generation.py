@@ -19,7 +19,8 @@ class Sampling:
 
     ``time_limit_ms`` bounds prefill and decoding together (0: no bound). ``alternatives`` is the
     number of tokens that the search for a likelier line may read after greedy decoding (0: no
-    search), see best_first_search.py.
+    search), see best_first_search.py. ``first_lines``: search for other first lines of a block as
+    well; they replace nothing.
     """
 
     max_tokens: int = 64
@@ -28,6 +29,7 @@ class Sampling:
     seed: int = 0
     time_limit_ms: int = 0
     alternatives: int = 0
+    first_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
