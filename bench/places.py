@@ -188,7 +188,8 @@ def measure(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
     """All repositories."""
     commit = output("git", "-C", str(ROOT), "rev-parse", "HEAD")
     found: list[Answered] = []
-    rows: list[dict[str, Any]] = []
+    if options.completions:
+        options.completions.unlink(missing_ok=True)
     session, names = Session(), []
     with tempfile.TemporaryDirectory() as temporary:
         for given in options.repo:
@@ -200,10 +201,10 @@ def measure(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
             for done, answered in enumerate(ask_all(Path(path), folder, count, options, session)):
                 bar(name, done, count)
                 found.append(answered)
-                rows.append({**answered.row(name)})
+                if options.completions:  # at once: a long run may be interrupted
+                    with options.completions.open("a", encoding="utf-8") as file:
+                        file.write(f"{json.dumps(answered.row(name))}\n")
     session.close()
-    if options.completions:
-        options.completions.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
     times = sorted(a.milliseconds for a in found)
     return {
         "bench": "places",
