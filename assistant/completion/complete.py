@@ -132,10 +132,7 @@ def _sampling(request: CompleteRequest, settings: Settings) -> Sampling:
     from git_copilot.assistant.decoding.generation import Sampling
 
     most = request.max_tokens or settings.max_tokens
-    # One text is chosen among several (choice.py), unless several are asked for.
-    return Sampling(
-        most, seed=settings.seed, alternatives=settings.alternatives, first_lines=request.count == 1
-    )
+    return Sampling(most, seed=settings.seed, alternatives=settings.alternatives, first_lines=True)
 
 
 def _timings(begun: float, retrieved: float, candidate: Candidate) -> Timings:
