@@ -162,21 +162,21 @@ def ask_all(
         yield tree.ask(place, session, known, retrieval=not options.no_retrieval)
 
 
-def figures(answered: Sequence[Answered]) -> dict[str, Any]:
+def figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Counts and percentages of some places."""
-    shown = [a for a in answered if a.verdict.shown]
-    harms = Counter(harm for a in shown for harm in a.verdict.harm)
-    silent = [a for a in answered if not a.verdict.shown]
+    shown = [row for row in rows if row["shown"]]
+    harms = Counter(harm for row in shown for harm in row["harm"])
+    silent = [row for row in rows if not row["shown"]]
     return {
-        "places": len(answered),
+        "places": len(rows),
         "shown": len(shown),
-        "exact": _percent(sum(a.verdict.exact for a in shown), len(shown)),
-        "acceptable": _percent(sum(a.verdict.acceptable for a in shown), len(shown)),
-        "harmful": _percent(sum(bool(a.verdict.harm) for a in shown), len(shown)),
+        "exact": _percent(sum(row["exact"] for row in shown), len(shown)),
+        "acceptable": _percent(sum(row["acceptable"] for row in shown), len(shown)),
+        "harmful": _percent(sum(bool(row["harm"]) for row in shown), len(shown)),
         "harms": dict(harms.most_common()),
-        "acceptable_of_all": _percent(sum(a.verdict.acceptable for a in shown), len(answered)),
+        "acceptable_of_all": _percent(sum(row["acceptable"] for row in shown), len(rows)),
         "silent": len(silent),
-        "rightly_silent": sum(a.place.kind == "nothing" for a in silent),
+        "rightly_silent": sum(row["kind"] == "nothing" for row in silent),
     }
 
 
@@ -184,48 +184,54 @@ def _percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 1) if whole else 0.0
 
 
-def measure(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
-    """All repositories."""
-    commit = output("git", "-C", str(ROOT), "rev-parse", "HEAD")
-    found: list[Answered] = []
+def ask_repositories(options: argparse.Namespace, bar: ProgressBar) -> list[dict[str, Any]]:
+    """Every place of every repository as a row."""
+    rows: list[dict[str, Any]] = []
+    session = Session()
     if options.completions:
         options.completions.unlink(missing_ok=True)
-    session, names = Session(), []
     with tempfile.TemporaryDirectory() as temporary:
         for given in options.repo:
             path, _, number = str(given).partition("=")
             count = int(number or options.places)
             name = name_of(Path(path), GitRepository.discover(Path(path)))
-            names.append(name)
             folder = (options.work or Path(temporary)) / name
             for done, answered in enumerate(ask_all(Path(path), folder, count, options, session)):
                 bar(name, done, count)
-                found.append(answered)
+                rows.append(answered.row(name))
                 if options.completions:  # at once: a long run may be interrupted
                     with options.completions.open("a", encoding="utf-8") as file:
-                        file.write(f"{json.dumps(answered.row(name))}\n")
+                        file.write(f"{json.dumps(rows[-1])}\n")
     session.close()
-    times = sorted(a.milliseconds for a in found)
+    return rows
+
+
+def summarise(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> dict[str, Any]:
+    """The figures of all places, of each kind and of each language."""
+    times = sorted(row["ms"] for row in rows)
+    kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in WEIGHTS}
+    languages = sorted({row["language"] for row in rows})
     return {
         "bench": "places",
-        "commit": commit,
+        "commit": output("git", "-C", str(ROOT), "rev-parse", "HEAD"),
         "machine": machine(),
         "settings": {
-            "repositories": names, "latency": options.latency, "seed": options.seed,
+            "repositories": dict(Counter(row["repository"] for row in rows)),
+            "latency": options.latency, "seed": options.seed,
             "retrieval": not options.no_retrieval, "set": options.set,
         },
-        "all": figures(found),
-        "kinds": {k: figures(f) for k in WEIGHTS if (f := [a for a in found if a.place.kind == k])},
+        "all": figures(rows),
+        "paired": figures([row for row in rows if row["closers"]]),
+        "kinds": {kind: figures(found) for kind, found in kinds.items() if found},
         "languages": {
-            language: figures([a for a in found if a.place.language == language])
-            for language in sorted({a.place.language for a in found})
+            language: figures([row for row in rows if row["language"] == language])
+            for language in languages
         },
-        "paired": figures([a for a in found if a.place.closers]),
         "milliseconds": {
             "median": round(times[len(times) // 2]), "p90": round(times[len(times) * 9 // 10]),
         },
-        "with_snippets": sum(a.snippets > 0 for a in found),
-        "prompt_tokens": round(sum(a.prompt_tokens for a in found) / len(found)),
+        "with_snippets": sum(row["snippets"] > 0 for row in rows),
+        "prompt_tokens": round(sum(row["prompt_tokens"] for row in rows) / len(rows)),
     }  # fmt: skip
 
 
@@ -263,6 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings, without `copilot.`")
     add("--seed", type=int, default=0)
     add("--work", type=Path, help="folder in which clones and their indexes are kept")
+    add("--from", dest="files", type=Path, nargs="+", help="figures of such files, without asking")
     add("--completions", type=Path, metavar="FILE", help="write every place, as JSON lines")
     add("--json", action="store_true", help="print one JSON object")
     add_isa_option(parser)
@@ -271,9 +278,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     calm_threads()
     if options.quick:
         options.places = QUICK
-    bar = ProgressBar(Stream(sys.stderr, screen=sys.stderr.isatty()))
-    result = measure(options, bar)
-    bar.finish()
+    if options.files:
+        lines = (line for file in options.files for line in file.read_text("utf-8").splitlines())
+        rows = [json.loads(line) for line in lines]
+    else:
+        bar = ProgressBar(Stream(sys.stderr, screen=sys.stderr.isatty()))
+        rows = ask_repositories(options, bar)
+        bar.finish()
+    result = summarise(rows, options)
     print(json.dumps(result, indent=1) if options.json else table(result))
     return 0
 
