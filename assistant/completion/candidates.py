@@ -94,7 +94,7 @@ class Writer:
         self._copy_context = CopyContext.of(
             place.path, document.prefix, document.suffix, found.hits, prompt, found.members
         )
-        self._known, self._threshold = found.known, threshold
+        self._names, self._threshold = found.names, threshold
         self._cancelled = cancelled
         self._end = time.perf_counter() + time_limit_ms / 1000 if time_limit_ms else None
 
@@ -139,7 +139,7 @@ class Writer:
         if weights is None:
             return written
         document = self._place.document
-        plausibility = Plausibility(document.prefix, document.suffix, self._place.path, self._known)
+        plausibility = Plausibility(document.prefix, document.suffix, self._place.path, self._names)
         main = Trimmed(_plain(written.text), written.rule)
         proposals = proposals_of(generation, main, self._trim_alternative)
         choice = choose(proposals, weights, plausibility, threshold)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.models.catalogue import canonical
-from git_copilot.assistant.postprocess.plausibility import Known
+from git_copilot.assistant.postprocess.plausibility import ALL_NAMES, Names
 from git_copilot.assistant.prompt.snippet_cache import SearchedState
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.text.classify import language_of
@@ -45,7 +45,7 @@ class Retrieved:
     hits: list[Hit]
     seen: SearchedState
     fresh: bool
-    known: Known = set
+    names: Names = ALL_NAMES
     members: Members | None = None
 
 
@@ -89,7 +89,10 @@ def retrieve(task: Task) -> Retrieved:
         hits,
         SearchedState(tree, overlay.state(place.path)),
         fresh and current,
-        lambda names: searcher.known(names, overlay),
+        Names(
+            lambda names: searcher.known(names, overlay),
+            lambda names: searcher.defined(names, overlay),
+        ),
         workspace.members(document.prefix, document.suffix, place.path, view, overlay),
     )
 

@@ -59,6 +59,7 @@ class DecodingState:
         )
         self._written = ""
         self._nats: list[float] = []
+        self._allowed: torch.Tensor | None = None
         self._lines: list[LineCost] = []
         self._alternatives: tuple[Alternative, ...] = ()
         self._forced_ids: list[int] = []  # the rest of a character that is written byte by byte
@@ -117,7 +118,9 @@ class DecodingState:
         return token
 
     def _update_margin(self, token: int, logits: torch.Tensor) -> None:
-        self._nats.append(float(torch.logsumexp(logits, dim=0) - logits[token]))
+        # What had to be written costs nothing: only tokens that write it were possible.
+        possible = logits if self._allowed is None else logits[self._allowed.to(logits.device)]
+        self._nats.append(float(torch.logsumexp(possible, dim=0) - logits[token]))
         if self._empty_margin is not None:
             self._empty_margin.add(token, logits, self._written)
 
@@ -180,10 +183,12 @@ class DecodingState:
 
     def _sample_allowed(self, logits: torch.Tensor) -> int:
         missing = self._forced_prefix[len(self._written) :]
+        self._allowed = None
         if not missing:
             return self._sample(logits)
         allowed = self._prefix_index.tokens_for(missing, len(logits))
         if len(allowed):
+            self._allowed = allowed
             return sample_among(self._sample, logits, allowed)
         first, *self._forced_ids = self._tokenizer.encode(missing[0])
         return first

@@ -15,6 +15,7 @@ import builtins
 import keyword
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -25,6 +26,18 @@ from git_copilot.assistant.postprocess.syntax import INDENTED, Surroundings
 from git_copilot.index.text.terms import IDENTIFIER
 
 Known = Callable[[Iterable[str]], set[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Of some identifiers, those that stand somewhere in the repository, and those of them that it
+    defines and a file may import."""
+
+    known: Known = set
+    defined: Known = set
+
+
+ALL_NAMES = Names()
 # What stands for a completion where the errors of the file itself are counted.
 PLACEHOLDERS = ("", "x", "x:", "pass", "x, x", "x = x")
 # A line with fewer letters and digits may repeat another.
@@ -55,9 +68,9 @@ _PYTHON = frozenset(
 class Plausibility:
     """The rules at one cursor."""
 
-    def __init__(self, prefix: str, suffix: str, path: str, known: Known) -> None:
-        """:param known: of some identifiers, those that are known to exist besides the file's."""
-        self._prefix, self._suffix, self._path, self._known = prefix, suffix, path, known
+    def __init__(self, prefix: str, suffix: str, path: str, names: Names = ALL_NAMES) -> None:
+        """:param names: what exists besides the file's own names."""
+        self._prefix, self._suffix, self._path, self._names = prefix, suffix, path, names
         self._line = prefix.rpartition("\n")[2]
         self._surroundings = Surroundings(prefix, suffix, path)
 
@@ -130,19 +143,22 @@ class Plausibility:
         new = [w for w in words if w not in self._around and w not in _PYTHON and len(w) > 1]
         if self._surroundings.language == "python":
             new = [w for w in new if w not in standard_names()]
-        found = self._known(new) if new else set()
+        found = self._names.known(new) if new else set()
         missing = [w for w in new if w not in found]
         if not missing and self._surroundings.language == "python":
             return self._unbound(written, words)
         return missing
 
     def _unbound(self, written: str, words: Iterable[str]) -> list[str]:
-        """Names that Python would look up and not find, in a module without star imports."""
+        """Names that Python would look up and not find, in a module without star imports, and that
+        could not be imported from this repository either."""
         file = self._prefix + self._suffix
         if "import *" in file:
             return []
         free = set(_FREE.findall(written)) - _PYTHON
-        return [word for word in words if word in free and not binds(file, word)]
+        missing = [word for word in words if word in free and not binds(file, word)]
+        defined = self._names.defined(missing) if missing else set()
+        return [word for word in missing if word not in defined]
 
     @cached_property
     def _around(self) -> frozenset[str]:

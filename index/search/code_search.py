@@ -7,6 +7,7 @@ definitions come first, followed by matches of words, names and meaning.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -58,6 +59,16 @@ class CodeSearch(Searcher):
     # changes.
     _prior_paths: Sequence[str] | None = None
     _prior_of: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+    def defined(self, names: Iterable[str], overlay: Overlay = EMPTY_OVERLAY) -> set[str]:
+        """Those of ``names`` that the repository defines."""
+        wanted = set(names)
+        rows = self._db.query(
+            "SELECT DISTINCT name FROM symbols WHERE name IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted(wanted)),),
+        )
+        uncommitted = (s.name for c in overlay.chunks("", "") for s in c.chunk.symbols)
+        return {str(row[0]) for row in rows} | wanted.intersection(uncommitted)
 
     def known(self, names: Iterable[str], overlay: Overlay = EMPTY_OVERLAY) -> set[str]:
         """Those of ``names`` that some chunk of the view or the overlay contains, in any case; all

@@ -7,7 +7,7 @@ import pytest
 from git_copilot.assistant.completion.choice import Proposal, Trimmed, choose, proposals_of
 from git_copilot.assistant.decoding.confidence import ConfidenceWeights, LineCost
 from git_copilot.assistant.decoding.generation import Alternative, Generation
-from git_copilot.assistant.postprocess.plausibility import Plausibility
+from git_copilot.assistant.postprocess.plausibility import Names, Plausibility
 
 # The confidence falls with the nats alone: 0 nats are 88%, 2 are 50%, 4 are 12%.
 WEIGHTS = ConfidenceWeights(2.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -15,7 +15,7 @@ PREFIX = "def area(width, height):\n    return "
 
 
 def rules(prefix=PREFIX, suffix="\n"):
-    return Plausibility(prefix, suffix, "a.py", lambda names: set())
+    return Plausibility(prefix, suffix, "a.py", Names(lambda names: set(), lambda names: set()))
 
 
 def proposal(text, nats, **more):

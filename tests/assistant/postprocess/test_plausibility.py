@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.assistant.postprocess.plausibility import Plausibility, binds
+from git_copilot.assistant.postprocess.plausibility import Names, Plausibility, binds
 
 FILE = (
     "import os\nfrom json import loads as read\n\n\ndef area(width, height=1):\n"
     "    total = width * height\n"
 )
-KNOWN = {"startswith", "isfile", "elsewhere"}
+KNOWN = {"startswith", "isfile", "elsewhere", "helper"}
 
 
 def faults(line, text, below="", *, above=FILE, path="a.py"):
     known = lambda names: {name for name in names if name in KNOWN}
-    return Plausibility(above + line, f"\n{below}", path, known).faults(text)
+    return Plausibility(
+        above + line, f"\n{below}", path, Names(known, lambda names: set(names) & {"helper"})
+    ).faults(text)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,7 @@ def faults(line, text, below="", *, above=FILE, path="a.py"):
         ("    # ", "whatever comes to mind"),
         ("    x = 'some ", "words of a text'"),
         ("    total.", "startswith"),
+        ("    return ", "helper(width)"),  # another file of the repository defines it
     ],
 )
 def test_nothing_is_wrong_with_ordinary_code(line, text):
@@ -90,7 +93,10 @@ def test_a_key_that_the_literal_has_is_not_written_again():
 )
 def test_other_languages(path, above, line, text, expected):
     known = lambda names: {name for name in names if name in {"int", "String", "size"}}
-    assert Plausibility(above + line, "\n}\n", path, known).faults(text) == expected
+    assert (
+        Plausibility(above + line, "\n}\n", path, Names(known, lambda names: set())).faults(text)
+        == expected
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ def test_identifiers_of_the_view_and_of_uncommitted_files(searcher):
     assert searcher.known(names) == {"open_shop", "Basket", "BASKET", "owner", "return"}
     overlay = Overlay({"b.py": chunk_uncommitted("b.py", b"class Cart:\n    pass\n")})
     assert "Cart" in searcher.known(names, overlay)
+    assert searcher.defined(names) == {"open_shop"}
+    assert searcher.defined(names, overlay) == {"open_shop", "Cart"}
 
 
 def test_nothing_is_unknown_before_the_first_index(tmp_path):
