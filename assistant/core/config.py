@@ -101,7 +101,7 @@ class Settings:
     alternatives: int = 16
     # The least confidence, in percent, at which a completion is shown; 0: everything is. Only with
     # models that have weights for it: see confidence.py.
-    confidence: int = 25
+    confidence: int = 30
     # A server that speaks OpenAI's /v1/completions, used instead of this machine: its address, the
     # model's name there, and the environment variable with its key.
     endpoint: str = ""

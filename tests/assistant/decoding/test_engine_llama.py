@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from git_copilot.assistant.backend.cache_slots import MAX_TYPED_TOKENS, MIN_SHARED_TOKENS
 from git_copilot.assistant.backend.llama import LlamaDecoder
+from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import load_model
 from git_copilot.assistant.backend.precision import choose_formats
 from git_copilot.assistant.backend.torch_ops import has_weight_only_int8
+from git_copilot.assistant.core.config import cache_dir
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.decoding.sampling import PrefixIndex
@@ -261,7 +263,8 @@ def test_prefill_rate_is_measured_when_loading(folder):
     engine = Engine.load(folder)
     assert engine.prefill_rate is not None
     assert engine.prefill_rate > 0
-    assert engine.precision == choose_formats().name
+    shape = LlamaWeights.from_files(folder).layer_shape  # measured once, and kept in the cache
+    assert engine.precision == choose_formats(shape=shape, cache=cache_dir()).name
     assert isinstance(engine.backend, LlamaDecoder)
 
 

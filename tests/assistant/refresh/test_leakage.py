@@ -21,7 +21,7 @@ from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.refresh import pipeline
 from git_copilot.assistant.refresh.pipeline import run_refresh
 from git_copilot.index.core.errors import CopilotError
-from git_copilot.index.core.types import Hole
+from git_copilot.index.core.types import BOTH, Hole
 from git_copilot.index.corpus.mining import load_holes
 from tests.support.reference_dedup import bare, is_copy, long
 from tests.support.tiny_models import save_tiny
@@ -168,7 +168,9 @@ def test_the_training_holes_of_an_adapter_are_stored_with_it(opened_repo, tiny, 
     folder = adapter_store.adapter_path(found.state_dir, evidence["candidate"])
     holes = read_training_holes(folder)
     assert [replace(e.hole, author="", time=0, id=0) for e in trained_examples] == holes
-    assert [c.middle for c in read_cuts(found, holes)] == [e.middle for e in trained_examples]
+    assert [c.as_served().middle for c in read_cuts(found, holes, BOTH)] == [
+        e.middle for e in trained_examples
+    ]
 
 
 def test_a_damaged_list_of_training_holes_is_read_as_missing(tmp_path):
