@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from git_copilot.assistant.completion.choice import Choice, Trimmed, choose, proposals_of
+from git_copilot.assistant.completion.choice import Choice, choose, proposals_of
 from git_copilot.assistant.completion.task import NOTHING, Retrieved
 from git_copilot.assistant.decoding.generation import (
     CopyContext,
@@ -18,7 +18,7 @@ from git_copilot.assistant.decoding.generation import (
 from git_copilot.assistant.postprocess.indentation import Indentation
 from git_copilot.assistant.postprocess.pairs import ClosedPairs
 from git_copilot.assistant.postprocess.plausibility import Plausibility
-from git_copilot.assistant.postprocess.trim import Trimmer
+from git_copilot.assistant.postprocess.trim import TrimmedText, Trimmer
 
 if TYPE_CHECKING:
     from git_copilot.assistant.completion.request import Place
@@ -140,7 +140,7 @@ class Writer:
             return written
         document = self._place.document
         plausibility = Plausibility(document.prefix, document.suffix, self._place.path, self._names)
-        main = Trimmed(_plain(written.text), written.rule)
+        main = TrimmedText(_plain(written.text), written.rule)
         proposals = proposals_of(generation, main, self._trim_alternative)
         choice = choose(proposals, weights, plausibility, threshold)
         shown = choice.shown
@@ -151,10 +151,10 @@ class Writer:
         text = self._in_file(shown.text)
         return Candidate(generation, text, shown.rule or CHOICE, None, choice)
 
-    def _trim_alternative(self, text: str) -> Trimmed:
+    def _trim_alternative(self, text: str) -> TrimmedText:
         trimmed = self._trimmer().trim(self._indentation().apply(_plain(text)))
         inside = trimmed.text if self._pairs is None else self._pairs.inside(trimmed.text)
-        return Trimmed(inside, trimmed.rule)
+        return TrimmedText(inside, trimmed.rule)
 
     def _request(
         self, sampling: Sampling, should_stop: Callable[[str], bool], on_text: OnText

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from git_copilot.assistant.decoding.confidence import LineCost
 from git_copilot.assistant.decoding.generation import Generation
 from git_copilot.assistant.postprocess.plausibility import Plausibility
+from git_copilot.assistant.postprocess.trim import TrimmedText
 
 if TYPE_CHECKING:
     from git_copilot.assistant.decoding.confidence import ConfidenceWeights
@@ -53,16 +54,8 @@ class Choice:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trimmed:
-    """A trimmed text and the rule that cut it."""
-
-    text: str
-    rule: str | None
-
-
 def proposals_of(
-    generation: Generation, main: Trimmed, trim: Callable[[str], Trimmed]
+    generation: Generation, main: TrimmedText, trim: Callable[[str], TrimmedText]
 ) -> list[Proposal]:
     """The proposals of a generation, ``main`` first; without duplicates and empty texts.
 

@@ -88,7 +88,7 @@ class BracketBalance:
     def missing_closers(self, text: str) -> str | None:
         """What closes all that is open behind ``text`` and that the text behind the cursor leaves
         open; ``None`` where that closes some of it only."""
-        left = len(_common_frames(self._open_at_cursor, self._base.stack))
+        left = len(common_frames(self._open_at_cursor, self._base.stack))
         if left == 0:
             return ""
         if left < len(self._open_at_cursor):
@@ -127,7 +127,7 @@ class BracketBalance:
             return outcome.faults + self._lexer.unclosed(outcome.stack)
         # The text that closes the rest was not read: the open frames must stay the same.
         own, base = outcome.stack, self._base.stack
-        same = sum(1 for _ in _common_frames(own, base))
+        same = sum(1 for _ in common_frames(own, base))
         return outcome.faults + self._lexer.unclosed(own[same:] + base[same:])
 
     def _marks(self, text: str) -> list[Mark]:
@@ -193,7 +193,8 @@ def _is_short(frame: Frame, strings: bool) -> bool:
     return frame.kind in (BRACKET, INSIDE) or string
 
 
-def _common_frames(one: Stack, other: Stack) -> Stack:
+def common_frames(one: Stack, other: Stack) -> Stack:
+    """The frames with which both begin."""
     size = 0
     while size < min(len(one), len(other)) and one[size] == other[size]:
         size += 1

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from git_copilot.assistant.postprocess.bracket_balance import BracketBalance, frames_above
+from git_copilot.assistant.postprocess.bracket_balance import (
+    BracketBalance,
+    common_frames,
+    frames_above,
+)
 from git_copilot.assistant.postprocess.language_notation import notation_of
 from git_copilot.assistant.postprocess.lexer import (
     BLOCK,
@@ -35,7 +39,7 @@ class OpenPairs:
         self._line = newline + line  # patterns for the beginning of a line need the line end
         self._above = frames_above(notation, above)
         self._stack = self._read(self._line)
-        own = self._stack[_common(self._above, self._stack) :]
+        own = self._stack[len(common_frames(self._above, self._stack)) :]
         self.closers = "".join(frame.closer for frame in reversed(own) if _is_pair(frame))
 
     def _read(self, text: str) -> Stack:
@@ -114,10 +118,3 @@ def closers_behind(prefix: str, suffix: str, path: str) -> str:
 
 def _is_pair(frame: Frame) -> bool:
     return frame.kind in (BRACKET, INSIDE, STRING)
-
-
-def _common(one: Stack, other: Stack) -> int:
-    size = 0
-    while size < min(len(one), len(other)) and one[size] == other[size]:
-        size += 1
-    return size

@@ -162,7 +162,7 @@ class Plausibility:
 
     @cached_property
     def _around(self) -> frozenset[str]:
-        line = self._line[: len(self._line) - len(re.search(r"\w*\Z", self._line)[0])]  # type: ignore[index]
+        line = re.sub(r"\w*\Z", "", self._line)
         above = self._prefix[: len(self._prefix) - len(self._line)]
         return frozenset(IDENTIFIER.findall(above + line + self._suffix))
 

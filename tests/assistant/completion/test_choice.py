@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.assistant.completion.choice import Proposal, Trimmed, choose, proposals_of
+from git_copilot.assistant.completion.choice import Proposal, choose, proposals_of
 from git_copilot.assistant.decoding.confidence import ConfidenceWeights, LineCost
 from git_copilot.assistant.decoding.generation import Alternative, Generation
 from git_copilot.assistant.postprocess.plausibility import Names, Plausibility
+from git_copilot.assistant.postprocess.trim import TrimmedText
 
 # The confidence falls with the nats alone: 0 nats are 88%, 2 are 50%, 4 are 12%.
 WEIGHTS = ConfidenceWeights(2.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -30,7 +31,7 @@ def generation(text, costs, *others):
 
 def test_the_proposals_are_the_text_its_first_lines_and_other_lines():
     made = generation("a\n  b\n  c", [1, 2, 5], ("x", 3), ("a", 4), ("  ", 1))
-    found = proposals_of(made, Trimmed(made.text, None), lambda text: Trimmed(text, None))
+    found = proposals_of(made, TrimmedText(made.text, None), lambda text: TrimmedText(text, None))
     assert [(each.text, each.cost.nats, each.alternative) for each in found] == [
         ("a\n  b\n  c", 5, False), ("a\n  b", 2, False), ("a", 1, False), ("x", 3, True),
     ]  # fmt: skip
@@ -38,7 +39,9 @@ def test_the_proposals_are_the_text_its_first_lines_and_other_lines():
 
 def test_where_the_rules_left_nothing_there_are_no_proposals():
     made = generation("a", [1], ("x", 3))
-    assert proposals_of(made, Trimmed("", "nothing"), lambda text: Trimmed(text, None)) == []
+    assert (
+        proposals_of(made, TrimmedText("", "nothing"), lambda text: TrimmedText(text, None)) == []
+    )
 
 
 def test_a_likelier_line_is_shown_in_place_of_many_unlikely_ones():
