@@ -21,13 +21,24 @@ class InvalidRequest(CopilotError):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenText:
+    """A text that the editor has open beside the edited one, whole or in part: it is searched as
+    if it stood in the file ``path``, absolute or relative to the top of the worktree."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CompleteRequest:
     """A completion at ``location``, which is ``FILE:LINE[:COL]`` relative to ``cwd``.
 
     ``text`` is the unsaved buffer; without one the file is read. ``adapter`` is an id, ``"none"``,
     or ``None`` for the one in use. ``at`` names a commit whose tree and index count. ``count`` is
     the number of candidates. ``patient``: nobody is typing, so the answer may take longer.
-    ``explain``: the answer goes with its explanation where it goes as JSON.
+    ``explain``: the answer goes with its explanation where it goes as JSON. ``open_texts`` are other
+    buffers. ``automatic``: an editor asks by itself, so that the answer may be silence by the
+    user's settings. ``client`` is whoever types: its next request at the same file cancels this one.
     """
 
     location: str
@@ -41,6 +52,9 @@ class CompleteRequest:
     count: int = 1
     patient: bool = False
     explain: bool = False
+    open_texts: tuple[OpenText, ...] = ()
+    automatic: bool = False
+    client: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The request as a server of ours takes it. A byte of ``text`` is one character."""
@@ -55,6 +69,9 @@ class CompleteRequest:
             "at": self.at,
             "count": self.count,
             "explain": self.explain,
+            "open_texts": [{"path": each.path, "text": each.text} for each in self.open_texts],
+            "automatic": self.automatic,
+            "client": self.client,
         }
 
     @classmethod
@@ -73,6 +90,9 @@ class CompleteRequest:
             at=fields.optional("at", str),
             count=fields.number("count", MAX_CANDIDATES) or 1,
             explain=_or(fields.optional("explain", bool), False),
+            open_texts=tuple(map(_open_text, fields.optional("open_texts", list) or ())),
+            automatic=_or(fields.optional("automatic", bool), False),
+            client=fields.optional("client", str),
         )
 
 
@@ -183,6 +203,11 @@ class _Fields:
         if value is not None and not 1 <= value <= most:
             raise InvalidRequest(f"{name!r} must be from 1 to {most}", HELP)
         return value
+
+
+def _open_text(given: Any) -> OpenText:
+    fields = _Fields("complete", given)
+    return OpenText(fields.required("path", str), fields.required("text", str))
 
 
 def _or(value: _Value | None, default: _Value) -> _Value:
