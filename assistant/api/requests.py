@@ -11,6 +11,8 @@ from git_copilot.index.core.errors import USAGE, CopilotError
 # The remedy of errors: where the requests are described.
 HELP = "see docs/server-protocol.md"
 MAX_TOKENS, MAX_CANDIDATES, MAX_HITS = 2048, 16, 100
+# Of the accepted part of a completion, in characters.
+MAX_LENGTH = 1_000_000
 _Value = TypeVar("_Value")
 
 
@@ -39,6 +41,7 @@ class CompleteRequest:
     ``explain``: the answer goes with its explanation where it goes as JSON. ``open_texts`` are other
     buffers. ``automatic``: an editor asks by itself, so that the answer may be silence by the
     user's settings. ``client`` is whoever types: its next request at the same file cancels this one.
+    ``latency_ms`` and ``time_limit_ms``: less time than the settings of these names allow.
     """
 
     location: str
@@ -55,6 +58,8 @@ class CompleteRequest:
     open_texts: tuple[OpenText, ...] = ()
     automatic: bool = False
     client: str | None = None
+    latency_ms: int | None = None
+    time_limit_ms: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The request as a server of ours takes it. A byte of ``text`` is one character."""
@@ -97,6 +102,31 @@ class CompleteRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class FillRequest:
+    """A completion between two texts, for protocols that send no position.
+
+    ``path`` is the file's, absolute or relative to one of ``folders``. Where the protocol names
+    none, the repositories of ``folders`` are searched for the file that the texts come from, which
+    may be parts of it. ``language`` is what editors call it (``python``, ``typescriptreact``). The
+    other fields are those of :class:`CompleteRequest`.
+    """
+
+    prefix: str
+    suffix: str
+    path: str | None = None
+    folders: tuple[Path, ...] = ()
+    language: str | None = None
+    max_tokens: int | None = None
+    model: str | None = None
+    count: int = 1
+    open_texts: tuple[OpenText, ...] = ()
+    automatic: bool = True
+    client: str | None = None
+    latency_ms: int | None = None
+    time_limit_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
     """A search for ``query`` in the repository of ``folder``; ``None`` stands for this process's
     folder and environment (``GIT_DIR``). ``count`` is the largest number of hits.
@@ -128,22 +158,26 @@ class SearchRequest:
 @dataclass(frozen=True, slots=True)
 class FeedbackRequest:
     """What became of a completion: its id, one of the outcomes, and the text that stands there
-    now, where the editor tells. ``folder`` as for :class:`SearchRequest`."""
+    now, where the editor tells. ``accepted_length`` goes with the outcome ``partial``: the first
+    characters (Unicode code points) of the completion that were accepted so far. ``folder`` as for
+    :class:`SearchRequest`."""
 
     completion_id: str
     outcome: str
     folder: Path | None = None
     final: str | None = None
+    accepted_length: int | None = None
 
     @classmethod
     def from_json(cls, given: Any) -> FeedbackRequest:
-        """:raises InvalidRequest: a field is missing or no text."""
+        """:raises InvalidRequest: a field is missing, of another type or out of bounds."""
         fields = _Fields("feedback", given)
         return cls(
             fields.required("id", str),
             fields.required("outcome", str),
             fields.folder("cwd"),
             fields.optional("final", str),
+            fields.number("accepted_length", MAX_LENGTH),
         )
 
 

@@ -48,14 +48,16 @@ def complete(
     from git_copilot.assistant.completion.prompt_choice import choose_prompt
 
     begun = time.perf_counter()
-    workspace = session.workspace(place.repo, callbacks.note)
+    workspace = session.workspace(place.repo, callbacks.note) if place.repo else None
     settings = _settings(request, workspace)
     task = Task(request, place, session, workspace, settings, callbacks)
     model = model_name(request, place, settings)
     found = retrieve(task)
     retrieved = time.perf_counter()
     adapter = choose_adapter(task, model)
-    folder = adapter_store.adapter_path(place.repo.state_dir, adapter) if adapter else None
+    folder = None
+    if adapter and place.repo:
+        folder = adapter_store.adapter_path(place.repo.state_dir, adapter)
     engine = session.engine(model, folder, settings)
     chosen = choose_prompt(engine, place, choose_snippets(task, found), settings)
     session.idle_work = chosen.reading_ahead(engine)
@@ -172,15 +174,27 @@ def _explain(
     )
 
 
-def _settings(request: CompleteRequest, workspace: Workspace) -> Settings:
+def _settings(request: CompleteRequest, workspace: Workspace | None) -> Settings:
     """The settings that hold for a request. An older commit has those of its own tree, and no
     bounds of time: it should say the same on a busy machine."""
-    if request.at is not None:
+    if workspace is None:
+        settings = load_settings(None)
+    elif request.at is not None:
         settings = load_settings(workspace.repo, request.at)
         return replace(settings, latency_ms=0, time_limit_ms=0)
-    settings = workspace.settings
-    patience = PATIENCE if request.patient else 1
-    return replace(settings, time_limit_ms=settings.time_limit_ms * patience)
+    else:
+        settings = workspace.settings
+    limit = settings.time_limit_ms * (PATIENCE if request.patient else 1)
+    return replace(
+        settings,
+        latency_ms=_shorter(settings.latency_ms, request.latency_ms),
+        time_limit_ms=_shorter(limit, request.time_limit_ms),
+    )
+
+
+def _shorter(limit: int, wanted: int | None) -> int:
+    """The stricter of two limits, where 0 is none."""
+    return min(limit or wanted, wanted) if wanted else limit
 
 
 def _answer_id(

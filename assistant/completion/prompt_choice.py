@@ -87,7 +87,7 @@ def _build(
         suffix=document.suffix,
         snippets=hits,
         budget=budget,
-        repository=place.repo.name,
+        repository=place.repo.name if place.repo else "",
         healing=may_heal(settings),
     )
     healed = heal_if_useful(engine.tokenizer, prompt, document.prefix, settings)

@@ -27,7 +27,8 @@ def told(place: Place, settings: Settings) -> Place:
     if not settings.endpoint:
         return place
     document = place.document
-    prefix, suffix = discreet(document.prefix, document.suffix, place.path, allowed_in(place.repo))
+    allowed = frozenset[str]() if place.repo is None else allowed_in(place.repo)
+    prefix, suffix = discreet(document.prefix, document.suffix, place.path, allowed)
     return replace(place, document=replace(document, prefix=prefix, suffix=suffix))
 
 

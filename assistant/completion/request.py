@@ -32,12 +32,13 @@ from git_copilot.index.text.encodings import encoding_of, readable_text
 class Place:
     """A location resolved in its repository: the file's path there and the text at the cursor.
 
-    ``data`` are the bytes that were read, to notice later that the file changed. ``closers`` stand
+    ``repo`` is ``None`` for a text that came with the request and belongs to no repository that is
+    set up. ``data`` are the bytes that were read, to notice later that the file changed. ``closers`` stand
     right of the cursor and belong to the text before it, see pairs.py. For a cell ``notebook`` is
     the path of its notebook, and ``path`` that of a file with the code of the cells.
     """
 
-    repo: GitRepository
+    repo: GitRepository | None
     location: Location
     file: Path  # without links
     path: str
@@ -197,4 +198,5 @@ def model_name(request: CompleteRequest, place: Place, settings: Settings) -> st
     """The canonical name of the model that a request wants."""
     if request.model is not None:
         return canonical(request.model, request.cwd)
-    return canonical(settings.model, place.repo.root or place.repo.git_dir)
+    repo = place.repo
+    return canonical(settings.model, request.cwd if repo is None else repo.root or repo.git_dir)

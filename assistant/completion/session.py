@@ -75,6 +75,11 @@ class Session:
             self._workspaces.popitem(last=False)[1].close()
         return held
 
+    def recent_roots(self) -> list[Path]:
+        """The tops of the open worktrees, the last one used first."""
+        roots = (held.repo.root for held in reversed(self._workspaces.values()))
+        return [root for root in roots if root is not None]
+
     def embedder(self, settings: Settings, note: Callable[[str], None]) -> Embedder | None:
         """The configured embedder, or ``None`` (and a note) while it is not here: words and
         definitions are searched all the same."""
@@ -123,6 +128,13 @@ class Session:
         while len(self._engines) > MAX_ENGINES:
             self._engines.popitem(last=False)
         return held
+
+    def unload(self) -> None:
+        """Forget models and close databases; the next request opens what it needs."""
+        self.idle_work = None
+        self._engines.clear()
+        self._embedders.clear()
+        self.close()
 
     def close(self) -> None:
         """Close every database."""

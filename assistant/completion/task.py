@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A request, its place, and what is open for it."""
+    """A request, its place, and what is open for it; no ``workspace`` without a repository."""
 
     request: CompleteRequest
     place: Place
     session: Session
-    workspace: Workspace
+    workspace: Workspace | None
     settings: Settings
     callbacks: Callbacks
 
@@ -60,6 +60,9 @@ def retrieve(task: Task) -> Retrieved:
 
     request, place, workspace = task.request, task.place, task.workspace
     settings, document = task.settings, place.open_document
+    if workspace is None:
+        return NOTHING
+    view = workspace.repo.view_name
     if request.retrieval and request.at is None:
         workspace.look(place.path)
     embedder = task.session.embedder(settings, task.callbacks.note) if request.retrieval else None
@@ -67,7 +70,6 @@ def retrieve(task: Task) -> Retrieved:
         view, tree = workspace.view_at(request.at, embedder)
         fresh = True
     else:
-        view = place.repo.view_name
         tree, fresh = workspace.catch_up(embedder)
     if not request.retrieval:
         return Retrieved([], SearchedState(tree), fresh)
@@ -76,15 +78,17 @@ def retrieve(task: Task) -> Retrieved:
     partners = workspace.partners(request.at, tree, place.path)
     query = cursor_query(file, language_of(place.path), partners)
     searcher = workspace.searcher(embedder, view)
+    open_texts = () if request.at else request.open_texts
 
     def search(overlay: Overlay) -> list[Hit]:
-        seen = workspace.with_edited(overlay, file)
+        seen = workspace.with_edited(workspace.with_open(overlay, open_texts), file)
         return searcher.search(query, settings.snippets_to_find, embedder, seen)
 
     if request.at is not None:
         hits, overlay, current = search(EMPTY_OVERLAY), EMPTY_OVERLAY, True
     else:
         hits, overlay, current = workspace.find(search, place.path)
+    overlay = workspace.with_open(overlay, open_texts)
     return Retrieved(
         hits,
         SearchedState(tree, overlay.state(place.path)),
@@ -112,9 +116,11 @@ def choose_adapter(task: Task, model: str) -> str | None:
 
     :raises CopilotError: the one that was asked for does not fit.
     """
-    request, note = task.request, task.callbacks.note
-    state, settings = task.workspace.repo.state_dir, task.workspace.settings
-    chosen = _wanted(task)
+    request, note, workspace = task.request, task.callbacks.note, task.workspace
+    if workspace is None:
+        return None
+    state, settings = workspace.repo.state_dir, workspace.settings
+    chosen = _wanted(task, workspace)
     if not chosen:
         return None
     made_for = canonical(adapter_store.base_model(state, chosen), request.cwd)
@@ -135,13 +141,13 @@ def choose_adapter(task: Task, model: str) -> str | None:
     return chosen
 
 
-def _wanted(task: Task) -> str | None:
+def _wanted(task: Task, workspace: Workspace) -> str | None:
     """The adapter that the request names, or the one that is, or was at that commit, in use."""
-    request, state = task.request, task.workspace.repo.state_dir
+    request, state = task.request, workspace.repo.state_dir
     if request.adapter is not None:
         return None if request.adapter == "none" else request.adapter
     if request.at is not None:
-        return adapter_store.adapter_at(task.workspace.repo, request.at)
+        return adapter_store.adapter_at(workspace.repo, request.at)
     warning = adapter_store.current_warning(state)
     if warning is not None:
         task.callbacks.note(f"working without the adapter: {warning}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,13 @@ from git_copilot.index.sync.revisit import Stamp, is_due, stamp
 from git_copilot.index.text.classify import language_of
 
 if TYPE_CHECKING:
+    from git_copilot.assistant.api.requests import OpenText
     from git_copilot.assistant.decoding.generation import Members
     from git_copilot.index.core.types import Embedder, Hit
     from git_copilot.index.search.cochange import CoChange
     from git_copilot.index.search.code_search import CodeSearch
     from git_copilot.index.search.edited_file import EditedFile
+    from git_copilot.index.search.open_texts import OpenTexts
     from git_copilot.index.search.overlay import Overlay
     from git_copilot.index.search.worktree import Worktree
 
@@ -52,6 +54,7 @@ class Workspace:
         self._together: CoChange | None = None
         self._asked_at: Stamp | None = None  # when the worker was last asked to mine
         self._tip = ("", "")  # a tree, and the commit that was HEAD when it was shown
+        self._open_texts: OpenTexts | None = None
         self._told = ""
         self._format = ""
         self.settings = Settings()
@@ -119,6 +122,16 @@ class Workspace:
         """``overlay`` with what of the edited file a prompt does not show."""
         self._format = self._format or self.repo.object_format()
         return file.added_to(overlay, self._format, allowed_lines.load(self.db))
+
+    def with_open(self, overlay: Overlay, texts: Sequence[OpenText]) -> Overlay:
+        """``overlay`` with the texts that an editor has open."""
+        from git_copilot.index.search.open_texts import OpenTexts
+
+        if not texts:
+            return overlay
+        self._open_texts = self._open_texts or OpenTexts(self.repo, self.db)
+        tree = views.view_tree(self.db, self.repo.view_name) or self.repo.head_tree_or_empty()
+        return self._open_texts.over(overlay, [(each.path, each.text) for each in texts], tree)
 
     def members(
         self, prefix: str, suffix: str, path: str, view: str, overlay: Overlay

@@ -15,7 +15,7 @@ def write_completion(place: Place, completion: str) -> None:
 
     :raises CopilotError: the file changed since it was read, or cannot be written.
     """
-    assert place.repo.root is not None
+    assert place.repo is not None and place.repo.root is not None
     name = place.path.rpartition("/")[2]
     try:
         # By descriptors from the top on: what became a link since it was read is not followed.

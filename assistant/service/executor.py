@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,12 +17,12 @@ _Result = TypeVar("_Result")
 class RequestExecutor:
     """One request at a time, all in one thread: models and databases belong to one thread, and
     two cores are busy with one request. Between two requests the session's idle work is done.
-    ``completed`` counts requests."""
+    ``completed`` counts requests; ``last_used`` is the monotonic time of the last one's end."""
 
     def __init__(self, service: Service) -> None:
         self.completed = 0
+        self.last_used = time.monotonic()
         self._service = service
-        self._lock = threading.Lock()
         self._thread = ComputeThread("requests")
         self._counting = threading.Lock()
         self._present = 0  # requests that wait or run
@@ -30,22 +31,29 @@ class RequestExecutor:
     def run(
         self, action: Callable[[], _Result], is_cancelled: Callable[[], bool]
     ) -> tuple[_Result, Deferred] | None:
-        """Wait for a turn and run ``action``. Thread-safe.
+        """Wait for a turn, first come, first served, and run ``action``. Thread-safe.
 
         :return: its result and the actions to call once the answer was sent; ``None`` where the
             client left while it waited.
         """
+
+        def work() -> tuple[_Result, Deferred] | None:
+            if is_cancelled():
+                return None
+            result = action()
+            self.completed += 1
+            return result, self._service.session.take_deferred()
+
         self._count(1)
         try:
-            with self._lock:
-                if is_cancelled():
-                    return None
-                result = self._thread.call(action)
-                deferred = self._service.session.take_deferred()
-                self.completed += 1
+            return self._thread.call(work)
         finally:
             self._count(-1)
-        return result, deferred
+            self.last_used = time.monotonic()
+
+    def post(self, action: Callable[[], object]) -> None:
+        """Run ``action`` between requests some time; nobody learns how it ends."""
+        self._thread.post(action)
 
     def go_on(self) -> None:
         """Do the session's idle work, until it is done or the next request arrives."""

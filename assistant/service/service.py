@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from git_copilot.assistant.api.requests import (
         CompleteRequest,
         FeedbackRequest,
+        FillRequest,
         SearchRequest,
         StatusRequest,
     )
     from git_copilot.assistant.api.status import StatusAnswer
     from git_copilot.assistant.completion.callbacks import Callbacks
+    from git_copilot.assistant.completion.fill import FillPlaces
     from git_copilot.assistant.completion.request import Place
     from git_copilot.assistant.completion.workspace import Workspace
     from git_copilot.index.audit.exclusions import Verdict
@@ -39,6 +41,7 @@ class Service:
 
     def __init__(self) -> None:
         self.session = Session()
+        self._places: FillPlaces | None = None
 
     def complete(
         self, request: CompleteRequest, callbacks: Callbacks, place: Place | None = None
@@ -52,6 +55,18 @@ class Service:
         from git_copilot.assistant.completion.request import find_place
 
         return complete(request, place or find_place(request), self.session, callbacks)
+
+    def fill(self, request: FillRequest, callbacks: Callbacks) -> CompleteAnswer:
+        """The code that belongs between two texts.
+
+        :raises CopilotError: something that the user can correct.
+        """
+        from git_copilot.assistant.completion.complete import complete
+        from git_copilot.assistant.completion.fill import FillPlaces
+
+        self._places = self._places or FillPlaces(self.session)
+        located, place = self._places.find(request, callbacks.note)
+        return complete(located, place, self.session, callbacks)
 
     def search(self, request: SearchRequest, callbacks: Callbacks) -> SearchAnswer:
         """Code of a repository, by words, by meaning and by defined name.
@@ -82,7 +97,10 @@ class Service:
 
         repo = known_repository(request.folder)
         try:
-            done = report(repo, request.completion_id, request.outcome, request.final)
+            done = report(
+                repo, request.completion_id, request.outcome, request.final,
+                request.accepted_length,
+            )  # fmt: skip
         except ReadOnlyDatabase as exc:  # an editor that reports has nothing to correct
             note(f"not recorded: {exc}")
             return FeedbackAnswer(request.completion_id, request.outcome, None)
@@ -90,7 +108,7 @@ class Service:
 
     def acceptance(self, folder: Path | None = None) -> dict[str, Any]:
         """How many completions were shown, accepted, edited and rejected lately."""
-        from git_copilot.index.corpus.feedback_store import statistics
+        from git_copilot.index.corpus.feedback_statistics import statistics
 
         with Database(known_repository(folder).state_dir / DATABASE_NAME) as db:
             return statistics(db)

@@ -107,6 +107,7 @@ class Reply:
 
 def _check_ready(place: Place, request: CompleteRequest) -> Settings:
     """Fail for what the user can correct before anything is started."""
+    assert place.repo is not None  # that of a location
     require_trusted(place.repo.state_dir)
     Database(place.repo.state_dir / DATABASE_NAME).close()
     settings = load_settings(place.repo)

@@ -243,7 +243,7 @@ def test_the_server_streams_lines_to_a_client_that_asks_for_them(
     running = start_server()
     (plain,) = lines_of(request)  # loads the model
     assert plain["answer"]["file"] == "src/a.py"
-    replace_engine(running.server._service.session, ScriptedEngine(fim_tokenizer, written))
+    replace_engine(running.server.service.session, ScriptedEngine(fim_tokenizer, written))
     *parts, reply = lines_of({**request, "stream": True})
     assert parts == [{"text": "w"}, {"text": "w\n    x = 1"}]
     completion = reply["answer"]["completion"]

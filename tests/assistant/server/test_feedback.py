@@ -7,7 +7,7 @@ import socket
 import threading
 
 from git_copilot.assistant.client import transport
-from git_copilot.assistant.server import server
+from git_copilot.assistant.service import recorder
 from git_copilot.index.core.errors import CopilotError
 from tests.support.running_server import completing
 
@@ -15,7 +15,7 @@ from tests.support.running_server import completing
 def test_an_answer_is_sent_before_it_is_recorded_and_reports_wait_for_the_record(
     start_server, monkeypatch
 ):
-    monkeypatch.setattr(server, "RECORD_SECONDS", 60)
+    monkeypatch.setattr(recorder, "RECORD_SECONDS", 60)
     gate, order = threading.Event(), []
 
     def run(operation, request, session, callbacks):
