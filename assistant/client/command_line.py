@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 # Bounds as the commands have them (tests compare).
-MAX_TOKENS, MAX_CANDIDATES, MAX_HITS = 2048, 16, 100
-OUTCOMES = ("accepted", "edited", "rejected")
+MAX_TOKENS, MAX_CANDIDATES, MAX_HITS, MAX_LENGTH = 2048, 16, 100, 1_000_000
+PARTIAL = "partial"
+OUTCOMES = ("accepted", PARTIAL, "edited", "rejected")
 _FLAGS = {
     "complete": {"--stdin", "--json", "--no-retrieval"},
     "search": {"--json"},
@@ -23,7 +24,7 @@ _FLAGS = {
 _VALUES = {
     "complete": {"--max-tokens", "--adapter", "--model", "--at", "-n"},
     "search": {"-n"},
-    "feedback": {"--final"},
+    "feedback": {"--final", "--length"},
 }
 
 
@@ -128,10 +129,16 @@ def _search(
 def _feedback(
     words: list[str], flags: set[str], values: dict[str, str], cwd: str
 ) -> ServedCommand | None:
-    if len(words) != 2 or words[1] not in OUTCOMES:
+    try:
+        length = _number(values.get("--length"), MAX_LENGTH)
+    except ValueError:
+        return None
+    if len(words) != 2 or words[1] not in OUTCOMES or (length is None) == (words[1] == PARTIAL):
         return None
     final = values.get("--final")
-    request = {"id": words[0], "outcome": words[1], "cwd": cwd, "final": final}
+    request = {
+        "id": words[0], "outcome": words[1], "cwd": cwd, "final": final, "accepted_length": length,
+    }  # fmt: skip
     stdin = "final" if final == "-" else None
     return ServedCommand("feedback", request, as_json="--json" in flags, stdin_field=stdin)
 

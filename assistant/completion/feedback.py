@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from git_copilot.assistant.api.requests import InvalidRequest
 from git_copilot.index.core.errors import CopilotError
-from git_copilot.index.corpus import feedback_store
+from git_copilot.index.corpus import feedback_outcomes, feedback_store
 from git_copilot.index.corpus.outcome import cursor_context
 from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.store.database import DATABASE_NAME, Database
@@ -58,10 +58,15 @@ def record_answer(place: Place, answer: CompleteAnswer) -> None:
 
 
 def report(
-    repo: GitRepository, completion_id: str, outcome: str, final: str | None = None
+    repo: GitRepository,
+    completion_id: str,
+    outcome: str,
+    final: str | None = None,
+    accepted_length: int | None = None,
 ) -> dict[str, str]:
     """Note what became of a completion: id, outcome and path.
 
+    :param accepted_length: in characters, for the outcome ``partial``.
     :raises CopilotError: the outcome or the completion is unknown.
     :raises NotInitialised: ``init`` was never run.
     :raises ReadOnlyDatabase: nothing can be recorded here.
@@ -71,10 +76,15 @@ def report(
             f"{outcome!r} is no outcome of a completion",
             f"say {', '.join(feedback_store.OUTCOMES)}",
         )
+    if (accepted_length is None) == (outcome == feedback_store.PARTIAL):
+        raise InvalidRequest(
+            "the accepted length goes with the outcome 'partial', and only with it",
+            "report how many characters of the completion were accepted",
+        )
     require_trusted(repo.state_dir)
     with Database(repo.state_dir / DATABASE_NAME) as db:
         db.check_writable()
-        return feedback_store.record_outcome(db, completion_id, outcome, final)
+        return feedback_outcomes.record_outcome(db, completion_id, outcome, final, accepted_length)
 
 
 def _has_secret(shown: feedback_store.ShownCompletion) -> bool:

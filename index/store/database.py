@@ -33,7 +33,8 @@ from git_copilot.index.text.chunking import CHUNKER_VERSION
 DATABASE_NAME = "copilot.db"
 # 1: first; 2: survival, filters, feedback, forgotten; 3: each text once, rules, hidden_at;
 # 4: objects that commits wait for, case-insensitive names, allowed secrets
-SCHEMA_VERSION = 4
+# 5: feedback in parts and by language, latency, what is retained
+SCHEMA_VERSION = 5
 # A sync of a large tree may hold the write lock for seconds; readers never wait (WAL).
 BUSY_SECONDS = 30.0
 # An empty file is either being created by another process, or was truncated.

@@ -29,6 +29,7 @@ class PreservedData:
     waiting: list[dict[str, Any]] = field(default_factory=list)
     resolved: list[tuple[dict[str, Any], tuple[Any, ...]]] = field(default_factory=list)
     days: list[dict[str, Any]] = field(default_factory=list)
+    latency: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_preserved(database: Path) -> PreservedData | None:
@@ -47,6 +48,7 @@ def read_preserved(database: Path) -> PreservedData | None:
             tables = {n for (n,) in connection.execute("SELECT name FROM sqlite_master")}
             read = _reader(connection, tables)
             feedback, days = read("feedback"), read("feedback_days")
+            latency = read("feedback_latency")
             forgotten = read_entries(connection) if "forgotten" in tables else []
             taken_in = allowed_lines.read_entries(connection) if "allowed" in tables else []
             holes = _holes(connection) if {"feedback", "holes"} <= tables else {}
@@ -56,7 +58,7 @@ def read_preserved(database: Path) -> PreservedData | None:
         return None
     resolved = [(row, holes[row["id"]]) for row in feedback if row["id"] in holes]
     waiting = [r for r in feedback if r["id"] not in holes]
-    return PreservedData(forgotten, taken_in, waiting, resolved, days)
+    return PreservedData(forgotten, taken_in, waiting, resolved, days, latency)
 
 
 def _reader(
@@ -91,6 +93,8 @@ def write_before_mining(db: Database, old: PreservedData) -> None:
             _insert(connection, "feedback", {**row, "tries": 0, "hole_id": None})
         for row in old.days:
             _insert(connection, "feedback_days", row)
+        for row in old.latency:
+            _insert(connection, "feedback_latency", row)
 
 
 def write_after_mining(db: Database, old: PreservedData) -> None:

@@ -164,8 +164,9 @@ CREATE TABLE allowed (
     time        INTEGER NOT NULL        -- when it was allowed, seconds since 1970
 ) WITHOUT ROWID;
 
--- Completions that were shown, with their outcome as reported by editors. A row waits until a commit
--- shows the final text (feedback_holes.py); feedback_store.py bounds the number of rows.
+-- Completions that were shown, with their outcome: as reported by editors, or as the next buffer of
+-- the file tells (buffer_outcome.py). A row waits until a commit shows the final text
+-- (feedback_holes.py); feedback_store.py bounds the number of rows.
 CREATE TABLE feedback (
     id         TEXT PRIMARY KEY,        -- the completion's id
     time       INTEGER NOT NULL,        -- when it was shown, seconds since 1970
@@ -178,23 +179,56 @@ CREATE TABLE feedback (
     completion TEXT NOT NULL,           -- all texts have \n line ends
     model      TEXT NOT NULL,
     adapter    TEXT NOT NULL,           -- its id, or empty
-    outcome    TEXT NOT NULL,           -- shown, accepted, edited, rejected
+    outcome    TEXT NOT NULL,           -- shown, accepted, typed, partial, edited, rejected
     final      TEXT,                    -- the text that replaced it: as reported by the editor,
                                         -- or once there is a hole, by the commit
     tries      INTEGER NOT NULL DEFAULT 0, -- commits of the path that did not contain it
-    hole_id    INTEGER REFERENCES holes (id) ON DELETE SET NULL -- the hole in the commit
+    hole_id    INTEGER REFERENCES holes (id) ON DELETE SET NULL, -- the hole in the commit
+    language   TEXT NOT NULL DEFAULT '',
+    latency_ms REAL,                    -- from the request to the answer, or NULL
+    automatic  INTEGER NOT NULL DEFAULT 0, -- 1: the editor asked by itself
+    client     TEXT NOT NULL DEFAULT '', -- how it was asked for: command, lsp, http/infill, ...
+    inferred   INTEGER NOT NULL DEFAULT 0, -- 1: the outcome was not reported
+    typed      INTEGER NOT NULL DEFAULT 0, -- its first characters that the user typed so far
+    taken      INTEGER NOT NULL DEFAULT 0, -- its first characters that the user accepted
+    committed  INTEGER,                 -- accepted characters in the next commit of the file, or NULL
+    kept       INTEGER                  -- those that were there 30 days later, or NULL (retention.py)
 ) WITHOUT ROWID;
 CREATE INDEX feedback_by_hole ON feedback (hole_id);
 CREATE INDEX feedback_waiting ON feedback (outcome, time) WHERE hole_id IS NULL;
+CREATE INDEX feedback_open ON feedback (path, time) WHERE outcome = 'shown' OR inferred = 1;
 
--- Completions and outcomes per day; kept when the rows above are deleted.
+-- Completions and outcomes per day; kept when the rows above are deleted. A report changes the day on
+-- which its completion was shown.
 CREATE TABLE feedback_days (
-    day      INTEGER NOT NULL,          -- days since 1970, UTC
+    day       INTEGER NOT NULL,         -- days since 1970, UTC
+    model     TEXT NOT NULL,
+    adapter   TEXT NOT NULL,
+    language  TEXT NOT NULL DEFAULT '', -- empty: counted before version 5
+    shown     INTEGER NOT NULL DEFAULT 0,
+    accepted  INTEGER NOT NULL DEFAULT 0,
+    typed     INTEGER NOT NULL DEFAULT 0, -- the user typed the same text
+    partial   INTEGER NOT NULL DEFAULT 0,
+    edited    INTEGER NOT NULL DEFAULT 0,
+    rejected  INTEGER NOT NULL DEFAULT 0,
+    automatic INTEGER NOT NULL DEFAULT 0, -- of those shown
+    inferred  INTEGER NOT NULL DEFAULT 0, -- outcomes that were not reported
+    chars_shown     INTEGER NOT NULL DEFAULT 0,
+    chars_accepted  INTEGER NOT NULL DEFAULT 0,
+    chars_settled   INTEGER NOT NULL DEFAULT 0, -- accepted ones whose file was committed since
+    chars_committed INTEGER NOT NULL DEFAULT 0, -- those of them that the commit has
+    chars_aged      INTEGER NOT NULL DEFAULT 0, -- settled ones that 30 days have passed over
+    chars_kept      INTEGER NOT NULL DEFAULT 0, -- those of them that were still there
+    PRIMARY KEY (day, model, adapter, language)
+) WITHOUT ROWID;
+
+-- How long completions of a day took: how many by bucket of the time (feedback_days.py).
+CREATE TABLE feedback_latency (
+    day      INTEGER NOT NULL,
     model    TEXT NOT NULL,
     adapter  TEXT NOT NULL,
-    shown    INTEGER NOT NULL DEFAULT 0,
-    accepted INTEGER NOT NULL DEFAULT 0,
-    edited   INTEGER NOT NULL DEFAULT 0,
-    rejected INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (day, model, adapter)
+    language TEXT NOT NULL,
+    bucket   INTEGER NOT NULL,
+    count    INTEGER NOT NULL,
+    PRIMARY KEY (day, model, adapter, language, bucket)
 ) WITHOUT ROWID;

@@ -14,12 +14,13 @@ NOW = int(time.time())
 
 
 def record_completion(
-    db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None
+    db, buffer, completion, *, path="a.py", name="c1", when=NOW, model="m", adapter=None, **more
 ):
-    """Record a completion as shown at the ``|`` in a buffer."""
+    """Record a completion as shown at the ``|`` in a buffer; ``more`` are fields of
+    :class:`ShownCompletion`."""
     prefix, _, suffix = buffer.replace("\r\n", "\n").partition("|")
     spot = cursor_context(prefix, suffix, prefix.count("\n") + 1)
-    record_shown(db, ShownCompletion(name, when, path, spot, completion, model, adapter))
+    record_shown(db, ShownCompletion(name, when, path, spot, completion, model, adapter, **more))
 
 
 def feedback_examples(git, db):

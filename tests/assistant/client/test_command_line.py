@@ -20,7 +20,7 @@ WORDS = (
     "a.py:1", "-", "--", "--json", "--stdin", "--no-retrieval", "--no-server", "--explain", "--write",
     "-n", "3", "0", "99", "+3", " 3", "1_0", "-n3", "-n=3", "--adapter", "--adapter=none", "--adapter=",
     "--model=x=y", "--at", "HEAD~1", "--max-tokens", "--max-tokens=12", "4096", "--final", "--final=-",
-    "accepted", "-h", "--help", "--js", "", "x y",
+    "accepted", "partial", "--length", "--length=3", "-h", "--help", "--js", "", "x y",
 )  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def test_the_client_parses_a_command_line_as_click_does(name, argv):
         assert request["texts"] == (not wanted["as_json"])
     else:
         assert (request["id"], request["outcome"]) == (wanted["completion_id"], wanted["outcome"])
-        assert request["final"] == wanted["final"]
+        assert (request["final"], request["accepted_length"]) == (wanted["final"], wanted["length"])
+        assert (wanted["length"] is None) == (wanted["outcome"] != "partial")
         assert (command.stdin_field == "final") == (wanted["final"] == "-")
 
 
@@ -68,6 +69,7 @@ def test_the_client_parses_a_command_line_as_click_does(name, argv):
         ["search", "two", "words", "--json"],
         ["search", "-n", "3", "--", "--json"],
         ["feedback", "c1", "edited", "--final", "-"],
+        ["feedback", "c1", "partial", "--length", "12"],
     ],
 )
 def test_the_client_parses_ordinary_command_lines(argv):
@@ -79,20 +81,22 @@ def test_the_client_parses_ordinary_command_lines(argv):
     [[], ["status"], ["complete"], ["complete", "a:1", "b:1"], ["complete", "a:1", "--explain"],
      ["complete", "a:1", "--write"], ["complete", "a:1", "--no-server"], ["complete", "-h"],
      ["complete", "a:1", "-n", "17"], ["search", " "], ["feedback"], ["feedback", "c1"],
-     ["feedback", "c1", "liked"]],
+     ["feedback", "c1", "liked"], ["feedback", "c1", "partial"],
+     ["feedback", "c1", "accepted", "--length", "3"], ["feedback", "c1", "partial", "--length=0"]],
 )  # fmt: skip
 def test_other_command_lines_are_left_to_click(argv):
     assert read_command(argv, "/") is None
 
 
 def test_numeric_bounds_equal_those_of_the_commands():
-    for name in ("MAX_TOKENS", "MAX_CANDIDATES", "MAX_HITS"):
+    for name in ("MAX_TOKENS", "MAX_CANDIDATES", "MAX_HITS", "MAX_LENGTH"):
         assert getattr(command_line, name) == getattr(requests, name)
     assert set(command_line.OUTCOMES) == set(OUTCOMES)
     for command, option, most in (
         (complete_command, "max_tokens", requests.MAX_TOKENS),
         (complete_command, "count", requests.MAX_CANDIDATES),
         (search_command, "count", requests.MAX_HITS),
+        (feedback_command, "length", requests.MAX_LENGTH),
     ):
         (found,) = (p for p in command.params if p.name == option)
         assert found.type.max == most

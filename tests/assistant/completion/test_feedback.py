@@ -189,6 +189,22 @@ def test_a_reported_outcome_and_its_commit_make_an_example(project, session, db)
     assert middles == [b"repr(width)"]
 
 
+def test_an_accepted_part_is_recorded_from_the_command_and_the_socket(
+    start_server, project, session, db
+):
+    running = start_server()
+    answer = ask(project, session, "src/a.py:2")
+    session.take_deferred()[0]()
+    part = {"cwd": str(project.path), "id": answer.id, "outcome": "partial", "accepted_length": 1}
+    done = {"id": answer.id, "outcome": "partial", "path": "src/a.py"}
+    assert len(answer.completion) > 3
+    assert running.ask(feedback=part) == {"feedback": done}
+    said = command(project, "feedback", answer.id, "partial", "--length", "2", "--json")
+    assert json.loads(said) == done
+    assert running.ask(op="feedback", request=part)["answer"] == done
+    assert db.query("SELECT outcome, taken, inferred FROM feedback") == [("partial", 2, 0)]
+
+
 def test_statistics_are_printed_as_text_and_as_json(project, session, db):
     assert json.loads(command(project, "feedback", "--json"))["acceptance_rate"] is None
     answer = ask(project, session, "src/a.py:2")
@@ -203,16 +219,28 @@ def test_statistics_are_printed_as_text_and_as_json(project, session, db):
         "days",
         "shown",
         "accepted",
+        "typed",
+        "partial",
         "edited",
         "rejected",
         "taken",
     ]
-    assert whole.split() == ["all", "1", "1", "0", "0", "100%"]
+    assert whole.split() == ["all", "1", "1", "0", "0", "0", "0", "100%"]
     assert len(rest) == 2 and len({len(line) for line in (head, whole, *rest)}) == 1
 
 
 @pytest.mark.parametrize(
-    "argv", [["c1"], ["c1", "shown"], ["c1", "liked"], ["--final", "x"], ["c1", "edited", "more"]]
+    "argv",
+    [
+        ["c1"],
+        ["c1", "shown"],
+        ["c1", "liked"],
+        ["--final", "x"],
+        ["c1", "edited", "more"],
+        ["c1", "partial"],
+        ["c1", "accepted", "--length", "3"],
+        ["--length", "3"],
+    ],
 )
 def test_wrong_arguments_are_usage_errors(project, argv):
     with pytest.raises(click.UsageError):
@@ -243,6 +271,10 @@ def test_the_socket_accepts_reports_and_rejects_invalid_ones(start_server, proje
         ({**good, "outcome": "liked"}, 2, "accepted"),
         ({**good, "cwd": str(Path(folder) / "gone")}, 1, "not in a Git repository"),
         ({**good, "final": 3}, 2, "'final'"),
+        ({**good, "outcome": "partial"}, 2, "accepted length"),
+        ({**good, "accepted_length": 3}, 2, "accepted length"),
+        ({**good, "outcome": "partial", "accepted_length": 0}, 2, "'accepted_length'"),
+        ({**good, "outcome": "partial", "accepted_length": "3"}, 2, "type int"),
         ({"id": name}, 2, "needs 'outcome'"),
         ("accepted", 2, "JSON object"),
     ]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.index.corpus import feedback_store
+from git_copilot.index.corpus import feedback_outcomes
 from git_copilot.index.corpus.feedback_holes import MAX_TRIES
-from git_copilot.index.corpus.feedback_store import counts, statistics
+from git_copilot.index.corpus.feedback_statistics import counts, statistics
 from git_copilot.index.corpus.mining import load_holes, mine
 from tests.support.shown_completions import (
     HEAD,
@@ -23,7 +23,7 @@ def test_feedback_follows_a_renamed_file(repo, opened_repo, together):
     git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
     record_completion(db, HEAD + "    |\n" + TAIL, "return total, width")
-    feedback_store.record_outcome(db, "c1", "rejected")
+    feedback_outcomes.record_outcome(db, "c1", "rejected")
     repo.git("mv", "a.py", "b ü.py")
     if not together:
         repo.commit({}, "rename")
@@ -42,7 +42,7 @@ def test_feedback_in_an_ignored_file_gives_no_example(repo, opened_repo):
         record_completion(
             db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name
         )
-        feedback_store.record_outcome(db, name, "accepted")
+        feedback_outcomes.record_outcome(db, name, "accepted")
     text = HEAD + "    area = total * 2\n" + TAIL
     oid = repo.commit({"a.py": text, "b.py": text})
     mine(git, db)
@@ -57,7 +57,7 @@ def test_commits_excluded_from_mining_give_no_example_but_renames_count(repo, op
         record_completion(
             db, HEAD + "    area = |\n" + TAIL, "total * 2", path=f"{name}.py", name=name
         )
-        feedback_store.record_outcome(db, name, "accepted")
+        feedback_outcomes.record_outcome(db, name, "accepted")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL}, **bot)
     repo.git("mv", "b.py", "c.py")
     repo.commit({}, **bot)
@@ -73,7 +73,7 @@ def test_an_amended_commit_replaces_the_example(repo, opened_repo, collected):
     git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
     record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.record_outcome(db, "c1", "accepted")
+    feedback_outcomes.record_outcome(db, "c1", "accepted")
     first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     assert feedback_examples(git, db) == {first: [("total * 2", 1.0, "    area = ")]}
@@ -92,7 +92,7 @@ def test_feedback_of_a_forgotten_commit_becomes_pending_again(repo, opened_repo)
     git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
     record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.record_outcome(db, "c1", "accepted")
+    feedback_outcomes.record_outcome(db, "c1", "accepted")
     first = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     with db.transaction() as connection:
@@ -107,7 +107,7 @@ def test_feedback_expires_after_commits_that_do_not_contain_it(repo, opened_repo
     repo.commit({"a.py": HEAD + TAIL, "b.py": TAIL})
     mine(git, db)
     record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.record_outcome(db, "c1", "accepted")
+    feedback_outcomes.record_outcome(db, "c1", "accepted")
     repo.commit({"b.py": HEAD + "    area = total * 2\n" + TAIL})  # another file
     mine(git, db)
     assert db.scalar("SELECT tries FROM feedback") == 0
@@ -128,7 +128,7 @@ def test_a_commit_older_than_the_completion_is_no_example_of_it(repo, opened_rep
     record_completion(db, buffer, "total * 2", path="a.py", name="after", when=NOW + 7200)
     record_completion(db, buffer, "total * 2", path="b.py", name="before", when=NOW)
     for name in ("after", "before"):
-        feedback_store.record_outcome(db, name, "accepted")
+        feedback_outcomes.record_outcome(db, name, "accepted")
     mine(git, db)
     assert feedback_examples(git, db) == {oid: [("total * 2", 1.0, "    area = ")]}
     assert [hole.path for hole in load_holes(db, [oid]) if hole.kind == "completion"] == ["b.py"]
@@ -140,7 +140,7 @@ def test_a_commit_of_other_files_is_no_try_for_a_completion(repo, opened_repo):
     repo.commit({"a.py": HEAD + TAIL})
     for path in ("a.py", "b.py"):
         record_completion(db, HEAD + "    area = |\n" + TAIL, "total", path=path, name=path)
-        feedback_store.record_outcome(db, path, "accepted")
+        feedback_outcomes.record_outcome(db, path, "accepted")
     repo.commit({"a.py": HEAD + TAIL + "\n\ndef number(x):\n    return x + total\n"})
     mine(git, db)
     assert feedback_examples(git, db) == {}
@@ -152,7 +152,7 @@ def test_text_not_added_by_the_commit_gives_no_example(repo, opened_repo):
     git, db = opened_repo
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     record_completion(db, HEAD + "    area = |total * 2\n" + TAIL, "width")
-    feedback_store.record_outcome(db, "c1", "rejected")
+    feedback_outcomes.record_outcome(db, "c1", "rejected")
     repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL + "print(area)\n"})
     mine(git, db)
     assert feedback_examples(git, db) == {} and feedback_ids(db) == ["c1"]
@@ -175,7 +175,7 @@ def test_feedback_obeys_the_filters_of_mining(request, repo, opened_repo, path, 
     git, db = opened_repo
     repo.commit({path: HEAD + TAIL})
     record_completion(db, HEAD + line + TAIL, completion, path=path)
-    feedback_store.record_outcome(db, "c1", "accepted")
+    feedback_outcomes.record_outcome(db, "c1", "accepted")
     oid = repo.commit({path: HEAD + line.replace("|", completion) + TAIL})
     mine(git, db)
     taken = {oid: [(completion, 1.0, "    area = ")]}
@@ -187,7 +187,7 @@ def test_text_below_the_cursor_in_a_new_file_is_no_example(repo, opened_repo):
     git, db = opened_repo
     for number, line in enumerate(["    |\n", "|\n", "    area = total|\n"]):
         record_completion(db, HEAD + line + TAIL, "return width, height", name=f"c{number}")
-        feedback_store.record_outcome(db, f"c{number}", "rejected")
+        feedback_outcomes.record_outcome(db, f"c{number}", "rejected")
     repo.commit({})
     repo.commit({"a.py": HEAD + TAIL})
     mine(git, db)

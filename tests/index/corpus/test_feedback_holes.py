@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_copilot.index.corpus import feedback_store, harvest
+from git_copilot.index.corpus import feedback_outcomes, harvest
 from git_copilot.index.corpus.cuts import Span
-from git_copilot.index.corpus.feedback_store import counts, feedback_weights
+from git_copilot.index.corpus.feedback_statistics import counts
+from git_copilot.index.corpus.feedback_store import feedback_weights
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.outcome import BlobLines, cursor_context, find_outcome
 from tests.support.shown_completions import (
@@ -84,7 +85,7 @@ def test_an_accepted_completion_becomes_an_example_of_the_committed_text(
     repo.commit({"a.py": (HEAD + TAIL).replace("\n", newline)})
     mine(git, db)
     record_completion(db, HEAD + line + TAIL, completion)
-    feedback_store.record_outcome(db, "c1", "accepted")
+    feedback_outcomes.record_outcome(db, "c1", "accepted")
     oid = repo.commit({"a.py": (HEAD + written + TAIL).replace("\n", newline)})
     mine(git, db)
     before = line.partition("|")[0]
@@ -98,7 +99,7 @@ def test_a_completion_in_a_new_file_becomes_an_example(
 ):
     git, db = opened_repo
     record_completion(db, HEAD + line + TAIL, completion)
-    feedback_store.record_outcome(db, "c1", "accepted")
+    feedback_outcomes.record_outcome(db, "c1", "accepted")
     repo.commit({})
     oid = repo.commit({"a.py": HEAD + written + TAIL})
     mine(git, db)
@@ -109,7 +110,7 @@ def test_an_edited_completion_ends_at_the_reported_text_if_committed(repo, opene
     git, db = opened_repo
     repo.commit({"a.py": HEAD + TAIL})
     record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.record_outcome(db, "c1", "edited", "total * 3\r\n    area -= 1")
+    feedback_outcomes.record_outcome(db, "c1", "edited", "total * 3\r\n    area -= 1")
     oid = repo.commit({"a.py": HEAD + "    area = total * 3\n    area -= 1  # why\n" + TAIL})
     mine(git, db)
     assert feedback_examples(git, db) == {oid: [("total * 3\n    area -= 1", 1.5, "    area = ")]}
@@ -121,7 +122,7 @@ def test_a_rejected_completion_becomes_an_example_of_what_was_written(repo, open
     record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
     record_completion(db, HEAD + "    area = total * 2\n    other = |\n" + TAIL, "width", name="c2")
     for name in ("c1", "c2"):
-        feedback_store.record_outcome(db, name, "rejected")
+        feedback_outcomes.record_outcome(db, name, "rejected")
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n    other = height + 1\n" + TAIL})
     mine(git, db)
     # The first was rejected, and then written all the same: the model was right.
@@ -144,8 +145,8 @@ def test_multibyte_characters_before_the_cursor_shift_no_offset(repo, opened_rep
     repo.commit({"a.py": "\ufeff" + HEAD + TAIL})
     record_completion(db, HEAD + "    größe = 'ü€😀' + |\n" + TAIL, "str(total)")
     record_completion(db, "größe = |\n" + HEAD + TAIL, "größer(3)", name="c2")
-    feedback_store.record_outcome(db, "c1", "accepted")
-    feedback_store.record_outcome(db, "c2", "accepted")
+    feedback_outcomes.record_outcome(db, "c1", "accepted")
+    feedback_outcomes.record_outcome(db, "c2", "accepted")
     text = "\ufeffgröße = größer(3)\n" + HEAD + "    größe = 'ü€😀' + str(total)\n" + TAIL
     oid = repo.commit({"a.py": text})
     mine(git, db)
@@ -162,8 +163,8 @@ def test_two_completions_at_one_place_give_one_example(repo, opened_repo):
     repo.commit({"a.py": HEAD + TAIL})
     record_completion(db, HEAD + "    area = |\n" + TAIL, "height")
     record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2", name="c2")
-    feedback_store.record_outcome(db, "c1", "rejected")
-    feedback_store.record_outcome(db, "c2", "accepted")
+    feedback_outcomes.record_outcome(db, "c1", "rejected")
+    feedback_outcomes.record_outcome(db, "c2", "accepted")
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     # One example; the model was wrong there once.
@@ -179,7 +180,7 @@ def test_inserted_lines_and_duplicate_lines_do_not_misplace_an_example(repo, ope
     buffer = HEAD + TAIL + "".join(block.format(n) for n in names)
     marked = buffer.replace("|", "None", 1).replace("|", "\0", 1).replace("|", "None")
     record_completion(db, marked.replace("\0", "|"), "load(kind)")
-    feedback_store.record_outcome(db, "c1", "rejected")
+    feedback_outcomes.record_outcome(db, "c1", "rejected")
     written = marked.replace("\0", "dump(kind)")
     oid = repo.commit({"a.py": '"""New."""\n' + "\n".join(["A = 1"] * 30) + "\n" + written})
     mine(git, db)
@@ -195,7 +196,7 @@ def test_of_identical_places_the_nearest_is_taken(repo, opened_repo):
     lines = [block.format(name) for name in ("one(kind)", "two(kind)", "three(kind)", "four(kind)")]
     buffer = HEAD + lines[0] + block.format("|") + lines[2] + lines[3] + TAIL
     record_completion(db, buffer, "load(kind)")
-    feedback_store.record_outcome(db, "c1", "rejected")
+    feedback_outcomes.record_outcome(db, "c1", "rejected")
     oid = repo.commit({"a.py": HEAD + "".join(lines) + TAIL})
     mine(git, db)
     assert feedback_examples(git, db) == {oid: [("two(kind)", 1.5, "    result = ")]}
@@ -208,7 +209,7 @@ def test_the_rejected_text_elsewhere_in_the_file_is_not_matched(repo, opened_rep
     record_completion(
         db, HEAD + TAIL + block.format("a", "load(kind)") + block.format("b", "|"), "load(kind)"
     )
-    feedback_store.record_outcome(db, "c1", "rejected")
+    feedback_outcomes.record_outcome(db, "c1", "rejected")
     written = block.format("a", "load(kind)") + block.format("b", "dump(kind)")
     oid = repo.commit({"a.py": HEAD + TAIL + written})
     mine(git, db)
@@ -222,7 +223,7 @@ def test_a_mined_hole_at_the_same_place_becomes_the_feedback_hole(repo, opened_r
     monkeypatch.setattr(harvest, "choose_spans", lambda *given: [span])
     repo.commit({})
     record_completion(db, HEAD + "    area = |\n" + TAIL, "total * 2")
-    feedback_store.record_outcome(db, "c1", "accepted")
+    feedback_outcomes.record_outcome(db, "c1", "accepted")
     oid = repo.commit({"a.py": HEAD + "    area = total * 2\n" + TAIL})
     mine(git, db)
     (hole,) = load_holes(db, [oid])

@@ -7,12 +7,11 @@ import time
 
 import pytest
 
-from git_copilot.index.corpus import feedback_store
+from git_copilot.index.corpus import feedback_outcomes, feedback_store
+from git_copilot.index.corpus.feedback_statistics import counts, statistics
 from git_copilot.index.corpus.feedback_store import (
     ShownCompletion,
-    counts,
     record_shown,
-    statistics,
 )
 from git_copilot.index.corpus.mining import load_holes, mine
 from git_copilot.index.corpus.outcome import CursorContext
@@ -34,7 +33,7 @@ BASE = "def area(width, height):\n    total = 0\n"
 def show(db, name, line, completion, outcome="accepted", when=NOW):
     spot = CursorContext(line, "    total = ", "", ("def area(width, height):",), "")
     record_shown(db, ShownCompletion(name, when, "a.py", spot, completion, "m"))
-    feedback_store.record_outcome(db, name, outcome)
+    feedback_outcomes.record_outcome(db, name, outcome)
 
 
 @pytest.fixture
