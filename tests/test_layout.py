@@ -34,7 +34,7 @@ FLOORS = (
     "assistant.worker",
     "assistant.diagnostics",
     "assistant.service",
-    "assistant.server",
+    "assistant.lsp assistant.server",
     "assistant.cli",
     "assistant.cli.commands",
     "assistant",

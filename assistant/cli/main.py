@@ -19,7 +19,7 @@ from git_copilot.assistant.service.service import Service
 COMMANDS = (
     "init", "install", "uninstall", "hooks", "complete", "search", "feedback", "status", "index",
     "corpus", "refresh", "adapter", "eval", "forget", "secrets", "model", "serve", "doctor",
-    "config", "completion",
+    "config", "completion", "lsp",
 )  # fmt: skip
 # Commands that do not have a module of their own.
 MODULES = {"install": "hooks", "uninstall": "hooks"}
