@@ -218,6 +218,14 @@ class CompleteAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class FillAnswer:
+    """A completion between two texts; ``root`` is the top of the worktree that they belong to."""
+
+    answer: CompleteAnswer
+    root: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class SearchAnswer:
     """What a search found, best first. ``root`` is the top of the worktree, which the paths are
     relative to (``None``: a bare repository)."""

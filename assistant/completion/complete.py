@@ -127,7 +127,7 @@ def _settle(task: Task, answer: CompleteAnswer) -> None:
         limit = settings.time_limit_ms
         task.callbacks.note(f"nothing was written within {limit} ms (copilot.timeLimitMs)")
     if settings.feedback and task.request.at is None and not task.place.notebook:
-        task.session.defer(lambda: record_answer(task.place, answer))
+        task.session.defer(lambda: record_answer(task.place, answer, task.request))
 
 
 def _sampling(request: CompleteRequest, settings: Settings) -> Sampling:

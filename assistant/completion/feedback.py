@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,21 +11,30 @@ from typing import TYPE_CHECKING
 from git_copilot.assistant.api.requests import InvalidRequest
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus import feedback_outcomes, feedback_store
+from git_copilot.index.corpus.buffer_outcome import Buffer, buffer_outcomes
 from git_copilot.index.corpus.outcome import cursor_context
 from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.forget import Forgotten
+from git_copilot.index.text.classify import language_of
 
 if TYPE_CHECKING:
     from git_copilot.assistant.api.answers import CompleteAnswer
+    from git_copilot.assistant.api.requests import CompleteRequest
     from git_copilot.assistant.completion.request import Place
     from git_copilot.index.git.repository import GitRepository
 
 # The answer is out already; still, a record is not worth a thread that waits for a long sync.
 RECORD_BUSY_MS = 250
+# Whoever comes back to a place later has seen other code meanwhile.
+OPEN_SECONDS = 3600
+COMMAND = "command"
+_CLIENT = re.compile(r"[a-z]+(/[a-z]+)*")
 
 
-def shown_of(place: Place, answer: CompleteAnswer, now: int) -> feedback_store.ShownCompletion:
+def shown_of(
+    place: Place, answer: CompleteAnswer, request: CompleteRequest, now: int
+) -> feedback_store.ShownCompletion:
     """What the table keeps of an answer; of several candidates the first."""
     document = place.document
     return feedback_store.ShownCompletion(
@@ -35,26 +45,56 @@ def shown_of(place: Place, answer: CompleteAnswer, now: int) -> feedback_store.S
         completion=answer.completion.replace("\r\n", "\n"),
         model=answer.model,
         adapter=answer.adapter,
+        language=language_of(place.path),
+        latency_ms=answer.timings.total,
+        automatic=request.automatic,
+        client=client_name(request.client),
     )
 
 
-def record_answer(place: Place, answer: CompleteAnswer) -> None:
-    """Note that a completion was shown. To be called when it has gone out.
+def client_name(client: str | None) -> str:
+    """The short name of who asked: the words that its name begins with (``lsp`` of
+    ``lsp-4711-f00``). The command gives none."""
+    if client is None:
+        return COMMAND
+    found = _CLIENT.match(client)
+    return found[0] if found else ""
+
+
+def record_answer(place: Place, answer: CompleteAnswer, request: CompleteRequest) -> None:
+    """Note what the buffer tells of earlier completions in the file, and that this one was shown.
+    To be called when it has gone out.
 
     Says nothing to the user: what goes wrong stands in ``log/feedback.log``. What looks like a
     secret, or lies in a file that is forgotten, is not kept.
     """
+    if place.repo is None:
+        return
     state_dir = place.repo.state_dir
     try:
-        shown = shown_of(place, answer, int(time.time()))
-        if not feedback_store.is_worth_keeping(shown) or _has_secret(shown):
-            return
+        shown = shown_of(place, answer, request, int(time.time()))
         with Database(state_dir / DATABASE_NAME) as db:
             db.connection.execute(f"PRAGMA busy_timeout = {RECORD_BUSY_MS}")
-            if not Forgotten.load(db).covers_path(shown.path):
+            if Forgotten.load(db).covers_path(shown.path):
+                return
+            infer_outcomes(db, place, shown.time)
+            if feedback_store.is_worth_keeping(shown) and not _has_secret(shown):
                 feedback_store.record_shown(db, shown)
     except (CopilotError, OSError) as exc:
         _log(state_dir, f"{answer.id} was not recorded: {exc}")
+
+
+def infer_outcomes(db: Database, place: Place, now: int) -> None:
+    """Record what the buffer of a request tells of completions in the same file of which nothing
+    was reported. It keeps no text of the buffer."""
+    shown = feedback_outcomes.open_completions(db, place.path, now - OPEN_SECONDS)
+    if not shown:
+        return
+    document = place.document
+    buffer = Buffer.at_cursor(document.prefix, document.suffix, document.line)
+    found = buffer_outcomes(buffer, shown)
+    if found:
+        feedback_outcomes.record_inferred(db, found)
 
 
 def report(

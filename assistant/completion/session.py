@@ -129,6 +129,12 @@ class Session:
             self._engines.popitem(last=False)
         return held
 
+    def preload(self) -> None:
+        """Load the default model, so that the first answer is not late, unless one is loaded."""
+        settings = Settings()
+        if not self._engines and is_ready(settings.model):
+            self.engine(settings.model, None, settings)
+
     def unload(self) -> None:
         """Forget models and close databases; the next request opens what it needs."""
         self.idle_work = None

@@ -16,6 +16,7 @@ from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import BOTH, FORMS, TYPED, ConfigEntry
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import is_trusted
+from git_copilot.index.git.user_config import user_config_entries
 
 # Snippets that the model copies from (copy_model.py). In 300 holes of the repositories that its
 # weights were fitted on, a token took 1.190 nats with 6 snippets, 1.175 with 24, 1.169 with 40, and
@@ -117,6 +118,10 @@ class Settings:
     feedback: bool = True
     server: bool = True
     server_idle: int = 1800
+    # Where the server also answers HTTP: HOST:PORT on the loopback interface, empty for nowhere; and
+    # the file with the token that clients show (empty: the default one; none: no token).
+    http: str = ""
+    http_token_file: str = ""
     history_commits: int = 5000
     # What to train on: holes of commits, of the files as they are, or both; `auto`: both while
     # commits give few holes.
@@ -157,14 +162,14 @@ def load_settings(
     commit: str = "HEAD",
     warn: Callable[[str], None] | None = None,
 ) -> Settings:
-    """Read the settings of ``repo`` (the defaults where there is no repository).
+    """Read the settings of ``repo`` (without one those that hold in all of the user's).
 
     :param commit: the commit whose ``.gitcopilot`` is read.
     :param warn: gets one line if something of ``.gitcopilot`` is skipped or limited.
     :raises CopilotError: a value in the user's configuration has the wrong type.
     """
     if repo is None:
-        return Settings()
+        return parse_settings({each.key: each.value for each in user_config_entries("copilot")})
     committed, problems = repository_defaults(repo, commit)
     if problems and warn is not None:
         more = f" (and {len(problems) - 1} more: `git copilot doctor`)" if problems[1:] else ""

@@ -9,23 +9,29 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from git_copilot.assistant.client.address import socket_path
 from git_copilot.assistant.client.server_log import ServerLog, open_log
 from git_copilot.assistant.core.process import forget_large_pages, with_large_pages
 from git_copilot.assistant.server.server import Server
+from git_copilot.assistant.service.hosting import Listener
 from git_copilot.assistant.service.service import Service
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.environment import REPOSITORY_VARIABLES
 
 
 def run_server(
-    idle_seconds: float, *, foreground: bool = False, service: Service | None = None
+    idle_seconds: float,
+    *,
+    foreground: bool = False,
+    service: Service | None = None,
+    listener: Listener | None = None,
 ) -> int:
     """Serve in this process. In the background the process leaves its parent's session.
 
+    :param listener: another way in, open as long as the socket.
     :raises CopilotError: the socket cannot be made.
     """
     for name in REPOSITORY_VARIABLES:
@@ -34,7 +40,7 @@ def run_server(
     if not foreground:
         os.chdir("/")
     log = ServerLog(stderr=not foreground)
-    server = Server(idle_seconds, log, service)
+    server = Server(idle_seconds, log, service, listener)
     with _told_to(log, server, foreground=foreground):
         return _serve(server)
 
@@ -74,8 +80,12 @@ def _told_to(log: ServerLog, server: Server, *, foreground: bool) -> Iterator[No
         log.close()
 
 
-def start_server() -> int:
-    """Start a server in the background, detached from terminal and pipes; return its pid."""
+def start_server(options: Sequence[str] = (), folder: str = "/") -> int:
+    """Start a server in the background, detached from terminal and pipes; return its pid.
+
+    :param options: of ``serve``.
+    :param folder: where its relative paths and its settings come from.
+    """
     import subprocess
 
     environment = {k: v for k, v in os.environ.items() if k not in REPOSITORY_VARIABLES}
@@ -85,13 +95,16 @@ def start_server() -> int:
         errors = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "git_copilot.assistant.entry", "serve", "--background"],
+            [
+                *(sys.executable, "-P", "-m", "git_copilot.assistant.entry"),
+                *("serve", "--background", *options),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
             env=with_large_pages(environment),
-            cwd="/",
+            cwd=folder,
         )
     finally:
         os.close(errors)

@@ -24,9 +24,9 @@ from git_copilot.assistant.client.address import lock_path, secure_runtime_dir, 
 from git_copilot.assistant.client.server_log import DIED, ServerLog
 from git_copilot.assistant.core.error_handler import package_version
 from git_copilot.assistant.server.client_link import ClientLink, same_user
-from git_copilot.assistant.server.listener import Listener
 from git_copilot.assistant.server.operations import COMPLETE, SEARCH, Operations
 from git_copilot.assistant.service.executor import Deferred, RequestExecutor
+from git_copilot.assistant.service.hosting import Listener
 from git_copilot.assistant.service.request_queue import RequestQueue
 from git_copilot.assistant.service.service import Service
 

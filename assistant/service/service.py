@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from git_copilot.assistant.api.answers import FeedbackAnswer, IndexState, SearchAnswer
+from git_copilot.assistant.api.answers import (
+    FeedbackAnswer,
+    FillAnswer,
+    IndexState,
+    SearchAnswer,
+)
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.context.repository import initialised_repository, known_repository
 from git_copilot.index.core.errors import ReadOnlyDatabase
@@ -56,7 +61,7 @@ class Service:
 
         return complete(request, place or find_place(request), self.session, callbacks)
 
-    def fill(self, request: FillRequest, callbacks: Callbacks) -> CompleteAnswer:
+    def fill(self, request: FillRequest, callbacks: Callbacks) -> FillAnswer:
         """The code that belongs between two texts.
 
         :raises CopilotError: something that the user can correct.
@@ -66,7 +71,12 @@ class Service:
 
         self._places = self._places or FillPlaces(self.session)
         located, place = self._places.find(request, callbacks.note)
-        return complete(located, place, self.session, callbacks)
+        answer = complete(located, place, self.session, callbacks)
+        return FillAnswer(answer, place.repo.root if place.repo else None)
+
+    def preload(self) -> None:
+        """Load the user's model, unless one is loaded."""
+        self.session.preload()
 
     def search(self, request: SearchRequest, callbacks: Callbacks) -> SearchAnswer:
         """Code of a repository, by words, by meaning and by defined name.

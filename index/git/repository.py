@@ -26,11 +26,11 @@ from git_copilot.index.git.discovery import (
 )
 from git_copilot.index.git.environment import git_command, git_environment
 from git_copilot.index.git.objects import SUBMODULE, SYMLINK, BorrowingRepository, ObjectReader
+from git_copilot.index.git.user_config import command_line_config, listing, parse_listing
 
 __all__ = ["SUBMODULE", "SYMLINK", "GitRepository"]
 
 STATE_FOLDER = "copilot"
-COMMAND_LINE_CONFIG = ("GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT")
 _PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 
 
@@ -252,18 +252,8 @@ class GitRepository(ObjectReader):
     def config_entries(self, prefix: str) -> list[ConfigEntry]:
         """Every value under ``prefix.`` with the scope and file that set it, in git's order: the
         last value of a key wins."""
-        given = {k: v for k, v in os.environ.items() if k in COMMAND_LINE_CONFIG}
-        _, out, _ = self.try_run(
-            "config", "-z", "--show-scope", "--show-origin", "--get-regexp", f"^{prefix}\\.",
-            env=given,
-        )  # fmt: skip
-        parts = os.fsdecode(out).split("\0")
-        found = []
-        for scope, origin, record in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
-            key, _, value = record.partition("\n")
-            name = key.lower().removeprefix(f"{prefix}.")
-            found.append(ConfigEntry(scope, origin.removeprefix("file:"), name, value))
-        return found
+        _, out, _ = self.try_run(*listing(prefix), env=command_line_config())
+        return parse_listing(out, prefix)
 
     def config(self, prefix: str) -> dict[str, str]:
         """All settings under ``prefix.``, lower-case key to last value, as git resolves them,

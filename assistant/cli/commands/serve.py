@@ -3,69 +3,125 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import click
 
+from git_copilot.assistant.cli.http_options import HttpOptions
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.client import address, transport
 from git_copilot.assistant.client.shutdown import stop_server
-from git_copilot.assistant.core.config import load_settings
+from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.diagnostics.status import server_facts
 from git_copilot.index.core.errors import CopilotError, NotARepository
 from git_copilot.index.git.repository import GitRepository
 
 
 @click.command("serve")
+@click.option(
+    "--http", "address", metavar="HOST:PORT", help="Also answer HTTP on this loopback address."
+)
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the token that HTTP clients show; made if it is missing.",
+)
+@click.option("--no-token", is_flag=True, help="Let every program of this machine use HTTP.")
+@click.option("--install", is_flag=True, help="Start the server when this user logs in.")
+@click.option("--uninstall", is_flag=True, help="Undo --install.")
 @click.option("--foreground", is_flag=True, help="Serve in this terminal until interrupted.")
 @click.option("--stop", is_flag=True, help="Stop the running server.")
 @click.option("--status", is_flag=True, help="Show whether a server is running.")
 @click.option("--json", "as_json", is_flag=True, help="With --status: print JSON.")
 @click.option("--background", is_flag=True, hidden=True)
 @click.pass_obj
-def serve_command(
-    host: Host, /, foreground: bool, stop: bool, status: bool, as_json: bool, background: bool
-) -> int:
+def serve_command(host: Host, /, **options: Any) -> int:
     """Keep the model loaded for this user's completions. `complete` starts a server if needed."""
-    if stop:
+    if options["stop"]:
         host.terminal.note(stop_server() or "no server is running")
         return 0
     facts = server_facts()
-    if status:
-        return _status(host, facts, as_json=as_json)
-    if facts is not None and "answers" in facts:
-        raise CopilotError(f"{_named(facts)} does not answer", "`git copilot serve --stop` ends it")
-    if facts is not None:
-        host.terminal.note(f"the server is already running (pid {facts['pid']})")
-        return 0
-    if foreground or background:
-        from git_copilot.assistant.server.launch import run_server
+    if options["status"]:
+        return _status(host, facts, as_json=options["as_json"])
+    if options["token_file"] and options["no_token"]:
+        raise click.UsageError("--token-file and --no-token exclude each other")
+    settings = _settings()
+    http = HttpOptions.of(
+        options["address"], options["token_file"], settings, no_token=options["no_token"]
+    )
+    if options["install"] or options["uninstall"]:
+        from git_copilot.assistant.cli.login_service import install_service, uninstall_service
 
-        return run_server(_idle_seconds(), foreground=foreground)
+        told = install_service(http) if options["install"] else uninstall_service()
+        host.terminal.note(told)
+        return 0
+    if options["foreground"] or options["background"]:
+        if facts is not None:
+            return _already_running(host, facts, http)
+        return _serve(host, settings.server_idle, http, foreground=options["foreground"])
+    return _start(host, facts, http)
+
+
+def _start(host: Host, facts: dict[str, Any] | None, http: HttpOptions) -> int:
+    """Start a server in the background; one that runs without what is asked for makes room."""
     from git_copilot.assistant.server.launch import start_server
 
+    if facts is not None and (http.satisfied_by(facts.get("http")) or "answers" in facts):
+        return _already_running(host, facts, http)
+    if facts is not None:
+        stop_server()
+    http.check()
     address.secure_runtime_dir()
-    started = start_server()
+    started = start_server(http.arguments(), str(host.terminal.cwd))
     pid = transport.wait_for_server(transport.START_SECONDS)
     if pid is None:
         raise CopilotError("the server did not start", "see `git copilot serve --foreground`")
     told = "server started" if pid == started else "the server is already running"
     host.terminal.note(f"{told} (pid {pid})")
+    http.tell(host.terminal, (server_facts() or {}).get("http"))
     return 0
 
 
-def _idle_seconds() -> float:
-    """The user's setting, where the server starts in a repository; else the default."""
+def _serve(host: Host, idle_seconds: float, http: HttpOptions, *, foreground: bool) -> int:
+    """Be the server."""
+    from git_copilot.assistant.server.launch import run_server
+
+    listener = http.listener(host.terminal.cwd)
+    if foreground and listener is not None:
+        http.tell(host.terminal, listener.address)
+    return run_server(idle_seconds, foreground=foreground, listener=listener)
+
+
+def _already_running(host: Host, facts: dict[str, Any], http: HttpOptions) -> int:
+    """Say which server runs.
+
+    :raises CopilotError: it does not do what is asked for.
+    """
+    if "answers" in facts:
+        raise CopilotError(f"{_named(facts)} does not answer", "`git copilot serve --stop` ends it")
+    if not http.satisfied_by(facts.get("http")):
+        raise CopilotError(
+            f"{_named(facts)} runs without this HTTP address", "`git copilot serve --stop` ends it"
+        )
+    host.terminal.note(f"the server is already running (pid {facts['pid']})")
+    http.tell(host.terminal, facts.get("http"))
+    return 0
+
+
+def _settings() -> Settings:
+    """The user's, where the server starts in a repository with those of that; else in general."""
     try:
-        return load_settings(GitRepository.discover()).server_idle
+        return load_settings(GitRepository.discover())
     except NotARepository:
-        return load_settings(None).server_idle
+        return load_settings(None)
 
 
-def _named(facts: dict[str, object]) -> str:
+def _named(facts: dict[str, Any]) -> str:
     return f"server {facts['pid']}" if facts["pid"] else "the server"
 
 
-def _status(host: Host, facts: dict[str, object] | None, *, as_json: bool) -> int:
+def _status(host: Host, facts: dict[str, Any] | None, *, as_json: bool) -> int:
     if as_json:
         running = {"running": facts is not None, "pid": None}
         host.terminal.echo(json.dumps({**running, **(facts or {})}))
@@ -81,4 +137,5 @@ def _status(host: Host, facts: dict[str, object] | None, *, as_json: bool) -> in
             f"server {facts['pid']} runs, version {facts['version']}, "
             f"{facts['requests']} requests in {facts['uptime_s']} s"
         )
+        HttpOptions.of(None, None, _settings()).tell(host.terminal, facts.get("http"))
     return 0

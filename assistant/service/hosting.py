@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from git_copilot.assistant.service.service import Service
 
 
-class Host(Protocol):
+class ServerHost(Protocol):
     """A server that others use: its service, the queue of its requests, and its log."""
 
     @property
@@ -28,7 +28,7 @@ class Listener(Protocol):
     def address(self) -> str:
         """A URL."""
 
-    def open(self, host: Host) -> None:
+    def open(self, host: ServerHost) -> None:
         """Accept connections until :meth:`close`.
 
         :raises OSError: the address cannot be used.

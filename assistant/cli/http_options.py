@@ -1,0 +1,96 @@
+"""What the user says about the HTTP server: its address and its token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.core.terminal import Terminal
+from git_copilot.assistant.http.address import HttpAddress, bind
+from git_copilot.assistant.http.token import default_token_file, ensure_token
+from git_copilot.index.core.errors import CopilotError
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.http.listener import HttpListener
+
+NO_TOKEN = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """``address`` is where HTTP is answered, ``None`` for nowhere; ``token_file`` holds the token,
+    ``None`` where none is needed."""
+
+    address: HttpAddress | None
+    token_file: Path | None
+
+    @classmethod
+    def of(
+        cls,
+        address: str | None,
+        token_file: Path | None,
+        settings: Settings,
+        *,
+        no_token: bool = False,
+    ) -> HttpOptions:
+        """The options of a command line over the settings.
+
+        :raises CopilotError: the address is not HOST:PORT on the loopback interface.
+        """
+        text = address or settings.http
+        named = settings.http_token_file
+        if no_token or (token_file is None and named == NO_TOKEN):
+            file = None
+        else:
+            file = (token_file or Path(named or default_token_file())).expanduser().absolute()
+        return cls(HttpAddress.parse(text) if text else None, file)
+
+    def satisfied_by(self, url: str | None) -> bool:
+        """Whether a server that answers HTTP at ``url`` does what is wanted."""
+        return self.address is None or self.address.url == url
+
+    def arguments(self) -> list[str]:
+        """The same as options of ``serve``."""
+        if self.address is None:
+            return []
+        token = (
+            ["--no-token"] if self.token_file is None else ["--token-file", str(self.token_file)]
+        )
+        return ["--http", self.address.text, *token]
+
+    def check(self) -> None:
+        """Look whether a server could answer there, and make the token.
+
+        :raises CopilotError: it could not.
+        """
+        if self.address is not None:
+            bind(self.address).close()
+            if self.token_file is not None:
+                ensure_token(self.token_file)
+
+    def listener(self, folder: Path) -> HttpListener | None:
+        """What answers, bound to its address.
+
+        :raises CopilotError: it cannot be, or the token cannot be read or made.
+        """
+        if self.address is None:
+            return None
+        try:
+            from git_copilot.assistant.http.listener import HttpListener
+        except ImportError as exc:
+            raise CopilotError(
+                f"HTTP needs {exc.name}", "`pip install starlette uvicorn prometheus-client`"
+            ) from exc
+        token = ensure_token(self.token_file)[0] if self.token_file else None
+        return HttpListener(bind(self.address), token=token, folder=folder)
+
+    def tell(self, terminal: Terminal, url: str | None) -> None:
+        """Say where HTTP is answered, if it is, and where the token is."""
+        if not url:
+            return
+        if self.token_file is None:
+            terminal.note(f"HTTP at {url}, without a token")
+        else:
+            terminal.note(f"HTTP at {url}, token in {self.token_file}")
