@@ -18,6 +18,7 @@ from git_copilot.assistant.context.repository import (
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.process import with_large_pages
 from git_copilot.assistant.models.catalogue import is_ready
+from git_copilot.index.core.errors import GitError
 from git_copilot.index.core.types import SyncReport
 from git_copilot.index.store.garbage_collection import collect, is_due
 
@@ -53,7 +54,21 @@ def save_snapshot(context: RepositoryContext) -> None:
 def mine_job(git_dir: Path) -> int:
     """Handle a ``mine`` job: return how many commits were new."""
     with _opened(git_dir) as context:
-        return mine_commits(context)
+        mined = mine_commits(context)
+        update_retained(context)
+    return mined
+
+
+def update_retained(context: RepositoryContext) -> None:
+    """See which accepted characters were still there 30 days after their commit, where that is not
+    known yet."""
+    from git_copilot.index.corpus import retention
+    from git_copilot.index.corpus.survival import update_survival
+
+    if retention.is_due(context.db):
+        with suppress(GitError):  # objects are missing; the next commit is another chance
+            update_survival(context.repo, context.db, limit=context.settings.history_commits)
+            retention.update_kept(context.db)
 
 
 def refresh_job(git_dir: Path) -> str:

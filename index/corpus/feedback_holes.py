@@ -18,6 +18,8 @@ from git_copilot.index.corpus import feedback_store
 from git_copilot.index.corpus.cuts import MAX_BLOCK_TOKENS, Span, is_worth_completing
 from git_copilot.index.corpus.harvest import hole_at, skip_blob, skip_file, spans_without_secrets
 from git_copilot.index.corpus.outcome import BlobLines, find_outcome
+from git_copilot.index.corpus.retained_text import retained_characters
+from git_copilot.index.corpus.retention import settle
 from git_copilot.index.filters import rules
 from git_copilot.index.git.history import CommitInfo, FileAdditions, FilePatch, patches
 from git_copilot.index.git.repository import GitRepository
@@ -32,7 +34,8 @@ MAX_TRIES = 10
 @dataclass(slots=True)
 class PendingReport:
     """A reported completion while commits are searched for it: its current path, the number of
-    commits that did not contain it, and its hole, or whether it is given up (``abandoned``)."""
+    commits that did not contain it, and its hole, or whether it is given up (``abandoned``).
+    ``committed`` of its accepted characters are in the last commit that was searched."""
 
     reported: feedback_store.ReportedCompletion
     path: str
@@ -40,6 +43,7 @@ class PendingReport:
     hole: Hole | None = None
     final: str | None = None
     abandoned: bool = False
+    committed: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -48,7 +52,8 @@ class PendingReport:
     @property
     def is_changed(self) -> bool:
         known = self.reported
-        return not self.is_open or (self.path, self.tries) != (known.shown.path, known.tries)
+        now = self.path, self.tries, self.committed
+        return not self.is_open or now != (known.shown.path, known.tries, known.committed)
 
 
 @dataclass(slots=True)
@@ -96,6 +101,8 @@ def store_resolved(connection: sqlite3.Connection, cases: Sequence[PendingReport
         if not case.is_changed:
             continue
         name, old = case.reported.shown.id, case.reported.hole_id
+        if case.committed is not None:
+            settle(connection, name, case.reported.taken, case.committed, last=case.abandoned)
         new = None
         if case.hole is not None:
             new = _store(connection, case.hole)
@@ -127,7 +134,7 @@ def _resolve(
         return []
     lost = _left_history(repo, {r.commit for r in known if r.commit is not None})
     cases = [
-        PendingReport(r, r.shown.path, r.tries)
+        PendingReport(r, r.shown.path, r.tries, committed=r.committed)
         for r in known
         if r.hole_id is None or r.commit in lost
     ]
@@ -158,11 +165,14 @@ def _search_file(case: PendingReport, file: _File, commit: CommitInfo) -> None:
             final=known.final,
         )
     if text is None or became is None:
+        case.committed = case.committed if text is None else 0
         if known.hole_id is None:
             case.tries += 1
             case.abandoned = case.tries >= MAX_TRIES
         return
     middle = text.data[became.start : became.end].decode("utf-8")
+    accepted = known.shown.completion[: known.taken]
+    case.committed = retained_characters(accepted, middle) if became.changed else known.taken
     language = language_of(file.patch.path)
     span = Span(became.start, became.end, KIND)
     # Unlike in random holes, a single word is allowed here: the user did complete it.

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus import feedback_days
+from git_copilot.index.corpus.buffer_outcome import BufferOutcome, OpenCompletion
 from git_copilot.index.corpus.feedback_days import DAY_SECONDS, DayKey
 from git_copilot.index.corpus.feedback_store import (
     ACCEPTED,
@@ -18,9 +21,13 @@ from git_copilot.index.corpus.feedback_store import (
     REJECTED,
     SHOWN,
     clean,
+    cursor_from_row,
     prune,
 )
 from git_copilot.index.store.database import Database
+
+# Completions of one file that a buffer is compared with.
+MOST_OPEN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,44 @@ def _reported_outcome(row: _Row, outcome: str, length: int | None) -> tuple[str,
     if outcome == EDITED and known in (PARTIAL, EDITED):
         return outcome, row.taken
     return outcome, whole
+
+
+def open_completions(db: Database, path: str, since: int) -> list[OpenCompletion]:
+    """Completions shown in a file at ``since`` or later of which nothing was reported, newest
+    first; of those that were accepted by the evidence of a buffer only parts."""
+    rows = db.query(
+        "SELECT id, line, before, after, above, below, completion, typed, outcome = 'partial'"
+        " FROM feedback WHERE path = ? AND time >= ?"
+        " AND (outcome = 'shown' OR outcome = 'partial' AND inferred = 1)"
+        f" ORDER BY time DESC, id LIMIT {MOST_OPEN}",
+        (os.fsencode(path), since),
+    )
+    return [_open(*row) for row in rows]
+
+
+def _open(*row: Any) -> OpenCompletion:
+    name, line, before, after, above, below, completion, typed, partial = row
+    cursor = cursor_from_row(line, before, after, above, below)
+    return OpenCompletion(name, cursor, completion, typed, bool(partial))
+
+
+def record_inferred(db: Database, found: Sequence[BufferOutcome]) -> None:
+    """Record what a buffer told of open completions. A report that has arrived since is kept."""
+    with db.transaction() as connection:
+        for each in found:
+            row = _Row.load(connection, each.id)
+            if row is None or not (
+                row.outcome == SHOWN or (row.outcome == PARTIAL and row.inferred)
+            ):
+                continue
+            if each.typed:
+                connection.execute(
+                    "UPDATE feedback SET typed = ? WHERE id = ?", (each.typed, each.id)
+                )
+            if each.outcome is not None:
+                _change(
+                    connection, each.id, row, each.outcome, row.final, each.taken, inferred=True
+                )
 
 
 def _final(row: _Row, outcome: str, final: str | None) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from git_copilot.index.corpus import feedback_days
+from git_copilot.index.corpus import feedback_days, retention
 from git_copilot.index.corpus.feedback_days import DAY_SECONDS
 from git_copilot.index.corpus.outcome import CursorContext
 from git_copilot.index.store.database import Database
@@ -112,6 +112,7 @@ def record_shown(db: Database, shown: ShownCompletion) -> bool:
 
 def prune(connection: sqlite3.Connection, now: int) -> None:
     """Delete rows that have waited too long, and the oldest ones beyond the limits."""
+    retention.settle_expired(connection, now - KEEP_SECONDS)
     for outcome, most in MOST.items():
         connection.execute(
             "DELETE FROM feedback WHERE hole_id IS NULL AND outcome = ? AND time < ?",
@@ -141,11 +142,16 @@ def reported_since(db: Database, since: int) -> list[ReportedCompletion]:
 def _reported(*row: Any) -> ReportedCompletion:
     (name, when, path, line, before, after, above, below, completion, model, adapter, language,
      outcome, final, tries, hole_id, commit, taken, committed) = row  # fmt: skip
-    cursor = CursorContext(line, before, after, tuple(above.split("\n")) if above else (), below)
+    cursor = cursor_from_row(line, before, after, above, below)
     shown = ShownCompletion(
         name, when, os.fsdecode(path), cursor, completion, model, adapter or None, language
     )
     return ReportedCompletion(shown, outcome, final, tries, hole_id, commit, taken, committed)
+
+
+def cursor_from_row(line: int, before: str, after: str, above: str, below: str) -> CursorContext:
+    """The cursor of a row of ``feedback``."""
+    return CursorContext(line, before, after, tuple(above.split("\n")) if above else (), below)
 
 
 def feedback_weights(db: Database, hole_ids: Sequence[int]) -> dict[int, float]:

@@ -26,7 +26,7 @@ MAX_CONTEXT_LINE = 200
 # Evidence points for a place; no single kind of evidence is enough.
 TEXT_STANDS, LINE_ABOVE, TOLD_BEFORE, OTHER_LINE = 3, 3, 2, 1
 ENOUGH = 4
-_WORD = re.compile(r"\w")
+WORD = re.compile(r"\w")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -73,7 +73,7 @@ class BlobLines:
             self.starts.append(begin)
             self.lines.append(data[begin:end].removesuffix(b"\r").decode("utf-8"))
             begin = end + 1
-        self._worded = [n for n, line in enumerate(self.lines) if _WORD.search(line)]
+        self._worded = [n for n, line in enumerate(self.lines) if WORD.search(line)]
 
     def above(self, line: int) -> tuple[str, ...]:
         """The nearest lines with a word above ``line``, nearest first."""
@@ -94,8 +94,8 @@ def cursor_context(prefix: str, suffix: str, line: int) -> CursorContext:
     """The cursor between ``prefix`` and ``suffix``, whose line ends are ``\\n``."""
     *above, before = prefix.rsplit("\n", REACH + 1)
     after, *below = suffix.split("\n", REACH + 1)
-    told = _keys(filter(_WORD.search, reversed(above[-REACH:])))
-    follows = _keys(filter(_WORD.search, below[:REACH]))
+    told = _keys(filter(WORD.search, reversed(above[-REACH:])))
+    follows = _keys(filter(WORD.search, below[:REACH]))
     return CursorContext(line, before, after, told[:LINES_ABOVE], follows[0] if follows else "")
 
 
@@ -131,7 +131,9 @@ def find_outcome(
     place = 0
     for line in _candidates(text, added, cursor, completion):
         stands = [
-            e for t in wanted if (e := _match_end(text, line, len(cursor.before), t)) is not None
+            e
+            for t in wanted
+            if (e := match_end(text.lines, line, len(cursor.before), t)) is not None
         ]
         points = _score(text, line, cursor, stands[0] if stands else None)
         # A rejected completion may occur nearby, which is a reason to reject it.
@@ -167,7 +169,7 @@ def _candidates(
 def _score(text: BlobLines, line: int, cursor: CursorContext, end: tuple[int, int] | None) -> int:
     """The evidence for a line being the cursor's. ``end``: where the expected text ends, if it is
     there."""
-    if end is None and cursor.below and _key(text.lines[line]) == cursor.below:
+    if end is None and cursor.below and line_key(text.lines[line]) == cursor.below:
         return 0  # this was the line below the cursor's, which is gone
     points = 0 if end is None else TEXT_STANDS
     above, told = text.above(line), is_worth_completing(cursor.before)
@@ -180,20 +182,20 @@ def _score(text: BlobLines, line: int, cursor: CursorContext, end: tuple[int, in
     return points + TOLD_BEFORE * told
 
 
-def _match_end(text: BlobLines, line: int, column: int, wanted: str) -> tuple[int, int] | None:
+def match_end(lines: Sequence[str], line: int, column: int, wanted: str) -> tuple[int, int] | None:
     """Where ``wanted`` ends (line, column) if it is at this place; trailing white space of its
     lines is ignored, since formatters remove it."""
     first, *more = wanted.split("\n")
     last = line + len(more)
-    if last >= len(text.lines):
+    if last >= len(lines):
         return None
-    here = text.lines[line][column:]
+    here = lines[line][column:]
     if not more:
         return (line, column + len(first)) if here.startswith(first) else None
-    inner = text.lines[line + 1 : last]
+    inner = lines[line + 1 : last]
     if [here.rstrip(), *map(str.rstrip, inner)] != [first.rstrip(), *map(str.rstrip, more[:-1])]:
         return None
-    return (last, len(more[-1])) if text.lines[last].startswith(more[-1]) else None
+    return (last, len(more[-1])) if lines[last].startswith(more[-1]) else None
 
 
 def _outcome_at(
@@ -209,13 +211,13 @@ def _outcome_at(
     column = len(cursor.before)
     start = text.offset(line, column)
     for expected in wanted:
-        end = _match_end(text, line, column, expected)
+        end = match_end(text.lines, line, column, expected)
         if end is None:
             continue
         behind = text.lines[end[0]][end[1] :].strip()
         whole = behind in ("", cursor.after.strip())
         if whole or (
-            (accepted or expected != completion) and not _in_word(text.lines[end[0]], end[1])
+            (accepted or expected != completion) and not in_word(text.lines[end[0]], end[1])
         ):
             return FoundOutcome(start, text.offset(*end), expected != completion)
     if "\n" not in completion:
@@ -234,7 +236,7 @@ def _last_line(
     most = max(MAX_BLOCK_LINES, completion.count("\n") + 1)
     last = line
     while last + 1 < line + most and last + 1 in added:
-        if cursor.below and _key(text.lines[last + 1]) == cursor.below:
+        if cursor.below and line_key(text.lines[last + 1]) == cursor.below:
             break
         last += 1
     while last > line and not text.lines[last].strip():
@@ -242,14 +244,15 @@ def _last_line(
     return last
 
 
-def _in_word(line: str, column: int) -> bool:
+def in_word(line: str, column: int) -> bool:
     """Whether ``column`` is inside a word."""
-    return bool(_WORD.match(line[column - 1 : column]) and _WORD.match(line[column : column + 1]))
+    return bool(WORD.match(line[column - 1 : column]) and WORD.match(line[column : column + 1]))
 
 
 def _keys(lines: Iterable[str]) -> tuple[str, ...]:
-    return tuple(map(_key, lines))
+    return tuple(map(line_key, lines))
 
 
-def _key(line: str) -> str:
+def line_key(line: str) -> str:
+    """What lines are compared by."""
     return line.strip()[:MAX_CONTEXT_LINE]

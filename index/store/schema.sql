@@ -196,7 +196,8 @@ CREATE TABLE feedback (
 ) WITHOUT ROWID;
 CREATE INDEX feedback_by_hole ON feedback (hole_id);
 CREATE INDEX feedback_waiting ON feedback (outcome, time) WHERE hole_id IS NULL;
-CREATE INDEX feedback_open ON feedback (path, time) WHERE outcome = 'shown' OR inferred = 1;
+CREATE INDEX feedback_open ON feedback (path, time)
+    WHERE outcome = 'shown' OR outcome = 'partial' AND inferred = 1;
 
 -- Completions and outcomes per day; kept when the rows above are deleted. A report changes the day on
 -- which its completion was shown.

@@ -30,6 +30,7 @@ from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from tests.support.tiny_models import UNFINISHED, save_tiny
 
+REQUEST = CompleteRequest("src/a.py:2", Path("/"))
 TEXT = "def area(width):\n    größe = 'ü😀' + str(width)\n    return größe\n" + UNFINISHED
 
 
@@ -122,7 +123,8 @@ def test_nothing_is_recorded_for_past_commits_or_when_feedback_is_off(project, s
 @pytest.mark.parametrize("completion", [" \n\t", "", "'AKIAIOSFODNN7REALKEY'", "x" * 20_000])
 def test_blank_secret_and_huge_completions_are_not_recorded(project, session, db, completion):
     answer = ask(project, session, "src/a.py:2")
-    feedback.record_answer(place_in(project), dataclasses.replace(answer, candidates=(completion,)))
+    place = place_in(project)
+    feedback.record_answer(place, dataclasses.replace(answer, candidates=(completion,)), REQUEST)
     assert rows(db) == []
     assert not (project.git_dir / "copilot" / "log").exists(), "that is no failure"
 
@@ -143,7 +145,7 @@ def test_a_locked_database_is_logged_and_not_waited_for(project, session, db, ca
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
-        feedback.record_answer(place, answer)
+        feedback.record_answer(place, answer, REQUEST)
     finally:
         other.rollback()
         other.close()
@@ -158,7 +160,7 @@ def test_a_missing_state_folder_is_no_error(project, session, capfd):
     for file in (project.git_dir / "copilot").iterdir():
         file.unlink()
     (project.git_dir / "copilot").rmdir()
-    feedback.record_answer(place, answer)
+    feedback.record_answer(place, answer, REQUEST)
     assert not (project.git_dir / "copilot").exists() and capfd.readouterr() == ("", "")
 
 
