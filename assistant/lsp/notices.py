@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ERROR, WARNING, INFO = 1, 2, 3  # kinds of messages in the protocol
+from lsprotocol import types
+
+ERROR, WARNING, INFO = types.MessageType.Error, types.MessageType.Warning, types.MessageType.Info
 LOG, SHOW, STATUS = "window/logMessage", "window/showMessage", "didChangeStatus"
 NORMAL, TROUBLED = "Normal", "Warning"
 # A client that makes mistakes does not fill the log.
@@ -27,7 +29,7 @@ class Notices:
         self._trouble = ""
         self.has_status = False
 
-    def log(self, text: str, kind: int = INFO) -> None:
+    def log(self, text: str, kind: types.MessageType = INFO) -> None:
         """Write a line to the client's log, once."""
         if text not in self._told and len(self._told) < MOST_LINES:
             self._told.add(text)

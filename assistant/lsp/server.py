@@ -20,7 +20,7 @@ from git_copilot.assistant.lsp.items import (
     SelectedEntry,
     inline_item,
 )
-from git_copilot.assistant.lsp.notices import Notices
+from git_copilot.assistant.lsp.notices import ERROR, LOG, SHOW, Notices
 from git_copilot.assistant.lsp.positions import choose_encoding
 from git_copilot.assistant.lsp.progress import ProgressReporter
 from git_copilot.assistant.lsp.protocol import (
@@ -41,6 +41,11 @@ _NOTEBOOKS = types.NotebookDocumentSyncOptions(
     notebook_selector=[types.NotebookDocumentFilterWithNotebook(notebook="*")]
 )
 
+_MESSAGES: dict[str, Callable[..., Any]] = {
+    LOG: types.LogMessageParams,
+    SHOW: types.ShowMessageParams,
+}
+
 
 class EditorServer(LanguageServer):
     """The process that one editor talks to. ``completer`` has all state."""
@@ -55,7 +60,7 @@ class EditorServer(LanguageServer):
             converter_factory=lenient_converter,
             max_workers=2,
         )
-        self.notices = Notices(self.protocol.notify)
+        self.notices = Notices(self._notify)
         self.reporter = ProgressReporter()
         self.completer = InlineCompleter(self.notices, self.reporter)
         self.speaks_copilot = False
@@ -68,7 +73,11 @@ class EditorServer(LanguageServer):
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log a bug; a popup at every keystroke would help nobody."""
         failure = describe_failure(error)
-        self.notices.log("; ".join(filter(None, (failure.message, failure.hint))), 1)
+        self.notices.log("; ".join(filter(None, (failure.message, failure.hint))), ERROR)
+
+    def _notify(self, method: str, params: dict[str, Any]) -> None:
+        kind = _MESSAGES.get(method)
+        self.protocol.notify(method, params if kind is None else kind(**params))
 
     def _register(self) -> None:
         sync = DocumentSync(self.completer)
