@@ -9,10 +9,10 @@ token. Bodies are bounded in size and time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import time
 from collections.abc import Callable
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -26,6 +26,7 @@ BODY_SECONDS = 20.0
 PATH_TOKEN = "/token/"
 OPEN_PATHS = frozenset({"/health"})
 LOG_SECONDS = 1.0
+UNAUTHORIZED = 401
 
 
 class Refused(Exception):
@@ -55,24 +56,35 @@ class Guard:
         if scope["type"] != "http":  # a websocket: none is served
             await send({"type": "websocket.close", "code": 1008})
             return
-        begun = False
-
-        async def begin(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
             scope = self._admitted(scope)
-            await self._app(scope, _bounded(receive), begin)
         except Refused as exc:
-            self._tell(scope, exc)
-            if not begun:
-                body = error_form(scope["path"])(exc.status, exc.message)
-                headers = {"Connection": "close"}
-                if exc.status == 401:
-                    headers["WWW-Authenticate"] = "Bearer"
-                await JSONResponse(body, exc.status, headers)(scope, receive, send)
+            await self._refuse(scope, receive, send, exc)
+            return
+        body = _Body(receive)
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            if begun or body.refused is None:  # else the guard answers, not the application
+                begun = True
+                await send(message)
+
+        with contextlib.suppress(Refused):
+            await self._app(scope, body.receive, answer)
+        if body.refused is not None and not begun:
+            await self._refuse(scope, receive, send, body.refused)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, exc: Refused) -> None:
+        now = time.monotonic()
+        if now - self._logged >= LOG_SECONDS:
+            self._logged = now
+            self._log(f"HTTP: refused {scope['method'][:8]!r} with {exc.status}: {exc.message}")
+        headers = {"Connection": "close"}
+        if exc.status == UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+        body = error_form(scope["path"])(exc.status, exc.message)
+        await JSONResponse(body, exc.status, headers)(scope, receive, send)
 
     def _admitted(self, scope: Scope) -> Scope:
         """The scope for the application, without a token in its path.
@@ -91,19 +103,15 @@ class Guard:
         scope, shown = _token_of(scope, headers)
         if self._token is not None and scope["path"] not in OPEN_PATHS:
             if not shown:
-                raise Refused(401, "a token is needed: `git copilot serve --status` names its file")
+                raise Refused(
+                    UNAUTHORIZED, "a token is needed: `git copilot serve --status` names its file"
+                )
             if not hmac.compare_digest(shown.encode(), self._token.encode()):
-                raise Refused(401, "the token is wrong")
+                raise Refused(UNAUTHORIZED, "the token is wrong")
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > MAX_BODY_BYTES:
             raise Refused(413, f"the body has more than {MAX_BODY_BYTES >> 20} MB")
         return scope
-
-    def _tell(self, scope: Scope, exc: Refused) -> None:
-        now = time.monotonic()
-        if now - self._logged >= LOG_SECONDS:
-            self._logged = now
-            self._log(f"HTTP: refused {scope['method'][:8]!r} with {exc.status}: {exc.message}")
 
 
 def _token_of(scope: Scope, headers: Headers) -> tuple[Scope, str]:
@@ -118,24 +126,33 @@ def _token_of(scope: Scope, headers: Headers) -> tuple[Scope, str]:
     return scope, headers.get("x-api-key", "").strip()
 
 
-def _bounded(receive: Receive) -> Receive:
-    """``receive`` with the bounds of a body."""
-    size, deadline, whole = 0, time.monotonic() + BODY_SECONDS, False
+class _Body:
+    """The body of a request within its bounds; ``refused`` once it exceeds one."""
 
-    async def bounded() -> Message:
-        nonlocal size, whole
-        if whole:
-            return await receive()
+    def __init__(self, receive: Receive) -> None:
+        self.refused: Refused | None = None
+        self._receive = receive
+        self._size, self._whole = 0, False
+        self._deadline = time.monotonic() + BODY_SECONDS
+
+    async def receive(self) -> Message:
+        """The next message of the connection.
+
+        :raises Refused: the body is too large or too slow.
+        """
+        if self._whole:
+            return await self._receive()
         try:
-            message: dict[str, Any] = dict(
-                await asyncio.wait_for(receive(), deadline - time.monotonic())
-            )
-        except TimeoutError as exc:
-            raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s") from exc
-        size += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
-        if size > MAX_BODY_BYTES:
-            raise Refused(413, f"the body has more than {MAX_BODY_BYTES >> 20} MB")
+            left = self._deadline - time.monotonic()
+            message = await asyncio.wait_for(self._receive(), left)
+        except TimeoutError:
+            raise self._refuse(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
+        self._size += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._size > MAX_BODY_BYTES:
+            raise self._refuse(413, f"the body has more than {MAX_BODY_BYTES >> 20} MB")
         return message
 
-    return bounded
+    def _refuse(self, status: int, message: str) -> Refused:
+        self.refused = Refused(status, message)
+        return self.refused

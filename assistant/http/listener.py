@@ -68,6 +68,7 @@ class HttpListener:
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
         )
         self._thread.start()
+        self._gateway.preload()
 
     def close(self) -> None:
         """Finish what is being answered within :data:`CLOSE_SECONDS`, and accept no more."""

@@ -13,7 +13,6 @@ from git_copilot.assistant.core.error_handler import describe_failure
 from git_copilot.assistant.http.filled import Filled, cut_at
 from git_copilot.assistant.http.gateway import Gateway
 from git_copilot.assistant.service.request_queue import RequestDropped, ServerBusy
-from git_copilot.index.core.errors import CopilotError
 
 
 class AnswerStream:
@@ -66,7 +65,7 @@ class AnswerStream:
                 text = await self._texts.get()
             try:
                 await self._task
-            except (CopilotError, RequestDropped) as exc:
+            except Exception as exc:  # noqa: BLE001 - told as an event, since the stream has begun
                 status = 503 if isinstance(exc, ServerBusy) else 500
                 told = (
                     str(exc) if isinstance(exc, RequestDropped) else describe_failure(exc).message
