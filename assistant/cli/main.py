@@ -17,8 +17,8 @@ from git_copilot.assistant.service.service import Service
 
 # Command to module: one import per call, so that `status` never waits for torch.
 COMMANDS = (
-    "init", "install", "uninstall", "hooks", "complete", "search", "feedback", "status", "index",
-    "corpus", "refresh", "adapter", "eval", "forget", "secrets", "model", "serve", "doctor",
+    "init", "install", "uninstall", "hooks", "complete", "search", "feedback", "stats", "status",
+    "index", "corpus", "refresh", "adapter", "eval", "forget", "secrets", "model", "serve", "doctor",
     "config", "completion", "lsp",
 )  # fmt: skip
 # Commands that do not have a module of their own.

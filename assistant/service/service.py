@@ -116,12 +116,15 @@ class Service:
             return FeedbackAnswer(request.completion_id, request.outcome, None)
         return FeedbackAnswer(**done)
 
-    def acceptance(self, folder: Path | None = None) -> dict[str, Any]:
-        """How many completions were shown, accepted, edited and rejected lately."""
+    def acceptance(self, folder: Path | None = None, days: int = 30) -> dict[str, Any]:
+        """How many completions were shown and accepted in the last ``days`` days, how much of them
+        is retained and how long they took; ``recorded``: new ones are counted as well."""
+        from git_copilot.assistant.core.config import load_settings
         from git_copilot.index.corpus.feedback_statistics import statistics
 
-        with Database(known_repository(folder).state_dir / DATABASE_NAME) as db:
-            return statistics(db)
+        repo = known_repository(folder)
+        with Database(repo.state_dir / DATABASE_NAME) as db:
+            return {**statistics(db, days=days), "recorded": load_settings(repo).feedback}
 
     def status(self, request: StatusRequest) -> StatusAnswer:
         """What is indexed, pending, installed and running.

@@ -45,6 +45,7 @@ def test_read_only_commands_work_in_a_read_only_repository(read_only_repo):
     assert [s["path"] for s in answer["snippets"]] == ["src/util.py"] and answer["index"]["fresh"]
     assert read_only_repo.json("status")["index"]["files"] == 3
     assert read_only_repo.ok("forget", "--list")
+    assert read_only_repo.json("stats")["shown"] == 0
 
 
 def test_writing_commands_are_refused_with_a_remedy(read_only_repo):

@@ -17,7 +17,7 @@ COMMANDS = (
     ("status",), ("search", "alpha"), ("complete", "src/app.py:5", "--no-server"), ("index",),
     ("index", "--rebuild"), ("index", "gc"), ("corpus",), ("adapter", "list"),
     ("adapter", "use", "none"), ("forget", "--list"), ("doctor", "--retry"), ("eval",),
-    ("feedback", "x", "accepted"), ("refresh",), ("install",), ("model", "use", "tiny"),
+    ("feedback", "x", "accepted"), ("stats",), ("refresh",), ("install",), ("model", "use", "tiny"),
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ READ = [
     ["forget", "--dry-run", "src"],
     ["adapter", "list"],
     ["feedback"],
+    ["stats"],
 ]
 WRITE = [
     ["init"],

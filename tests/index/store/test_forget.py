@@ -234,14 +234,16 @@ def test_forgetting_a_path_removes_its_feedback(index):
     for name, path, hole_id in (("a", b"old/x.py", None), ("b", b"keep.py", hole[0])):
         index.db.connection.execute(
             "INSERT INTO feedback (id, time, path, line, before, after, above, below, completion,"
-            " model, adapter, outcome, hole_id) VALUES (?, 1, ?, 1, 'zebra_before', '', '', '',"
-            " 'zebra_text', 'm', '', 'accepted', ?)",
+            " model, adapter, outcome, hole_id, client, taken, committed)"
+            " VALUES (?, 1, ?, 1, 'zebra_before', '', '', '',"
+            " 'zebra_text', 'm', '', 'accepted', ?, 'zebra_client', 10, 10)",
             (name, path, hole_id),
         )
     assert index.forget(PATH, "old").feedback >= 1
     assert index.forget(COMMIT, index.second).feedback + index.forget(PATH, "keep.py").feedback <= 1
     assert index.db.query("SELECT id FROM feedback") == []
-    assert b"zebra_text" not in index.bytes()
+    for gone in (b"zebra_text", b"zebra_before", b"zebra_client"):
+        assert gone not in index.bytes()
 
 
 def test_a_non_utf8_name_can_be_forgotten(repo, tmp_path):

@@ -79,7 +79,7 @@ def test_rebuild_keeps_feedback_examples_statistics_and_forgotten_rules(
     show(old_database, "refused", 2, "None", "rejected")
     repo.commit({"a.py": BASE.replace("0", "width * height + 1")})
     mine(git, old_database)
-    show(old_database, "waits", 3, "width - height")
+    show(old_database, "waits", 3, "width - height", when=NOW + 600)  # after the commit
     forget.forget(old_database, AUTHOR, "Bob Builder")
     forget.forget(old_database, PATH, "docs")
     assert len(completions(old_database)) == 1
@@ -125,6 +125,78 @@ def test_feedback_resolved_in_a_lost_commit_becomes_pending_again(
         oid = repo.commit({"a.py": BASE.replace("0", "width * height + 2")})
         mine(git, new)
         assert [commit for commit, *_ in completions(new)] == [oid]
+
+
+VERSION_4 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('schema', '4');
+CREATE TABLE holes (id INTEGER PRIMARY KEY, commit_oid, blob, path, language, start_byte, end_byte,
+    kind);
+CREATE TABLE feedback (
+    id TEXT PRIMARY KEY, time INTEGER NOT NULL, path BLOB NOT NULL, line INTEGER NOT NULL,
+    before TEXT NOT NULL, after TEXT NOT NULL, above TEXT NOT NULL, below TEXT NOT NULL,
+    completion TEXT NOT NULL, model TEXT NOT NULL, adapter TEXT NOT NULL, outcome TEXT NOT NULL,
+    final TEXT, tries INTEGER NOT NULL DEFAULT 0, hole_id INTEGER) WITHOUT ROWID;
+CREATE TABLE feedback_days (
+    day INTEGER NOT NULL, model TEXT NOT NULL, adapter TEXT NOT NULL,
+    shown INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0,
+    edited INTEGER NOT NULL DEFAULT 0, rejected INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (day, model, adapter)) WITHOUT ROWID;
+"""
+
+
+def test_feedback_of_version_4_is_kept_and_can_be_reported_on(git, repo, tmp_path):
+    row = (b"a.py", 2, "    total = ", "", "def area(width, height):", "", "width * height")
+    with sqlite3.connect(tmp_path / "old.db") as connection:
+        connection.executescript(VERSION_4)
+        for name, outcome in (("a", "accepted"), ("s", "shown"), ("r", "rejected")):
+            connection.execute(
+                "INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'm', '', ?, NULL, 0, NULL)",
+                (name, NOW, *row, outcome),
+            )
+        connection.execute(
+            "INSERT INTO feedback_days VALUES (?, 'm', '', 9, 4, 1, 2)", (NOW // 86400,)
+        )
+    with Database(tmp_path / "new.db", create=True) as new:
+        old = read_preserved(tmp_path / "old.db")
+        write_before_mining(new, old)
+        write_after_mining(new, old)
+        found = statistics(new)
+        told = [found[name] for name in ("shown", "accepted", "partial", "edited", "rejected")]
+        assert told == [9, 4, 0, 1, 2] and found["by_language"][0]["language"] is None
+        feedback_outcomes.record_outcome(new, "s", "partial", length=5)
+        assert statistics(new)["partial"] == 1
+        # Reported rejections are examples as before.
+        assert {each.shown.id for each in feedback_store.reported_since(new, 0)} == {"a", "r", "s"}
+        oid = repo.commit({"a.py": BASE.replace("0", "width * height")})
+        mine(git, new)
+        assert {commit for commit, *_ in completions(new)} == {oid}
+        assert statistics(new)["characters"]["at_commit"] == {
+            "characters": 5, "of": 5, "share": 1.0,
+        }  # fmt: skip
+
+
+def test_a_rebuild_keeps_parts_languages_latency_and_what_is_retained(
+    git, old_database, repo, tmp_path
+):
+    spot = CursorContext(2, "    total = ", "", ("def area(width, height):",), "")
+    for name, outcome, length in (("kept", "accepted", None), ("waits", "partial", 5)):
+        record_shown(
+            old_database,
+            ShownCompletion(
+                name, NOW, "a.py" if name == "kept" else "b.py", spot, "width * height", "m",
+                language="python", latency_ms=80.0, automatic=True, client="lsp",
+            ),
+        )  # fmt: skip
+        feedback_outcomes.record_outcome(old_database, name, outcome, length=length)
+    repo.commit({"a.py": BASE.replace("0", "width * height")})
+    mine(git, old_database)
+    known = "id, language, latency_ms, automatic, client, inferred, taken, committed, kept"
+    assert [row[6:] for row in rows(old_database, known)] == [(14, 14, None), (5, None, None)]
+    with hand_on(git, old_database, tmp_path) as new:
+        assert rows(new, known) == rows(old_database, known)
+        assert statistics(new) == statistics(old_database)
+        assert statistics(new)["latency_ms"]["p50"] is not None
 
 
 def test_old_versions_and_damaged_databases_are_migrated_as_far_as_readable(tmp_path):
