@@ -29,7 +29,7 @@ RECORD_BUSY_MS = 250
 # Whoever comes back to a place later has seen other code meanwhile.
 OPEN_SECONDS = 3600
 COMMAND = "command"
-_CLIENT = re.compile(r"[a-z]+(/[a-z]+)*")
+_CLIENT = re.compile(r"[a-z]+([/.][a-z]+)*")
 
 
 def shown_of(

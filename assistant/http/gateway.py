@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ class Gateway:
         :raises RequestDropped: the client left, or asked again at the same place.
         :raises CopilotError: something that the user can correct, or a full queue.
         """
+        request = replace(request, client=request.client or f"http/{protocol}")
         gone = threading.Event()
         loop = asyncio.get_running_loop()
         watcher = asyncio.create_task(_watch(http, gone))

@@ -82,7 +82,7 @@ def test_what_is_kept_of_a_request(shown, db):
 
 @pytest.mark.parametrize(
     ("client", "name"),
-    [(None, "command"), ("http/infill", "http/infill"), ("lsp-1", "lsp"), ("127.0.0.1", ""),
+    [(None, "command"), ("http/llama.cpp", "http/llama.cpp"), ("lsp-1", "lsp"), ("127.0.0.1", ""),
      ("http/v1 key=abc", "http/v"), ("", "")],
 )  # fmt: skip
 def test_a_client_has_a_short_name(client, name):

@@ -22,6 +22,7 @@ def test_the_text_before_the_cursor_is_prefix_and_prompt(serve_http):
     (request,) = running.service.requests
     assert (request.prefix, request.suffix) == ("import os\nx = ", "\nend\n")
     assert (request.max_tokens, request.model, request.count) == (20, None, 1)
+    assert request.client == "http/llama.cpp", "statistics tell protocols apart"
     assert answer["content"] == "done" and answer["id_slot"] == 3
     assert answer["generation_settings"]["n_ctx"] > 0
     assert answer["timings"]["predicted_n"] == 3 and answer["timings"]["prompt_n"] == 15
