@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -73,10 +74,12 @@ class FillPlaces:
     def _named(self, request: FillRequest, note: Callable[[str], None]) -> Place:
         """The place in the file that the request names."""
         assert request.path is not None
-        for folder in request.folders or (Path("/"),):
-            file = folder / Path(request.path).expanduser()
+        folders = (*request.folders, *self._session.recent_roots()) or (Path("/"),)
+        named = Path(request.path).expanduser()
+        # Of several folders the one where the file exists; a new file is the first one's.
+        for folder in sorted(folders, key=lambda folder: not os.path.lexists(folder / named)):
             with suppress(CopilotError, ValueError, OSError):
-                return self._in_file(request, folder, str(file), note)
+                return self._in_file(request, folder, str(folder / named), note)
         return _scratch(request, PurePath(request.path).name)
 
     def _in_file(

@@ -12,6 +12,8 @@ from git_copilot.assistant.prompt.fim import FORMATS, FimFormat
 
 # As editors' templates write CodeLlama's tokens, which are not how its vocabulary spells them.
 _CODELLAMA = FimFormat("codellama", "psm", "<PRE>", "<SUF>", "<MID>", ("<EOT>",))
+# Tokens in front of a file's path, of any family: families share the others.
+FILE_MARKS = tuple(dict.fromkeys(fim.file for fim in FORMATS if fim.file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +58,30 @@ def _parse(prompt: str, fim: FimFormat) -> RenderedPrompt | None:
         suffix, prefix = body[second + len(after) : first], body[first + len(before) :]
     if before == "<PRE>":  # its template has a blank behind the token, and before the next
         prefix, suffix = prefix.removeprefix(" ").removesuffix(" "), suffix.removesuffix(" ")
-    files, path = _files(head, fim)
+    files, path = _files(head)
     if path is None:
-        path, prefix = _own_path(prefix, fim)
+        path, prefix = _own_path(prefix)
     return RenderedPrompt(prefix, suffix, path, files)
 
 
-def _files(head: str, fim: FimFormat) -> tuple[tuple[tuple[str, str], ...], str | None]:
+def _files(head: str) -> tuple[tuple[tuple[str, str], ...], str | None]:
     """The other files at the head of a prompt, and the path of the last one, if that has no text:
     it is the path of the edited file."""
-    if not fim.file or fim.file not in head:
+    mark = next((mark for mark in FILE_MARKS if mark in head), None)
+    if mark is None:
         return (), None
     files = []
-    for part in head.split(fim.file)[1:]:
+    for part in head.split(mark)[1:]:
         path, _, text = part.partition("\n")
         files.append((path.strip(), text))
     last = None if files[-1][1].strip() else files.pop()[0] or None
     return tuple((name, text) for name, text in files if name and text.strip()), last
 
 
-def _own_path(prefix: str, fim: FimFormat) -> tuple[str | None, str]:
+def _own_path(prefix: str) -> tuple[str | None, str]:
     """The path in front of the text, in families that have it inside."""
-    if not fim.file or not prefix.startswith(fim.file):
-        return None, prefix
-    path, newline, text = prefix[len(fim.file) :].partition("\n")
-    return (path.strip() or None, text) if newline else (None, prefix)
+    for mark in FILE_MARKS:
+        path, newline, text = prefix.removeprefix(mark).partition("\n")
+        if prefix.startswith(mark) and newline:
+            return path.strip() or None, text
+    return None, prefix

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from git_copilot.assistant.service.executor import Deferred, RequestExecutor
 from git_copilot.assistant.service.recorder import Recorder
@@ -51,7 +51,7 @@ class _Job:
     waiters: list[Callable[[], bool]]
     superseded: bool = False
     done: threading.Event = field(default_factory=threading.Event)
-    turn: Turn[object] | None = None
+    turn: Turn[Any] | None = None
     error: BaseException | None = None
 
     def gone(self) -> bool:
@@ -94,7 +94,7 @@ class RequestQueue:
             else:
                 while not job.done.wait(POLL_SECONDS) and not is_cancelled():
                     pass
-            return self._taken(job, is_cancelled, leads=leads)
+            return self._taken(job, is_cancelled)
         except RequestDropped:
             self.cancelled += 1
             raise
@@ -138,11 +138,15 @@ class RequestQueue:
                         del jobs[key]
             job.done.set()
 
-    def _taken(self, job: _Job, is_cancelled: Callable[[], bool], *, leads: bool) -> Turn[_Result]:
-        if job.superseded or not job.done.is_set() or (job.turn is None and job.error is None):
+    def _taken(self, job: _Job, is_cancelled: Callable[[], bool]) -> Turn[_Result]:
+        """The result of a job for one of those who wait."""
+        ended = job.turn is not None or job.error is not None
+        if job.superseded or is_cancelled() or not (job.done.is_set() and ended):
             raise RequestDropped(superseded=job.superseded)
         if job.error is not None:
             raise job.error
-        assert job.turn is not None
-        deferred = job.turn.deferred if leads else []
-        return Turn(job.turn.result, deferred)  # type: ignore[arg-type]
+        with self._lock:  # whoever comes first calls what was deferred
+            turn = job.turn
+            assert turn is not None
+            job.turn = Turn(turn.result, [])
+        return turn
