@@ -14,7 +14,7 @@ same line with a word in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from git_copilot.index.corpus.outcome import (
@@ -141,9 +141,8 @@ def _find_line(buffer: Buffer, cursor: CursorContext, completion: str) -> int | 
     """The line that the cursor was in, if it is certain."""
     lines, home = buffer.lines, cursor.line - 1 - buffer.first
     found = []
-    anchor = cursor.above[0] if cursor.above else ""
-    for line in range(max(0, home - REACH), min(len(lines), home + REACH + 1)):
-        if not lines[line].startswith(cursor.before) or _nearest_above(lines, line) != anchor:
+    for line in _lines_below(lines, cursor.above[0] if cursor.above else "", home):
+        if not lines[line].startswith(cursor.before):
             continue
         gone = cursor.below and line_key(lines[line]) == cursor.below
         if not gone or line_key(completion.split("\n", 1)[0]) == cursor.below:
@@ -151,9 +150,16 @@ def _find_line(buffer: Buffer, cursor: CursorContext, completion: str) -> int | 
     return home if home in found else found[0] if len(found) == 1 else None
 
 
-def _nearest_above(lines: Sequence[str], line: int) -> str:
-    above = (lines[n] for n in range(line - 1, max(-1, line - 1 - REACH), -1))
-    return next((line_key(each) for each in above if WORD.search(each)), "")
+def _lines_below(lines: Sequence[str], anchor: str, home: int) -> Iterator[int]:
+    """The lines near ``home`` whose nearest line with a word above is ``anchor``; empty: none."""
+    begin, end = max(0, home - REACH), min(len(lines), home + REACH + 1)
+    tops = [n for n in range(max(0, begin - REACH), end) if line_key(lines[n]) == anchor]
+    for top in tops if anchor else [-1]:
+        for line in range(top + 1, end):
+            if line >= begin:
+                yield line
+            if WORD.search(lines[line]):
+                break
 
 
 def _nearest_below(lines: Sequence[str], line: int) -> str:
