@@ -92,6 +92,8 @@ class HttpRunning:
 
     def stop(self):
         self.client.close()
+        if not self.thread.is_alive():
+            return
         connection = transport.connect()
         assert connection is not None
         transport.exchange(connection, {"op": "stop"})
