@@ -157,6 +157,7 @@ class CompleteAnswer:
     whole_line: WholeLine | None = None
     confidence: float | None = None
     silenced: str | None = None  # why what was written is not shown
+    from_cache: bool = False  # the rest of an earlier answer, or that answer again
     several: bool = False  # more than one candidate was asked for
 
     @property
@@ -206,6 +207,8 @@ class CompleteAnswer:
                 "total": round(times.total, 1),
             },
         }
+        if self.from_cache:
+            fields["from_cache"] = True
         if self.whole_line is not None:
             fields["whole_line"] = self.whole_line.to_json()
         if not self.completion.strip():

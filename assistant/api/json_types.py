@@ -78,6 +78,7 @@ class CompletionJson(TypedDict):
     timings_ms: TimingsJson
     confidence: float | None
     reason: NotRequired[str]
+    from_cache: NotRequired[bool]
     whole_line: NotRequired[WholeLineJson]
     candidates: NotRequired[list[str]]
     explain: NotRequired[ExplanationJson]

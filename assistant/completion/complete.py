@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,17 +45,43 @@ def complete(
 
     :raises CopilotError: something that the user can correct.
     """
-    from git_copilot.assistant.completion.candidates import Writer
-    from git_copilot.assistant.completion.prompt_choice import choose_prompt
-
-    begun = time.perf_counter()
     workspace = session.workspace(place.repo, callbacks.note) if place.repo else None
     settings = _settings(request, workspace)
     task = Task(request, place, session, workspace, settings, callbacks)
     model = model_name(request, place, settings)
+    adapter = choose_adapter(task, model)
+    question = _question(task, model, adapter)
+    # An editor asks again when it draws again; whoever runs a command wants it to run.
+    asks_again = request.automatic or request.client is not None
+    answer = session.answers.find(question, place, again=asks_again)
+    if answer is None:
+        answer = _compute(task, model, adapter, question)
+    _settle(task, answer)
+    return answer
+
+
+def _question(task: Task, model: str, adapter: str | None) -> tuple[Hashable, ...]:
+    """What an answer depends on beside the text at the cursor."""
+    request, place = task.request, task.place
+    tree = place.repo.head_tree_or_empty() if place.repo else ""
+    return (
+        place.file, place.path, tree, task.settings, model, adapter, request.max_tokens,
+        request.retrieval, request.at, request.count, request.open_texts,
+    )  # fmt: skip
+
+
+def _compute(
+    task: Task, model: str, adapter: str | None, question: tuple[Hashable, ...]
+) -> CompleteAnswer:
+    """Search, read the prompt, and write."""
+    from git_copilot.assistant.completion.candidates import Writer
+    from git_copilot.assistant.completion.prompt_choice import choose_prompt
+
+    begun = time.perf_counter()
+    request, place, session = task.request, task.place, task.session
+    settings, callbacks = task.settings, task.callbacks
     found = retrieve(task)
     retrieved = time.perf_counter()
-    adapter = choose_adapter(task, model)
     folder = None
     if adapter and place.repo:
         folder = adapter_store.adapter_path(place.repo.state_dir, adapter)
@@ -92,7 +119,9 @@ def complete(
         silenced=candidates[0].choice.reason if candidates[0].choice else None,
         several=request.count > 1,
     )
-    _settle(task, answer)
+    if not callbacks.is_cancelled():
+        whole = not chosen.left_out and not answer.explanation.out_of_time
+        session.answers.keep(question, place, answer, whole=whole)
     return answer
 
 

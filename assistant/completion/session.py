@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from git_copilot.assistant.completion.answer_cache import AnswerCache
 from git_copilot.assistant.completion.workspace import Workspace
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.models.catalogue import find_spec, is_ready, resolve_model
@@ -36,6 +37,7 @@ class Session:
 
     def __init__(self) -> None:
         self.sticky_snippets = StickySnippets()
+        self.answers = AnswerCache()
         self._engines: OrderedDict[tuple[object, ...], Generator] = OrderedDict()
         self._embedders: dict[str, Embedder] = {}
         self._workspaces: OrderedDict[Path, Workspace] = OrderedDict()

@@ -32,6 +32,9 @@ class Metrics:
             f"{PREFIX}_tokens", "Tokens: read, taken from the cache, written",
             ("kind",), registry=self._registry,
         )  # fmt: skip
+        self._cache = Counter(
+            f"{PREFIX}_cache_hits", "Answers that were known already", registry=self._registry
+        )
         self._first = Histogram(
             f"{PREFIX}_time_to_first_token_seconds", "From the request's turn to the first token",
             buckets=_SECONDS, registry=self._registry,
@@ -59,6 +62,10 @@ class Metrics:
         """Count an answer and what it cost."""
         self.count(protocol, ANSWERED if answer.completion.strip() else EMPTY)
         times = answer.timings
+        if answer.from_cache:
+            self._cache.inc()
+            self._total.observe(times.total / 1000)
+            return
         self._tokens.labels("cached").inc(answer.cached_tokens)
         self._tokens.labels("read").inc(max(0, answer.prompt_tokens - answer.cached_tokens))
         self._tokens.labels("written").inc(answer.completion_tokens)
