@@ -235,8 +235,10 @@ def _left(buffer: Buffer, start: _Place, shown: OpenCompletion) -> BufferOutcome
             return None
         return BufferOutcome(shown.id, PARTIAL, line_shown.index(now) + len(now))
     share = retained_characters(first, now) / len(first)
+    if shown.typed:  # the person went along for a while
+        return None
     if share < REJECTED_SHARE:
         return BufferOutcome(shown.id, REJECTED)
-    if share >= EDITED_SHARE and len(first) >= LEAST_EDITED and not (shown.typed or more):
+    if share >= EDITED_SHARE and len(first) >= LEAST_EDITED and not more:
         return BufferOutcome(shown.id, EDITED, len(shown.completion))
     return None

@@ -41,6 +41,7 @@ class _Row:
     final: str | None
     hole_id: int | None
     inferred: bool
+    typed: int
     taken: int
     committed: int | None
     kept: int | None
@@ -49,7 +50,7 @@ class _Row:
     def load(cls, connection: sqlite3.Connection, name: str) -> _Row | None:
         found = connection.execute(
             "SELECT time, model, adapter, language, path, completion, outcome, final, hole_id,"
-            " inferred, taken, committed, kept FROM feedback WHERE id = ?",
+            " inferred, typed, taken, committed, kept FROM feedback WHERE id = ?",
             (name,),
         ).fetchone()
         if found is None:
@@ -97,7 +98,8 @@ def _reported_outcome(row: _Row, outcome: str, length: int | None) -> tuple[str,
     whole = len(row.completion)
     known = SHOWN if row.inferred else row.outcome
     if outcome == PARTIAL:
-        part = min(length or 0, whole)
+        # Who typed the beginning was shown the rest, under the same id (answer_cache.py).
+        part = min(row.typed + (length or 0), whole)
         if known in (ACCEPTED, EDITED):
             return known, row.taken
         if known == PARTIAL:

@@ -47,7 +47,7 @@ class _Sums:
 
     def to_json(self) -> dict[str, Any]:
         number = self.numbers
-        taken = sum(number[c] for c in OUTCOME_COLUMNS if c not in ("shown", "rejected"))
+        taken = number["accepted"] + number["partial"] + number["edited"]
         p50, p90 = (percentile(self.latency, share) for share in (0.5, 0.9))
         return {
             **{column: number[column] for column in OUTCOME_COLUMNS},
@@ -68,8 +68,9 @@ def statistics(db: Database, now: int | None = None, days: int = FIGURE_DAYS) ->
     """Figures on the completions shown in the last ``days`` days: in total, ``by_day`` (UTC, newest
     first), ``by_language``, ``by_model`` and ``by_adapter`` (most shown first).
 
-    ``acceptance_rate`` is the share of shown completions that were accepted, typed by the user,
-    accepted in part, or accepted and edited; ``None`` if none was shown. Of ``characters``,
+    ``acceptance_rate`` is the share of shown completions that were accepted, in whole, in part or
+    with edits; ``None`` if none was shown. What the user typed is not in it: who types along without
+    a key sees, and types, the same text several times. Of ``characters``,
     ``at_commit`` tells how many of those accepted (``of``, as far as their file was committed
     since) are in that commit, and ``after_30_days`` how many were still there 30 days later.
     """

@@ -150,6 +150,23 @@ def test_the_outcome_of_a_completion_is_derived_from_its_commit(copilot, project
     )
 
 
+def test_stats_tell_what_a_commit_has_of_an_accepted_completion(copilot, project):
+    later = f"{int(time.time()) + 60} +0000"
+    text = "from util import alpha\n\n\ndef beta(name):\n    value = {0}\n    return alpha(name)\n"
+    answer = copilot.json("complete", "src/app.py:5", "--stdin", stdin=text.format(""))
+    copilot.json("feedback", answer["id"], "accepted")
+    length = len(answer["completion"])
+    figures = copilot.json("stats")
+    assert (figures["shown"], figures["accepted"]) == (1, 1)
+    assert figures["characters"]["accepted"] == length
+    assert figures["by_language"][0]["language"] == "python" and figures["latency_ms"]["p50"] > 0
+    project.commit({"src/app.py": text.format(answer["completion"])}, GIT_COMMITTER_DATE=later)
+    copilot.ok("status", "--wait", "--timeout", "60")
+    retained = copilot.json("stats")["characters"]["at_commit"]
+    assert retained == {"characters": length, "of": length, "share": 1.0}
+    assert b"100%" in copilot.run("stats").stdout
+
+
 def test_uninstall_restores_and_purge_removes(copilot, project):
     copilot.ok("uninstall", "--purge")
     hooks = [p for p in (project.git_dir / "hooks").iterdir() if not p.name.endswith(".sample")]

@@ -57,7 +57,7 @@ def _summary(facts: dict[str, Any]) -> Iterator[str]:
     yield f"  partly      {facts['partial']:>9,}   accepted by word or line"
     yield f"  edited      {facts['edited']:>9,}"
     yield f"  rejected    {facts['rejected']:>9,}"
-    yield f"  taken       {_percent(facts['acceptance_rate']):>9}   all of these but the rejected"
+    yield f"  taken       {_percent(facts['acceptance_rate']):>9}   accepted, partly accepted or edited"
     if facts["inferred"]:
         yield f"  inferred    {facts['inferred']:>9,}   outcomes that no editor reported"
     yield "characters"
@@ -66,8 +66,8 @@ def _summary(facts: dict[str, Any]) -> Iterator[str]:
     yield f"  at commit   {_percent(said['at_commit']['share']):>9}{_of(said['at_commit'])}"
     yield f"  30 days on  {_percent(said['after_30_days']['share']):>9}{_of(said['after_30_days'])}"
     yield "latency"
-    yield f"  p50         {_ms(facts['latency_ms']['p50']):>9}"
-    yield f"  p90         {_ms(facts['latency_ms']['p90']):>9}"
+    yield f"  p50 ms      {_number(facts['latency_ms']['p50']):>9}"
+    yield f"  p90 ms      {_number(facts['latency_ms']['p90']):>9}"
 
 
 def _of(retained: dict[str, Any]) -> str:
@@ -77,9 +77,9 @@ def _of(retained: dict[str, Any]) -> str:
     return f"   {retained['characters']:,} of {retained['of']:,}"
 
 
-NAME_WIDTH = 19
+NAME_WIDTH = 15
 _WIDTHS = {
-    "shown": 7, "taken": 6, "characters": 11, "at commit": 10, "30 days on": 11, "p50": 8, "p90": 8,
+    "shown": 7, "taken": 7, "characters": 12, "at commit": 11, "30 days on": 12, "p50 ms": 8, "p90 ms": 8,
 }  # fmt: skip
 
 
@@ -100,8 +100,8 @@ def _row(name: str, facts: dict[str, Any]) -> str:
         f"{said['accepted']:,}",
         _percent(said["at_commit"]["share"]),
         _percent(said["after_30_days"]["share"]),
-        _ms(latency["p50"]),
-        _ms(latency["p90"]),
+        _number(latency["p50"]),
+        _number(latency["p90"]),
     )
     if len(name) >= NAME_WIDTH:  # a model can be a folder
         name = f"…{name[2 - NAME_WIDTH :]}"
@@ -113,5 +113,5 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
 
 
-def _ms(latency: float | None) -> str:
-    return "-" if latency is None else f"{latency:,.0f} ms"
+def _number(latency: float | None) -> str:
+    return "-" if latency is None else f"{latency:,.0f}"

@@ -152,6 +152,7 @@ def test_a_part_that_was_left_there_was_accepted_and_one_that_was_typed_was_not(
 def test_another_text_is_an_edit_or_a_rejection_once_the_person_has_left(completion, now, expected):
     assert outcome("    area = |\n", completion, now) == expected
     assert outcome("    area = |\n", completion, now.replace("\n    |", "|")) == []
+    assert outcome("    area = |\n", completion, now, typed=2) == []
 
 
 def test_one_insertion_is_one_acceptance():

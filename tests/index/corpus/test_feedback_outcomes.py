@@ -6,6 +6,7 @@ import pytest
 
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.corpus import feedback_outcomes
+from git_copilot.index.corpus.buffer_outcome import BufferOutcome
 from git_copilot.index.corpus.feedback_statistics import statistics
 from git_copilot.index.corpus.mining import mine
 from tests.support.shown_completions import HEAD, TAIL, feedback_examples, record_completion
@@ -78,6 +79,17 @@ def test_the_longest_accepted_part_counts_until_the_whole_is_accepted(
     counted = {name: found[name] for name in ("accepted", "partial", "edited", "rejected")}
     assert counted == {**dict.fromkeys(counted, 0), outcome: 1}
     assert found["characters"]["accepted"] == taken and found["characters"]["shown"] == 9
+
+
+def test_a_part_counts_from_what_was_typed_before(opened_repo):
+    """A person who types along sees the rest of the completion, which has the same id."""
+    _, db = opened_repo
+    record_completion(db, HEAD + "    area = |\n", "total * 2")
+    feedback_outcomes.record_inferred(db, [BufferOutcome("c1", None, typed=3)])
+    feedback_outcomes.record_outcome(db, "c1", "partial", length=2)
+    assert db.query("SELECT outcome, taken FROM feedback") == [("partial", 5)]
+    feedback_outcomes.record_outcome(db, "c1", "partial", length=6)
+    assert db.query("SELECT outcome, taken FROM feedback") == [("accepted", 9)]
 
 
 def test_a_part_becomes_an_example_of_what_was_written_not_of_the_part(repo, opened_repo):
