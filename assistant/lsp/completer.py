@@ -81,22 +81,23 @@ class InlineCompleter:
         self._answered = -1  # of a server that answered: how often one had been started
 
     async def complete(self, asked: Asked, *, cycling: bool = False) -> CompletedPlace | None:
-        """The texts that belong at a place. ``None``: there is nothing to say, because the file is
-        in no repository, or a later request took the place of this one.
+        """The texts that belong at a place: none where the file is in no repository, or the server
+        has a problem, which the user is told. ``None``: a later request took the place of this one.
 
         :param cycling: the items are those of ``getCompletions``, whose text is the whole line.
         """
         # Everything up to the first `await` sees the documents as they are at the request.
         document, cursor = asked.document, asked.cursor
-        request = self._request(asked)
-        if request is None or document.path is None:
-            return None
         line = line_text(document.lines[cursor.line])
         place = ItemPlace(cursor.line, line, cursor.column, self.encoding, asked.selected)
+        nothing = CompletedPlace(place, ())
+        request = self._request(asked)
+        if request is None or document.path is None:
+            return nothing
         folder = document.path.parent
         with self._flight(uri_key(document.uri)) as flight:
             if asked.automatic and self._paused.get(folder, 0.0) > time.monotonic():
-                return None
+                return nothing
             self.notices.begin()
             try:
                 async with self._loading():
@@ -104,7 +105,7 @@ class InlineCompleter:
                 answer = None if reply is None else self._read(reply, folder)
             except CopilotError as exc:
                 self._failed(exc.message, exc.hint, folder)
-                return None
+                return nothing
             finally:
                 self.notices.end()
         if answer is None:

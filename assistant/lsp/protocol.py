@@ -12,6 +12,8 @@ from pygls.exceptions import JsonRpcInvalidParams
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
 
+from git_copilot.assistant.lsp.items import ACCEPTED, COPILOT_ACCEPTED
+
 # Read as they come: clients add fields, and number the kinds of triggers differently.
 UNTYPED = frozenset([types.TEXT_DOCUMENT_INLINE_COMPLETION])
 
@@ -50,6 +52,9 @@ class EditorProtocol(LanguageServerProtocol):
         result = yield from super().lsp_initialize(params)
         # Not an empty object, which some clients read as absence.
         result.capabilities.inline_completion_provider = True
+        commands = [ACCEPTED, COPILOT_ACCEPTED] if speaks_copilot(params) else [ACCEPTED]
+        # VS Code has one space of names for all extensions, and GitHub's has this one's.
+        result.capabilities.execute_command_provider = types.ExecuteCommandOptions(commands)
         return result
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)

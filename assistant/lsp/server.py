@@ -117,7 +117,7 @@ class EditorServer(LanguageServer):
         document = self.completer.documents.use(text_of(params, "textDocument", "uri"))
         line, character = position_of(params.get("position"))
         if document is None:
-            return None
+            return {"items": []}
         context = params.get("context") or {}
         automatic = context.get("triggerKind") == AUTOMATIC
         cursor = document.cursor_at(line, character, self.completer.encoding)
@@ -130,7 +130,7 @@ class EditorServer(LanguageServer):
             Asked(document, cursor, count, automatic=automatic, selected=selected)
         )
         if done is None:
-            return None
+            return None  # Neovim keeps what it shows, and clears it for an empty list
         command = COPILOT_ACCEPTED if self.speaks_copilot else ACCEPTED
         return {"items": [inline_item(text, done.place, command) for text in done.texts]}
 

@@ -20,6 +20,7 @@ class ServerScript:
         self.requests, self.reports, self.cancelled = [], [], []
         self.answer = {"completion": "done()"}
         self.fresh, self.error = True, None
+        self.hold_after = None  # the number of requests after which the gate closes
         self.gate = threading.Event()
         self.gate.set()
 
@@ -28,6 +29,8 @@ class ServerScript:
             self.reports.append(request)
             return {"id": request.completion_id}
         self.requests.append(request)
+        if self.hold_after is not None and len(self.requests) > self.hold_after:
+            self.gate.clear()
         while not self.gate.wait(0.01):
             if callbacks.is_cancelled():
                 self.cancelled.append(request.location)

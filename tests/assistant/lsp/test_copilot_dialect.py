@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.assistant.lsp.conftest import EDITOR
 from tests.support.stdio_client import eventually
 
 pytestmark = pytest.mark.e2e
@@ -75,6 +76,13 @@ def test_requests_that_always_have_the_same_answer(method, answer, params, copil
     assert copilot_client.call(method, params) == answer
 
 
+def test_the_command_of_accepted_items_is_offered(start_client):
+    """Clients send commands only that the server lists."""
+    capabilities = start_client().initialize(EDITOR)["capabilities"]
+    commands = capabilities["executeCommandProvider"]["commands"]
+    assert commands == ["gitCopilot.accepted", "github.copilot.didAcceptCompletionItem"]
+
+
 def test_the_version_is_told(copilot_client):
     assert copilot_client.call("getVersion", {"_": True})["version"]
 
@@ -82,8 +90,7 @@ def test_the_version_is_told(copilot_client):
 def test_positions_are_utf16_whatever_the_client_offers(start_client):
     offered = {"general": {"positionEncodings": ["utf-8", "utf-16", "utf-32"]}}
     client = start_client()
-    options = {"editorInfo": {"name": "Neovim", "version": "0.11.4"}}
-    assert client.initialize(options, offered)["capabilities"]["positionEncoding"] == "utf-16"
+    assert client.initialize(EDITOR, offered)["capabilities"]["positionEncoding"] == "utf-16"
     assert start_client().initialize(None, offered)["capabilities"]["positionEncoding"] == "utf-8"
 
 
@@ -163,7 +170,7 @@ def test_the_status_says_what_goes_on(copilot, script, uri):
     copilot.call("textDocument/inlineCompletion", inline(uri, 2))
     copilot.wait_until(lambda: status() == [(True, "Normal"), (False, "Normal")])
     script.error = ("this repository is not initialised", "run `git copilot init`")
-    assert copilot.call("textDocument/inlineCompletion", inline(uri, 1)) is None
+    assert copilot.call("textDocument/inlineCompletion", inline(uri, 1)) == {"items": []}
     copilot.wait_until(lambda: status()[-1] == (False, "Warning"))
     assert "git copilot init" in copilot.told("didChangeStatus")[-1]["message"]
     script.error = None

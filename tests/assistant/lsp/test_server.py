@@ -17,6 +17,7 @@ from tests.support.stdio_client import eventually
 pytestmark = pytest.mark.e2e
 INLINE = "textDocument/inlineCompletion"
 CANCELLED = -32800
+EMPTY = {"items": []}
 
 
 def ask(client, uri, line=0, character=0, kind=2, **context):
@@ -27,7 +28,7 @@ def test_a_file_outside_of_repositories_is_told_once_and_starts_no_server(client
     uri = (tmp_path / "a.py").as_uri()
     client.open(uri, "x = \n")
     for _ in range(3):
-        assert ask(client, uri, 0, 4) is None
+        assert ask(client, uri, 0, 4) == EMPTY
     (told,) = client.told("window/logMessage")
     assert "is in no Git repository" in told["message"]
     assert client.told("window/showMessage") == [] and transport.connect() is None
@@ -37,7 +38,7 @@ def test_a_problem_is_shown_once_with_its_remedy(client, script, source):
     script.error = ("this repository is not initialised", "run `git copilot init`")
     client.open(source.as_uri(), "x = \n")
     for _ in range(5):
-        assert ask(client, source.as_uri(), 0, 4) is None
+        assert ask(client, source.as_uri(), 0, 4) == EMPTY
     (told,) = client.told("window/showMessage")
     assert told["type"] == 2
     assert told["message"].endswith("this repository is not initialised; run `git copilot init`")
@@ -61,9 +62,9 @@ def test_a_cancelled_request_ends_at_once_and_stops_the_server(client, script, s
 )
 def test_documents_that_are_no_files_get_nothing(client, uri):
     client.open(uri, "x = \n")
-    assert ask(client, uri, 0, 4) is None
+    assert ask(client, uri, 0, 4) == EMPTY
     client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
-    assert ask(client, uri, 0, 4) is None
+    assert ask(client, uri, 0, 4) == EMPTY
 
 
 def test_a_file_and_a_folder_that_were_deleted(client, script, source):
@@ -102,7 +103,7 @@ def test_items_begin_with_the_selected_entry_of_the_menu(client, script, source)
     assert script.requests[0].location.endswith(":1:9")
     span["end"]["line"] = 1  # an entry over several lines is none for the cursor's
     info = {"range": span, "text": "self"}
-    assert ask(client, source.as_uri(), 0, 7, selectedCompletionInfo=info) == {"items": []}
+    assert ask(client, source.as_uri(), 0, 7, selectedCompletionInfo=info) == EMPTY
 
 
 def test_a_cell_sees_the_unsaved_cells_around_it(client, script, repo):
@@ -240,6 +241,6 @@ def test_a_server_that_may_not_be_started_is_told(start_client, source):
     client = start_client(env={**os.environ, "GIT_COPILOT_SERVER": "0"})
     client.initialize()
     client.open(source.as_uri(), "x = \n")
-    assert ask(client, source.as_uri(), 0, 4) is None
+    assert ask(client, source.as_uri(), 0, 4) == EMPTY
     (told,) = client.told("window/showMessage")
     assert "GIT_COPILOT_SERVER=0" in told["message"] and "unset it" in told["message"]
