@@ -19,6 +19,7 @@ from git_copilot.assistant.api.answers import (
 )
 from git_copilot.assistant.completion.feedback import record_answer
 from git_copilot.assistant.completion.request import model_name
+from git_copilot.assistant.completion.silence import reason_for_silence, silent_answer
 from git_copilot.assistant.completion.task import Task, choose_adapter, choose_snippets, retrieve
 from git_copilot.assistant.core.config import load_settings
 
@@ -49,6 +50,9 @@ def complete(
     settings = _settings(request, workspace)
     task = Task(request, place, session, workspace, settings, callbacks)
     model = model_name(request, place, settings)
+    silence = reason_for_silence(place, settings) if request.automatic else None
+    if silence is not None:
+        return silent_answer(place, model, silence)
     adapter = choose_adapter(task, model)
     question = _question(task, model, adapter)
     # An editor asks again when it draws again; whoever runs a command wants it to run.

@@ -10,10 +10,8 @@ from pathlib import Path
 
 import platformdirs
 
-from git_copilot.assistant.backend.formats import PRECISIONS
-from git_copilot.assistant.prompt.fim import FORMATS
-from git_copilot.index.core.errors import CopilotError
-from git_copilot.index.core.types import BOTH, FORMS, TYPED, ConfigEntry
+from git_copilot.assistant.core.setting_values import convert, whole_number
+from git_copilot.index.core.types import BOTH, TYPED, ConfigEntry
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.git.trust import is_trusted
 from git_copilot.index.git.user_config import user_config_entries
@@ -44,28 +42,6 @@ HARMLESS = {
 UNBOUNDED = frozenset({"latencyms", "timelimitms"})
 # Configuration that the user or the machine's administrator wrote.
 USERS_SCOPES = frozenset({"system", "global", "command"})
-# The smallest values that make sense; a prompt must hold a line and the prompt's header.
-MINIMA = {
-    "maxtokens": 1,
-    "prompttokens": 128,
-    "adapterrank": 1,
-    "refreshholes": 1,
-    "endpointtimeout": 1,
-}
-CHOICES = {
-    "corpussource": ("commits", "snapshot", "both", "auto"),
-    "fim": ("auto", "none", *(form.family for form in FORMATS)),
-    "precision": PRECISIONS,
-    "evaluationform": FORMS,
-    "trainingform": FORMS,
-    "endpointprompt": ("auto", "tokens", "text"),
-    "endpointadapters": ("none", "name", "load"),
-}
-MAX_DIGITS = 15
-_WHOLE = re.compile(r"([0-9]+)([kmg]?)")
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-TRUE = {"true", "yes", "on", "1", ""}
-FALSE = {"false", "no", "off", "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +90,13 @@ class Settings:
     endpoint_adapters: str = "none"
     # Time limit of one completion there, in seconds.
     endpoint_timeout: int = 30
+    # What editors ask by themselves, not the user: whether it is answered at all; in which languages
+    # (as tree-sitter names them) and files (patterns) not; and where not: comments, strings, and
+    # behind complete statements.
+    automatic: bool = True
+    silent_languages: str = ""
+    silent_paths: str = ""
+    silent_in: str = ""
     # Record shown completions on this machine, to learn from what people made of them.
     feedback: bool = True
     server: bool = True
@@ -229,7 +212,7 @@ def filter_defaults(given: dict[str, str]) -> tuple[dict[str, str], list[Ignored
     bounds, and those that are skipped or limited. Pure."""
     honoured, ignored = {}, []
     for key, value in given.items():
-        number = _whole(value)
+        number = whole_number(value)
         if key not in HARMLESS:
             known = any(key == f.name.replace("_", "") for f in fields(Settings))
             why = "counts only in your own configuration" if known else "is not a setting"
@@ -254,7 +237,8 @@ def parse_settings(values: dict[str, str]) -> Settings:
     for field in fields(Settings):
         key = field.name.replace("_", "")
         if key in values:
-            parsed[field.name] = _convert(key, values[key], type(field.default))
+            kind = type(field.default)
+            parsed[field.name] = convert(key, values[key], kind, display_name(key))
     return Settings(**parsed)  # type: ignore[arg-type]
 
 
@@ -264,33 +248,3 @@ def display_name(key: str) -> str:
     key = key.replace("_", "").lower()
     field = next((f.name for f in fields(Settings) if f.name.replace("_", "") == key), key)
     return "copilot." + re.sub(r"_(\w)", lambda found: found[1].upper(), field)
-
-
-def _whole(value: str) -> int | None:
-    """A whole number from 0 in the syntax of git's configuration (with ``k``, ``m`` and ``g``),
-    at most 10 to the power of :data:`MAX_DIGITS`."""
-    found = _WHOLE.fullmatch(value.lower())
-    if found is None:
-        return None
-    digits, unit = found.groups()
-    if len(digits) > MAX_DIGITS:
-        return int(10**MAX_DIGITS)
-    return int(digits) * _UNITS[unit]
-
-
-def _convert(key: str, value: str, kind: type) -> object:
-    if kind is bool:
-        if value.lower() in TRUE | FALSE:
-            return value.lower() in TRUE
-    elif kind is int:
-        number = _whole(value)
-        if number is not None and MINIMA.get(key, 0) <= number < 10**MAX_DIGITS:
-            return number
-    elif value in CHOICES.get(key, (value,)):
-        return value
-    if key in CHOICES:
-        wanted = f"one of {', '.join(CHOICES[key])}"
-    else:
-        wanted = "true or false" if kind is bool else f"a whole number from {MINIMA.get(key, 0)}"
-    name = display_name(key)
-    raise CopilotError(f"{name} is {value!r}, not {wanted}", f"set it with `git config {name} …`")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from git_copilot.assistant.core.config import CHOICES, Settings, display_name
+from git_copilot.assistant.core.config import Settings, display_name
+from git_copilot.assistant.core.setting_values import CHOICES
 
 # The action of the secrets hook (hooks.check), which is no field of Settings.
 SECRETS_DEFAULT, SECRETS_CHOICES = "warn", ("warn", "refuse")
@@ -31,6 +32,10 @@ _HELP = {
     "endpoint_prompt": ("", "Send the endpoint token ids or text"),
     "endpoint_adapters": ("", "How the endpoint loads adapters"),
     "endpoint_timeout": ("s", "Time limit for one request to the endpoint"),
+    "automatic": ("", "Answer what editors ask by themselves; false: only what the user asks for"),
+    "silent_languages": ("", "Languages in which nothing is proposed by itself"),
+    "silent_paths": ("", "Patterns of files in which nothing is proposed by itself"),
+    "silent_in": ("", "Where nothing is proposed by itself: comments, strings, statements"),
     "feedback": ("", "Record locally what became of completions"),
     "server": ("", "Let `complete` start a server that keeps the model loaded"),
     "server_idle": ("s", "Idle time after which the server stops, or with HTTP unloads its models"),

@@ -51,9 +51,18 @@ class OpenPairs:
     @property
     def in_prose(self) -> bool:
         """Whether the cursor is in a comment, or in a string that began on another line."""
-        if any(frame.kind in (LINE, BLOCK) for frame in self._stack):
-            return True
-        return any(frame.kind == STRING for frame in self._above)
+        return self.in_comment or any(frame.kind == STRING for frame in self._above)
+
+    @property
+    def in_comment(self) -> bool:
+        """Whether the cursor is in a comment."""
+        return any(frame.kind in (LINE, BLOCK) for frame in self._stack)
+
+    @property
+    def in_string(self) -> bool:
+        """Whether the cursor is in the text of a string, not in an expression inside it."""
+        inner = next((f.kind for f in reversed(self._stack) if f.kind != PROSE), "")
+        return inner == STRING
 
     def end(self, behind: str) -> int | None:
         """Where the innermost pair is closed in ``behind``, the text right of the cursor.

@@ -1,0 +1,110 @@
+"""Answers that are still right: a person who types what was proposed sees the rest of it at once."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from git_copilot.assistant.api.answers import Timings
+from git_copilot.assistant.postprocess.pairs import ClosedPairs
+
+if TYPE_CHECKING:
+    from git_copilot.assistant.api.answers import CompleteAnswer
+    from git_copilot.assistant.completion.request import Place
+
+# Questions that are kept, and answers to each: at one place, after different keys.
+MAX_QUESTIONS, MAX_ANSWERS = 32, 8
+# Later than this the person looks at other code, and files may have changed.
+KEEP_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer behind a text of which only length and hash are kept. ``whole``: nothing was left
+    out of its prompt, and time did not end it."""
+
+    length: int
+    prefix: int
+    answer: CompleteAnswer
+    whole: bool
+    when: float
+
+
+class AnswerCache:
+    """The last answers of a session, by everything that they depend on."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, deque[_Kept]] = OrderedDict()
+
+    def keep(
+        self, question: Hashable, place: Place, answer: CompleteAnswer, *, whole: bool
+    ) -> None:
+        """Keep an answer.
+
+        :param question: all that the answer depends on but the text at the cursor.
+        :param whole: whether the same question would be answered no better.
+        """
+        document = place.open_document
+        key = (question, hash(document.suffix))
+        kept = self._kept.setdefault(key, deque(maxlen=MAX_ANSWERS))
+        self._kept.move_to_end(key)
+        prefix = document.prefix
+        kept.append(_Kept(len(prefix), hash(prefix), answer, whole, time.monotonic()))
+        if len(self._kept) > MAX_QUESTIONS:
+            self._kept.popitem(last=False)
+
+    def find(self, question: Hashable, place: Place, *, again: bool) -> CompleteAnswer | None:
+        """The answer to a question that was asked, or to one before the last keys, if these are
+        what it proposed; then it is the rest of that.
+
+        :param again: whether the same question may have the same answer. Otherwise it is computed
+            again.
+        """
+        begun = time.perf_counter()
+        document = place.open_document
+        for kept in reversed(self._kept.get((question, hash(document.suffix)), ())):
+            typed = document.prefix[kept.length :]
+            old = time.monotonic() - kept.when > KEEP_SECONDS
+            if old or len(document.prefix) < kept.length or (not typed and not kept.whole):
+                continue
+            if hash(document.prefix[: kept.length]) != kept.prefix or (not typed and not again):
+                continue
+            found = rest_of(kept.answer, typed, place)
+            if found is not None:
+                ms = (time.perf_counter() - begun) * 1000
+                return replace(found, timings=Timings(0.0, 0.0, 0.0, ms))
+        return None
+
+
+def rest_of(answer: CompleteAnswer, typed: str, place: Place) -> CompleteAnswer | None:
+    """What is left of an answer once ``typed`` was written; ``None`` if that is nothing, or if
+    something else was typed.
+
+    An editor that closed a pair meanwhile wants what fits inside.
+    """
+    document = place.document
+    rests = []
+    for text in answer.candidates:
+        plain = text.replace("\r\n", "\n")
+        if not plain.startswith(typed):
+            continue
+        rest = plain[len(typed) :]
+        if typed and place.closers:
+            rest = ClosedPairs(document.prefix, document.suffix, place.path).inside(rest)
+        if rest or not typed:
+            rests.append(rest.replace("\n", document.newline))
+    if not rests:
+        return None
+    return replace(
+        answer,
+        candidates=tuple(dict.fromkeys(rests)),
+        line=document.line,
+        column=document.column,
+        cached_tokens=answer.prompt_tokens,
+        completion_tokens=0,
+        whole_line=None if typed else answer.whole_line,
+        from_cache=True,
+    )
