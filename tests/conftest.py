@@ -27,7 +27,7 @@ TESTS = Path(__file__).parent
 def pytest_collection_modifyitems(items):
     """Mark whole folders as end-to-end tests."""
     for item in items:
-        if item.path.is_relative_to(TESTS / "e2e") or item.path.is_relative_to(TESTS / "hostile"):
+        if any(item.path.is_relative_to(TESTS / name) for name in ("e2e", "hostile", "clients")):
             item.add_marker("e2e")
 
 

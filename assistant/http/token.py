@@ -30,7 +30,7 @@ def read_token(file: Path) -> str | None:
         if not stat.S_ISREG(facts.st_mode):
             raise CopilotError(f"{file} is not a regular file", "name a file with the token")
         if facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-            raise CopilotError(f"{file} may be read by others", f"`chmod 600 {file}` mends that")
+            raise CopilotError(f"{file} may be read by others", f"`chmod 600 {file}` corrects that")
         with file.open("rb") as stream:
             text = stream.read(MAX_BYTES).decode("ascii", "replace").strip()
     except FileNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -74,11 +75,15 @@ class InlineCompleter:
         self.encoding = UTF16
         self.notices, self.progress = notices, progress
         self._server = WarmServer()
-        self._client = f"lsp-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._client = client_name("")
         self._threads = ThreadPoolExecutor(THREADS, "server")
         self._latest: dict[str, _Flight] = {}
         self._paused: dict[Path, float] = {}
         self._answered = -1  # of a server that answered: how often one had been started
+
+    def introduce(self, editor: str) -> None:
+        """Take down what the editor calls itself: `git copilot stats` tells clients apart."""
+        self._client = client_name(editor)
 
     async def complete(self, asked: Asked, *, cycling: bool = False) -> CompletedPlace | None:
         """The texts that belong at a place: none where the file is in no repository, or the server
@@ -240,6 +245,12 @@ def _send_report(request: FeedbackRequest) -> None:
     """Report an outcome. One that the server does not know is none of the user's business."""
     with contextlib.suppress(CopilotError):
         ServerExchange("feedback", feedback_json(request)).run()
+
+
+def client_name(editor: str) -> str:
+    """A name for the requests of this process, which begins with words for the editor's."""
+    words = ".".join(re.findall("[a-z]+", editor.lower()))
+    return f"lsp{'/' if words else ''}{words}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def with_selected(

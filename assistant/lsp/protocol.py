@@ -91,6 +91,16 @@ def speaks_copilot(params: types.InitializeParams) -> bool:
     return isinstance(options, dict) and "editorInfo" in options
 
 
+def editor_name(params: types.InitializeParams) -> str:
+    """What the client calls itself; a client of the Copilot language server names its plug-in."""
+    options = params.initialization_options
+    plugin = options.get("editorPluginInfo") if isinstance(options, dict) else None
+    name = plugin.get("name") if isinstance(plugin, dict) else None
+    if isinstance(name, str):
+        return name
+    return params.client_info.name if params.client_info else ""
+
+
 def text_of(params: Any, *names: str) -> str:
     """A text within parameters.
 

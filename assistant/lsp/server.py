@@ -25,6 +25,7 @@ from git_copilot.assistant.lsp.positions import choose_encoding
 from git_copilot.assistant.lsp.progress import ProgressReporter
 from git_copilot.assistant.lsp.protocol import (
     EditorProtocol,
+    editor_name,
     lenient_converter,
     position_of,
     speaks_copilot,
@@ -102,6 +103,7 @@ class EditorServer(LanguageServer):
 
     def _initialize(self, params: types.InitializeParams) -> None:
         self.speaks_copilot = speaks_copilot(params)
+        self.completer.introduce(editor_name(params))
         self.notices.has_status = self.speaks_copilot
         general, window = params.capabilities.general, params.capabilities.window
         offered = (general and general.position_encodings) or ()

@@ -35,7 +35,7 @@ LEAST_STEP = 6
 LEAST_ACCEPTED = 4
 # Of a shorter text nothing can be said once it was changed.
 LEAST_EDITED = 16
-EDITED_SHARE, REJECTED_SHARE = 0.8, 0.5
+EDITED_SHARE, REJECTED_SHARE = 0.8, 0.2
 
 
 @dataclass(frozen=True, slots=True)

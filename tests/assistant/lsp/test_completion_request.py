@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from git_copilot.assistant.api.requests import CompleteRequest
+from git_copilot.assistant.completion import feedback
 from git_copilot.assistant.lsp import completion_request
-from git_copilot.assistant.lsp.completer import with_selected
+from git_copilot.assistant.lsp.completer import client_name, with_selected
 from git_copilot.assistant.lsp.completion_request import (
     Asker,
     UnsavedTexts,
@@ -112,6 +113,15 @@ def test_buffers_that_go_along_are_bounded(worktree, store, monkeypatch):
     assert [Path(x.path).name for x in found] == ["4.py", "3.py", "2.py"]
     monkeypatch.setattr(completion_request, "MAX_OPEN_TEXTS", 9)
     assert sum(len(x.text) for x in UnsavedTexts().beside(current, store)) <= 20
+
+
+@pytest.mark.parametrize(
+    ("editor", "short"),
+    [("Neovim", "lsp/neovim"), ("Visual Studio Code", "lsp/visual.studio.code"), ("", "lsp")],
+)
+def test_requests_name_the_editor(editor, short):
+    assert feedback.client_name(client_name(editor)) == short
+    assert client_name(editor) != client_name(editor)
 
 
 def test_the_selected_entry_of_the_menu_counts_as_taken():
