@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from git_copilot.assistant.api.requests import FillRequest
+from git_copilot.assistant.http.client_text import ClientText
 from git_copilot.assistant.http.endpoint import endpoint
 from git_copilot.assistant.http.errors import mistral_error
 from git_copilot.assistant.http.fields import BadRequest, Fields
@@ -30,11 +31,13 @@ def routes(gateway: Gateway) -> list[Route]:
     async def complete(http: Request, fields: Fields) -> Response:
         if "prompt" not in fields:
             raise BadRequest("'prompt' is required", "send the text before the cursor")
+        text = ClientText.of(fields.text("prompt"), fields.text("suffix"), may_be_rendered=False)
         request = FillRequest(
-            fields.text("prompt"),
-            fields.text("suffix"),
-            path=fields.text("path") or None,
+            text.prefix,
+            text.suffix,
+            path=fields.text("path") or text.path,
             folders=gateway.folders(http, fields),
+            language=text.language,
             max_tokens=fields.max_tokens("max_tokens"),
             model=gateway.model(fields.text("model")),
         )

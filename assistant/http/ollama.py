@@ -15,14 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from git_copilot.assistant.api.requests import FillRequest, OpenText
+from git_copilot.assistant.api.requests import FillRequest
+from git_copilot.assistant.http.client_text import ClientText
 from git_copilot.assistant.http.endpoint import endpoint
 from git_copilot.assistant.http.errors import ollama_error
 from git_copilot.assistant.http.fields import Fields
 from git_copilot.assistant.http.filled import Filled
 from git_copilot.assistant.http.gateway import MODEL_NAME, Gateway
 from git_copilot.assistant.http.streaming import AnswerStream
-from git_copilot.assistant.prompt.fim_parser import parse_fim
 
 PROTOCOL = "ollama"
 # The version whose API this is; clients compare it.
@@ -92,21 +92,17 @@ async def _root(http: Request) -> Response:
 
 
 def _request(http: Request, fields: Fields, gateway: Gateway) -> FillRequest:
-    prompt, suffix = fields.text("prompt"), fields.text("suffix")
-    path: str | None = fields.text("path") or None
-    texts: tuple[OpenText, ...] = ()
-    rendered = None if suffix else parse_fim(prompt)
-    if rendered is not None:
-        prompt, suffix, path = rendered.prefix, rendered.suffix, path or rendered.path
-        texts = tuple(OpenText(*file) for file in rendered.files)
+    suffix = fields.text("suffix")
+    text = ClientText.of(fields.text("prompt"), suffix, may_be_rendered=not suffix)
     return FillRequest(
-        prompt,
-        suffix,
-        path=path,
-        folders=gateway.folders(http, fields, texts),
+        text.prefix,
+        text.suffix,
+        path=fields.text("path") or text.path,
+        folders=gateway.folders(http, fields, text.open_texts),
+        language=text.language,
         max_tokens=fields.object("options").max_tokens("num_predict"),
         model=gateway.model(fields.text("model").removesuffix(":latest")),
-        open_texts=texts,
+        open_texts=text.open_texts,
     )
 
 

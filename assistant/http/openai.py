@@ -8,7 +8,6 @@ needs every field of the answer.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,19 +16,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from git_copilot.assistant.api.requests import FillRequest, OpenText
+from git_copilot.assistant.api.requests import FillRequest
 from git_copilot.assistant.http import tabby
+from git_copilot.assistant.http.client_text import ClientText
 from git_copilot.assistant.http.endpoint import endpoint
 from git_copilot.assistant.http.errors import openai_error
 from git_copilot.assistant.http.fields import BadRequest, Fields
 from git_copilot.assistant.http.filled import Filled
 from git_copilot.assistant.http.gateway import MODEL_NAME, Gateway
 from git_copilot.assistant.http.streaming import AnswerStream
-from git_copilot.assistant.prompt.fim_parser import parse_fim
 
 PROTOCOL = "openai"
-# minuet's comments in front of the text: "# language: python", "# indentation: use 4 spaces …".
-_HEADER = re.compile(r"\A\W{1,4}language: *(?P<language>\w+).*\n(?:\W{1,4}indentation: use .*\n)?")
 
 
 def routes(gateway: Gateway) -> list[Route]:
@@ -63,25 +60,17 @@ def _request(http: Request, fields: Fields, gateway: Gateway) -> FillRequest:
     prompts = fields.texts("prompt")
     if len(prompts) != 1:
         raise BadRequest("'prompt' must be one string", "send a request for each prompt")
-    prompt, suffix = prompts[0], fields.text("suffix")
-    path: str | None = fields.text("path") or None
-    files: tuple[tuple[str, str], ...] = ()
-    rendered = None if "suffix" in fields else parse_fim(prompt)
-    if rendered is not None:
-        prompt, suffix, files = rendered.prefix, rendered.suffix, rendered.files
-        path = path or rendered.path
-    header = _HEADER.match(prompt)
-    texts = tuple(OpenText(*file) for file in files)
+    text = ClientText.of(prompts[0], fields.text("suffix"), may_be_rendered="suffix" not in fields)
     return FillRequest(
-        prompt[header.end() :] if header else prompt,
-        suffix,
-        path=path,
-        folders=gateway.folders(http, fields, texts),
-        language=fields.text("language") or (header["language"] if header else None),
+        text.prefix,
+        text.suffix,
+        path=fields.text("path") or text.path,
+        folders=gateway.folders(http, fields, text.open_texts),
+        language=fields.text("language") or text.language,
         max_tokens=fields.max_tokens("max_tokens"),
         model=gateway.model(fields.text("model")),
         count=fields.count("n"),
-        open_texts=texts,
+        open_texts=text.open_texts,
     )
 
 
