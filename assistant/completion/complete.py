@@ -52,7 +52,9 @@ def complete(
     model = model_name(request, place, settings)
     silence = reason_for_silence(place, settings) if request.automatic else None
     if silence is not None:
-        return silent_answer(place, model, silence)
+        silent = silent_answer(place, model, silence)
+        _settle(task, silent)
+        return silent
     adapter = choose_adapter(task, model)
     question = _question(task, model, adapter)
     # An editor asks again when it draws again; whoever runs a command wants it to run.

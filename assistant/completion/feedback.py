@@ -122,17 +122,23 @@ def report(
             "report how many characters of the completion were accepted",
         )
     require_trusted(repo.state_dir)
+    if final is not None and _looks_secret(final):
+        final = None  # a commit tells whether the text may be learnt from
     with Database(repo.state_dir / DATABASE_NAME) as db:
         db.check_writable()
         return feedback_outcomes.record_outcome(db, completion_id, outcome, final, accepted_length)
 
 
 def _has_secret(shown: feedback_store.ShownCompletion) -> bool:
-    from git_copilot.index.secrets.scan import find_secrets
-
     spot = shown.cursor
     here = f"{spot.before}{shown.completion}{spot.after}"
-    return bool(find_secrets("\n".join([*reversed(spot.above), here, spot.below]), shown.path))
+    return _looks_secret("\n".join([*reversed(spot.above), here, spot.below]), shown.path)
+
+
+def _looks_secret(text: str, path: str = "") -> bool:
+    from git_copilot.index.secrets.scan import find_secrets
+
+    return bool(find_secrets(text, path))
 
 
 def _log(state_dir: Path, message: str) -> None:

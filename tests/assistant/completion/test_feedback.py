@@ -129,6 +129,16 @@ def test_blank_secret_and_huge_completions_are_not_recorded(project, session, db
     assert not (project.git_dir / "copilot" / "log").exists(), "that is no failure"
 
 
+def test_a_secret_that_replaced_a_completion_is_not_kept(project, session, db):
+    answer = ask(project, session, "src/a.py:2")
+    session.take_deferred()[0]()
+    name = answer.id
+    for text, kept in (("repr(width)", "repr(width)"), ("'AKIAIOSFODNN7REALKEY'", None)):
+        command(project, "feedback", name, "rejected")
+        command(project, "feedback", name, "edited", "--final", text)
+        assert db.query("SELECT outcome, final FROM feedback") == [("edited", kept)]
+
+
 def test_completions_in_forgotten_files_are_not_recorded(project, session, db):
     with db.transaction() as connection:
         connection.execute("INSERT INTO forgotten VALUES ('path', 'src', 0)")

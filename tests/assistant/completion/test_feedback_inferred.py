@@ -101,6 +101,17 @@ def test_the_next_request_shows_that_it_was_accepted(project, session, db, shown
     assert outcomes(db) == [(shown, "rejected", 0)] and statistics(db)["inferred"] == 0
 
 
+def test_a_request_that_is_answered_with_silence_tells_as_well(project, session, db, shown):
+    project.git("config", "copilot.silentPaths", "src/*")
+    text = f"{HEAD}width * height{TAIL}".encode()
+    request = CompleteRequest("src/a.py:3", project.path, text, automatic=True)
+    assert complete(request, find_place(request), session, Callbacks()).silenced
+    (record,) = session.take_deferred()
+    record()
+    assert outcomes(db) == [(shown, "accepted", 1)]
+    assert db.scalar("SELECT count(*) FROM feedback") == 1, "silence is nothing that was shown"
+
+
 def test_an_inferred_rejection_is_counted_and_makes_no_example(project, session, db, shown):
     ask(project, session, f"{HEAD}sum([1, 2]){TAIL}", 3)
     assert outcomes(db) == [(shown, "rejected", 1)] and statistics(db)["rejected"] == 1
