@@ -210,7 +210,7 @@ class _Flight:
         :raises CopilotError: the server cannot answer.
         """
         loop = asyncio.get_running_loop()
-        exchange = self._exchange = ServerExchange("complete", request.to_json())
+        exchange = self._exchange = ServerExchange("complete", request.to_json)
         self._waiting = waiting = loop.create_future()
 
         def done(result: Any, error: BaseException | None) -> None:
@@ -244,7 +244,7 @@ class _Flight:
 def _send_report(request: FeedbackRequest) -> None:
     """Report an outcome. One that the server does not know is none of the user's business."""
     with contextlib.suppress(CopilotError):
-        ServerExchange("feedback", feedback_json(request)).run()
+        ServerExchange("feedback", lambda: feedback_json(request)).run()
 
 
 def client_name(editor: str) -> str:

@@ -53,6 +53,8 @@ def serve_stdio() -> int:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine())
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
+    if sys.stdin.isatty():
+        sys.stderr.write("git-copilot: editors start this; Ctrl-D ends it\n")
     # The thread that reads standard input does not end by an exception.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     stdin, stdout = _own_streams()

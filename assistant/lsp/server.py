@@ -121,7 +121,7 @@ class EditorServer(LanguageServer):
         if document is None:
             return {"items": []}
         context = params.get("context") or {}
-        automatic = context.get("triggerKind") == AUTOMATIC
+        automatic = context.get("triggerKind", AUTOMATIC) == AUTOMATIC
         cursor = document.cursor_at(line, character, self.completer.encoding)
         info = context.get("selectedCompletionInfo")
         selected = self._selected(document, cursor.line, info) if info else None

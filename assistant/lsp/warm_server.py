@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from git_copilot.assistant.client import transport
 from git_copilot.index.core.errors import CopilotError
 
-# After a start that failed, the next request tries again this much later.
+# After a start that failed, or a server that died of a request, the next start is this much later.
 RETRY_SECONDS = 30.0
 FORBIDDEN = CopilotError(
     "the language server needs the server, which GIT_COPILOT_SERVER=0 forbids",
@@ -27,8 +28,9 @@ class ServerExchange:
     """One request and its reply. Whoever loses interest closes the connection, which tells the
     server to stop computing. Thread-safe."""
 
-    def __init__(self, operation: str, request: dict[str, Any]) -> None:
-        self._told = {"op": operation, "request": request, "alive": True}
+    def __init__(self, operation: str, request: Callable[[], dict[str, Any]]) -> None:
+        """:param request: makes its JSON, which takes a while for a large document."""
+        self._operation, self._request = operation, request
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
         self.given_up = False
@@ -47,16 +49,19 @@ class ServerExchange:
 
         :raises ServerSilent: a server runs and does not answer.
         """
+        if self.given_up:
+            return None
         connection = transport.connect()
         if connection is None:
             return None
+        told = {"op": self._operation, "request": self._request(), "alive": True}
         with self._lock:
             if self.given_up:
                 connection.close()
                 return None
             self._connection = connection
         try:
-            return transport.exchange(connection, self._told, silent=transport.SILENT_SECONDS)
+            return transport.exchange(connection, told, silent=transport.SILENT_SECONDS)
         except (OSError, ValueError):  # closed under the reader
             return None
 
@@ -86,7 +91,10 @@ class WarmServer:
             self._start(folder)
         reply = exchange.run()
         if reply is None and not exchange.given_up:
-            raise CopilotError("the server ended while it answered", "see `git copilot doctor`")
+            # Whatever ends servers would end the next one, which has to load the model again.
+            failure = CopilotError("the server ended while it answered", "see `git copilot doctor`")
+            self._failed = (time.monotonic() + RETRY_SECONDS, failure)
+            raise failure
         return reply
 
     def close(self) -> None:

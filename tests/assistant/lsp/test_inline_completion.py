@@ -68,7 +68,7 @@ async def test_the_server_says_what_it_can_do(script, source):
         server = client.server
         assert server.inline_completion_provider is True
         assert server.text_document_sync.change == types.TextDocumentSyncKind.Incremental
-        assert server.execute_command_provider.commands == ["gitCopilot.accepted"]
+        assert list(server.execute_command_provider.commands) == ["gitCopilot.accepted"]
         assert server.workspace.workspace_folders.supported
 
 

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from git_copilot.assistant.client import transport
 from tests.support.commands import BIN
+from tests.support.gitrepo import GitRepo
 from tests.support.stdio_client import eventually
 
 pytestmark = pytest.mark.e2e
@@ -147,6 +149,21 @@ def test_a_cell_sees_the_unsaved_cells_around_it(client, script, repo):
     assert request.location == "n.ipynb.py:5:4" and request.open_texts == ()
 
 
+def test_folders_of_several_repositories(start_client, script, source, tmp_path):
+    other = GitRepo.init(tmp_path / "other")
+    client = start_client()
+    client.initialize(folders=[source.parent, other.path])
+    client.open((other.path / "b.py").as_uri(), "unsaved\n")
+    client.open(source.as_uri(), "x = \n")
+    client.open((other.path / "c.py").as_uri(), "y = \n")
+    for path in (source, other.path / "c.py"):
+        assert len(ask(client, path.as_uri(), 0, 4)["items"]) == 1
+    first, second = script.requests
+    assert (first.cwd, second.cwd) == (source.parent, other.path)
+    assert [Path(text.path).name for text in second.open_texts] == ["b.py"]
+    assert first.open_texts == ()
+
+
 def test_progress_until_the_index_is_fresh(start_client, script, source, monkeypatch):
     client = start_client()
     client.initialize(capabilities={"window": {"workDoneProgress": True}})
@@ -221,7 +238,7 @@ def test_an_interruption_ends_it_without_a_traceback(runtime):
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=10)
-    assert told == b""
+    assert b"Traceback" not in told and told.count(b"\n") <= 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ REQUEST = {"location": "a.py:1", "cwd": "/"}
 
 
 def complete():
-    return ServerExchange("complete", REQUEST)
+    return ServerExchange("complete", lambda: REQUEST)
 
 
 def test_a_reply(script):
@@ -70,6 +70,20 @@ def test_a_start_that_failed_is_told_and_not_repeated_at_once(runtime, monkeypat
             server.ask(complete(), Path("/"))
         assert "serve --foreground" in caught.value.hint
     assert server.starts == 1
+
+
+def test_a_request_that_servers_die_of_starts_no_more_of_them(runtime, monkeypatch):
+    server, starts = WarmServer(), []
+    start = server._start
+    monkeypatch.setattr(ServerExchange, "run", lambda exchange: None)
+    monkeypatch.setattr(server, "_start", starts.append)
+    with pytest.raises(CopilotError, match="ended while it answered"):
+        server.ask(complete(), Path("/"))
+    assert len(starts) == 2
+    monkeypatch.setattr(server, "_start", start)
+    with pytest.raises(CopilotError, match="ended while it answered"):
+        server.ask(complete(), Path("/"))
+    assert server.starts == 0
 
 
 def test_a_server_that_may_not_be_asked(runtime, monkeypatch):
