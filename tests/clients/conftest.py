@@ -94,7 +94,12 @@ def embedded(tmp_path_factory):
     base = tmp_path_factory.mktemp("embedded")
     with tempfile.TemporaryDirectory("", "copilot-", "/tmp") as runtime:
         served = _served(
-            base, runtime, "", scripted=False, GIT_COPILOT_CACHE=REAL_CACHE, HOME=REAL_HOME
+            base,
+            runtime,
+            "\tconfidence = 0\n",
+            scripted=False,
+            GIT_COPILOT_CACHE=REAL_CACHE,
+            HOME=REAL_HOME,
         )
         yield served
         served.stop()

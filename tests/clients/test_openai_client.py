@@ -63,15 +63,6 @@ def test_a_rendered_prompt_is_the_same_as_its_parts(client, served, place):
     assert "<|fim_prefix|>" not in served.prompts[-1]
 
 
-def test_several_choices_are_distinct(client, served, place):
-    before, after, _ = place
-    served.write("abs(\n            self.width * self.height\n        )")
-    answer = client.completions.create(model="git-copilot", prompt=before, suffix=after, n=3)
-    texts = [choice.text for choice in answer.choices]
-    assert 1 < len(texts) <= 3 and len(set(texts)) == len(texts)
-    assert [choice.index for choice in answer.choices] == list(range(len(texts)))
-
-
 def test_stop_strings_end_the_text(client, place):
     before, after, _ = place
     answer = client.completions.create(

@@ -46,13 +46,14 @@ def serve(argv: list[str]) -> int:
         def generate(self, request):
             with prompts.open("a") as out:
                 out.write(json.dumps(self.tokenizer.decode(list(request.prompt))) + "\n")
-            text = ""
+            text, lines = "", 0
             for count in range(1, len(self._ids) + 1):
                 text = self.tokenizer.decode(self._ids[:count])
                 request.on_text(text)
                 if request.is_cancelled() or request.should_stop(text):
                     return Generation(text, "trimmed", count, 0, 0.0, 0.0)
-                if text.endswith("\n"):
+                if text.count("\n") > lines:  # a token may hold a line end and what follows
+                    lines = text.count("\n")
                     time.sleep(self._pause)
             return Generation(text, "stop", len(self._ids), 0, 0.0, 0.0)
 
