@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from git_copilot.assistant.postprocess.pairs import closers_behind
 from git_copilot.assistant.prompt.location import Location, cut_document, read_file
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.git.trust import require_trusted
 from git_copilot.index.text.classify import LANGUAGES, MAX_FILE_BYTES
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 # Lines that a search takes of the text, and files that are compared with it.
 QUERIES, COMPARED = 3, 4
 MAX_KNOWN = 64
+TRACKED_SECONDS = 10.0
 # The least share of the lines near the cursor that stand in a file for the text to be that file's.
 LEAST_SHARE = 0.6
 UNTITLED = "untitled"
@@ -57,6 +60,7 @@ class FillPlaces:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._known: OrderedDict[int, _Known | None] = OrderedDict()
+        self._tracked: dict[tuple[Path, str], tuple[bool, float]] = {}
 
     def find(
         self, request: FillRequest, note: Callable[[str], None]
@@ -64,14 +68,14 @@ class FillPlaces:
         """The request with its location, and the place. A text that belongs to no repository which
         is set up gets a place without one."""
         if request.path is not None:
-            place = self._named(request, note)
+            place = self._named(request)
         else:
             place = self._by_text(request, note)
         folder = place.file.parent
         location = f"{place.path}:{place.document.line}:{place.document.column}"
         return _complete_request(request, location, folder), place
 
-    def _named(self, request: FillRequest, note: Callable[[str], None]) -> Place:
+    def _named(self, request: FillRequest) -> Place:
         """The place in the file that the request names."""
         assert request.path is not None
         folders = (*request.folders, *self._session.recent_roots()) or (Path("/"),)
@@ -79,25 +83,33 @@ class FillPlaces:
         # Of several folders the one where the file exists; a new file is the first one's.
         for folder in sorted(folders, key=lambda folder: not os.path.lexists(folder / named)):
             with suppress(CopilotError, ValueError, OSError):
-                return self._in_file(request, folder, str(folder / named), note)
+                return self._in_file(request, folder, str(folder / named))
         return _scratch(request, PurePath(request.path).name)
 
-    def _in_file(
-        self, request: FillRequest, folder: Path, path: str, note: Callable[[str], None]
-    ) -> Place:
+    def _in_file(self, request: FillRequest, folder: Path, path: str) -> Place:
         """:raises CopilotError: the file is in no repository that is set up, or out of bounds."""
         window = Window(request.prefix, request.suffix)
         place = _place(window, folder, path)
         assert place.repo is not None and place.repo.root is not None
-        self._session.workspace(place.repo, note)
-        if not place.repo.entry(place.repo.head_tree_or_empty(), place.path):
-            return place
-        with suppress(CopilotError):
-            data = read_file(place.repo.root, place.path, place.path)
-            whole = window.within(data.decode("utf-8", "replace"))
-            if whole != window:
-                return _place(whole, folder, path)
+        require_trusted(place.repo.state_dir)
+        if self._is_tracked(place.repo, place.path):
+            with suppress(CopilotError):
+                data = read_file(place.repo.root, place.path, place.path)
+                whole = window.within(data.decode("utf-8", "replace"))
+                if whole != window:
+                    return _at(place, whole)
         return place
+
+    def _is_tracked(self, repo: GitRepository, path: str) -> bool:
+        """Whether HEAD has the file. While somebody types there it is asked once."""
+        key, now = (repo.git_dir, path), time.monotonic()
+        known = self._tracked.get(key)
+        if known is None or now - known[1] > TRACKED_SECONDS:
+            if len(self._tracked) > MAX_KNOWN:
+                self._tracked.clear()
+            found = repo.entry(repo.head_tree_or_empty(), path) is not None
+            known = self._tracked[key] = found, now
+        return known[0]
 
     def _by_text(self, request: FillRequest, note: Callable[[str], None]) -> Place:
         """The place in the file that the text comes from; else beside the files of the first
@@ -112,7 +124,7 @@ class FillPlaces:
                 self._known.popitem(last=False)
         if known is not None:
             with suppress(CopilotError):
-                return self._in_file(request, known.folder, str(known.folder / known.path), note)
+                return self._in_file(request, known.folder, str(known.folder / known.path))
         name = f"{UNTITLED}{_extension(request)}"
         for repo in self._repositories(request, note):
             if repo.root is not None:
@@ -171,15 +183,22 @@ def _place(window: Window, folder: Path, path: str) -> Place:
     return find_place(CompleteRequest(f"{path}:{window.line}:{window.column}", folder, text))
 
 
+def _at(place: Place, window: Window) -> Place:
+    """``place`` with another text around its cursor."""
+    data = (window.prefix + window.suffix).encode("utf-8", "replace")
+    location = Location(place.location.file, window.line, window.column)
+    document = cut_document(data, location)
+    closers = closers_behind(document.prefix, document.suffix, place.path)
+    return replace(place, location=location, data=data, document=document, closers=closers)
+
+
 def _scratch(request: FillRequest, name: str) -> Place:
     """The place of a text that belongs to no repository."""
-    window = Window(request.prefix, request.suffix)
-    data = (window.prefix + window.suffix).encode("utf-8", "replace")
-    location = Location(name, window.line, window.column)
-    document = cut_document(data, location)
-    closers = closers_behind(document.prefix, document.suffix, name)
     folder = request.folders[0] if request.folders else Path("/")
-    return Place(None, location, folder / name, name, data, document, closers)
+    window = Window(request.prefix, request.suffix)
+    location = Location(name, window.line, window.column)
+    nothing = cut_document(b"", Location(name, 1, 1))
+    return _at(Place(None, location, folder / name, name, b"", nothing), window)
 
 
 def _complete_request(request: FillRequest, location: str, folder: Path) -> CompleteRequest:
