@@ -61,7 +61,9 @@ class DocumentSync:
         self._notebooks.close(params.notebook_document.uri)
 
     def _open(self, item: types.TextDocumentItem) -> None:
-        self._documents.open(item.uri, item.text, str(item.language_id))
+        language = item.language_id
+        name = language.value if isinstance(language, types.LanguageKind) else language
+        self._documents.open(item.uri, item.text, name)
 
     def _change(self, uri: str, changes: Iterable[_Change]) -> None:
         document = self._documents.use(uri)

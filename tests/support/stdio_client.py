@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+from git_copilot.assistant.lsp.copilot_dialect import CopilotDialect
+from git_copilot.assistant.lsp.server import EditorServer
+
 COMMAND = [sys.executable, "-P", "-m", "git_copilot.assistant.entry", "lsp", "--stdio"]
 SECONDS = 30
 
 
-class StdioClient:
-    """The language server as a process. What it sends is kept: ``notes`` as (method, params)."""
+class ServerThread:
+    """The language server in a thread, with the interface of a process."""
 
-    def __init__(self, command=COMMAND, cwd=None, env=None):
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd, env=env
+    def __init__(self):
+        theirs, self.stdin = pipe()
+        self.stdout, their_stdout = pipe()
+        self._server = EditorServer()
+        CopilotDialect(self._server)
+        self._thread = threading.Thread(
+            target=self._server.start_io, args=(theirs, their_stdout), daemon=True
+        )
+        self._thread.start()
+
+    def poll(self):
+        return None if self._thread.is_alive() else 0
+
+    def wait(self, seconds):
+        self._thread.join(seconds)
+        assert not self._thread.is_alive()
+        self._server.completer.close()
+        return 0
+
+
+def pipe():
+    """Two files: one to read what is written to the other."""
+    reader, writer = os.pipe()
+    return os.fdopen(reader, "rb"), os.fdopen(writer, "wb")
+
+
+class StdioClient:
+    """The language server as a process, or without a command in a thread of this one. What it sends
+    is kept: ``notes`` as (method, params)."""
+
+    def __init__(self, command=None, **more):
+        self.process = (
+            ServerThread()
+            if command is None
+            else subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **more)
         )
         self.notes, self.asked, self.replies = [], [], {}
         self._sent = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,9 +13,8 @@ import pytest
 from git_copilot.assistant.client import transport
 from tests.support.commands import BIN
 from tests.support.gitrepo import GitRepo
-from tests.support.stdio_client import eventually
+from tests.support.stdio_client import COMMAND, eventually
 
-pytestmark = pytest.mark.e2e
 INLINE = "textDocument/inlineCompletion"
 CANCELLED = -32800
 EMPTY = {"items": []}
@@ -201,6 +199,7 @@ def test_mistakes_of_a_client_are_answered_and_shown_to_nobody(client, script, s
     assert client.told("window/showMessage") == []
 
 
+@pytest.mark.e2e
 def test_the_process_loads_no_model_library(start_client, script, source, tmp_path):
     log = tmp_path / "imports"
     code = (
@@ -218,8 +217,9 @@ def test_the_process_loads_no_model_library(start_client, script, source, tmp_pa
     assert loaded & heavy == set()
 
 
+@pytest.mark.e2e
 def test_an_editor_that_dies_leaves_no_process(start_client, script, source):
-    client = start_client()
+    client = start_client(command=COMMAND)
     client.initialize()
     client.open(source.as_uri(), "x = \n")
     script.gate.clear()
@@ -230,6 +230,7 @@ def test_an_editor_that_dies_leaves_no_process(start_client, script, source):
     eventually(lambda: script.cancelled)
 
 
+@pytest.mark.e2e
 def test_an_interruption_ends_it_without_a_traceback(runtime):
     process = subprocess.Popen(
         [BIN / "git-copilot", "--stdio"],
@@ -241,6 +242,7 @@ def test_an_interruption_ends_it_without_a_traceback(runtime):
     assert b"Traceback" not in told and told.count(b"\n") <= 1
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     "arguments", [["lsp"], ["lsp", "--stdio"], ["--stdio", "--clientProcessId=7"]]
 )
@@ -249,14 +251,14 @@ def test_the_arguments_that_clients_add(start_client, arguments):
     assert client.initialize()["serverInfo"]["name"] == "git-copilot"
 
 
+@pytest.mark.e2e
 def test_wrong_arguments_are_a_mistake_of_usage(runtime):
     done = subprocess.run([BIN / "git-copilot", "lsp", "--port=3"], capture_output=True, text=True)
     assert done.returncode == 2 and "--port" in done.stderr and done.stdout == ""
 
 
-def test_a_server_that_may_not_be_started_is_told(start_client, source):
-    client = start_client(env={**os.environ, "GIT_COPILOT_SERVER": "0"})
-    client.initialize()
+def test_a_server_that_may_not_be_started_is_told(client, source, monkeypatch):
+    monkeypatch.setenv("GIT_COPILOT_SERVER", "0")
     client.open(source.as_uri(), "x = \n")
     assert ask(client, source.as_uri(), 0, 4) == EMPTY
     (told,) = client.told("window/showMessage")
