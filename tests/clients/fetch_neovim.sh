@@ -7,7 +7,9 @@ suite=sid
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 mkdir -p "$folder/apt/lists/partial" "$folder/apt/archives/partial" "$folder/root"
 cd "$folder"
-echo "deb [signed-by=$keyring] $archive $suite main" > apt/sources.list
+# The archive that this machine uses already; not that of its security updates.
+archive=$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/$' | head -n 1)
+echo "deb [signed-by=$keyring] ${archive:?no Debian archive is configured} $suite main" > apt/sources.list
 run() {
     apt-get -qq -o Dir::Etc::sourcelist="$folder/apt/sources.list" -o Dir::Etc::sourceparts=- \
         -o Dir::State::lists="$folder/apt/lists" -o Dir::Cache="$folder/apt" \
