@@ -137,7 +137,7 @@ class InlineCompleter:
     def _request(self, asked: Asked) -> CompleteRequest | None:
         document, cursor = asked.document, asked.cursor
         path, lines = document.path, document.lines
-        if path is None:
+        if path is None or ".git" in path.parts:  # a commit's message is no code
             return None
         if worktree_of(path) is None:
             self.notices.log(f"{path.parent} is in no Git repository; no completions there")

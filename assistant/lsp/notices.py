@@ -40,7 +40,7 @@ class Notices:
         others go to the log."""
         if worktree in self._shown:
             self.log(text, WARNING)
-        elif text not in self._told:
+        else:
             self._shown.add(worktree)
             self._told.add(text)
             self._notify(SHOW, {"type": WARNING, "message": f"git-copilot: {text}"})

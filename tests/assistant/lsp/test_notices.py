@@ -26,11 +26,11 @@ def test_a_problem_is_shown_once_and_others_of_the_worktree_go_to_the_log(user, 
     for _ in range(3):
         user.problem("not initialised; run init", A)
         user.problem("another", A)
-        user.problem("third", B)
+        user.problem("not initialised; run init", B)
     assert [(method, params["message"]) for method, params in told] == [
         (SHOW, "git-copilot: not initialised; run init"),
         (LOG, "git-copilot: another"),
-        (SHOW, "git-copilot: third"),
+        (SHOW, "git-copilot: not initialised; run init"),
     ]
 
 

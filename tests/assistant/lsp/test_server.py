@@ -34,6 +34,13 @@ def test_a_file_outside_of_repositories_is_told_once_and_starts_no_server(client
     assert client.told("window/showMessage") == [] and transport.connect() is None
 
 
+def test_the_message_of_a_commit_gets_nothing(client, script, repo):
+    uri = (repo.git_dir / "COMMIT_EDITMSG").as_uri()
+    client.open(uri, "Fix \n", "gitcommit")
+    assert ask(client, uri, 0, 4) == EMPTY
+    assert client.notes == [] and script.requests == []
+
+
 def test_a_problem_is_shown_once_with_its_remedy(client, script, source):
     script.error = ("this repository is not initialised", "run `git copilot init`")
     client.open(source.as_uri(), "x = \n")
