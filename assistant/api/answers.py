@@ -133,7 +133,8 @@ class WholeLine:
 class CompleteAnswer:
     """A completion and where it came from.
 
-    ``candidates`` are all that differ, the completion first. They are inserted at the cursor and
+    ``candidates`` are all that differ, the completion first; ``confidences`` are theirs, ``None`` for
+    those that were sampled. They are inserted at the cursor and
     leave what stands behind it as it is; ``whole_line`` is another form of the completion for an
     editor that can replace. ``snippets`` are hits with the tokens that each takes in the prompt;
     ``finish_reason`` is ``"stop"``, ``"length"`` or ``"trimmed"``.
@@ -156,6 +157,7 @@ class CompleteAnswer:
     explanation: CompletionExplanation
     whole_line: WholeLine | None = None
     confidence: float | None = None
+    confidences: tuple[float | None, ...] = ()
     silenced: str | None = None  # why what was written is not shown
     from_cache: bool = False  # the rest of an earlier answer, or that answer again
     several: bool = False  # more than one candidate was asked for
@@ -199,7 +201,7 @@ class CompleteAnswer:
             "finish_reason": self.finish_reason,
             "cached_tokens": self.cached_tokens,
             "completion_tokens": self.completion_tokens,
-            "confidence": None if self.confidence is None else round(self.confidence, 3),
+            "confidence": _rounded(self.confidence),
             "timings_ms": {
                 "retrieve": round(times.retrieve, 1),
                 "prefill": round(times.prefill, 1),
@@ -215,9 +217,14 @@ class CompleteAnswer:
             fields["reason"] = self.why_empty or OUT_OF_TIME
         if self.several:
             fields["candidates"] = list(self.candidates)
+            fields["confidences"] = [_rounded(each) for each in self.confidences]
         if explain:
             fields["explain"] = self.explanation.to_json()
         return fields
+
+
+def _rounded(confidence: float | None) -> float | None:
+    return None if confidence is None else round(confidence, 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class CompletionJson(TypedDict):
     from_cache: NotRequired[bool]
     whole_line: NotRequired[WholeLineJson]
     candidates: NotRequired[list[str]]
+    confidences: NotRequired[list[float | None]]
     explain: NotRequired[ExplanationJson]
 
 

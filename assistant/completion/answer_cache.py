@@ -86,8 +86,9 @@ def rest_of(answer: CompleteAnswer, typed: str, place: Place) -> CompleteAnswer 
     An editor that closed a pair meanwhile wants what fits inside.
     """
     document = place.document
-    rests = []
-    for text in answer.candidates:
+    rests: dict[str, float | None] = {}
+    confidences = answer.confidences or (answer.confidence,) * len(answer.candidates)
+    for text, confidence in zip(answer.candidates, confidences, strict=True):
         plain = text.replace("\r\n", "\n")
         if not plain.startswith(typed):
             continue
@@ -95,12 +96,14 @@ def rest_of(answer: CompleteAnswer, typed: str, place: Place) -> CompleteAnswer 
         if typed and place.closers:
             rest = ClosedPairs(document.prefix, document.suffix, place.path).inside(rest)
         if rest or not typed:
-            rests.append(rest.replace("\n", document.newline))
+            rests.setdefault(rest.replace("\n", document.newline), confidence)
     if not rests:
         return None
     return replace(
         answer,
-        candidates=tuple(dict.fromkeys(rests)),
+        candidates=tuple(rests),
+        confidence=next(iter(rests.values())),
+        confidences=tuple(rests.values()),
         line=document.line,
         column=document.column,
         cached_tokens=answer.prompt_tokens,

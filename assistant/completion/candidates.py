@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from git_copilot.assistant.completion.choice import Choice, choose, proposals_of
+from git_copilot.assistant.completion.choice import Choice, Proposal, choose, proposals_of
 from git_copilot.assistant.completion.task import NOTHING, Retrieved
 from git_copilot.assistant.decoding.generation import (
     CopyContext,
@@ -65,6 +65,13 @@ class Candidate:
     whole_line: str | None = None
     choice: Choice | None = None
 
+    @property
+    def confidence(self) -> float | None:
+        """Of what is shown, or of the best that is not."""
+        if self.choice is None or not self.choice.proposals:
+            return None
+        return (self.choice.shown or self.choice.proposals[0]).confidence
+
 
 class Writer:
     """Writes candidates for one prompt at one place within a time limit."""
@@ -102,7 +109,8 @@ class Writer:
         self, sampling: Sampling, count: int, on_text: OnText | None = None
     ) -> list[Candidate]:
         """The candidate that one alone would be, and behind it up to ``count - 1`` others that
-        say something and differ from it and from each other once they are trimmed.
+        say something and differ from it and from each other once they are trimmed: the other lines
+        of the search, the likeliest first, then sampled ones.
 
         When time runs out there may be fewer, and the last may be short; one there always is.
 
@@ -112,9 +120,11 @@ class Writer:
         # Who asks for several candidates looks at them all the same.
         threshold = self._threshold if count == 1 else 0.0
         found = [self._first(sampling, on_text, threshold)]
+        if count > 1:
+            found += self._further(found[0], count - 1)
         others = [
             replace(sampling, temperature=TEMPERATURE, seed=sampling.seed + number)
-            for number in range(1, count)
+            for number in range(1, count - len(found) + 1)
         ]
         for start in range(0, len(others), MOST_AT_ONCE):
             if self._late() or self._cancelled():
@@ -138,11 +148,9 @@ class Writer:
         written = self._trimmed(trimmer, generation)
         if weights is None:
             return written
-        document = self._place.document
-        plausibility = Plausibility(document.prefix, document.suffix, self._place.path, self._names)
         main = TrimmedText(_plain(written.text), written.rule)
         proposals = proposals_of(generation, main, self._trim_alternative)
-        choice = choose(proposals, weights, plausibility, threshold)
+        choice = choose(proposals, weights, self._plausibility(), threshold)
         shown = choice.shown
         if shown is None:
             return replace(written, text="", whole_line=None, choice=choice)
@@ -150,6 +158,34 @@ class Writer:
             return replace(written, choice=choice)
         text = self._in_file(shown.text)
         return Candidate(generation, text, shown.rule or CHOICE, None, choice)
+
+    def _further(self, first: Candidate, count: int) -> list[Candidate]:
+        """Proposals that were not chosen and break no rule, the most useful first, none of which is
+        the beginning of another one."""
+        if first.choice is None:
+            return []
+        found: list[Candidate] = []
+        shown = [first.text.rstrip()]
+        for each in first.choice.proposals:
+            text = self._in_file(each.text)
+            alike = any(text.startswith(other) or other.startswith(text) for other in shown)
+            if alike or not text.strip() or self._faulty(each):
+                continue
+            shown.append(text)
+            choice = Choice(each, first.choice.proposals)
+            found.append(Candidate(first.generation, text, each.rule or CHOICE, None, choice))
+            if len(found) == count:
+                break
+        return found
+
+    def _faulty(self, proposal: Proposal) -> bool:
+        if proposal.faults is not None:
+            return bool(proposal.faults)
+        return bool(self._plausibility().faults(proposal.text))
+
+    def _plausibility(self) -> Plausibility:
+        document = self._place.document
+        return Plausibility(document.prefix, document.suffix, self._place.path, self._names)
 
     def _trim_alternative(self, text: str) -> TrimmedText:
         trimmed = self._trimmer().trim(self._indentation().apply(_plain(text)))

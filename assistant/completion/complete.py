@@ -121,7 +121,8 @@ def _compute(
         timings=_timings(begun, retrieved, candidates[0]),
         explanation=_explain(engine, chosen, candidates[0], sampling, settings, found),
         whole_line=_whole_line(place, candidates[0]),
-        confidence=_confidence(candidates[0]),
+        confidence=candidates[0].confidence,
+        confidences=tuple(each.confidence for each in candidates),
         silenced=candidates[0].choice.reason if candidates[0].choice else None,
         several=request.count > 1,
     )
@@ -139,14 +140,6 @@ def _tell_of_cut_prompt(task: Task, chosen: ChosenPrompt) -> None:
             f"{chosen.left_out} of {len(chosen.whole)} prompt tokens are left out of this answer to"
             f" keep to copilot.latencyMs ({task.settings.latency_ms}); later ones here use them"
         )
-
-
-def _confidence(candidate: Candidate) -> float | None:
-    """Of what is shown, or of the best that is not."""
-    choice = candidate.choice
-    if choice is None or not choice.proposals:
-        return None
-    return (choice.shown or choice.proposals[0]).confidence
 
 
 def _whole_line(place: Place, candidate: Candidate) -> WholeLine | None:

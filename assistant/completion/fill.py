@@ -67,10 +67,8 @@ class FillPlaces:
     ) -> tuple[CompleteRequest, Place]:
         """The request with its location, and the place. A text that belongs to no repository which
         is set up gets a place without one."""
-        if request.path is not None:
-            place = self._named(request)
-        else:
-            place = self._by_text(request, note)
+        named = request.path is not None
+        place = self._named(request) if named else self._by_text(request, note)
         folder = place.file.parent
         location = f"{place.path}:{place.document.line}:{place.document.column}"
         return _complete_request(request, location, folder), place
