@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from git_copilot.assistant.core.config import Settings
+from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.terminal import Terminal
 from git_copilot.assistant.http.address import HttpAddress, bind
 from git_copilot.assistant.http.token import default_token_file, ensure_token
-from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.errors import CopilotError, NotARepository
+from git_copilot.index.git.repository import GitRepository
 
 if TYPE_CHECKING:
     from git_copilot.assistant.http.listener import HttpListener
@@ -94,3 +95,14 @@ class HttpOptions:
             terminal.note(f"HTTP at {url}, without a token")
         else:
             terminal.note(f"HTTP at {url}, token in {self.token_file}")
+
+
+def settings_here() -> Settings:
+    """The user's settings, in a repository with those of that.
+
+    :raises CopilotError: a setting has the wrong type.
+    """
+    try:
+        return load_settings(GitRepository.discover())
+    except NotARepository:
+        return load_settings(None)

@@ -20,6 +20,7 @@ COMMANDS = (
     "init", "install", "uninstall", "hooks", "complete", "search", "feedback", "stats", "status",
     "index", "corpus", "refresh", "adapter", "eval", "forget", "secrets", "model", "serve", "doctor",
     "config", "completion", "lsp",
+    "editor",
 )  # fmt: skip
 # Commands that do not have a module of their own.
 MODULES = {"install": "hooks", "uninstall": "hooks"}

@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.api.answers import Timings
+from git_copilot.assistant.completion.request import Place, moved
 from git_copilot.assistant.postprocess.pairs import ClosedPairs
 
 if TYPE_CHECKING:
     from git_copilot.assistant.api.answers import CompleteAnswer
-    from git_copilot.assistant.completion.request import Place
+    from git_copilot.assistant.api.requests import CompleteRequest
 
 # Questions that are kept, and answers to each: at one place, after different keys.
 MAX_QUESTIONS, MAX_ANSWERS = 32, 8
+# Answers whose places are kept, to prepare the next one when an answer is accepted.
+MAX_PLACES = 4
 # Later than this the person looks at other code, and files may have changed.
 KEEP_SECONDS = 60.0
 
@@ -38,15 +41,37 @@ class AnswerCache:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, deque[_Kept]] = OrderedDict()
+        self._asked: deque[tuple[CompleteRequest, Place, CompleteAnswer]] = deque(maxlen=MAX_PLACES)
+
+    def accepted(self, completion_id: str) -> tuple[CompleteRequest, Place] | None:
+        """The request and the place behind an answer once it was accepted, if it is known."""
+        for request, place, answer in reversed(self._asked):
+            if answer.id == completion_id:
+                document = place.document
+                text = answer.completion.replace("\r\n", "\n")
+                prefix, suffix = (
+                    part.replace("\n", document.newline)
+                    for part in (document.prefix + text, document.suffix)
+                )
+                return request, moved(place, prefix, suffix)
+        return None
 
     def keep(
-        self, question: Hashable, place: Place, answer: CompleteAnswer, *, whole: bool
+        self,
+        question: Hashable,
+        request: CompleteRequest,
+        place: Place,
+        answer: CompleteAnswer,
+        *,
+        whole: bool,
     ) -> None:
         """Keep an answer.
 
         :param question: all that the answer depends on but the text at the cursor.
         :param whole: whether the same question would be answered no better.
         """
+        if answer.completion.strip():
+            self._asked.append((request, place, answer))
         document = place.open_document
         key = (question, hash(document.suffix))
         kept = self._kept.setdefault(key, deque(maxlen=MAX_ANSWERS))

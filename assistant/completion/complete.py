@@ -40,10 +40,16 @@ PATIENCE = 4
 
 
 def complete(
-    request: CompleteRequest, place: Place, session: Session, callbacks: Callbacks
+    request: CompleteRequest,
+    place: Place,
+    session: Session,
+    callbacks: Callbacks,
+    *,
+    shown: bool = True,
 ) -> CompleteAnswer:
     """Answer a request.
 
+    :param shown: whether anybody sees the answer; else it is prepared for whoever asks next.
     :raises CopilotError: something that the user can correct.
     """
     workspace = session.workspace(place.repo, callbacks.note) if place.repo else None
@@ -62,7 +68,8 @@ def complete(
     answer = session.answers.find(question, place, again=asks_again)
     if answer is None:
         answer = _compute(task, model, adapter, question)
-    _settle(task, answer)
+    if shown:
+        _settle(task, answer)
     return answer
 
 
@@ -128,7 +135,7 @@ def _compute(
     )
     if not callbacks.is_cancelled():
         whole = not chosen.left_out and not answer.explanation.out_of_time
-        session.answers.keep(question, place, answer, whole=whole)
+        session.answers.keep(question, request, place, answer, whole=whole)
     return answer
 
 

@@ -8,15 +8,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.api.requests import CompleteRequest, FillRequest
-from git_copilot.assistant.completion.request import Place, find_place
+from git_copilot.assistant.completion.request import Place, find_place, moved
 from git_copilot.assistant.completion.text_window import Window, same_lines
-from git_copilot.assistant.postprocess.pairs import closers_behind
 from git_copilot.assistant.prompt.location import Location, cut_document, read_file
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
@@ -95,7 +94,7 @@ class FillPlaces:
                 data = read_file(place.repo.root, place.path, place.path)
                 whole = window.within(data.decode("utf-8", "replace"))
                 if whole != window:
-                    return _at(place, whole)
+                    return moved(place, whole.prefix, whole.suffix)
         return place
 
     def _is_tracked(self, repo: GitRepository, path: str) -> bool:
@@ -181,22 +180,14 @@ def _place(window: Window, folder: Path, path: str) -> Place:
     return find_place(CompleteRequest(f"{path}:{window.line}:{window.column}", folder, text))
 
 
-def _at(place: Place, window: Window) -> Place:
-    """``place`` with another text around its cursor."""
-    data = (window.prefix + window.suffix).encode("utf-8", "replace")
-    location = Location(place.location.file, window.line, window.column)
-    document = cut_document(data, location)
-    closers = closers_behind(document.prefix, document.suffix, place.path)
-    return replace(place, location=location, data=data, document=document, closers=closers)
-
-
 def _scratch(request: FillRequest, name: str) -> Place:
     """The place of a text that belongs to no repository."""
     folder = request.folders[0] if request.folders else Path("/")
     window = Window(request.prefix, request.suffix)
     location = Location(name, window.line, window.column)
     nothing = cut_document(b"", Location(name, 1, 1))
-    return _at(Place(None, location, folder / name, name, b"", nothing), window)
+    empty = Place(None, location, folder / name, name, b"", nothing)
+    return moved(empty, window.prefix, window.suffix)
 
 
 def _complete_request(request: FillRequest, location: str, folder: Path) -> CompleteRequest:

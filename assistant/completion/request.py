@@ -54,6 +54,16 @@ class Place:
         return replace(document, suffix=document.suffix[len(self.closers) :])
 
 
+def moved(place: Place, prefix: str, suffix: str) -> Place:
+    """``place`` with another text around its cursor, and the cursor where ``prefix`` ends."""
+    data = (prefix + suffix).encode("utf-8", "replace")
+    line, column = prefix.count("\n") + 1, len(prefix) - prefix.rfind("\n")
+    location = Location(place.location.file, line, column)
+    document = cut_document(data, location)
+    closers = closers_behind(document.prefix, document.suffix, place.path)
+    return replace(place, location=location, data=data, document=document, closers=closers)
+
+
 def find_place(request: CompleteRequest) -> Place:
     """Resolve the location and read the text, without loading anything.
 

@@ -148,8 +148,7 @@ class Gateway:
         return True
 
     def _report(self, request: FeedbackRequest) -> None:
-        self._host.queue.recorder.wait()
-        self._host.service.feedback(request, self._note)
+        self._host.queue.report(self._host.service, request, self._note)
 
     def preload(self) -> None:
         """Load the configured model while nobody waits for it."""

@@ -64,14 +64,12 @@ class Operations:
         return {**reply, "texts": [h.text for h in answer.hits]} if request.texts else reply
 
     def feedback(self, asked: Any) -> dict[str, Any]:
-        """Take a report beside a completion that is being made: it needs none of what the lock
-        guards, and an editor that reports should not wait for a model."""
-        self._queue.recorder.wait()
+        """Record what became of a completion."""
         notes: list[str] = []
 
         def take() -> dict[str, Any]:
             request = FeedbackRequest.from_json(asked)
-            return {"answer": self._service.feedback(request, notes.append).to_json()}
+            return {"answer": self._queue.report(self._service, request, notes.append).to_json()}
 
         return _guarded(take, notes)
 

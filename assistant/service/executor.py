@@ -70,11 +70,12 @@ class RequestExecutor:
         with self._counting:
             self._present += more
 
-    def _interrupted(self) -> bool:
+    def is_interrupted(self) -> bool:
+        """Whether work between requests must end."""
         return self._present > 0 or self._closing
 
     def _work(self) -> None:
         session = self._service.session
         work, session.idle_work = session.idle_work, None
-        if work is not None and not work(self._interrupted):
+        if work is not None and not work(self.is_interrupted):
             session.idle_work = work  # the next request replaces it, or it goes on after that

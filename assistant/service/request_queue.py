@@ -8,13 +8,17 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from git_copilot.assistant.api.answers import FeedbackAnswer
+from git_copilot.assistant.api.requests import FeedbackRequest
 from git_copilot.assistant.service.executor import Deferred, RequestExecutor
 from git_copilot.assistant.service.recorder import Recorder
+from git_copilot.assistant.service.service import Service
 from git_copilot.index.core.errors import CopilotError
 
 # More than people and their editors have waiting; what is behind that would be answered too late.
 MAX_WAITING = 64
 POLL_SECONDS = 0.02
+ACCEPTED = "accepted"
 _Result = TypeVar("_Result")
 
 
@@ -101,6 +105,23 @@ class RequestQueue:
         finally:
             with self._lock:
                 self.waiting -= 1
+
+    def report(
+        self, service: Service, request: FeedbackRequest, note: Callable[[str], None]
+    ) -> FeedbackAnswer:
+        """Take a report beside a completion that is being made: an editor that reports should not
+        wait for a model. Behind what was accepted the next completion is prepared.
+
+        :raises CopilotError: as :meth:`~git_copilot.assistant.service.service.Service.feedback`.
+        """
+        self.recorder.wait()
+        answer = service.feedback(request, note)
+        if request.outcome == ACCEPTED:
+            executor = self.executor
+            executor.post(
+                lambda: service.prepare_next(request.completion_id, executor.is_interrupted)
+            )
+        return answer
 
     def _join(
         self, is_cancelled: Callable[[], bool], place: Hashable, same: Hashable

@@ -74,6 +74,19 @@ class Service:
         answer = complete(located, place, self.session, callbacks)
         return FillAnswer(answer, place.repo.root if place.repo else None)
 
+    def prepare_next(self, completion_id: str, is_interrupted: Callable[[], bool]) -> None:
+        """Complete behind an answer that was accepted, for the editor that asks there next.
+
+        :param is_interrupted: ends it, and nothing is kept.
+        """
+        from git_copilot.assistant.completion.callbacks import Callbacks
+        from git_copilot.assistant.completion.complete import complete
+
+        found = self.session.answers.accepted(completion_id)
+        if found is not None and not is_interrupted():
+            callbacks = Callbacks(is_cancelled=is_interrupted)
+            complete(*found, self.session, callbacks, shown=False)
+
     def preload(self) -> None:
         """Load the user's model, unless one is loaded."""
         self.session.preload()

@@ -145,7 +145,20 @@ def test_minuets_equal_requests_are_computed_once(served, tmp_path, place):
 
 def test_minuet_keeps_what_came_until_its_time_was_up(served, tmp_path, place):
     before, after, _ = place
-    names = "anchor border colour depth edge fill grid hatch inset join kerning layer".split()
+    names = [
+        "anchor",
+        "border",
+        "colour",
+        "depth",
+        "edge",
+        "fill",
+        "grid",
+        "hatch",
+        "inset",
+        "join",
+        "kerning",
+        "layer",
+    ]
     lines = "".join(f"            self.{name}.{name[::-1]},\n" for name in names)
     served.write(f"sum([\n{lines}        ])", pause=0.5)
     request = {**minuet_request(before, after), "max_tokens": 1000}

@@ -56,6 +56,9 @@ class FillService:
     def preload(self):
         self.preloaded += 1
 
+    def prepare_next(self, completion_id, is_interrupted):
+        pass
+
     def close(self):
         self.session.close()
 

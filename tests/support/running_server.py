@@ -40,6 +40,9 @@ class ScriptedService:
     def feedback(self, request, note):
         return ScriptedAnswer(self._run("feedback", request, self.session, None))
 
+    def prepare_next(self, completion_id, is_interrupted):
+        pass
+
     def close(self):
         self.session.close()
 

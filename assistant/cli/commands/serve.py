@@ -8,14 +8,12 @@ from typing import Any
 
 import click
 
-from git_copilot.assistant.cli.http_options import HttpOptions
+from git_copilot.assistant.cli.http_options import HttpOptions, settings_here
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.client import address, transport
 from git_copilot.assistant.client.shutdown import stop_server
-from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.diagnostics.status import server_facts
-from git_copilot.index.core.errors import CopilotError, NotARepository
-from git_copilot.index.git.repository import GitRepository
+from git_copilot.index.core.errors import CopilotError
 
 
 @click.command("serve")
@@ -46,7 +44,7 @@ def serve_command(host: Host, /, **options: Any) -> int:
         return _status(host, facts, as_json=options["as_json"])
     if options["token_file"] and options["no_token"]:
         raise click.UsageError("--token-file and --no-token exclude each other")
-    settings = _settings()
+    settings = settings_here()
     http = HttpOptions.of(
         options["address"], options["token_file"], settings, no_token=options["no_token"]
     )
@@ -109,14 +107,6 @@ def _already_running(host: Host, facts: dict[str, Any], http: HttpOptions) -> in
     return 0
 
 
-def _settings() -> Settings:
-    """The user's, where the server starts in a repository with those of that; else in general."""
-    try:
-        return load_settings(GitRepository.discover())
-    except NotARepository:
-        return load_settings(None)
-
-
 def _named(facts: dict[str, Any]) -> str:
     return f"server {facts['pid']}" if facts["pid"] else "the server"
 
@@ -137,5 +127,5 @@ def _status(host: Host, facts: dict[str, Any] | None, *, as_json: bool) -> int:
             f"server {facts['pid']} runs, version {facts['version']}, "
             f"{facts['requests']} requests in {facts['uptime_s']} s"
         )
-        HttpOptions.of(None, None, _settings()).tell(host.terminal, facts.get("http"))
+        HttpOptions.of(None, None, settings_here()).tell(host.terminal, facts.get("http"))
     return 0

@@ -9,6 +9,7 @@ from git_copilot.assistant.completion import answer_cache
 from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import complete
 from git_copilot.assistant.completion.request import find_place
+from git_copilot.assistant.service.service import Service
 from tests.support.initialised_repo import initialise_repository
 from tests.support.scripted_engine import ScriptedEngine, replace_engine
 
@@ -127,6 +128,28 @@ def test_line_ends_stay_those_of_the_file(project, session, engine, tokenizer):
     whole = ask_crlf("").completion
     assert "\r\n" in whole
     assert ask_crlf("first(").completion == whole.removeprefix("first(")
+
+
+def test_behind_an_accepted_answer_the_next_is_prepared(project, session, engine, tokenizer):
+    service = Service()
+    service.session = session
+    first = ask(project, session, "value = ", client="lsp-1")
+    session.take_deferred()
+    engine._ids = tokenizer.encode(" + first(1)")
+    service.prepare_next(first.id, lambda: False)
+    assert (engine.calls, session.take_deferred()) == (2, []), "nobody has seen it"
+    next_answer = ask(project, session, f"value = {WRITTEN}", client="lsp-1")
+    assert (next_answer.completion, next_answer.from_cache) == (" + first(1)", True)
+    assert len(session.take_deferred()) == 1 and engine.calls == 2
+
+
+def test_nothing_is_prepared_for_unknown_answers_or_while_somebody_asks(project, session, engine):
+    service = Service()
+    service.session = session
+    first = ask(project, session, "value = ")
+    service.prepare_next("cmpl-unknown", lambda: False)
+    service.prepare_next(first.id, lambda: True)
+    assert engine.calls == 1
 
 
 def test_few_answers_are_kept(project, session, engine, monkeypatch):
