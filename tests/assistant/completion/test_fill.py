@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,18 @@ def test_a_repository_that_is_not_set_up_gives_a_text_without_one(places, tmp_pa
     for path in ("src/app.py", None):
         _, place = find(places, repo.path, path=path)
         assert place.repo is None and place.data == (PREFIX + SUFFIX).encode()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_repository_of_another_user_gives_a_text_without_one(places, project, monkeypatch):
+    for path in (project.path, *project.path.rglob("*")):
+        os.lchown(path, 12345, 12345)
+    read = []
+    monkeypatch.setattr(location, "open_inside", lambda root, path: read.append(path))
+    for path in ("src/app.py", str(project.path / "src/app.py"), None):
+        _, place = find(places, project.path, path=path)
+        assert place.repo is None and place.data == (PREFIX + SUFFIX).encode()
+    assert read == []
 
 
 @pytest.mark.parametrize(
