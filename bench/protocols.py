@@ -1,5 +1,6 @@
 """From a request to the first byte and to the whole answer, through each protocol:
-``python bench/protocols.py [--quick] [--json] [--repo PATH] [--isa avx2] [--rival PYTHON]``.
+``python bench/protocols.py [--quick] [--json] [--repo PATH] [--isa avx2]
+[--llama-python PYTHON --gguf FILE]``.
 
 One server, one clone of a repository, places in its files. At each place one request has the prompt
 read, then every protocol asks for a completion of other length, so that nothing is answered from
@@ -7,9 +8,9 @@ memory; which goes first changes from place to place. ``overhead`` is the time t
 finding the file. ``socket`` is the Unix socket, ``command`` the installed command, ``lsp`` the
 language server over its pipe.
 
-``--rival`` is the Python of an environment with ``llama-cpp-python[server]``: its server answers
-``/v1/completions`` with the same weights before training (SmolLM2-135M, Q8_0 and Q4_1) and a prompt
-of as many tokens, without snippets.
+``--llama-python`` is the Python of an environment with ``llama-cpp-python[server]``, and ``--gguf`` the
+model's weights before training: that server answers ``/v1/completions`` with prompts of about as many
+tokens, one line each.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer places, within two minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--repo", type=Path, default=ROOT, help="clone this (default: ours)")
-    parser.add_argument("--rival", type=Path, help="Python with llama-cpp-python[server]")
+    parser.add_argument("--llama-python", type=Path)
+    parser.add_argument("--gguf", type=Path)
     add_isa_option(parser)
     options = parser.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -79,7 +81,11 @@ def main() -> int:
         project = Path(temporary) / "project"
         subprocess.run(["git", "clone", "-q", str(options.repo), str(project)], check=True)
         spots = choose_spots(project, 12 if options.quick else 40)
-        figures = measure(project, spots, options.rival, Path(temporary))
+        figures = measure(project, spots, Path(temporary))
+        if options.llama_python and options.gguf:
+            from protocol_rivals import measure_rival
+
+            figures.update(measure_rival(options.llama_python, options.gguf, spots, TOKENS))
     result = {
         "bench": "protocols",
         "commit": output("git", "-C", str(ROOT), "rev-parse", "HEAD"),
@@ -141,7 +147,7 @@ def served(project: Path, folder: Path) -> Iterator[httpx.Client]:
         subprocess.run(["git-copilot", "serve", "--stop"], check=True, capture_output=True)
 
 
-def measure(project: Path, spots: list[Spot], rival: Path | None, folder: Path) -> dict[str, Any]:
+def measure(project: Path, spots: list[Spot], folder: Path) -> dict[str, Any]:
     """The figures of all ways in."""
     taken: dict[str, list[Taken]] = {}
     with served(project, folder) as client:
@@ -155,12 +161,7 @@ def measure(project: Path, spots: list[Spot], rival: Path | None, folder: Path) 
             order = names[number % len(names) :] + names[: number % len(names)]
             for name in order:
                 taken[name].append(ways[name](spot))
-    figures = {name: figures_of(each) for name, each in taken.items()}
-    if rival is not None:
-        from protocol_rivals import measure_rivals
-
-        figures.update(measure_rivals(rival, spots, TOKENS, folder))
-    return figures
+    return {name: figures_of(each) for name, each in taken.items()}
 
 
 def ways_in(project: Path, client: httpx.Client) -> dict[str, Callable[[Spot], Taken]]:
