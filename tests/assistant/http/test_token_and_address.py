@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 
 import pytest
@@ -86,3 +87,9 @@ def test_a_port_in_use_is_named(tmp_path):
         with pytest.raises(CopilotError, match="cannot be opened") as caught:
             bind(HttpAddress("127.0.0.1", taken.getsockname()[1]))
     assert "another program" in caught.value.hint
+
+
+def test_answers_are_not_held_back():
+    """asyncio switches Nagle's algorithm off only where it sees that a socket is TCP's."""
+    with bind(HttpAddress("127.0.0.1", 0)) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
