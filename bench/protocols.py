@@ -219,13 +219,33 @@ def ways_in(project: Path, client: httpx.Client) -> dict[str, Callable[[Spot], T
         whole = (time.perf_counter() - begun) * 1000
         return Taken(whole, whole, json.loads(done.stdout)["timings_ms"]["total"])
 
+    def mistral(spot: Spot) -> Taken:
+        body = {"prompt": spot.prefix, "suffix": spot.suffix, "path": spot.path,
+                "max_tokens": next(tokens)}  # fmt: skip
+        return streamed("/v1/fim/completions", body)
+
+    def tabby(spot: Spot) -> Taken:
+        # Tabby sets no length; a declaration makes each question another one, not known from memory.
+        segments = {"prefix": spot.prefix, "suffix": spot.suffix, "filepath": spot.path,
+                    "declarations": [{"filepath": "bench.py", "body": f"x = {next(tokens)}"}]}  # fmt: skip
+        return streamed("/v1/completions", {"segments": segments})
+
+    def transport(spot: Spot) -> Taken:
+        begun = time.perf_counter()
+        client.get("/v1/models").raise_for_status()
+        whole = (time.perf_counter() - begun) * 1000
+        return Taken(whole, whole, 0.0)
+
     return {
+        "HTTP without work": transport,
         "socket": by_socket,
         "command": by_command,
         "llama.cpp /infill": infill,
         "OpenAI /v1/completions": openai,
         "OpenAI, streamed": lambda spot: openai(spot, stream=True),
+        "Mistral /v1/fim/completions": mistral,
         "Ollama /api/generate": ollama,
+        "Tabby /v1/completions": tabby,
     }
 
 
