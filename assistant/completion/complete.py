@@ -54,7 +54,8 @@ def complete(
     """
     workspace = session.workspace(place.repo, callbacks.note) if place.repo else None
     settings = _settings(request, workspace)
-    task = Task(request, place, session, workspace, settings, callbacks)
+    head = place.repo.head_tree_or_empty() if place.repo else ""
+    task = Task(request, place, session, workspace, settings, callbacks, head)
     model = model_name(request, place, settings)
     silence = reason_for_silence(place, settings) if request.automatic else None
     if silence is not None:
@@ -76,9 +77,8 @@ def complete(
 def _question(task: Task, model: str, adapter: str | None) -> tuple[Hashable, ...]:
     """What an answer depends on beside the text at the cursor."""
     request, place = task.request, task.place
-    tree = place.repo.head_tree_or_empty() if place.repo else ""
     return (
-        place.file, place.path, tree, task.settings, model, adapter, request.max_tokens,
+        place.file, place.path, task.head, task.settings, model, adapter, request.max_tokens,
         request.retrieval, request.at, request.count, request.open_texts,
     )  # fmt: skip
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A request, its place, and what is open for it; no ``workspace`` without a repository."""
+    """A request, its place, and what is open for it; no ``workspace`` without a repository. ``head``
+    is HEAD's tree when the request came."""
 
     request: CompleteRequest
     place: Place
@@ -34,6 +35,7 @@ class Task:
     workspace: Workspace | None
     settings: Settings
     callbacks: Callbacks
+    head: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def retrieve(task: Task) -> Retrieved:
         view, tree = workspace.view_at(request.at, embedder)
         fresh = True
     else:
-        tree, fresh = workspace.catch_up(embedder)
+        tree, fresh = workspace.catch_up(embedder, task.head)
     if not request.retrieval:
         return Retrieved([], SearchedState(tree), fresh)
     budget = Budget(settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens)

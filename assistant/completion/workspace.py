@@ -172,9 +172,10 @@ class Workspace:
             hits = search(overlay)
         return hits, overlay, self._worktree.current
 
-    def catch_up(self, embedder: Embedder | None) -> tuple[str, bool]:
+    def catch_up(self, embedder: Embedder | None, head: str = "") -> tuple[str, bool]:
         """Bring this worktree's view level with HEAD if that is quick.
 
+        :param head: HEAD's tree, where it was looked up already.
         :return: the tree that the index stands for, and whether it is HEAD's.
         """
         from git_copilot.index.sync.plan import plan_sync
@@ -182,7 +183,7 @@ class Workspace:
 
         self._notice_fetched()
         view = self.repo.view_name
-        head = self.repo.head_tree_or_empty()
+        head = head or self.repo.head_tree_or_empty()
         tree = views.view_tree(self.db, view) or ""
         if head == tree:
             return tree, True
