@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from git_copilot.index.search.cochange import CoChange
     from git_copilot.index.search.code_search import CodeSearch
     from git_copilot.index.search.edited_file import EditedFile
+    from git_copilot.index.search.member_lookup import MemberLookup
     from git_copilot.index.search.open_texts import OpenTexts
     from git_copilot.index.search.overlay import Overlay
     from git_copilot.index.search.worktree import Worktree
@@ -48,6 +49,7 @@ class Workspace:
         self.db = Database(repo.state_dir / DATABASE_NAME)
         self._inode = self._stamp()
         self._searchers: dict[str, tuple[str, CodeSearch]] = {}
+        self._lookups: dict[str, MemberLookup] = {}
         self._worktree: Worktree | None = None
         self._typed = ("", float("-inf"))  # a file, and when it was asked for
         self._patience = 0.0
@@ -145,7 +147,9 @@ class Workspace:
         access = accessed(prefix, suffix, path) if language_of(path) == "python" else None
         if access is None:
             return None
-        lookup = MemberLookup(self.db, view, self.repo.root)
+        if view not in self._lookups:
+            self._lookups[view] = MemberLookup(self.db, view, self.repo.root)
+        lookup = self._lookups[view]
         names = list(access.members)
         for each in access.classes:
             names += lookup.of_class(each, overlay)
@@ -218,6 +222,7 @@ class Workspace:
             if old != view:
                 views.drop_view(self.db, old)
                 self._searchers.pop(old, None)
+                self._lookups.pop(old, None)
         sync(self.repo, self.db, embedder, view=view, tree=tree)
         return view, tree
 

@@ -17,19 +17,23 @@ from pathlib import Path
 from git_copilot.index.search.overlay import Overlay
 from git_copilot.index.search.signatures import module_path
 from git_copilot.index.store.database import Database
-from git_copilot.index.store.database_files import decode_path
+from git_copilot.index.store.views import view_paths, view_tree
 
 # Folders of a worktree in which people keep its environment.
 ENVIRONMENTS = (".venv", "venv", "env")
 MAX_MEMBERS = 400
 MAX_SOURCE_BYTES = 2 * 2**20
+SOURCES = (".py", ".pyi")
 
 
 class MemberLookup:
-    """Looks names up in one view and in the environment of its worktree."""
+    """Looks names up in one view and in the environment of its worktree. The modules of a view are
+    listed once for each tree."""
 
     def __init__(self, db: Database, view: str, root: Path | None) -> None:
         self._db, self._view, self._root = db, view, root
+        self._tree: str | None = ""
+        self._modules: dict[str, list[str]] = {}
 
     def of_module(self, module: str, overlay: Overlay) -> tuple[str, ...]:
         """The names that a Python module defines at its top level; empty: it is not known.
@@ -55,15 +59,18 @@ class MemberLookup:
         return tuple(dict.fromkeys(found))
 
     def _paths_of(self, module: str, overlay: Overlay) -> list[str]:
-        rows = self._db.query(
-            "SELECT f.path FROM files f JOIN views v ON v.id = f.view_id WHERE v.name = ?",
-            (self._view,),
-        )
-        names = {decode_path(row[0]) for row in rows}
-        names |= set(overlay.paths)
-        return sorted(
-            x for x in names if x.endswith((".py", ".pyi")) and module_path(x, "python") == module
-        )
+        tree = view_tree(self._db, self._view)
+        if tree != self._tree:
+            self._tree, self._modules = tree, {}
+            for path in view_paths(self._db, self._view):
+                if path.endswith(SOURCES):
+                    self._modules.setdefault(module_path(path, "python"), []).append(path)
+        uncommitted = {
+            path
+            for path in overlay.paths
+            if path.endswith(SOURCES) and module_path(path, "python") == module
+        }
+        return sorted(uncommitted.union(self._modules.get(module, ())))
 
     def _defined(self, paths: Sequence[str], scope: str, overlay: Overlay) -> tuple[str, ...]:
         committed = [os.fsencode(path) for path in paths if path not in overlay.files]

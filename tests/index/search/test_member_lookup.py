@@ -19,13 +19,25 @@ def lookup(repo, tmp_path):
     found = GitRepository.discover(repo.path)
     with Database(tmp_path / "x.db", create=True) as db:
         sync(found, db, None)
-        yield MemberLookup(db, found.view_name, found.root)
+        found_lookup = MemberLookup(db, found.view_name, found.root)
+        found_lookup.sync = lambda: sync(found, db, None)
+        yield found_lookup
 
 
 def test_a_module_of_the_repository(lookup):
     assert set(lookup.of_module("shop.cart", EMPTY_OVERLAY)) == {"LIMIT", "Cart", "new"}
     assert lookup.of_module("shop", EMPTY_OVERLAY) == ("open_shop",)
     assert lookup.of_module("no.such.module", EMPTY_OVERLAY) == ()
+
+
+def test_modules_are_those_of_the_tree_that_is_indexed_now(lookup, repo):
+    assert lookup.of_module("shop.till", EMPTY_OVERLAY) == ()
+    repo.commit({"src/shop/till.py": "def pay():\n    pass\n"})
+    repo.git("rm", "-q", "src/shop/cart.py")
+    repo.commit({})
+    lookup.sync()
+    assert lookup.of_module("shop.till", EMPTY_OVERLAY) == ("pay",)
+    assert lookup.of_module("shop.cart", EMPTY_OVERLAY) == ()
 
 
 def test_a_class_of_the_repository(lookup):
