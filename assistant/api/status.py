@@ -70,15 +70,22 @@ class DeadServer:
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     """``answers`` is false where a server runs and does not answer; ``died`` is set where the one
-    before did."""
+    before did. ``http`` is the URL where it answers HTTP. ``cut_prompts`` of its requests had a
+    shorter prompt to keep to ``copilot.latencyMs``."""
 
     running: bool
     pid: int | None
     answers: bool = True
     died: DeadServer | None = None
+    http: str | None = None
+    cut_prompts: int = 0
 
     def to_json(self) -> dict[str, Any]:
         fields: dict[str, Any] = {"running": self.running, "pid": self.pid}
+        if self.http is not None:
+            fields["http"] = self.http
+        if self.cut_prompts:
+            fields["cut_prompts"] = self.cut_prompts
         if self.died is not None:
             fields["died"] = asdict(self.died)
         return fields if self.answers else {**fields, "answers": False}

@@ -140,9 +140,11 @@ def _compute(
 
 
 def _tell_of_cut_prompt(task: Task, chosen: ChosenPrompt) -> None:
-    """Say once that there was no time for a whole prompt."""
-    if chosen.left_out and not task.session.told_of_cut_prompts:
-        task.session.told_of_cut_prompts = True
+    """Count prompts for which there was no time, and say so at the first."""
+    if not chosen.left_out:
+        return
+    task.session.cut_prompts += 1
+    if task.session.cut_prompts == 1:
         task.callbacks.note(
             f"{chosen.left_out} of {len(chosen.whole)} prompt tokens are left out of this answer to"
             f" keep to copilot.latencyMs ({task.settings.latency_ms}); later ones here use them"

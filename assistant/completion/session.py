@@ -43,7 +43,7 @@ class Session:
         self._workspaces: OrderedDict[Path, Workspace] = OrderedDict()
         # What the last answer left to do before the next, see IdleWork.
         self.idle_work: IdleWork | None = None
-        self.told_of_cut_prompts = False
+        self.cut_prompts = 0  # requests whose prompt was shortened to be read in time
         self._deferred: deque[Callable[[], None]] = deque(maxlen=MAX_DEFERRED)
 
     def defer(self, action: Callable[[], None]) -> None:

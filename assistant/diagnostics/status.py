@@ -118,7 +118,14 @@ def _server_status(facts: dict[str, Any] | None) -> ServerStatus:
     died = None if death is None else DeadServer(death.pid, str(log_path()))
     if facts is None:
         return ServerStatus(False, None, died=died)
-    return ServerStatus(True, facts["pid"], facts.get("answers", True), died)
+    return ServerStatus(
+        True,
+        facts["pid"],
+        facts.get("answers", True),
+        died,
+        facts.get("http"),
+        facts.get("cut_prompts", 0),
+    )
 
 
 def wait_until_done(repo: GitRepository, timeout: float) -> None:

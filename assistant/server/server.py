@@ -193,6 +193,7 @@ class Server:
                 "requests": self._executor.completed,
                 "uptime_s": round(time.time() - self._started, 1),
                 "http": self._listener.address if self._listener else None,
+                "cut_prompts": self.service.session.cut_prompts,
             }, []
         link, streams = ClientLink(connection), bool(request.get("stream"))
         if operation == "feedback":

@@ -68,7 +68,11 @@ def _server(state: ServerStatus) -> str:
     if not state.running:
         return f"not running{told}"
     stuck = "" if state.answers else ", does not answer: `git copilot serve --stop`"
-    return f"pid {state.pid or 'unknown'}{stuck}{told}"
+    http = f", {state.http}" if state.http else ""
+    cut = (
+        f", {state.cut_prompts} prompts were cut for copilot.latencyMs" if state.cut_prompts else ""
+    )
+    return f"pid {state.pid or 'unknown'}{http}{cut}{stuck}{told}"
 
 
 def _model_remark(status: StatusAnswer) -> str:

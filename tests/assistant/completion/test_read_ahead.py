@@ -124,3 +124,4 @@ def test_a_cut_prompt_is_told_once(project, session):
         complete(request, find_place(request), session, Callbacks(notes.append))
     told = [note for note in notes if "copilot.latencyMs" in note]
     assert len(told) == 1 and "prompt tokens are left out" in told[0]
+    assert session.cut_prompts == 2, "which `serve --status` and `status` show"
