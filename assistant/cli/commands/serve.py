@@ -126,7 +126,7 @@ def _status(host: Host, facts: dict[str, Any] | None, *, as_json: bool) -> int:
         host.terminal.echo(
             f"server {facts['pid']} runs, version {facts['version']}, "
             f"{facts['requests']} requests in {facts['uptime_s']} s, "
-            f"{facts['cut_prompts']} with prompts cut for copilot.latencyMs"
+            f"{facts.get('cut_prompts', 0)} with prompts cut for copilot.latencyMs"
         )
         HttpOptions.of(None, None, settings_here()).tell(host.terminal, facts.get("http"))
     return 0
