@@ -56,6 +56,7 @@ from git_copilot.index.text.classify import language_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES, QUICK = 100, 12  # of each repository
+THRESHOLDS = (0, 5, 10, 15, 20, 25, 30, 35, 40, 50, 60, 70)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,32 @@ def figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def curve(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is shown, and how much of it is right, by the least confidence at which it is shown.
+    Meant for places that were asked with ``--set confidence=0``: a higher threshold of the settings
+    may choose a likelier proposal where this one leaves the place silent."""
+    found = []
+    for threshold in THRESHOLDS:
+        shown = [
+            row
+            for row in rows
+            if row["shown"] and (row.get("confidence") or 0.0) * 100 >= threshold
+        ]
+        found.append(
+            {
+                "confidence": threshold,
+                "shown": _percent(len(shown), len(rows)),
+                **{
+                    name: _percent(sum(bool(row[key]) for row in shown), len(shown))
+                    for name, key in (
+                        ("exact", "exact"), ("acceptable", "acceptable"), ("harmful", "harm"),
+                    )
+                },
+            }
+        )  # fmt: skip
+    return found
+
+
 def _percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 1) if whole else 0.0
 
@@ -230,6 +257,7 @@ def summarise(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> di
         "milliseconds": {
             "median": round(times[len(times) // 2]), "p90": round(times[len(times) * 9 // 10]),
         },
+        "curve": curve(rows),
         "with_snippets": sum(row["snippets"] > 0 for row in rows),
         "prompt_tokens": round(sum(row["prompt_tokens"] for row in rows) / len(rows)),
     }  # fmt: skip
@@ -252,6 +280,12 @@ def table(result: dict[str, Any]) -> str:
             f"{name:<18}{row['places']:>7}{row['shown']:>7}{row['exact']:>7}{row['acceptable']:>8}"
             f"{row['harmful']:>8}{row['silent']:>7}  {harms}"
         )
+    lines.append(f"{'confidence':<18}{'':>7}{'shown%':>7}{'exact':>7}{'accept.':>8}{'harmful':>8}")
+    lines += [
+        f"{each['confidence']:<18}{'':>7}{each['shown']:>7}{each['exact']:>7}{each['acceptable']:>8}"
+        f"{each['harmful']:>8}"
+        for each in result["curve"]
+    ]
     lines.append(f"ms {result['milliseconds']}, {result['prompt_tokens']} prompt tokens, "
                  f"{result['with_snippets']} with snippets")  # fmt: skip
     return "\n".join(lines)
