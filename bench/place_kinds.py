@@ -6,7 +6,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from git_copilot.assistant.dataset.typed_form import Parent
 from git_copilot.assistant.postprocess.pairs import OpenPairs
@@ -70,6 +70,16 @@ class TypedPlace:
     def text(self) -> str:
         """The buffer."""
         return self.prefix + self.closers + self.below
+
+    def after_keys(self, count: int) -> TypedPlace | None:
+        """The place once the first ``count`` characters of a longer word were typed; ``None`` where
+        no such word follows."""
+        truth = self.full if self.inner is None else self.inner
+        if not re.match(rf"[^\W\d]\w{{{count},}}", truth):
+            return None
+        inner = None if self.inner is None else self.inner[count:]
+        typed = self.full[:count]
+        return replace(self, prefix=self.prefix + typed, full=self.full[count:], inner=inner)
 
     @property
     def line(self) -> int:

@@ -14,7 +14,8 @@ shown is ``silent``; at places of the kind ``nothing``, where the author wrote n
 right.
 
 Prompts are whole; ``--latency 400`` asks as a person waits (``copilot.latencyMs``), with the
-default limit for the whole answer. ``--set KEY=VALUE`` sets ``copilot.KEY``. Fair only on
+default limit for the whole answer. ``--keys 2`` asks where a word of more than two characters follows,
+once two are typed. ``--set KEY=VALUE`` sets ``copilot.KEY``. Fair only on
 repositories that neither a model (bench/seed/recipe.toml) nor a rule was fitted on.
 """
 
@@ -158,6 +159,11 @@ def ask_all(
     for place in choose_places(GitRepository.discover(source), count, options.seed):
         if options.kind and place.kind not in options.kind:
             continue
+        if options.keys:
+            later = place.after_keys(options.keys)
+            if later is None:
+                continue
+            place = later
         if place.parent != at:
             at, known = place.parent, tree.move(place.parent)
         yield tree.ask(place, session, known, retrieval=not options.no_retrieval)
@@ -244,7 +250,7 @@ def summarise(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> di
         "machine": machine(),
         "settings": {
             "repositories": dict(Counter(row["repository"] for row in rows)),
-            "latency": options.latency, "seed": options.seed,
+            "latency": options.latency, "seed": options.seed, "keys": options.keys,
             "retrieval": not options.no_retrieval, "set": options.set,
         },
         "all": figures(rows),
@@ -299,6 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--quick", action="store_true", help=f"{QUICK} places of each repository")
     add("--latency", type=int, default=0, metavar="MS", help="copilot.latencyMs (0: whole prompts)")
     add("--kind", nargs="+", choices=list(WEIGHTS), help="only these kinds")
+    add("--keys", type=int, default=0, help="in words, after so many of their characters")
     add("--no-retrieval", action="store_true")
     add("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings, without `copilot.`")
     add("--seed", type=int, default=0)
