@@ -26,8 +26,6 @@ BODY_SECONDS = 20.0
 PATH_TOKEN = "/token/"
 OPEN_PATHS = frozenset({"/health"})
 LOG_SECONDS = 1.0
-# For what a refused client is still sending.
-DRAIN_SECONDS = 1.0
 UNAUTHORIZED = 401
 
 
@@ -61,7 +59,6 @@ class Guard:
         try:
             scope = self._admitted(scope)
         except Refused as exc:
-            # DRAIN
             await self._refuse(scope, receive, send, exc)
             return
         body = _Body(receive)
@@ -115,21 +112,6 @@ class Guard:
         if length.isdigit() and int(length) > MAX_BODY_BYTES:
             raise Refused(413, f"the body has more than {MAX_BODY_BYTES >> 20} MB")
         return scope
-
-
-async def _drain(scope: Scope, receive: Receive) -> None:
-    """Read what a refused client sends, within bounds: closing a connection with unread bytes resets
-    it, and the client may lose the answer. One that waits for leave to send has sent nothing."""
-    if "expect" in Headers(scope=scope):
-        return
-    size = 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            while size <= MAX_BODY_BYTES:
-                message = await receive()
-                size += len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return
 
 
 def _token_of(scope: Scope, headers: Headers) -> tuple[Scope, str]:
