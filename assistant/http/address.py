@@ -69,6 +69,8 @@ def bind(address: HttpAddress) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address.host, address.port))
+        # Until one of them listens, several sockets may be bound to one port.
+        listener.listen()
     except OSError as exc:
         listener.close()
         used = exc.errno == errno.EADDRINUSE

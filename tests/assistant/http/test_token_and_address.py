@@ -82,10 +82,11 @@ def test_others_are_refused_in_one_line(text):
 
 
 def test_a_port_in_use_is_named(tmp_path):
-    with bind(HttpAddress("127.0.0.1", 0)) as taken:
-        taken.listen()
-        with pytest.raises(CopilotError, match="cannot be opened") as caught:
-            bind(HttpAddress("127.0.0.1", taken.getsockname()[1]))
+    with (
+        bind(HttpAddress("127.0.0.1", 0)) as taken,
+        pytest.raises(CopilotError, match="cannot be opened") as caught,
+    ):
+        bind(HttpAddress("127.0.0.1", taken.getsockname()[1]))
     assert "another program" in caught.value.hint
 
 
