@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 from git_copilot.assistant.api.requests import MAX_CANDIDATES, MAX_TOKENS
 from git_copilot.index.core.errors import USAGE, CopilotError
+from git_copilot.index.search import open_texts
 
 _Value = TypeVar("_Value")
-# Open texts that are read of one request; editors send the nearest ones last.
-MAX_TEXTS = 64
+# Open texts that are read of one request: editors send the nearest ones last, and no more are searched.
+MAX_TEXTS = open_texts.MAX_TEXTS
 
 
 class BadRequest(CopilotError):

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from git_copilot.index.search import open_texts
 from tests.support.http_server import fill_answer
 
 WANTED = ["content", "timings/prompt_n", "timings/prompt_ms", "timings/predicted_per_second",
@@ -124,3 +125,14 @@ def test_what_llama_cpp_refuses_is_refused_in_its_form(serve_http, body):
 def test_plugins_that_probe_find_properties(serve_http):
     found = serve_http().client.get("/props").json()
     assert found["default_generation_settings"]["n_ctx"] > 0 and found["total_slots"] == 1
+
+
+def test_of_many_chunks_the_last_ones_are_searched(serve_http):
+    """llama.vim sends the newest last; the index looks at the first ones that it is given."""
+    running = serve_http()
+    extra = [{"text": f"x = {n}\n", "filename": f"src/a{n}.py", "time": n} for n in range(100)]
+    running.post("/infill", {"input_prefix": "a", "input_suffix": "", "input_extra": extra})
+    texts = running.service.requests[-1].open_texts
+    assert [each.path for each in texts] == [
+        f"src/a{n}.py" for n in range(100 - open_texts.MAX_TEXTS, 100)
+    ]
