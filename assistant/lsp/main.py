@@ -50,11 +50,11 @@ def serve_stdio() -> int:
     # An editor that git started would name its repository for all documents.
     for name in REPOSITORY_VARIABLES:
         os.environ.pop(name, None)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler()  # stderr
     handler.setFormatter(_OneLine())
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     if sys.stdin.isatty():
-        sys.stderr.write("git-copilot: editors start this; Ctrl-D ends it\n")
+        os.write(2, b"git-copilot: editors start this; Ctrl-D ends it\n")
     # The thread that reads standard input does not end by an exception.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     stdin, stdout = _own_streams()

@@ -52,10 +52,11 @@ def test_the_worker_recovers_from_a_full_disk(indexed_repo, git_silently, blocks
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 256 KiB, where the tests may mount one."""
+    """A file system of 512 KiB, where the tests may mount one: room for a small database twice, in
+    its file and in its log."""
     place = tmp_path / "small disk"
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
     if subprocess.run(command, capture_output=True).returncode:
         pytest.skip("needs the right to mount")
     yield place
