@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 MAX_QUESTIONS, MAX_ANSWERS = 32, 8
 # Answers whose places are kept, to prepare the next one when an answer is accepted.
 MAX_PLACES = 4
-# Later than this the person looks at other code, and files may have changed.
-KEEP_SECONDS = 60.0
+# Later than this the person looks at other code. An editor that draws again asks the same at once;
+# whoever asks it later may have saved another file meanwhile.
+KEEP_SECONDS, AGAIN_SECONDS = 60.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An answer behind a text of which only length and hash are kept. ``whole``: nothing was left
-    out of its prompt, and time did not end it."""
+    """An answer behind a text of which only length and hash are kept, and before ``closers``.
+    ``whole``: nothing was left out of its prompt, and time did not end it."""
 
     length: int
     prefix: int
+    closers: str
     answer: CompleteAnswer
     whole: bool
     when: float
@@ -77,7 +79,9 @@ class AnswerCache:
         kept = self._kept.setdefault(key, deque(maxlen=MAX_ANSWERS))
         self._kept.move_to_end(key)
         prefix = document.prefix
-        kept.append(_Kept(len(prefix), hash(prefix), answer, whole, time.monotonic()))
+        kept.append(
+            _Kept(len(prefix), hash(prefix), place.closers, answer, whole, time.monotonic())
+        )
         if len(self._kept) > MAX_QUESTIONS:
             self._kept.popitem(last=False)
 
@@ -92,10 +96,17 @@ class AnswerCache:
         document = place.open_document
         for kept in reversed(self._kept.get((question, hash(document.suffix)), ())):
             typed = document.prefix[kept.length :]
-            old = time.monotonic() - kept.when > KEEP_SECONDS
-            if old or len(document.prefix) < kept.length or (not typed and not kept.whole):
+            age = time.monotonic() - kept.when
+            if len(document.prefix) < kept.length or age > (
+                KEEP_SECONDS if typed else AGAIN_SECONDS
+            ):
                 continue
-            if hash(document.prefix[: kept.length]) != kept.prefix or (not typed and not again):
+            if not typed and not (again and kept.whole and place.closers == kept.closers):
+                continue
+            # What was typed may have had the editor close more pairs.
+            if not place.closers.endswith(kept.closers):
+                continue
+            if hash(document.prefix[: kept.length]) != kept.prefix:
                 continue
             found = rest_of(kept.answer, typed, place)
             if found is not None:

@@ -25,8 +25,9 @@ from git_copilot.index.text.classify import LANGUAGES, MAX_FILE_BYTES
 if TYPE_CHECKING:
     from git_copilot.assistant.completion.session import Session
 
-# Lines that a search takes of the text, and files that are compared with it.
-QUERIES, COMPARED = 3, 4
+# Lines of the text that are searched, hits of each (several may be of one file), and files that are
+# compared with the text.
+QUERIES, HITS, COMPARED = 4, 24, 6
 MAX_KNOWN = 64
 TRACKED_SECONDS = 10.0
 # The least share of the lines near the cursor that stand in a file for the text to be that file's.
@@ -58,7 +59,7 @@ class FillPlaces:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._known: OrderedDict[int, _Known | None] = OrderedDict()
+        self._known: OrderedDict[int, tuple[_Known | None, float]] = OrderedDict()
         self._tracked: dict[tuple[Path, str], tuple[bool, float]] = {}
 
     def find(
@@ -76,11 +77,12 @@ class FillPlaces:
         """The place in the file that the request names."""
         assert request.path is not None
         folders = (*request.folders, *self._session.recent_roots()) or (Path("/"),)
-        named = Path(request.path).expanduser()
         # Of several folders the one where the file exists; a new file is the first one's.
-        for folder in sorted(folders, key=lambda folder: not os.path.lexists(folder / named)):
-            with suppress(CopilotError, ValueError, OSError):
-                return self._in_file(request, folder, str(folder / named))
+        with suppress(ValueError, RuntimeError):  # no path of this system; somebody without a home
+            named = Path(request.path).expanduser()
+            for folder in sorted(folders, key=lambda folder: not os.path.lexists(folder / named)):
+                with suppress(CopilotError, ValueError, OSError):
+                    return self._in_file(request, folder, str(folder / named))
         return _scratch(request, PurePath(request.path).name)
 
     def _in_file(self, request: FillRequest, folder: Path, path: str) -> Place:
@@ -112,13 +114,16 @@ class FillPlaces:
         """The place in the file that the text comes from; else beside the files of the first
         repository."""
         key = hash((request.suffix, request.prefix[:_HEAD], request.folders, request.language))
-        if key in self._known:
-            self._known.move_to_end(key)
-            known = self._known[key]
-        else:
-            known = self._known[key] = self._search(request, note)
-            if len(self._known) > MAX_KNOWN:
-                self._known.popitem(last=False)
+        known, when = self._known.pop(key, (None, float("-inf")))
+        # Texts with equal beginnings may be of different files, and a new file may be committed.
+        sure = (
+            time.monotonic() - when <= TRACKED_SECONDS if known is None else _fits(request, known)
+        )
+        if not sure:
+            known, when = self._search(request, note), time.monotonic()
+        self._known[key] = known, when
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
         if known is not None:
             with suppress(CopilotError):
                 return self._in_file(request, known.folder, str(known.folder / known.path))
@@ -135,7 +140,7 @@ class FillPlaces:
         """Repositories that are set up: of the folders that are named, then those in use."""
         seen: set[Path] = set()
         for folder in (*request.folders, *self._session.recent_roots()):
-            with suppress(CopilotError, OSError):
+            with suppress(CopilotError, OSError, ValueError):
                 repo = GitRepository.discover(folder)
                 if repo.git_dir not in seen and repo.root is not None:
                     seen.add(repo.git_dir)
@@ -167,11 +172,23 @@ class FillPlaces:
         searcher = workspace.searcher(None, repo.view_name)
         votes: dict[str, int] = {}
         for line in sorted(set(near), key=len, reverse=True)[:QUERIES]:
-            search = partial(searcher.search_code, line, COMPARED, None)
+            search = partial(searcher.search_code, line, HITS, None)
             hits, _, _ = workspace.find(search)
-            for hit in hits:
-                votes[hit.path] = votes.get(hit.path, 0) + 1
+            for path in {hit.path for hit in hits}:
+                votes[path] = votes.get(path, 0) + 1
         return sorted(votes, key=lambda path: -votes[path])[:COMPARED]
+
+
+def _fits(request: FillRequest, known: _Known) -> bool:
+    """Whether the lines around the cursor still stand in the file."""
+    near = Window(request.prefix, request.suffix).near_lines()
+    if not near:
+        return True
+    try:
+        data = read_file(known.folder, known.path, known.path)
+    except CopilotError:
+        return False
+    return same_lines(near, data.decode("utf-8", "replace")) >= LEAST_SHARE
 
 
 def _place(window: Window, folder: Path, path: str) -> Place:

@@ -85,7 +85,9 @@ def find_place(request: CompleteRequest) -> Place:
         raise _missing(location, named)
     # What is not read may be a link that leads anywhere, and an older commit had other links.
     target = way.target if reads else _follow(named.parent, location).target / named.name
-    known = next(p for p in target.parents if p.is_dir())
+    known = next((p for p in target.parents if p.is_dir()), None)
+    if known is None:
+        raise LocationError(f"{location.file} is a folder", "name a file in it")
     if known != target.parent and request.at is None:
         raise LocationError(f"{target.parent} does not exist", "check the name")
     if reads:

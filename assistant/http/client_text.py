@@ -57,5 +57,8 @@ class ClientText:
 
 def _path(uri: str) -> str | None:
     """The path of a file on this machine."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
     return unquote(parts.path) if parts.scheme == "file" and not parts.netloc else None

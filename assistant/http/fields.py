@@ -59,7 +59,8 @@ class Fields:
         value = self._given.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole and not (isinstance(value, float) and not math.isnan(value)):
             raise BadRequest(f"{name!r} must be a number", "correct the request")
         return int(max(min(value, 2**31), -(2**31)))
 
@@ -98,7 +99,7 @@ class Fields:
         value = self.text(name)
         if not value:
             return None
-        folder = Path(value).expanduser()
+        folder = Path(value)
         if not folder.is_absolute() or "\0" in value:
             raise BadRequest(f"{name!r} must be an absolute path", "name the repository's folder")
         return folder

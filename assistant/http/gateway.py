@@ -120,7 +120,10 @@ class Gateway:
             callbacks = Callbacks(self._note, is_cancelled, on_text)
             return self._host.service.fill(request, callbacks)
 
-        turn = queue.run(work, gone.is_set, place=place, same=request)
+        try:
+            turn = queue.run(work, gone.is_set, place=place, same=request)
+        except StopIteration as exc:  # the event loop would wait for ever for a future with it
+            raise RuntimeError("StopIteration") from exc
         answer = turn.result.answer
         if turn.result.root is not None:
             self._remember(answer.id, turn.result.root)

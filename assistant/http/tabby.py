@@ -23,10 +23,11 @@ from git_copilot.assistant.http.gateway import MODEL_NAME, Gateway
 PROTOCOL = "tabby"
 # The version whose API this is: an older one is not asked for its settings.
 VERSION = "0.32.0"
+# The most useful last: of many texts the last ones are searched.
 _LISTS = (
-    ("declarations", "filepath", "body"),
-    ("relevant_snippets_from_changed_files", "filepath", "body"),
     ("relevant_snippets_from_recently_opened_files", "filepath", "body"),
+    ("relevant_snippets_from_changed_files", "filepath", "body"),
+    ("declarations", "filepath", "body"),
 )
 
 

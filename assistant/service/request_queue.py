@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from git_copilot.assistant.api.answers import FeedbackAnswer
@@ -49,18 +49,35 @@ class Turn(Generic[_Result]):
 
 
 @dataclass(eq=False, slots=True)
+class _Waiter:
+    """One request for a job; ``superseded`` by a later one of its place."""
+
+    is_cancelled: Callable[[], bool]
+    superseded: bool = False
+
+    @property
+    def left(self) -> bool:
+        return self.superseded or self.is_cancelled()
+
+
 class _Job:
     """A computation and everybody who waits for it."""
 
-    waiters: list[Callable[[], bool]]
-    superseded: bool = False
-    done: threading.Event = field(default_factory=threading.Event)
-    turn: Turn[Any] | None = None
-    error: BaseException | None = None
+    def __init__(self, first: _Waiter, lock: threading.Lock) -> None:
+        self.waiters = [first]
+        self.done = threading.Event()
+        self.turn: Turn[Any] | None = None
+        self.error: BaseException | None = None
+        self.abandoned = False
+        self._lock = lock
 
     def gone(self) -> bool:
-        """Whether nobody waits any more."""
-        return self.superseded or all(gone() for gone in self.waiters)
+        """Whether nobody waits any more. From then on nobody joins: what is computed now may be
+        cut short."""
+        if not self.abandoned and all(waiter.left for waiter in self.waiters):
+            with self._lock:
+                self.abandoned = all(waiter.left for waiter in self.waiters)
+        return self.abandoned
 
 
 class RequestQueue:
@@ -74,7 +91,7 @@ class RequestQueue:
         self.cancelled = 0
         self._lock = threading.Lock()
         self._shared: dict[Hashable, _Job] = {}
-        self._latest: dict[Hashable, _Job] = {}
+        self._latest: dict[Hashable, tuple[_Job, list[_Waiter]]] = {}
 
     def run(
         self,
@@ -91,20 +108,23 @@ class RequestQueue:
         :raises RequestDropped: nobody needs the answer.
         :raises ServerBusy: the queue is full.
         """
-        job, leads = self._join(is_cancelled, place, same)
+        waiter = _Waiter(is_cancelled)
+        job, leads = self._join(waiter, place, same)
         try:
             if leads:
-                self._lead(job, action)
+                self._lead(job, same, action)
             else:
-                while not job.done.wait(POLL_SECONDS) and not is_cancelled():
+                while not job.done.wait(POLL_SECONDS) and not waiter.left:
                     pass
-            return self._taken(job, is_cancelled)
+            return self._taken(job, waiter)
         except RequestDropped:
             self.cancelled += 1
             raise
         finally:
             with self._lock:
                 self.waiting -= 1
+                if place in self._latest and self._latest[place][0] is job and leads:
+                    del self._latest[place]
 
     def report(
         self, service: Service, request: FeedbackRequest, note: Callable[[str], None]
@@ -123,30 +143,37 @@ class RequestQueue:
             )
         return answer
 
-    def _join(
-        self, is_cancelled: Callable[[], bool], place: Hashable, same: Hashable
-    ) -> tuple[_Job, bool]:
+    def _join(self, waiter: _Waiter, place: Hashable, same: Hashable) -> tuple[_Job, bool]:
         """The job of a request, and whether this one is its first."""
         with self._lock:
             job = self._shared.get(same) if same is not None else None
-            if job is not None and not job.superseded:
-                job.waiters.append(is_cancelled)
-                self.waiting += 1
-                return job, False
-            if self.waiting >= MAX_WAITING:
+            joins = job is not None and not job.abandoned
+            if not joins and self.waiting >= MAX_WAITING:
                 raise ServerBusy
-            job = _Job([is_cancelled])
             self.waiting += 1
-            if same is not None:
-                self._shared[same] = job
+            if job is not None and joins:
+                job.waiters.append(waiter)
+            else:
+                job = _Job(waiter, self._lock)
+                if same is not None:
+                    self._shared[same] = job
             if place is not None:
-                earlier = self._latest.get(place)
-                if earlier is not None:
-                    earlier.superseded = True
-                self._latest[place] = job
-        return job, True
+                self._take_place(place, job, waiter)
+            return job, not joins
 
-    def _lead(self, job: _Job, action: Callable[[Callable[[], bool]], object]) -> None:
+    def _take_place(self, place: Hashable, job: _Job, waiter: _Waiter) -> None:
+        """Drop the earlier requests of a place, unless they are the same."""
+        earlier, waiters = self._latest.get(place, (job, []))
+        if earlier is not job:
+            for each in waiters:
+                each.superseded = True
+            waiters = []
+        waiters.append(waiter)
+        self._latest[place] = job, waiters
+
+    def _lead(
+        self, job: _Job, same: Hashable, action: Callable[[Callable[[], bool]], object]
+    ) -> None:
         try:
             done = self.executor.run(lambda: action(job.gone), job.gone)
             job.turn = None if done is None else Turn(*done)
@@ -154,16 +181,15 @@ class RequestQueue:
             job.error = exc
         finally:
             with self._lock:
-                for jobs in (self._shared, self._latest):
-                    for key in [key for key, held in jobs.items() if held is job]:
-                        del jobs[key]
+                if self._shared.get(same) is job:
+                    del self._shared[same]
             job.done.set()
 
-    def _taken(self, job: _Job, is_cancelled: Callable[[], bool]) -> Turn[_Result]:
+    def _taken(self, job: _Job, waiter: _Waiter) -> Turn[_Result]:
         """The result of a job for one of those who wait."""
-        ended = job.turn is not None or job.error is not None
-        if job.superseded or is_cancelled() or not (job.done.is_set() and ended):
-            raise RequestDropped(superseded=job.superseded)
+        ended = job.done.is_set() and (job.turn is not None or job.error is not None)
+        if waiter.left or job.abandoned or not ended:
+            raise RequestDropped(superseded=waiter.superseded)
         if job.error is not None:
             raise job.error
         with self._lock:  # whoever comes first calls what was deferred

@@ -15,7 +15,7 @@ from git_copilot.index.store.database import Database
 from git_copilot.index.store.forget import Forgotten
 from git_copilot.index.text.classify import MAX_FILE_BYTES
 
-# Editors have more open; the first ones are the nearest.
+# Editors have more open; the last ones are the nearest.
 MAX_TEXTS = 32
 # Verdicts on paths that are kept.
 MAX_KNOWN = 1000
@@ -51,7 +51,7 @@ class OpenTexts:
         self._format = self._format or self._repo.object_format()
         forgotten, allowed = Forgotten.load(self._db), allowed_lines.load(self._db)
         files = dict(overlay.files)
-        for name, text in texts[:MAX_TEXTS]:
+        for name, text in texts[-MAX_TEXTS:]:
             path = self._relative(name)
             if path is None or len(text) > MAX_FILE_BYTES or not text.strip():
                 continue

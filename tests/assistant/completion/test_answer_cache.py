@@ -110,6 +110,25 @@ def test_a_commit_a_setting_and_another_suffix_count(project, session, engine):
     assert not ask(project, session, "value = f").from_cache
 
 
+def test_closers_that_came_or_went_are_another_question(project, session, engine):
+    ask(project, session, "value = first(", client="lsp-1")
+    assert not ask(project, session, "value = first(", behind=")", client="lsp-1").from_cache
+    engine.calls = 0
+    assert ask(project, session, "value = first(", behind=")", client="lsp-1").from_cache
+    assert (
+        not ask(project, session, "value = first(", client="lsp-1").from_cache or engine.calls == 0
+    )
+
+
+def test_the_same_is_computed_again_once_files_may_have_changed(
+    project, session, engine, monkeypatch
+):
+    monkeypatch.setattr(answer_cache, "AGAIN_SECONDS", -1.0)
+    ask(project, session, "value = ", client="lsp-1")
+    assert not ask(project, session, "value = ", client="lsp-1").from_cache
+    assert ask(project, session, "value = f", client="lsp-1").from_cache
+
+
 def test_an_old_answer_is_not_shown(project, session, engine, monkeypatch):
     ask(project, session, "value = ")
     monkeypatch.setattr(answer_cache, "KEEP_SECONDS", -1.0)

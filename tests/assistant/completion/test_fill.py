@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from git_copilot.assistant.api.requests import FillRequest, OpenText
+from git_copilot.assistant.completion import fill
 from git_copilot.assistant.completion.fill import FillPlaces
 from git_copilot.assistant.prompt import location
 from git_copilot.index.git.repository import GitRepository
@@ -28,10 +29,14 @@ PREFIX, SUFFIX = APP[CURSOR - 600 : CURSOR] + "render(", APP[CURSOR + 20 : CURSO
 def make(path: Path, folder: Path, files: dict[str, str | bytes]) -> GitRepo:
     repo = initialise_repository(GitRepo.init(path), folder)
     repo.commit(files)
-    found = GitRepository.discover(path)
+    sync_project(repo)
+    return repo
+
+
+def sync_project(repo: GitRepo) -> None:
+    found = GitRepository.discover(repo.path)
     with Database(found.state_dir / DATABASE_NAME) as db:
         sync(found, db, None)
-    return repo
 
 
 @pytest.fixture
@@ -116,12 +121,45 @@ def test_the_language_may_be_that_of_other_open_files(places, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "../outside.py", "missing/dir/new.py", "a\0b.py", ""]
+    "path",
+    [
+        "/etc/passwd",
+        "../outside.py",
+        "missing/dir/new.py",
+        "a\0b.py",
+        "",
+        "/",
+        "~nobody-here/x.py",
+        "a\ud800.py",
+        "x" * 5000,
+    ],
 )
 def test_a_name_outside_of_every_repository_is_a_text_without_one(places, tmp_path, path):
     _, place = find(places, tmp_path, path=path or None, prefix="secret = ", suffix="")
     assert place.repo is None and place.data == b"secret = "
     assert "/" not in place.path
+
+
+HEADER = "".join(f"# Line {n} of a licence that many files begin with.\n" for n in range(12))
+
+
+def test_files_that_begin_alike_are_told_apart(places, tmp_path, folder):
+    texts = {name: HEADER + APP.replace("handler", name) for name in ("alpha", "beta")}
+    repo = make(tmp_path / "twins", folder, {f"{name}.py": text for name, text in texts.items()})
+    for name in ("alpha", "beta", "alpha"):
+        _, place = find(places, repo.path, prefix=texts[name] + "x = ", suffix="")
+        assert place.path == f"{name}.py"
+
+
+def test_a_file_that_is_committed_later_is_found(places, project, monkeypatch):
+    text = OTHER.replace("Model", "Later")
+    _, place = find(places, project.path, prefix=text, suffix="")
+    assert place.path == "untitled"
+    project.commit({"src/later.py": text})
+    sync_project(project)
+    monkeypatch.setattr(fill, "TRACKED_SECONDS", -1.0)
+    _, place = find(places, project.path, prefix=text, suffix="")
+    assert place.path == "src/later.py"
 
 
 def test_a_link_out_of_the_repository_is_not_followed(places, project, tmp_path, monkeypatch):

@@ -168,7 +168,8 @@ def test_a_bomb_of_headers_is_refused(serve_http):
     "body",
     [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"prompt": 1}', b'{"prompt": null}',
      b'{"prompt": "x", "max_tokens": "many"}', b'{"prompt": "x", "n": NaN}',
-     b'{"prompt": ["a", "b"]}', b'{"prompt": "x", "stop": [1]}', b'{"prompt": "x", "root": "rel"}'],
+     b'{"prompt": ["a", "b"]}', b'{"prompt": "x", "stop": [1]}', b'{"prompt": "x", "root": "rel"}',
+     b'{"prompt": "x", "root": "~nobody-here/x"}', b'{"prompt": "x", "max_tokens": true}'],
 )  # fmt: skip
 def test_a_body_of_the_wrong_form_is_refused_in_one_line(serve_http, body):
     running = serve_http()

@@ -74,7 +74,7 @@ def test_tabby_sends_segments_with_snippets(serve_http):
     assert answer["choices"] == [{"index": 0, "text": "done"}] and answer["id"] == "cmpl-1"
     (request,) = running.service.requests
     assert (request.path, request.language) == ("src/app.py", "python")
-    assert [each.text for each in request.open_texts] == ["class B: ...", "c = 1"]
+    assert [each.text for each in request.open_texts] == ["c = 1", "class B: ..."]
 
 
 def test_tabbys_events_are_reports_of_the_repository_that_answered(serve_http, tmp_path):

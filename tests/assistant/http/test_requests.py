@@ -158,3 +158,18 @@ def test_stopping_waits_for_what_is_being_answered(serve_http):
     assert answers[0].json()["choices"][0]["text"] == "whole"
     running.thread.join(10)
     assert not running.thread.is_alive()
+
+
+def test_huge_numbers_are_limits(serve_http):
+    running = serve_http()
+    body = b'{"prompt": "x", "max_tokens": ' + b"9" * 4000 + b', "n": 1e300}'
+    assert running.client.post("/v1/completions", content=body).is_success
+    (request,) = running.service.requests
+    assert (request.max_tokens, request.count) == (2048, 16)
+
+
+def test_an_end_of_iteration_in_the_service_is_answered(serve_http):
+    def run(request, callbacks):
+        return next(iter(()))
+
+    assert serve_http(run).post("/v1/completions", {"prompt": "x"}).status_code == 500

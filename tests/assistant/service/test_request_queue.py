@@ -185,3 +185,40 @@ def test_requests_are_served_in_the_order_in_which_they_came(queue):
     for each in (first, *callers):
         each.outcome()
     assert order == sorted(order)
+
+
+def test_typing_on_drops_only_the_request_of_that_place(queue):
+    slow = Slow()
+    mine = Caller(queue, slow, place="mine", same="question")
+    assert slow.running.wait(5)
+    theirs = Caller(queue, slow, place="theirs", same="question")
+    while queue.waiting < 2:
+        time.sleep(0.001)
+    later = Caller(queue, lambda gone: "later", place="mine")
+    time.sleep(0.05)
+    slow.finish.set()
+    dropped = mine.outcome()
+    assert isinstance(dropped, RequestDropped) and dropped.superseded
+    assert (theirs.outcome(), later.outcome()) == ("whole", "later")
+
+
+def test_nobody_joins_a_computation_that_was_told_to_stop(queue):
+    running, told, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def cut_short(is_cancelled):
+        running.set()
+        while not is_cancelled():
+            time.sleep(0.001)
+        told.set()
+        go_on.wait(5)
+        return "partial"
+
+    first = Caller(queue, cut_short, same="question")
+    assert running.wait(5)
+    first.left.set()
+    assert told.wait(5)
+    second = Caller(queue, lambda gone: "whole", same="question")
+    time.sleep(0.05)
+    go_on.set()
+    assert second.outcome() == "whole"
+    assert isinstance(first.outcome(), RequestDropped)

@@ -94,8 +94,8 @@ def test_what_is_uncommitted_elsewhere_stays(opened):
 def test_number_and_size_are_bounded(opened, monkeypatch):
     monkeypatch.setattr(open_texts, "MAX_TEXTS", 3)
     monkeypatch.setattr(open_texts, "MAX_FILE_BYTES", 1000)
-    texts = [("large.py", "x" * 1001), *((f"{n}.py", "value = 1\n") for n in range(9))]
-    assert names(lay(opened, *texts)) == ["0.py", "1.py"]
+    texts = [*((f"{n}.py", "value = 1\n") for n in range(9)), ("large.py", "x" * 1001)]
+    assert names(lay(opened, *texts)) == ["7.py", "8.py"]
 
 
 def test_secrets_of_a_text_are_not_searched(opened):
