@@ -70,7 +70,8 @@ class DeadServer:
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     """``answers`` is false where a server runs and does not answer; ``died`` is set where the one
-    before did. ``http`` is the URL where it answers HTTP. ``cut_prompts`` of its requests had a
+    before did. ``http`` is the URL where it answers HTTP; ``http_problem``
+    says why it does not, though the settings ask for it. ``cut_prompts`` of its requests had a
     shorter prompt to keep to ``copilot.latencyMs``."""
 
     running: bool
@@ -79,11 +80,14 @@ class ServerStatus:
     died: DeadServer | None = None
     http: str | None = None
     cut_prompts: int = 0
+    http_problem: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         fields: dict[str, Any] = {"running": self.running, "pid": self.pid}
         if self.http is not None:
             fields["http"] = self.http
+        if self.http_problem is not None:
+            fields["http_problem"] = self.http_problem
         if self.cut_prompts:
             fields["cut_prompts"] = self.cut_prompts
         if self.died is not None:

@@ -20,7 +20,8 @@ class ComputeThread:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = (
             queue.SimpleQueue()
         )
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
 
     def post(self, action: Callable[[], object]) -> None:
         """Run ``action`` in the thread some time; nobody learns how it ends."""
@@ -32,9 +33,14 @@ class ComputeThread:
         self._calls.put((done, action))
         return done.result()
 
-    def close(self) -> None:
-        """End the thread after the calls that are queued."""
+    def close(self, seconds: float = 0.0) -> bool:
+        """End the thread after the calls that are queued, and wait for that.
+
+        :return: whether it ended in time.
+        """
         self._calls.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while (taken := self._calls.get()) is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.terminal import Terminal
 from git_copilot.assistant.http.address import HttpAddress, bind
-from git_copilot.assistant.http.token import default_token_file, ensure_token
+from git_copilot.assistant.http.token import Token, default_token_file, ensure_token
 from git_copilot.index.core.errors import CopilotError, NotARepository
 from git_copilot.index.git.repository import GitRepository
 
@@ -22,10 +22,11 @@ NO_TOKEN = "none"
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
     """``address`` is where HTTP is answered, ``None`` for nowhere; ``token_file`` holds the token,
-    ``None`` where none is needed."""
+    ``None`` where none is needed. ``asked``: the command line has the address, not the settings."""
 
     address: HttpAddress | None
     token_file: Path | None
+    asked: bool = False
 
     @classmethod
     def of(
@@ -46,11 +47,14 @@ class HttpOptions:
             file = None
         else:
             file = (token_file or Path(named or default_token_file())).expanduser().absolute()
-        return cls(HttpAddress.parse(text) if text else None, file)
+        return cls(HttpAddress.parse(text) if text else None, file, bool(address))
 
-    def satisfied_by(self, url: str | None) -> bool:
-        """Whether a server that answers HTTP at ``url`` does what is wanted."""
-        return self.address is None or self.address.url == url
+    def satisfied_by(self, facts: dict[str, Any]) -> bool:
+        """Whether a running server does what is wanted, by what it says of itself."""
+        if self.address is None:
+            return True
+        file = None if self.token_file is None else str(self.token_file)
+        return bool(self.address.url == facts.get("http") and file == facts.get("http_token_file"))
 
     def arguments(self) -> list[str]:
         """The same as options of ``serve``."""
@@ -61,13 +65,15 @@ class HttpOptions:
         )
         return ["--http", self.address.text, *token]
 
-    def check(self) -> None:
+    def check(self, facts: dict[str, Any] | None = None) -> None:
         """Look whether a server could answer there, and make the token.
 
+        :param facts: of a running server, which makes room.
         :raises CopilotError: it could not.
         """
         if self.address is not None:
-            bind(self.address).close()
+            if self.address.url != (facts or {}).get("http"):
+                bind(self.address).close()
             if self.token_file is not None:
                 ensure_token(self.token_file)
 
@@ -84,17 +90,17 @@ class HttpOptions:
             raise CopilotError(
                 f"HTTP needs {exc.name}", "`pip install starlette uvicorn prometheus-client`"
             ) from exc
-        token = ensure_token(self.token_file)[0] if self.token_file else None
+        token = Token(self.token_file)
         return HttpListener(bind(self.address), token=token, folder=folder)
 
-    def tell(self, terminal: Terminal, url: str | None) -> None:
-        """Say where HTTP is answered, if it is, and where the token is."""
-        if not url:
-            return
-        if self.token_file is None:
-            terminal.note(f"HTTP at {url}, without a token")
-        else:
-            terminal.note(f"HTTP at {url}, token in {self.token_file}")
+
+def tell_http(terminal: Terminal, facts: dict[str, Any]) -> None:
+    """Say where a server answers HTTP, and where its token is, or why it does not."""
+    url, file = facts.get("http"), facts.get("http_token_file")
+    if url:
+        terminal.note(f"HTTP at {url}, " + (f"token in {file}" if file else "without a token"))
+    elif facts.get("http_problem"):
+        terminal.note(f"no HTTP: {facts['http_problem']}")
 
 
 def settings_here() -> Settings:

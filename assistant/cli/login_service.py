@@ -15,7 +15,9 @@ from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.files import write_atomically
 
 LABEL = "git-copilot"
+WANTED_BY = "default.target"
 COMMAND_SECONDS = 20
+MOST_CHARACTERS = 200
 # What the server's socket and its data depend on (client/address.py).
 ENVIRONMENT = (
     "GIT_COPILOT_CACHE", "XDG_CACHE_HOME", "XDG_DATA_HOME", "GIT_CONFIG_GLOBAL",
@@ -26,12 +28,19 @@ ENVIRONMENT = (
 def install_service(http: HttpOptions, platform: str = sys.platform) -> str:
     """Write the service and enable it; say what was done.
 
-    :raises CopilotError: the file cannot be written.
+    :raises CopilotError: there is no HTTP address, the file cannot be written, or the service
+        manager does not enable the service.
     """
+    if http.address is None:
+        raise CopilotError(
+            "a service without HTTP would end as soon as it is idle",
+            "name an address with --http HOST:PORT, or set copilot.http",
+        )
     http.check()
+    arguments = http.arguments()
     command = [
         *(sys.executable, "-P", "-m", "git_copilot.assistant.entry"),
-        *("serve", "--foreground", *http.arguments()),
+        *("serve", "--foreground", *arguments),
     ]
     environment = {name: os.environ[name] for name in ENVIRONMENT if os.environ.get(name)}
     file = service_file(platform)
@@ -45,17 +54,36 @@ def install_service(http: HttpOptions, platform: str = sys.platform) -> str:
         raise CopilotError(
             f"{file} cannot be written ({exc.strerror})", "check its folder's permissions"
         ) from exc
-    return _run(_enabling(platform, file), f"{file} written")
+    reason = _run(_enabling(platform, file))
+    if reason is None:
+        return f"{file} written"
+    raise CopilotError(
+        f"{file} was written, but is not enabled: {reason}",
+        f"without a service manager, put `git copilot serve {shlex.join(arguments)}` into the "
+        "profile of your shell, or set copilot.http for every server",
+    )
 
 
 def uninstall_service(platform: str = sys.platform) -> str:
-    """Disable the service and remove it; say what was done."""
+    """Disable the service and remove it; say what was done.
+
+    :raises CopilotError: the file cannot be removed.
+    """
     file = service_file(platform)
-    if not file.exists():
+    enabled = file.parent / f"{WANTED_BY}.wants" / file.name  # what systemctl makes of a service
+    if not file.exists() and not enabled.is_symlink():
         return "the server is not installed as a service"
-    told = _run(_disabling(platform, file), f"{file} removed")
-    file.unlink(missing_ok=True)
-    return told
+    reason = _run(_disabling(platform, file))
+    try:
+        enabled.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+    except OSError as exc:
+        raise CopilotError(
+            f"{file} cannot be removed ({exc.strerror})", "check its folder's permissions"
+        ) from exc
+    if reason is None:
+        return f"{file} removed"
+    return f"{file} removed; {reason}; `git copilot serve --stop` ends a server that still runs"
 
 
 def service_file(platform: str = sys.platform) -> Path:
@@ -78,7 +106,7 @@ def _systemd(command: list[str], environment: dict[str, str]) -> bytes:
         "Restart=on-failure\n"
         "Nice=5\n\n"
         "[Install]\n"
-        "WantedBy=default.target\n"
+        f"WantedBy={WANTED_BY}\n"
     ).encode()
 
 
@@ -117,16 +145,19 @@ def _disabling(platform: str, file: Path) -> list[list[str]]:
     return [["systemctl", "--user", "disable", "--now", file.name]]
 
 
-def _run(commands: list[list[str]], done: str) -> str:
-    """Run the commands of the service manager; say ``done``, and what is left to the user."""
-    for number, command in enumerate(commands):
-        left = " && ".join(shlex.join(each) for each in commands[number:])
+def _run(commands: list[list[str]]) -> str | None:
+    """Run the commands of the service manager up to the first that fails; in a line, why it did."""
+    for command in commands:
+        shown = shlex.join(command)
         if shutil.which(command[0]) is None:
-            return f"{done}; {command[0]} is not here, so run `{left}` where it is"
+            return f"there is no {command[0]} here"
         try:
             run = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS)
-        except (OSError, subprocess.TimeoutExpired):
-            return f"{done}; `{command[0]}` does not answer, so run `{left}` yourself"
+        except subprocess.TimeoutExpired:
+            return f"`{shown}` did not end within {COMMAND_SECONDS} s"
+        except OSError as exc:
+            return f"`{shown}` does not start ({exc.strerror})"
         if run.returncode:
-            return f"{done}; `{shlex.join(command)}` failed, so run `{left}` yourself"
-    return done
+            told = " ".join((run.stderr or run.stdout).decode("utf-8", "replace").split())
+            return f"`{shown}`: {told[:MOST_CHARACTERS] or f'exit status {run.returncode}'}"
+    return None

@@ -258,7 +258,10 @@ def _server() -> Iterator[CheckResult]:
         return
     now = f"process {answer.get('pid')} answers" if answer else "none runs; `complete` starts one"
     death = last_death()
-    if death is None:
+    if answer and answer.get("http_problem"):
+        told = f"{now}, without HTTP: {answer['http_problem']}"
+        yield CheckResult("server", "warn", told, "git copilot serve --stop")
+    elif death is None:
         yield CheckResult("server", "ok", now)
     else:
         yield CheckResult("server", "warn", f"{now}; {death}", f"tail '{log_path()}'")

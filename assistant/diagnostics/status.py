@@ -125,6 +125,7 @@ def _server_status(facts: dict[str, Any] | None) -> ServerStatus:
         died,
         facts.get("http"),
         facts.get("cut_prompts", 0),
+        facts.get("http_problem"),
     )
 
 

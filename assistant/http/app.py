@@ -17,13 +17,14 @@ from git_copilot.assistant.http.errors import error_form
 from git_copilot.assistant.http.gateway import Gateway
 from git_copilot.assistant.http.guard import Guard
 from git_copilot.assistant.http.metrics import CONTENT_TYPE
+from git_copilot.assistant.http.token import Token
 
 if TYPE_CHECKING:
     from git_copilot.assistant.service.hosting import ServerHost
 
 
 def make_app(
-    host: ServerHost, *, hosts: frozenset[str], token: str | None, folder: Path | None
+    host: ServerHost, *, hosts: frozenset[str], token: Token, folder: Path | None
 ) -> tuple[ASGIApp, Gateway]:
     """The application, and the gateway that it uses.
 
@@ -47,7 +48,8 @@ def make_app(
 
 
 async def _health(http: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+    # Who shows no token keeps no connection.
+    return JSONResponse({"status": "ok"}, headers={"Connection": "close"})
 
 
 async def _http_error(http: Request, exc: Exception) -> Response:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import time
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from git_copilot.assistant.http.errors import error_form
+from git_copilot.assistant.http.token import Token
 
 MAX_BODY_BYTES = 32 * 2**20
 BODY_SECONDS = 20.0
@@ -41,10 +41,9 @@ class Guard:
     """ASGI middleware with the checks."""
 
     def __init__(
-        self, app: ASGIApp, *, hosts: frozenset[str], token: str | None, log: Callable[[str], None]
+        self, app: ASGIApp, *, hosts: frozenset[str], token: Token, log: Callable[[str], None]
     ) -> None:
         """:param hosts: the values of ``Host`` that name this server.
-        :param token: ``None`` lets every local program in.
         :param log: gets a line about refused requests, at most one a second."""
         self._app, self._hosts, self._token, self._log = app, hosts, token, log
         self._logged = float("-inf")
@@ -101,13 +100,9 @@ class Guard:
         if scope["method"] == "OPTIONS":
             raise Refused(403, "nothing is allowed across origins")
         scope, shown = _token_of(scope, headers)
-        if self._token is not None and scope["path"] not in OPEN_PATHS:
-            if not shown:
-                raise Refused(
-                    UNAUTHORIZED, "a token is needed: `git copilot serve --status` names its file"
-                )
-            if not hmac.compare_digest(shown.encode(), self._token.encode()):
-                raise Refused(UNAUTHORIZED, "the token is wrong")
+        refusal = None if scope["path"] in OPEN_PATHS else self._token.refusal(shown)
+        if refusal is not None:
+            raise Refused(UNAUTHORIZED, refusal)
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > MAX_BODY_BYTES:
             raise Refused(413, f"the body has more than {MAX_BODY_BYTES >> 20} MB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import stat
@@ -61,3 +62,43 @@ def ensure_token(file: Path) -> tuple[str, bool]:
             f"{file} cannot be written ({exc.strerror})", "name another one with --token-file"
         ) from exc
     return token, True
+
+
+class Token:
+    """What clients must show: the token that its file has now, so that a new one counts at once."""
+
+    def __init__(self, file: Path | None) -> None:
+        """:param file: ``None`` lets every program of this machine in.
+        :raises CopilotError: as :func:`ensure_token`."""
+        self.file = file
+        self._text = "" if file is None else ensure_token(file)[0]
+        self._stamp = self._look()
+
+    def refusal(self, shown: str) -> str | None:
+        """Why a request that shows this is not let in; ``None`` where it is."""
+        if self.file is None:
+            return None
+        if not shown:
+            return "a token is needed: `git copilot serve --status` names its file"
+        if (stamp := self._look()) != self._stamp:
+            try:
+                self._text, self._stamp = read_token(self.file) or "", stamp
+            except CopilotError as exc:
+                return f"{exc.message}; {exc.hint}"
+        if not self._text:
+            return "the token's file is gone: restart the server, which makes a new one"
+        if not hmac.compare_digest(shown.encode(), self._text.encode()):
+            return (
+                "the token is wrong: `git copilot serve --status` names the file with the right one"
+            )
+        return None
+
+    def _look(self) -> tuple[int, ...] | None:
+        """What changes when the file does; ``None`` where there is none."""
+        if self.file is None:
+            return None
+        try:
+            facts = self.file.stat()
+        except OSError:
+            return None
+        return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, facts.st_mode

@@ -28,10 +28,12 @@ def run_server(
     foreground: bool = False,
     service: Service | None = None,
     listener: Listener | None = None,
+    http_problem: str | None = None,
 ) -> int:
     """Serve in this process. In the background the process leaves its parent's session.
 
-    :param listener: another way in, open as long as the socket.
+    :param listener: another way in, open as long as the socket; ``http_problem``: why there is
+        none.
     :raises CopilotError: the socket cannot be made.
     """
     for name in REPOSITORY_VARIABLES:
@@ -40,9 +42,12 @@ def run_server(
     if not foreground:
         os.chdir("/")
     log = ServerLog(stderr=not foreground)
-    server = Server(idle_seconds, log, service, listener)
+    server = Server(idle_seconds, log, service, listener, http_problem)
     with _told_to(log, server, foreground=foreground):
-        return _serve(server)
+        code = _serve(server)
+    if not server.ended:  # libraries abort where a thread still runs in them at exit
+        os._exit(code)
+    return code
 
 
 def _serve(server: Server) -> int:
@@ -71,8 +76,8 @@ def _told_to(log: ServerLog, server: Server, *, foreground: bool) -> Iterator[No
         threading.excepthook = lambda args: failed(
             args.thread.name if args.thread else "a thread", args.exc_type, args.exc_traceback
         )
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda got, _: server.end(signal.Signals(got).name))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: server.end(signal.Signals(got).name))
     try:
         yield
     finally:

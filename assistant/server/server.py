@@ -49,14 +49,17 @@ class Server:
         log: ServerLog | None = None,
         service: Service | None = None,
         listener: Listener | None = None,
+        http_problem: str | None = None,
     ) -> None:
         """:param listener: another way in, open as long as this one; with it the server does not
-        end when idle, and only gives back the memory of its models."""
+            end when idle, and only gives back the memory of its models.
+        :param http_problem: why the user's settings ask for a listener and there is none."""
         self.service = service or Service()
-        self._listener = listener
+        self._listener, self._http_problem = listener, http_problem
         self._idle_seconds = idle_seconds
         self.log = log or ServerLog()
         self._reason = "asked to stop"
+        self.ended = True  # false: a computation could not be stopped in time
         self._memory_logged = (0.0, 0)  # when, and after how many requests
         self._executor = RequestExecutor(self.service)
         self.queue = RequestQueue(self._executor)
@@ -79,6 +82,7 @@ class Server:
             self._begin(before)
             path.unlink(missing_ok=True)
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            interrupted = False
             try:
                 listener.bind(str(path))
                 path.chmod(0o600)
@@ -87,14 +91,18 @@ class Server:
                 if self._listener is not None:
                     self._listener.open(self)
                 self._accept(listener, path)
+            except KeyboardInterrupt:
+                self._reason, interrupted = "interrupted", True
             finally:
                 listener.close()
                 if self._listener is not None:
                     self._listener.close()
                 path.unlink(missing_ok=True)
-                self._executor.close()
+                self.ended = self._executor.close()
             lock.truncate(0)  # a server that died leaves its pid there
             self.log.write(f"stopped: {self._reason}; {self._figures()}")
+        if interrupted:
+            raise KeyboardInterrupt
         return 0
 
     def end(self, reason: str) -> None:
@@ -109,6 +117,8 @@ class Server:
             f"started: git-copilot {package_version()}, Python {platform.python_version()}, "
             f"stops after {self._idle_seconds:g} idle seconds"
         )
+        if self._http_problem:
+            self.log.write(f"no HTTP: {self._http_problem}")
 
     def _figures(self) -> str:
         return f"{resident_bytes() >> 20} MB after {self._executor.completed} requests"
@@ -193,6 +203,8 @@ class Server:
                 "requests": self._executor.completed,
                 "uptime_s": round(time.time() - self._started, 1),
                 "http": self._listener.address if self._listener else None,
+                "http_token_file": self._listener.token_file if self._listener else None,
+                "http_problem": self._http_problem,
                 "cut_prompts": self.service.session.cut_prompts,
             }, []
         link, streams = ClientLink(connection), bool(request.get("stream"))

@@ -10,6 +10,9 @@ from typing import TypeVar
 from git_copilot.assistant.backend.compute_thread import ComputeThread
 from git_copilot.assistant.service.service import Service
 
+# A library that is being loaded, or a step of a model.
+CLOSE_SECONDS = 2.0
+
 Deferred = list[Callable[[], None]]
 _Result = TypeVar("_Result")
 
@@ -60,11 +63,11 @@ class RequestExecutor:
         if self._service.session.idle_work is not None:
             self._thread.post(self._work)
 
-    def close(self) -> None:
-        """Close the service and end the thread."""
+    def close(self) -> bool:
+        """Close the service and end the thread; whether it ended within :data:`CLOSE_SECONDS`."""
         self._closing = True
         self._service.close()
-        self._thread.close()
+        return self._thread.close(CLOSE_SECONDS)
 
     def _count(self, more: int) -> None:
         with self._counting:

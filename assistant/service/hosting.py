@@ -28,6 +28,10 @@ class Listener(Protocol):
     def address(self) -> str:
         """A URL."""
 
+    @property
+    def token_file(self) -> str | None:
+        """The file with the token that clients show; ``None``: they need none."""
+
     def open(self, host: ServerHost) -> None:
         """Accept connections until :meth:`close`.
 

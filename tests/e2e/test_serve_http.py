@@ -73,6 +73,47 @@ def test_a_killed_server_comes_back_with_http(copilot, project, port):
     assert ask(port, token, prompt="x = ").is_success
 
 
+def test_a_server_says_what_it_does_not_what_is_wished(copilot, port, tmp_path):
+    address = f"127.0.0.1:{port}"
+    copilot.ok("serve", "--http", address, "--no-token")
+    assert "without a token" in copilot.run("serve", "--status").stderr.decode()
+    before = copilot.json("serve", "--status")
+    assert before["http_token_file"] is None
+    file = tmp_path / "token"
+    done = copilot.run("serve", "--http", address, "--token-file", file)
+    assert f"token in {file}" in done.stderr.decode(), "it made room"
+    after = copilot.json("serve", "--status")
+    assert (after["http_token_file"], after["pid"] != before["pid"]) == (str(file), True)
+    assert ask(port, "x", prompt="y").status_code == 401
+
+
+def test_a_busy_port_of_the_settings_costs_http_alone(copilot, project, port):
+    subprocess.run(["git", "config", "--global", "copilot.http", f"127.0.0.1:{port}"], check=True)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        copilot.json("complete", "src/app.py:5", "--max-tokens", "4")
+        status = copilot.json("serve", "--status")
+        assert status["http"] is None and "cannot be opened" in status["http_problem"]
+        assert "no HTTP" in copilot.ok("status")
+        assert "without HTTP" in copilot.run("doctor").stdout.decode()
+        # The server that runs is kept where the one that is asked for could not start.
+        refused = copilot.run("serve", "--http", f"127.0.0.1:{port}")
+        assert refused.returncode == 1
+        assert copilot.json("serve", "--status")["pid"] == status["pid"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_in_the_foreground_says_goodbye(copilot, number):
+    command = ["git-copilot", "serve", "--foreground"]
+    with subprocess.Popen(command, cwd=copilot.path, stderr=subprocess.DEVNULL) as process:
+        while not copilot.json("serve", "--status")["running"]:
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(20) in (0, 130)
+    assert "died" not in copilot.json("status")["server"]
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [

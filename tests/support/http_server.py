@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from pathlib import Path
 
 import httpx
 
@@ -18,9 +19,18 @@ from git_copilot.assistant.client import transport
 from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.http.address import HttpAddress, bind
 from git_copilot.assistant.http.listener import HttpListener
+from git_copilot.assistant.http.token import Token
 from git_copilot.assistant.server.server import Server
 
 TOKEN = "the-token"
+
+
+class FixedToken(Token):
+    """A token without a file."""
+
+    def __init__(self, text):
+        self.file = Path("/nowhere/token") if text else None
+        self._text, self._stamp = text, None
 
 
 def fill_answer(*texts, root=None, finish="stop", id="cmpl-1", tokens=3):
@@ -68,7 +78,9 @@ class HttpRunning:
 
     def __init__(self, run, token=TOKEN, folder=None, log=None):
         self.service = FillService(run)
-        listener = HttpListener(bind(HttpAddress("127.0.0.1", 0)), token=token, folder=folder)
+        listener = HttpListener(
+            bind(HttpAddress("127.0.0.1", 0)), token=FixedToken(token), folder=folder
+        )
         self.server = Server(60, log=log, service=self.service, listener=listener)
         self.thread = threading.Thread(target=self.server.serve)
         self.thread.start()

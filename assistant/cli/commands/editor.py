@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import click
 
@@ -77,7 +78,11 @@ def _remarks(
     if not editor.uses_http:
         return []
     found = []
-    if editor.needs_token and machine.token == TOKEN_PLACE:
+    if editor.needs_token and not Path(machine.token_file).exists():
+        found.append(
+            f"{machine.token_file} does not exist: `git copilot serve --http {wanted.text}` makes it"
+        )
+    elif editor.needs_token and machine.token == TOKEN_PLACE:
         found.append(
             f"{TOKEN_PLACE} stands for the line in {machine.token_file}; `--show-token` prints it"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from git_copilot.assistant.cli.http_options import HttpOptions, settings_here
+from git_copilot.assistant.cli.http_options import HttpOptions, settings_here, tell_http
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.client import address, transport
 from git_copilot.assistant.client.shutdown import stop_server
@@ -54,22 +54,22 @@ def serve_command(host: Host, /, **options: Any) -> int:
         told = install_service(http) if options["install"] else uninstall_service()
         host.terminal.note(told)
         return 0
-    if options["foreground"] or options["background"]:
-        if facts is not None:
-            return _already_running(host, facts, http)
-        return _serve(host, settings.server_idle, http, foreground=options["foreground"])
-    return _start(host, facts, http)
+    if options["background"]:
+        return _background(host, settings.server_idle, http)
+    if facts is not None and ("answers" in facts or http.satisfied_by(facts)):
+        return _already_running(host, facts)
+    http.check(facts)
+    if facts is not None:  # it runs without what is asked for, and makes room
+        stop_server()
+    if options["foreground"]:
+        return _foreground(host, settings.server_idle, http)
+    return _start(host, http)
 
 
-def _start(host: Host, facts: dict[str, Any] | None, http: HttpOptions) -> int:
-    """Start a server in the background; one that runs without what is asked for makes room."""
+def _start(host: Host, http: HttpOptions) -> int:
+    """Start a server in the background."""
     from git_copilot.assistant.server.launch import start_server
 
-    if facts is not None and (http.satisfied_by(facts.get("http")) or "answers" in facts):
-        return _already_running(host, facts, http)
-    if facts is not None:
-        stop_server()
-    http.check()
     address.secure_runtime_dir()
     started = start_server(http.arguments(), str(host.terminal.cwd))
     pid = transport.wait_for_server(transport.START_SECONDS)
@@ -77,33 +77,45 @@ def _start(host: Host, facts: dict[str, Any] | None, http: HttpOptions) -> int:
         raise CopilotError("the server did not start", "see `git copilot serve --foreground`")
     told = "server started" if pid == started else "the server is already running"
     host.terminal.note(f"{told} (pid {pid})")
-    http.tell(host.terminal, (server_facts() or {}).get("http"))
+    tell_http(host.terminal, server_facts() or {})
     return 0
 
 
-def _serve(host: Host, idle_seconds: float, http: HttpOptions, *, foreground: bool) -> int:
-    """Be the server."""
+def _foreground(host: Host, idle_seconds: float, http: HttpOptions) -> int:
+    """Be the server, in this terminal."""
     from git_copilot.assistant.server.launch import run_server
 
     listener = http.listener(host.terminal.cwd)
-    if foreground and listener is not None:
-        http.tell(host.terminal, listener.address)
-    return run_server(idle_seconds, foreground=foreground, listener=listener)
+    if listener is not None:
+        facts = {"http": listener.address, "http_token_file": listener.token_file}
+        tell_http(host.terminal, facts)
+    return run_server(idle_seconds, foreground=True, listener=listener)
 
 
-def _already_running(host: Host, facts: dict[str, Any], http: HttpOptions) -> int:
+def _background(host: Host, idle_seconds: float, http: HttpOptions) -> int:
+    """Be the server that another process has started. HTTP that only the settings ask for must not
+    keep it from serving the socket."""
+    from git_copilot.assistant.server.launch import run_server
+
+    listener, problem = None, None
+    try:
+        listener = http.listener(host.terminal.cwd)
+    except CopilotError as exc:
+        if http.asked:
+            raise
+        problem = f"{exc.message}; {exc.hint}"
+    return run_server(idle_seconds, listener=listener, http_problem=problem)
+
+
+def _already_running(host: Host, facts: dict[str, Any]) -> int:
     """Say which server runs.
 
-    :raises CopilotError: it does not do what is asked for.
+    :raises CopilotError: it does not answer.
     """
     if "answers" in facts:
         raise CopilotError(f"{_named(facts)} does not answer", "`git copilot serve --stop` ends it")
-    if not http.satisfied_by(facts.get("http")):
-        raise CopilotError(
-            f"{_named(facts)} runs without this HTTP address", "`git copilot serve --stop` ends it"
-        )
     host.terminal.note(f"the server is already running (pid {facts['pid']})")
-    http.tell(host.terminal, facts.get("http"))
+    tell_http(host.terminal, facts)
     return 0
 
 
@@ -128,5 +140,5 @@ def _status(host: Host, facts: dict[str, Any] | None, *, as_json: bool) -> int:
             f"{facts['requests']} requests in {facts['uptime_s']} s, "
             f"{facts.get('cut_prompts', 0)} with prompts cut for copilot.latencyMs"
         )
-        HttpOptions.of(None, None, settings_here()).tell(host.terminal, facts.get("http"))
+        tell_http(host.terminal, facts)
     return 0

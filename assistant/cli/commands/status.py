@@ -69,6 +69,8 @@ def _server(state: ServerStatus) -> str:
         return f"not running{told}"
     stuck = "" if state.answers else ", does not answer: `git copilot serve --stop`"
     http = f", {state.http}" if state.http else ""
+    if state.http_problem:
+        http = f", no HTTP: {state.http_problem}"
     cut = (
         f", {state.cut_prompts} prompts were cut for copilot.latencyMs" if state.cut_prompts else ""
     )

@@ -154,6 +154,22 @@ def test_headers_that_never_end_are_given_up(serve_http, monkeypatch):
         time.sleep(0.2)
 
 
+def test_a_connection_gives_up_on_the_headers_of_a_later_request_too(serve_http, monkeypatch):
+    monkeypatch.setattr(listener, "HEADER_SECONDS", 0.3)
+    running = serve_http()
+    whole = (
+        f"GET /v1/models HTTP/1.1\r\nHost: localhost:{running.port}\r\nX-Api-Key: {TOKEN}\r\n\r\n"
+    )
+    answer = running.raw(f"{whole}GET /v1/mod".encode())
+    assert answer.startswith(b"HTTP/1.1 200") and b"git-copilot" in answer
+
+
+def test_whoever_shows_no_token_keeps_no_connection(serve_http):
+    running = serve_http()
+    health = f"GET /health HTTP/1.1\r\nHost: localhost:{running.port}\r\n\r\n"
+    assert running.raw(health.encode()).startswith(b"HTTP/1.1 200")
+
+
 def test_a_bomb_of_headers_is_refused(serve_http):
     running = serve_http()
     bomb = b"GET /health HTTP/1.1\r\n" + b"".join(
@@ -216,4 +232,6 @@ def test_refusals_are_logged_without_what_was_sent(serve_http):
         "/v1/completions", {"prompt": "private"}, headers={"Authorization": "Bearer guess"}
     )
     refused = [line for line in lines if "refused" in line]
-    assert refused == ["HTTP: refused 'POST' with 401: the token is wrong"]
+    assert len(refused) == 1
+    assert refused[0].startswith("HTTP: refused 'POST' with 401: the token is wrong")
+    assert "guess" not in refused[0] and "private" not in refused[0]

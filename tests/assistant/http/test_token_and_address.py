@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from git_copilot.assistant.http.address import HttpAddress, bind
-from git_copilot.assistant.http.token import default_token_file, ensure_token, read_token
+from git_copilot.assistant.http.token import Token, default_token_file, ensure_token, read_token
 from git_copilot.index.core.errors import CopilotError
 
 
@@ -94,3 +94,21 @@ def test_answers_are_not_held_back():
     """asyncio switches Nagle's algorithm off only where it sees that a socket is TCP's."""
     with bind(HttpAddress("127.0.0.1", 0)) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_a_new_token_counts_at_once(tmp_path):
+    file = tmp_path / "token"
+    token = Token(file)
+    first = file.read_text().strip()
+    assert token.refusal(first) is None and "a token is needed" in token.refusal("")
+    assert "names the file with the right one" in token.refusal("guess")
+    file.unlink()
+    assert "the token's file is gone" in token.refusal(first)
+    second, _ = ensure_token(file)
+    assert token.refusal(second) is None and token.refusal(first)
+    file.chmod(0o644)
+    assert "may be read by others" in token.refusal(second)
+
+
+def test_without_a_file_nobody_is_refused():
+    assert Token(None).refusal("") is None and Token(None).refusal("any") is None
