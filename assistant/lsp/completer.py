@@ -19,6 +19,7 @@ from git_copilot.assistant.lsp.completion_request import (
     Asker,
     UnsavedTexts,
     complete_request,
+    is_possible,
     worktree_of,
 )
 from git_copilot.assistant.lsp.documents import DocumentStore, SyncedDocument
@@ -138,6 +139,9 @@ class InlineCompleter:
         document, cursor = asked.document, asked.cursor
         path, lines = document.path, document.lines
         if path is None or ".git" in path.parts:  # a commit's message is no code
+            return None
+        if not is_possible(path):
+            self.notices.log("a document's path is too long; no completions there")
             return None
         if worktree_of(path) is None:
             self.notices.log(f"{path.parent} is in no Git repository; no completions there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from git_copilot.assistant.api.requests import CompleteRequest, OpenText
 from git_copilot.assistant.lsp.documents import BOM, SyncedDocument, server_location
 from git_copilot.assistant.lsp.positions import Cursor
+from git_copilot.index.core.safe_open import open_regular
 
 # Unsaved buffers that go along with each request: the ones used last.
 MAX_OPEN_TEXTS = 8
@@ -31,12 +33,21 @@ def worktree_of(path: Path) -> Path | None:
     return next((p for p in path.parents if os.path.lexists(p / ".git")), None)
 
 
+def is_possible(path: Path) -> bool:
+    """Whether a file may have this path, which need not exist: it is not too long."""
+    try:
+        os.lstat(path)
+    except OSError as exc:
+        return exc.errno != errno.ENAMETOOLONG
+    return True
+
+
 def complete_request(
     path: Path, lines: list[str], cursor: Cursor, others: tuple[OpenText, ...], asker: Asker
 ) -> CompleteRequest:
     """The request for a place in a text that belongs at ``path``."""
     line, column = server_location(lines, cursor)
-    folder = next(p for p in path.parents if p.is_dir())  # the root is always one
+    folder = next(p for p in path.parents if _is_folder(p))  # the root is always one
     name = path.relative_to(folder)
     return CompleteRequest(
         location=f"{name}:{line}:{column}",
@@ -48,6 +59,13 @@ def complete_request(
         automatic=asker.automatic,
         client=asker.client,
     )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # in a folder that may not be entered
+        return False
 
 
 class UnsavedTexts:
@@ -97,9 +115,10 @@ class UnsavedTexts:
 
 
 def _read(path: Path) -> str | None:
-    """The text of a file as an editor has it; ``None`` where that is not certain."""
+    """The text of a file as an editor has it; ``None`` where that is not certain, as for a pipe,
+    which would be waited for."""
     try:
-        with path.open("rb") as file:
+        with open_regular(os.path.realpath(path), str(path)) as file:
             data = file.read(4 * MAX_TEXT_CHARACTERS + 1)
     except OSError:
         return None

@@ -12,7 +12,7 @@ from git_copilot.assistant.core.error_handler import package_version
 from git_copilot.assistant.lsp.completer import Asked
 from git_copilot.assistant.lsp.documents import SyncedDocument
 from git_copilot.assistant.lsp.items import cycling_item
-from git_copilot.assistant.lsp.protocol import position_of, text_of
+from git_copilot.assistant.lsp.protocol import field_of, position_of, text_of
 from git_copilot.assistant.lsp.server import SEVERAL, SINGLE, EditorServer
 
 USER = "local"
@@ -60,15 +60,14 @@ class CopilotDialect:
 
     def did_partially_accept(self, params: Any) -> None:
         """The first ``acceptedLength`` UTF-16 units of an item's text were inserted."""
-        arguments = _path(params, "item", "command", "arguments")
+        arguments = field_of(params, "item", "command", "arguments")
         length = params.get("acceptedLength")
         if isinstance(arguments, list) and arguments and isinstance(length, int):
             self._completer.report(self._completer.sent.accepted(str(arguments[0]), length))
 
     def notify_accepted(self, params: Any) -> str:
         """An item of :meth:`get_completions` was inserted, or the first part of it."""
-        length = params.get("acceptedLength")
-        name = text_of(params, "uuid")
+        length, name = field_of(params, "acceptedLength"), text_of(params, "uuid")
         self._completer.report(
             self._completer.sent.accepted(name, length if isinstance(length, int) else None)
         )
@@ -76,8 +75,9 @@ class CopilotDialect:
 
     def notify_rejected(self, params: Any) -> str:
         """Items were dismissed. An answer counts once, however many of its items were seen."""
-        uuids = params.get("uuids") if isinstance(params, dict) else None
-        reports = map(self._completer.sent.rejected, map(str, uuids or ()))
+        uuids = field_of(params, "uuids")
+        names = map(str, uuids) if isinstance(uuids, list) else ()
+        reports = map(self._completer.sent.rejected, names)
         for report in {r.completion_id: r for r in reports if r is not None}.values():
             self._completer.report(report)
         return "OK"
@@ -92,9 +92,9 @@ class CopilotDialect:
 
     async def _complete(self, params: Any, count: int, *, automatic: bool) -> dict[str, Any]:
         uri = text_of(params, "doc", "uri")
-        line, character = position_of(_path(params, "doc", "position"))
+        line, character = position_of(field_of(params, "doc", "position"))
         document = self._completer.documents.use(uri)
-        source = _path(params, "doc", "source")
+        source = field_of(params, "doc", "source")
         if document is None and isinstance(source, str):  # clients that do not open documents
             document = SyncedDocument.of(uri, source)
         if document is None:
@@ -114,10 +114,3 @@ def _answering(answer: Any) -> Any:
 
 def _ignore(_: Any) -> None:
     """What is shown is recorded when it is sent."""
-
-
-def _path(value: Any, *names: str) -> Any:
-    """A field within fields, or ``None``."""
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value

@@ -53,6 +53,8 @@ def serve_stdio() -> int:
     handler = logging.StreamHandler()  # stderr
     handler.setFormatter(_OneLine())
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
+    # Bugs are reported by the server; the library's own lines repeat each mistake of a client.
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)
     if sys.stdin.isatty():
         os.write(2, b"git-copilot: editors start this; Ctrl-D ends it\n")
     # The thread that reads standard input does not end by an exception.

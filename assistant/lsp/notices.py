@@ -9,10 +9,12 @@ from typing import Any
 from lsprotocol import types
 
 ERROR, WARNING, INFO = types.MessageType.Error, types.MessageType.Warning, types.MessageType.Info
+LOGGED = types.MessageType.Log  # the lowest
 LOG, SHOW, STATUS = "window/logMessage", "window/showMessage", "didChangeStatus"
 NORMAL, TROUBLED = "Normal", "Warning"
 # A client that makes mistakes does not fill the log.
 MOST_LINES = 200
+MOST_CHARACTERS = 200
 
 Notify = Callable[[str, dict[str, Any]], None]
 
@@ -23,6 +25,7 @@ class Notices:
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
         self._told: set[str] = set()
+        self._mistaken: set[str] = set()
         self._shown: set[Path] = set()
         self._status: tuple[bool, str, str] | None = None
         self._running = 0
@@ -34,6 +37,13 @@ class Notices:
         if text not in self._told and len(self._told) < MOST_LINES:
             self._told.add(text)
             self._notify(LOG, {"type": kind, "message": f"git-copilot: {text}"})
+
+    def mistake(self, method: str, what: str) -> None:
+        """Write a line on a message that the client got wrong, once for each method: it would repeat
+        it at every keystroke."""
+        if method not in self._mistaken and len(self._mistaken) < MOST_LINES:
+            self._mistaken.add(method)
+            self.log(f"refused {method}: {what}"[:MOST_CHARACTERS], LOGGED)
 
     def problem(self, text: str, worktree: Path) -> None:
         """Tell of a problem that the user can solve: the first one of a worktree is shown, the

@@ -4,11 +4,17 @@ come."""
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcInvalidParams
+from pygls.exceptions import (
+    FeatureNotificationError,
+    JsonRpcException,
+    JsonRpcInvalidParams,
+    JsonRpcInvalidRequest,
+)
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
 
@@ -16,6 +22,8 @@ from git_copilot.assistant.lsp.items import ACCEPTED, COPILOT_ACCEPTED
 
 # Read as they come: clients add fields, and number the kinds of triggers differently.
 UNTYPED = frozenset([types.TEXT_DOCUMENT_INLINE_COMPLETION])
+# The method that is being handled, for what is said about it.
+METHOD: ContextVar[str] = ContextVar("method", default="a message")
 
 
 def lenient_converter() -> Any:
@@ -43,6 +51,50 @@ class EditorProtocol(LanguageServerProtocol):
     @lru_cache  # noqa: B019 - as the library has it; there is one protocol a process
     def get_message_type(self, method: str) -> type[Any] | None:
         return None if method in UNTYPED else super().get_message_type(method)
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """Read a message. Whoever sent a request that cannot be read gets an error, where the
+        library is silent and the client waits for ever."""
+        if "jsonrpc" not in data:
+            return data
+        number, method = data.get("id"), data.get("method", "a reply")
+        known = isinstance(method, str) and isinstance(number, str | int | None)
+        METHOD.set(method if known else "a message")
+        try:
+            if not known or data["jsonrpc"] != self.VERSION:
+                raise JsonRpcInvalidRequest("not a message of JSON-RPC 2.0")
+            try:
+                return super().structure_message(data)
+            except JsonRpcException as exc:
+                raise JsonRpcInvalidParams("not the parameters of the protocol") from exc
+        except JsonRpcException as exc:
+            if "method" in data and isinstance(number, str | int):
+                self._send_response(number, error=exc.to_response_error())
+            raise
+
+    def handle_message(self, message: Any) -> None:
+        if not hasattr(message, "jsonrpc"):
+            raise JsonRpcInvalidRequest("not a message of JSON-RPC 2.0")
+        number = getattr(message, "id", None)
+        if self._shutdown and number is not None and hasattr(message, "method"):
+            refusal = JsonRpcInvalidRequest("the server was shut down")
+            self._send_response(number, error=refusal.to_response_error())
+            return
+        super().handle_message(message)
+
+    def _send_response(self, msg_id: Any, result: Any = None, error: Any = None) -> None:
+        if error is not None:
+            # Without the library's traceback, which some editors show to the user.
+            error = types.ResponseError(error.code, " ".join(error.message.split()))
+        super()._send_response(msg_id, result, error)
+
+    def _check_handler_result(self, future: Any) -> None:
+        """The library takes whatever a handler of a notification raises for a bug."""
+        failure = None if future.cancelled() else future.exception()
+        if isinstance(failure, JsonRpcException):
+            self._server._report_server_error(failure, FeatureNotificationError)
+        else:
+            super()._check_handler_result(future)
 
     @lsp_method(types.INITIALIZE)
     def lsp_initialize(self, params: types.InitializeParams) -> Generator[Any, Any, Any]:
@@ -101,16 +153,22 @@ def editor_name(params: types.InitializeParams) -> str:
     return params.client_info.name if params.client_info else ""
 
 
+def field_of(params: Any, *names: str) -> Any:
+    """A field within fields, or ``None``."""
+    for name in names:
+        params = params.get(name) if isinstance(params, dict) else None
+    return params
+
+
 def text_of(params: Any, *names: str) -> str:
     """A text within parameters.
 
     :raises JsonRpcInvalidParams: it is missing.
     """
-    for name in names:
-        params = params.get(name) if isinstance(params, dict) else None
-    if not isinstance(params, str):
+    text = field_of(params, *names)
+    if not isinstance(text, str):
         raise JsonRpcInvalidParams(f"{'.'.join(names)} is missing")
-    return params
+    return text
 
 
 def position_of(position: Any) -> tuple[int, int]:

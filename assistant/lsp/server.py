@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from git_copilot.assistant.core.error_handler import describe_failure, package_version
 from git_copilot.assistant.lsp.completer import Asked, InlineCompleter
 from git_copilot.assistant.lsp.document_sync import DocumentSync
 from git_copilot.assistant.lsp.documents import SyncedDocument
+from git_copilot.assistant.lsp.framing import MessageStream
 from git_copilot.assistant.lsp.items import (
     ACCEPTED,
     COPILOT_ACCEPTED,
@@ -24,8 +26,10 @@ from git_copilot.assistant.lsp.notices import ERROR, LOG, SHOW, Notices
 from git_copilot.assistant.lsp.positions import choose_encoding
 from git_copilot.assistant.lsp.progress import ProgressReporter
 from git_copilot.assistant.lsp.protocol import (
+    METHOD,
     EditorProtocol,
     editor_name,
+    field_of,
     lenient_converter,
     position_of,
     speaks_copilot,
@@ -71,8 +75,21 @@ class EditorServer(LanguageServer):
         """Have ``handler`` handle the messages of a method."""
         self.feature(method)(partial(handler))  # the library marks it, and a method takes no marks
 
+    def start_io(self, stdin: BinaryIO | None = None, stdout: BinaryIO | None = None) -> None:
+        stream = None if stdin is None else cast(BinaryIO, MessageStream(stdin))
+        super().start_io(stream, stdout)
+
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log a bug; a popup at every keystroke would help nobody."""
+        """Log a bug, or a client's mistake, which is none; a popup at every keystroke would help
+        nobody."""
+        # Outside of handlers, ValueError is text that is not JSON.
+        unread = source is JsonRpcException and isinstance(error, ValueError | RecursionError)
+        mistake = isinstance(error, JsonRpcException) and not isinstance(
+            error, JsonRpcInternalError
+        )
+        if unread or mistake:
+            self.notices.mistake(METHOD.get(), "not JSON" if unread else str(error))
+            return
         failure = describe_failure(error)
         self.notices.log("; ".join(filter(None, (failure.message, failure.hint))), ERROR)
 
@@ -121,6 +138,8 @@ class EditorServer(LanguageServer):
         if document is None:
             return {"items": []}
         context = params.get("context") or {}
+        if not isinstance(context, dict):
+            raise JsonRpcInvalidParams("context is not an object")
         automatic = context.get("triggerKind", AUTOMATIC) == AUTOMATIC
         cursor = document.cursor_at(line, character, self.completer.encoding)
         info = context.get("selectedCompletionInfo")
@@ -138,9 +157,9 @@ class EditorServer(LanguageServer):
 
     def _selected(self, document: SyncedDocument, line: int, info: Any) -> SelectedEntry | None:
         """The selected entry of the menu; ``None`` where it is not all in the cursor's line."""
-        text, span = text_of(info, "text"), info.get("range") or {}
+        text, span = text_of(info, "text"), info.get("range")
         start, end = (
-            document.cursor_at(*position_of(span.get(name)), self.completer.encoding)
+            document.cursor_at(*position_of(field_of(span, name)), self.completer.encoding)
             for name in ("start", "end")
         )
         if not start.line == end.line == line or "\n" in text or "\r" in text:

@@ -23,8 +23,11 @@ def file_path(uri: str) -> Path | None:
         return None
     if parts.netloc not in ("", "localhost") or _DRIVE.match(parts.path):
         return None
-    # A name may be any bytes; git and the server take them the same way.
-    path = os.fsdecode(unquote_to_bytes(parts.path))
+    try:
+        # A name may be any bytes; git and the server take them the same way.
+        path = os.fsdecode(unquote_to_bytes(parts.path))
+    except UnicodeEncodeError:  # half a character of UTF-16, which no file's name has
+        return None
     return None if "\0" in path else Path(os.path.normpath(path))
 
 

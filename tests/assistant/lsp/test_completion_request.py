@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,17 @@ def test_a_file_is_compared_again_when_it_or_the_buffer_changed(worktree, store,
     unsaved.forget(document.uri)
     unsaved.beside(current, store)
     assert len(reads) == 4
+
+
+def test_of_pipes_and_devices_nothing_is_read_and_of_links_the_target(worktree, store):
+    os.mkfifo(worktree / "pipe.py")
+    (worktree / "zero.py").symlink_to("/dev/zero")
+    (worktree / "target.txt").write_text("a\n")
+    (worktree / "link.py").symlink_to("target.txt")
+    for name in ("pipe.py", "zero.py", "link.py"):
+        opened(store, worktree / name, "a\n")
+    found = UnsavedTexts().beside(opened(store, worktree / "b.py", ""), store)
+    assert [Path(x.path).name for x in found] == ["zero.py", "pipe.py"]
 
 
 def test_buffers_that_go_along_are_bounded(worktree, store, monkeypatch):
