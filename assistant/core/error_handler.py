@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import sys
 import traceback
@@ -128,9 +129,14 @@ def package_version() -> str:
 def _report() -> tuple[str | None, str]:
     """Write the current traceback to the log; where that is, and what to say of it."""
     path = log_dir() / "errors.log"
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+        # For its owner alone: the command lines and messages in it may quote somebody's code.
+        descriptor = os.open(path, flags, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace") as log:
+            with suppress(OSError):
+                os.fchmod(descriptor, 0o600)  # older versions left it to the umask
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             log.write(
                 f"### {now} git-copilot {package_version()}, Python {sys.version.split()[0]}, "
