@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import plistlib
 import sys
 
@@ -13,7 +14,12 @@ from git_copilot.assistant.cli.login_service import (
     service_file,
     uninstall_service,
 )
+from git_copilot.assistant.cli.main import dispatch
+from git_copilot.assistant.core.error_handler import run_guarded
+from git_copilot.assistant.core.terminal import Terminal
 from git_copilot.assistant.http.address import HttpAddress
+from git_copilot.assistant.service.service import Service
+from git_copilot.index.core.errors import USER_PROBLEM, CopilotError
 
 
 @pytest.fixture
@@ -28,7 +34,10 @@ def manager(tmp_path, monkeypatch):
     folder.mkdir()
     for name in ("systemctl", "launchctl"):
         script = folder / name
-        script.write_text(f'#!/bin/sh\necho "{name} $*" >> {calls}\nexit ${{FAIL:-0}}\n')
+        script.write_text(
+            f'#!/bin/sh\necho "{name} $*" >> {calls}\n'
+            '[ -z "$SAYS" ] || printf "$SAYS" >&2\nexit ${FAIL:-0}\n'
+        )
         script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     return lambda: calls.read_text().splitlines() if calls.exists() else []
@@ -58,14 +67,68 @@ def test_a_launchd_agent_starts_this_installation(http, manager):
     assert manager()[-1].startswith("launchctl unload -w")
 
 
-def test_what_the_service_manager_refuses_is_left_to_the_user(http, manager, monkeypatch):
+def test_what_the_service_manager_says_is_told_with_the_way_without_it(http, manager, monkeypatch):
     monkeypatch.setenv("FAIL", "1")
-    told = install_service(http, "linux")
-    assert "`systemctl --user daemon-reload` failed" in told and "enable --now" in told
+    monkeypatch.setenv("SAYS", "Failed to connect to bus:\\nNo medium found\\n")
+    with pytest.raises(CopilotError) as told:
+        install_service(http, "linux")
+    assert told.value.message == (
+        f"{service_file('linux')} was written, but is not enabled: "
+        "`systemctl --user daemon-reload`: Failed to connect to bus: No medium found"
+    )
+    assert f"`git copilot serve --http 127.0.0.1:0 --token-file '{http.token_file}'`" in (
+        told.value.hint
+    )
+    assert "copilot.http" in told.value.hint and "systemctl" not in told.value.hint
+    assert told.value.exit_code == USER_PROBLEM and service_file("linux").exists()
+    monkeypatch.delenv("SAYS")
+    with pytest.raises(CopilotError, match=r"daemon-reload`: exit status 1"):
+        install_service(http, "linux")
     monkeypatch.setenv("PATH", "/nowhere")
-    assert "systemctl is not here, so run `systemctl" in install_service(http, "linux")
+    with pytest.raises(CopilotError, match="there is no systemctl here"):
+        install_service(http, "linux")
 
 
-def test_without_http_the_service_serves_the_socket(manager):
-    install_service(HttpOptions(None, None), "linux")
-    assert "--http" not in service_file("linux").read_text()
+@pytest.mark.parametrize("present", [True, False])
+def test_uninstalling_without_the_service_manager_leaves_nothing_to_disable(
+    http, manager, monkeypatch, present
+):
+    install_service(http, "linux")
+    file = service_file("linux")
+    link = file.parent / "default.target.wants" / file.name
+    link.parent.mkdir()
+    link.symlink_to(file)
+    monkeypatch.setenv(*(("FAIL", "1") if present else ("PATH", "/nowhere")))
+    monkeypatch.setenv("SAYS", "no bus")
+    told = uninstall_service("linux")
+    assert told.startswith(f"{file} removed; ") and "systemctl" in told
+    assert ("no bus" in told) is present
+    assert told.endswith("`git copilot serve --stop` ends a server that still runs")
+    assert not file.exists() and not link.is_symlink()
+    if present:
+        assert manager()[-1] == "systemctl --user disable --now git-copilot.service"
+
+
+def test_a_service_is_disabled_before_its_file_is_removed(http, manager, monkeypatch, tmp_path):
+    install_service(http, "linux")
+    script = tmp_path / "bin" / "systemctl"
+    script.write_text(f"#!/bin/sh\ntest -e '{service_file('linux')}'\n")
+    assert uninstall_service("linux") == f"{service_file('linux')} removed"
+
+
+def test_a_service_without_http_is_refused(manager):
+    with pytest.raises(CopilotError, match="without HTTP") as told:
+        install_service(HttpOptions(None, None), "linux")
+    assert "--http" in told.value.hint and "copilot.http" in told.value.hint
+    assert not service_file("linux").exists() and manager() == []
+
+
+def test_the_command_fails_where_the_service_was_not_enabled(hermetic, manager, monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.chdir(hermetic)
+    monkeypatch.setenv("FAIL", "1")
+    out, err = io.StringIO(), io.StringIO()
+    terminal = Terminal(hermetic, lambda: b"", out, err)
+    argv = ["serve", "--install", "--http", "127.0.0.1:0"]
+    assert run_guarded(lambda: dispatch(argv, terminal, Service()), terminal) == USER_PROBLEM
+    assert "is not enabled" in err.getvalue() and err.getvalue().count("\n") == 1
