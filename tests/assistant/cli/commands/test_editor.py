@@ -85,6 +85,14 @@ def test_the_token_is_shown_only_on_request(editor):
     assert token not in "".join(editor("llama.vim", "--show-token"))  # it reads the file
 
 
+def test_a_missing_token_file_is_said_with_the_command_that_makes_it(editor, hermetic):
+    for form in ((), ("--show-token",)):
+        out, err = editor("tabby", *form)
+        assert tomllib.loads(out)["server"]["token"] == "TOKEN"
+        assert f"{default_token_file()} does not exist: `git copilot serve --http " in err
+        assert "--show-token" not in err
+
+
 def test_a_file_with_blanks_in_its_name_can_be_pasted_into_a_shell(editor, hermetic):
     with (hermetic / ".gitconfig").open("a") as config:
         config.write("[copilot]\n\thttpTokenFile = /home/me/my files/token\n")
