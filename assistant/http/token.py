@@ -86,7 +86,7 @@ class Token:
             except CopilotError as exc:
                 return f"{exc.message}; {exc.hint}"
         if not self._text:
-            return "the token's file is gone: restart the server, which makes a new one"
+            return "the token's file was deleted: restart the server, which makes a new one"
         if not hmac.compare_digest(shown.encode(), self._text.encode()):
             return (
                 "the token is wrong: `git copilot serve --status` names the file with the right one"

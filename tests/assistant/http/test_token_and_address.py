@@ -103,7 +103,7 @@ def test_a_new_token_counts_at_once(tmp_path):
     assert token.refusal(first) is None and "a token is needed" in token.refusal("")
     assert "names the file with the right one" in token.refusal("guess")
     file.unlink()
-    assert "the token's file is gone" in token.refusal(first)
+    assert "the token's file was deleted" in token.refusal(first)
     second, _ = ensure_token(file)
     assert token.refusal(second) is None and token.refusal(first)
     file.chmod(0o644)
