@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Lines of the text that are searched, hits of each (several may be of one file), and files that are
 # compared with the text.
 QUERIES, HITS, COMPARED = 4, 24, 6
+# Characters of a line that is searched for: a minified one has tens of thousands of words.
+MAX_QUERY = 1000
 MAX_KNOWN = 64
 TRACKED_SECONDS = 10.0
 # The least share of the lines near the cursor that stand in a file for the text to be that file's.
@@ -172,7 +174,7 @@ class FillPlaces:
         searcher = workspace.searcher(None, repo.view_name)
         votes: dict[str, int] = {}
         for line in sorted(set(near), key=len, reverse=True)[:QUERIES]:
-            search = partial(searcher.search_code, line, HITS, None)
+            search = partial(searcher.search_code, line[:MAX_QUERY], HITS, None)
             hits, _, _ = workspace.find(search)
             for path in {hit.path for hit in hits}:
                 votes[path] = votes.get(path, 0) + 1

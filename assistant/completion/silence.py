@@ -15,6 +15,7 @@ from git_copilot.assistant.api.answers import (
     Timings,
 )
 from git_copilot.assistant.core.setting_values import items
+from git_copilot.assistant.postprocess.bracket_balance import MAX_LINE
 from git_copilot.assistant.postprocess.pairs import OpenPairs
 from git_copilot.index.text.classify import language_of
 
@@ -91,6 +92,8 @@ def _is_complete(prefix: str, suffix: str, pairs: OpenPairs, language: str) -> b
         return False
     if language != "python":
         return line.endswith((";", "}"))
+    if len(line) > MAX_LINE:  # too long to parse at every key
+        return False
     try:
         ast.parse(line)
     except (SyntaxError, ValueError, MemoryError, RecursionError):

@@ -10,12 +10,27 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from git_copilot.assistant.postprocess.language_notation import Notation, notation_of
-from git_copilot.assistant.postprocess.lexer import BRACKET, INSIDE, LINE, Frame, Lexer, Mark, Stack
+from git_copilot.assistant.postprocess.lexer import (
+    BRACKET,
+    INSIDE,
+    LINE,
+    MAX_DEPTH,
+    Frame,
+    Lexer,
+    Mark,
+    Stack,
+)
 
 # Characters on each side of the cursor that are read; MAX_CHARACTERS if all lines are indented.
 BEFORE, AFTER, MAX_CHARACTERS = 12_288, 12_288, 65_536
+# Of a longer line the end is read: it is minified code or data.
+MAX_LINE = 4096
+# Brackets and quotes that are read on each side; indented JSON of MAX_CHARACTERS has 11,000.
+MAX_TOKENS = 16_384
+_TOKENS = re.compile(r"[()\[\]{}\"'`]")
 _UNINDENTED = re.compile(r"\n(?=[^\s)\]}<#/*-])")
 # Characters that separate parts of a text outside of its brackets.
 SEPARATORS = ",;"
@@ -42,8 +57,11 @@ class BracketBalance:
         notation = notation_of(path)
         self._lexer = Lexer(notation)
         above, newline, line = prefix.rpartition("\n")
-        self._line = newline + line  # patterns for the beginning of a line need the line end
-        self._begin = frames_above(notation, above)
+        if len(line) > MAX_LINE:
+            self._line, self._begin = line[-MAX_LINE:], Stack()
+        else:
+            self._line = newline + line  # patterns for the beginning of a line need the line end
+            self._begin = frames_above(notation, above)
         self._after, self._is_truncated = _text_after(suffix)
         self._states: dict[int, Mark] = {}
         self._open_at_cursor, self._base = self._begin, _Outcome(0, 0, ())
@@ -208,6 +226,8 @@ def _text_before(text: str) -> str:
     near = _UNINDENTED.search(text, len(text) - BEFORE)
     if near is not None:
         return text[near.start() + 1 :]
+    if _many_tokens(text[-MAX_CHARACTERS:]) is not None:
+        return text[-BEFORE:]
     far = list(_UNINDENTED.finditer(text, max(0, len(text) - MAX_CHARACTERS), len(text) - BEFORE))
     return text[far[-1].start() + 1 if far else -MAX_CHARACTERS :]
 
@@ -219,9 +239,17 @@ def _text_after(text: str) -> tuple[str, bool]:
         return text, False
     found = list(_UNINDENTED.finditer(text, AFTER // 4, AFTER))
     end = found[-1] if found else _UNINDENTED.search(text, AFTER, MAX_CHARACTERS)
-    if end is not None:
-        return text[: end.start() + 1], False
-    return text[:MAX_CHARACTERS], len(text) > MAX_CHARACTERS
+    size = MAX_CHARACTERS if end is None else end.start() + 1
+    many = _many_tokens(text[:size])
+    if many is not None:
+        return text[:many], True
+    return text[:size], end is None and len(text) > MAX_CHARACTERS
+
+
+def _many_tokens(text: str) -> int | None:
+    """Where the brackets and quotes of ``text`` become too many; ``None`` where they do not."""
+    found = next(islice(_TOKENS.finditer(text), MAX_TOKENS, None), None)
+    return None if found is None else found.start()
 
 
 def frames_above(notation: Notation, above: str) -> Stack:
@@ -235,4 +263,4 @@ def _open_after(notation: Notation, text: str) -> Stack:
     stack: Stack = ()
     for mark in Lexer(notation).marks(text, ()):
         stack = mark.stack
-    return stack
+    return stack if len(stack) <= MAX_DEPTH else ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from git_copilot.assistant.postprocess.bracket_balance import MAX_LINE
+
 OPENERS, CLOSERS = "([{", ")]}"
 BLOCK_OPENERS = (":", "{")
 # An open bracket may continue a statement over this many lines.
@@ -22,7 +24,8 @@ class CompletionScope:
 
     def __init__(self, prefix: str, rest: str) -> None:
         """:param rest: the text behind the cursor on its line."""
-        above, _, self._line = prefix.rpartition("\n")
+        above, _, line = prefix.rpartition("\n")
+        self._line = line[-MAX_LINE:]
         self.inside = bool(rest.strip())
         bare = self._line.rstrip()
         self.block = not self.inside and (not bare or bare.endswith(BLOCK_OPENERS))

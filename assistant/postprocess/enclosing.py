@@ -11,7 +11,7 @@ _HEADER = re.compile(
     r"\s*(?:(?:export|default|public|private|protected|static|async|pub)\s+)*"
     r"(?:def|class|function|func|fn)\b"
 )
-_DOCSTRING = re.compile(r"[rRuU]?(\"\"\"|''')(?:(?!\1).)*\1", re.DOTALL)
+_DOCSTRING = re.compile(r"[rRuU]?(\"\"\"|''')")
 _CODE_END = re.compile(r":\s*(?:#[^\n]*)?\n")
 
 
@@ -20,7 +20,7 @@ class EnclosingDefinitions:
 
     def __init__(self, prefix: str, *, needs_body: bool) -> None:
         """:param needs_body: the language requires a statement in every definition."""
-        *above, self._line = prefix.split("\n")[-MAX_LINES:]
+        *above, self._line = prefix.rsplit("\n", MAX_LINES)[-MAX_LINES:]
         self._headers: list[str] = []
         self._body_missing = False
         depth = _indent(self._line) if self._line.strip() else 1 << 30
@@ -58,7 +58,9 @@ def _has_no_body(body: str, line: str) -> bool:
         return False
     text = body[header.end() :].strip()
     found = _DOCSTRING.match(text)
-    return not text or (found is not None and found.end() == len(text))
+    return not text or (
+        found is not None and text.find(found[1], found.end()) == len(text) - len(found[1])
+    )
 
 
 def _indent(line: str) -> int:

@@ -42,6 +42,7 @@ _TEXT_NODES = ("string", "heredoc", "template", "comment", "text_block")
 _QUOTES = frozenset({'"', "'", "`", '"""', "'''", "string_start"})
 _BACKTICKS = frozenset({"javascript", "typescript", "tsx", "go", "vue"})
 _HEREDOC = re.compile(r"<<[-~]?[ ]*([\"']?)([A-Za-z_]\w*)\1")
+_FIRST_WORD = re.compile(r"^[^\S\n]*(\w+)", re.MULTILINE)
 _HEREDOCS = frozenset({"bash", "ruby", "perl", "php"})
 _MARKUP = ("pre", "textarea")
 
@@ -147,9 +148,11 @@ class Indentation:
         if self._language in _BACKTICKS and text.count("`") % 2:
             return True
         if self._language in _HEREDOCS:
-            for match in _HEREDOC.finditer(text):
-                if not re.search(rf"^\s*{match[2]}\b", text[match.end() :], re.MULTILINE):
-                    return True
+            near = text[-STYLE_CHARACTERS:]
+            begun = {match[2]: match.end() for match in _HEREDOC.finditer(near)}
+            words = _FIRST_WORD.finditer(near) if begun else ()
+            ended = {match[1]: match.start(1) for match in words}
+            return any(ended.get(word, -1) < at for word, at in begun.items())
         if self._language in ("html", "vue"):
             return any(text.count(f"<{tag}") > text.count(f"</{tag}") for tag in _MARKUP)
         return False

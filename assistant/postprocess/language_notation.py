@@ -62,7 +62,7 @@ class Notation:
 
 _C_QUOTES = (Quote('"'), Quote("'"))
 _BLOCK = (("/*", "*/"),)
-_REGEX = r"(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/"
+_REGEX = r"(?<=[(,=:\[!&|?{};\n])[ \t]*/(?![*/])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.){0,500}\])+/"
 _CHAR = r"'(?:\\[^\n]{1,9}?|[^\\'\n])'"
 _JS_QUOTES = (Quote('"'), Quote("'"), Quote("`", lines=True, inside="${"))
 _TRIPLE = (Quote('"""', lines=True), Quote("'''", lines=True))

@@ -30,6 +30,9 @@ class Frame(NamedTuple):
 
 
 Stack = tuple[Frame, ...]
+# Deeper than anybody nests, unclosed list items of old HTML included. A stack is copied at every mark,
+# so that the work would grow with the square of the depth.
+MAX_DEPTH = 500
 _BRACKET_FRAMES = {opener: Frame(BRACKET, closer) for opener, closer in PAIRS.items()}
 _CLOSED_FRAMES = {closer: Frame(BRACKET, closer) for closer in PAIRS.values()}
 
@@ -55,7 +58,7 @@ class Lexer:
     def marks(
         self, text: str, stack: Stack, inserted: tuple[int, int] = (0, 0), careful_until: int = 0
     ) -> Iterator[Mark]:
-        """Every change of the stack, in order.
+        """Every change of the stack, in order, up to the first that is deeper than :data:`MAX_DEPTH`.
 
         :param stack: the frames open where ``text`` begins.
         :param inserted: between these offsets a closing bracket in prose needs no opening one.
@@ -63,7 +66,7 @@ class Lexer:
         """
         place, faults, loose = 0, 0, 0
         search, in_code, skipping = self._reader(stack, careful_until > 0)
-        while found := search(text, place):
+        while len(stack) <= MAX_DEPTH and (found := search(text, place)):
             start, place = found.span()
             before, group = stack, found.lastgroup
             if in_code and group == "open":
@@ -268,6 +271,7 @@ def _code_parts(notation: Notation, careful: bool) -> list[str]:
         parts.append(f"(?P<quote>{begin}(?:{quotes}))")
     if notation.markup == "jsx":
         parts.append(
-            r"(?P<begin>(?:(?<=[(,=?:&|{}\[>;\n])\s*|(?<=return)\s+)<(?=[A-Za-z>])[\w:.-]*)"
+            r"(?P<begin>(?:(?<=[(,=?:&|{}\[>;])\s*+|(?<=\n)[^\S\n]*+|(?<=return)\s++)"
+            r"<(?=[A-Za-z>])[\w:.-]*)"
         )
     return [*parts, _BRACKETS]

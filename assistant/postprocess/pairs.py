@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from git_copilot.assistant.postprocess.bracket_balance import (
+    MAX_LINE,
     BracketBalance,
     common_frames,
     frames_above,
@@ -36,6 +37,8 @@ class OpenPairs:
         notation = notation_of(path)
         self._lexer = Lexer(notation)
         above, newline, line = prefix.rpartition("\n")
+        if len(line) > MAX_LINE:  # minified code or data: no pair there is an editor's
+            above, newline, line = "", "", ""
         self._line = newline + line  # patterns for the beginning of a line need the line end
         self._above = frames_above(notation, above)
         self._stack = self._read(self._line)

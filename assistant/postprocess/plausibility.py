@@ -16,10 +16,11 @@ import keyword
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
-from git_copilot.assistant.postprocess.bracket_balance import BracketBalance
+from git_copilot.assistant.postprocess.bindings import binds
+from git_copilot.assistant.postprocess.bracket_balance import MAX_LINE, BracketBalance
 from git_copilot.assistant.postprocess.pairs import OpenPairs
 from git_copilot.assistant.postprocess.repetition import count_alphanumeric
 from git_copilot.assistant.postprocess.syntax import INDENTED, Surroundings
@@ -43,7 +44,6 @@ PLACEHOLDERS = ("", "x", "x:", "pass", "x, x", "x = x")
 # A line with fewer letters and digits may repeat another.
 MIN_ALPHANUMERIC = 8
 NEAR_LINES = 30
-MAX_PARAMETERS = 2000  # characters of a function's parameters
 _STRING = re.compile(
     r"(?:\b[rRbBuUfFtT]{1,2})?(?:\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z)|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?)",
     re.DOTALL,
@@ -55,7 +55,7 @@ _COMMENT = re.compile(r"(?:#|//)[^\n]*")
 _KEY = re.compile(r"\s*([\"'][^\"'\n]+[\"']|\w+)\s*:\s")
 _BINDING = re.compile(
     r"(?:\bas|\bfor|\bdef|\bclass|\blambda|\blet|\bconst|\bvar|\bmut|\bfunc|\bfn|\btype|\bimport|,)\s+(\w+)"
-    r"|(\w+)\s*(?::[^=\n]*)?(?::?=)(?!=)"
+    r"|(?<!\w)(\w++)\s*+(?::[^=\n]*+)?+=(?!=)"
 )
 # Names that are no attributes, keyword arguments or prefixes of strings.
 _FREE = re.compile(r"(?<![\w.])([^\W\d]\w*)\b(?!\s*(?:=(?!=)|[\"']))")
@@ -71,7 +71,7 @@ class Plausibility:
     def __init__(self, prefix: str, suffix: str, path: str, names: Names = ALL_NAMES) -> None:
         """:param names: what exists besides the file's own names."""
         self._prefix, self._suffix, self._path, self._names = prefix, suffix, path, names
-        self._line = prefix.rpartition("\n")[2]
+        self._line = prefix.rpartition("\n")[2][-MAX_LINE:]
         self._surroundings = Surroundings(prefix, suffix, path)
 
     def faults(self, text: str) -> tuple[str, ...]:
@@ -132,13 +132,12 @@ class Plausibility:
         code = _code(self._line + text)[len(before) :]
         if _in_string_or_comment(self._line):
             return []
-        begun = re.search(r".?\w*\Z", before)  # a dot before it says that it is an attribute
-        written = (begun[0] if begun else "") + code
-        bound = {
-            name for pair in _BINDING.findall(_code(self._line) + code) for name in pair if name
-        }
+        begun = len(_without_word(before))
+        # A dot before the word says that it is an attribute.
+        written = before[max(0, begun - 1) :] + code
+        bound = {name for pair in _BINDING.findall(before + code) for name in pair if name}
         if self._surroundings.language != "python":
-            bound |= set(_DECLARED.findall(_code(self._line) + code))
+            bound |= set(_DECLARED.findall(before + code))
         words = [w for w in dict.fromkeys(_NAME.findall(written)) if w not in bound]
         new = [w for w in words if w not in self._around and w not in _PYTHON and len(w) > 1]
         if self._surroundings.language == "python":
@@ -162,14 +161,20 @@ class Plausibility:
 
     @cached_property
     def _around(self) -> frozenset[str]:
-        line = re.sub(r"\w*\Z", "", self._line)
-        above = self._prefix[: len(self._prefix) - len(self._line)]
-        return frozenset(IDENTIFIER.findall(above + line + self._suffix))
+        return _identifiers(_without_word(self._prefix), self._suffix)
+
+    @cached_property
+    def _lines_above(self) -> list[str]:
+        return self._prefix.rsplit("\n", NEAR_LINES + 1)[-NEAR_LINES - 1 : -1]
+
+    @cached_property
+    def _lines_below(self) -> list[str]:
+        return self._suffix.split("\n", NEAR_LINES)[1:NEAR_LINES]
 
     def _repeats(self, text: str) -> bool:
         written = [x.strip() for x in (self._line + text).split("\n") if x.strip()]
-        above = [x.strip() for x in self._prefix.split("\n")[-NEAR_LINES - 1 : -1] if x.strip()]
-        below = [x.strip() for x in self._suffix.split("\n")[1:NEAR_LINES] if x.strip()]
+        above = [x.strip() for x in self._lines_above if x.strip()]
+        below = [x.strip() for x in self._lines_below if x.strip()]
         neighbours = {*above[-1:], *below[:1]}
         if any(x in neighbours and count_alphanumeric([x]) >= MIN_ALPHANUMERIC for x in written):
             return True
@@ -184,10 +189,7 @@ class Plausibility:
         if found is None or (self._line.strip() and ":" in self._line):
             return False
         depth = len(self._line) - len(self._line.lstrip())
-        for lines in (
-            self._prefix.split("\n")[-NEAR_LINES - 1 : -1][::-1],
-            self._suffix.split("\n")[1:NEAR_LINES],
-        ):
+        for lines in (self._lines_above[::-1], self._lines_below):
             for line in lines:
                 if line.strip() and len(line) - len(line.lstrip()) < depth:
                     break
@@ -203,16 +205,17 @@ def standard_names() -> frozenset[str]:
     return frozenset(STANDARD_NAMES.read_text("utf-8").split())
 
 
-def binds(text: str, name: str) -> bool:
-    """Whether Python code may bind ``name`` in some scope: rather too often than too rarely."""
-    pattern = (
-        rf"\b{name}\s*(?::[^=\n]+)?(?:=(?!=)|:=)"
-        rf"|\b(?:import|as|for|def|class|lambda|global|nonlocal|case)\b[^\n]*\b{name}\b"
-        rf"|^[ \t]*\*{{0,2}}{name}[ \t]*(?:[,:)]|$)"
-        rf"|\bdef \w+\([^)]{{0,{MAX_PARAMETERS}}}\b{name}\b"
-        rf"|^[ \t]*[\w, ()*\[\]]*\b{name}\b[\w, ()*\[\]]*=(?!=)"
-    )
-    return re.search(pattern, text, re.MULTILINE) is not None
+@lru_cache(maxsize=4)
+def _identifiers(before: str, behind: str) -> frozenset[str]:
+    return frozenset(IDENTIFIER.findall(before)) | frozenset(IDENTIFIER.findall(behind))
+
+
+def _without_word(text: str) -> str:
+    """``text`` without the word that it ends with. ``\\w*\\Z`` would be tried at every character."""
+    end = len(text)
+    while end and (text[end - 1].isalnum() or text[end - 1] == "_"):
+        end -= 1
+    return text[:end]
 
 
 def _code(text: str) -> str:

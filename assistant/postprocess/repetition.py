@@ -11,6 +11,8 @@ MIN_ALPHANUMERIC = 3
 MAX_REPEATS = 3
 # Lines of the longest group that counts as a loop.
 MAX_PERIOD = 4
+# Characters of a line in which letters and digits are counted: limits are far below it.
+MAX_COUNTED = 1000
 # Lines behind the cursor with which a completion is compared.
 MAX_LINES = 64
 # In a complete file no line is written that equals one of this many next ones: 3% of the lines of
@@ -91,8 +93,8 @@ class SuffixRepetition:
 
 
 def count_alphanumeric(lines: Sequence[str]) -> int:
-    """The number of letters and digits in lines."""
-    return sum(char.isalnum() for line in lines for char in line)
+    """The number of letters and digits at the beginnings of lines."""
+    return sum(char.isalnum() for line in lines for char in line[:MAX_COUNTED])
 
 
 def loop_start(lines: Sequence[str], nearby: str = "") -> int | None:

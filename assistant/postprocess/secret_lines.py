@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from git_copilot.index.secrets.scan import context_above, find_secrets
+from git_copilot.index.secrets.scan import MAX_LINE, context_above, find_secrets
+
+# Characters that are read of a line, or of the cursor's on each side: more than those of a line that
+# counts as written by hand (scan.MAX_LINE), so that a cut line does not become one.
+MAX_WIDTH = 2 * MAX_LINE
 
 
 class SecretLines:
@@ -10,8 +14,9 @@ class SecretLines:
 
     def __init__(self, prefix: str, rest: str, path: str) -> None:
         """:param rest: of the cursor's line."""
-        self._line, self._rest, self._path = prefix.rpartition("\n")[2], rest, path
-        self._above = context_above(prefix)
+        self._line, self._rest = prefix.rpartition("\n")[2][-MAX_WIDTH:], rest[:MAX_WIDTH]
+        self._above = [line[:MAX_WIDTH] for line in context_above(prefix)]
+        self._path = path
 
     def first(self, text: str) -> int | None:
         """The offset of the first line of ``text`` that looks like a secret, if the completion

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 WINDOW_LINES, MAX_WINDOW_LINES = 120, 1500
 # Longer windows are not parsed, since every candidate parses one.
 MAX_WINDOW_BYTES = 1 << 16
+# Python refuses more than a hundred levels.
+MAX_INDENTATION = 400
 # Languages in which indentation is syntax and a colon at a line's end opens a block.
 INDENTED = frozenset({"python"})
 # Grammars of files that the index reads as plain text.
@@ -137,6 +139,8 @@ def _is_python(text: str) -> bool:
     """Whether Python parses ``text``, which may begin inside a block."""
     first = next((line for line in text.split("\n") if line.strip()), "")
     depth = len(first) - len(first.lstrip(" "))
+    if depth > MAX_INDENTATION or len(text) > MAX_WINDOW_BYTES:
+        return False
     outer = "".join(f"{' ' * at}if 1:\n" for at in range(0, depth, 4))
     try:
         with warnings.catch_warnings():
@@ -149,7 +153,7 @@ def _is_python(text: str) -> bool:
 
 def _window_before(prefix: str, begins: re.Pattern[str]) -> str:
     """The end of ``prefix``, from a line that ``begins`` matches if there is one."""
-    lines = prefix.split("\n")
+    lines = prefix.rsplit("\n", WINDOW_LINES + MAX_WINDOW_LINES + 1)
     first = len(lines) - 1 - WINDOW_LINES
     if first <= 0:
         return prefix

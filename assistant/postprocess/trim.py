@@ -35,7 +35,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from git_copilot.assistant.postprocess.bracket_balance import BracketBalance
+from git_copilot.assistant.postprocess.bracket_balance import MAX_LINE, BracketBalance
 from git_copilot.assistant.postprocess.completion_scope import CompletionScope, open_brackets
 from git_copilot.assistant.postprocess.enclosing import EnclosingDefinitions
 from git_copilot.assistant.postprocess.repetition import (
@@ -57,8 +57,8 @@ MIN_DISTINCTIVE = 12
 MAX_TRIES = 12  # line ends at which a text with syntax errors is cut on trial
 # Characters on each side of the cursor that may justify a line which repeats itself.
 NEARBY = 4096
-# Characters of which the end may have one too many.
-ENDINGS = ")]};,"
+# Characters of which the end may have some too many.
+ENDINGS, MAX_ENDINGS = ")]};,", 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +77,17 @@ class Trimmer:
     ) -> None:
         """:param path: of the file; its language decides what a secret looks like and what parses.
         :param left_to_right: the model did not see ``suffix``."""
-        self._line = prefix.rpartition("\n")[2]
+        self._line = prefix.rpartition("\n")[2][-MAX_LINE:]
         self._sides, self._path = (prefix, suffix), path
-        self._rest = suffix.partition("\n")[0]
+        self._rest = suffix.partition("\n")[0][:MAX_LINE]
         self._secrets = SecretLines(prefix, self._rest, path)
         self._scope = CompletionScope(prefix, self._rest)
-        self._empty_file = not (prefix + suffix).strip()
+        self._empty_file = not prefix.strip() and not suffix.strip()
         self._repeats = SuffixRepetition(self._line, suffix)
         self._min_suffix_lines = (
             1 if self._repeats.distinctive >= MIN_DISTINCTIVE else MIN_SUFFIX_LINES
         )
-        needs_body = language_of(path) in INDENTED
-        self._enclosing = EnclosingDefinitions(prefix, needs_body=needs_body)
+        self._enclosing = EnclosingDefinitions(prefix, needs_body=language_of(path) in INDENTED)
         self._left_to_right = left_to_right
         self._surroundings = Surroundings(prefix, suffix, path)
         # The whole lines so far, and the end that they determined.
@@ -279,7 +278,8 @@ class Trimmer:
         errors = self._surroundings.errors(text)
         if not errors or (self.whole and self._may_continue and self._continues(text)):
             return text, None
-        tries = [text[:-size] for size in range(1, 1 + len(text) - len(text.rstrip(ENDINGS)))]
+        surplus = min(len(text) - len(text.rstrip(ENDINGS)), MAX_ENDINGS)
+        tries = [text[:-size] for size in range(1, surplus + 1)]
         ends = [i for i, char in enumerate(text) if char == "\n"]
         tries += [text[:end] for end in reversed(ends[-MAX_TRIES:])]
         best = min((t for t in tries if t.strip()), key=self._surroundings.errors, default=text)

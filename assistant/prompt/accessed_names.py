@@ -8,12 +8,17 @@ from dataclasses import dataclass
 
 from git_copilot.index.search.signatures import module_path
 
-_FROM = re.compile(r"^\s*from\s+(\.*[\w.]*)\s+import\s+(?:\(\s*)?(?:[\w\s,]*,\s*)?(\w*)$")
+# Every repetition is possessive or bounded: files hold lines of nothing but spaces or dots.
+_FROM = re.compile(r"\s*+from\s++([\w.]++)\s++import\s++(?:\(\s*+)?+(?:[\w\s,]*,\s*+)?(\w*)$")
 _ATTRIBUTE = re.compile(r"(?<![\w.)\]])([^\W\d]\w*(?:\.[^\W\d]\w*)*)\.(\w*)$")
-_CLASS = re.compile(r"^( *)class\s+(\w+)\s*(?:\(([^)]*)\))?", re.MULTILINE)
+_CLASS = re.compile(r"^( *)class\s++(\w++)\s*(?:\(([^)]{0,2000}+)\))?", re.MULTILINE)
 _MEMBER = re.compile(
-    r"(?:\b(?:self|cls)\.(\w+)\s*(?::[^=\n]+)?=(?!=)|^\s+(?:async )?def (\w+))", re.MULTILINE
+    r"\b(?:self|cls)\.(\w++)\s*+(?::[^=\n]{1,500}+)?+=(?!=)"
+    r"|(?:^[^\S\n]++|(?<=\n\n))(?:async )?def (\w+)",
+    re.MULTILINE,
 )
+# A longer line is not written by hand.
+MAX_LINE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Access:
 def accessed(prefix: str, suffix: str, path: str) -> Access | None:
     """What a name at the end of ``prefix`` would be a member of; ``None``: of nothing known."""
     line = prefix.rpartition("\n")[2]
+    if len(line) > MAX_LINE:
+        return None
     if found := _FROM.match(line):
         module = absolute_module(found[1], path)
         return Access(found[2], (module,)) if module else None
@@ -58,22 +65,34 @@ def absolute_module(name: str, path: str) -> str:
 def _imported(receiver: str, prefix: str, path: str) -> str:
     """The module that ``receiver`` names, by the file's imports; empty: none."""
     first, _, rest = receiver.partition(".")
-    alias = re.search(
-        rf"^\s*import\s+(?:[\w., ]*,\s*)?([\w.]+)\s+as\s+{first}\b", prefix, re.MULTILINE
-    )
+    begin = r"^[^\S\n]*+import\s++(?:[\w., ]*,\s*+)?"
+    alias = re.search(rf"{begin}([\w.]++)\s++as\s++{first}\b", prefix, re.MULTILINE)
     if alias:
         return f"{alias[1]}.{rest}" if rest else alias[1]
-    if re.search(rf"^\s*import\s+(?:[\w., ]*,\s*)?{re.escape(receiver)}\b", prefix, re.MULTILINE):
+    if re.search(rf"{begin}(?:{re.escape(receiver)}|{first})\b", prefix, re.MULTILINE):
         return receiver
-    if re.search(rf"^\s*import\s+(?:[\w., ]*,\s*)?{first}\b", prefix, re.MULTILINE):
-        return receiver
-    member = re.search(
-        rf"^\s*from\s+(\.*[\w.]*)\s+import\s+(?:\([^)]*?|[^\n(]*?)\b{first}\b", prefix, re.MULTILINE
-    )
-    if not member:
+    module = _imported_from(first, prefix)
+    if module is None:
         return ""
-    package = absolute_module(member[1], path)
+    package = absolute_module(module, path)
     return ".".join(part for part in (package, receiver) if part)
+
+
+def _imported_from(name: str, prefix: str) -> str | None:
+    """The first module from which ``prefix`` imports ``name``, in one pass over the text: that of the
+    statement before the name, if its line or its parentheses go on up to there."""
+    module, end = None, ""
+    begun = 0
+    for found in re.finditer(
+        rf"^[^\S\n]*+from\s++([\w.]++)\s++import\s++(\()?+|\b{name}\b", prefix, re.MULTILINE
+    ):
+        if found[1] is not None:
+            module, end, begun = found[1], ")" if found[2] else "\n(", found.end()
+        elif module is not None:
+            if all(prefix.find(mark, begun, found.start()) < 0 for mark in end):
+                return module
+            module = None
+    return None
 
 
 def _of_class(begun: str, prefix: str, suffix: str) -> Access | None:

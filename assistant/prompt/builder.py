@@ -236,6 +236,11 @@ def _last_lines(
     step = ANCHOR_LINES
     while step > 1 and room < min(LITTLE_ROOM, step * ANCHOR_TOKENS):
         step //= 2
+    # The first line from which the text is not longer than what is read at all.
+    left, readable = room * MAX_TOKEN_CHARACTERS, len(lines)
+    while readable and len(lines[readable - 1]) <= left:
+        readable -= 1
+        left -= len(lines[readable]) + 1
     if len(lines[-1]) > room * MAX_TOKEN_CHARACTERS:
         ids, forced_prefix = boundary.encode(tokenizer, lines[-1][-room * MAX_TOKEN_CHARACTERS :])
         return ids[-room:], forced_prefix
@@ -243,19 +248,22 @@ def _last_lines(
     def tail(first: int) -> tuple[list[int], str]:
         return boundary.encode(tokenizer, "\n".join(lines[first:]))
 
+    def fits(first: int) -> bool:
+        return first >= readable and len(tail(first)[0]) <= budget
+
     # Only anchors can be starts; most of a long file never fits, so search from its end.
     last = (len(lines) - 1) // step
     count = 1
-    while count <= last and len(tail((last - count) * step)[0]) <= budget:
+    while count <= last and fits((last - count) * step):
         count *= 2
     low, high = max(0, last - count), last - count // 2  # the first that fits is in between
     while low < high:
         middle = (low + high) // 2
-        if len(tail(middle * step)[0]) <= budget:
+        if fits(middle * step):
             high = middle
         else:
             low = middle + 1
-    first = low * step
+    first = max(low * step, readable)
     ids, forced_prefix = tail(first)
     while len(ids) > budget and first < len(lines) - 1:
         first += 1

@@ -14,6 +14,8 @@ from git_copilot.index.text.terms import identifiers_from_end, words_near
 LINES_BEFORE, LINES_AFTER = 20, 4
 # Imports name definitions of other files; they stand in a file's first lines.
 HEADER_LINES = 40
+# Of a longer line the part next to the cursor, or its beginning, says enough.
+MAX_LINE = 2000
 MAX_PARTIAL = 100
 TOKEN_CHARACTERS = 3  # of a token of code, on average
 _PARTIAL = re.compile(r"[^\W\d]\w*$")
@@ -37,15 +39,13 @@ def cursor_query(
         :class:`~git_copilot.index.search.cochange.CoChange`.
     """
     prefix = file.prefix
-    before = prefix.split("\n")
-    after = file.suffix.split("\n")
-    near = before[-LINES_BEFORE:]
-    imported = identifiers_from_end(
-        "\n".join(x for x in before[:HEADER_LINES] if x.lstrip().startswith(_IMPORTS))
-    )
+    near = [line[-MAX_LINE:] for line in prefix.rsplit("\n", LINES_BEFORE)[-LINES_BEFORE:]]
+    after = [line[:MAX_LINE] for line in file.suffix.split("\n", LINES_AFTER)[:LINES_AFTER]]
+    header = [line[:MAX_LINE] for line in prefix.split("\n", HEADER_LINES)[:HEADER_LINES]]
+    imported = identifiers_from_end("\n".join(x for x in header if x.lstrip().startswith(_IMPORTS)))
     return Query(
-        text="\n".join([*after[:LINES_AFTER], *near]),
-        words=words_near(near, after[:LINES_AFTER]),
+        text="\n".join([*after, *near]),
+        words=words_near(near, after),
         names=tuple(dict.fromkeys([*identifiers_from_end("\n".join(near)), *imported])),
         partial=partial[0] if (partial := _PARTIAL.findall(prefix[-MAX_PARTIAL:])) else "",
         modules=tuple(imported),

@@ -52,8 +52,8 @@ _VALUE = re.compile(
     re.MULTILINE | re.ASCII,
 )
 _KEY_MARKS = (b"PRIVATE KEY", b"PuTTY-User-Key-File")
-_KEY_BEGIN = re.compile("BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File")
-_KEY_END = re.compile(r"END [A-Z0-9 ]*PRIVATE KEY|Private-MAC:")
+_KEY_BEGIN = re.compile("BEGIN [A-Z0-9 ]{0,64}PRIVATE KEY|PuTTY-User-Key-File")
+_KEY_END = re.compile(r"END [A-Z0-9 ]{0,64}PRIVATE KEY|Private-MAC:")
 _KEY_MARGIN = r"[\s\"'`#*>|,;()]*+"
 # A line of a key in a file or in a string: base64, a header, or empty.
 _KEY_LINE = re.compile(rf"{_KEY_MARGIN}(?:[\w-]+: .*|[A-Za-z0-9+/=\\]*+{_KEY_MARGIN}[+\\]?)$")
@@ -185,7 +185,7 @@ def touches_secret(
 def context_above(text: str) -> list[str]:
     """The lines of ``text`` before the last one that may affect whether that is a secret: a few, or
     all since the start of a private key."""
-    lines = text.split("\n")[-MAX_KEY_LINES - 1 : -1]
+    lines = text.rsplit("\n", MAX_KEY_LINES + 1)[-MAX_KEY_LINES - 1 : -1]
     begun = [i for i, line in enumerate(lines) if _KEY_BEGIN.search(line)]
     return lines[max(0, min(begun[-1], len(lines) - BLOCK_LINES)) if begun else -BLOCK_LINES :]
 

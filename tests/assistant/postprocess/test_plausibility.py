@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.assistant.postprocess.plausibility import Names, Plausibility, binds
+from git_copilot.assistant.postprocess.bindings import binds
+from git_copilot.assistant.postprocess.plausibility import Names, Plausibility
 
 FILE = (
     "import os\nfrom json import loads as read\n\n\ndef area(width, height=1):\n"
