@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 WINDOW_LINES, MAX_WINDOW_LINES = 120, 1500
 # Longer windows are not parsed, since every candidate parses one.
 MAX_WINDOW_BYTES = 1 << 16
+# With more errors than this, what a completion adds says nothing; each parse of such a text takes long.
+# It is found out once for a place, and not for windows that take no time.
+MAX_ERRORS, CHEAP_CHARACTERS = 200, 8192
 # Python refuses more than a hundred levels.
 MAX_INDENTATION = 400
 # Languages in which indentation is syntax and a colon at a line's end opens a block.
@@ -57,6 +60,7 @@ class Surroundings:
         """Whether the text parses without a completion."""
         return (
             self.judged
+            and not self._shapeless
             and not self.errors("")
             and (self.language != "python" or self._parses_as_python)
         )
@@ -75,17 +79,17 @@ class Surroundings:
         return 0 if _is_python(self._before + text + self._after) else 1
 
     def _tree_errors(self, text: str) -> int:
-        root = self._parse(text)
-        count = 0
-        pending = [] if root is None else [root]
-        while pending:
-            node = pending.pop()
-            count += node.is_error or node.is_missing
-            if node.has_error:
-                pending.extend(node.children)
-        return count
+        return _count_errors(self._parse(text))
+
+    @cached_property
+    def _shapeless(self) -> bool:
+        size = len(self._before) + len(self._after)
+        known = CHEAP_CHARACTERS < size <= MAX_WINDOW_BYTES
+        return known and _is_shapeless(self._before, self._after, self._grammar)
 
     def _parse(self, text: str) -> Node | None:
+        if self._shapeless:
+            return None
         window = (self._before + text + self._after).encode()
         return parse(window, self._grammar) if len(window) <= MAX_WINDOW_BYTES else None
 
@@ -133,6 +137,26 @@ class Surroundings:
             ):
                 return True
         return False
+
+
+def _count_errors(root: Node | None) -> int:
+    count = 0
+    pending = [] if root is None else [root]
+    while pending:
+        node = pending.pop()
+        count += node.is_error or node.is_missing
+        if node.has_error:
+            pending.extend(node.children)
+    return count
+
+
+@lru_cache(maxsize=8)
+def _is_shapeless(before: str, after: str, grammar: str) -> bool:
+    """Whether a text without a completion has too many errors to be judged."""
+    if parse(b"", grammar) is None:
+        return False  # no grammar at all
+    root = parse((before + after).encode(), grammar)
+    return root is None or _count_errors(root) > MAX_ERRORS
 
 
 def _is_python(text: str) -> bool:

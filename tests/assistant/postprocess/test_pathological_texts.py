@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from git_copilot.assistant.postprocess import syntax
 from git_copilot.assistant.postprocess.bindings import binds
 from git_copilot.assistant.postprocess.bracket_balance import (
     MAX_CHARACTERS,
@@ -219,3 +220,16 @@ def test_a_key_far_above_the_cursor_begins_its_context():
 def test_imports_are_found_among_blank_lines(above, line, members):
     found = accessed(above + line, "\n", "x.py")
     assert (found.modules if found else None) == members
+
+
+def test_a_text_of_errors_is_parsed_once(monkeypatch):
+    parsed = []
+    real = syntax.parse
+    monkeypatch.setattr(
+        syntax, "parse", lambda data, *rest: parsed.append(data) or real(data, *rest)
+    )
+    text = repeated("k12:1,", 20_000)
+    for written in ("foo(bar)", "foo(baz", "x"):
+        assert "syntax" not in Plausibility(text, "\n", "a.js").faults(written)
+    assert sum(len(data) > 1000 for data in parsed) == 1
+    assert not Surroundings(text, "\n", "a.js").whole
