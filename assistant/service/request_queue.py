@@ -4,7 +4,9 @@ somebody types only the latest counts."""
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -90,6 +92,9 @@ class RequestQueue:
         self.waiting = 0
         self.cancelled = 0
         self._lock = threading.Lock()
+        # First come, first served: the first job is computed, the others wait for their turn.
+        self._line: deque[_Job] = deque()
+        self._moved = threading.Condition()
         self._shared: dict[Hashable, _Job] = {}
         self._latest: dict[Hashable, tuple[_Job, list[_Waiter]]] = {}
 
@@ -175,15 +180,32 @@ class RequestQueue:
         self, job: _Job, same: Hashable, action: Callable[[Callable[[], bool]], object]
     ) -> None:
         try:
-            done = self.executor.run(lambda: action(job.gone), job.gone)
-            job.turn = None if done is None else Turn(*done)
+            if self._wait_for_turn(job):
+                done = self.executor.run(lambda: action(job.gone), job.gone)
+                job.turn = None if done is None else Turn(*done)
         except BaseException as exc:  # noqa: BLE001 - raised to everybody who waits
             job.error = exc
         finally:
+            with self._moved:
+                with suppress(ValueError):
+                    self._line.remove(job)
+                self._moved.notify_all()
             with self._lock:
                 if self._shared.get(same) is job:
                     del self._shared[same]
             job.done.set()
+
+    def _wait_for_turn(self, job: _Job) -> bool:
+        """Stand in line until the job is the first; false as soon as nobody waits for it: who types
+        leaves five requests a second behind, and they must not fill the queue."""
+        with self._moved:
+            self._line.append(job)
+        while not job.gone():
+            with self._moved:
+                if self._line[0] is job:
+                    return True
+                self._moved.wait(POLL_SECONDS)
+        return False
 
     def _taken(self, job: _Job, waiter: _Waiter) -> Turn[_Result]:
         """The result of a job for one of those who wait."""

@@ -172,6 +172,24 @@ def test_a_full_queue_refuses_at_once_and_recovers(queue, monkeypatch):
     assert queue.run(lambda gone: "again", lambda: False).result == "again"
 
 
+def test_what_is_dropped_leaves_the_queue_at_once(queue, monkeypatch):
+    """Forty people who type leave hundreds of requests a second behind."""
+    monkeypatch.setattr(request_queue, "MAX_WAITING", 4)
+    slow = Slow()
+    first = Caller(queue, slow)
+    assert slow.running.wait(5)
+    left = Caller(queue, lambda gone: "never")
+    typed = [Caller(queue, lambda gone: "typed", place="here")]
+    left.left.set()
+    for _ in range(20):
+        typed.append(Caller(queue, lambda gone: "typed", place="here"))
+        assert isinstance(typed[-2].outcome(), RequestDropped)
+    assert isinstance(left.outcome(), RequestDropped)
+    slow.finish.set()
+    assert (first.outcome(), typed[-1].outcome()) == ("whole", "typed")
+    assert queue.waiting == 0
+
+
 def test_requests_are_served_in_the_order_in_which_they_came(queue):
     slow, order = Slow(), []
     first = Caller(queue, slow)
@@ -179,7 +197,7 @@ def test_requests_are_served_in_the_order_in_which_they_came(queue):
     callers = []
     for number in range(20):
         callers.append(Caller(queue, lambda gone, number=number: order.append(number)))
-        while queue.executor._present < number + 2:
+        while len(queue._line) < number + 2:
             time.sleep(0.0005)
     slow.finish.set()
     for each in (first, *callers):
