@@ -4,9 +4,8 @@ somebody types only the latest counts."""
 from __future__ import annotations
 
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +19,9 @@ from git_copilot.index.core.errors import CopilotError
 # More than people and their editors have waiting; what is behind that would be answered too late.
 MAX_WAITING = 64
 POLL_SECONDS = 0.02
+# With more than so many in the queue, whoever typed within this time is probably typing still: what
+# is begun for them is dropped at the next key. And of the others the latest have not given up yet.
+CROWD, REST_SECONDS = 3, 0.25
 ACCEPTED = "accepted"
 _Result = TypeVar("_Result")
 
@@ -71,6 +73,7 @@ class _Job:
         self.turn: Turn[Any] | None = None
         self.error: BaseException | None = None
         self.abandoned = False
+        self.came = time.monotonic()
         self._lock = lock
 
     def gone(self) -> bool:
@@ -92,8 +95,8 @@ class RequestQueue:
         self.waiting = 0
         self.cancelled = 0
         self._lock = threading.Lock()
-        # First come, first served: the first job is computed, the others wait for their turn.
-        self._line: deque[_Job] = deque()
+        self._line: list[_Job] = []
+        self._running: _Job | None = None
         self._moved = threading.Condition()
         self._shared: dict[Hashable, _Job] = {}
         self._latest: dict[Hashable, tuple[_Job, list[_Waiter]]] = {}
@@ -187,8 +190,9 @@ class RequestQueue:
             job.error = exc
         finally:
             with self._moved:
-                with suppress(ValueError):
-                    self._line.remove(job)
+                self._line.remove(job)
+                if self._running is job:
+                    self._running = None
                 self._moved.notify_all()
             with self._lock:
                 if self._shared.get(same) is job:
@@ -196,16 +200,26 @@ class RequestQueue:
             job.done.set()
 
     def _wait_for_turn(self, job: _Job) -> bool:
-        """Stand in line until the job is the first; false as soon as nobody waits for it: who types
-        leaves five requests a second behind, and they must not fill the queue."""
+        """Stand in line until the job may run; false as soon as nobody waits for it: who types leaves
+        five requests a second behind, and they must not fill the queue."""
         with self._moved:
             self._line.append(job)
         while not job.gone():
             with self._moved:
-                if self._line[0] is job:
+                if self._running is None and self._next() is job:
+                    self._running = job
                     return True
                 self._moved.wait(POLL_SECONDS)
         return False
+
+    def _next(self) -> _Job | None:
+        """Whose turn it is: first come, first served, but in a crowd that of the latest who have
+        stopped typing."""
+        if len(self._line) <= CROWD:
+            return self._line[0]
+        now = time.monotonic()
+        rested = [job for job in self._line if now - job.came >= REST_SECONDS]
+        return rested[-1] if rested else None
 
     def _taken(self, job: _Job, waiter: _Waiter) -> Turn[_Result]:
         """The result of a job for one of those who wait."""

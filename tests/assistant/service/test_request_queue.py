@@ -190,19 +190,34 @@ def test_what_is_dropped_leaves_the_queue_at_once(queue, monkeypatch):
     assert queue.waiting == 0
 
 
-def test_requests_are_served_in_the_order_in_which_they_came(queue):
+@pytest.mark.parametrize(("crowd", "expected"), [(99, list(range(6))), (0, [5, 4, 3, 2, 1, 0])])
+def test_first_come_first_served_and_in_a_crowd_the_latest(queue, monkeypatch, crowd, expected):
+    monkeypatch.setattr(request_queue, "CROWD", crowd)
+    monkeypatch.setattr(request_queue, "REST_SECONDS", 0.05)
     slow, order = Slow(), []
     first = Caller(queue, slow)
     assert slow.running.wait(5)
     callers = []
-    for number in range(20):
+    for number in range(6):
         callers.append(Caller(queue, lambda gone, number=number: order.append(number)))
         while len(queue._line) < number + 2:
             time.sleep(0.0005)
+    time.sleep(0.1)
     slow.finish.set()
     for each in (first, *callers):
         each.outcome()
-    assert order == sorted(order)
+    assert order == expected
+
+
+def test_in_a_crowd_nothing_is_begun_for_who_still_types(queue, monkeypatch):
+    monkeypatch.setattr(request_queue, "CROWD", 0)
+    begun = []
+    typed = []
+    for key in range(10):
+        typed.append(Caller(queue, lambda gone, key=key: begun.append(key), place="here"))
+        time.sleep(0.02)
+    typed[-1].outcome()
+    assert begun == [9]
 
 
 def test_typing_on_drops_only_the_request_of_that_place(queue):
