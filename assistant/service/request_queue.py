@@ -116,6 +116,9 @@ class RequestQueue:
         :raises RequestDropped: nobody needs the answer.
         :raises ServerBusy: the queue is full.
         """
+        if is_cancelled():  # it came late, and must not drop the one that came after it
+            self.cancelled += 1
+            raise RequestDropped(superseded=False)
         waiter = _Waiter(is_cancelled)
         job, leads = self._join(waiter, place, same)
         try:

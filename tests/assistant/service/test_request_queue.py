@@ -255,3 +255,13 @@ def test_nobody_joins_a_computation_that_was_told_to_stop(queue):
     go_on.set()
     assert second.outcome() == "whole"
     assert isinstance(first.outcome(), RequestDropped)
+
+
+def test_a_request_that_its_client_closed_drops_no_later_one(queue):
+    slow = Slow()
+    later = Caller(queue, slow, place="here")
+    assert slow.running.wait(5)
+    with pytest.raises(RequestDropped):
+        queue.run(lambda gone: "earlier", lambda: True, place="here")
+    slow.finish.set()
+    assert later.outcome() == "whole"
