@@ -53,4 +53,4 @@ def test_a_wrong_token_is_a_response_error(served, place, stream):
     with pytest.raises(ollama.ResponseError) as caught:
         list(client.generate("git-copilot", place[0], stream=stream))
     assert caught.value.status_code == 401
-    assert caught.value.error == "the token is wrong"
+    assert caught.value.error.startswith("the token is wrong")
