@@ -156,10 +156,7 @@ class FillPlaces:
             assert repo.root is not None
             found: dict[str, float] = {}
             for path in self._candidates(repo, near, note):
-                with suppress(CopilotError):
-                    data = read_file(repo.root, path, path)
-                    if len(data) <= MAX_FILE_BYTES:
-                        found[path] = same_lines(near, data.decode("utf-8", "replace"))
+                found[path] = _share(repo.root, path, near)
             best = max(found, key=lambda path: found[path], default="")
             if best and found[best] >= LEAST_SHARE:
                 return _Known(repo.root, best)
@@ -184,13 +181,16 @@ class FillPlaces:
 def _fits(request: FillRequest, known: _Known) -> bool:
     """Whether the lines around the cursor still stand in the file."""
     near = Window(request.prefix, request.suffix).near_lines()
-    if not near:
-        return True
+    return not near or _share(known.folder, known.path, near) >= LEAST_SHARE
+
+
+def _share(root: Path, path: str, near: list[str]) -> float:
+    """The share of the lines that stand in a file; 0 where it is no text of a usual size."""
     try:
-        data = read_file(known.folder, known.path, known.path)
+        data = read_file(root, path, path)
     except CopilotError:
-        return False
-    return same_lines(near, data.decode("utf-8", "replace")) >= LEAST_SHARE
+        return 0.0
+    return same_lines(near, data.decode("utf-8", "replace")) if len(data) <= MAX_FILE_BYTES else 0.0
 
 
 def _place(window: Window, folder: Path, path: str) -> Place:

@@ -14,7 +14,7 @@ from git_copilot.assistant.http.guard import Refused
 from git_copilot.assistant.service.request_queue import RequestDropped, ServerBusy
 from git_copilot.index.core.errors import BUG, USAGE, CopilotError
 
-BAD_REQUEST, NOT_FOUND, CONFLICT, SERVER_ERROR, UNAVAILABLE = 400, 404, 409, 500, 503
+BAD_REQUEST, CONFLICT, SERVER_ERROR, UNAVAILABLE = 400, 409, 500, 503
 # The client is gone: nobody reads this status, which other servers log for it too.
 CLIENT_CLOSED = 499
 

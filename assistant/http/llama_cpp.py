@@ -8,7 +8,6 @@ its prefetch reads one object.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,6 +23,7 @@ from git_copilot.assistant.http.errors import llama_error
 from git_copilot.assistant.http.fields import BadRequest, Fields
 from git_copilot.assistant.http.filled import Filled, cut_at_outdent
 from git_copilot.assistant.http.gateway import MODEL_NAME, Gateway
+from git_copilot.assistant.http.streaming import event
 
 PROTOCOL = "llama.cpp"
 # llama.cpp counts the limit on writing from the first token; finding snippets takes time of its own.
@@ -154,4 +154,4 @@ def _selected(fields: Fields, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _events(body: dict[str, Any]) -> AsyncIterator[str]:
-    yield f"data: {json.dumps(body, ensure_ascii=False, separators=(',', ':'))}\n\n"
+    yield event(body)

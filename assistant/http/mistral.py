@@ -19,8 +19,8 @@ from git_copilot.assistant.http.endpoint import endpoint
 from git_copilot.assistant.http.errors import mistral_error
 from git_copilot.assistant.http.fields import BadRequest, Fields
 from git_copilot.assistant.http.gateway import MODEL_NAME, Gateway
-from git_copilot.assistant.http.openai import event, usage_of
-from git_copilot.assistant.http.streaming import AnswerStream
+from git_copilot.assistant.http.openai import usage_of
+from git_copilot.assistant.http.streaming import AnswerStream, event
 
 PROTOCOL = "mistral"
 

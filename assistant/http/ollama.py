@@ -7,7 +7,6 @@ model whose template has ``.Suffix``; Twinny sends a rendered prompt and no suff
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,7 +21,7 @@ from git_copilot.assistant.http.errors import ollama_error
 from git_copilot.assistant.http.fields import Fields
 from git_copilot.assistant.http.filled import Filled
 from git_copilot.assistant.http.gateway import MODEL_NAME, Gateway
-from git_copilot.assistant.http.streaming import AnswerStream
+from git_copilot.assistant.http.streaming import AnswerStream, compact_json
 
 PROTOCOL = "ollama"
 # The version whose API this is; clients compare it.
@@ -146,7 +145,7 @@ async def _lines(stream: AnswerStream) -> AsyncIterator[str]:
 
 
 def _line(body: dict[str, Any]) -> str:
-    return f"{json.dumps(body, ensure_ascii=False, separators=(',', ':'))}\n"
+    return f"{compact_json(body)}\n"
 
 
 def _line_response(body: dict[str, Any]) -> Response:

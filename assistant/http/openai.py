@@ -7,7 +7,6 @@ needs every field of the answer.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -24,7 +23,7 @@ from git_copilot.assistant.http.errors import openai_error
 from git_copilot.assistant.http.fields import BadRequest, Fields
 from git_copilot.assistant.http.filled import Filled
 from git_copilot.assistant.http.gateway import MODEL_NAME, Gateway
-from git_copilot.assistant.http.streaming import AnswerStream
+from git_copilot.assistant.http.streaming import AnswerStream, event
 
 PROTOCOL = "openai"
 
@@ -116,8 +115,3 @@ async def _events(stream: AnswerStream, usage: bool) -> AsyncIterator[str]:
         if usage:
             yield event({**head, "choices": [], "usage": usage_of(filled)})
     yield "data: [DONE]\n\n"
-
-
-def event(body: dict[str, Any]) -> str:
-    """A server-sent event with a JSON object."""
-    return f"data: {json.dumps(body, ensure_ascii=False, separators=(',', ':'))}\n\n"

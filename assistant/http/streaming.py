@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from starlette.requests import Request
 
@@ -13,6 +15,16 @@ from git_copilot.assistant.core.error_handler import describe_failure
 from git_copilot.assistant.http.filled import Filled, cut_at
 from git_copilot.assistant.http.gateway import Gateway
 from git_copilot.assistant.service.request_queue import RequestDropped, ServerBusy
+
+
+def compact_json(body: dict[str, Any]) -> str:
+    """A JSON object in one line without blanks, as whole answers have it."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def event(body: dict[str, Any]) -> str:
+    """A server-sent event with a JSON object."""
+    return f"data: {compact_json(body)}\n\n"
 
 
 class AnswerStream:
@@ -38,7 +50,6 @@ class AnswerStream:
         self._texts: asyncio.Queue[str | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._first: str | None = None
-        self._begun = False
 
     async def begin(self) -> None:
         """Wait for the first piece, so that an error before it has a status of its own.

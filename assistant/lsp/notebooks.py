@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from git_copilot.assistant.lsp.documents import DocumentStore, SyncedDocument
 from git_copilot.assistant.lsp.positions import Cursor, line_text, split_lines
 from git_copilot.assistant.lsp.uris import uri_key
+from git_copilot.assistant.prompt.notebook import BETWEEN
 
 CODE = 2  # a cell's kind in the protocol; 1 is markup
-# Between two cells, as the server joins those of a saved notebook (prompt/notebook.py).
-BETWEEN = "\n\n"
 _EXTENSIONS = {
     "python": ".py", "r": ".r", "julia": ".jl", "javascript": ".js", "typescript": ".ts",
     "rust": ".rs", "go": ".go", "java": ".java", "kotlin": ".kt", "scala": ".scala", "cpp": ".cpp",
