@@ -15,9 +15,9 @@ from git_copilot.assistant.completion.request import find_place
 from git_copilot.index.corpus import feedback_outcomes
 from git_copilot.index.corpus.feedback_statistics import statistics
 from git_copilot.index.corpus.feedback_store import reported_since
-from git_copilot.index.git.trust import trust_repository
 from git_copilot.index.store import forget
 from git_copilot.index.store.database import DATABASE_NAME, Database
+from tests.support.initialised_repo import initialise_repository
 from tests.support.tiny_models import save_tiny
 
 HEAD = "def area(width, height):\n    total = "
@@ -33,12 +33,7 @@ def tiny(tmp_path_factory):
 def project(repo, tiny):
     repo._clock = int(time.time()) - 120
     repo.commit({"src/a.py": HEAD + TAIL})
-    repo.git("config", "copilot.model", str(tiny))
-    repo.git("config", "copilot.maxTokens", "4")
-    state = repo.git_dir / "copilot"
-    trust_repository(state)
-    Database(state / DATABASE_NAME, create=True).close()
-    return repo
+    return initialise_repository(repo, tiny, maxTokens="4")
 
 
 @pytest.fixture
