@@ -41,7 +41,8 @@ class KernelRates:
     ``few`` are microseconds of a product with one row, by format, the weights in cache; ``many``
     are GFLOP/s of a product with :data:`MANY_ROWS` rows, ``plain`` the same of torch's own kernels;
     ``bandwidth`` is in GB/s; ``digit`` is of
-    :func:`~git_copilot.assistant.backend.torch_ops.largest_exact_digit`.
+    :func:`~git_copilot.assistant.backend.torch_ops.largest_exact_digit`; ``compiled`` says whether one
+    row in int8 is computed in C (few_rows.py).
     """
 
     instructions: str
@@ -51,6 +52,7 @@ class KernelRates:
     plain: Mapping[str, float]
     bandwidth: float
     digit: int | None
+    compiled: bool
 
     def few_microseconds(self, name: str) -> float:
         """Of one row in a model that does not fit into the cache: computing and reading overlap, so

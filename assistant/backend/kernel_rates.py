@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from git_copilot.assistant.backend import few_rows
+from git_copilot.assistant.backend.few_rows import NativeLinear
 from git_copilot.assistant.backend.formats import MANY_ROWS, RATES_PREFIX, KernelRates, read_rates
 from git_copilot.assistant.backend.int8_linear import Int8Linear, Quantized, fits_int8
 from git_copilot.assistant.backend.linear import Fp16Linear, Linear, PackedLinear, PlainLinear
@@ -27,7 +29,7 @@ from git_copilot.assistant.backend.torch_ops import (
 )
 from git_copilot.index.core.files import write_atomically
 
-VERSION = 1
+VERSION = 2
 # (outputs, inputs) of a layer of the default model.
 DEFAULT_SHAPE = (1536, 576)
 # A larger layer is cut to this many weights: rates of large products hardly depend on the size.
@@ -72,7 +74,14 @@ def kernel_rates(shape: tuple[int, int] = DEFAULT_SHAPE, cache: Path | None = No
 def _rates(shape: tuple[int, int], cache: Path | None) -> KernelRates:
     path = None
     if cache is not None:
-        facts = (VERSION, torch.__version__, instruction_set(), _processor(), shape)
+        facts = (
+            VERSION,
+            torch.__version__,
+            instruction_set(),
+            few_rows.level(),
+            _processor(),
+            shape,
+        )
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
         path = cache / f"{RATES_PREFIX}{digest}.json"
         if (known := read_rates(path)) is not None:
@@ -125,6 +134,7 @@ def _measure(shape: tuple[int, int]) -> KernelRates:
         plain={name: round(operations / _fastest(run) / 1e9, 1) for name, run in plain.items()},
         bandwidth=round(_BUFFER / _fastest(buffer.sum) / 1e9, 1),
         digit=largest_exact_digit(),
+        compiled=few_rows.level() is not None,
     )
 
 
@@ -137,7 +147,9 @@ def _kernels(weight: torch.Tensor) -> tuple[dict[str, Linear], dict[str, Linear]
         many["bf16"] = PackedLinear(weight)
     if has_fbgemm():
         many["fp16"] = few["fp16"] = Fp16Linear(weight)
-    if has_weight_only_int8() and fits_int8(weight):
+    if few_rows.level() is not None:
+        few["int8"] = NativeLinear(Quantized.of(weight))
+    elif has_weight_only_int8() and fits_int8(weight):
         few["int8"] = Int8Linear(Quantized.of(weight))
     return few, many
 

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from git_copilot.assistant.backend import torch_ops
+from git_copilot.assistant.backend.few_rows import NativeLinear
 from git_copilot.assistant.backend.int8_linear import (
     DequantizedLinear,
     DigitLinear,
@@ -113,11 +114,11 @@ class SplitLinear:
     """One layer in int8, computed in two ways: for few and for many rows."""
 
     def __init__(self, few: Linear, many: DequantizedLinear) -> None:
-        self._few, self._many = few, many
+        self.few, self._many = few, many
         self.bytes = few.bytes
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        return self._few(rows) if len(rows) <= MAX_FEW_ROWS else self._many(rows)
+        return self.few(rows) if len(rows) <= MAX_FEW_ROWS else self._many(rows)
 
 
 class GatedLinear:
@@ -127,15 +128,15 @@ class GatedLinear:
         self, joined: Linear | None, gate: PackedLinear | None, up: PackedLinear | None
     ) -> None:
         """:param joined: both layers in one; without it, ``gate`` and ``up``."""
-        self._joined, self._gate, self._up = joined, gate, up
+        self.joined, self._gate, self._up = joined, gate, up
         self.bytes = sum(part.bytes for part in (joined, gate, up) if part is not None)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        if self._joined is None:
+        if self.joined is None:
             assert self._gate is not None and self._up is not None
             rows = rows.to(torch.bfloat16)
             return self._up.times(rows, self._gate.silu(rows))
-        gate, up = self._joined(rows).chunk(2, dim=-1)
+        gate, up = self.joined(rows).chunk(2, dim=-1)
         return functional.silu(gate).mul_(up)
 
 
@@ -145,11 +146,13 @@ def make_linear(
     few: str,
     many: torch.dtype | None = None,
     scratch: Scratch | None = None,
+    native: bool = False,
 ) -> Linear:
     """The layer in the format ``few``, see :class:`~git_copilot.assistant.backend.formats.Formats`.
 
     :param many: in which to compute with int8 weights for many rows; ``None``: as for few.
     :param scratch: for that.
+    :param native: few rows in C, see few_rows.py.
     """
     if few != "int8":
         return _floating_linear(weight, bias, few)
@@ -157,6 +160,8 @@ def make_linear(
     if many is None:
         return _int8_linear(quantized, bias, LARGE_SINGLE_LAYER)
     wide = DequantizedLinear(quantized, bias, many, scratch or Scratch())
+    if native:
+        return SplitLinear(NativeLinear(quantized, bias), wide)
     return SplitLinear(_int8_linear(quantized, bias, LARGE_LAYER), wide)
 
 
@@ -166,13 +171,14 @@ def make_gated(
     few: str,
     many: torch.dtype | None = None,
     scratch: Scratch | None = None,
+    native: bool = False,
 ) -> GatedLinear:
     """The same for the two layers of a :class:`GatedLinear`, each (weight, bias)."""
     if few == "bf16" and has_packed_bfloat16():
         return GatedLinear(None, PackedLinear(*gate), PackedLinear(*up))
     weight = torch.cat([gate[0], up[0]])
     bias = None if gate[1] is None or up[1] is None else torch.cat([gate[1], up[1]])
-    return GatedLinear(make_linear(weight, bias, few, many, scratch), None, None)
+    return GatedLinear(make_linear(weight, bias, few, many, scratch, native), None, None)
 
 
 def _floating_linear(weight: torch.Tensor, bias: torch.Tensor | None, name: str) -> Linear:

@@ -13,8 +13,10 @@ from functools import partial
 import torch
 from torch.nn import functional
 
+from git_copilot.assistant.backend import few_rows
 from git_copilot.assistant.backend.attention import Attention
 from git_copilot.assistant.backend.cache_slots import common_prefix_length
+from git_copilot.assistant.backend.few_rows import FewRows, NativeLinear
 from git_copilot.assistant.backend.formats import Formats
 from git_copilot.assistant.backend.int8_linear import Scratch
 from git_copilot.assistant.backend.kv_cache import GROWTH, KVCache, UnfinishedPass
@@ -22,6 +24,7 @@ from git_copilot.assistant.backend.linear import (
     MAX_FEW_ROWS,
     GatedLinear,
     Linear,
+    SplitLinear,
     make_gated,
     make_linear,
 )
@@ -61,11 +64,13 @@ class LlamaDecoder:
         self._eps_row = torch.full((1, 1), config.norm_eps)
         self._placeholder = torch.zeros(1)
         self._few = formats.few
+        self._in_c = formats.few == "int8" and few_rows.fits(self._size, weights.count)
         self._dtype = score_dtype(formats)
         self._scratch = Scratch()
         self._attention = Attention(self._heads, self._groups, self._size, self._dtype)
         self._embedding = weights.embedding
         self._layers = [self._arrange(layer) for layer in weights.layers]
+        self._native = self._compiled(config.norm_eps)
         self._norm = weights.norm.float()
         self._head = make_linear(weights.head.weight, weights.head.bias, self._few)
         self._threads = ThreadChooser()
@@ -73,7 +78,7 @@ class LlamaDecoder:
         self._table = torch.empty(0, 1, self._size // 2, dtype=torch.complex64)
 
     def _linear(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
-        return make_linear(weight, bias, self._few, self._dtype, self._scratch)
+        return make_linear(weight, bias, self._few, self._dtype, self._scratch, self._in_c)
 
     def _arrange(self, layer: LayerWeights) -> _Layer:
         """Join linears that read the same rows; put the two halves that a rotation combines side
@@ -101,9 +106,21 @@ class LlamaDecoder:
                 self._few,
                 self._dtype,
                 self._scratch,
+                self._in_c,
             ),
             down=self._linear(layer.down.weight, layer.down.bias),
         )
+
+    def _compiled(self, eps: float) -> FewRows | None:
+        """The layers in C; ``None`` where they are not computed there."""
+        if not self._in_c:
+            return None
+        layers: list[tuple[_Layer, list[NativeLinear]]] = []
+        for layer in self._layers:
+            linears = (layer.qkv, layer.out, layer.gated.joined, layer.down)
+            few = [each.few for each in linears if isinstance(each, SplitLinear)]
+            layers.append((layer, [each for each in few if isinstance(each, NativeLinear)]))
+        return FewRows(layers, (self._hidden, self._heads, self._groups, self._size), eps)
 
     @property
     def bytes(self) -> int:
@@ -120,10 +137,10 @@ class LlamaDecoder:
         :param wanted: how many of the last tokens need logits.
         :return: float32 logits (wanted, vocabulary); with none wanted, a placeholder.
         """
-        if len(ids) <= MAX_FEW_ROWS:
-            with self._threads.threads_for(len(ids)):
-                return self._forward(cache, ids, wanted)
-        return self._forward(cache, ids, wanted)
+        if len(ids) > MAX_FEW_ROWS or self._native is not None:
+            return self._forward(cache, ids, wanted)
+        with self._threads.threads_for(len(ids)):
+            return self._forward(cache, ids, wanted)
 
     def read(
         self, cache: KVCache, ids: Sequence[int], interrupted: Callable[[], bool]
@@ -165,6 +182,8 @@ class LlamaDecoder:
         """The hidden states (tokens, hidden) of new tokens; ``None``: interrupted."""
         start = cache.length
         end = start + len(ids)
+        if len(ids) <= MAX_FEW_ROWS and self._native is not None:
+            return self._read_few(self._native, cache, ids, self._rotations(end)[start:end])
         if len(ids) <= MAX_FEW_ROWS:
             attend = partial(self._attention.few, start=start)
         else:
@@ -172,6 +191,22 @@ class LlamaDecoder:
             attend = partial(self._attention.many, mask=mask)
         rotations = self._rotations(end)[start:end]
         return self._layers_forward(cache, ids, rotations, attend, interrupted, begun)
+
+    def _read_few(
+        self,
+        native: FewRows,
+        cache: KVCache,
+        ids: list[int],
+        rotations: torch.Tensor,
+        mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        cache.reserve(cache.length + len(ids))
+        rows = native.run(cache, self._embedded(ids), rotations, mask)
+        cache.length += len(ids)
+        return rows
+
+    def _embedded(self, ids: list[int]) -> torch.Tensor:
+        return functional.embedding(torch.tensor(ids), self._embedding).float()
 
     def _logits(self, rows: torch.Tensor) -> torch.Tensor:
         return self._head(self._normed(rows, self._norm)).float()
@@ -189,8 +224,10 @@ class LlamaDecoder:
         :return: float32 logits (texts, vocabulary).
         """
         rotations = self._rotations(max(depths) + 1)[depths]
-        attend = partial(self._attention.branches, mask=mask)
         cache.unfinished = None
+        if self._native is not None:
+            return self._logits(self._read_few(self._native, cache, ids, rotations, mask))
+        attend = partial(self._attention.branches, mask=mask)
         rows = self._layers_forward(cache, ids, rotations, attend)
         assert rows is not None
         return self._logits(rows)
@@ -209,10 +246,7 @@ class LlamaDecoder:
         count, start = len(ids), cache.length
         end = start + count
         cache.reserve(end)
-        if begun is None:
-            rows = functional.embedding(torch.tensor(ids), self._embedding).float()
-        else:
-            rows = begun.rows
+        rows = self._embedded(ids) if begun is None else begun.rows
         inner = self._heads * self._size
         rotated = (self._heads + self._groups) * self._size
         for index in range(begun.layers if begun else 0, len(self._layers)):

@@ -139,6 +139,11 @@ class LlamaWeights:
         return self.embedding.dtype
 
     @property
+    def count(self) -> int:
+        """The number of weights of all layers, without embedding and head."""
+        return sum(each.weight.numel() for layer in self.layers for each in layer.linears)
+
+    @property
     def layer_shape(self) -> tuple[int, int]:
         """(outputs, inputs) of the layers that take most of the time."""
         outputs, inputs = self.layers[0].gate.weight.shape

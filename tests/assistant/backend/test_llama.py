@@ -232,4 +232,5 @@ def test_a_cache_keeps_its_content_when_it_grows_is_cropped_or_copied():
         found = decoder.forward(cache, ids[length:], 1)
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
     assert isinstance(other, KVCache)
-    assert grown.bytes == 2 * 3 * 2 * 8 * 2 * GROWTH * 4  # k and v, layers, heads, size, float32
+    numbers = 3 * 2 * 8 * 2 * GROWTH  # layers, heads, size
+    assert 2 * 4 * numbers <= grown.bytes < 2.2 * 4 * numbers  # keys with padding, values

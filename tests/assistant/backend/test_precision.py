@@ -28,7 +28,7 @@ FEW = {"fp32": 120.0, "bf16": 110.0, "fp16": 52.0, "int8": 55.0}
 
 def rates(*, few=FEW, many, plain=None, bandwidth=12.0):
     plain = plain or {"fp32": 110.0, "bf16": 18.0}
-    return KernelRates("avx2", 884_736, few, many, plain, bandwidth, 63)
+    return KernelRates("avx2", 884_736, few, many, plain, bandwidth, 63, False)
 
 
 @pytest.fixture

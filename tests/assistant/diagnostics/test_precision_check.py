@@ -22,6 +22,7 @@ RATES = KernelRates(
     plain={"fp32": 115.0, "bf16": 18.0},
     bandwidth=12.0,
     digit=63,
+    compiled=True,
 )
 
 
@@ -67,3 +68,10 @@ def test_a_precision_without_kernels_is_a_fault_with_a_remedy(cache):
     found = examine_precision(replace(Settings(), precision="int8"))
     assert found.level == "fail"
     assert "int8" in found.message and "copilot.precision" in found.mend
+
+
+def test_a_missing_compiler_is_told(cache):
+    record(cache, replace(RATES, compiled=False))
+    found = examine_precision(Settings())
+    assert found.level == "ok"
+    assert "install again with a C compiler" in str(found)
