@@ -30,7 +30,7 @@ def choose_backend(
             else formats_of(model.dtype)
         )
         if formats is not None:
-            return LlamaDecoder(weights, formats), formats.name
+            return LlamaDecoder(weights, formats, cache), formats.name
     return TransformersBackend(model), dtype_name(model.dtype)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from git_copilot.assistant.backend import torch_ops
+from git_copilot.assistant.backend.arrangement import join_gate
 from git_copilot.assistant.backend.few_rows import NativeLinear
 from git_copilot.assistant.backend.int8_linear import (
     DequantizedLinear,
@@ -17,6 +18,7 @@ from git_copilot.assistant.backend.int8_linear import (
     Scratch,
     fits_int8,
 )
+from git_copilot.assistant.backend.llama_weights import LinearWeights
 from git_copilot.assistant.backend.torch_ops import (
     has_packed_bfloat16,
     has_weight_only_int8,
@@ -156,29 +158,34 @@ def make_linear(
     """
     if few != "int8":
         return _floating_linear(weight, bias, few)
-    quantized = Quantized.of(weight)
-    if many is None:
-        return _int8_linear(quantized, bias, LARGE_SINGLE_LAYER)
-    wide = DequantizedLinear(quantized, bias, many, scratch or Scratch())
-    if native:
-        return SplitLinear(NativeLinear(quantized, bias), wide)
-    return SplitLinear(_int8_linear(quantized, bias, LARGE_LAYER), wide)
+    return make_int8_linear(Quantized.of(weight), bias, many, scratch, native)
 
 
-def make_gated(
-    gate: tuple[torch.Tensor, torch.Tensor | None],
-    up: tuple[torch.Tensor, torch.Tensor | None],
-    few: str,
+def make_int8_linear(
+    weight: Quantized,
+    bias: torch.Tensor | None,
     many: torch.dtype | None = None,
     scratch: Scratch | None = None,
     native: bool = False,
-) -> GatedLinear:
-    """The same for the two layers of a :class:`GatedLinear`, each (weight, bias)."""
+) -> Linear:
+    """The layer of a weight that is in int8 already; parameters as of :func:`make_linear`."""
+    if many is None:
+        return (
+            NativeLinear(weight, bias) if native else _int8_linear(weight, bias, LARGE_SINGLE_LAYER)
+        )
+    wide = DequantizedLinear(weight, bias, many, scratch or Scratch())
+    few = NativeLinear(weight, bias) if native else _int8_linear(weight, bias, LARGE_LAYER)
+    return SplitLinear(few, wide)
+
+
+def make_gated(gate: LinearWeights, up: LinearWeights, few: str) -> GatedLinear:
+    """The two layers of a :class:`GatedLinear` in a floating format."""
     if few == "bf16" and has_packed_bfloat16():
-        return GatedLinear(None, PackedLinear(*gate), PackedLinear(*up))
-    weight = torch.cat([gate[0], up[0]])
-    bias = None if gate[1] is None or up[1] is None else torch.cat([gate[1], up[1]])
-    return GatedLinear(make_linear(weight, bias, few, many, scratch, native), None, None)
+        return GatedLinear(
+            None, PackedLinear(gate.weight, gate.bias), PackedLinear(up.weight, up.bias)
+        )
+    joined = join_gate(gate, up)
+    return GatedLinear(make_linear(joined.weight, joined.bias, few), None, None)
 
 
 def _floating_linear(weight: torch.Tensor, bias: torch.Tensor | None, name: str) -> Linear:

@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch.nn import functional
 
 from git_copilot.assistant.backend import few_rows
+from git_copilot.assistant.backend.arrangement import (
+    Int8Layer,
+    Int8Weights,
+    JoinedLayer,
+    int8_weights,
+    join_layer,
+)
 from git_copilot.assistant.backend.attention import Attention
 from git_copilot.assistant.backend.cache_slots import common_prefix_length
 from git_copilot.assistant.backend.few_rows import FewRows, NativeLinear
@@ -26,9 +34,10 @@ from git_copilot.assistant.backend.linear import (
     Linear,
     SplitLinear,
     make_gated,
+    make_int8_linear,
     make_linear,
 )
-from git_copilot.assistant.backend.llama_weights import LayerWeights, LlamaWeights
+from git_copilot.assistant.backend.llama_weights import LinearWeights, LlamaWeights
 from git_copilot.assistant.backend.precision import score_dtype
 from git_copilot.assistant.backend.thread_chooser import ThreadChooser
 
@@ -55,7 +64,8 @@ class LlamaDecoder:
 
     croppable = True
 
-    def __init__(self, weights: LlamaWeights, formats: Formats) -> None:
+    def __init__(self, weights: LlamaWeights, formats: Formats, cache: Path | None = None) -> None:
+        """:param cache: see :func:`~git_copilot.assistant.backend.arrangement.int8_weights`."""
         config = weights.config
         self._heads = config.heads
         self._groups = config.key_value_heads
@@ -69,46 +79,43 @@ class LlamaDecoder:
         self._scratch = Scratch()
         self._attention = Attention(self._heads, self._groups, self._size, self._dtype)
         self._embedding = weights.embedding
-        self._layers = [self._arrange(layer) for layer in weights.layers]
+        if self._few == "int8":
+            layers, head = int8_weights(weights, cache)
+            self._layers = [self._int8_layer(layer) for layer in layers]
+            self._head = make_int8_linear(head.weight, head.bias, native=self._in_c)
+        else:
+            self._layers = [self._layer(join_layer(layer, self._size)) for layer in weights.layers]
+            self._head = make_linear(weights.head.weight, weights.head.bias, self._few)
         self._native = self._compiled(config.norm_eps)
         self._norm = weights.norm.float()
-        self._head = make_linear(weights.head.weight, weights.head.bias, self._few)
         self._threads = ThreadChooser()
         self._rotary = weights.rotary
         self._table = torch.empty(0, 1, self._size // 2, dtype=torch.complex64)
 
-    def _linear(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
-        return make_linear(weight, bias, self._few, self._dtype, self._scratch, self._in_c)
+    def _layer(self, layer: JoinedLayer) -> _Layer:
+        def linear(part: LinearWeights) -> Linear:
+            return make_linear(part.weight, part.bias, self._few)
 
-    def _arrange(self, layer: LayerWeights) -> _Layer:
-        """Join linears that read the same rows; put the two halves that a rotation combines side
-        by side, so that it is one product of complex numbers."""
-        halves = torch.arange(self._size).view(2, -1).t().flatten()
-
-        def paired(tensor: torch.Tensor) -> torch.Tensor:
-            heads = tensor.view(-1, self._size, *tensor.shape[1:])
-            return heads[:, halves].flatten(0, 1)
-
-        query, key, value = layer.query, layer.key, layer.value
-        bias = None
-        if query.bias is not None and key.bias is not None and value.bias is not None:
-            bias = torch.cat([paired(query.bias), paired(key.bias), value.bias])
-        weight = torch.cat([paired(query.weight), paired(key.weight), value.weight])
-        gate, up = layer.gate, layer.up
         return _Layer(
-            norm1=layer.attention_norm.float(),
-            qkv=self._linear(weight, bias),
-            out=self._linear(layer.output.weight, layer.output.bias),
-            norm2=layer.mlp_norm.float(),
-            gated=make_gated(
-                (gate.weight, gate.bias),
-                (up.weight, up.bias),
-                self._few,
-                self._dtype,
-                self._scratch,
-                self._in_c,
-            ),
-            down=self._linear(layer.down.weight, layer.down.bias),
+            norm1=layer.norm1,
+            qkv=linear(layer.qkv),
+            out=linear(layer.out),
+            norm2=layer.norm2,
+            gated=make_gated(layer.gate, layer.up, self._few),
+            down=linear(layer.down),
+        )
+
+    def _int8_layer(self, layer: Int8Layer) -> _Layer:
+        def linear(part: Int8Weights) -> Linear:
+            return make_int8_linear(part.weight, part.bias, self._dtype, self._scratch, self._in_c)
+
+        return _Layer(
+            norm1=layer.norm1,
+            qkv=linear(layer.qkv),
+            out=linear(layer.out),
+            norm2=layer.norm2,
+            gated=GatedLinear(linear(layer.gated), None, None),
+            down=linear(layer.down),
         )
 
     def _compiled(self, eps: float) -> FewRows | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from git_copilot.assistant.backend.safetensors_loader import FileConfig, read_tensors
+from git_copilot.assistant.backend.safetensors_loader import WEIGHTS, FileConfig, read_tensors
 
 # Architectures whose forward pass is that of llama.py; all others go through transformers.
 FAMILIES = frozenset({"llama", "qwen2"})
@@ -124,7 +124,8 @@ class LlamaWeights:
     """A Llama-like model on the CPU, as :class:`~git_copilot.assistant.backend.llama.LlamaDecoder`
     takes it.
 
-    ``embedding`` is (vocabulary, hidden), ``norm`` (hidden,); ``head`` gives the logits.
+    ``embedding`` is (vocabulary, hidden), ``norm`` (hidden,); ``head`` gives the logits. ``source`` is
+    the file from which all of them were read as they stand.
     """
 
     config: LlamaConfig
@@ -133,6 +134,7 @@ class LlamaWeights:
     norm: torch.Tensor
     head: LinearWeights
     rotary: Rotary
+    source: Path | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -176,6 +178,7 @@ class LlamaWeights:
             norm=tensors["model.norm.weight"],
             head=LinearWeights.from_tensors(tensors, "lm_head"),
             rotary=RotaryEmbedding(facts.rope_theta, config.head_size),
+            source=folder / WEIGHTS if dtype is None and adapter is None else None,
         )
 
     @classmethod

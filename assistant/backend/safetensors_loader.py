@@ -40,6 +40,8 @@ TRAINING = frozenset(
         "peft_version", "qalora_group_size", "revision", "target_modules", "task_type",
     }
 )  # fmt: skip
+# The file of a model's weights.
+WEIGHTS = "model.safetensors"
 PREFIX = "base_model.model."
 EMBEDDING = "model.embed_tokens.weight"
 UNUSED: tuple[object, ...] = (None, False, "none", {}, [])
@@ -86,7 +88,7 @@ def read_tensors(
         config = _read_config(json.loads((folder / "config.json").read_text("utf-8")))
         if config is None:
             return None
-        path = folder / "model.safetensors"
+        path = folder / WEIGHTS
         weights = load_file(path)
         deltas = _read_deltas(adapter) if adapter else {}
     except (OSError, ValueError, TypeError, LookupError, AttributeError, SafetensorError):

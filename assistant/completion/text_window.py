@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from git_copilot.index.text.partial_text import LEAST_LENGTH, text_above, text_below
+
 # Lines on each side of the cursor that tell which file a text comes from.
 NEAR_LINES = 40
-# Shorter lines stand in many files.
-LEAST_LENGTH = 8
-# Lines at the end of a part that show where it stands in the whole.
-ANCHOR_LINES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,8 @@ class Window:
         newline = "\r\n" if "\r\n" in self.prefix or "\r\n" in self.suffix else "\n"
         file = file.replace("\r\n", "\n").replace("\n", newline)
         return Window(
-            _above(self.prefix, file, newline) + self.prefix,
-            self.suffix + _below(self.suffix, file, newline),
+            text_above(self.prefix, file, newline) + self.prefix,
+            self.suffix + text_below(self.suffix, file, newline),
         )
 
 
@@ -52,25 +50,3 @@ def same_lines(lines: list[str], text: str) -> float:
     """The share of ``lines`` that are lines of ``text``, white space around them apart."""
     known = {line.strip() for line in text.split("\n")}
     return sum(line in known for line in lines) / len(lines)
-
-
-def _above(prefix: str, file: str, newline: str) -> str:
-    """What stands in ``file`` above ``prefix``, which may begin in the middle of a line."""
-    first, *lines = prefix.split(newline)
-    anchor = newline.join(lines[:-1][:ANCHOR_LINES])
-    if len(anchor.strip()) < LEAST_LENGTH or file.count(anchor) != 1:
-        return ""
-    before = file[: file.index(anchor)]
-    begun = first + newline
-    return before[: -len(begun)] if before.endswith(begun) else ""
-
-
-def _below(suffix: str, file: str, newline: str) -> str:
-    """What stands in ``file`` below ``suffix``, which may end in the middle of a line."""
-    *lines, last = suffix.split(newline)
-    anchor = newline.join(lines[1:][-ANCHOR_LINES:])
-    if len(anchor.strip()) < LEAST_LENGTH or file.count(anchor) != 1:
-        return ""
-    after = file[file.index(anchor) + len(anchor) :]
-    begun = newline + last
-    return after[len(begun) :] if after.startswith(begun) else ""

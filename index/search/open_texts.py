@@ -14,6 +14,7 @@ from git_copilot.index.store import allowed_lines
 from git_copilot.index.store.database import Database
 from git_copilot.index.store.forget import Forgotten
 from git_copilot.index.text.classify import MAX_FILE_BYTES
+from git_copilot.index.text.partial_text import text_above, text_below
 
 # Editors have more open; the last ones are the nearest.
 MAX_TEXTS = 32
@@ -26,7 +27,7 @@ class OpenTexts:
 
     What the index leaves out by a rule is left out here as well. A text that stands in its file as
     it is, in whole or in part, changes nothing: it is found there. Another one takes the place of
-    its file.
+    its file, or of the part of it between its own first and last lines.
     """
 
     def __init__(self, repo: GitRepository, db: Database) -> None:
@@ -56,9 +57,13 @@ class OpenTexts:
             if path is None or len(text) > MAX_FILE_BYTES or not text.strip():
                 continue
             plain = text.replace("\r\n", "\n")
-            if forgotten.covers_path(path) or not self._may_index(path) or self._holds(path, plain):
+            if forgotten.covers_path(path) or not self._may_index(path):
                 continue
-            files[path] = _chunked(path, plain, self._format, allowed)
+            saved = self._saved(path)
+            if plain in saved:
+                continue
+            whole = text_above(plain, saved) + plain + text_below(plain, saved)
+            files[path] = _chunked(path, whole, self._format, allowed)
         return Overlay(files)
 
     def _relative(self, name: str) -> str | None:
@@ -80,16 +85,14 @@ class OpenTexts:
             self._indexable[path] = known
         return known
 
-    def _holds(self, path: str, text: str) -> bool:
-        """Whether the file of a tracked path contains ``text``. No other file is read."""
+    def _saved(self, path: str) -> str:
+        """The text of a tracked file. No other file is read."""
         assert self._repo.root is not None
         tracked = self._tracked.get(path)
         if tracked is None:
             tracked = self._tracked[path] = self._repo.entry(self._tree, path) is not None
         read = read_inside(self._repo.root, path, MAX_FILE_BYTES) if tracked else None
-        return read is not None and text.encode("utf-8", "replace") in read[0].replace(
-            b"\r\n", b"\n"
-        )
+        return "" if read is None else read[0].replace(b"\r\n", b"\n").decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=2 * MAX_TEXTS)

@@ -10,13 +10,16 @@ import pytest
 import torch
 
 from git_copilot.assistant.backend import linear, torch_ops
+from git_copilot.assistant.backend.arrangement import join_gate
 from git_copilot.assistant.backend.int8_linear import DigitLinear, Quantized
 from git_copilot.assistant.backend.linear import (
     MAX_FEW_ROWS,
     Fp16Linear,
+    GatedLinear,
     make_gated,
     make_linear,
 )
+from git_copilot.assistant.backend.llama_weights import LinearWeights
 from git_copilot.assistant.backend.torch_ops import (
     has_fbgemm,
     largest_exact_digit,
@@ -113,6 +116,13 @@ def test_fp16_weights_are_computed_with_in_float32():
     assert ((layer(rows) - wanted).abs() / wanted.abs().amax(0)).max() < 1e-5
 
 
+def gated_of(weight, few, many):
+    part = LinearWeights(weight)
+    if few != "int8":
+        return make_gated(part, part, few)
+    return GatedLinear(make_linear(join_gate(part, part).weight, None, few, many), None, None)
+
+
 @torch.inference_mode()
 def test_without_private_operators_layers_are_plain(monkeypatch):
     """As on a processor or a torch that has none of them."""
@@ -128,5 +138,5 @@ def test_without_private_operators_layers_are_plain(monkeypatch):
             wanted = rows[:count] @ weight.T
             found = make_linear(weight, None, few, many)(rows[:count]).float()
             assert (found - wanted).abs().max() < 0.02 * wanted.abs().max()
-            gated = make_gated((weight, None), (weight, None), few, many)(rows[:count]).float()
+            gated = gated_of(weight, few, many)(rows[:count]).float()
             assert gated.shape == (count, 64)

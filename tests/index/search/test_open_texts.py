@@ -39,6 +39,26 @@ def test_a_changed_text_takes_the_place_of_its_file(opened):
     assert "changed" in overlay.files["src/a.py"].chunks[0].text
 
 
+LONG = "".join(f"def number_{i}():\n    return {i}\n\n\n" for i in range(40))
+
+
+def test_a_changed_part_leaves_the_rest_of_its_file(opened):
+    opened[0].commit({"src/long.py": LONG})
+    lines = LONG.split("\n")[40:80]
+    lines[20] = "def renamed():"
+    overlay = lay(opened, ("src/long.py", "\n".join(lines)))
+    found = "".join(chunk.text for chunk in overlay.files["src/long.py"].chunks)
+    assert "renamed" in found and "number_15" not in found
+    assert all(f"number_{i}()" in found for i in (0, 9, 10, 14, 16, 20, 39))
+
+
+def test_a_text_whose_ends_are_changed_takes_the_place_of_its_file(opened):
+    opened[0].commit({"src/long.py": LONG})
+    text = "def first():\n    return 'one'\n" + LONG[200:400] + "def last():\n    return 'two'\n"
+    found = lay(opened, ("src/long.py", text)).files["src/long.py"].chunks
+    assert "number_39" not in "".join(chunk.text for chunk in found)
+
+
 def test_an_absolute_path_is_that_of_the_worktree(opened):
     repo = opened[0]
     overlay = lay(
