@@ -36,10 +36,12 @@ class HeldOutSet:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """The scores of one model on a :class:`HeldOutSet`."""
+    """The scores of one model on a :class:`HeldOutSet`, and what it wrote."""
 
     retrieval: list[Score]
     plain: list[Score]
+    retrieval_texts: list[str]
+    plain_texts: list[str]
 
     def scores(self) -> ArmScores:
         """The means, as a report shows them."""
@@ -209,15 +211,22 @@ class ArmEvaluator:
         :param adapter: the folder of an adapter; ``None``: the base model.
         """
         arm = self.load_arm(adapter)
-        retrieval = arm.score(held.retrieval, f"evaluating the {name}")
+        texts = [""] * len(held.retrieval)
+
+        def keep(index: int, made: Completion) -> None:
+            texts[index] = made.text
+
+        retrieval = arm.score(held.retrieval, f"evaluating the {name}", collect=keep)
         # Where no snippet was found, both prompts are equal.
         other = [
             i for i, e in enumerate(held.plain) if e.prompt_ids != held.retrieval[i].prompt_ids
         ]
-        plain = list(retrieval)
+        plain, plain_texts = list(retrieval), list(texts)
         scores = arm.score(
-            [held.plain[i] for i in other], f"evaluating the {name} without retrieval"
+            [held.plain[i] for i in other],
+            f"evaluating the {name} without retrieval",
+            collect=lambda index, made: plain_texts.__setitem__(other[index], made.text),
         )
         for i, score in zip(other, scores, strict=True):
             plain[i] = score
-        return Arm(retrieval, plain)
+        return Arm(retrieval, plain, texts, plain_texts)

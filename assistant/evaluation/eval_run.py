@@ -14,7 +14,15 @@ from git_copilot.assistant.dataset.cuts import Cut, read_cuts
 from git_copilot.assistant.dataset.examples import retrieve
 from git_copilot.assistant.dataset.leakage import drop_known
 from git_copilot.assistant.dataset.split import round_robin
-from git_copilot.assistant.evaluation.arms import ArmEvaluator
+from git_copilot.assistant.evaluation.arms import Arm, ArmEvaluator, HeldOutSet
+from git_copilot.assistant.evaluation.hole_results import (
+    ADAPTER,
+    ADAPTER_PLAIN,
+    BASE,
+    BASE_PLAIN,
+    Answer,
+    HoleResult,
+)
 from git_copilot.assistant.evaluation.metrics import compare
 from git_copilot.assistant.evaluation.report import (
     ArmsReport,
@@ -91,6 +99,28 @@ def run_eval(
         seed=settings.seed,
         settings=EvaluationSettings.of(settings),
         seconds=time.monotonic() - begun,
+        results=_results(held, base, candidate if chosen else None),
+    )
+
+
+def _results(held: HeldOutSet, base: Arm, adapter: Arm | None) -> tuple[HoleResult, ...]:
+    arms = {
+        BASE_PLAIN: (base.plain, base.plain_texts),
+        BASE: (base.retrieval, base.retrieval_texts),
+    }
+    if adapter is not None:
+        arms[ADAPTER_PLAIN] = adapter.plain, adapter.plain_texts
+        arms[ADAPTER] = adapter.retrieval, adapter.retrieval_texts
+    return tuple(
+        HoleResult(
+            hole=example.hole,
+            before=example.prefix,
+            truth=example.cut.inside(example.middle),
+            after=example.cut.closers + example.suffix,
+            snippets=tuple(f"{hit.path}:{hit.start_line}" for hit, _ in example.prompt.snippets),
+            answers={name: Answer(texts[i], scores[i]) for name, (scores, texts) in arms.items()},
+        )
+        for i, example in enumerate(held.retrieval)
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.leakage import DuplicateCounts
 from git_copilot.assistant.dataset.split import commit_span
+from git_copilot.assistant.evaluation.hole_results import HoleResult
 from git_copilot.assistant.evaluation.metrics import NOT_MEASURED, Comparison, ScoreSummary
 from git_copilot.assistant.evaluation.regression_check import RegressionCheck
 from git_copilot.assistant.training.batches import TrainingRecipe
@@ -94,7 +95,8 @@ class EvaluationReport:
 
     ``comparison`` is of the candidate with the base model, in a refresh with the incumbent if there
     is one.
-    Adapters are named by their ids; ``seconds`` is wall time.
+    Adapters are named by their ids; ``seconds`` is wall time. ``results`` are what each arm wrote,
+    where that was kept.
     """
 
     candidate: str | None
@@ -107,6 +109,7 @@ class EvaluationReport:
     seed: int
     settings: EvaluationSettings
     seconds: float
+    results: tuple[HoleResult, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {

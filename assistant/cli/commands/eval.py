@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.cli.training_context import print_arms, training_context
+from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import FORMS
 
 
@@ -22,6 +24,8 @@ from git_copilot.index.core.types import FORMS
               shell_complete=shell_completion.adapters)  # fmt: skip
 @click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")
 @click.option("--form", type=click.Choice(FORMS), help="Form of the holes (default: typed).")
+@click.option("--report", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Also write an HTML page with intervals, groups and examples.")  # fmt: skip
 @click.pass_obj
 def eval_command(
     host: Host,
@@ -31,10 +35,14 @@ def eval_command(
     adapter: str | None,
     holes: int | None,
     form: str | None,
+    page: Path | None,
 ) -> int:
     """Complete the holes of later commits, with and without retrieval and adapter."""
+    from git_copilot.assistant.cli.report_page import write_page
     from git_copilot.assistant.evaluation.eval_run import run_eval
 
+    if page is not None and not page.parent.is_dir():
+        raise CopilotError(f"{page.parent} does not exist", "make that folder first")
     with training_context(host) as (context, folder):
         if form is not None:
             context = replace(context, settings=replace(context.settings, evaluation_form=form))
@@ -45,6 +53,10 @@ def eval_command(
             adapter=adapter,
             held_out_holes=holes,
         )
+        name = context.repo.name
+    if page is not None:
+        write_page(page, report, name, commits_range)
+        host.terminal.note(f"wrote {page}")
     if as_json:
         host.terminal.echo(json.dumps(report.to_json()))
     else:

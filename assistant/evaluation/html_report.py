@@ -1,0 +1,196 @@
+"""An evaluation as one HTML page that needs nothing else: no script, no network, no font."""
+
+from __future__ import annotations
+
+import html
+import shlex
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+from string import Template
+
+from git_copilot.assistant.evaluation.forest_plot import Row, forest_plot
+from git_copilot.assistant.evaluation.hole_results import (
+    ADAPTER,
+    ADAPTER_PLAIN,
+    BASE,
+    BASE_PLAIN,
+    Group,
+    HoleResult,
+    compare_arms,
+    groups_of,
+    odds_ratio,
+    smallest_gain,
+)
+from git_copilot.assistant.evaluation.metrics import Comparison
+from git_copilot.assistant.evaluation.report import EvaluationReport
+
+# Examples of each kind that are shown.
+EXAMPLES = 8
+_MINUS = "\N{MINUS SIGN}"
+
+
+def render_report(report: EvaluationReport, repository: str, command: Sequence[str]) -> str:
+    """The page.
+
+    :param report: with its results.
+    :param command: the command that gives it again.
+    :raises ValueError: the report has no results.
+    """
+    results = report.results
+    if not results:
+        raise ValueError("a report without results")
+    with_adapter = ADAPTER in results[0].answers
+    first, second = (BASE, ADAPTER) if with_adapter else (BASE_PLAIN, BASE)
+    main = compare_arms(results, first, second, report.seed)
+    template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
+    return template.substitute(
+        title=_text(f"Evaluation of {repository}"),
+        headline=_headline(main, first, second, len(results)),
+        facts=_facts(report, main),
+        arms=_arms(results),
+        plot=forest_plot(_comparisons(results, with_adapter, report.seed)),
+        groups="".join(
+            _groups(name, groups_of(results, key, first, second))
+            for name, key in (
+                ("Language", lambda r: r.hole.language or "unknown"),
+                ("Kind of hole", lambda r: r.hole.kind),
+                ("Author", lambda r: r.hole.author),
+                ("Snippets", lambda r: "in the prompt" if r.snippets else "none found"),
+            )
+        ),
+        won=_examples([r for r in results if r.won(first, second) > 0], first, second),
+        lost=_examples([r for r in results if r.won(first, second) < 0], first, second),
+        won_by=_text(second),
+        lost_by=_text(second),
+        dropped=_text(
+            f"{report.copies_dropped} holes were left out because the adapter, or the text that its"
+            " training showed, contained them or a near copy."
+        ),
+        command=_text(shlex.join(command)),
+        settings="".join(
+            f"<tr><th scope=row>{_text(name)}<td>{_text(str(value))}"
+            for name, value in report.to_json()["settings"].items()
+        ),
+    )
+
+
+def _text(value: str) -> str:
+    return html.escape(value, quote=True)
+
+
+def _signed(value: float) -> str:
+    sign = "+" if value >= 0 else _MINUS
+    return f"{sign}{abs(value):.1f}"
+
+
+def _interval(comparison: Comparison) -> str:
+    low, high = comparison.em.ends()
+    if low is None or high is None:
+        return "no interval: one commit"
+    return f"[{_signed(low)}, {_signed(high)}]"
+
+
+def _headline(comparison: Comparison, first: str, second: str, holes: int) -> str:
+    low, high = comparison.em.low, comparison.em.high
+    verdict = (
+        "completes more holes exactly"
+        if low > 0
+        else "completes fewer holes exactly"
+        if high < 0
+        else "cannot be told apart by exact match"
+    )
+    subject = f"{second} {verdict}" + (
+        f" than {first}" if low > 0 or high < 0 else f" from {first}"
+    )
+    return (
+        f"<p class=verdict>{_text(subject[0].upper() + subject[1:])}:"
+        f" <strong>{_signed(comparison.em.value)} points</strong>"
+        f" <span class=ci>{_interval(comparison)}</span> on {holes} holes.</p>"
+    )
+
+
+def _facts(report: EvaluationReport, main: Comparison) -> str:
+    ratio = odds_ratio(main)
+    oldest, *_, newest = (*report.held_out.commits, *report.held_out.commits)
+    facts = (
+        ("Commits", f"{oldest[:12]} to {newest[:12]}"),
+        ("Base model", report.base_model),
+        ("Adapter", report.candidate or "none"),
+        ("Won and lost", f"{main.won} and {main.lost}"),
+        ("p (McNemar, exact)", f"{main.p_value:.3f}"),
+        ("Odds ratio", "none lost" if ratio is None else f"{ratio:.2f}"),
+        ("Smallest gain to be seen", f"{smallest_gain(main, len(report.results)):.1f} points"),
+        ("Form of the holes", report.settings.evaluation_form),
+    )
+    return "".join(f"<div><dt>{_text(a)}<dd>{_text(b)}</div>" for a, b in facts)
+
+
+def _arms(results: Sequence[HoleResult]) -> str:
+    rows = []
+    for name in results[0].answers:
+        scores = [result.answers[name].score for result in results]
+        tokens = sum(s.tokens + 1 for s in scores)
+        shorter = sum(
+            first_line(r.answers[name].text) == first_line(r.truth) for r in results
+        ) / len(results)
+        rows.append(
+            f"<tr><th scope=row>{_text(name)}"
+            f"<td>{sum(s.em for s in scores) / len(scores):.1f}"
+            f"<td>{100 * shorter:.1f}"
+            f"<td>{sum(s.es for s in scores) / len(scores):.1f}"
+            f"<td>{sum(s.nll + s.end_nll for s in scores) / tokens:.3f}"
+        )
+    return "".join(rows)
+
+
+def first_line(text: str) -> str:
+    """Up to the first line end, white space at its end apart."""
+    return text.partition("\n")[0].rstrip()
+
+
+def _comparisons(results: Sequence[HoleResult], adapter: bool, seed: int) -> list[Row]:
+    pairs = [("retrieval, with the base model", BASE_PLAIN, BASE)]
+    if adapter:
+        pairs += [
+            ("the adapter, without retrieval", BASE_PLAIN, ADAPTER_PLAIN),
+            ("the adapter, with retrieval", BASE, ADAPTER),
+            ("both", BASE_PLAIN, ADAPTER),
+        ]
+    return [Row.of(label, compare_arms(results, a, b, seed)) for label, a, b in pairs]
+
+
+def _groups(name: str, groups: Sequence[Group]) -> str:
+    if len(groups) < 2:
+        return ""
+    rows = [Row.of(f"{group.name} ({group.holes})", group.comparison) for group in groups]
+    return f"<h3>{_text(name)}</h3>{forest_plot(rows)}"
+
+
+def _examples(results: Iterable[HoleResult], first: str, second: str) -> str:
+    found = []
+    for result in list(results)[:EXAMPLES]:
+        hole = result.hole
+        when = datetime.fromtimestamp(hole.time, UTC).date().isoformat()
+        line = result.before.count("\n")
+        shown = "".join(
+            f"<figure><figcaption>{_text(name)}</figcaption>"
+            f"<pre>{_text(_last_lines(result.before))}<mark class={kind}>{_text(text)}</mark>"
+            f"{_text(first_line(result.after))}</pre></figure>"
+            for name, text, kind in (
+                ("what was written", result.truth, "truth"),
+                (first, result.answers[first].text, "answer"),
+                (second, result.answers[second].text, "answer"),
+            )
+        )
+        snippets = ", ".join(result.snippets) or "none"
+        found.append(
+            f"<article><h4>{_text(hole.path)}:{line + 1}</h4>"
+            f"<p class=origin>{_text(hole.commit[:12])}, {when}, {_text(hole.author)}."
+            f" Snippets: {_text(snippets)}</p><div class=side>{shown}</div></article>"
+        )
+    return "".join(found) or "<p>None.</p>"
+
+
+def _last_lines(text: str, count: int = 5) -> str:
+    return "\n".join(text.split("\n")[-count:])
