@@ -194,6 +194,9 @@ LIKELY_INLINE void NAME(scores)(const float *queries, const float *keys, int64_t
                                 int64_t capacity, int heads, float *scores) {
     V found[HEADS][TILE] = {{{0}}};
     for (int64_t d = 0; d < size; d++) {
+        /* The tile after the next: the processor does not follow as many rows at once. */
+        for (int ahead = 0; ahead < TILE * LANES; ahead += 16)
+            __builtin_prefetch(keys + d * stride + 2 * TILE * LANES + ahead, 0, 2);
         for (int part = 0; part < TILE; part++) {
             V key = NAME(load)(keys + d * stride + part * LANES);
             for (int h = 0; h < heads; h++)
