@@ -168,7 +168,8 @@ class RequestQueue:
                 job = _Job(waiter, self._lock)
                 if same is not None:
                     self._shared[same] = job
-            if place is not None:
+            # Its client may have closed it since, and sent another that is here already.
+            if place is not None and not waiter.is_cancelled():
                 self._take_place(place, job, waiter)
             return job, not joins
 

@@ -257,6 +257,17 @@ def test_nobody_joins_a_computation_that_was_told_to_stop(queue):
     assert isinstance(first.outcome(), RequestDropped)
 
 
+def test_a_request_that_its_client_closes_on_the_way_drops_no_later_one(queue):
+    slow = Slow()
+    later = Caller(queue, slow, place="here")
+    assert slow.running.wait(5)
+    asked = iter([False])  # open when it came in, closed when it gets its place
+    with pytest.raises(RequestDropped):
+        queue.run(lambda gone: "stale", lambda: next(asked, True), place="here")
+    slow.finish.set()
+    assert later.outcome() == "whole"
+
+
 def test_a_request_that_its_client_closed_drops_no_later_one(queue):
     slow = Slow()
     later = Caller(queue, slow, place="here")
