@@ -168,14 +168,13 @@ def _mapped(source: Path, weights: LlamaWeights) -> tuple[list[Int8Layer], Int8W
     :raises OSError: it cannot be read.
     """
     from safetensors import SafetensorError, safe_open
-    from safetensors.torch import load_file
 
     path = source.with_name(NAME)
     try:
         with safe_open(path, "pt") as file:
             if file.metadata() != _facts(source):
                 raise ValueError("made from other weights")
-        tensors = load_file(path)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as exc:
         raise ValueError(str(exc)) from exc
 

@@ -13,11 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
 #define EXPORT __attribute__((visibility("default")))
-#endif
 
 /* A weight (outputs, inputs), a scale for each output, a bias or NULL. */
 typedef struct {

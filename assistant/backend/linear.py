@@ -147,18 +147,14 @@ def make_linear(
     bias: torch.Tensor | None,
     few: str,
     many: torch.dtype | None = None,
-    scratch: Scratch | None = None,
-    native: bool = False,
 ) -> Linear:
     """The layer in the format ``few``, see :class:`~git_copilot.assistant.backend.formats.Formats`.
 
-    :param many: in which to compute with int8 weights for many rows; ``None``: as for few.
-    :param scratch: for that.
-    :param native: few rows in C, see few_rows.py.
+    :param many: see :func:`make_int8_linear`.
     """
     if few != "int8":
         return _floating_linear(weight, bias, few)
-    return make_int8_linear(Quantized.of(weight), bias, many, scratch, native)
+    return make_int8_linear(Quantized.of(weight), bias, many)
 
 
 def make_int8_linear(
@@ -168,14 +164,17 @@ def make_int8_linear(
     scratch: Scratch | None = None,
     native: bool = False,
 ) -> Linear:
-    """The layer of a weight that is in int8 already; parameters as of :func:`make_linear`."""
+    """The layer of a weight that is in int8 already.
+
+    :param many: in which to compute for many rows; ``None``: as for few.
+    :param scratch: for that.
+    :param native: few rows in C, see few_rows.py.
+    """
+    large = LARGE_SINGLE_LAYER if many is None else LARGE_LAYER
+    few = NativeLinear(weight, bias) if native else _int8_linear(weight, bias, large)
     if many is None:
-        return (
-            NativeLinear(weight, bias) if native else _int8_linear(weight, bias, LARGE_SINGLE_LAYER)
-        )
-    wide = DequantizedLinear(weight, bias, many, scratch or Scratch())
-    few = NativeLinear(weight, bias) if native else _int8_linear(weight, bias, LARGE_LAYER)
-    return SplitLinear(few, wide)
+        return few
+    return SplitLinear(few, DequantizedLinear(weight, bias, many, scratch or Scratch()))
 
 
 def make_gated(gate: LinearWeights, up: LinearWeights, few: str) -> GatedLinear:

@@ -74,19 +74,20 @@ class LlamaDecoder:
         self._eps_row = torch.full((1, 1), config.norm_eps)
         self._placeholder = torch.zeros(1)
         self._few = formats.few
-        self._in_c = formats.few == "int8" and few_rows.fits(self._size, weights.count)
         self._dtype = score_dtype(formats)
         self._scratch = Scratch()
         self._attention = Attention(self._heads, self._groups, self._size, self._dtype)
         self._embedding = weights.embedding
+        self._native: FewRows | None = None
         if self._few == "int8":
             layers, head = int8_weights(weights, cache)
-            self._layers = [self._int8_layer(layer) for layer in layers]
-            self._head = make_int8_linear(head.weight, head.bias, native=self._in_c)
+            in_c = few_rows.fits(self._size, weights.count)
+            self._layers = [self._int8_layer(layer, in_c) for layer in layers]
+            self._head = make_int8_linear(head.weight, head.bias, native=in_c)
+            self._native = self._compiled(config.norm_eps) if in_c else None
         else:
             self._layers = [self._layer(join_layer(layer, self._size)) for layer in weights.layers]
             self._head = make_linear(weights.head.weight, weights.head.bias, self._few)
-        self._native = self._compiled(config.norm_eps)
         self._norm = weights.norm.float()
         self._threads = ThreadChooser()
         self._rotary = weights.rotary
@@ -105,9 +106,9 @@ class LlamaDecoder:
             down=linear(layer.down),
         )
 
-    def _int8_layer(self, layer: Int8Layer) -> _Layer:
+    def _int8_layer(self, layer: Int8Layer, in_c: bool) -> _Layer:
         def linear(part: Int8Weights) -> Linear:
-            return make_int8_linear(part.weight, part.bias, self._dtype, self._scratch, self._in_c)
+            return make_int8_linear(part.weight, part.bias, self._dtype, self._scratch, in_c)
 
         return _Layer(
             norm1=layer.norm1,
@@ -118,10 +119,8 @@ class LlamaDecoder:
             down=linear(layer.down),
         )
 
-    def _compiled(self, eps: float) -> FewRows | None:
-        """The layers in C; ``None`` where they are not computed there."""
-        if not self._in_c:
-            return None
+    def _compiled(self, eps: float) -> FewRows:
+        """The layers in C."""
         layers: list[tuple[_Layer, list[NativeLinear]]] = []
         for layer in self._layers:
             linears = (layer.qkv, layer.out, layer.gated.joined, layer.down)

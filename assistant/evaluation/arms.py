@@ -211,22 +211,20 @@ class ArmEvaluator:
         :param adapter: the folder of an adapter; ``None``: the base model.
         """
         arm = self.load_arm(adapter)
-        texts = [""] * len(held.retrieval)
-
-        def keep(index: int, made: Completion) -> None:
-            texts[index] = made.text
-
-        retrieval = arm.score(held.retrieval, f"evaluating the {name}", collect=keep)
+        made: dict[int, Completion] = {}
+        retrieval = arm.score(held.retrieval, f"evaluating the {name}", collect=made.__setitem__)
+        texts = [made[i].text for i in range(len(retrieval))]
         # Where no snippet was found, both prompts are equal.
         other = [
             i for i, e in enumerate(held.plain) if e.prompt_ids != held.retrieval[i].prompt_ids
         ]
         plain, plain_texts = list(retrieval), list(texts)
+        made = {}
         scores = arm.score(
             [held.plain[i] for i in other],
             f"evaluating the {name} without retrieval",
-            collect=lambda index, made: plain_texts.__setitem__(other[index], made.text),
+            collect=made.__setitem__,
         )
-        for i, score in zip(other, scores, strict=True):
-            plain[i] = score
+        for index, (i, score) in enumerate(zip(other, scores, strict=True)):
+            plain[i], plain_texts[i] = score, made[index].text
         return Arm(retrieval, plain, texts, plain_texts)

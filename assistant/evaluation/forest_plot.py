@@ -32,11 +32,16 @@ class Row:
         return cls(label, em.value, em.low, em.high)
 
     @property
+    def interval(self) -> str:
+        """The interval in words; empty where there is none."""
+        if not math.isfinite(self.low):
+            return ""
+        return f"[{signed(self.low)}, {signed(self.high)}]"
+
+    @property
     def figures(self) -> str:
         """Value and interval in words."""
-        if not math.isfinite(self.low):
-            return _signed(self.value)
-        return f"{_signed(self.value)} [{_signed(self.low)}, {_signed(self.high)}]"
+        return f"{signed(self.value)} {self.interval}".rstrip()
 
 
 def forest_plot(rows: Sequence[Row]) -> str:
@@ -59,7 +64,7 @@ def forest_plot(rows: Sequence[Row]) -> str:
         x = middle + tick * scale
         kind = "zero" if tick == 0 else "grid"
         parts.append(f'<line class={kind} x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{bottom}"/>')
-        parts.append(f'<text class=tick x="{x:.1f}" y="{bottom + 16}">{_signed(tick, 0)}</text>')
+        parts.append(f'<text class=tick x="{x:.1f}" y="{bottom + 16}">{signed(tick, 0)}</text>')
     for index, row in enumerate(rows):
         y = index * _ROW + _ROW / 2 + 2
         x = middle + row.value * scale
@@ -78,7 +83,8 @@ def forest_plot(rows: Sequence[Row]) -> str:
     return "".join((*parts, "</svg>"))
 
 
-def _signed(value: float, places: int = 1) -> str:
+def signed(value: float, places: int = 1) -> str:
+    """A number with its sign; without one where it rounds to 0."""
     if round(value, places) == 0:
         return f"{0:.{places}f}"
     return f"{'+' if value > 0 else _MINUS}{abs(value):.{places}f}"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from string import Template
 
-from git_copilot.assistant.evaluation.forest_plot import Row, forest_plot
+from git_copilot.assistant.evaluation.forest_plot import Row, forest_plot, signed
 from git_copilot.assistant.evaluation.hole_results import (
     ADAPTER,
     ADAPTER_PLAIN,
@@ -22,12 +22,11 @@ from git_copilot.assistant.evaluation.hole_results import (
     odds_ratio,
     smallest_gain,
 )
-from git_copilot.assistant.evaluation.metrics import Comparison
+from git_copilot.assistant.evaluation.metrics import Comparison, summarise
 from git_copilot.assistant.evaluation.report import EvaluationReport
 
 # Examples of each kind that are shown.
 EXAMPLES = 8
-_MINUS = "\N{MINUS SIGN}"
 
 
 def render_report(report: EvaluationReport, repository: str, command: Sequence[str]) -> str:
@@ -79,40 +78,24 @@ def _text(value: str) -> str:
     return html.escape(value, quote=True)
 
 
-def _signed(value: float) -> str:
-    sign = "+" if value >= 0 else _MINUS
-    return f"{sign}{abs(value):.1f}"
-
-
-def _interval(comparison: Comparison) -> str:
-    low, high = comparison.em.ends()
-    if low is None or high is None:
-        return "no interval: one commit"
-    return f"[{_signed(low)}, {_signed(high)}]"
-
-
 def _headline(comparison: Comparison, first: str, second: str, holes: int) -> str:
-    low, high = comparison.em.low, comparison.em.high
-    verdict = (
-        "completes more holes exactly"
-        if low > 0
-        else "completes fewer holes exactly"
-        if high < 0
-        else "cannot be told apart by exact match"
-    )
-    subject = f"{second} {verdict}" + (
-        f" than {first}" if low > 0 or high < 0 else f" from {first}"
-    )
+    row = Row.of(second, comparison)
+    if row.low > 0:
+        verdict = f"{second} completes more holes exactly than {first}"
+    elif row.high < 0:
+        verdict = f"{second} completes fewer holes exactly than {first}"
+    else:
+        verdict = f"{second} cannot be told apart by exact match from {first}"
     return (
-        f"<p class=verdict>{_text(subject[0].upper() + subject[1:])}:"
-        f" <strong>{_signed(comparison.em.value)} points</strong>"
-        f" <span class=ci>{_interval(comparison)}</span> on {holes} holes.</p>"
+        f"<p class=verdict>{_text(verdict[0].upper() + verdict[1:])}:"
+        f" <strong>{signed(row.value)} points</strong>"
+        f" <span class=ci>{row.interval or 'no interval: one commit'}</span> on {holes} holes.</p>"
     )
 
 
 def _facts(report: EvaluationReport, main: Comparison) -> str:
     ratio = odds_ratio(main)
-    oldest, *_, newest = (*report.held_out.commits, *report.held_out.commits)
+    oldest, newest = report.held_out.commits
     facts = (
         ("Commits", f"{oldest[:12]} to {newest[:12]}"),
         ("Base model", report.base_model),
@@ -129,17 +112,16 @@ def _facts(report: EvaluationReport, main: Comparison) -> str:
 def _arms(results: Sequence[HoleResult]) -> str:
     rows = []
     for name in results[0].answers:
-        scores = [result.answers[name].score for result in results]
-        tokens = sum(s.tokens + 1 for s in scores)
+        mean = summarise([result.answers[name].score for result in results])
         shorter = sum(
             first_line(r.answers[name].text) == first_line(r.truth) for r in results
         ) / len(results)
         rows.append(
             f"<tr><th scope=row>{_text(name)}"
-            f"<td>{sum(s.em for s in scores) / len(scores):.1f}"
+            f"<td>{mean.em:.1f}"
             f"<td>{100 * shorter:.1f}"
-            f"<td>{sum(s.es for s in scores) / len(scores):.1f}"
-            f"<td>{sum(s.nll + s.end_nll for s in scores) / tokens:.3f}"
+            f"<td>{mean.es:.1f}"
+            f"<td>{mean.nll:.3f}"
         )
     return "".join(rows)
 

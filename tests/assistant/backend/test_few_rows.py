@@ -43,10 +43,15 @@ def made(size: int, heads: int, groups: int, family: str = "llama"):
     return LlamaWeights.from_transformers(model.eval())
 
 
-def decoder(weights, monkeypatch, level: int) -> LlamaDecoder:
+def limit(monkeypatch, level: int) -> None:
+    """Use these instructions."""
     found = few_rows._library()
     assert found is not None
     monkeypatch.setattr(few_rows, "_library", lambda: (found[0], level))
+
+
+def decoder(weights, monkeypatch, level: int) -> LlamaDecoder:
+    limit(monkeypatch, level)
     made = LlamaDecoder(weights, INT8)
     assert made._native is not None
     return made
@@ -131,9 +136,7 @@ def test_branches_do_not_see_one_another(level, monkeypatch):
 @pytest.mark.parametrize(("outputs", "inputs"), [(16, 32), (7, 33), (64, 1024), (30, 2080), (5, 1)])
 @torch.inference_mode()
 def test_products_are_exact_to_fourteen_bits(outputs, inputs, level, monkeypatch):
-    found = few_rows._library()
-    assert found is not None
-    monkeypatch.setattr(few_rows, "_library", lambda: (found[0], level))
+    limit(monkeypatch, level)
     quantized = Quantized.of(torch.randn(outputs, inputs))
     layer = NativeLinear(quantized, torch.randn(outputs))
     rows = torch.randn(6, inputs) * torch.tensor([1.0, 1e-12, 1e12, 0.0, 3.0, -1.0])[:, None]
@@ -148,9 +151,7 @@ def test_products_are_exact_to_fourteen_bits(outputs, inputs, level, monkeypatch
 @compiled
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_largest_values_do_not_overflow(level, monkeypatch):
-    found = few_rows._library()
-    assert found is not None
-    monkeypatch.setattr(few_rows, "_library", lambda: (found[0], level))
+    limit(monkeypatch, level)
     quantized = Quantized.of(torch.full((8, 4096), -1.0))
     rows = torch.full((3, 4096), 2.5)
     wanted = rows @ quantized.dequantized().t()
