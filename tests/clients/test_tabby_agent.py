@@ -7,11 +7,11 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import time
 
 import pytest
 
 from tests.support.commands import REAL_HOME
+from tests.support.stdio_client import eventually
 
 PACKAGE = "tabby-agent@1.5.0"
 
@@ -126,13 +126,14 @@ def test_an_accepted_completion_is_kept_as_feedback(served, start_agent, place):
     assert agent.call("postEvent", event)
     database = served.path / ".git/copilot/copilot.db"
     query = "SELECT outcome FROM feedback WHERE id = ?"
-    for _ in range(50):
+
+    def outcome():
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
-            found = db.execute(query, (answer["id"],)).fetchone()
-        if found and found[0] == "accepted":
-            return
-        time.sleep(0.1)
-    raise AssertionError(found)
+            return db.execute(query, (answer["id"],)).fetchone()
+
+    eventually(lambda: outcome() == ("accepted",))
+    # The completion behind it is prepared. A later test must not meet it.
+    eventually(lambda: len(served.prompts) == 2)
 
 
 def test_a_wrong_token_is_noticed(served, start_agent, place):
