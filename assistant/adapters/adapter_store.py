@@ -74,7 +74,7 @@ def create(
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
             sync_folder(temporary)
-            _check(temporary, adapter)
+            check_files(temporary, adapter)
             temporary.rename(target)
             sync_folder(target.parent)
         except BaseException:
@@ -91,11 +91,12 @@ def adapter_path(state_dir: Path, adapter: str) -> Path:
     folder = adapters_dir(state_dir) / adapter
     if not _ID.match(adapter) or not folder.is_dir():
         raise CopilotError(f"there is no adapter {adapter!r}", HINT)
-    _check(folder, adapter)
+    check_files(folder, adapter)
     return folder
 
 
-def _check(folder: Path, adapter: str) -> None:
+def check_files(folder: Path, adapter: str) -> None:
+    """:raises CopilotError: an adapter's files are missing or truncated."""
     try:
         if not isinstance(json.loads((folder / CONFIG).read_text("utf-8")), dict):
             raise TypeError(f"{CONFIG} is no object")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.cli.main import Host
@@ -52,8 +53,13 @@ def training_context(
         bar.finish()
 
 
-def print_arms(host: Host, arms: ArmsReport) -> None:
-    """A table of the arms' scores, with ``-`` for what was not measured."""
+def print_arms(
+    host: Host, arms: ArmsReport, controls: Mapping[str, ScoreSummary] = MappingProxyType({})
+) -> None:
+    """A table of the arms' scores, with ``-`` for what was not measured.
+
+    :param controls: by name, measured with retrieval.
+    """
     from git_copilot.assistant.evaluation.metrics import NOT_MEASURED
 
     echo = host.terminal.echo
@@ -63,6 +69,8 @@ def print_arms(host: Host, arms: ArmsReport) -> None:
     for name, arm in arms.named().items():
         cells = (arm.with_retrieval, arm.without_retrieval)[: 1 + both]
         echo(f"{name:<12}" + "".join(map(_cell, cells)))
+    for name, scores in controls.items():
+        echo(f"{name[:11]:<12}" + _cell(scores))
 
 
 def _cell(scores: ScoreSummary) -> str:

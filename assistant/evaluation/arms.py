@@ -211,20 +211,29 @@ class ArmEvaluator:
         :param adapter: the folder of an adapter; ``None``: the base model.
         """
         arm = self.load_arm(adapter)
-        made: dict[int, Completion] = {}
-        retrieval = arm.score(held.retrieval, f"evaluating the {name}", collect=made.__setitem__)
-        texts = [made[i].text for i in range(len(retrieval))]
+        retrieval, texts = _completed(arm, held.retrieval, f"evaluating the {name}")
         # Where no snippet was found, both prompts are equal.
         other = [
             i for i, e in enumerate(held.plain) if e.prompt_ids != held.retrieval[i].prompt_ids
         ]
         plain, plain_texts = list(retrieval), list(texts)
-        made = {}
-        scores = arm.score(
-            [held.plain[i] for i in other],
-            f"evaluating the {name} without retrieval",
-            collect=made.__setitem__,
+        scores, found = _completed(
+            arm, [held.plain[i] for i in other], f"evaluating the {name} without retrieval"
         )
-        for index, (i, score) in enumerate(zip(other, scores, strict=True)):
-            plain[i], plain_texts[i] = score, made[index].text
+        for i, score, text in zip(other, scores, found, strict=True):
+            plain[i], plain_texts[i] = score, text
         return Arm(retrieval, plain, texts, plain_texts)
+
+    def evaluate_with_retrieval(
+        self, held: HeldOutSet, adapter: Path, name: str
+    ) -> tuple[list[Score], list[str]]:
+        """Scores and completions of one arm with retrieval alone."""
+        return _completed(self.load_arm(adapter), held.retrieval, f"evaluating the {name}")
+
+
+def _completed(
+    arm: LoadedArm, examples: Sequence[Example], label: str
+) -> tuple[list[Score], list[str]]:
+    made: dict[int, Completion] = {}
+    scores = arm.score(examples, label, collect=made.__setitem__)
+    return scores, [made[i].text for i in range(len(scores))]

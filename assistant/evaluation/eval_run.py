@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from git_copilot.assistant.adapters import adapter_store
@@ -15,6 +16,7 @@ from git_copilot.assistant.dataset.examples import retrieve
 from git_copilot.assistant.dataset.leakage import drop_known
 from git_copilot.assistant.dataset.split import round_robin
 from git_copilot.assistant.evaluation.arms import Arm, ArmEvaluator, HeldOutSet
+from git_copilot.assistant.evaluation.controls import Control
 from git_copilot.assistant.evaluation.hole_results import (
     ADAPTER,
     ADAPTER_PLAIN,
@@ -22,10 +24,12 @@ from git_copilot.assistant.evaluation.hole_results import (
     BASE_PLAIN,
     Answer,
     HoleResult,
+    control_name,
 )
-from git_copilot.assistant.evaluation.metrics import compare
+from git_copilot.assistant.evaluation.metrics import Score, compare, summarise
 from git_copilot.assistant.evaluation.report import (
     ArmsReport,
+    ControlReport,
     EvaluationReport,
     EvaluationSettings,
     HoleSet,
@@ -48,6 +52,7 @@ def run_eval(
     adapter: str | None,
     held_out_holes: int | None = None,
     folder: Path | None = None,
+    controls: Sequence[Control] = (),
 ) -> EvaluationReport:
     """Evaluate the base, the adapter in use (``incumbent``) and another one (``candidate``).
 
@@ -58,6 +63,7 @@ def run_eval(
         default, of which the newest ``held_out_holes`` count.
     :param folder: the base model's, where the caller knows it.
     :param adapter: an id, ``"none"``, or ``None`` for the one in use.
+    :param controls: adapters that are evaluated beside, with retrieval.
     :return: the comparison in it is of ``candidate`` with ``base``.
     :raises CopilotError: the range or the adapter does not exist, or no hole is left to evaluate.
     """
@@ -86,6 +92,12 @@ def run_eval(
     arms = {a: evaluator.evaluate_arm(held, path, f"adapter {a}") for a, path in paths.items()}
     incumbent = arms.get(current or "")
     candidate = arms.get(chosen or "", base)
+    others = {
+        control.name: evaluator.evaluate_with_retrieval(
+            held, control.folder, f"control {control.name}"
+        )
+        for control in controls
+    }
     return EvaluationReport(
         candidate=chosen,
         incumbent=current,
@@ -99,11 +111,22 @@ def run_eval(
         seed=settings.seed,
         settings=EvaluationSettings.of(settings),
         seconds=time.monotonic() - begun,
-        results=_results(held, base, candidate if chosen else None),
+        controls=tuple(
+            ControlReport(
+                name, summarise(scores), compare(scores, candidate.retrieval, settings.seed)
+            )
+            for name, (scores, _) in others.items()
+        ),
+        results=_results(held, base, candidate if chosen else None, others),
     )
 
 
-def _results(held: HeldOutSet, base: Arm, adapter: Arm | None) -> tuple[HoleResult, ...]:
+def _results(
+    held: HeldOutSet,
+    base: Arm,
+    adapter: Arm | None,
+    controls: Mapping[str, tuple[list[Score], list[str]]],
+) -> tuple[HoleResult, ...]:
     arms = {
         BASE_PLAIN: (base.plain, base.plain_texts),
         BASE: (base.retrieval, base.retrieval_texts),
@@ -111,6 +134,7 @@ def _results(held: HeldOutSet, base: Arm, adapter: Arm | None) -> tuple[HoleResu
     if adapter is not None:
         arms[ADAPTER_PLAIN] = adapter.plain, adapter.plain_texts
         arms[ADAPTER] = adapter.retrieval, adapter.retrieval_texts
+    arms |= {control_name(name): answers for name, answers in controls.items()}
     return tuple(
         HoleResult(
             hole=example.hole,
@@ -119,6 +143,7 @@ def _results(held: HeldOutSet, base: Arm, adapter: Arm | None) -> tuple[HoleResu
             after=example.cut.closers + example.suffix,
             snippets=tuple(f"{hit.path}:{hit.start_line}" for hit, _ in example.prompt.snippets),
             answers={name: Answer(texts[i], scores[i]) for name, (scores, texts) in arms.items()},
+            middle_bytes=len(example.middle.encode()),
         )
         for i, example in enumerate(held.retrieval)
     )

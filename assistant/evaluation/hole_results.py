@@ -14,6 +14,13 @@ from git_copilot.index.core.types import Hole
 # Names of arms.
 BASE, BASE_PLAIN = "base model + retrieval", "base model"
 ADAPTER, ADAPTER_PLAIN = "adapter + retrieval", "adapter"
+
+
+def control_name(name: str) -> str:
+    """The arm of an adapter that was made elsewhere."""
+    return f"control {name} + retrieval"
+
+
 # Smaller groups say nothing.
 MIN_GROUP = 10
 MAX_GROUPS = 8
@@ -32,7 +39,8 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class HoleResult:
     """A hole with the lines around it, what was written there, and what each arm wrote. ``snippets``
-    are the ``path:line`` of those in the prompts with retrieval."""
+    are the ``path:line`` of those in the prompts with retrieval; ``middle_bytes`` is the size of the
+    text that likelihoods are of, closed pairs included."""
 
     hole: Hole
     before: str
@@ -40,6 +48,7 @@ class HoleResult:
     after: str
     snippets: tuple[str, ...]
     answers: Mapping[str, Answer]
+    middle_bytes: int = 0
 
     def won(self, first: str, second: str) -> int:
         """1 where only ``second`` is exact, -1 where only ``first`` is, else 0."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from string import Template
 
+from git_copilot.assistant.evaluation.arm_figures import FigureMaker, first_line
 from git_copilot.assistant.evaluation.forest_plot import Row, forest_plot, signed
 from git_copilot.assistant.evaluation.hole_results import (
     ADAPTER,
@@ -18,11 +19,12 @@ from git_copilot.assistant.evaluation.hole_results import (
     Group,
     HoleResult,
     compare_arms,
+    control_name,
     groups_of,
     odds_ratio,
     smallest_gain,
 )
-from git_copilot.assistant.evaluation.metrics import Comparison, summarise
+from git_copilot.assistant.evaluation.metrics import Comparison
 from git_copilot.assistant.evaluation.report import EvaluationReport
 
 # Examples of each kind that are shown.
@@ -42,13 +44,14 @@ def render_report(report: EvaluationReport, repository: str, command: Sequence[s
     with_adapter = ADAPTER in results[0].answers
     first, second = (BASE, ADAPTER) if with_adapter else (BASE_PLAIN, BASE)
     main = compare_arms(results, first, second, report.seed)
+    names = [control.name for control in report.controls]
     template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
     return template.substitute(
         title=_text(f"Evaluation of {repository}"),
         headline=_headline(main, first, second, len(results)),
         facts=_facts(report, main),
         arms=_arms(results),
-        plot=forest_plot(_comparisons(results, with_adapter, report.seed)),
+        plot=forest_plot(_comparisons(results, with_adapter, names, report.seed)),
         groups="".join(
             _groups(name, groups_of(results, key, first, second))
             for name, key in (
@@ -110,28 +113,25 @@ def _facts(report: EvaluationReport, main: Comparison) -> str:
 
 
 def _arms(results: Sequence[HoleResult]) -> str:
-    rows = []
+    rows, figures = [], FigureMaker(results)
     for name in results[0].answers:
-        mean = summarise([result.answers[name].score for result in results])
-        shorter = sum(
-            first_line(r.answers[name].text) == first_line(r.truth) for r in results
-        ) / len(results)
+        found = figures.of(name)
         rows.append(
             f"<tr><th scope=row>{_text(name)}"
-            f"<td>{mean.em:.1f}"
-            f"<td>{100 * shorter:.1f}"
-            f"<td>{mean.es:.1f}"
-            f"<td>{mean.nll:.3f}"
+            f"<td>{found.exact_match:.1f}"
+            f"<td>{found.first_line:.1f}"
+            f"<td>{found.edit_similarity:.1f}"
+            f"<td>{found.crystal_bleu:.1f}"
+            f"<td>{found.bits_per_byte:.3f}"
+            f"<td>{found.overrun:.1f}"
+            f"<td>{found.empty:.1f}"
         )
     return "".join(rows)
 
 
-def first_line(text: str) -> str:
-    """Up to the first line end, white space at its end apart."""
-    return text.partition("\n")[0].rstrip()
-
-
-def _comparisons(results: Sequence[HoleResult], adapter: bool, seed: int) -> list[Row]:
+def _comparisons(
+    results: Sequence[HoleResult], adapter: bool, controls: Sequence[str], seed: int
+) -> list[Row]:
     pairs = [("retrieval, with the base model", BASE_PLAIN, BASE)]
     if adapter:
         pairs += [
@@ -139,6 +139,11 @@ def _comparisons(results: Sequence[HoleResult], adapter: bool, seed: int) -> lis
             ("the adapter, with retrieval", BASE, ADAPTER),
             ("both", BASE_PLAIN, ADAPTER),
         ]
+    last = ADAPTER if adapter else BASE
+    pairs += [
+        (f"{'the adapter' if adapter else 'the base model'} over {name}", control_name(name), last)
+        for name in controls
+    ]
     return [Row.of(label, compare_arms(results, a, b, seed)) for label, a, b in pairs]
 
 

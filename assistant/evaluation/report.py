@@ -12,6 +12,7 @@ from typing import Any, Self
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.leakage import DuplicateCounts
 from git_copilot.assistant.dataset.split import commit_span
+from git_copilot.assistant.evaluation.arm_figures import FigureMaker
 from git_copilot.assistant.evaluation.hole_results import HoleResult
 from git_copilot.assistant.evaluation.metrics import NOT_MEASURED, Comparison, ScoreSummary
 from git_copilot.assistant.evaluation.regression_check import RegressionCheck
@@ -89,13 +90,26 @@ class EvaluationSettings:
         return cls(*(getattr(settings, name) for name in cls.__slots__))
 
 
+@dataclass(frozen=True, slots=True)
+class ControlReport:
+    """An adapter made elsewhere: its mean scores with retrieval, and the candidate minus it."""
+
+    name: str
+    scores: ScoreSummary
+    comparison: Comparison
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, **self.scores.to_json(), **self.comparison.to_json()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationReport:
     """How the arms did on held-out holes.
 
     ``comparison`` is of the candidate with the base model, in a refresh with the incumbent if there
     is one.
-    Adapters are named by their ids; ``seconds`` is wall time. ``results`` are what each arm wrote,
+    Adapters are named by their ids; ``seconds`` is wall time; ``controls`` are adapters made
+    elsewhere. ``results`` are what each arm wrote,
     where that was kept.
     """
 
@@ -109,9 +123,12 @@ class EvaluationReport:
     seed: int
     settings: EvaluationSettings
     seconds: float
+    controls: tuple[ControlReport, ...] = ()
     results: tuple[HoleResult, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
+        figures = FigureMaker(self.results)
+        arms = self.results[0].answers if self.results else ()
         return {
             "candidate": self.candidate,
             "incumbent": self.incumbent,
@@ -121,6 +138,8 @@ class EvaluationReport:
             "copies_dropped": self.copies_dropped,
             "arms": self.arms.to_json(),
             **self.comparison.to_json(),
+            "controls": [control.to_json() for control in self.controls],
+            "figures": {name: figures.of(name).to_json() for name in arms},
             "seed": self.seed,
             "settings": asdict(self.settings),
             "seconds": round(self.seconds, 1),

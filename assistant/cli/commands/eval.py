@@ -24,6 +24,14 @@ from git_copilot.index.core.types import FORMS
               shell_complete=shell_completion.adapters)  # fmt: skip
 @click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")
 @click.option("--form", type=click.Choice(FORMS), help="Form of the holes (default: typed).")
+@click.option(
+    "--control",
+    "controls",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Also evaluate the adapter in use in another repository, or in an adapter's folder.",
+)
 @click.option("--report", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Also write an HTML page with intervals, groups and examples.")  # fmt: skip
 @click.pass_obj
@@ -35,10 +43,12 @@ def eval_command(
     adapter: str | None,
     holes: int | None,
     form: str | None,
+    controls: tuple[Path, ...],
     page: Path | None,
 ) -> int:
     """Complete the holes of later commits, with and without retrieval and adapter."""
     from git_copilot.assistant.cli.report_page import write_page
+    from git_copilot.assistant.evaluation.controls import find_controls
     from git_copilot.assistant.evaluation.eval_run import run_eval
 
     if page is not None and not page.parent.is_dir():
@@ -46,12 +56,14 @@ def eval_command(
     with training_context(host) as (context, folder):
         if form is not None:
             context = replace(context, settings=replace(context.settings, evaluation_form=form))
+        beside = find_controls(controls, context.settings.model)
         report = run_eval(
             context,
             folder=folder,
             commits_range=commits_range,
             adapter=adapter,
             held_out_holes=holes,
+            controls=beside,
         )
         name = context.repo.name
     if page is not None:
@@ -60,5 +72,5 @@ def eval_command(
     if as_json:
         host.terminal.echo(json.dumps(report.to_json()))
     else:
-        print_arms(host, report.arms)
+        print_arms(host, report.arms, {c.name: c.scores for c in report.controls})
     return 0

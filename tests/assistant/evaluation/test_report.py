@@ -91,6 +91,8 @@ def test_an_evaluation_as_json():
         "copies_dropped": 3,
         "arms": ARMS,
         **STATISTICS,
+        "controls": [],
+        "figures": {},
         "seed": 4,
         "settings": SETTINGS,
         "seconds": 12.3,

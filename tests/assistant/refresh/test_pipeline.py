@@ -10,6 +10,14 @@ import pytest
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.evaluation import arms
+from git_copilot.assistant.evaluation.controls import Control
+from git_copilot.assistant.evaluation.hole_results import (
+    ADAPTER,
+    ADAPTER_PLAIN,
+    BASE,
+    BASE_PLAIN,
+    control_name,
+)
 from git_copilot.index.core.errors import CopilotError, GitError, ModelError
 from git_copilot.index.corpus.mining import mine
 from git_copilot.index.git.repository import GitRepository
@@ -196,6 +204,21 @@ def test_evaluating_a_range_excludes_holes_the_adapter_was_trained_on(opened_rep
     none = evaluate(found, db, tiny, adapter="none", commits_range="HEAD~3..HEAD")
     assert none["candidate"] is None
     assert none["commits"]["held_out"][0] in order[:3]
+
+
+def test_an_adapter_is_compared_with_one_made_elsewhere(opened_repo, tiny):
+    _, found, db = opened_repo
+    candidate = run(found, db, tiny)["candidate"]
+    # The same adapter as its own control: a difference would be a mistake of the comparison.
+    control = Control("other", adapter_store.adapter_path(found.state_dir, candidate))
+    report = evaluate(found, db, tiny, adapter=candidate, controls=[control])
+    (row,) = report["controls"]
+    assert (row["name"], row["delta_em"], row["delta_middle_nll"]) == ("other", 0, 0)
+    assert row["nll"] == report["arms"]["candidate"]["nll"] != report["arms"]["base"]["nll"]
+    figures = report["figures"]
+    assert list(figures) == [BASE_PLAIN, BASE, ADAPTER_PLAIN, ADAPTER, control_name("other")]
+    assert figures[control_name("other")] == figures[ADAPTER]
+    assert figures[BASE]["edit_similarity"] == pytest.approx(report["arms"]["base"]["es"], abs=0.01)
 
 
 @pytest.mark.parametrize("bad", ["nowhere..HEAD", "--all", "HEAD --not", "--output=x"])
