@@ -92,12 +92,7 @@ def run_eval(
     arms = {a: evaluator.evaluate_arm(held, path, f"adapter {a}") for a, path in paths.items()}
     incumbent = arms.get(current or "")
     candidate = arms.get(chosen or "", base)
-    others = {
-        control.name: evaluator.evaluate_with_retrieval(
-            held, control.folder, f"control {control.name}"
-        )
-        for control in controls
-    }
+    others = _evaluate_controls(evaluator, held, controls)
     return EvaluationReport(
         candidate=chosen,
         incumbent=current,
@@ -111,13 +106,29 @@ def run_eval(
         seed=settings.seed,
         settings=EvaluationSettings.of(settings),
         seconds=time.monotonic() - begun,
-        controls=tuple(
-            ControlReport(
-                name, summarise(scores), compare(scores, candidate.retrieval, settings.seed)
-            )
-            for name, (scores, _) in others.items()
-        ),
+        controls=_control_reports(others, candidate, settings.seed),
         results=_results(held, base, candidate if chosen else None, others),
+    )
+
+
+def _evaluate_controls(
+    evaluator: ArmEvaluator, held: HeldOutSet, controls: Sequence[Control]
+) -> dict[str, tuple[list[Score], list[str]]]:
+    """Scores and completions of each control."""
+    return {
+        control.name: evaluator.evaluate_with_retrieval(
+            held, control.folder, f"control {control.name}"
+        )
+        for control in controls
+    }
+
+
+def _control_reports(
+    found: Mapping[str, tuple[list[Score], list[str]]], candidate: Arm, seed: int
+) -> tuple[ControlReport, ...]:
+    return tuple(
+        ControlReport(name, summarise(scores), compare(scores, candidate.retrieval, seed))
+        for name, (scores, _) in found.items()
     )
 
 
