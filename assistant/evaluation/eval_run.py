@@ -79,15 +79,7 @@ def run_eval(
     )
     tokenizer = TextTokenizer.load(folder, settings.model)
     evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress)
-    trained = _training_cuts(context, list(paths))
-    cuts, copies = drop_known(read_cuts(repo, holes), trained, _max_shown_characters(settings))
-    # Copies are found in the finished form, in which they look alike.
-    cuts = read_cuts(repo, [cut.hole for cut in cuts], settings.evaluation_form)
-    hits = retrieve(context, cuts, held_out=len(cuts))
-    held = evaluator.render_held_out(cuts, hits, repo.name)
-    if not held.plain:
-        wanted = "is new to the adapter" if copies else "can be read"
-        raise CopilotError(f"no hole of these commits {wanted}", "name other commits")
+    held, copies = _held_out(context, evaluator, holes, list(paths))
     base = evaluator.evaluate_arm(held, None, "base model")
     arms = {a: evaluator.evaluate_arm(held, path, f"adapter {a}") for a, path in paths.items()}
     incumbent = arms.get(current or "")
@@ -109,6 +101,26 @@ def run_eval(
         controls=_control_reports(others, candidate, settings.seed),
         results=_results(held, base, candidate if chosen else None, others),
     )
+
+
+def _held_out(
+    context: RepositoryContext, evaluator: ArmEvaluator, holes: Sequence[Hole], used: list[str]
+) -> tuple[HeldOutSet, int]:
+    """The holes as examples, without those that the adapters in ``used`` know; how many these are.
+
+    :raises CopilotError: no hole is left.
+    """
+    repo, settings = context.repo, context.settings
+    trained = _training_cuts(context, used)
+    cuts, copies = drop_known(read_cuts(repo, holes), trained, _max_shown_characters(settings))
+    # Copies are found in the finished form, in which they look alike.
+    cuts = read_cuts(repo, [cut.hole for cut in cuts], settings.evaluation_form)
+    hits = retrieve(context, cuts, held_out=len(cuts))
+    held = evaluator.render_held_out(cuts, hits, repo.name)
+    if not held.plain:
+        wanted = "is new to the adapter" if copies else "can be read"
+        raise CopilotError(f"no hole of these commits {wanted}", "name other commits")
+    return held, copies
 
 
 def _evaluate_controls(
