@@ -92,9 +92,10 @@ class Gateway:
         agent = http.headers.get("user-agent", "")
         text = request.path or request.suffix[:_KEY_CHARACTERS] + request.prefix[:_KEY_CHARACTERS]
         place: Hashable = (protocol, agent, text)
+        arrived = self._host.queue.arrive()
         try:
             answer = await loop.run_in_executor(
-                self._threads, self._run, request, gone, heard, place
+                self._threads, self._run, request, gone, heard, place, arrived
             )
         except RequestDropped as exc:
             self.metrics.count(protocol, SUPERSEDED if exc.superseded else CANCELLED)
@@ -112,7 +113,12 @@ class Gateway:
         return Filled.of(answer, stops)
 
     def _run(
-        self, request: FillRequest, gone: threading.Event, on_text: OnText | None, place: Hashable
+        self,
+        request: FillRequest,
+        gone: threading.Event,
+        on_text: OnText | None,
+        place: Hashable,
+        arrived: int,
     ) -> CompleteAnswer:
         queue = self._host.queue
 
@@ -121,7 +127,7 @@ class Gateway:
             return self._host.service.fill(request, callbacks)
 
         try:
-            turn = queue.run(work, gone.is_set, place=place, same=request)
+            turn = queue.run(work, gone.is_set, place=place, same=request, arrived=arrived)
         except StopIteration as exc:  # the event loop would wait for ever for a future with it
             raise RuntimeError("StopIteration") from exc
         answer = turn.result.answer

@@ -27,9 +27,13 @@ class Operations:
         self._service, self._queue, self._log = service, queue, log
 
     def work_on(
-        self, operation: str, asked: Any, link: ClientLink, *, streams: bool
+        self, operation: str, asked: Any, link: ClientLink, *, streams: bool, arrived: int
     ) -> tuple[dict[str, Any], Deferred]:
-        """Complete or search: the reply, and what to do once it has gone out."""
+        """Complete or search: the reply, and what to do once it has gone out.
+
+        :param arrived: the request's number of
+            :meth:`~git_copilot.assistant.service.request_queue.RequestQueue.arrive`.
+        """
         notes: list[str] = []
         on_text = link.send_text if streams else None
         use_case = self._complete if operation == COMPLETE else self._search
@@ -39,7 +43,9 @@ class Operations:
             return _guarded(lambda: use_case(asked, callbacks), notes)
 
         try:
-            turn = self._queue.run(work, link.hung_up, place=_place_of(operation, asked))
+            turn = self._queue.run(
+                work, link.hung_up, place=_place_of(operation, asked), arrived=arrived
+            )
         except RequestDropped as exc:
             return {"declined": str(exc)}, []
         except ServerBusy as exc:

@@ -149,7 +149,8 @@ class Server:
                     self._reason = "the socket was deleted"
                     return
                 continue
-            threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
+            handler = (connection, self.queue.arrive())
+            threading.Thread(target=self._handle, args=handler, daemon=True).start()
 
     def _is_idle(self) -> bool:
         """Whether to end. Where others may still connect, only the models go."""
@@ -163,7 +164,7 @@ class Server:
         self._unloaded = idle
         return False
 
-    def _handle(self, connection: socket.socket) -> None:
+    def _handle(self, connection: socket.socket, arrived: int) -> None:
         self._active += 1
         try:
             with connection, connection.makefile("rwb") as stream:
@@ -172,7 +173,7 @@ class Server:
                 line = stream.readline(MAX_REQUEST_BYTES)
                 if not line.endswith(b"\n"):
                     return
-                answer, deferred = self._answer(json.loads(line), connection)
+                answer, deferred = self._answer(json.loads(line), connection, arrived)
                 with self.queue.recorder.sending(len(deferred)):
                     stream.write(json.dumps(answer).encode() + b"\n")
                     stream.flush()
@@ -186,7 +187,9 @@ class Server:
             self._active -= 1
             self._last_used = time.monotonic()
 
-    def _answer(self, request: Any, connection: socket.socket) -> tuple[dict[str, Any], Deferred]:
+    def _answer(
+        self, request: Any, connection: socket.socket, arrived: int
+    ) -> tuple[dict[str, Any], Deferred]:
         """The reply, and what to do once it has gone out."""
         if not isinstance(request, dict):
             return {"declined": "a request is an object"}, []
@@ -213,7 +216,9 @@ class Server:
         if operation not in (COMPLETE, SEARCH):
             return {"declined": f"unknown operation {operation!r}"}, []
         with link.alive(bool(request.get("alive"))):
-            return self._operations.work_on(operation, asked, link, streams=streams)
+            return self._operations.work_on(
+                operation, asked, link, streams=streams, arrived=arrived
+            )
 
 
 def _wake() -> None:

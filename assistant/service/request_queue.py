@@ -3,6 +3,7 @@ somebody types only the latest counts."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -54,9 +55,10 @@ class Turn(Generic[_Result]):
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """One request for a job; ``superseded`` by a later one of its place."""
+    """One request for a job, the ``arrived``-th of all; ``superseded`` by a later one of its place."""
 
     is_cancelled: Callable[[], bool]
+    arrived: int
     superseded: bool = False
 
     @property
@@ -95,11 +97,17 @@ class RequestQueue:
         self.waiting = 0
         self.cancelled = 0
         self._lock = threading.Lock()
+        self._arrivals = itertools.count(1)
         self._line: list[_Job] = []
         self._running: _Job | None = None
         self._moved = threading.Condition()
         self._shared: dict[Hashable, _Job] = {}
         self._latest: dict[Hashable, tuple[_Job, list[_Waiter]]] = {}
+
+    def arrive(self) -> int:
+        """The number of a request that arrives now, for whoever reads it later in a thread of its
+        own: threads may overtake each other."""
+        return next(self._arrivals)
 
     def run(
         self,
@@ -108,18 +116,20 @@ class RequestQueue:
         *,
         place: Hashable = None,
         same: Hashable = None,
+        arrived: int | None = None,
     ) -> Turn[_Result]:
         """Wait for a turn and run ``action``, which gets a function that says when to stop.
 
         :param place: where somebody types: an earlier request of the same place is dropped.
         :param same: requests with equal keys share one computation.
+        :param arrived: its number of :meth:`arrive`; by default it arrives now.
         :raises RequestDropped: nobody needs the answer.
         :raises ServerBusy: the queue is full.
         """
         if is_cancelled():  # it came late, and must not drop the one that came after it
             self.cancelled += 1
             raise RequestDropped(superseded=False)
-        waiter = _Waiter(is_cancelled)
+        waiter = _Waiter(is_cancelled, self.arrive() if arrived is None else arrived)
         job, leads = self._join(waiter, place, same)
         try:
             if leads:
@@ -168,15 +178,18 @@ class RequestQueue:
                 job = _Job(waiter, self._lock)
                 if same is not None:
                     self._shared[same] = job
-            # Its client may have closed it since, and sent another that is here already.
-            if place is not None and not waiter.is_cancelled():
+            if place is not None:
                 self._take_place(place, job, waiter)
             return job, not joins
 
     def _take_place(self, place: Hashable, job: _Job, waiter: _Waiter) -> None:
-        """Drop the earlier requests of a place, unless they are the same."""
+        """Drop the earlier requests of a place, unless they are the same. They are not always those
+        that came here first."""
         earlier, waiters = self._latest.get(place, (job, []))
         if earlier is not job:
+            if any(each.arrived > waiter.arrived for each in waiters):
+                waiter.superseded = True
+                return
             for each in waiters:
                 each.superseded = True
             waiters = []

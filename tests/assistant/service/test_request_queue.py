@@ -257,15 +257,20 @@ def test_nobody_joins_a_computation_that_was_told_to_stop(queue):
     assert isinstance(first.outcome(), RequestDropped)
 
 
-def test_a_request_that_its_client_closes_on_the_way_drops_no_later_one(queue):
-    slow = Slow()
+def test_a_request_that_was_overtaken_drops_no_later_one(queue):
+    """Threads read the requests of two connections in any order. What counts is which came first."""
+    slow, stale = Slow(), Slow()
+    arrived = queue.arrive()
     later = Caller(queue, slow, place="here")
     assert slow.running.wait(5)
-    asked = iter([False])  # open when it came in, closed when it gets its place
-    with pytest.raises(RequestDropped):
-        queue.run(lambda gone: "stale", lambda: next(asked, True), place="here")
+    with pytest.raises(RequestDropped) as dropped:
+        queue.run(stale, lambda: False, place="here", arrived=arrived)
+    assert dropped.value.superseded
     slow.finish.set()
     assert later.outcome() == "whole"
+    assert stale.calls == 0
+    # Once the later one is answered, nobody is in its way any more.
+    assert queue.run(lambda gone: "alone", lambda: False, place="here", arrived=arrived)
 
 
 def test_a_request_that_its_client_closed_drops_no_later_one(queue):
