@@ -118,6 +118,9 @@ class Settings:
     # Limits of an automatic refresh.
     refresh_holes: int = 1000
     refresh_minutes: int = 20
+    # What training starts from: a new adapter (base), or the one in use, with holes that it has not
+    # seen (adapter) or these and as many that it has (replay).
+    refresh_start: str = "base"
     adapter_rank: int = 16
     seed: int = 0
 

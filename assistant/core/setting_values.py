@@ -18,6 +18,7 @@ MINIMA = {
     "endpointtimeout": 1,
 }
 CHOICES = {
+    "refreshstart": ("base", "adapter", "replay"),
     "corpussource": ("commits", "snapshot", "both", "auto"),
     "fim": ("auto", "none", *(form.family for form in FORMATS)),
     "precision": PRECISIONS,

@@ -10,6 +10,7 @@ from importlib.resources import files
 from string import Template
 
 from git_copilot.assistant.evaluation.arm_figures import FigureMaker, first_line
+from git_copilot.assistant.evaluation.false_winners import false_winners
 from git_copilot.assistant.evaluation.forest_plot import Row, forest_plot, signed
 from git_copilot.assistant.evaluation.hole_results import (
     ADAPTER,
@@ -49,7 +50,7 @@ def render_report(report: EvaluationReport, repository: str, command: Sequence[s
     return template.substitute(
         title=_text(f"Evaluation of {repository}"),
         headline=_headline(main, first, second, len(results)),
-        facts=_facts(report, main),
+        facts=_facts(report, main, first, second),
         arms=_arms(results),
         plot=forest_plot(_comparisons(results, with_adapter, names, report.seed)),
         groups="".join(
@@ -96,8 +97,9 @@ def _headline(comparison: Comparison, first: str, second: str, holes: int) -> st
     )
 
 
-def _facts(report: EvaluationReport, main: Comparison) -> str:
+def _facts(report: EvaluationReport, main: Comparison, first: str, second: str) -> str:
     ratio = odds_ratio(main)
+    before, after = ([r.answers[arm].score for r in report.results] for arm in (first, second))
     oldest, newest = report.held_out.commits
     facts = (
         ("Commits", f"{oldest[:12]} to {newest[:12]}"),
@@ -106,6 +108,7 @@ def _facts(report: EvaluationReport, main: Comparison) -> str:
         ("Won and lost", f"{main.won} and {main.lost}"),
         ("p (McNemar, exact)", f"{main.p_value:.3f}"),
         ("Odds ratio", "none lost" if ratio is None else f"{ratio:.2f}"),
+        ("A/A winners", f"{100 * false_winners(before, after):.1f}%"),
         ("Smallest gain to be seen", f"{smallest_gain(main, len(report.results)):.1f} points"),
         ("Form of the holes", report.settings.evaluation_form),
     )

@@ -144,7 +144,9 @@ def _tail(clusters: int) -> float:
     return NormalDist().cdf(-math.sqrt(clusters / (clusters - 1)) * quantile)
 
 
-def compare(before: Sequence[Score], after: Sequence[Score], seed: int = 0) -> Comparison:
+def compare(
+    before: Sequence[Score], after: Sequence[Score], seed: int = 0, resamples: int = RESAMPLES
+) -> Comparison:
     """Compare two arms over the same holes in the same order.
 
     Holes of a commit are alike, so whole commits are resampled (a paired cluster bootstrap). With
@@ -174,7 +176,7 @@ def compare(before: Sequence[Score], after: Sequence[Score], seed: int = 0) -> C
     draws: np.ndarray = np.empty((0, len(commits)))
     if len(commits) > 1:
         rng = np.random.default_rng(seed)
-        draws = rng.multinomial(len(commits), [1 / len(commits)] * len(commits), size=RESAMPLES)
+        draws = rng.multinomial(len(commits), [1 / len(commits)] * len(commits), size=resamples)
     resampled, total = draws @ sums, sums.sum(axis=0)
     em, es, nll = (
         _interval(

@@ -149,7 +149,8 @@ class EvaluationReport:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshReport:
     """An evaluation with the training before it and the decision after it. ``plan`` is what was
-    planned for a time limit, ``None`` without one."""
+    planned for a time limit, ``None`` without one; ``started_from`` the adapter that training went
+    on from, ``None``: a new one."""
 
     evaluation: EvaluationReport
     train: HoleSet
@@ -161,6 +162,7 @@ class RefreshReport:
     training_share: float
     training: TrainReport
     plan: dict[str, Any] | None = None
+    started_from: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         measured = self.evaluation
@@ -180,6 +182,7 @@ class RefreshReport:
             "regression_guard": asdict(self.regression),
             "promoted": self.promoted,
             "reason": self.reason,
+            "started_from": self.started_from,
             "seed": measured.seed,
             "settings": {
                 **asdict(measured.settings),

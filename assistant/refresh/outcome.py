@@ -65,6 +65,7 @@ def report_refresh(
         promoted=decision.promoted,
         reason=decision.reason,
         recipe=recipe,
+        started_from=run.warm.adapter if run.warm else None,
         training_share=TRAINING_SHARE,
         training=trained.report,
         plan=plan.to_json() if plan else None,

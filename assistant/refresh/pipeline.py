@@ -85,15 +85,16 @@ def run_refresh(
             exact=held_out_holes is not None,
             force=force,
         )
-        return _Refresh(RefreshRun.of(context, folder, clock), wanted).run()
+        incumbent = _incumbent(context)
+        return _Refresh(RefreshRun.of(context, folder, clock, incumbent), wanted, incumbent).run()
 
 
 class _Refresh:
     """The steps of one refresh, in their order."""
 
-    def __init__(self, run: RefreshRun, wanted: Wanted) -> None:
+    def __init__(self, run: RefreshRun, wanted: Wanted, incumbent: str | None) -> None:
         self._run, self._context, self._clock = run, run.context, run.clock
-        self._incumbent = _incumbent(run.context)
+        self._incumbent = incumbent
         self._start: Start = begin(run, wanted, self._incumbent)
         self._arms = 2 if self._incumbent is None else 3
 
@@ -223,6 +224,7 @@ class _Refresh:
                 model_name=context.settings.model,
                 work=run.work,
                 seconds=seconds,
+                start=run.warm.folder if run.warm else None,
                 progress=context.progress,
                 clock=self._clock.now,
             )

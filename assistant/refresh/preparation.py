@@ -76,7 +76,8 @@ def select_training(
     """The holes to learn from with their weights, all older than the held-out ones."""
     repo, db, settings = run.context.repo, run.context.db, run.context.settings
     older, tree = before_held_out(repo, commits, held_out)
-    return training_holes(repo, db, settings, older, tree, most=learn)
+    found = training_holes(repo, db, settings, older, tree, most=learn)
+    return found if run.warm is None else run.warm.choose(found, settings.seed)
 
 
 def judging_order(holes: Sequence[Hole]) -> list[Hole]:

@@ -10,6 +10,7 @@ from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.evaluation.arms import ArmEvaluator
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.refresh.run_clock import RunClock
+from git_copilot.assistant.refresh.warm_start import WarmStart, warm_start
 from git_copilot.assistant.training.batches import TrainingRecipe
 
 WORK, LOCK, CANDIDATE = ".work", ".lock", "candidate"
@@ -17,20 +18,29 @@ WORK, LOCK, CANDIDATE = ".work", ".lock", "candidate"
 
 @dataclass(frozen=True, slots=True)
 class RefreshRun:
-    """What the steps of one refresh share; ``folder`` is the base model's."""
+    """What the steps of one refresh share; ``folder`` is the base model's, ``warm`` what training
+    goes on from, if anything."""
 
     context: RepositoryContext
     folder: Path
     tokenizer: TextTokenizer
     evaluator: ArmEvaluator
     clock: RunClock
+    warm: WarmStart | None = None
 
     @classmethod
-    def of(cls, context: RepositoryContext, folder: Path, clock: RunClock) -> RefreshRun:
-        """:raises ModelError: the tokenizer cannot be loaded."""
+    def of(
+        cls,
+        context: RepositoryContext,
+        folder: Path,
+        clock: RunClock,
+        incumbent: str | None = None,
+    ) -> RefreshRun:
+        """:param incumbent: the adapter in use.
+        :raises ModelError: the tokenizer cannot be loaded."""
         tokenizer = TextTokenizer.load(folder, context.settings.model)
         evaluator = ArmEvaluator(folder, context.settings, tokenizer, context.progress)
-        return cls(context, folder, tokenizer, evaluator, clock)
+        return cls(context, folder, tokenizer, evaluator, clock, warm_start(context, incumbent))
 
     @property
     def work(self) -> Path:

@@ -139,7 +139,8 @@ def _continues(run: RefreshRun, last: Unfinished, wanted: Wanted, head: str) -> 
 
 
 def _model_key(run: RefreshRun) -> str:
-    return f"{run.context.settings.model} {run.recipe}"
+    start = "" if run.warm is None else f" {run.warm.adapter} {run.warm.replays}"
+    return f"{run.context.settings.model} {run.recipe}{start}"
 
 
 def _key(run: RefreshRun, wanted: Wanted) -> str:

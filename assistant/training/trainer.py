@@ -80,7 +80,8 @@ def train_adapter(
     """
     begun = clock()
     state = _prepare(model, recipe, decay, start)
-    run_id = fingerprint(examples, recipe, model_name)
+    # Another start is another run.
+    run_id = fingerprint(examples, recipe, f"{model_name} {start.name}" if start else model_name)
     steps = plan_steps(examples, recipe)[: decay.begin + decay.steps if decay else None]
     resumed = checkpoint.load(work, run_id, state.tensors())
     state.publish()

@@ -130,6 +130,7 @@ def test_a_refresh_as_json():
         },
         "promoted": True,
         "reason": "better",
+        "started_from": None,
         "seed": 4,
         "settings": {
             **SETTINGS,
