@@ -108,7 +108,7 @@ class Settings:
     history_commits: int = 5000
     # What to train on: holes of commits, of the files as they are, or both; `auto`: both while
     # commits give few holes.
-    corpus_source: str = "commits"
+    corpus_source: str = "both"
     # The form of the holes that models are judged by, and of those that adapters learn from: as they
     # were typed, as they stand in the finished file, or half of them each.
     evaluation_form: str = TYPED

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
@@ -20,6 +20,7 @@ from git_copilot.assistant.prompt.cursor_query import cursor_query, edited_file
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hit, Hole
 from git_copilot.index.corpus.holes import seeded_random
+from git_copilot.index.corpus.windows import WINDOW
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.cochange import CoChange
 from git_copilot.index.search.overlay import EMPTY_OVERLAY
@@ -222,9 +223,12 @@ def make_example(
 
 def with_retrieval(cut: Cut, seed: int) -> bool:
     """Whether a training example gets snippets: half of them do, so that the model learns to
-    complete with and without them."""
+    complete with and without them. Passages of files never do: they need the room."""
     hole = cut.hole
-    return seeded_random(str(seed), hole.commit, hole.path, str(hole.start)).random() < 0.5
+    return (
+        hole.kind != WINDOW
+        and seeded_random(str(seed), hole.commit, hole.path, str(hole.start)).random() < 0.5
+    )
 
 
 def training_examples(
@@ -236,7 +240,13 @@ def training_examples(
     seed: int,
 ) -> list[Example]:
     """Training examples, half of them with their snippets."""
-    return [
-        make_example(tokenizer, cut, found if with_retrieval(cut, seed) else (), budget, repository)
-        for cut, found in zip(cuts, hits, strict=True)
-    ]
+    examples = []
+    for cut, found in zip(cuts, hits, strict=True):
+        shown = found if with_retrieval(cut, seed) else ()
+        example = make_example(tokenizer, cut, shown, budget, repository)
+        if cut.hole.kind == WINDOW and not example.open_tokens:
+            # In this family the suffix parts the middle from the text before it, which is to be
+            # learnt here.
+            example = make_example(tokenizer, replace(cut, suffix=""), (), budget, repository)
+        examples.append(example)
+    return examples

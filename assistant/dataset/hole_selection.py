@@ -15,8 +15,8 @@ from git_copilot.index.corpus.feedback_store import feedback_weights
 from git_copilot.index.corpus.harvest import author_identity
 from git_copilot.index.corpus.holes import seeded_random
 from git_copilot.index.corpus.mining import HOLE_COLUMNS, load_holes, read_hole
-from git_copilot.index.corpus.snapshot import snapshot_holes
 from git_copilot.index.corpus.survival import Survival, load_survival, weight
+from git_copilot.index.corpus.windows import snapshot_windows
 from git_copilot.index.filters import rules
 from git_copilot.index.git.history import list_commits
 from git_copilot.index.git.repository import GitRepository
@@ -32,6 +32,8 @@ SOURCES = (COMMITS, SNAPSHOT, BOTH)
 AUTO = "auto"
 # With fewer holes from commits, ``auto`` takes those of the tree as well.
 FEW_HOLES = 300
+# By these the files of a tree are ordered.
+RECENT_COMMITS = 1000
 # The share of the tree's holes that keep the text after them; the rate of Personal Copilot.
 FIM_RATE = 0.5
 
@@ -76,7 +78,7 @@ def training_holes(
     :param cut: the commit whose tree is the snapshot, the first of ``commits``; ``None`` where
         there is none.
     :param most: maximum number of holes; half of them, or the number that commits leave, are from
-        the tree.
+        the tree, those in the files that were changed last.
     """
     forgotten = Forgotten.load(db)
     weights = hole_weights(db, trainable_holes(repo, load_holes(db, commits)), frozenset(commits))
@@ -93,7 +95,7 @@ def training_holes(
         standing = dict.fromkeys(_apart(tree_holes(repo, db, cut), written), 1.0)
     if most is not None:
         share = max(most - len(written), most // 2) if written else most
-        standing = _sample(standing, share, settings.seed)
+        standing = dict(itertools.islice(standing.items(), share))
         written = dict(itertools.islice(written.items(), most - len(standing)))
     return balanced({**standing, **written})
 
@@ -164,11 +166,24 @@ def _touched(repo: GitRepository, commits: Sequence[str]) -> frozenset[str]:
 
 
 def tree_holes(repo: GitRepository, db: Database, commit: str) -> Iterator[Hole]:
-    """The holes of ``commit``'s tree, with its time, in files that may be shown."""
+    """The holes of ``commit``'s tree, one at the end of each passage, with its time, in files that
+    may be shown; those that were changed last come first."""
     may_show = shown_files(repo, db, commit)
     time = int(repo.run("log", "-1", "--no-show-signature", "--format=%at", commit, "--") or 0)
-    holes = trainable_holes(repo, list(snapshot_holes(repo, commit, time=time)))
+    holes = trainable_holes(repo, list(snapshot_windows(repo, commit, time=time)))
+    changed = _changed_last(repo, commit)
+    holes.sort(key=lambda hole: changed.get(hole.path, len(changed)))
     return (hole for hole in holes if may_show(hole.path))
+
+
+def _changed_last(repo: GitRepository, commit: str) -> dict[str, int]:
+    """The rank of the files that the newest commits of a history changed, the last one first."""
+    out = repo.run(
+        "log", f"--max-count={RECENT_COMMITS}", "--no-show-signature", "--format=", "--name-only",
+        "--no-renames", "-z", commit, "--",
+    )  # fmt: skip
+    paths = dict.fromkeys(os.fsdecode(path.lstrip(b"\n")) for path in out.split(b"\0") if path)
+    return {path: rank for rank, path in enumerate(paths)}
 
 
 def _apart(holes: Iterable[Hole], written: Iterable[Hole]) -> Iterator[Hole]:
@@ -180,14 +195,6 @@ def _apart(holes: Iterable[Hole], written: Iterable[Hole]) -> Iterator[Hole]:
         others = taken.get((hole.path, hole.blob), ())
         if all(hole.end <= other.start or other.end <= hole.start for other in others):
             yield hole
-
-
-def _sample(holes: Mapping[Hole, float], count: int, seed: int) -> dict[Hole, float]:
-    """A random sample of ``count`` holes, in their order."""
-    if len(holes) <= count:
-        return dict(holes)
-    chosen = set(seeded_random("snapshot", str(seed)).sample(range(len(holes)), count))
-    return {hole: value for i, (hole, value) in enumerate(holes.items()) if i in chosen}
 
 
 def balanced(weights: Mapping[Hole, float]) -> dict[Hole, float]:

@@ -64,7 +64,7 @@ def report_refresh(
         regression=regression,
         promoted=decision.promoted,
         reason=decision.reason,
-        recipe=recipe,
+        recipe=run.recipe_for(trained.holes.count, start.state.plan),
         started_from=run.warm.adapter if run.warm else None,
         training_share=TRAINING_SHARE,
         training=trained.report,

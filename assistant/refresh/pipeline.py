@@ -220,7 +220,7 @@ class _Refresh:
             report = train_adapter(
                 run.evaluator.load(None),
                 training.examples,
-                run.recipe,
+                run.recipe_for(len(training.examples), self._state.plan),
                 model_name=context.settings.model,
                 work=run.work,
                 seconds=seconds,

@@ -18,9 +18,11 @@ from git_copilot.assistant.dataset.split import MIN_HOLES
 JUDGING_SHARE = 1 / 3
 # The part of the limit that is planned; the rest is for what the probe did not see.
 PLANNED_SHARE = 0.95
-# With batches of eight and two epochs these make ten steps, of which five warm up. Fewer change
-# too little for a difference to show.
+# With batches of four these make ten steps, of which five warm up. Fewer change too little for a
+# difference to show.
 MIN_LEARNT = 40
+# With fewer holes than this, they are learnt again, at most so often: a hundred steps need so many.
+FEW_HOLES, MAX_EPOCHS = 600, 3
 # Holes of the regression check: with fewer its tolerance is within chance.
 MIN_GUARD = 8
 # Its share of the time for judging, where that is short.
@@ -74,7 +76,6 @@ class Bounds:
     learn: int
     judge: int
     guard: int
-    epochs: int
 
     @property
     def least(self) -> tuple[int, int, int]:
@@ -88,8 +89,8 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class RefreshPlan:
-    """How many holes to learn from, to judge by and to check for regressions, and the expected
-    seconds of each phase. ``preparing`` includes what has already passed; ``enough`` is false where
+    """How many holes to learn from (``epochs`` times), to judge by and to check for regressions, and
+    the expected seconds of each phase. ``preparing`` includes what has already passed; ``enough`` is false where
     the limit does not suffice, and ``minutes_needed`` would."""
 
     learn: int
@@ -101,6 +102,7 @@ class RefreshPlan:
     limit: float
     enough: bool
     minutes_needed: int
+    epochs: int = 1
 
     @property
     def total(self) -> float:
@@ -128,7 +130,7 @@ class RefreshPlan:
 class _Costs:
     """Seconds: of loading for all arms, of one held-out hole in all arms with its preparation, of
     one hole of the regression check in both arms, of one training hole with its preparation, and
-    of loading the model for training, saving and promoting."""
+    once, and of loading the model for training, saving and promoting."""
 
     arms: float
     judged: float
@@ -141,7 +143,7 @@ class _Costs:
     @classmethod
     def of(cls, rates: Rates, sizes: Sizes, bounds: Bounds) -> _Costs:
         once = sizes.prompt / rates.read + sizes.completion / rates.decode
-        training = bounds.epochs * sizes.example / rates.train * TRAINING_SLACK
+        training = sizes.example / rates.train * TRAINING_SLACK
         return cls(
             arms=bounds.arms * rates.load,
             judged=bounds.arms * once + rates.held_out_hole,
@@ -168,7 +170,7 @@ def plan_refresh(rates: Rates, sizes: Sizes, bounds: Bounds) -> RefreshPlan:
         (bounds.spent + smallest_judging + smallest_training) / PLANNED_SHARE,
     )
     minutes = max(1, math.ceil(needed * ADVICE_SLACK / 60))
-    enough = needed <= bounds.seconds
+    enough, epochs = needed <= bounds.seconds, 1
     if enough:
         usable = PLANNED_SHARE * bounds.seconds - bounds.spent
         largest_judging = cost.arms + bounds.judge * cost.judged + bounds.guard * cost.guarded
@@ -178,17 +180,25 @@ def plan_refresh(rates: Rates, sizes: Sizes, bounds: Bounds) -> RefreshPlan:
         )
         judge, guard = _share_judging(time - cost.arms, cost, bounds)
         learn = _fitting(usable - time - cost.closing, cost.learnt, learn, bounds.learn)
+        left = usable - time - cost.closing - learn * cost.rendered
+        epochs = _fitting(left, learn * (cost.learnt - cost.rendered), 1, most_epochs(learn))
     return RefreshPlan(
         learn=learn,
         judge=judge,
         guard=guard,
         preparing=bounds.spent + judge * cost.prepared + learn * cost.rendered,
         judging=cost.arms + judge * (cost.judged - cost.prepared) + guard * cost.guarded,
-        training=cost.closing + learn * (cost.learnt - cost.rendered),
+        training=cost.closing + epochs * learn * (cost.learnt - cost.rendered),
         limit=bounds.seconds,
         enough=enough,
         minutes_needed=minutes,
+        epochs=epochs,
     )
+
+
+def most_epochs(holes: int) -> int:
+    """How often few holes are worth learning."""
+    return max(1, min(MAX_EPOCHS, FEW_HOLES // max(1, holes)))
 
 
 def judged_in_share(limit: float, spent: float, seconds: float, count: int) -> int:

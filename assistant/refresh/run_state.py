@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.evaluation.arms import ArmEvaluator
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.assistant.refresh.plan import RefreshPlan, most_epochs
 from git_copilot.assistant.refresh.run_clock import RunClock
 from git_copilot.assistant.refresh.warm_start import WarmStart, warm_start
 from git_copilot.assistant.training.batches import TrainingRecipe
 
+# What the text before a hole weighs, and how long it may be: all of it counts in full, since one
+# hole has too few tokens to learn from (docs/decisions/0038-learn-every-token.md).
+RECIPE: dict[str, Any] = {
+    "epochs": 1,
+    "batch": 4,
+    "learning_rate": 1e-3,
+    "open_weight": 1.0,
+    "open_tokens": 1024,
+    "cooldown": 0.4,
+}
 WORK, LOCK, CANDIDATE = ".work", ".lock", "candidate"
 
 
@@ -49,5 +61,11 @@ class RefreshRun:
 
     @property
     def recipe(self) -> TrainingRecipe:
+        """The recipe of one epoch."""
         settings = self.context.settings
-        return TrainingRecipe(rank=settings.adapter_rank, seed=settings.seed)
+        return TrainingRecipe(rank=settings.adapter_rank, seed=settings.seed, **RECIPE)
+
+    def recipe_for(self, holes: int, plan: RefreshPlan | None) -> TrainingRecipe:
+        """The recipe for this number of holes to learn from."""
+        epochs = plan.epochs if plan is not None else most_epochs(holes)
+        return replace(self.recipe, epochs=epochs)

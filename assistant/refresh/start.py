@@ -104,7 +104,6 @@ def _plan(
         learn=max(len(there), 1),
         judge=len(split.held_out),
         guard=len(guard),
-        epochs=run.recipe.epochs,
     )
     plan = plan_refresh(measured.rates, measured.sizes, bounds)
     if not plan.enough:

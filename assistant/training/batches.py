@@ -41,8 +41,8 @@ class Trainable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecipe:
-    """Hyperparameters, with the values of arXiv 2503.14201 and "LoRA Without Regret": rank 16 over
-    all linear layers, a constant learning rate ten times that of full tuning, small batches.
+    """Hyperparameters. From "LoRA Without Regret": rank 16 over all linear layers, a learning rate
+    ten times that of full tuning, small batches.
 
     ``batch`` is in examples; ``micro_tokens`` bounds the tokens of one forward pass in 16 bits; in
     32 it has half as many.
@@ -51,6 +51,9 @@ class TrainingRecipe:
     ``open_weight`` is the weight of the loss on the last ``open_tokens`` tokens of the text before
     the cursor: in a prompt with the suffix first, the end of the prefix serves as a longer middle,
     at no extra forward pass.
+
+    ``cooldown`` is the part of training, of its steps or its time, over which the learning rate
+    falls to zero at the end.
     """
 
     rank: int = 16
@@ -62,6 +65,7 @@ class TrainingRecipe:
     micro_tokens: int = 1536
     open_weight: float = 0.0
     open_tokens: int = 96
+    cooldown: float = 0.0
     seed: int = 0
 
 

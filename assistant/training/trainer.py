@@ -73,7 +73,7 @@ def train_adapter(
 
     :param model: a freshly loaded transformers model; it is modified.
     :param seconds: time limit; training stops cleanly at the end of a step.
-    :param decay: the final decay; without it the learning rate is constant and all steps are taken.
+    :param decay: the final decay of a longer run, instead of the recipe's cooldown.
     :param start: an adapter of the same base model and rank to start from, instead of a new one.
     :param on_loss: gets the number of each step and its loss, in nats per token.
     :raises ModelError: memory does not suffice, or ``start`` does not fit.
@@ -86,6 +86,13 @@ def train_adapter(
     resumed = checkpoint.load(work, run_id, state.tensors())
     state.publish()
     state.step, state.clock, losses = resumed, clock, []
+
+    def done() -> float:
+        """The part of training that is done, by steps or by time."""
+        passed = (clock() - begun) / seconds if seconds else 0.0
+        return max(state.step / max(1, len(steps)), passed)
+
+    state.done = done
 
     def out_of_time() -> bool:
         return seconds is not None and clock() - begun + state.longest >= seconds and state.step > 0
@@ -126,6 +133,7 @@ class _TrainingState:
         self.consistent = True  # False in the middle of an update
         self.clock: Callable[[], float] = time.monotonic
         self.longest = 0.0  # seconds of a step: none is begun that may not end in time
+        self.done: Callable[[], float] = lambda: 0.0
         self.weights = [p for p in model.parameters() if p.requires_grad]
         # bf16 is too coarse for small updates: these go into float32 copies.
         self.masters = [p.detach().clone().float().requires_grad_() for p in self.weights]
@@ -152,7 +160,7 @@ class _TrainingState:
         """One optimizer step from the masters' gradients, copied into the model."""
         torch.nn.utils.clip_grad_norm_(self.masters, self.recipe.clip)
         warmup = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
-        decay = self.decay.rate(self.step) if self.decay else 1.0
+        decay = self.decay.rate(self.step) if self.decay else self._cooling()
         self.optimizer.param_groups[0]["lr"] = self.recipe.learning_rate * warmup * decay
         self.consistent = False
         self.optimizer.step()
@@ -160,6 +168,11 @@ class _TrainingState:
         self.consistent = True
         self.optimizer.zero_grad(set_to_none=True)
         self.publish()
+
+    def _cooling(self) -> float:
+        """The factor of the learning rate by the recipe's cooldown."""
+        cooldown = self.recipe.cooldown
+        return min(1.0, max(0.0, 1 - self.done()) / cooldown) if cooldown else 1.0
 
     def publish(self) -> None:
         """Copy the masters into the model."""

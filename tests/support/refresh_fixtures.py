@@ -35,7 +35,12 @@ def quick_recipe(monkeypatch):
     monkeypatch.setattr(
         run_state,
         "TrainingRecipe",
-        lambda **given: recipe(learning_rate=5e-3, warmup_steps=1, epochs=3, **given),
+        lambda **given: recipe(
+            **(
+                given
+                | {"learning_rate": 5e-3, "warmup_steps": 1, "open_weight": 0.0, "cooldown": 0.0}
+            )
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from git_copilot.assistant.dataset.hole_selection import (
     is_forgotten,
     is_snapshot,
     training_holes,
+    tree_holes,
 )
 from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.mining import load_holes, mine
@@ -57,9 +58,9 @@ def taken(history, source, held=2, **more):
     return training_holes(found, db, settings, commits[held:], commits[held], **more)
 
 
-def test_the_default_is_holes_of_commits_newest_first(history):
+def test_holes_of_commits_are_newest_first(history):
     _, db, commits = history
-    assert Settings().corpus_source == "commits"
+    assert Settings().corpus_source == "both"
     assert list(taken(history, "commits")) == load_holes(db, commits[2:])
 
 
@@ -94,6 +95,14 @@ def test_the_snapshot_is_the_tree_before_the_held_out_commits(history):
     texts = [cut.prefix + cut.middle + cut.suffix for cut in read_cuts(found, list(holes))]
     assert len(texts) == len(holes)
     assert not any("other_" in text or "new_" in text for text in texts)
+
+
+def test_files_that_were_changed_last_come_first(opened_repo):
+    repo, found, db = opened_repo
+    for name in ("one", "two", "three"):
+        repo.commit({f"{name}.py": function(name)})
+    tip = repo.commit({"one.py": function("again")})
+    assert [hole.path for hole in tree_holes(found, db, tip)] == ["one.py", "three.py", "two.py"]
 
 
 def test_snapshot_and_commit_holes_never_overlap(history):

@@ -136,7 +136,8 @@ def test_a_refresh_as_json():
             **SETTINGS,
             "recipe": {
                 "rank": 16, "epochs": 2, "batch": 8, "learning_rate": 2e-4, "warmup_steps": 5,
-                "clip": 1.0, "micro_tokens": 1536, "open_weight": 0.0, "open_tokens": 96, "seed": 0,
+                "clip": 1.0, "micro_tokens": 1536, "open_weight": 0.0, "open_tokens": 96,
+                "cooldown": 0.0, "seed": 0,
             },
             "training_share": 0.5,
         },

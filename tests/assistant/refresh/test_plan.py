@@ -17,6 +17,7 @@ from git_copilot.assistant.refresh.plan import (
     Rates,
     Sizes,
     judged_in_share,
+    most_epochs,
     plan_refresh,
 )
 
@@ -27,7 +28,7 @@ SIZES = Sizes(prompt=900, completion=18, example=420, guard=240)
 
 
 def bounds(minutes, **more):
-    given = {"spent": 15, "arms": 2, "learn": 1000, "judge": 200, "guard": 24, "epochs": 2}
+    given = {"spent": 15, "arms": 2, "learn": 1000, "judge": 200, "guard": 24}
     return Bounds(seconds=minutes * 60, **(given | more))
 
 
@@ -59,7 +60,6 @@ BOUNDS = st.builds(
     learn=st.integers(1, 2000),
     judge=st.integers(1, 200),
     guard=st.integers(0, 24),
-    epochs=st.integers(1, 3),
 )
 
 
@@ -107,6 +107,15 @@ def test_a_time_that_is_too_short_is_refused_with_the_minutes_that_would_do():
     assert (plan.learn, plan.judge, plan.guard) == (MIN_LEARNT, MIN_HOLES, MIN_GUARD)
 
 
+def test_few_holes_are_learnt_again_where_there_is_time():
+    few = bounds(30, learn=150, judge=40)
+    plan = plan_refresh(FAST, SIZES, few)
+    assert (plan.learn, plan.epochs) == (150, 3)
+    assert plan_refresh(FAST, SIZES, replace(few, learn=1000)).epochs == 1
+    assert plan_refresh(SLOW, SIZES, few).epochs == 1
+    assert [most_epochs(n) for n in (0, 150, 200, 201, 300, 301, 5000)] == [3, 3, 3, 2, 2, 1, 1]
+
+
 def test_much_time_uses_all_holes_and_no_more_time_than_they_need():
     plan = plan_refresh(FAST, SIZES, bounds(600))
     assert (plan.learn, plan.judge, plan.guard) == (1000, 200, 24)
@@ -139,6 +148,7 @@ def test_the_plan_is_told_in_one_line_and_as_json():
         "training": round(plan.training, 1),
         "limit": 180,
         "minutes_needed": plan.minutes_needed,
+        "epochs": plan.epochs,
         "total": round(plan.total, 1),
     }
 
