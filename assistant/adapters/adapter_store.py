@@ -23,6 +23,7 @@ from git_copilot.index.git.repository import GitRepository
 
 FOLDER = "adapters"
 CONFIG, WEIGHTS, EVIDENCE = "adapter_config.json", "adapter_model.safetensors", "evidence.json"
+PAGE = "report.html"  # the report for a person, where completions were measured
 COMMITS = "commits.txt"  # ids of the commits that it was trained on, newest first
 CURRENT, HISTORY = "current", "history"
 NONE = "none"

@@ -159,14 +159,9 @@ def _results(
         arms[ADAPTER] = adapter.retrieval, adapter.retrieval_texts
     arms |= {control_name(name): answers for name, answers in controls.items()}
     return tuple(
-        HoleResult(
-            hole=example.hole,
-            before=example.prefix,
-            truth=example.cut.inside(example.middle),
-            after=example.cut.closers + example.suffix,
-            snippets=tuple(f"{hit.path}:{hit.start_line}" for hit, _ in example.prompt.snippets),
-            answers={name: Answer(texts[i], scores[i]) for name, (scores, texts) in arms.items()},
-            middle_bytes=len(example.middle.encode()),
+        HoleResult.of(
+            example,
+            {name: Answer(texts[i], scores[i]) for name, (scores, texts) in arms.items()},
         )
         for i, example in enumerate(held.retrieval)
     )

@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Self
 
+from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.evaluation.metrics import Comparison, Score, compare
 from git_copilot.index.core.types import Hole
 
 # Names of arms.
 BASE, BASE_PLAIN = "base model + retrieval", "base model"
 ADAPTER, ADAPTER_PLAIN = "adapter + retrieval", "adapter"
+IN_USE = "adapter in use + retrieval"
 
 
 def control_name(name: str) -> str:
@@ -49,6 +52,19 @@ class HoleResult:
     snippets: tuple[str, ...]
     answers: Mapping[str, Answer]
     middle_bytes: int = 0
+
+    @classmethod
+    def of(cls, example: Example, answers: Mapping[str, Answer]) -> Self:
+        """Of a held-out hole with its snippets."""
+        return cls(
+            hole=example.hole,
+            before=example.prefix,
+            truth=example.cut.inside(example.middle),
+            after=example.cut.closers + example.suffix,
+            snippets=tuple(f"{hit.path}:{hit.start_line}" for hit, _ in example.prompt.snippets),
+            answers=answers,
+            middle_bytes=len(example.middle.encode()),
+        )
 
     def won(self, first: str, second: str) -> int:
         """1 where only ``second`` is exact, -1 where only ``first`` is, else 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from string import Template
@@ -17,6 +17,7 @@ from git_copilot.assistant.evaluation.hole_results import (
     ADAPTER_PLAIN,
     BASE,
     BASE_PLAIN,
+    IN_USE,
     Group,
     HoleResult,
     compare_arms,
@@ -32,27 +33,30 @@ from git_copilot.assistant.evaluation.report import EvaluationReport
 EXAMPLES = 8
 
 
-def render_report(report: EvaluationReport, repository: str, command: Sequence[str]) -> str:
+def render_report(
+    report: EvaluationReport, repository: str, command: Sequence[str], decision: str = ""
+) -> str:
     """The page.
 
     :param report: with its results.
     :param command: the command that gives it again.
+    :param decision: what followed from it, as a sentence.
     :raises ValueError: the report has no results.
     """
     results = report.results
     if not results:
         raise ValueError("a report without results")
-    with_adapter = ADAPTER in results[0].answers
-    first, second = (BASE, ADAPTER) if with_adapter else (BASE_PLAIN, BASE)
+    first, second = _main_arms(results[0].answers)
     main = compare_arms(results, first, second, report.seed)
     names = [control.name for control in report.controls]
     template = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
     return template.substitute(
         title=_text(f"Evaluation of {repository}"),
-        headline=_headline(main, first, second, len(results)),
+        headline=_headline(main, first, second, len(results))
+        + (f"<p>{_text(decision)}</p>" if decision else ""),
         facts=_facts(report, main, first, second),
         arms=_arms(results),
-        plot=forest_plot(_comparisons(results, with_adapter, names, report.seed)),
+        plot=forest_plot(_comparisons(results, names, report.seed)),
         groups="".join(
             _groups(name, groups_of(results, key, first, second))
             for name, key in (
@@ -80,6 +84,13 @@ def render_report(report: EvaluationReport, repository: str, command: Sequence[s
 
 def _text(value: str) -> str:
     return html.escape(value, quote=True)
+
+
+def _main_arms(arms: Container[str]) -> tuple[str, str]:
+    """The arms that the page compares: the adapter with what it competes with."""
+    if ADAPTER in arms:
+        return IN_USE if IN_USE in arms else BASE, ADAPTER
+    return BASE_PLAIN, BASE
 
 
 def _headline(comparison: Comparison, first: str, second: str, holes: int) -> str:
@@ -132,22 +143,22 @@ def _arms(results: Sequence[HoleResult]) -> str:
     return "".join(rows)
 
 
-def _comparisons(
-    results: Sequence[HoleResult], adapter: bool, controls: Sequence[str], seed: int
-) -> list[Row]:
-    pairs = [("retrieval, with the base model", BASE_PLAIN, BASE)]
-    if adapter:
-        pairs += [
-            ("the adapter, without retrieval", BASE_PLAIN, ADAPTER_PLAIN),
-            ("the adapter, with retrieval", BASE, ADAPTER),
-            ("both", BASE_PLAIN, ADAPTER),
-        ]
-    last = ADAPTER if adapter else BASE
-    pairs += [
-        (f"{'the adapter' if adapter else 'the base model'} over {name}", control_name(name), last)
-        for name in controls
+def _comparisons(results: Sequence[HoleResult], controls: Sequence[str], seed: int) -> list[Row]:
+    arms = results[0].answers
+    last, name = (ADAPTER, "the adapter") if ADAPTER in arms else (BASE, "the base model")
+    pairs = [
+        ("retrieval, with the base model", BASE_PLAIN, BASE),
+        ("the adapter, without retrieval", BASE_PLAIN, ADAPTER_PLAIN),
+        ("the adapter, with retrieval", BASE, ADAPTER),
+        ("the adapter over the one in use", IN_USE, ADAPTER),
+        ("both", BASE_PLAIN, ADAPTER),
+        *((f"{name} over {control}", control_name(control), last) for control in controls),
     ]
-    return [Row.of(label, compare_arms(results, a, b, seed)) for label, a, b in pairs]
+    return [
+        Row.of(label, compare_arms(results, before, after, seed))
+        for label, before, after in pairs
+        if before in arms and after in arms
+    ]
 
 
 def _groups(name: str, groups: Sequence[Group]) -> str:

@@ -184,7 +184,8 @@ class _Scoring:
             collect=made.__setitem__,
         )
         for place, (i, score) in enumerate(zip(missing, scores, strict=True)):
-            stored = StoredScore(score, made[place].ids if place in made else ())
+            found = made.get(place)
+            stored = StoredScore(score, found.ids, found.text) if found else StoredScore(score)
             self._store.put(keys[i], stored)
             known[i] = stored
         self.measured += len(missing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from git_copilot.assistant.dataset.examples import TRAINING_SHARE, Example
+from git_copilot.assistant.evaluation.hole_results import ADAPTER, BASE, IN_USE
 from git_copilot.assistant.evaluation.metrics import summarise
 from git_copilot.assistant.evaluation.regression_check import check_regression
 from git_copilot.assistant.evaluation.report import (
@@ -16,6 +17,7 @@ from git_copilot.assistant.evaluation.report import (
     RefreshReport,
 )
 from git_copilot.assistant.refresh.judging import JudgedArm
+from git_copilot.assistant.refresh.page import hole_results
 from git_copilot.assistant.refresh.promotion import decide
 from git_copilot.assistant.refresh.run_state import RefreshRun
 from git_copilot.assistant.refresh.start import Start
@@ -55,6 +57,14 @@ def report_refresh(
         seed=recipe.seed,
         settings=EvaluationSettings.of(settings),
         seconds=run.clock.elapsed(),
+        results=hole_results(
+            held,
+            {
+                BASE: arms[0].found[:count],
+                **({IN_USE: arms[1].found[:count]} if arms[1] else {}),
+                ADAPTER: arms[2].found[:count],
+            },
+        ),
     )
     plan = start.state.plan
     return RefreshReport(

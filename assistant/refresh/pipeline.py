@@ -19,6 +19,7 @@ from git_copilot.assistant.evaluation.report import HoleSet, RefreshReport
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until, base_identity
 from git_copilot.assistant.refresh.outcome import report_refresh
+from git_copilot.assistant.refresh.page import refresh_page
 from git_copilot.assistant.refresh.plan import JUDGING_SHARE, PLANNED_SHARE, judged_in_share
 from git_copilot.assistant.refresh.preparation import TrainingSet, Wanted, prepare
 from git_copilot.assistant.refresh.run_clock import RunClock, TooLittleTime
@@ -208,7 +209,7 @@ class _Refresh:
 
     def _train(self, training: TrainingSet, judge: Judge, base: JudgedArm) -> Trained:
         context, run = self._context, self._run
-        seconds = None
+        seconds = math.inf
         if self._clock.limit is not None:
             # What the base model took is the best guess for the candidate.
             expected = base.seconds * len(judge.held) / len(base.found)
@@ -252,9 +253,14 @@ class _Refresh:
     def _store(self, identity: str, report: RefreshReport) -> None:
         """Add the candidate to the adapters, and use it if it won."""
         state, work = self._context.state_dir, self._run.work
-        adapter_store.create(
-            state, identity, lambda to: _fill(work / CANDIDATE, to), report.to_json()
-        )
+        page = refresh_page(report, self._context.repo.name)
+
+        def fill(folder: Path) -> None:
+            _fill(work / CANDIDATE, folder)
+            if page is not None:
+                (folder / adapter_store.PAGE).write_text(page, "utf-8")
+
+        adapter_store.create(state, identity, fill, report.to_json())
         if report.promoted:
             adapter_store.use(state, identity)
         # From here on the checkpoint would only repeat what is stored.

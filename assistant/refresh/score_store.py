@@ -22,10 +22,11 @@ FILE = "scores.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class StoredScore:
-    """A score, and the tokens of the completion (none without a completion)."""
+    """A score, and the tokens of the completion and what is shown of it (none without one)."""
 
     score: Score
     ids: tuple[int, ...] = ()
+    text: str = ""
 
 
 def files_identity(paths: Iterable[Path]) -> str:
@@ -72,8 +73,8 @@ class ScoreStore:
             lines = []
         for line in lines:
             try:
-                key, score, ids = json.loads(line)
-                self._found[key] = StoredScore(Score(**score), tuple(ids))
+                key, score, ids, text = json.loads(line)
+                self._found[key] = StoredScore(Score(**score), tuple(ids), text)
             except (ValueError, TypeError):
                 continue
 
@@ -88,7 +89,7 @@ class ScoreStore:
         :raises CopilotError: the disk is full or may not be written.
         """
         self._found[key] = stored
-        line = json.dumps([key, asdict(stored.score), list(stored.ids)])
+        line = json.dumps([key, asdict(stored.score), list(stored.ids), stored.text])
         with os_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # The first line end parts this line from one that a kill cut short.

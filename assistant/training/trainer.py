@@ -7,6 +7,7 @@ once (loss.py), and padding behind the text, so that no attention mask is needed
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def train_adapter(
     *,
     model_name: str,
     work: Path,
-    seconds: float | None = None,
+    seconds: float = math.inf,
     decay: Decay | None = None,
     start: Path | None = None,
     progress: Progress = no_progress,
@@ -72,7 +73,7 @@ def train_adapter(
     belongs to other examples.
 
     :param model: a freshly loaded transformers model; it is modified.
-    :param seconds: time limit; training stops cleanly at the end of a step.
+    :param seconds: time limit, infinite for none; training stops cleanly at the end of a step.
     :param decay: the final decay of a longer run, instead of the recipe's cooldown.
     :param start: an adapter of the same base model and rank to start from, instead of a new one.
     :param on_loss: gets the number of each step and its loss, in nats per token.
@@ -85,21 +86,12 @@ def train_adapter(
     steps = plan_steps(examples, recipe)[: decay.begin + decay.steps if decay else None]
     resumed = checkpoint.load(work, run_id, state.tensors())
     state.publish()
-    state.step, state.clock, losses = resumed, clock, []
-
-    def done() -> float:
-        """The part of training that is done, by steps or by time."""
-        passed = (clock() - begun) / seconds if seconds else 0.0
-        return max(state.step / max(1, len(steps)), passed)
-
-    state.done = done
-
-    def out_of_time() -> bool:
-        return seconds is not None and clock() - begun + state.longest >= seconds and state.step > 0
+    state.step, losses = resumed, []
+    state.last_step, state.clock, state.begun, state.seconds = len(steps), clock, begun, seconds
 
     try:
         with only_positions(state.model.get_base_model()) as select:
-            while state.step < len(steps) and not out_of_time():
+            while state.step < len(steps) and not state.out_of_time():
                 progress("training", state.step, len(steps))
                 losses.append(_timed(state, [examples[i] for i in steps[state.step]], select))
                 on_loss(state.step, losses[-1])
@@ -133,7 +125,7 @@ class _TrainingState:
         self.consistent = True  # False in the middle of an update
         self.clock: Callable[[], float] = time.monotonic
         self.longest = 0.0  # seconds of a step: none is begun that may not end in time
-        self.done: Callable[[], float] = lambda: 0.0
+        self.last_step, self.begun, self.seconds = 1, 0.0, math.inf
         self.weights = [p for p in model.parameters() if p.requires_grad]
         # bf16 is too coarse for small updates: these go into float32 copies.
         self.masters = [p.detach().clone().float().requires_grad_() for p in self.weights]
@@ -169,10 +161,18 @@ class _TrainingState:
         self.optimizer.zero_grad(set_to_none=True)
         self.publish()
 
+    def out_of_time(self) -> bool:
+        """Whether another step would not end in time; the first one is always taken."""
+        return self.clock() - self.begun + self.longest >= self.seconds and self.step > 0
+
     def _cooling(self) -> float:
-        """The factor of the learning rate by the recipe's cooldown."""
-        cooldown = self.recipe.cooldown
-        return min(1.0, max(0.0, 1 - self.done()) / cooldown) if cooldown else 1.0
+        """The factor of the learning rate by the recipe's cooldown, which ends with the steps or
+        with the time, whatever is first."""
+        if not self.recipe.cooldown:
+            return 1.0
+        passed = (self.clock() - self.begun) / max(self.seconds, 1e-9)
+        left = 1 - max(self.step / max(1, self.last_step), passed)
+        return min(1.0, max(0.0, left) / self.recipe.cooldown)
 
     def publish(self) -> None:
         """Copy the masters into the model."""

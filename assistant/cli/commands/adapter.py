@@ -39,9 +39,18 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
 
 @adapter_command.command("show")
 @click.argument("adapter_id", metavar="ID", shell_complete=shell_completion.adapters)
+@click.option("--report", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write the page of its refresh instead.")  # fmt: skip
 @click.pass_obj
-def adapter_show(host: Host, /, adapter_id: str) -> int:
+def adapter_show(host: Host, /, adapter_id: str, page: Path | None) -> int:
     """Print an adapter's evidence."""
+    if page is not None:
+        from git_copilot.assistant.cli.report_page import require_folder, write_adapter_page
+
+        require_folder(page)
+        write_adapter_page(page, _state(), adapter_id)
+        host.terminal.note(f"wrote {page}")
+        return 0
     host.terminal.echo_block(json.dumps(adapter_store.read_report(_state(), adapter_id), indent=2))
     return 0
 

@@ -11,7 +11,6 @@ import click
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.cli.training_context import print_arms, training_context
-from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import FORMS
 
 
@@ -47,12 +46,11 @@ def eval_command(
     page: Path | None,
 ) -> int:
     """Complete the holes of later commits, with and without retrieval and adapter."""
-    from git_copilot.assistant.cli.report_page import write_page
+    from git_copilot.assistant.cli.report_page import require_folder, write_page
     from git_copilot.assistant.evaluation.controls import find_controls
     from git_copilot.assistant.evaluation.eval_run import run_eval
 
-    if page is not None and not page.parent.is_dir():
-        raise CopilotError(f"{page.parent} does not exist", "make that folder first")
+    require_folder(page)
     with training_context(host) as (context, folder):
         if form is not None:
             context = replace(context, settings=replace(context.settings, evaluation_form=form))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 @click.option(
     "--form", type=click.Choice(FORMS), help="Form of all holes, instead of the settings'."
 )
+@click.option("--report", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Also write an HTML page with intervals, groups and examples.")  # fmt: skip
 @click.pass_obj
 def refresh_command(
     host: Host,
@@ -41,6 +44,7 @@ def refresh_command(
     minutes: float | None,
     seed: int | None,
     form: str | None,
+    page: Path | None,
 ) -> int:
     """Train an adapter on this repository's commits, and promote it if it wins.
 
@@ -49,9 +53,11 @@ def refresh_command(
     """
     begun = time.monotonic()
 
+    from git_copilot.assistant.cli.report_page import require_folder
     from git_copilot.assistant.refresh.pipeline import run_refresh
     from git_copilot.assistant.refresh.run_clock import RunClock
 
+    require_folder(page)
     clock = RunClock(begun, minutes * 60 if minutes else None)
     with training_context(host, clock.bounded) as (context, folder):
         if form is not None:
@@ -65,11 +71,24 @@ def refresh_command(
             held_out_holes=held_out,
             seed=seed,
         )
+        if page is not None:
+            _write_page(host, page, context.state_dir, report)
     if as_json:
         host.terminal.echo(json.dumps(report.to_json()))
     else:
         _print(host, report)
     return 0 if report.promoted else NOT_PROMOTED
+
+
+def _write_page(host: Host, path: Path, state_dir: Path, report: RefreshReport) -> None:
+    from git_copilot.assistant.cli.report_page import write_adapter_page
+
+    candidate = report.evaluation.candidate
+    if candidate is None or not report.evaluation.results:
+        host.terminal.note(f"{path} is not written: the completions were not all measured")
+        return
+    write_adapter_page(path, state_dir, candidate)
+    host.terminal.note(f"wrote {path}")
 
 
 def _print(host: Host, report: RefreshReport) -> None:

@@ -14,15 +14,18 @@ from git_copilot.assistant.evaluation.hole_results import (
     ADAPTER_PLAIN,
     BASE,
     BASE_PLAIN,
+    IN_USE,
     Answer,
     HoleResult,
     compare_arms,
+    control_name,
     groups_of,
     odds_ratio,
     smallest_gain,
 )
 from git_copilot.assistant.evaluation.html_report import render_report
-from git_copilot.assistant.evaluation.metrics import Score
+from git_copilot.assistant.evaluation.metrics import NOT_MEASURED, Comparison, Interval, Score
+from git_copilot.assistant.evaluation.report import ControlReport
 from git_copilot.index.core.types import Hole
 from tests.assistant.evaluation.test_report import evaluation
 
@@ -93,6 +96,31 @@ def test_without_an_adapter_retrieval_is_compared():
     text = page(found, candidate=None)
     assert "Base model + retrieval completes fewer holes exactly than base model" in text
     assert "the adapter, with retrieval" not in text
+
+
+def test_a_refresh_compares_with_the_adapter_in_use_and_tells_its_decision():
+    found = tuple(
+        replace(
+            r, answers={IN_USE: r.answers[BASE], BASE: r.answers[BASE], ADAPTER: r.answers[ADAPTER]}
+        )
+        for r in results()
+    )
+    text = render_report(evaluation(results=found), "repo", COMMAND, "Promoted: it is <better>.")
+    assert "Adapter + retrieval completes more holes exactly than adapter in use" in text
+    assert "the adapter over the one in use: +20.0 [" in text
+    assert "<p>Promoted: it is &lt;better&gt;.</p>" in text
+    assert "without retrieval" not in text
+
+
+def test_controls_have_an_arm_and_a_row():
+    found = tuple(
+        replace(r, answers=r.answers | {control_name("other"): r.answers[BASE]}) for r in results()
+    )
+    none = Interval(0.0, 0.0, 0.0)
+    control = ControlReport("other", NOT_MEASURED, Comparison(none, none, none, 0, 0, 1.0))
+    text = page(found, controls=(control,))
+    assert "the adapter over other: +20.0 [" in text
+    assert "<th scope=row>control other + retrieval" in text
 
 
 def test_the_page_needs_nothing_else_and_runs_nothing():

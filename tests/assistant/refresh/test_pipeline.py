@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import html
 import json
 
 import pytest
@@ -58,6 +59,10 @@ def test_a_winning_candidate_is_promoted_with_its_report(opened_repo, tiny):
     assert evidence["arms"]["candidate"]["nll"] < evidence["arms"]["base"]["nll"]
     assert evidence["plan"] is None
     assert evidence["regression_guard"]["passed"] is True
+    folder = adapter_store.adapter_path(found.state_dir, evidence["candidate"])
+    page = (folder / adapter_store.PAGE).read_text("utf-8")
+    assert html.escape(f"Promoted: {evidence['reason']}.") in page
+    assert "on 24 holes" in page
     identity = evidence["candidate"]
     assert adapter_store.current_adapter(found.state_dir) == identity
     assert adapter_store.read_report(found.state_dir, identity) == json.loads(json.dumps(evidence))

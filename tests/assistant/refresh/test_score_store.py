@@ -22,7 +22,7 @@ from git_copilot.assistant.refresh.score_store import (
 from git_copilot.index.core.types import Hole
 from tests.support.tiny_models import save_tiny
 
-DONE = StoredScore(Score("c", 100.0, 90.5, 1.25, 0.5, 3), (4, 5))
+DONE = StoredScore(Score("c", 100.0, 90.5, 1.25, 0.5, 3), (4, 5), "é = 1\n")
 LIKELIHOOD = StoredScore(Score("c", 0.0, 0.0, 1.25, 0.5, 3, completed=False))
 
 
