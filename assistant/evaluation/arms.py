@@ -17,7 +17,7 @@ from git_copilot.assistant.dataset.cuts import Cut
 from git_copilot.assistant.dataset.examples import Example, make_example, serving_budget
 from git_copilot.assistant.decoding.copy_weights import CopyWeights, read_copy_weights
 from git_copilot.assistant.evaluation.batched_scoring import BATCH, Completion
-from git_copilot.assistant.evaluation.metrics import Score, summarise
+from git_copilot.assistant.evaluation.metrics import NOT_MEASURED, Score, summarise
 from git_copilot.assistant.evaluation.one_pass import OnePassScorer
 from git_copilot.assistant.evaluation.report import ArmScores
 from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate, serving_scorer
@@ -36,7 +36,8 @@ class HeldOutSet:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """The scores of one model on a :class:`HeldOutSet`, and what it wrote."""
+    """The scores of one model on a :class:`HeldOutSet`, and what it wrote; ``plain`` is empty where
+    that was not measured."""
 
     retrieval: list[Score]
     plain: list[Score]
@@ -45,7 +46,8 @@ class Arm:
 
     def scores(self) -> ArmScores:
         """The means, as a report shows them."""
-        return ArmScores(summarise(self.retrieval), summarise(self.plain))
+        plain = summarise(self.plain) if self.plain else NOT_MEASURED
+        return ArmScores(summarise(self.retrieval), plain)
 
 
 class LoadedArm:
@@ -205,30 +207,39 @@ class ArmEvaluator:
             model = self.load(adapter)
         return LoadedArm(model, self._tokenizer, self._settings, copying, self._progress)
 
-    def evaluate_arm(self, held: HeldOutSet, adapter: Path | None, name: str) -> Arm:
+    def evaluate_arm(
+        self, held: HeldOutSet, adapter: Path | None, name: str, *, plain: bool = True
+    ) -> Arm:
         """Score one arm with retrieval and without.
 
         :param adapter: the folder of an adapter; ``None``: the base model.
+        :param plain: also without retrieval.
         """
         arm = self.load_arm(adapter)
         retrieval, texts = _completed(arm, held.retrieval, f"evaluating the {name}")
+        if not plain:
+            return Arm(retrieval, [], texts, [])
+        return self._with_plain(arm, held, name, (retrieval, texts))
+
+    def _with_plain(
+        self,
+        arm: LoadedArm,
+        held: HeldOutSet,
+        name: str,
+        measured: tuple[list[Score], list[str]],
+    ) -> Arm:
+        retrieval, texts = measured
         # Where no snippet was found, both prompts are equal.
         other = [
             i for i, e in enumerate(held.plain) if e.prompt_ids != held.retrieval[i].prompt_ids
         ]
-        plain, plain_texts = list(retrieval), list(texts)
+        without, plain_texts = list(retrieval), list(texts)
         scores, found = _completed(
             arm, [held.plain[i] for i in other], f"evaluating the {name} without retrieval"
         )
         for i, score, text in zip(other, scores, found, strict=True):
-            plain[i], plain_texts[i] = score, text
-        return Arm(retrieval, plain, texts, plain_texts)
-
-    def evaluate_with_retrieval(
-        self, held: HeldOutSet, adapter: Path, name: str
-    ) -> tuple[list[Score], list[str]]:
-        """Scores and completions of one arm with retrieval alone."""
-        return _completed(self.load_arm(adapter), held.retrieval, f"evaluating the {name}")
+            without[i], plain_texts[i] = score, text
+        return Arm(retrieval, without, texts, plain_texts)
 
 
 def _completed(

@@ -26,7 +26,7 @@ from git_copilot.assistant.evaluation.hole_results import (
     HoleResult,
     control_name,
 )
-from git_copilot.assistant.evaluation.metrics import Score, compare, summarise
+from git_copilot.assistant.evaluation.metrics import compare, summarise
 from git_copilot.assistant.evaluation.report import (
     ArmsReport,
     ControlReport,
@@ -53,6 +53,7 @@ def run_eval(
     held_out_holes: int | None = None,
     folder: Path | None = None,
     controls: Sequence[Control] = (),
+    plain: bool = True,
 ) -> EvaluationReport:
     """Evaluate the base, the adapter in use (``incumbent``) and another one (``candidate``).
 
@@ -64,6 +65,7 @@ def run_eval(
     :param folder: the base model's, where the caller knows it.
     :param adapter: an id, ``"none"``, or ``None`` for the one in use.
     :param controls: adapters that are evaluated beside, with retrieval.
+    :param plain: also evaluate without retrieval.
     :return: the comparison in it is of ``candidate`` with ``base``.
     :raises CopilotError: the range or the adapter does not exist, or no hole is left to evaluate.
     """
@@ -80,11 +82,17 @@ def run_eval(
     tokenizer = TextTokenizer.load(folder, settings.model)
     evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress)
     held, copies = _held_out(context, evaluator, holes, list(paths))
-    base = evaluator.evaluate_arm(held, None, "base model")
-    arms = {a: evaluator.evaluate_arm(held, path, f"adapter {a}") for a, path in paths.items()}
+    base = evaluator.evaluate_arm(held, None, "base model", plain=plain)
+    arms = {
+        a: evaluator.evaluate_arm(held, path, f"adapter {a}", plain=plain)
+        for a, path in paths.items()
+    }
     incumbent = arms.get(current or "")
     candidate = arms.get(chosen or "", base)
-    others = _evaluate_controls(evaluator, held, controls)
+    others = {
+        c.name: evaluator.evaluate_arm(held, c.folder, f"control {c.name}", plain=False)
+        for c in controls
+    }
     return EvaluationReport(
         candidate=chosen,
         incumbent=current,
@@ -123,24 +131,14 @@ def _held_out(
     return held, copies
 
 
-def _evaluate_controls(
-    evaluator: ArmEvaluator, held: HeldOutSet, controls: Sequence[Control]
-) -> dict[str, tuple[list[Score], list[str]]]:
-    """Scores and completions of each control."""
-    return {
-        control.name: evaluator.evaluate_with_retrieval(
-            held, control.folder, f"control {control.name}"
-        )
-        for control in controls
-    }
-
-
 def _control_reports(
-    found: Mapping[str, tuple[list[Score], list[str]]], candidate: Arm, seed: int
+    found: Mapping[str, Arm], candidate: Arm, seed: int
 ) -> tuple[ControlReport, ...]:
     return tuple(
-        ControlReport(name, summarise(scores), compare(scores, candidate.retrieval, seed))
-        for name, (scores, _) in found.items()
+        ControlReport(
+            name, summarise(arm.retrieval), compare(arm.retrieval, candidate.retrieval, seed)
+        )
+        for name, arm in found.items()
     )
 
 
@@ -148,7 +146,7 @@ def _results(
     held: HeldOutSet,
     base: Arm,
     adapter: Arm | None,
-    controls: Mapping[str, tuple[list[Score], list[str]]],
+    controls: Mapping[str, Arm],
 ) -> tuple[HoleResult, ...]:
     arms = {
         BASE_PLAIN: (base.plain, base.plain_texts),
@@ -157,7 +155,9 @@ def _results(
     if adapter is not None:
         arms[ADAPTER_PLAIN] = adapter.plain, adapter.plain_texts
         arms[ADAPTER] = adapter.retrieval, adapter.retrieval_texts
-    arms |= {control_name(name): answers for name, answers in controls.items()}
+    for name, arm in controls.items():
+        arms[control_name(name)] = arm.retrieval, arm.retrieval_texts
+    arms = {name: found for name, found in arms.items() if found[0]}
     return tuple(
         HoleResult.of(
             example,

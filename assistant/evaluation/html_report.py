@@ -90,7 +90,7 @@ def _main_arms(arms: Container[str]) -> tuple[str, str]:
     """The arms that the page compares: the adapter with what it competes with."""
     if ADAPTER in arms:
         return IN_USE if IN_USE in arms else BASE, ADAPTER
-    return BASE_PLAIN, BASE
+    return BASE_PLAIN if BASE_PLAIN in arms else BASE, BASE
 
 
 def _headline(comparison: Comparison, first: str, second: str, holes: int) -> str:

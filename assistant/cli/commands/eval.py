@@ -24,6 +24,12 @@ from git_copilot.index.core.types import FORMS
 @click.option("--holes", type=click.IntRange(1), help="Maximum number of holes to evaluate on.")
 @click.option("--form", type=click.Choice(FORMS), help="Form of the holes (default: typed).")
 @click.option(
+    "--arms",
+    type=click.Choice(["all", "retrieval"]),
+    default="all",
+    help="All arms, or only those with retrieval, in half the time (default: all).",
+)
+@click.option(
     "--control",
     "controls",
     multiple=True,
@@ -42,6 +48,7 @@ def eval_command(
     adapter: str | None,
     holes: int | None,
     form: str | None,
+    arms: str,
     controls: tuple[Path, ...],
     page: Path | None,
 ) -> int:
@@ -62,6 +69,7 @@ def eval_command(
             adapter=adapter,
             held_out_holes=holes,
             controls=beside,
+            plain=arms == "all",
         )
         name = context.repo.name
     if page is not None:
