@@ -32,6 +32,8 @@ SOURCES = (COMMITS, SNAPSHOT, BOTH)
 AUTO = "auto"
 # With fewer holes from commits, ``auto`` takes those of the tree as well.
 FEW_HOLES = 300
+# The share of holes that are from the tree where commits give holes as well.
+TREE_SHARE = 0.75
 # By these the files of a tree are ordered.
 RECENT_COMMITS = 1000
 # The share of the tree's holes that keep the text after them; the rate of Personal Copilot.
@@ -77,8 +79,8 @@ def training_holes(
     :param commits: ids, newest first, all older than the held-out ones.
     :param cut: the commit whose tree is the snapshot, the first of ``commits``; ``None`` where
         there is none.
-    :param most: maximum number of holes; half of them, or the number that commits leave, are from
-        the tree, those in the files that were changed last.
+    :param most: maximum number of holes; :data:`TREE_SHARE` of them, or the number that commits
+        leave, are from the tree, those in the files that were changed last.
     """
     forgotten = Forgotten.load(db)
     weights = hole_weights(db, trainable_holes(repo, load_holes(db, commits)), frozenset(commits))
@@ -94,7 +96,7 @@ def training_holes(
     if source != COMMITS and cut is not None:
         standing = dict.fromkeys(_apart(tree_holes(repo, db, cut), written), 1.0)
     if most is not None:
-        share = max(most - len(written), most // 2) if written else most
+        share = max(most - len(written), round(most * TREE_SHARE)) if written else most
         standing = dict(itertools.islice(standing.items(), share))
         written = dict(itertools.islice(written.items(), most - len(standing)))
     return balanced({**standing, **written})

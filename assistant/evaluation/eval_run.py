@@ -83,16 +83,11 @@ def run_eval(
     evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress)
     held, copies = _held_out(context, evaluator, holes, list(paths))
     base = evaluator.evaluate_arm(held, None, "base model", plain=plain)
-    arms = {
-        a: evaluator.evaluate_arm(held, path, f"adapter {a}", plain=plain)
-        for a, path in paths.items()
-    }
+    arms = _evaluate(evaluator, held, "adapter", paths, plain=plain)
     incumbent = arms.get(current or "")
     candidate = arms.get(chosen or "", base)
-    others = {
-        c.name: evaluator.evaluate_arm(held, c.folder, f"control {c.name}", plain=False)
-        for c in controls
-    }
+    folders = {control.name: control.folder for control in controls}
+    others = _evaluate(evaluator, held, "control", folders, plain=False)
     return EvaluationReport(
         candidate=chosen,
         incumbent=current,
@@ -129,6 +124,21 @@ def _held_out(
         wanted = "is new to the adapter" if copies else "can be read"
         raise CopilotError(f"no hole of these commits {wanted}", "name other commits")
     return held, copies
+
+
+def _evaluate(
+    evaluator: ArmEvaluator,
+    held: HeldOutSet,
+    kind: str,
+    folders: Mapping[str, Path],
+    *,
+    plain: bool,
+) -> dict[str, Arm]:
+    """The arm of each adapter, by its name."""
+    return {
+        name: evaluator.evaluate_arm(held, folder, f"{kind} {name}", plain=plain)
+        for name, folder in folders.items()
+    }
 
 
 def _control_reports(

@@ -20,7 +20,7 @@ from git_copilot.assistant.training.batches import TrainingRecipe
 RECIPE: dict[str, Any] = {
     "epochs": 1,
     "batch": 4,
-    "learning_rate": 1e-3,
+    "learning_rate": 3e-4,
     "open_weight": 1.0,
     "open_tokens": 1024,
     "cooldown": 0.4,

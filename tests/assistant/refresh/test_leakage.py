@@ -51,7 +51,7 @@ def trained_examples(monkeypatch):
 def chosen(tiny, **more):
     given = {
         "prompt_tokens": 640, "context_tokens": 320, "suffix_tokens": 128, "max_tokens": 4,
-        "adapter_rank": 2,
+        "adapter_rank": 2, "corpus_source": "commits",
     }  # fmt: skip
     return Settings(model=str(tiny), **(given | more))
 
@@ -159,6 +159,21 @@ def test_an_adapter_is_not_evaluated_on_copies_of_its_training_holes(opened_repo
     adapter_store.use(found.state_dir, None)
     base = run_eval(opened_context, commits_range=f"{start}..{middle}", adapter="none")
     assert base.copies_dropped == 0
+
+
+def test_an_adapter_is_not_evaluated_on_passages_that_it_learnt(opened_repo, tiny):
+    repo, found, db = opened_repo
+    for i in range(24):
+        repo.commit({f"part_{i}.py": function(i, "a") + function(i, "b")})
+    passages = replace(context(found, db, tiny), settings=chosen(tiny, corpus_source="snapshot"))
+    adapter = run_refresh(passages, held_out_holes=20, max_holes=60).to_json()["candidate"]
+    start = repo.git("rev-parse", "HEAD")
+    repo.commit({"moved.py": (repo.path / "part_3.py").read_text()})
+    repo.commit({"new.py": function(70, "q") + function(71, "r")})
+    report = run_eval(passages, commits_range=f"{start}..HEAD", adapter=adapter).to_json()
+    new = load_holes(db, [repo.git("rev-parse", "HEAD")])
+    assert report["copies_dropped"] > 0
+    assert report["holes"]["held_out"] >= len(new) > 0
 
 
 def test_the_training_holes_of_an_adapter_are_stored_with_it(opened_repo, tiny, trained_examples):
