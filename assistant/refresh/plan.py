@@ -21,8 +21,9 @@ PLANNED_SHARE = 0.95
 # With batches of four these make ten steps, of which five warm up. Fewer change too little for a
 # difference to show.
 MIN_LEARNT = 40
-# With fewer holes than this, they are learnt again, at most so often: a hundred steps need so many.
-FEW_HOLES, MAX_EPOCHS = 600, 3
+# Few holes are learnt in several epochs, at most MAX_EPOCHS, that together have no more examples
+# than this: some 150 steps.
+EPOCHS_EXAMPLES, MAX_EPOCHS = 600, 3
 # Holes of the regression check: with fewer its tolerance is within chance.
 MIN_GUARD = 8
 # Its share of the time for judging, where that is short.
@@ -90,8 +91,8 @@ class Bounds:
 @dataclass(frozen=True, slots=True)
 class RefreshPlan:
     """How many holes to learn from (``epochs`` times), to judge by and to check for regressions, and
-    the expected seconds of each phase. ``preparing`` includes what has already passed; ``enough`` is false where
-    the limit does not suffice, and ``minutes_needed`` would."""
+    the expected seconds of each phase. ``preparing`` includes what has already passed; ``enough`` is
+    false where the limit does not suffice, and ``minutes_needed`` would."""
 
     learn: int
     judge: int
@@ -198,7 +199,7 @@ def plan_refresh(rates: Rates, sizes: Sizes, bounds: Bounds) -> RefreshPlan:
 
 def most_epochs(holes: int) -> int:
     """How often few holes are worth learning."""
-    return max(1, min(MAX_EPOCHS, FEW_HOLES // max(1, holes)))
+    return max(1, min(MAX_EPOCHS, EPOCHS_EXAMPLES // max(1, holes)))
 
 
 def judged_in_share(limit: float, spent: float, seconds: float, count: int) -> int:

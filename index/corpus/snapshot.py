@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_copilot.index.core.types import Hole, TreeEntry
+from git_copilot.index.corpus.cuts import Span
 from git_copilot.index.corpus.harvest import spans_without_secrets
 from git_copilot.index.corpus.holes import HOLES_PER_FILE, choose_spans
 from git_copilot.index.filters import rules
@@ -41,17 +42,22 @@ def snapshot_holes(
         seed = f"snapshot:{entry.oid}:{entry.path}"
         spans = choose_spans(data, [(1, lines)], seed, language, per_file)
         for span in spans_without_secrets(data, spans, language, taken_in):
-            yield Hole(
-                commit=commit,
-                blob=entry.oid,
-                path=entry.path,
-                start=span.start,
-                end=span.end,
-                kind=span.kind,
-                author="",
-                time=time,
-                language=language,
-            )
+            yield hole_of_tree(commit, entry, span, language, time)
+
+
+def hole_of_tree(commit: str, entry: TreeEntry, span: Span, language: str, time: int) -> Hole:
+    """The hole of a span of a file in ``commit``'s tree."""
+    return Hole(
+        commit=commit,
+        blob=entry.oid,
+        path=entry.path,
+        start=span.start,
+        end=span.end,
+        kind=span.kind,
+        author="",
+        time=time,
+        language=language,
+    )
 
 
 def snapshot_files(repo: GitRepository, commit: str) -> Iterator[tuple[TreeEntry, bytes]]:

@@ -15,7 +15,7 @@ from git_copilot.index.core.types import Hole
 from git_copilot.index.corpus.cuts import Span
 from git_copilot.index.corpus.harvest import spans_without_long_lines, spans_without_secrets
 from git_copilot.index.corpus.holes import seeded_random
-from git_copilot.index.corpus.snapshot import snapshot_files
+from git_copilot.index.corpus.snapshot import hole_of_tree, snapshot_files
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.text.classify import language_of
@@ -83,14 +83,4 @@ def snapshot_windows(repo: GitRepository, commit: str, *, time: int = 0) -> Iter
         spans = cut_windows(data, f"window:{entry.oid}:{entry.path}")
         spans = spans_without_long_lines(data, spans)
         for span in spans_without_secrets(data, spans, language, taken_in):
-            yield Hole(
-                commit=commit,
-                blob=entry.oid,
-                path=entry.path,
-                start=span.start,
-                end=span.end,
-                kind=span.kind,
-                author="",
-                time=time,
-                language=language,
-            )
+            yield hole_of_tree(commit, entry, span, language, time)
