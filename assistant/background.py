@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from git_copilot.assistant.core.logs import worker_log
 from git_copilot.assistant.core.process import calm_threads, forget_large_pages
@@ -41,10 +43,14 @@ def handlers(log: logging.Logger) -> Mapping[str, Callable[[Job], None]]:
     return {"sync": sync, "mine": mine, "refresh": refresh}
 
 
-def train_in_background(git_dir: Path) -> int:
-    """Train, and report to the log; this process has no terminal."""
+def train_in_background(git_dir: Path, options: Mapping[str, Any]) -> int:
+    """Train, and report to the log; this process has no terminal.
+
+    :param options: fields of :class:`~git_copilot.assistant.worker.options.TrainingOptions`.
+    """
     from git_copilot.assistant.context.repository import open_repository
-    from git_copilot.assistant.worker.jobs import train
+    from git_copilot.assistant.worker.options import TrainingOptions
+    from git_copilot.assistant.worker.training import train
 
     os.nice(NICENESS)
     state_dir = open_repository(git_dir).state_dir
@@ -52,7 +58,7 @@ def train_in_background(git_dir: Path) -> int:
         return USER_PROBLEM
     log = worker_log(state_dir, "refresh")
     try:
-        log.info("refresh: %s", train(git_dir))
+        log.info("refresh: %s", train(git_dir, TrainingOptions(**options)))
     except CopilotError as exc:
         log.warning("refresh: %s", exc)
         return exc.exit_code
@@ -64,7 +70,7 @@ def train_in_background(git_dir: Path) -> int:
 
 def main() -> int:
     """Entry point: ``python -P -m git_copilot.assistant.background STATE_DIR``, or
-    ``--refresh GIT_DIR`` for the training that a worker starts."""
+    ``--refresh GIT_DIR OPTIONS`` for training."""
     os.environ.setdefault("OMP_NUM_THREADS", THREADS)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     calm_threads()
@@ -72,7 +78,7 @@ def main() -> int:
     logging.raiseExceptions = False  # a log on a full disk: nobody reads this process's stderr
     try:
         if sys.argv[1] == "--refresh":
-            return train_in_background(Path(sys.argv[2]))
+            return train_in_background(Path(sys.argv[2]), json.loads(sys.argv[3]))
         state_dir = Path(sys.argv[1]).absolute()  # not resolved: it may be a link elsewhere
         if not is_trusted(state_dir):
             return 0  # somebody else's, or a copy: `doctor` and every command say so

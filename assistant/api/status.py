@@ -115,6 +115,24 @@ class EndpointStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshStatus:
+    """A refresh that runs or waits in a process: its phase, of which ``done`` of ``total`` are done
+    and about ``seconds_left`` remain, and why it does not go on.
+
+    ``new_commits`` came since the last refresh; at ``starts_after`` one starts by itself (0: never).
+    """
+
+    new_commits: int
+    starts_after: int
+    pid: int | None = None
+    phase: str | None = None
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+    waits: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusAnswer:
     """Everything that ``git copilot status`` says. ``missing`` counts what is not learnt and not
     indexed because objects are not here."""
@@ -123,6 +141,7 @@ class StatusAnswer:
     corpus: CorpusStatus
     missing: Mapping[str, Any]
     adapters: AdapterStatus
+    refresh: RefreshStatus
     queue: QueueStatus
     hooks: HookStatus
     server: ServerStatus

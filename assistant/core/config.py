@@ -118,6 +118,10 @@ class Settings:
     # Limits of an automatic refresh.
     refresh_holes: int = 1000
     refresh_minutes: int = 20
+    # When a refresh in the background starts: now, when the machine is idle, or at night; and what
+    # it pauses for: battery, load.
+    refresh_when: str = "now"
+    refresh_pause: str = "battery"
     # What training starts from: a new adapter (base), or the one in use, with holes that it has not
     # seen (adapter) or these and as many that it has (replay).
     refresh_start: str = "base"

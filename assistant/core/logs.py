@@ -16,15 +16,18 @@ class _QuietHandler(logging.handlers.RotatingFileHandler):
         """Drop the record."""
 
 
+def log_file(state_dir: Path, name: str) -> Path:
+    """The newest of these logs."""
+    return state_dir / "log" / f"{name}.log"
+
+
 def worker_log(state_dir: Path, name: str) -> logging.Logger:
     """A rotated log: ``<state>/log/<name>.log``."""
     log = logging.getLogger(f"git_copilot.{name}")
     log.setLevel(logging.INFO)
-    folder = state_dir / "log"
-    folder.mkdir(exist_ok=True)
-    handler = _QuietHandler(
-        folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
-    )
+    path = log_file(state_dir, name)
+    path.parent.mkdir(exist_ok=True)
+    handler = _QuietHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.handlers = [handler]
     return log

@@ -48,6 +48,8 @@ _HELP = {
     "refresh_commits": ("commits", "New commits after which a refresh starts; 0: never"),
     "refresh_holes": ("holes", "Maximum number of training examples of an automatic refresh"),
     "refresh_minutes": ("minutes", "Time limit of an automatic refresh"),
+    "refresh_when": ("", "When a refresh in the background starts"),
+    "refresh_pause": ("", "What a refresh in the background pauses for: battery, load"),
     "refresh_start": ("", "What training starts from: a new adapter, or the one in use"),
     "adapter_rank": ("", "Rank of new LoRA adapters"),
     "seed": ("", "Seed of training and sampling"),

@@ -18,6 +18,7 @@ MINIMA = {
     "endpointtimeout": 1,
 }
 CHOICES = {
+    "refreshwhen": ("now", "idle", "night"),
     "refreshstart": ("base", "adapter", "replay"),
     "corpussource": ("commits", "snapshot", "both", "auto"),
     "fim": ("auto", "none", *(form.family for form in FORMATS)),
@@ -28,7 +29,10 @@ CHOICES = {
     "endpointadapters": ("none", "name", "load"),
 }
 # Settings that are lists, separated by commas or blanks, of these words.
-LISTS = {"silentin": ("comments", "strings", "statements")}
+LISTS = {
+    "silentin": ("comments", "strings", "statements"),
+    "refreshpause": ("battery", "load"),
+}
 MAX_DIGITS = 15
 _WHOLE = re.compile(r"([0-9]+)([kmg]?)")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}

@@ -15,18 +15,21 @@ from git_copilot.assistant.api.status import (
     IndexStatus,
     ModelStatus,
     QueueStatus,
+    RefreshStatus,
     ServerStatus,
     StatusAnswer,
 )
 from git_copilot.assistant.client import transport
 from git_copilot.assistant.client.server_log import last_death, log_path
 from git_copilot.assistant.context.catch_up import mine_commits, sync_index
-from git_copilot.assistant.context.repository import open_context
+from git_copilot.assistant.context.repository import RepositoryContext, open_context
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.missing_history import lack_facts
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
 from git_copilot.assistant.diagnostics.precision_check import describe_precision
 from git_copilot.assistant.models.catalogue import canonical, is_ready
+from git_copilot.assistant.refresh.activity import read_activity
+from git_copilot.assistant.refresh.schedule import new_commits
 from git_copilot.hooks.launch import start_worker
 from git_copilot.hooks.lock import worker_starting
 from git_copilot.hooks.sources import installed_hooks
@@ -57,12 +60,14 @@ def read_status(repo: GitRepository) -> StatusAnswer:
         corpus = CorpusStatus(**corpus_counts(db))
         left_out = count_left_out(repo, db, repo.view_name)
         missing = lack_facts(repo, db)
+        refresh = _refresh(RepositoryContext(repo, db, settings))
     current = adapter_store.current_adapter(repo.state_dir)
     return StatusAnswer(
         IndexStatus(tree, repo.head_tree(), is_fresh(repo, tree), **counts, left_out=left_out),
         corpus,
         missing,
         AdapterStatus(current, len(adapter_store.list_adapters(repo.state_dir))),
+        refresh,
         _queue(repo),
         installed_hooks(repo),
         _server_status(server_facts()),
@@ -76,6 +81,24 @@ def _precision(settings: Settings) -> str | None:
         return describe_precision(settings)
     except ModelError as exc:
         return exc.message
+
+
+def _refresh(context: RepositoryContext) -> RefreshStatus:
+    new, wanted = new_commits(context).count, context.settings.refresh_commits
+    now = read_activity(context.state_dir)
+    if now is None:
+        return RefreshStatus(new, wanted)
+    left = now.seconds_left
+    return RefreshStatus(
+        new,
+        wanted,
+        now.pid,
+        now.phase or None,
+        now.done,
+        now.total,
+        None if left is None or now.waits else round(left, 1),
+        now.waits or None,
+    )
 
 
 def _queue(repo: GitRepository) -> QueueStatus:

@@ -86,7 +86,7 @@ def run_refresh(
             exact=held_out_holes is not None,
             force=force,
         )
-        incumbent = _incumbent(context)
+        incumbent = adapter_in_use(context)
         return _Refresh(RefreshRun.of(context, folder, clock, incumbent), wanted, incumbent).run()
 
 
@@ -275,7 +275,7 @@ def _fill(candidate: Path, folder: Path) -> None:
         shutil.copyfile(candidate / name, folder / name)
 
 
-def _incumbent(context: RepositoryContext) -> str | None:
+def adapter_in_use(context: RepositoryContext) -> str | None:
     """The adapter in use, if it was made for the model that is trained."""
     state, model = context.state_dir, context.settings.model
     warning = adapter_store.current_warning(state)

@@ -28,6 +28,9 @@ from git_copilot.assistant.refresh.unfinished import Unfinished
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.history import list_commits
 
+# Seconds, for plans without a limit.
+UNLIMITED = 1e9
+
 
 @dataclass(slots=True)
 class Start:
@@ -64,17 +67,17 @@ def begin(run: RefreshRun, wanted: Wanted, incumbent: str | None) -> Start:
     guard = guard_examples(run.tokenizer)
     last = Unfinished.load(run.work)
     if last is not None and _continues(run, last, wanted, head):
-        commits = _history(run.context, last.head)
+        commits = history(run.context, last.head)
         split = split_history(run, commits, last.wanted)
         if last.trained is not None:
             run.context.note("the candidate of an unfinished refresh is judged")
         return Start(last, commits, split, guard_part(guard, last.guard))
-    commits = _history(run.context, head)
+    commits = history(run.context, head)
     split = split_history(run, commits, wanted)
     state = Unfinished(_model_key(run), _key(run, wanted), head, wanted, len(guard))
     arm = None
     if run.clock.limit is not None:
-        plan, arm = _plan(run, wanted, commits, split, guard, incumbent)
+        plan, arm = _kept_plan(run, wanted, commits, split, guard, incumbent)
         chosen = replace(wanted, learn=plan.learn, judge=plan.judge, exact=True)
         state = replace(state, wanted=chosen, guard=plan.guard, plan=plan)
         split = split_history(run, commits, chosen)
@@ -82,7 +85,7 @@ def begin(run: RefreshRun, wanted: Wanted, incumbent: str | None) -> Start:
     return Start(state, commits, split, guard_part(guard, state.guard), arm)
 
 
-def _plan(
+def _kept_plan(
     run: RefreshRun,
     wanted: Wanted,
     commits: Sequence[str],
@@ -90,22 +93,13 @@ def _plan(
     guard: Sequence[Example],
     incumbent: str | None,
 ) -> tuple[RefreshPlan, LoadedArm]:
+    """A plan within the time limit, and the base model.
+
+    :raises RefusedPlan: none is useful.
+    """
     limit = run.clock.limit
     assert limit is not None
-    begun = run.clock.elapsed()
-    there = select_training(run, commits, split.held_out, wanted.learn)
-    selecting = run.clock.elapsed() - begun
-    measured = probe(run, judging_order(split.held_out), guard)
-    bounds = Bounds(
-        seconds=limit,
-        # With fewer held-out holes, others are selected to learn from.
-        spent=run.clock.elapsed() + selecting,
-        arms=2 if incumbent is None else 3,
-        learn=max(len(there), 1),
-        judge=len(split.held_out),
-        guard=len(guard),
-    )
-    plan = plan_refresh(measured.rates, measured.sizes, bounds)
+    plan, arm = measured_plan(run, wanted, commits, split, guard, incumbent)
     if not plan.enough:
         raise RefusedPlan(
             f"{duration(limit)} are too short to learn from {plan.learn} holes and to judge by"
@@ -114,10 +108,38 @@ def _plan(
             f" themselves with `git config copilot.refreshMinutes {plan.minutes_needed}`",
         )
     run.context.note(plan.line())
-    return plan, measured.arm
+    return plan, arm
 
 
-def _history(context: RepositoryContext, tip: str) -> list[str]:
+def measured_plan(
+    run: RefreshRun,
+    wanted: Wanted,
+    commits: Sequence[str],
+    split: Split,
+    guard: Sequence[Example],
+    incumbent: str | None,
+) -> tuple[RefreshPlan, LoadedArm]:
+    """The plan at this machine's present speed, and the base model that was loaded to measure it.
+
+    Without a time limit it is that of everything that is wanted.
+    """
+    begun = run.clock.elapsed()
+    there = select_training(run, commits, split.held_out, wanted.learn)
+    selecting = run.clock.elapsed() - begun
+    measured = probe(run, judging_order(split.held_out), guard)
+    bounds = Bounds(
+        seconds=UNLIMITED if run.clock.limit is None else run.clock.limit,
+        # With fewer held-out holes, others are selected to learn from.
+        spent=run.clock.elapsed() + selecting,
+        arms=2 if incumbent is None else 3,
+        learn=max(len(there), 1),
+        judge=len(split.held_out),
+        guard=len(guard),
+    )
+    return plan_refresh(measured.rates, measured.sizes, bounds), measured.arm
+
+
+def history(context: RepositoryContext, tip: str) -> list[str]:
     """The commits of a history, newest first."""
     limit = context.settings.history_commits
     return [c.oid for c in list_commits(context.repo, tip, limit=limit)]

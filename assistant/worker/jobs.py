@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -16,8 +12,9 @@ from git_copilot.assistant.context.repository import (
     open_repository,
 )
 from git_copilot.assistant.core.config import load_settings
-from git_copilot.assistant.core.process import with_large_pages
 from git_copilot.assistant.models.catalogue import is_ready
+from git_copilot.assistant.worker.options import TrainingOptions
+from git_copilot.assistant.worker.training import start_training
 from git_copilot.index.core.errors import GitError
 from git_copilot.index.core.types import SyncReport
 from git_copilot.index.store.garbage_collection import collect, is_due
@@ -83,34 +80,5 @@ def refresh_job(git_dir: Path) -> str:
     model = context.settings.model
     if not is_ready(model):
         return f"{reason}, but the model {model} is not downloaded"
-    subprocess.Popen(
-        [sys.executable, "-P", "-m", "git_copilot.assistant.background", "--refresh", git_dir],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=with_large_pages(os.environ),
-        cwd=context.state_dir,
-    )
+    start_training(git_dir, context.state_dir, TrainingOptions())
     return f"started: {reason}"
-
-
-def train(git_dir: Path) -> str:
-    """Run a refresh that started by itself; return why the candidate was promoted or not.
-
-    :raises CopilotError: another refresh runs, there are too few holes to learn from, or the time
-        limit is too short for this machine.
-    """
-    from git_copilot.assistant.refresh.pipeline import run_refresh
-    from git_copilot.assistant.refresh.run_clock import RefusedPlan, RunClock
-    from git_copilot.assistant.refresh.schedule import record_refresh
-
-    begun = time.monotonic()
-    with _opened(git_dir, create=False) as context:
-        clock = RunClock(begun, context.settings.refresh_minutes * 60.0)
-        try:
-            return run_refresh(context.with_vectors(), clock=clock).reason
-        except RefusedPlan:
-            # The next commit would change nothing: measure again after as many as usual.
-            record_refresh(context.repo)
-            raise

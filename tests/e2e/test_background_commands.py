@@ -9,6 +9,9 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
+
+import pytest
 
 from tests.support.commands import assert_one_line
 
@@ -141,6 +144,68 @@ def test_refresh_json_has_the_documented_fields_and_exit_code(copilot, project):
     done = copilot.run("complete", "src/app.py:5", "--json")
     assert json.loads(done.stdout)["adapter"] is None
     assert b"cut short" in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_a_dry_run_has_the_documented_fields_and_trains_nothing(copilot, project):
+    write_history(project)
+    copilot.ok("status", "--wait", "--timeout", "60")
+    facts = copilot.json("refresh", "--dry-run", "--holes", "30", "--held-out", "24")
+    assert facts["dry_run"] is True
+    assert facts["learn"]["passages"] + facts["learn"]["holes"] <= 30
+    assert facts["judge"]["holes"] == 24
+    assert facts["plan"]["total"] > 0
+    assert set(facts) == {
+        "dry_run", "base_model", "incumbent", "started_from", "learn", "judge", "plan", "enough",
+    }  # fmt: skip
+    assert copilot.json("adapter", "list") == []
+
+
+def test_a_refresh_in_the_background_is_seen_by_status_until_it_ends(copilot, project):
+    write_history(project)
+    copilot.ok("status", "--wait", "--timeout", "60")
+    sizes = ("--holes", "30", "--held-out", "24")
+    started = copilot.json("refresh", "--background", *sizes)
+    assert started["background"] is True
+    deadline = time.monotonic() + 120
+    phases = set()
+    while not copilot.json("adapter", "list"):
+        seen = copilot.json("status")["refresh"]
+        phases.add(seen["phase"])
+        assert seen["pid"] in (None, started["pid"])
+        assert time.monotonic() < deadline, Path(started["log"]).read_text()
+    assert phases - {None}
+    assert "promoted" in Path(started["log"]).read_text() or copilot.json("adapter", "list")
+
+
+def test_a_refresh_that_waits_for_the_night_does_not_keep_anyone_from_training(copilot, project):
+    write_history(project)
+    copilot.ok("status", "--wait", "--timeout", "60")
+    project.git("config", "copilot.refreshWhen", "idle")
+    started = copilot.json("refresh", "--background")
+    try:
+        while copilot.json("status")["refresh"]["waits"] is None:
+            time.sleep(0.1)
+        assert_one_line(copilot.run("refresh", "--background"), 1, "git copilot status")
+        done = copilot.run("refresh", "--holes", "30", "--held-out", "24", "--json")
+        assert json.loads(done.stdout)["candidate"], done.stderr
+    finally:
+        os.kill(started["pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while copilot.json("status")["refresh"]["pid"] is not None:
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--dry-run", "--background"),
+        ("--when", "night"),
+        ("--background", "--report", "page.html"),
+        ("--dry-run", "--report", "page.html"),
+    ],
+)
+def test_options_of_a_refresh_that_mean_nothing_together_are_refused(copilot, options):
+    assert_one_line(copilot.run("refresh", *options), 2, "--")
 
 
 def test_refresh_with_too_few_holes_is_a_one_line_error(copilot):

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import click
 
 from git_copilot.assistant.api.requests import StatusRequest
-from git_copilot.assistant.api.status import ServerStatus, StatusAnswer
+from git_copilot.assistant.api.status import RefreshStatus, ServerStatus, StatusAnswer
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.core.missing_history import lack_lines
+from git_copilot.assistant.core.progress import duration
 
 
 @click.command("status")
@@ -38,6 +39,7 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
         f"corpus    {corpus.holes} holes of {corpus.commits} commits by {corpus.authors} authors",
         *(f"missing   {line}" for line in lack_lines(status.missing)),
         f"adapter   {adapters.current or 'none'} ({adapters.count} kept)",
+        f"refresh   {_refresh(status.refresh)}",
         f"queue     {queue.pending} pending, {queue.running or 'nothing'} running",
         f"hooks     {', '.join(hooks.installed) or 'none'}"
         + (f" ({hooks.via})" if hooks.via else ""),
@@ -60,6 +62,18 @@ def _left_out(counts: Mapping[str, int]) -> list[str]:
         return []
     said = ", ".join(f"{number} {reason}" for reason, number in counts.items())
     return [f"left out  {sum(counts.values())} files: {said} (`git copilot index --why PATH`)"]
+
+
+def _refresh(state: RefreshStatus) -> str:
+    if state.pid is None:
+        if not state.starts_after:
+            return f"{state.new_commits} new commits; never starts by itself"
+        return f"{state.new_commits} new commits; starts by itself at {state.starts_after}"
+    phase = state.phase or "not begun"
+    part = f" {state.done}/{state.total}" if state.total else ""
+    left = "" if state.seconds_left is None else f", about {duration(state.seconds_left)} left"
+    waits = f", waiting: {state.waits}" if state.waits else ""
+    return f"{phase}{part}{left}{waits} (pid {state.pid})"
 
 
 def _server(state: ServerStatus) -> str:

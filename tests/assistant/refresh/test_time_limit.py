@@ -13,7 +13,7 @@ from git_copilot.assistant.evaluation import arms, regression_check
 from git_copilot.assistant.refresh import start
 from git_copilot.assistant.refresh.run_clock import RefusedPlan, RunClock, TooLittleTime
 from git_copilot.assistant.refresh.schedule import refresh_due
-from git_copilot.assistant.worker import jobs
+from git_copilot.assistant.worker import training
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.corpus.mining import mine
 from tests.support.refresh_fixtures import (  # noqa: F401 - fixtures
@@ -103,14 +103,14 @@ def test_an_automatic_refresh_that_is_refused_waits_for_more_commits(
     _, found, db = opened_repo
     mine(found, db)
     chosen = settings(tiny, refresh_minutes=20, refresh_commits=20)
-    monkeypatch.setattr(jobs, "load_settings", lambda repo: chosen)
+    monkeypatch.setattr(training, "load_settings", lambda repo: chosen)
     # As on a machine that is much slower.
     whole = start.plan_refresh
     monkeypatch.setattr(start, "plan_refresh", lambda *given: replace(whole(*given), enough=False))
     context = RepositoryContext(found, db, chosen)
     assert refresh_due(context) is not None
     with pytest.raises(RefusedPlan):
-        jobs.train(found.git_dir)
+        training.train(found.git_dir)
     assert refresh_due(context) is None
 
 
