@@ -135,12 +135,14 @@ class RefreshStatus:
 @dataclass(frozen=True, slots=True)
 class StatusAnswer:
     """Everything that ``git copilot status`` says. ``missing`` counts what is not learnt and not
-    indexed because objects are not here."""
+    indexed because objects are not here; ``adapter_remarks`` say what speaks against the adapter in
+    use, each with a remedy."""
 
     index: IndexStatus
     corpus: CorpusStatus
     missing: Mapping[str, Any]
     adapters: AdapterStatus
+    adapter_remarks: tuple[str, ...]
     refresh: RefreshStatus
     queue: QueueStatus
     hooks: HookStatus

@@ -19,6 +19,7 @@ from pathlib import Path
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.client import address, transport
 from git_copilot.assistant.client.server_log import last_death, log_path
+from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import (
     Settings,
     cache_dir,
@@ -30,6 +31,7 @@ from git_copilot.assistant.core.config import (
 )
 from git_copilot.assistant.core.error_handler import package_version
 from git_copilot.assistant.core.missing_history import examine_lacks
+from git_copilot.assistant.diagnostics.adapter_watch import watch_adapter
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
 from git_copilot.assistant.diagnostics.integrity import examine_integrity
 from git_copilot.assistant.diagnostics.precision_check import examine_precision
@@ -164,11 +166,20 @@ def _database(repo: GitRepository, settings: Settings, thorough: bool) -> Iterat
                 yield CheckResult("vectors", "ok", told)
             yield _snapshot(repo.state_dir, db.identity)
             yield from _left_out(repo, db, counts["files"])
+            yield from _adapter(RepositoryContext(repo, db, settings))
     except CopilotError as exc:
         yield CheckResult("database", "fail", exc.message, _command(exc.hint))
-    warning = adapter_store.current_warning(repo.state_dir)
+
+
+def _adapter(context: RepositoryContext) -> Iterator[CheckResult]:
+    """Whether the adapter in use is whole, and what speaks against it."""
+    warning = adapter_store.current_warning(context.state_dir)
     if warning is not None:
         yield CheckResult("adapter", "warn", warning, "git copilot adapter rollback")
+    current = adapter_store.current_adapter(context.state_dir)
+    if current is not None:
+        for remark in watch_adapter(context, current):
+            yield CheckResult("adapter", "warn", remark.text, remark.remedy)
 
 
 def _left_out(repo: GitRepository, db: Database, files: int) -> Iterator[CheckResult]:

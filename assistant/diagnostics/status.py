@@ -25,6 +25,7 @@ from git_copilot.assistant.context.catch_up import mine_commits, sync_index
 from git_copilot.assistant.context.repository import RepositoryContext, open_context
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.missing_history import lack_facts
+from git_copilot.assistant.diagnostics.adapter_watch import watch_adapter
 from git_copilot.assistant.diagnostics.endpoint_check import examine_endpoint
 from git_copilot.assistant.diagnostics.precision_check import describe_precision
 from git_copilot.assistant.models.catalogue import canonical, is_ready
@@ -60,13 +61,16 @@ def read_status(repo: GitRepository) -> StatusAnswer:
         corpus = CorpusStatus(**corpus_counts(db))
         left_out = count_left_out(repo, db, repo.view_name)
         missing = lack_facts(repo, db)
-        refresh = _refresh(RepositoryContext(repo, db, settings))
-    current = adapter_store.current_adapter(repo.state_dir)
+        context = RepositoryContext(repo, db, settings)
+        refresh = _refresh(context)
+        current = adapter_store.current_adapter(repo.state_dir)
+        remarks = watch_adapter(context, current) if current else []
     return StatusAnswer(
         IndexStatus(tree, repo.head_tree(), is_fresh(repo, tree), **counts, left_out=left_out),
         corpus,
         missing,
         AdapterStatus(current, len(adapter_store.list_adapters(repo.state_dir))),
+        tuple(f"{remark.text}; `{remark.remedy}`" for remark in remarks),
         refresh,
         _queue(repo),
         installed_hooks(repo),

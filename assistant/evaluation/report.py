@@ -150,7 +150,8 @@ class EvaluationReport:
 class RefreshReport:
     """An evaluation with the training before it and the decision after it. ``plan`` is what was
     planned for a time limit, ``None`` without one; ``started_from`` the adapter that training went
-    on from, ``None``: a new one."""
+    on from, ``None``: a new one; ``retired``: the adapter that was in use is worse than the base
+    model, and is no longer used."""
 
     evaluation: EvaluationReport
     train: HoleSet
@@ -163,6 +164,17 @@ class RefreshReport:
     training: TrainReport
     plan: dict[str, Any] | None = None
     started_from: str | None = None
+    retired: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """The decision in a sentence."""
+        if not self.retired:
+            return self.reason
+        gone = (
+            f"the adapter {self.evaluation.incumbent} completes later commits worse than the base"
+        )
+        return f"{self.reason}; {gone} model and is no longer used"
 
     def to_json(self) -> dict[str, Any]:
         measured = self.evaluation
@@ -182,6 +194,7 @@ class RefreshReport:
             "regression_guard": asdict(self.regression),
             "promoted": self.promoted,
             "reason": self.reason,
+            "retired": self.retired,
             "started_from": self.started_from,
             "seed": measured.seed,
             "settings": {

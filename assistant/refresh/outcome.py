@@ -18,7 +18,7 @@ from git_copilot.assistant.evaluation.report import (
 )
 from git_copilot.assistant.refresh.judging import JudgedArm
 from git_copilot.assistant.refresh.page import hole_results
-from git_copilot.assistant.refresh.promotion import decide
+from git_copilot.assistant.refresh.promotion import decide, is_harmful
 from git_copilot.assistant.refresh.run_state import RefreshRun
 from git_copilot.assistant.refresh.start import Start
 from git_copilot.assistant.refresh.unfinished import Trained
@@ -76,6 +76,7 @@ def report_refresh(
         reason=decision.reason,
         recipe=run.recipe_for(trained.holes.count, start.state.plan),
         started_from=run.warm.adapter if run.warm else None,
+        retired=old is not None and not decision.promoted and is_harmful(base, old, recipe.seed),
         training_share=TRAINING_SHARE,
         training=trained.report,
         plan=plan.to_json() if plan else None,

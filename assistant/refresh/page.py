@@ -37,4 +37,4 @@ def refresh_page(report: RefreshReport, repository: str) -> str | None:
     command = ["git", "copilot", "refresh", "--seed", str(measured.seed)]
     command += ["--holes", str(report.train.count), "--held-out", str(measured.held_out.count)]
     decision = "Promoted" if report.promoted else "Not promoted"
-    return render_report(measured, repository, command, f"{decision}: {report.reason}.")
+    return render_report(measured, repository, command, f"{decision}: {report.verdict}.")

@@ -263,6 +263,8 @@ class _Refresh:
         adapter_store.create(state, identity, fill, report.to_json())
         if report.promoted:
             adapter_store.use(state, identity)
+        elif report.retired:
+            adapter_store.use(state, None)
         # From here on the checkpoint would only repeat what is stored.
         shutil.rmtree(work, ignore_errors=True)
         record_refresh(self._context.repo, self._state.head)

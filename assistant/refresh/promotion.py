@@ -22,6 +22,22 @@ class Decision:
     comparison: Comparison
 
 
+def is_harmful(base: Sequence[Score], incumbent: Sequence[Score], seed: int = 0) -> bool:
+    """Whether the adapter in use completes later commits significantly worse than the base model:
+    less exactly, or making them less likely by more than :data:`MIN_NLL_GAIN`.
+
+    It won on the commits before them, so this is a wrong promotion, or one that time has made
+    wrong.
+
+    :param base: scores over the same holes in the same order, as for :func:`decide`.
+    """
+    if len(incumbent) < MIN_HOLES or len({s.commit for s in incumbent}) < MIN_COMMITS:
+        return False
+    found = compare(base, incumbent, seed)
+    less_exact = found.completed and found.em.high < 0 and found.p_value < 0.05
+    return less_exact or (found.nll.low > 0 and found.nll.value >= MIN_NLL_GAIN)
+
+
 def decide(
     base: Sequence[Score],
     incumbent: Sequence[Score] | None,

@@ -22,7 +22,7 @@ from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.process import with_large_pages
 from git_copilot.assistant.core.setting_values import items
 from git_copilot.assistant.refresh.activity import ActivityRecord, record_activity, remove_dead
-from git_copilot.assistant.refresh.conditions import Monitor, MachineMonitor
+from git_copilot.assistant.refresh.conditions import MachineMonitor, Monitor
 from git_copilot.assistant.refresh.pauses import Pauses, Superseded
 from git_copilot.assistant.refresh.schedule import is_superseded, record_refresh, refresh_due
 from git_copilot.assistant.worker.options import TrainingOptions
@@ -124,7 +124,7 @@ def _refresh(context: RepositoryContext, options: TrainingOptions, pauses: Pause
         # The next commit would change nothing: measure again after as many as usual.
         record_refresh(context.repo)
         raise
-    return report.reason
+    return report.verdict
 
 
 @contextmanager

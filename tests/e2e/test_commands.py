@@ -47,6 +47,7 @@ def test_status_json_has_the_documented_fields(copilot, project):
     assert status["index"]["chunks"] == status["index"]["vectors"] > 0
     assert set(status["corpus"]) == {"commits", "holes", "authors"}
     assert status["adapters"] == {"current": None, "count": 0}
+    assert status["adapter_remarks"] == []
     assert status["refresh"] == {
         "new_commits": 0, "starts_after": 50, "pid": None, "phase": None, "done": 0, "total": 0,
         "seconds_left": None, "waits": None,

@@ -179,7 +179,7 @@ def _print(host: Host, report: RefreshReport) -> None:
     measured = report.evaluation
     print_arms(host, measured.arms)
     decision = "promoted" if report.promoted else "not promoted"
-    host.terminal.echo(f"{measured.candidate} {decision}: {report.reason}")
+    host.terminal.echo(f"{measured.candidate} {decision}: {report.verdict}")
     host.terminal.echo(
         f"{report.train.count} holes trained on, {measured.held_out.count} judged by,"
         f" {measured.seconds:.0f} s"

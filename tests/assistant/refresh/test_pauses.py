@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from git_copilot.assistant.refresh.conditions import Reading, MachineMonitor
+from git_copilot.assistant.refresh.conditions import MachineMonitor, Reading
 from git_copilot.assistant.refresh.pauses import (
     HISTORY_SECONDS,
     IDLE_LOOKS,

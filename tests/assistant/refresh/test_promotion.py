@@ -9,7 +9,7 @@ import pytest
 
 from git_copilot.assistant.dataset.split import MIN_COMMITS, MIN_HOLES
 from git_copilot.assistant.evaluation.metrics import Score
-from git_copilot.assistant.refresh.promotion import decide
+from git_copilot.assistant.refresh.promotion import decide, is_harmful
 
 
 def arm(rng, commits=12, holes=5, em=0.25):
@@ -144,3 +144,26 @@ def test_a_real_gain_is_usually_promoted():
         return decide(before, None, after, guard_passed=True).promoted
 
     assert sum(trial() for _ in range(40)) >= 36
+
+
+def test_an_adapter_that_is_worse_than_the_base_model_is_harmful(base_scores):
+    assert is_harmful(base_scores, changed(base_scores, nll=0.1))
+    assert is_harmful(base_scores, changed(base_scores, em=0.0))
+    assert not is_harmful(base_scores, changed(base_scores, nll=0.01))
+    assert not is_harmful(base_scores, changed(base_scores, nll=-0.1))
+    assert not is_harmful(base_scores[:10], changed(base_scores[:10], nll=0.1))
+
+
+def test_an_equal_adapter_is_rarely_called_harmful():
+    rng = np.random.default_rng(3)
+
+    def trial():
+        base = arm(rng)
+        noise = rng.normal(0, 0.3, len(base))
+        other = [
+            dataclasses.replace(s, nll=max(0.0, s.nll + n))
+            for s, n in zip(base, noise, strict=True)
+        ]
+        return is_harmful(base, other)
+
+    assert sum(trial() for _ in range(60)) <= 4

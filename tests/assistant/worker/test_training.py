@@ -50,7 +50,7 @@ def only_report(found):
 def test_it_trains_once_and_leaves_no_trace_of_the_process(opened_repo):
     repo, found, _ = opened_repo
     seen = []
-    machine = Monitor(lambda number: seen.append(read_activity(found.state_dir)))
+    machine = Scripted(lambda number: seen.append(read_activity(found.state_dir)))
     reason = training.train(found.git_dir, ASKED, machine)
     report = only_report(found)
     assert reason == report["reason"]
