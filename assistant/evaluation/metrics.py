@@ -125,6 +125,11 @@ def mean_nll(scores: Sequence[Score]) -> float:
     return round(sum(s.nll + s.end_nll for s in scores) / max(tokens, 1), 5)
 
 
+def middle_nll(scores: Sequence[Score]) -> float:
+    """Nats per token of the middle, without the end token; 0 without scores."""
+    return round(sum(s.nll for s in scores) / max(sum(s.tokens for s in scores), 1), 5)
+
+
 def mcnemar(won: int, lost: int) -> float:
     """Exact two-sided p-value of McNemar's test from the discordant pairs."""
     total = won + lost

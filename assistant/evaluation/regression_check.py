@@ -13,7 +13,7 @@ from pathlib import Path
 
 from git_copilot.assistant.dataset.cuts import cut_blob
 from git_copilot.assistant.dataset.examples import Example, make_example
-from git_copilot.assistant.evaluation.metrics import Score, mean_nll
+from git_copilot.assistant.evaluation.metrics import Score, mean_nll, middle_nll
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hole
@@ -68,8 +68,7 @@ def check_regression(base: Sequence[Score], candidate: Sequence[Score]) -> Regre
     it passes, and ``holes`` is 0.
     """
     whole = [mean_nll(scores) for scores in (base, candidate)]
-    tokens = max(sum(s.tokens for s in base), 1)
-    middle = [round(sum(s.nll for s in scores) / tokens, 5) for scores in (base, candidate)]
+    middle = [middle_nll(scores) for scores in (base, candidate)]
     return RegressionCheck(
         holes=len(base),
         base_nll=whole[0],

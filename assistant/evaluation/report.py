@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from git_copilot.assistant.core.config import Settings
@@ -151,7 +151,8 @@ class RefreshReport:
     """An evaluation with the training before it and the decision after it. ``plan`` is what was
     planned for a time limit, ``None`` without one; ``started_from`` the adapter that training went
     on from, ``None``: a new one; ``retired``: the adapter that was in use is worse than the base
-    model, and is no longer used."""
+    model, and is no longer used. ``strength`` is the scale at which the candidate acts, and how it
+    was chosen."""
 
     evaluation: EvaluationReport
     train: HoleSet
@@ -165,6 +166,7 @@ class RefreshReport:
     plan: dict[str, Any] | None = None
     started_from: str | None = None
     retired: bool = False
+    strength: dict[str, Any] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -195,6 +197,7 @@ class RefreshReport:
             "promoted": self.promoted,
             "reason": self.reason,
             "retired": self.retired,
+            "strength": self.strength,
             "started_from": self.started_from,
             "seed": measured.seed,
             "settings": {

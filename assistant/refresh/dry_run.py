@@ -14,7 +14,7 @@ from git_copilot.assistant.core.progress import duration
 from git_copilot.assistant.dataset.hole_selection import is_snapshot
 from git_copilot.assistant.dataset.split import HELD_OUT_HOLES
 from git_copilot.assistant.evaluation.regression_check import guard_examples
-from git_copilot.assistant.refresh.pipeline import adapter_in_use
+from git_copilot.assistant.refresh.incumbent import adapter_in_use
 from git_copilot.assistant.refresh.plan import RefreshPlan
 from git_copilot.assistant.refresh.preparation import Wanted, select_training, split_history
 from git_copilot.assistant.refresh.run_clock import RunClock

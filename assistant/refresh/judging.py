@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from git_copilot.assistant.adapters.adapter_store import WEIGHTS
+from git_copilot.assistant.adapters.adapter_store import CONFIG, WEIGHTS
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.dataset.split import MIN_COMMITS, MIN_HOLES
 from git_copilot.assistant.evaluation.arms import ArmEvaluator, LoadedArm
 from git_copilot.assistant.evaluation.batched_scoring import Completion
-from git_copilot.assistant.evaluation.metrics import Score
+from git_copilot.assistant.evaluation.metrics import Score, middle_nll
 from git_copilot.assistant.evaluation.regression_check import check_regression
 from git_copilot.assistant.refresh.run_clock import RunClock
 from git_copilot.assistant.refresh.score_store import (
@@ -126,6 +126,29 @@ class Judge:
         seconds *= (len(found) + len(guarded)) / scoring.measured if scoring.measured else 0.0
         return JudgedArm(found, [stored.score for stored in guarded], seconds)
 
+    def likelihoods(
+        self, adapter: Path | None, examples: Sequence[Example], until: Until
+    ) -> tuple[float, float] | None:
+        """The mean negative log-likelihood of the middles of ``examples``, and of those of the
+        regression check, in nats per token without the end; ``None`` where the time is over.
+
+        :param adapter: its folder; ``None``: the base model.
+        :raises ModelError: the model cannot be loaded.
+        """
+        arm = self._evaluator.load_arm(adapter)
+        scoring = _Scoring(arm, self._identity(adapter), self._settings, self._store, None)
+        found: list[StoredScore] = []
+        for begin in range(0, len(examples), arm.batch):
+            if self._clock.elapsed() >= until.enough:
+                return None
+            self._progress("evaluating the strength", begin, len(examples))
+            found += scoring.score(examples[begin : begin + arm.batch], generate=False)
+        outside = self._check_regressions(scoring, arm.batch, until)
+        if len(outside) < len(self._guard):
+            return None
+        inside, others = ([stored.score for stored in part] for part in (found, outside))
+        return middle_nll(inside), middle_nll(others) if others else 0.0
+
     def _check_regressions(self, scoring: _Scoring, batch: int, until: Until) -> list[StoredScore]:
         """The likelihood of the holes of the regression check, of fewer where the time is over:
         then no held-out hole is judged either."""
@@ -145,7 +168,9 @@ class Judge:
     def _identity(self, adapter: Path | None) -> str:
         if adapter is None:
             return self._base
-        digest = hashlib.sha256((adapter / WEIGHTS).read_bytes()).hexdigest()
+        # The configuration has the scale.
+        files = (adapter / name for name in (WEIGHTS, CONFIG))
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
         return f"{self._base}\n{digest}"
 
 

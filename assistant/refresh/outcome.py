@@ -21,6 +21,7 @@ from git_copilot.assistant.refresh.page import hole_results
 from git_copilot.assistant.refresh.promotion import decide, is_harmful
 from git_copilot.assistant.refresh.run_state import RefreshRun
 from git_copilot.assistant.refresh.start import Start
+from git_copilot.assistant.refresh.strength import Strength
 from git_copilot.assistant.refresh.unfinished import Trained
 
 
@@ -30,14 +31,16 @@ def report_refresh(
     names: tuple[str, str | None],
     held: Sequence[Example],
     arms: tuple[JudgedArm, JudgedArm | None, JudgedArm],
-    trained: Trained,
+    made: tuple[Trained, Strength],
 ) -> RefreshReport:
     """Decide about the promotion and report everything.
 
     :param names: the ids of the candidate and of the adapter in use.
     :param held: the holes that all arms were judged by, in the order of judging.
     :param arms: base model, adapter in use, and candidate; the first scores of each count.
+    :param made: how the candidate was trained, and the strength that was chosen for it.
     """
+    trained, strength = made
     settings, recipe, count = run.context.settings, run.recipe, len(held)
     base, candidate = (arm.scores[:count] for arm in (arms[0], arms[2]))
     old = arms[1].scores[:count] if arms[1] else None
@@ -76,6 +79,7 @@ def report_refresh(
         reason=decision.reason,
         recipe=run.recipe_for(trained.holes.count, start.state.plan),
         started_from=run.warm.adapter if run.warm else None,
+        strength=strength.to_json(),
         retired=old is not None and not decision.promoted and is_harmful(base, old, recipe.seed),
         training_share=TRAINING_SHARE,
         training=trained.report,

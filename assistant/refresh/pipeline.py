@@ -17,6 +17,7 @@ from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.dataset.split import HELD_OUT_HOLES
 from git_copilot.assistant.evaluation.report import HoleSet, RefreshReport
 from git_copilot.assistant.models.catalogue import resolve_model
+from git_copilot.assistant.refresh.incumbent import adapter_in_use
 from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until, base_identity
 from git_copilot.assistant.refresh.outcome import report_refresh
 from git_copilot.assistant.refresh.page import refresh_page
@@ -27,6 +28,7 @@ from git_copilot.assistant.refresh.run_state import CANDIDATE, LOCK, RefreshRun
 from git_copilot.assistant.refresh.schedule import record_refresh
 from git_copilot.assistant.refresh.score_store import ScoreStore
 from git_copilot.assistant.refresh.start import Start, begin
+from git_copilot.assistant.refresh.strength import choose_strength, choosing_commits
 from git_copilot.assistant.refresh.unfinished import FILE as UNFINISHED
 from git_copilot.assistant.refresh.unfinished import Trained, Unfinished
 from git_copilot.assistant.training.trainer import TrainReport, train_adapter
@@ -113,15 +115,24 @@ class _Refresh:
             0 if trained else self._state.wanted.learn,
             until=self._until_prepared(),
         )
-        judge = self._judge(held)
+        commits = choosing_commits([example.hole for example in held])
+        choosing = [example for example in held if example.hole.commit in commits]
+        judge = self._judge([example for example in held if example.hole.commit not in commits])
         base, old = self._judge_known(judge)
         if trained is None:
-            trained = self._train(training, judge, base)
+            trained = self._train(training, judge, base, len(choosing))
+        until = Until(self._at(PLANNED_SHARE), self._at(JUDGED))
+        strength = choose_strength(judge, run.work / CANDIDATE, choosing, until)
         candidate = self._judge_candidate(judge, base)
         judge.limit(len(candidate.found))
         identity = adapter_store.new_id()
         report = report_refresh(
-            run, start, (identity, self._incumbent), judge.held, (base, old, candidate), trained
+            run,
+            start,
+            (identity, self._incumbent),
+            judge.held,
+            (base, old, candidate),
+            (trained, strength),
         )
         self._store(identity, report)
         return report
@@ -207,12 +218,14 @@ class _Refresh:
         limited = plan is not None and self._clock.limit is not None
         return plan.judging / self._arms if plan is not None and limited else math.inf
 
-    def _train(self, training: TrainingSet, judge: Judge, base: JudgedArm) -> Trained:
+    def _train(
+        self, training: TrainingSet, judge: Judge, base: JudgedArm, choosing: int
+    ) -> Trained:
         context, run = self._context, self._run
         seconds = math.inf
         if self._clock.limit is not None:
             # What the base model took is the best guess for the candidate.
-            expected = base.seconds * len(judge.held) / len(base.found)
+            expected = base.seconds * (len(judge.held) + 2 * choosing) / len(base.found)
             reserve = max(expected, min(self._planned_judging(), self._at(1 / 6)))
             # Of a busy moment it says too much, and a candidate without training is worth nothing.
             reserve = min(reserve, self._at(JUDGING_SHARE))
@@ -275,16 +288,3 @@ def _fill(candidate: Path, folder: Path) -> None:
     names = (adapter_store.CONFIG, adapter_store.WEIGHTS, adapter_store.COMMITS, HOLES_FILE)
     for name in names:
         shutil.copyfile(candidate / name, folder / name)
-
-
-def adapter_in_use(context: RepositoryContext) -> str | None:
-    """The adapter in use, if it was made for the model that is trained."""
-    state, model = context.state_dir, context.settings.model
-    warning = adapter_store.current_warning(state)
-    if warning is not None:
-        context.note(f"no adapter to compare with: {warning}")
-    current = adapter_store.current_adapter(state)
-    if current is None or adapter_store.base_model(state, current) == model:
-        return current
-    context.note(f"the adapter {current} was trained for another model and is not compared")
-    return None

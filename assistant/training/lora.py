@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 import warnings
 from pathlib import Path
@@ -11,9 +12,12 @@ import torch
 from torch.nn import functional
 
 from git_copilot.index.core.errors import ModelError
+from git_copilot.index.core.files import os_errors, write_atomically
 
 ADAPTER = "default"
 DROPOUT = 0.05
+# What is added is scaled by this in training.
+ALPHA = 2
 
 
 class _LowRank(torch.autograd.Function):
@@ -66,7 +70,7 @@ def add_adapter(model: Any, rank: int, seed: int, start: Path | None = None) -> 
     torch.manual_seed(seed)
     config = LoraConfig(
         r=rank,
-        lora_alpha=2 * rank,
+        lora_alpha=ALPHA * rank,
         lora_dropout=DROPOUT,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
@@ -111,3 +115,16 @@ def save_adapter(model: Any, folder: Path, model_name: str) -> None:
     model.peft_config[ADAPTER].inference_mode = True
     model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # an empty template
+
+
+def scale_adapter(config: Path, scale: float) -> None:
+    """Let a trained adapter act at ``scale``, 1 being what was trained; training that starts from it
+    takes up the whole.
+
+    :param config: its ``adapter_config.json``.
+    :raises CopilotError: it cannot be written.
+    """
+    facts = json.loads(config.read_text("utf-8"))
+    facts["lora_alpha"] = ALPHA * facts["r"] * scale
+    with os_errors(config):
+        write_atomically(config, f"{json.dumps(facts, indent=2)}\n".encode())

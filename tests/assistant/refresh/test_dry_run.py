@@ -39,7 +39,7 @@ def test_it_tells_what_the_refresh_then_does(opened_repo, tiny):
     assert learn["passages"] and learn["holes"]
     assert (facts["incumbent"], facts["started_from"]) == (None, None)
     assert facts["plan"]["total"] > 0
-    assert told.lines()[0] == (
+    assert told.lines()[0].startswith(
         f"learns    {learn['passages']} passages of {learn['files']} files and {learn['holes']} holes"
         f" of {learn['commits']} commits"
     )
