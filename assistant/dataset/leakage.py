@@ -44,6 +44,20 @@ class DuplicateCounts:
     near: int
 
 
+@dataclass(frozen=True, slots=True)
+class KnownHoles:
+    """Numbers of held-out holes that an adapter knows: ``learnt``, themselves or a near copy, or
+    else ``shown`` in the text around what it learnt."""
+
+    learnt: int = 0
+    shown: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.learnt + self.shown
+
+
 Pair = tuple[int, int]  # indices of a training hole and of a held-out one
 Passage = tuple[str, str]  # a file's path and some of its text
 
@@ -185,15 +199,17 @@ def _passages(example: Example, tokenizer: TextTokenizer) -> list[Passage]:
 
 def drop_known(
     held_out: Sequence[Cut], training: Sequence[Cut], reach: int
-) -> tuple[list[Cut], int]:
+) -> tuple[list[Cut], KnownHoles]:
     """Drop the held-out holes whose copies were trained on, by :func:`find_copies` and
     :func:`find_shown`, for an adapter that is already trained.
 
     :param reach: the number of characters before and after a training hole that were shown at most.
-    :return: the remaining holes, and the number dropped.
+    :return: the remaining holes, and how many were dropped.
     """
     shown = [
         [(cut.hole.path, cut.prefix[-reach:] + cut.middle + cut.suffix[:reach])] for cut in training
     ]
-    known = {h for _, h in (*find_copies(training, held_out), *find_shown(shown, held_out))}
-    return [cut for h, cut in enumerate(held_out) if h not in known], len(known)
+    learnt = {h for _, h in find_copies(training, held_out)}
+    seen = {h for _, h in find_shown(shown, held_out)} - learnt
+    kept = [cut for h, cut in enumerate(held_out) if h not in learnt | seen]
+    return kept, KnownHoles(len(learnt), len(seen))

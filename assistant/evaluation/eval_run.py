@@ -13,7 +13,7 @@ from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.cuts import Cut, read_cuts
 from git_copilot.assistant.dataset.examples import retrieve
-from git_copilot.assistant.dataset.leakage import drop_known
+from git_copilot.assistant.dataset.leakage import KnownHoles, drop_known
 from git_copilot.assistant.dataset.split import round_robin
 from git_copilot.assistant.evaluation.arms import Arm, ArmEvaluator, HeldOutSet
 from git_copilot.assistant.evaluation.controls import Control
@@ -81,7 +81,7 @@ def run_eval(
     )
     tokenizer = TextTokenizer.load(folder, settings.model)
     evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress)
-    held, copies = _held_out(context, evaluator, holes, list(paths))
+    held, known = _held_out(context, evaluator, holes, list(paths))
     base = evaluator.evaluate_arm(held, None, "base model", plain=plain)
     arms = _evaluate(evaluator, held, "adapter", paths, plain=plain)
     incumbent = arms.get(current or "")
@@ -93,7 +93,8 @@ def run_eval(
         incumbent=current,
         base_model=settings.model,
         held_out=HoleSet.of([e.hole for e in held.plain]),
-        copies_dropped=copies,
+        copies_dropped=known.total,
+        dropped=known,
         arms=ArmsReport.of(
             base.scores(), incumbent.scores() if incumbent else None, candidate.scores()
         ),
@@ -108,22 +109,22 @@ def run_eval(
 
 def _held_out(
     context: RepositoryContext, evaluator: ArmEvaluator, holes: Sequence[Hole], used: list[str]
-) -> tuple[HeldOutSet, int]:
+) -> tuple[HeldOutSet, KnownHoles]:
     """The holes as examples, without those that the adapters in ``used`` know; how many these are.
 
     :raises CopilotError: no hole is left.
     """
     repo, settings = context.repo, context.settings
     trained = _training_cuts(context, used)
-    cuts, copies = drop_known(read_cuts(repo, holes), trained, _max_shown_characters(settings))
+    cuts, known = drop_known(read_cuts(repo, holes), trained, _max_shown_characters(settings))
     # Copies are found in the finished form, in which they look alike.
     cuts = read_cuts(repo, [cut.hole for cut in cuts], settings.evaluation_form)
     hits = retrieve(context, cuts, held_out=len(cuts))
     held = evaluator.render_held_out(cuts, hits, repo.name)
     if not held.plain:
-        wanted = "is new to the adapter" if copies else "can be read"
+        wanted = "is new to the adapter" if known.total else "can be read"
         raise CopilotError(f"no hole of these commits {wanted}", "name other commits")
-    return held, copies
+    return held, known
 
 
 def _evaluate(

@@ -70,15 +70,26 @@ def render_report(
         lost=_examples([r for r in results if r.won(first, second) < 0], first, second),
         won_by=_text(second),
         lost_by=_text(second),
-        dropped=_text(
-            f"{report.copies_dropped} holes were left out because the adapter, or the text that its"
-            " training showed, contained them or a near copy."
-        ),
+        dropped=_text(_dropped(report)),
         command=_text(shlex.join(command)),
         settings="".join(
             f"<tr><th scope=row>{_text(name)}<td>{_text(str(value))}"
             for name, value in report.to_json()["settings"].items()
         ),
+    )
+
+
+def _dropped(report: EvaluationReport) -> str:
+    """What was left out of the comparison, and why."""
+    known = report.dropped
+    if known is None:
+        return (
+            f"{report.copies_dropped} holes were not learnt because a held-out hole, or the text"
+            " around it, contained them or a near copy."
+        )
+    return (
+        f"{known.learnt} holes were left out because the adapter learnt them or a near copy, and"
+        f" {known.shown} because the text around what it learnt showed them."
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.leakage import DuplicateCounts
+from git_copilot.assistant.dataset.leakage import DuplicateCounts, KnownHoles
 from git_copilot.assistant.dataset.split import commit_span
 from git_copilot.assistant.evaluation.arm_figures import FigureMaker
 from git_copilot.assistant.evaluation.hole_results import HoleResult
@@ -109,8 +109,8 @@ class EvaluationReport:
     ``comparison`` is of the candidate with the base model, in a refresh with the incumbent if there
     is one.
     Adapters are named by their ids; ``seconds`` is wall time; ``controls`` are adapters made
-    elsewhere. ``results`` are what each arm wrote,
-    where that was kept.
+    elsewhere. ``results`` are what each arm wrote, where that was kept; ``dropped`` tells for what
+    reason the ``copies_dropped`` were, in an evaluation.
     """
 
     candidate: str | None
@@ -125,6 +125,7 @@ class EvaluationReport:
     seconds: float
     controls: tuple[ControlReport, ...] = ()
     results: tuple[HoleResult, ...] = ()
+    dropped: KnownHoles | None = None
 
     def to_json(self) -> dict[str, Any]:
         figures = FigureMaker(self.results)
@@ -136,6 +137,7 @@ class EvaluationReport:
             "commits": {"held_out": list(self.held_out.commits)},
             "holes": {"held_out": self.held_out.count},
             "copies_dropped": self.copies_dropped,
+            "dropped": asdict(self.dropped) if self.dropped else None,
             "arms": self.arms.to_json(),
             **self.comparison.to_json(),
             "controls": [control.to_json() for control in self.controls],

@@ -104,7 +104,8 @@ class ActivityRecord:
 
 @contextmanager
 def record_activity(state_dir: Path) -> Iterator[ActivityRecord]:
-    """A record for the time of a block."""
+    """A record for the time of a block; those of processes that were killed are removed."""
+    _remove_dead(state_dir)
     record = ActivityRecord(state_dir)
     try:
         yield record
@@ -123,7 +124,7 @@ def read_activity(state_dir: Path) -> Activity | None:
     return max(found, key=lambda each: (not each.waits, each.at), default=None)
 
 
-def remove_dead(state_dir: Path) -> None:
+def _remove_dead(state_dir: Path) -> None:
     """Remove the files of processes that were killed."""
     for path in adapter_store.adapters_dir(state_dir).glob(f"{PREFIX}*{SUFFIX}"):
         with suppress(OSError, ValueError):

@@ -21,7 +21,7 @@ from git_copilot.assistant.context.repository import (
 from git_copilot.assistant.core.config import Settings, load_settings
 from git_copilot.assistant.core.process import with_large_pages
 from git_copilot.assistant.core.setting_values import items
-from git_copilot.assistant.refresh.activity import ActivityRecord, record_activity, remove_dead
+from git_copilot.assistant.refresh.activity import ActivityRecord, record_activity
 from git_copilot.assistant.refresh.conditions import MachineMonitor, Monitor
 from git_copilot.assistant.refresh.pauses import Pauses, Superseded
 from git_copilot.assistant.refresh.schedule import is_superseded, record_refresh, refresh_due
@@ -68,7 +68,6 @@ def train(
         file_lock(lock, "another refresh of this repository waits or runs in the background"),
         record_activity(repo.state_dir) as record,
     ):
-        remove_dead(repo.state_dir)
         return _until_nothing_is_due(repo, settings, options, machine or MachineMonitor(), record)
 
 

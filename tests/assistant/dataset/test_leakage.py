@@ -13,6 +13,7 @@ from git_copilot.assistant.dataset.leakage import (
     MIN_DISTINCTIVE,
     NEAR_LINES,
     DuplicateCounts,
+    KnownHoles,
     drop_copies,
     drop_duplicates,
     drop_known,
@@ -177,9 +178,9 @@ def test_evaluation_drops_held_out_holes_seen_in_training():
     ]
     far = "".join(f"line_{i} = {i}\n" for i in range(40))
     training = [cut(f"z = combine(fourth, fifth, sixth_one)\n{far}⟦y⟧ = 5\n")]
-    assert drop_known(held, training, 10) == (held, 0)
-    assert drop_known(held, training, 4000) == ([held[0], held[2]], 1)
-    assert drop_known(held, [], 4000) == (held, 0)
+    assert drop_known(held, training, 10) == (held, KnownHoles())
+    assert drop_known(held, training, 4000) == ([held[0], held[2]], KnownHoles(shown=1))
+    assert drop_known(held, [], 4000) == (held, KnownHoles())
 
 
 def test_surroundings_are_three_non_blank_lines_on_each_side():
@@ -234,7 +235,7 @@ def test_exactly_the_copies_of_held_out_holes_are_dropped(cuts, count):
     assert len(kept) + dropped == len(training)
     stay, known = drop_known(held, training, 10**6)
     assert not any(is_copy(one, other) for one in training for other in stay)
-    assert len(stay) + known == len(held)
+    assert len(stay) + known.total == len(held)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import math
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.core.config import Settings
-from git_copilot.assistant.dataset.leakage import DuplicateCounts
+from git_copilot.assistant.dataset.leakage import DuplicateCounts, KnownHoles
 from git_copilot.assistant.evaluation.metrics import Comparison, Interval, ScoreSummary
 from git_copilot.assistant.evaluation.regression_check import RegressionCheck
 from git_copilot.assistant.evaluation.report import (
@@ -56,6 +56,7 @@ def evaluation(**changed):
         "base_model": "tiny",
         "held_out": HoleSet.of([hole("new"), hole("old")]),
         "copies_dropped": 3,
+        "dropped": KnownHoles(2, 1),
         "arms": ArmsReport.of(BASE, None, BETTER),
         "comparison": comparison,
         "seed": 4,
@@ -89,6 +90,7 @@ def test_an_evaluation_as_json():
         "commits": {"held_out": ["old", "new"]},
         "holes": {"held_out": 2},
         "copies_dropped": 3,
+        "dropped": {"learnt": 2, "shown": 1},
         "arms": ARMS,
         **STATISTICS,
         "controls": [],
@@ -130,6 +132,8 @@ def test_a_refresh_as_json():
         },
         "promoted": True,
         "reason": "better",
+        "retired": False,
+        "strength": {},
         "started_from": None,
         "seed": 4,
         "settings": {

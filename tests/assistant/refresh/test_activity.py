@@ -13,7 +13,6 @@ from git_copilot.assistant.refresh.activity import (
     ActivityRecord,
     read_activity,
     record_activity,
-    remove_dead,
 )
 
 
@@ -73,8 +72,8 @@ def test_a_process_that_is_gone_says_nothing_even_if_its_number_is_used_again(tm
     assert read_activity(tmp_path) is None
     path.write_text(json.dumps({**facts, "process_begun": facts["process_begun"] - 60}))
     assert read_activity(tmp_path) is None
-    remove_dead(tmp_path)
-    assert not gone.exists()
+    with record_activity(tmp_path):
+        assert not gone.exists()
 
 
 def test_one_that_works_is_told_before_one_that_waits(tmp_path, clock):

@@ -153,6 +153,8 @@ def test_an_adapter_is_not_evaluated_on_copies_of_its_training_holes(opened_repo
     trained = read_cuts(found, load_holes(db, sorted(trained_examples)))
     copies = [c for c in cuts if any(is_copy(c, t) for t in trained)]
     assert report["copies_dropped"] >= len(copies) > 0
+    assert report["dropped"]["learnt"] >= len(copies)
+    assert sum(report["dropped"].values()) == report["copies_dropped"]
     assert report["holes"]["held_out"] == len(cuts) - report["copies_dropped"] > 0
     with pytest.raises(CopilotError, match="new to the adapter"):
         run_eval(opened_context, commits_range=f"{start}..{middle}", adapter=adapter)
