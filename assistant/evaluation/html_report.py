@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import math
 import shlex
 from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from string import Template
 
-from git_copilot.assistant.evaluation.arm_figures import FigureMaker, first_line
+from git_copilot.assistant.evaluation.arm_figures import FigureMaker, compare_saved, first_line
 from git_copilot.assistant.evaluation.false_winners import false_winners
 from git_copilot.assistant.evaluation.forest_plot import Row, forest_plot, signed
 from git_copilot.assistant.evaluation.hole_results import (
@@ -26,7 +27,7 @@ from git_copilot.assistant.evaluation.hole_results import (
     odds_ratio,
     smallest_gain,
 )
-from git_copilot.assistant.evaluation.metrics import Comparison
+from git_copilot.assistant.evaluation.metrics import Comparison, Interval
 from git_copilot.assistant.evaluation.report import EvaluationReport
 
 # Examples of each kind that are shown.
@@ -122,6 +123,7 @@ def _headline(comparison: Comparison, first: str, second: str, holes: int) -> st
 def _facts(report: EvaluationReport, main: Comparison, first: str, second: str) -> str:
     ratio = odds_ratio(main)
     before, after = ([r.answers[arm].score for r in report.results] for arm in (first, second))
+    saved = compare_saved(report.results, first, second, report.seed)
     oldest, newest = report.held_out.commits
     facts = (
         ("Commits", f"{oldest[:12]} to {newest[:12]}"),
@@ -130,11 +132,18 @@ def _facts(report: EvaluationReport, main: Comparison, first: str, second: str) 
         ("Won and lost", f"{main.won} and {main.lost}"),
         ("p (McNemar, exact)", f"{main.p_value:.3f}"),
         ("Odds ratio", "none lost" if ratio is None else f"{ratio:.2f}"),
+        ("Characters saved", f"{signed(saved.value)} points{_range(saved)}"),
         ("A/A winners", f"{100 * false_winners(before, after):.1f}%"),
         ("Smallest gain to be seen", f"{smallest_gain(main, len(report.results)):.1f} points"),
         ("Form of the holes", report.settings.evaluation_form),
     )
     return "".join(f"<div><dt>{_text(a)}<dd>{_text(b)}</div>" for a, b in facts)
+
+
+def _range(interval: Interval) -> str:
+    if not math.isfinite(interval.low):
+        return ""
+    return f" [{signed(interval.low)}, {signed(interval.high)}]"
 
 
 def _arms(results: Sequence[HoleResult]) -> str:
@@ -146,6 +155,7 @@ def _arms(results: Sequence[HoleResult]) -> str:
             f"<td>{found.exact_match:.1f}"
             f"<td>{found.first_line:.1f}"
             f"<td>{found.edit_similarity:.1f}"
+            f"<td>{found.saved:.1f}"
             f"<td>{found.crystal_bleu:.1f}"
             f"<td>{found.bits_per_byte:.3f}"
             f"<td>{found.overrun:.1f}"

@@ -178,11 +178,7 @@ def compare(
     if completed:
         won = sum(n.em > o.em for o, n in zip(before, after, strict=True))
         lost = sum(n.em < o.em for o, n in zip(before, after, strict=True))
-    draws: np.ndarray = np.empty((0, len(commits)))
-    if len(commits) > 1:
-        rng = np.random.default_rng(seed)
-        draws = rng.multinomial(len(commits), [1 / len(commits)] * len(commits), size=resamples)
-    resampled, total = draws @ sums, sums.sum(axis=0)
+    resampled, total = _draws(len(commits), seed, resamples) @ sums, sums.sum(axis=0)
     em, es, nll = (
         _interval(
             float(total[i] / max(total[n], 1)), resampled[:, i], resampled[:, n], len(commits)
@@ -190,6 +186,33 @@ def compare(
         for i, n in ((0, 3), (1, 3), (2, 4))
     )
     return Comparison(em, es, nll, won, lost, mcnemar(won, lost), completed)
+
+
+def paired_interval(
+    differences: Sequence[tuple[str, float, float]], seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """The sum of differences over that of their sizes, resampled like :func:`compare`.
+
+    :param differences: for each hole its commit, the difference and the size.
+    :raises ValueError: there is nothing to compare.
+    """
+    if not differences:
+        raise ValueError("a difference of no holes")
+    commits = {oid: i for i, oid in enumerate(dict.fromkeys(oid for oid, _, _ in differences))}
+    sums = np.zeros((len(commits), 2))
+    for oid, difference, size in differences:
+        sums[commits[oid]] += difference, size
+    resampled, total = _draws(len(commits), seed, resamples) @ sums, sums.sum(axis=0)
+    value = float(total[0] / max(total[1], 1))
+    return _interval(value, resampled[:, 0], resampled[:, 1], len(commits))
+
+
+def _draws(clusters: int, seed: int, resamples: int) -> np.ndarray:
+    """How often each cluster is drawn, of shape (resamples, clusters); none of a single one."""
+    if clusters < 2:
+        return np.empty((0, clusters))
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(clusters, [1 / clusters] * clusters, size=resamples)
 
 
 def _interval(value: float, sums: np.ndarray, counts: np.ndarray, clusters: int) -> Interval:

@@ -12,8 +12,8 @@ from typing import Any, Self
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.leakage import DuplicateCounts, KnownHoles
 from git_copilot.assistant.dataset.split import commit_span
-from git_copilot.assistant.evaluation.arm_figures import FigureMaker
-from git_copilot.assistant.evaluation.hole_results import HoleResult
+from git_copilot.assistant.evaluation.arm_figures import FigureMaker, compare_saved
+from git_copilot.assistant.evaluation.hole_results import ADAPTER, HoleResult
 from git_copilot.assistant.evaluation.metrics import NOT_MEASURED, Comparison, ScoreSummary
 from git_copilot.assistant.evaluation.regression_check import RegressionCheck
 from git_copilot.assistant.training.batches import TrainingRecipe
@@ -142,9 +142,25 @@ class EvaluationReport:
             **self.comparison.to_json(),
             "controls": [control.to_json() for control in self.controls],
             "figures": {name: figures.of(name).to_json() for name in arms},
+            "saved_by_adapter": self._saved(),
             "seed": self.seed,
             "settings": asdict(self.settings),
             "seconds": round(self.seconds, 1),
+        }
+
+    def _saved(self) -> dict[str, Any]:
+        """By how many points the adapter with retrieval saves more characters than each other arm."""
+        arms = self.results[0].answers if self.results else ()
+        if ADAPTER not in arms:
+            return {}
+        found = {
+            name: compare_saved(self.results, name, ADAPTER, self.seed)
+            for name in arms
+            if name != ADAPTER
+        }
+        return {
+            name: {"delta": round(each.value, 4), "ci95": each.ends()}
+            for name, each in found.items()
         }
 
 

@@ -95,6 +95,7 @@ def test_an_evaluation_as_json():
         **STATISTICS,
         "controls": [],
         "figures": {},
+        "saved_by_adapter": {},
         "seed": 4,
         "settings": SETTINGS,
         "seconds": 12.3,
