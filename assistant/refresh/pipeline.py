@@ -42,6 +42,8 @@ BEFORE_TRAINING, JUDGED, LAST = 0.6, 1.02, 1.1
 # An arm may take this much longer than planned, and holes to learn from this part of the time for
 # training.
 JUDGING_SLACK, PREPARING_PART = 1.25, 0.5
+# Choosing the strength of the candidate may take this part of what is left to judge it.
+CHOOSING_PART = 0.4
 # Training gets at least this part of the limit.
 LEAST_TRAINING = 0.05
 
@@ -121,8 +123,9 @@ class _Refresh:
         base, old = self._judge_known(judge)
         if trained is None:
             trained = self._train(training, judge, base, len(choosing))
-        until = Until(self._at(PLANNED_SHARE), self._at(JUDGED))
-        strength = choose_strength(judge, run.work / CANDIDATE, choosing, until)
+        now = self._clock.elapsed()
+        last = now + CHOOSING_PART * (self._at(JUDGED) - now)
+        strength = choose_strength(judge, run.work / CANDIDATE, choosing, Until(last, last))
         candidate = self._judge_candidate(judge, base)
         judge.limit(len(candidate.found))
         identity = adapter_store.new_id()

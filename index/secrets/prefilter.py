@@ -75,12 +75,12 @@ LONG, LONG_WORD = "-", 34
 _GIVEN = r"[\"']?\]? *(?:=|:| )[=:> ]*[\"']?"
 # Case-insensitive patterns, each with its gate: a part of a word that must occur (empty: none).
 _FOLDED_PATTERNS: Gated = (
-    (r"pw[\"']?\]?\s?[=: ]", "pw", (NAMED,)),
+    (r"pw[\"']?\]?\s*[=: ]", "pw", (NAMED,)),
     (r"auth(?!ors?\b|ored)", "auth", (NAMED, PLACES)),
     (_preceded_by("key", _KEY_OWNERS), "key", ("KeywordDetector", NAMED)),
     (_preceded_by("key", _MORE_OWNERS), "key", (NAMED,)),
     (_preceded_by("pass", "db database key"), "pass", ("KeywordDetector", NAMED)),
-    (r"pass[\"']?\]? ?(?:[=:,]|$| [\"']|[\"']>|>|_|-)", "pass", (NAMED,)),
+    (r"pass[\"']?\]?\s*(?:[=:,]|$| [\"']|[\"']>|>|_|-)", "pass", (NAMED,)),
     *(
         (rf"{word}{_GIVEN}[\w-]{{44}}", gate, ("IbmCloudIamDetector",))
         for word, gate in (

@@ -49,7 +49,7 @@ def test_status_json_has_the_documented_fields(copilot, project):
     assert status["adapters"] == {"current": None, "count": 0}
     assert status["adapter_remarks"] == []
     assert status["refresh"] == {
-        "new_commits": 0, "starts_after": 50, "pid": None, "phase": None, "done": 0, "total": 0,
+        "new_commits": 0, "starts_after": 0, "pid": None, "phase": None, "done": 0, "total": 0,
         "seconds_left": None, "waits": None,
     }  # fmt: skip
     assert status["queue"]["pending"] == 0 and status["queue"]["running"] is None

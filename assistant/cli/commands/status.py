@@ -40,7 +40,7 @@ def status_command(host: Host, /, as_json: bool, wait: bool, timeout: float) -> 
         *(f"missing   {line}" for line in lack_lines(status.missing)),
         f"adapter   {adapters.current or 'none'} ({adapters.count} kept)",
         *(f"          {remark}" for remark in status.adapter_remarks),
-        f"refresh   {_refresh(status.refresh)}",
+        f"training  {_refresh(status.refresh)}",
         f"queue     {queue.pending} pending, {queue.running or 'nothing'} running",
         f"hooks     {', '.join(hooks.installed) or 'none'}"
         + (f" ({hooks.via})" if hooks.via else ""),

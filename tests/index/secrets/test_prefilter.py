@@ -54,6 +54,12 @@ def found_without_prefilter(text, path):
 @pytest.mark.slow
 @MANY
 @given(documents(), PATHS)
+@example(
+    '// ["sl__pass"]  ="0000000000000000000000000000000000000000000000000000000000000012"', "a.py"
+)
+@example(
+    '// ["sl__pass"]\t\t="0000000000000000000000000000000000000000000000000000000000000012"', "a.py"
+)
 @example('// ["clou_pw"]="AAAAAAAAAAAAAAAAAAAAAACB"', "a.py")
 def test_the_prefilter_loses_no_generated_secret(text, path):
     found = {(f.line, f.kind) for f in find_secrets(text, path)}
