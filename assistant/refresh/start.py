@@ -77,7 +77,9 @@ def begin(run: RefreshRun, wanted: Wanted, incumbent: str | None) -> Start:
     state = Unfinished(_model_key(run), _key(run, wanted), head, wanted, len(guard))
     arm = None
     if run.clock.limit is not None:
-        plan, arm = _kept_plan(run, wanted, commits, split, guard, incumbent)
+        plan, arm = measured_plan(run, wanted, commits, split, guard, incumbent)
+        _require_useful(plan)
+        run.context.note(plan.line())
         chosen = replace(wanted, learn=plan.learn, judge=plan.judge, exact=True)
         state = replace(state, wanted=chosen, guard=plan.guard, plan=plan)
         split = split_history(run, commits, chosen)
@@ -85,30 +87,15 @@ def begin(run: RefreshRun, wanted: Wanted, incumbent: str | None) -> Start:
     return Start(state, commits, split, guard_part(guard, state.guard), arm)
 
 
-def _kept_plan(
-    run: RefreshRun,
-    wanted: Wanted,
-    commits: Sequence[str],
-    split: Split,
-    guard: Sequence[Example],
-    incumbent: str | None,
-) -> tuple[RefreshPlan, LoadedArm]:
-    """A plan within the time limit, and the base model.
-
-    :raises RefusedPlan: none is useful.
-    """
-    limit = run.clock.limit
-    assert limit is not None
-    plan, arm = measured_plan(run, wanted, commits, split, guard, incumbent)
+def _require_useful(plan: RefreshPlan) -> None:
+    """:raises RefusedPlan: its time limit allows no decision."""
     if not plan.enough:
         raise RefusedPlan(
-            f"{duration(limit)} are too short to learn from {plan.learn} holes and to judge by"
+            f"{duration(plan.limit)} are too short to learn from {plan.learn} holes and to judge by"
             f" {plan.judge} at this machine's present speed",
             f"allow more with `--minutes {plan.minutes_needed}`, or for refreshes that start by"
             f" themselves with `git config copilot.refreshMinutes {plan.minutes_needed}`",
         )
-    run.context.note(plan.line())
-    return plan, arm
 
 
 def measured_plan(
