@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,18 +60,12 @@ class DryRun:
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``refresh --dry-run --json`` prints; times of the plan in seconds."""
-        learn = self.learn
         return {
             "dry_run": True,
             "base_model": self.base_model,
             "incumbent": self.incumbent,
             "started_from": self.start,
-            "learn": {
-                "passages": learn.passages,
-                "files": learn.files,
-                "holes": learn.holes,
-                "commits": learn.commits,
-            },
+            "learn": asdict(self.learn),
             "judge": {"holes": self.judge, "commits": self.judge_commits, "since": self._day()},
             "plan": self.plan.to_json(),
             "enough": self.plan.enough,

@@ -19,6 +19,7 @@ MACHINE_SECONDS, HISTORY_SECONDS = 15.0, 60.0
 IDLE_LOOKS = 4
 # Only here nothing is locked and nothing is lost: between steps of training and between holes.
 PAUSABLE = ("training", "evaluating", "checking")
+BEFORE_TRAINING = ("evaluating the base model", "evaluating the adapter in use")
 # A training that has got further is worth more than one that begins again with newer commits.
 REPLACEABLE_SHARE = 0.5
 
@@ -119,4 +120,4 @@ def _is_replaceable(label: str, done: int, total: int) -> bool:
     """Whether little is lost where a refresh begins again: nothing is trained yet, or not much."""
     if label == "training":
         return done < REPLACEABLE_SHARE * total
-    return label.startswith("evaluating") and "candidate" not in label
+    return label in BEFORE_TRAINING

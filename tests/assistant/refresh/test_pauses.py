@@ -113,6 +113,7 @@ def test_the_machine_is_read_every_few_seconds_only():
         ("evaluating the adapter in use", 9, True),
         ("training", 4, True),
         ("training", 5, False),
+        ("evaluating the strength", 0, False),
         ("evaluating the candidate", 0, False),
         ("checking for regressions", 0, False),
     ],
