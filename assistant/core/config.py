@@ -125,6 +125,10 @@ class Settings:
     # What training starts from: a new adapter (base), or the one in use, with holes that it has not
     # seen (adapter) or these and as many that it has (replay).
     refresh_start: str = "base"
+    # What is learnt and how: the default recipe, or a published one (refresh/presets.py).
+    refresh_preset: str = "default"
+    # Whether the base model's weights are in four bits while an adapter is trained.
+    qlora: str = "auto"
     adapter_rank: int = 16
     seed: int = 0
 

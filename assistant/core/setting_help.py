@@ -51,6 +51,8 @@ _HELP = {
     "refresh_when": ("", "When a refresh in the background starts"),
     "refresh_pause": ("", "What a refresh in the background pauses for: battery, load"),
     "refresh_start": ("", "What training starts from: a new adapter, or the one in use"),
+    "refresh_preset": ("", "The recipe of a refresh"),
+    "qlora": ("", "Train with the base model's weights in four bits"),
     "adapter_rank": ("", "Rank of new LoRA adapters"),
     "seed": ("", "Seed of training and sampling"),
 }

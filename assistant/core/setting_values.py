@@ -19,6 +19,8 @@ MINIMA = {
 }
 CHOICES = {
     "refreshwhen": ("now", "idle", "night"),
+    "qlora": ("auto", "on", "off"),
+    "refreshpreset": ("default", "personal-copilot"),
     "refreshstart": ("base", "adapter", "replay"),
     "corpussource": ("commits", "snapshot", "both", "auto"),
     "fim": ("auto", "none", *(form.family for form in FORMATS)),

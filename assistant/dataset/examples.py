@@ -20,7 +20,7 @@ from git_copilot.assistant.prompt.cursor_query import cursor_query, edited_file
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hit, Hole
 from git_copilot.index.corpus.holes import seeded_random
-from git_copilot.index.corpus.windows import WINDOW
+from git_copilot.index.corpus.windows import SEQUENCE, WINDOW
 from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.search.cochange import CoChange
 from git_copilot.index.search.overlay import EMPTY_OVERLAY
@@ -226,7 +226,7 @@ def with_retrieval(cut: Cut, seed: int) -> bool:
     complete with and without them. Passages of files never do: they need the room."""
     hole = cut.hole
     return (
-        hole.kind != WINDOW
+        hole.kind not in (WINDOW, SEQUENCE)
         and seeded_random(str(seed), hole.commit, hole.path, str(hole.start)).random() < 0.5
     )
 

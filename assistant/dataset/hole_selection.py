@@ -69,6 +69,7 @@ def training_holes(
     cut: str | None,
     *,
     most: int | None = None,
+    characters: int | None = None,
 ) -> dict[Hole, float]:
     """The holes to train on with their weights (above 0, usually 1), from the source that
     ``settings.corpus_source`` names: holes of the tree, then of commits, newest first.
@@ -81,6 +82,8 @@ def training_holes(
         there is none.
     :param most: maximum number of holes; :data:`TREE_SHARE` of them, or the number that commits
         leave, are from the tree, those in the files that were changed last.
+    :param characters: take whole sequences of this length from the tree instead of holes at the
+        ends of passages.
     """
     forgotten = Forgotten.load(db)
     weights = hole_weights(db, trainable_holes(repo, load_holes(db, commits)), frozenset(commits))
@@ -94,7 +97,8 @@ def training_holes(
     if source == SNAPSHOT:
         written = {}
     if source != COMMITS and cut is not None:
-        standing = dict.fromkeys(_apart(tree_holes(repo, db, cut), written), 1.0)
+        found = tree_holes(repo, db, cut, characters=characters)
+        standing = dict.fromkeys(_apart(found, written), 1.0)
     if most is not None:
         share = max(most - len(written), round(most * TREE_SHARE)) if written else most
         standing = dict(itertools.islice(standing.items(), share))
@@ -167,12 +171,19 @@ def _touched(repo: GitRepository, commits: Sequence[str]) -> frozenset[str]:
     return frozenset(os.fsdecode(path) for path in out.split(b"\0") if path)
 
 
-def tree_holes(repo: GitRepository, db: Database, commit: str) -> Iterator[Hole]:
+def tree_holes(
+    repo: GitRepository, db: Database, commit: str, *, characters: int | None = None
+) -> Iterator[Hole]:
     """The holes of ``commit``'s tree, one at the end of each passage, with its time, in files that
-    may be shown; those that were changed last come first."""
+    may be shown; those that were changed last come first.
+
+    :param characters: return sequences of this length instead.
+    """
     may_show = shown_files(repo, db, commit)
     time = int(repo.run("log", "-1", "--no-show-signature", "--format=%at", commit, "--") or 0)
-    holes = trainable_holes(repo, list(snapshot_windows(repo, commit, time=time)))
+    holes = trainable_holes(
+        repo, list(snapshot_windows(repo, commit, time=time, characters=characters))
+    )
     changed = _changed_last(repo, commit)
     holes.sort(key=lambda hole: changed.get(hole.path, len(changed)))
     return (hole for hole in holes if may_show(hole.path))

@@ -12,6 +12,7 @@ from git_copilot.assistant.backend.devices import choose_device
 from git_copilot.assistant.backend.llama_weights import LlamaWeights
 from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.backend.precision import dtype_name, load_dtype
+from git_copilot.assistant.backend.quantisation import trains_in_four_bits
 from git_copilot.assistant.core.config import Settings, cache_dir
 from git_copilot.assistant.dataset.cuts import Cut
 from git_copilot.assistant.dataset.examples import Example, make_example, serving_budget
@@ -187,11 +188,23 @@ class ArmEvaluator:
 
         :raises ModelError: the model or the adapter cannot be loaded.
         """
+        model = self._load()
+        return apply_adapter(model, adapter).to(model.device) if adapter is not None else model
+
+    def load_for_training(self) -> Any:
+        """The base model on the best device, in the dtype that is fastest for training there, or in
+        four bits.
+
+        :raises ModelError: it cannot be loaded.
+        """
+        device = choose_device()
+        return self._load(trains_in_four_bits(self._settings.qlora, self._folder, device))
+
+    def _load(self, four_bit: bool = False) -> Any:
         gc.collect()  # peft's wrappers are cycles: the last model may still be in memory
         device = choose_device()
         dtype = load_dtype(device, cache=cache_dir())
-        model = load_model(self._folder, device=device, dtype=dtype)
-        return apply_adapter(model, adapter).to(device) if adapter is not None else model
+        return load_model(self._folder, device=device, dtype=dtype, four_bit=four_bit)
 
     def load_arm(self, adapter: Path | None) -> LoadedArm:
         """The model, ready to be scored as it is served: in the precision of serving.

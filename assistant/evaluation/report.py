@@ -170,7 +170,7 @@ class RefreshReport:
     planned for a time limit, ``None`` without one; ``started_from`` the adapter that training went
     on from, ``None``: a new one; ``retired``: the adapter that was in use is worse than the base
     model, and is no longer used. ``strength`` is the scale at which the candidate acts, and how it
-    was chosen."""
+    was chosen; ``preset`` names the recipe."""
 
     evaluation: EvaluationReport
     train: HoleSet
@@ -185,6 +185,7 @@ class RefreshReport:
     started_from: str | None = None
     retired: bool = False
     strength: dict[str, Any] = field(default_factory=dict)
+    preset: str = ""
 
     @property
     def verdict(self) -> str:
@@ -221,6 +222,7 @@ class RefreshReport:
             "settings": {
                 **asdict(measured.settings),
                 "recipe": asdict(self.recipe),
+                "preset": self.preset,
                 "training_share": self.training_share,
             },
             "training": asdict(self.training),

@@ -46,14 +46,13 @@ def report_refresh(
     old = arms[1].scores[:count] if arms[1] else None
     regression = check_regression(arms[0].guard, arms[2].guard)
     decision = decide(base, old, candidate, guard_passed=regression.passed, seed=recipe.seed)
-    places = {hole: i for i, hole in enumerate(start.split.held_out)}
-    newest_first = sorted((e.hole for e in held), key=places.__getitem__)
+    judged = {example.hole for example in held}
     incumbent = ArmScores(summarise(old)) if old else None
     evaluation = EvaluationReport(
         candidate=names[0],
         incumbent=names[1],
         base_model=settings.model,
-        held_out=HoleSet.of(newest_first),
+        held_out=HoleSet.of([hole for hole in start.split.held_out if hole in judged]),
         copies_dropped=trained.copies,
         arms=ArmsReport.of(ArmScores(summarise(base)), incumbent, ArmScores(summarise(candidate))),
         comparison=decision.comparison,
@@ -81,6 +80,7 @@ def report_refresh(
         started_from=run.warm.adapter if run.warm else None,
         strength=strength.to_json(),
         retired=old is not None and not decision.promoted and is_harmful(base, old, recipe.seed),
+        preset=settings.refresh_preset,
         training_share=TRAINING_SHARE,
         training=trained.report,
         plan=plan.to_json() if plan else None,

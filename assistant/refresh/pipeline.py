@@ -117,7 +117,8 @@ class _Refresh:
             0 if trained else self._state.wanted.learn,
             until=self._until_prepared(),
         )
-        commits = choosing_commits([example.hole for example in held])
+        fixed = run.preset.strength
+        commits = frozenset() if fixed else choosing_commits([example.hole for example in held])
         choosing = [example for example in held if example.hole.commit in commits]
         judge = self._judge([example for example in held if example.hole.commit not in commits])
         base, old = self._judge_known(judge)
@@ -125,7 +126,7 @@ class _Refresh:
             trained = self._train(training, judge, base, len(choosing))
         now = self._clock.elapsed()
         last = now + CHOOSING_PART * (self._at(JUDGED) - now)
-        strength = choose_strength(judge, run.work / CANDIDATE, choosing, Until(last, last))
+        strength = choose_strength(judge, run.work / CANDIDATE, choosing, Until(last, last), fixed)
         candidate = self._judge_candidate(judge, base)
         judge.limit(len(candidate.found))
         identity = adapter_store.new_id()
@@ -235,7 +236,7 @@ class _Refresh:
             seconds = max(self._clock.left() - reserve, self._at(LEAST_TRAINING))
         with os_errors(run.work):
             report = train_adapter(
-                run.evaluator.load(None),
+                run.evaluator.load_for_training(),
                 training.examples,
                 run.recipe_for(len(training.examples), self._state.plan),
                 model_name=context.settings.model,

@@ -27,6 +27,7 @@ from git_copilot.assistant.dataset.leakage import (
     drop_duplicates,
     drop_showing,
 )
+from git_copilot.assistant.dataset.sequences import sequence_examples
 from git_copilot.assistant.dataset.split import Split, in_turn, split_holes
 from git_copilot.assistant.refresh.run_state import RefreshRun
 from git_copilot.index.core.errors import CopilotError
@@ -76,7 +77,9 @@ def select_training(
     """The holes to learn from with their weights, all older than the held-out ones."""
     repo, db, settings = run.context.repo, run.context.db, run.context.settings
     older, tree = before_held_out(repo, commits, held_out)
-    found = training_holes(repo, db, settings, older, tree, most=learn)
+    found = training_holes(
+        repo, db, settings, older, tree, most=learn, characters=run.preset.characters
+    )
     return found if run.warm is None else run.warm.choose(found, settings.seed)
 
 
@@ -116,7 +119,8 @@ def prepare(
     cuts, copies = drop_copies(read_cuts(repo, list(weights)), finished)
     cuts, duplicates = drop_duplicates(cuts)
     cuts = read_cuts(repo, [cut.hole for cut in cuts], settings.training_form)
-    cuts = at_fim_rate(cuts, settings.seed)
+    if run.preset.sequence_tokens is None:
+        cuts = at_fim_rate(cuts, settings.seed)
     held_cuts = read_cuts(repo, held_out, settings.evaluation_form)
     hits = _retrieve(run, held_cuts, cuts, until)
     held = {
@@ -140,7 +144,9 @@ def render_training(
     run: RefreshRun, cuts: Sequence[Cut], hits: Sequence[Sequence[Hit]]
 ) -> list[Example]:
     """Training examples of ``cuts``."""
-    context = run.context
+    context, tokens = run.context, run.preset.sequence_tokens
+    if tokens is not None:
+        return sequence_examples(run.tokenizer, cuts, tokens, context.settings.seed)
     budget = serving_budget(context.settings, TRAINING_SHARE)
     return training_examples(
         run.tokenizer, cuts, hits, budget, context.repo.name, context.settings.seed

@@ -71,7 +71,7 @@ def probe(run: RefreshRun, holes: Sequence[Hole], guard: Sequence[Example]) -> P
     sizes = Sizes(
         prompt=fmean(e.size for e in held),
         completion=fmean(min(len(e.middle_ids), most) + EXTRA_TOKENS for e in held),
-        example=fmean(e.size for e in training),
+        example=run.preset.sequence_tokens or fmean(e.size for e in training),
         guard=fmean([e.size for e in guard] or [0]),
     )
     return Probe(rates, sizes, arm)
@@ -126,7 +126,7 @@ def _training_rate(run: RefreshRun, example: Example) -> float:
         run.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=run.work) as folder:
             train_adapter(
-                run.evaluator.load(None),
+                run.evaluator.load_for_training(),
                 examples,
                 recipe,
                 model_name=run.context.settings.model,

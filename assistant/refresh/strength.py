@@ -67,15 +67,22 @@ def choosing_commits(holes: Sequence[Hole]) -> frozenset[str]:
 
 
 def choose_strength(
-    judge: Judge, candidate: Path, choosing: Sequence[Example], until: Until
+    judge: Judge,
+    candidate: Path,
+    choosing: Sequence[Example],
+    until: Until,
+    fixed: float | None = None,
 ) -> Strength:
     """Choose the scale of the adapter in ``candidate``, which then has it.
 
     :param choosing: the holes for that; without any, or without time, :data:`DEFAULT_SCALE` it is.
+    :param fixed: the scale, where it is not to be chosen.
     :raises ModelError: the adapter cannot be loaded.
     """
-    found = _measure(judge, candidate, choosing, until) if choosing else None
-    strength = found or Strength(DEFAULT_SCALE)
+    found = None
+    if choosing and fixed is None:
+        found = _measure(judge, candidate, choosing, until)
+    strength = found or Strength(DEFAULT_SCALE if fixed is None else fixed)
     scale_adapter(candidate / CONFIG, strength.scale)
     return strength
 

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import torch
 
+from git_copilot.assistant.training.lora import DROPOUT
+
 # An example of weight 0 could leave a batch without loss; callers leave such examples out.
 MIN_WEIGHT = 1e-3
 # oneDNN caches reordered weights for each shape: few shapes take little memory.
@@ -53,7 +55,8 @@ class TrainingRecipe:
     at no extra forward pass.
 
     ``cooldown`` is the part of training, of its steps or its time, over which the learning rate
-    falls to zero at the end.
+    falls to zero at the end: linearly, or with ``cosine`` along half a cosine. ``dropout`` is that of
+    the adapter's inputs.
     """
 
     rank: int = 16
@@ -67,6 +70,8 @@ class TrainingRecipe:
     open_tokens: int = 96
     cooldown: float = 0.0
     seed: int = 0
+    cosine: bool = False
+    dropout: float = DROPOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,7 @@ def plan_steps(examples: Sequence[Trainable], recipe: TrainingRecipe) -> list[li
 
 def fingerprint(examples: Sequence[Trainable], recipe: TrainingRecipe, model_name: str) -> str:
     """A hash that identifies a training run, to match checkpoints with it."""
-    # With the class's original name, so that checkpoints of earlier versions stay valid.
-    facts = [model_name, f"Recipe{repr(recipe).removeprefix(TrainingRecipe.__name__)}"]
+    facts = [model_name, repr(recipe)]
     facts += [e.key if e.weight == 1 else f"{e.key} {e.weight}" for e in examples]
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -48,20 +48,25 @@ class _LowRank(torch.autograd.Function):
 
 def _fused_forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     a, b = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-    if layer.training:
+    rate = getattr(layer.lora_dropout[ADAPTER], "p", 0.0)
+    if layer.training and rate:
         # Dropping an input feature is dropping a column of A: this needs no mask of the size of x.
-        kept = torch.rand(a.shape[1], device=a.device) >= DROPOUT
-        a = a * (kept.to(a.dtype) / (1 - DROPOUT))
+        kept = torch.rand(a.shape[1], device=a.device) >= rate
+        a = a * (kept.to(a.dtype) / (1 - rate))
     base = layer.base_layer
     scaled = b * layer.scaling[ADAPTER]
     result: torch.Tensor = _LowRank.apply(x, base.weight, base.bias, a, scaled)  # type: ignore[no-untyped-call]
     return result
 
 
-def add_adapter(model: Any, rank: int, seed: int, start: Path | None = None) -> Any:
+def add_adapter(
+    model: Any, rank: int, seed: int, start: Path | None = None, dropout: float = DROPOUT
+) -> Any:
     """Wrap a model for training: the base frozen, LoRA weights in its dtype, new or those of the
     adapter in ``start``.
 
+    :param model: of any floating dtype, or with layers in four bits (QLoRA).
+    :param dropout: the share of the input features of each layer that is left out of a step.
     :raises ModelError: the adapter in ``start`` cannot be read, or has other layers or another rank.
     """
     from peft import LoraConfig, get_peft_model
@@ -71,7 +76,7 @@ def add_adapter(model: Any, rank: int, seed: int, start: Path | None = None) -> 
     config = LoraConfig(
         r=rank,
         lora_alpha=ALPHA * rank,
-        lora_dropout=DROPOUT,
+        lora_dropout=dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )

@@ -31,6 +31,7 @@ from git_copilot.assistant.training.batches import (
 )
 from git_copilot.assistant.training.lora import add_adapter, save_adapter
 from git_copilot.assistant.training.loss import has_plain_head, only_positions, weighted_loss
+from git_copilot.assistant.training.memory import MemoryUse, is_out_of_memory
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Progress, no_progress
 
@@ -124,6 +125,7 @@ class _TrainingState:
         self.step = 0
         self.consistent = True  # False in the middle of an update
         self.clock: Callable[[], float] = time.monotonic
+        self.memory = MemoryUse(model, recipe.micro_tokens)
         self.longest = 0.0  # seconds of a step: none is begun that may not end in time
         self.last_step, self.begun, self.seconds = 1, 0.0, math.inf
         self.weights = [p for p in model.parameters() if p.requires_grad]
@@ -161,6 +163,12 @@ class _TrainingState:
         self.optimizer.zero_grad(set_to_none=True)
         self.publish()
 
+    def drop_gradients(self) -> None:
+        """Forget what a step has computed so far."""
+        self.optimizer.zero_grad(set_to_none=True)
+        for weight in self.weights:
+            weight.grad = None
+
     def out_of_time(self) -> bool:
         """Whether another step would not end in time; the first one is always taken."""
         return self.clock() - self.begun + self.longest >= self.seconds and self.step > 0
@@ -172,7 +180,8 @@ class _TrainingState:
             return 1.0
         passed = (self.clock() - self.begun) / max(self.seconds, 1e-9)
         left = 1 - max(self.step / max(1, self.last_step), passed)
-        return min(1.0, max(0.0, left) / self.recipe.cooldown)
+        part = min(1.0, max(0.0, left) / self.recipe.cooldown)
+        return (1 - math.cos(math.pi * part)) / 2 if self.recipe.cosine else part
 
     def publish(self) -> None:
         """Copy the masters into the model."""
@@ -185,7 +194,8 @@ def _prepare(
     model: Any, recipe: TrainingRecipe, decay: Decay | None, start: Path | None
 ) -> _TrainingState:
     use_causal_attention(model)
-    return _TrainingState(add_adapter(model, recipe.rank, recipe.seed, start), recipe, decay)
+    wrapped = add_adapter(model, recipe.rank, recipe.seed, start, recipe.dropout)
+    return _TrainingState(wrapped, recipe, decay)
 
 
 def _timed(
@@ -205,13 +215,30 @@ def _step(
     select: Callable[[torch.Tensor | None], None],
 ) -> float:
     """Train on one batch, in parts that fit into memory; return its loss in nats per token."""
+    while True:
+        try:
+            total = _gradients(state, examples, select)
+            break
+        except RuntimeError as exc:
+            length = round_up(max(e.size for e in examples), LENGTH_STEP)
+            if not is_out_of_memory(exc) or not state.memory.use_less(length, len(examples)):
+                raise
+        state.drop_gradients()
+    state.update()
+    return total
+
+
+def _gradients(
+    state: _TrainingState,
+    examples: Sequence[Trainable],
+    select: Callable[[torch.Tensor | None], None],
+) -> float:
+    """Compute the masters' gradients of one batch; return its loss in nats per token."""
     # Dropout depends only on the step, so that a resumed run equals an uninterrupted one.
     torch.manual_seed(state.recipe.seed * 1_000_003 + state.step)
     count = sum(loss_weight(e, state.recipe) for e in examples)
     length = round_up(max(e.size for e in examples), LENGTH_STEP)
-    # Of half the bytes twice as many fit.
-    rows = max(1, 2 * state.recipe.micro_tokens // state.model.dtype.itemsize // length)
-    total = 0.0
+    rows, total = state.memory.rows(length), 0.0
     for begin in range(0, len(examples), rows):
         part = examples[begin : begin + rows]
         packed = pack(part, round_up(max(e.size for e in part), LENGTH_STEP), state.recipe)
@@ -224,7 +251,6 @@ def _step(
                 master.grad = grad if master.grad is None else master.grad + grad
                 weight.grad = None
         total += float(loss.detach())
-    state.update()
     return total
 
 
@@ -250,7 +276,7 @@ def _loss(
 
 
 def _as_model_error(exc: RuntimeError) -> ModelError | RuntimeError:
-    if isinstance(exc, torch.OutOfMemoryError) or "allocate" in str(exc):
+    if is_out_of_memory(exc):
         return ModelError(
             "not enough memory to train this model",
             "choose a smaller one with `git copilot model use`",

@@ -22,9 +22,10 @@ class TrainingOptions:
     seed: int | None = None
     form: str | None = None
     when: str | None = None
+    preset: str | None = None
 
     def applied_to(self, settings: Settings) -> Settings:
-        """``settings`` with the form that these options name."""
-        if self.form is None:
-            return settings
-        return replace(settings, evaluation_form=self.form, training_form=self.form)
+        """``settings`` with the form and the preset that these options name."""
+        if self.form is not None:
+            settings = replace(settings, evaluation_form=self.form, training_form=self.form)
+        return replace(settings, refresh_preset=self.preset or settings.refresh_preset)

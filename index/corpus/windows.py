@@ -1,8 +1,9 @@
-"""Cuts whole files into passages, so that an adapter learns every line of them.
+"""Cuts whole files into passages and sequences, so that an adapter learns every line of them.
 
 A hole in the middle of a file is a dozen tokens to learn from behind hundreds that are read for it.
 With loss on the text before the hole as well, holes that stand a passage apart let a model learn
-each token once, at hardly more cost.
+each token once, at hardly more cost. Recipes that learn files as they stand take sequences: holes
+that cover a file, one after the other.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.allowed_lines import allowed_in
 from git_copilot.index.text.classify import language_of
 
-WINDOW = "window"
+WINDOW, SEQUENCE = "window", "sequence"
 # Characters of a passage: about as much as half a serving prompt has room for before the cursor.
 PASSAGE = 1400
 # The lines at a passage's end that its hole may take.
@@ -71,16 +72,44 @@ def _cut_tail(passage: list[str], offset: int, rng: random.Random) -> Span | Non
     return Span(offset + len(before.encode()), offset + len(whole.encode()), WINDOW)
 
 
-def snapshot_windows(repo: GitRepository, commit: str, *, time: int = 0) -> Iterator[Hole]:
+def cut_sequences(data: bytes, characters: int) -> list[Span]:
+    """Spans that together cover a file, each of whole lines and at least ``characters`` long but
+    the last, and at most a line longer.
+
+    :param data: the file; nothing is cut if it is not UTF-8.
+    """
+    try:
+        lines = data.decode("utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError:
+        return []
+    spans, begin, offset, size = list[Span](), 0, 0, 0
+    for number, line in enumerate(lines):
+        offset += len(line.encode())
+        size += len(line)
+        if size < characters and number < len(lines) - 1:
+            continue
+        if data[begin:offset].strip():
+            spans.append(Span(begin, offset, SEQUENCE))
+        begin, size = offset, 0
+    return spans
+
+
+def snapshot_windows(
+    repo: GitRepository, commit: str, *, time: int = 0, characters: int | None = None
+) -> Iterator[Hole]:
     """The holes of :func:`cut_windows` in the files of ``commit``'s tree, in path order. They have
     no author.
 
     :param time: stored with each hole, in seconds since 1970.
+    :param characters: return sequences of this length instead, see :func:`cut_sequences`.
     """
     taken_in = allowed_in(repo)
     for entry, data in snapshot_files(repo, commit):
         language = language_of(entry.path)
-        spans = cut_windows(data, f"window:{entry.oid}:{entry.path}")
+        if characters is None:
+            spans = cut_windows(data, f"window:{entry.oid}:{entry.path}")
+        else:
+            spans = cut_sequences(data, characters)
         spans = spans_without_long_lines(data, spans)
         for span in spans_without_secrets(data, spans, language, taken_in):
             yield hole_of_tree(commit, entry, span, language, time)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 @click.option(
     "--form", type=click.Choice(FORMS), help="Form of all holes, instead of the settings'."
 )
+@click.option("--preset", type=click.Choice(CHOICES["refreshpreset"]),
+              help="The recipe, instead of copilot.refreshPreset.")  # fmt: skip
 @click.option("--report", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Also write an HTML page with intervals, groups and examples.")  # fmt: skip
 @click.option("--dry-run", is_flag=True,
