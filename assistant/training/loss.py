@@ -35,10 +35,11 @@ class _Loss(torch.autograd.Function):
         bias: torch.Tensor | None,
         targets: torch.Tensor,
         weights: torch.Tensor,
+        block: int,
     ) -> torch.Tensor:
         grad, total = torch.empty_like(rows), rows.new_zeros((), dtype=torch.float32)
-        for begin in range(0, len(rows), ROWS):
-            part = slice(begin, begin + ROWS)
+        for begin in range(0, len(rows), block):
+            part = slice(begin, begin + block)
             logits = functional.linear(rows[part], head, bias).float()
             target, weight = targets[part, None], weights[part, None]
             total_log = torch.logsumexp(logits, -1, keepdim=True)
@@ -52,7 +53,7 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (grad,) = ctx.saved_tensors
-        return grad * grads[0].to(grad.dtype), None, None, None, None
+        return grad * grads[0].to(grad.dtype), None, None, None, None, None
 
 
 def has_plain_head(model: Any) -> bool:
@@ -71,8 +72,26 @@ def weighted_loss(
     head = model.get_output_embeddings()
     selected = weights > 0
     hidden = model.base_model(ids, use_cache=False).last_hidden_state[selected]
+    return head_loss(hidden, head.weight, head.bias, targets[selected], weights[selected])
+
+
+def head_loss(
+    hidden: torch.Tensor,
+    head: torch.Tensor,
+    bias: torch.Tensor | None,
+    targets: torch.Tensor,
+    weights: torch.Tensor,
+    block: int = ROWS,
+) -> torch.Tensor:
+    """The sum of ``weights`` times the negative log-likelihood (nats) of ``targets``, with a frozen
+    output layer.
+
+    :param hidden: (n, hidden); ``targets`` and ``weights`` have n elements.
+    :param head: (vocabulary, hidden).
+    :param block: how many rows of logits are in memory at once.
+    """
     loss: torch.Tensor = _Loss.apply(  # type: ignore[no-untyped-call]
-        hidden, head.weight, head.bias, targets[selected], weights[selected]
+        hidden, head, bias, targets, weights, block
     )
     return loss
 

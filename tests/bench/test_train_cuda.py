@@ -1,0 +1,319 @@
+"""bench/seed/train_cuda.py: from a pack to an adapter, in calls that go on from each other."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from git_copilot.assistant.backend.loading import apply_adapter, load_model
+from git_copilot.assistant.decoding.engine import Engine
+from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
+from git_copilot.assistant.models.seed_adapter_files import prepare_base
+from git_copilot.assistant.prompt.builder import Prompt
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from tests.support.tiny_models import SPARE, save_tiny
+
+SEED = Path(__file__).resolve().parents[2] / "bench" / "seed"
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(SEED))
+    packed, pieces, kit = (importlib.import_module(n) for n in ("packed", "pieces", "train_cuda"))
+
+SMALL = {"row": 256, "rows": 2, "rank": 4, "export_rank": 4, "workers": 0, "learning_rate": 5e-3}
+
+
+def text(topic, functions=8):
+    return "".join(
+        f"def {topic}_{i}(first, second):\n"
+        f"    combined_{topic}{i} = first * {i} + second\n"
+        f"    if combined_{topic}{i} > {i}:\n"
+        f"        return normalise_{topic}{i}(combined_{topic}{i})\n"
+        f"    return first\n\n\n"
+        for i in range(functions)
+    )
+
+
+def file(source, name, functions=8):
+    content = text(name, functions)
+    lines = content.split("\n")
+    chunks = tuple(range(0, len(lines), 7))
+    nodes = tuple(
+        (m, m + len(f"combined_{name}{i} = first * {i} + second"))
+        for i in range(functions)
+        if (m := content.find(f"combined_{name}{i} = first")) >= 0
+    )
+    return packed.PackedFile(source, f"src/{name}.py", "python", content, nodes, chunks)
+
+
+@pytest.fixture(scope="module", name="base")
+def tiny_base(tmp_path_factory):
+    """A tiny model with the sentinels named."""
+    folder = tmp_path_factory.mktemp("base")
+    prepare_base(save_tiny(folder / "tiny", specials=SPARE), folder / "prepared")
+    return folder / "prepared"
+
+
+@pytest.fixture(scope="module", name="tokenizer")
+def its_tokenizer(base):
+    return TextTokenizer.load(base)
+
+
+@pytest.fixture(scope="module", name="corpus")
+def small_corpus(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pack") / "corpus.xz"
+    files = [file(n % 2, f"{kind}{n}") for kind in ("apple", "pear") for n in range(4)]
+    packed.write_pack(path, [{"name": "fruit/one"}, {"name": "two"}], files)
+    return path
+
+
+@pytest.fixture(scope="module", name="archive")
+def base_archive(base, tmp_path_factory):
+    path = tmp_path_factory.mktemp("archive") / "base.tar.xz"
+    done = subprocess.run(
+        [sys.executable, SEED / "pack.py", "base", "--model", base.parent / "tiny", "--out", path],
+        env={**os.environ, "PYTHONPATH": str(SEED.parents[1] / ".dev")}, check=False,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def repository():
+    found = pieces.Repository("fruit", [file(0, f"apple{n}") for n in range(4)])
+    found.index()
+    return found
+
+
+def many(tokenizer, count=400):
+    found, rng = repository(), random.Random(1)
+    made = (pieces.make_piece(found, rng.randrange(4), tokenizer, rng) for _ in range(count))
+    return [piece for piece in made if piece is not None]
+
+
+def test_all_kinds_of_holes_are_cut_where_text_is(tokenizer):
+    found = many(tokenizer)
+    kinds = Counter(piece.kind for piece in found)
+    assert set(kinds) == set(pieces.KINDS)
+    assert all(piece.middle_ids[-1] == tokenizer.end_id for piece in found)
+    empty = [piece for piece in found if piece.kind == "nothing"]
+    # What token healing takes back from the prompt is written again.
+    ends = {tokenizer.decode(list(piece.middle_ids[:-1])) for piece in empty}
+    assert all(len(end) <= 16 for end in ends)
+
+
+def test_a_search_never_shows_the_lines_that_are_hidden():
+    found = repository()
+    query = found.files[1].text
+    hits = found.search(query, 99, (1, 3, 20))
+    assert hits and hits[0].score >= hits[-1].score
+    own = [hit for hit in hits if hit.path == "src/apple1.py"]
+    assert own and all(hit.start_line > 20 or hit.end_line <= 3 for hit in own)
+
+
+def test_the_best_snippet_has_the_words_of_the_query():
+    hits = repository().search("x = normalise_apple35(combined_apple35)", 3, (0, 0, 0))
+    assert hits[0].path == "src/apple3.py" and "normalise_apple35" in hits[0].text
+
+
+def test_what_only_a_snippet_shows_weighs_more():
+    (hit,) = repository().search("normalise_apple35", 1, (0, 0, 0))
+    shown = Prompt((), ((hit, 9),), "spm", shown=(20, 20))
+
+    def weight(prompt, prefix, middle):
+        return pieces._weight(prompt, prefix, "return total\n", middle)
+
+    assert weight(shown, "total = ", "normalise_apple35(first)") == pieces.SHOWN_WEIGHT
+    # The name stands in view already, or in no snippet.
+    assert weight(shown, "normalise_apple35()\n", "normalise_apple35()") == 1.0
+    assert weight(shown, "total = ", "something_else()") == 1.0
+    assert weight(replace(shown, snippets=()), "total = ", "normalise_apple35()") == 1.0
+    # It stands in the file, and the prompt has no room for that.
+    far = "normalise_apple35()\n" + "total = 1\n" * 9
+    assert weight(shown, far, "normalise_apple35()") == pieces.SHOWN_WEIGHT
+
+
+def test_a_part_of_the_file_behind_the_cursor_is_not_written_yet():
+    one = file(0, "apple1")
+    lines = pieces.Lines(one.text)
+    begin, end = lines.content(1)
+    span, rng = pieces.Span(begin, end, "line"), random.Random(0)
+    places = {pieces.behind(lines, span, rng) for _ in range(200)}
+    assert end in places and len(places) > 1
+    # No further than the function that the author writes, and whole lines only.
+    assert max(places) < one.text.index("def apple1_1")
+    assert all(place == end or one.text[place] == "\n" for place in places)
+
+
+def rows_of(tokenizer, count=40, length=256):
+    found = [piece for piece in many(tokenizer) if piece.size <= length]
+    return found, kit.pack_rows(itertools.cycle(found), count, length)
+
+
+def test_rows_hold_examples_one_after_the_other(tokenizer):
+    found, batch = rows_of(tokenizer)
+    first = found[0]
+    assert batch["ids"][0, : first.size].tolist() == [*first.prompt_ids, *first.middle_ids]
+    assert (
+        batch["targets"][0, : first.size - 1].tolist() == batch["ids"][0, 1 : first.size].tolist()
+    )
+    weights = batch["weights"][0, : first.size]
+    own = len(first.prompt_ids) - 1
+    assert weights[own : first.size - 1].tolist() == [first.weight] * len(first.middle_ids)
+    assert weights[first.size - 1] == 0
+    used = batch["texts"] != kit.PADDING
+    assert used.float().mean() > 0.6
+    assert (batch["weights"][~used] == 0).all()
+    starts = batch["positions"][used] == 0
+    assert starts.sum() == sum(len(set(row.tolist()) - {kit.PADDING}) for row in batch["texts"])
+
+
+def test_examples_of_a_row_do_not_see_each_other(base, tokenizer):
+    found, batch = rows_of(tokenizer, count=3)
+    run = kit.Run(base, kit.Options(**SMALL), "cpu")
+    with torch.no_grad():
+        together, weights = run.losses(batch)
+    apart, place = 0.0, iter(found)
+    for row in batch["texts"]:
+        for _ in range(int(row.max()) + 1):
+            following = itertools.chain([next(place)], itertools.cycle(found))
+            alone = kit.pack_rows(following, 1, 256)
+            size = int((alone["texts"][0] == 0).sum())
+            one = {name: tensor[:, :size] for name, tensor in alone.items()}
+            with torch.no_grad():
+                apart += float(run.losses(one)[0])
+    assert float(together) == pytest.approx(apart, rel=1e-4)
+    assert weights == pytest.approx(float(batch["weights"].sum()))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_that_goes_on_sees_the_rows_that_it_would_have_seen(corpus, tokenizer, workers):
+    options = kit.Options(**{**SMALL, "workers": workers})
+
+    def batches(first, count):
+        loader = torch.utils.data.DataLoader(
+            kit.Rows(corpus, tokenizer, options, first), batch_size=None, num_workers=workers
+        )
+        return [batch["ids"] for batch in itertools.islice(loader, count)]
+
+    whole = batches(0, 5)
+    assert all(map(torch.equal, batches(3, 2), whole[3:]))
+    assert not torch.equal(whole[0], whole[1])
+
+
+def arguments(corpus, archive, folder, **changed):
+    given = {
+        **SMALL,
+        "seconds": 3,
+        "budget": 60,
+        "checkpoint_seconds": 0,
+        "device": "cpu",
+        **changed,
+    }
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    where = (
+        "--corpus",
+        corpus,
+        "--base",
+        archive,
+        "--work",
+        folder / "work",
+        "--out",
+        folder / "out",
+    )
+    return [*map(str, where), *options]
+
+
+def test_training_learns_resumes_and_its_adapter_completes(
+    corpus, archive, base, tokenizer, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(kit, "HELD_OUT", 3)
+    assert kit.main(arguments(corpus, archive, tmp_path)) == 0
+    first = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert kit.main(arguments(corpus, archive, tmp_path)) == 0
+    second = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert second["steps"] == first["steps"] + len(second["losses"])
+    assert second["spent"] > first["spent"] > 0
+    assert second["held_out_before"] == pytest.approx(first["held_out"], rel=1e-3)
+    assert second["held_out"] < first["held_out_before"] - 0.3
+    merged = apply_adapter(load_model(base, dtype=torch.float32), tmp_path / "out")
+    engine = Engine(merged, tokenizer)
+    found, rng = repository(), random.Random(5)
+    prompt = next(
+        p.prompt_ids for _ in range(99) if (p := pieces.make_piece(found, 0, tokenizer, rng))
+    )
+    assert engine.generate(GenerationRequest(prompt, Sampling(max_tokens=4))).text
+
+
+def test_the_exported_adapter_is_what_was_trained(base, tokenizer, tmp_path):
+    run = kit.Run(base, kit.Options(**SMALL), "cpu")
+    _, batch = rows_of(tokenizer, count=2)
+    for _ in range(3):
+        run.spent += 5
+        run.train(batch, 60)
+    run.export(tmp_path, "tiny")
+    merged = apply_adapter(load_model(base, dtype=torch.float32), tmp_path)
+    ids = batch["ids"][:1, :64]
+    with torch.no_grad():
+        expected, found = run.model(ids).logits, merged(ids).logits
+    assert torch.allclose(expected, found, atol=0.05)
+    assert not torch.allclose(
+        expected, load_model(base, dtype=torch.float32)(ids).logits, atol=0.05
+    )
+
+
+def test_the_rank_is_limited_by_the_largest_singular_values():
+    torch.manual_seed(0)
+    a, b = torch.randn(8, 20), torch.randn(30, 8)
+    left, values, right = torch.linalg.svd(b @ a)
+    best = left[:, :3] * values[:3] @ right[:3]
+    small_a, small_b = kit.limit_rank(a, b, 3)
+    assert small_a.shape == (3, 20) and small_b.shape == (30, 3)
+    assert torch.allclose(small_b @ small_a, best, atol=1e-3)
+
+
+def test_other_options_do_not_go_on_from_a_checkpoint(corpus, archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(kit, "HELD_OUT", 3)
+    kit.main(arguments(corpus, archive, tmp_path, seconds=0.1))
+    with pytest.raises(SystemExit, match="choose another --work"):
+        kit.main(arguments(corpus, archive, tmp_path, rank=8))
+
+
+def test_parts_are_put_together(corpus, tmp_path):
+    data = corpus.read_bytes()
+    parts = [tmp_path / "corpus.xz.00", tmp_path / "corpus.xz.01"]
+    parts[0].write_bytes(data[:100]), parts[1].write_bytes(data[100:])
+    whole = kit.join(parts, tmp_path, "corpus.xz")
+    assert whole.read_bytes() == data
+    assert kit.join(parts[:1], tmp_path, "corpus.xz") == parts[0]
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_its_last_checkpoint(corpus, archive, tmp_path):
+    # Of eight files none is the two hundredth: the first one is held out.
+    command = [sys.executable, SEED / "train_cuda.py"]
+    started = subprocess.Popen([*command, *arguments(corpus, archive, tmp_path, seconds=300)])
+    checkpoint = tmp_path / "work" / kit.CHECKPOINT
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started.kill()
+    started.wait()
+    assert checkpoint.exists() and not (tmp_path / "out").exists()
+    done = subprocess.run(
+        [*command, *arguments(corpus, archive, tmp_path, seconds=1)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["steps"] > len(report["losses"]) > 0
