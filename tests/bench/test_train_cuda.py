@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 import os
@@ -10,9 +9,6 @@ import random
 import subprocess
 import sys
 import time
-from collections import Counter
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -21,39 +17,11 @@ from git_copilot.assistant.backend.loading import apply_adapter, load_model
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import GenerationRequest, Sampling
 from git_copilot.assistant.models.seed_adapter_files import prepare_base
-from git_copilot.assistant.prompt.builder import Prompt
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from tests.support.packed_files import SEED, file, kit, many, packed, pieces, repository
 from tests.support.tiny_models import SPARE, save_tiny
 
-SEED = Path(__file__).resolve().parents[2] / "bench" / "seed"
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(str(SEED))
-    packed, pieces, kit = (importlib.import_module(n) for n in ("packed", "pieces", "train_cuda"))
-
 SMALL = {"row": 256, "rows": 2, "rank": 4, "export_rank": 4, "workers": 0, "learning_rate": 5e-3}
-
-
-def text(topic, functions=8):
-    return "".join(
-        f"def {topic}_{i}(first, second):\n"
-        f"    combined_{topic}{i} = first * {i} + second\n"
-        f"    if combined_{topic}{i} > {i}:\n"
-        f"        return normalise_{topic}{i}(combined_{topic}{i})\n"
-        f"    return first\n\n\n"
-        for i in range(functions)
-    )
-
-
-def file(source, name, functions=8):
-    content = text(name, functions)
-    lines = content.split("\n")
-    chunks = tuple(range(0, len(lines), 7))
-    nodes = tuple(
-        (m, m + len(f"combined_{name}{i} = first * {i} + second"))
-        for i in range(functions)
-        if (m := content.find(f"combined_{name}{i} = first")) >= 0
-    )
-    return packed.PackedFile(source, f"src/{name}.py", "python", content, nodes, chunks)
 
 
 @pytest.fixture(scope="module", name="base")
@@ -87,72 +55,6 @@ def base_archive(base, tmp_path_factory):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return path
-
-
-def repository():
-    found = pieces.Repository("fruit", [file(0, f"apple{n}") for n in range(4)])
-    found.index()
-    return found
-
-
-def many(tokenizer, count=400):
-    found, rng = repository(), random.Random(1)
-    made = (pieces.make_piece(found, rng.randrange(4), tokenizer, rng) for _ in range(count))
-    return [piece for piece in made if piece is not None]
-
-
-def test_all_kinds_of_holes_are_cut_where_text_is(tokenizer):
-    found = many(tokenizer)
-    kinds = Counter(piece.kind for piece in found)
-    assert set(kinds) == set(pieces.KINDS)
-    assert all(piece.middle_ids[-1] == tokenizer.end_id for piece in found)
-    empty = [piece for piece in found if piece.kind == "nothing"]
-    # What token healing takes back from the prompt is written again.
-    ends = {tokenizer.decode(list(piece.middle_ids[:-1])) for piece in empty}
-    assert all(len(end) <= 16 for end in ends)
-
-
-def test_a_search_never_shows_the_lines_that_are_hidden():
-    found = repository()
-    query = found.files[1].text
-    hits = found.search(query, 99, (1, 3, 20))
-    assert hits and hits[0].score >= hits[-1].score
-    own = [hit for hit in hits if hit.path == "src/apple1.py"]
-    assert own and all(hit.start_line > 20 or hit.end_line <= 3 for hit in own)
-
-
-def test_the_best_snippet_has_the_words_of_the_query():
-    hits = repository().search("x = normalise_apple35(combined_apple35)", 3, (0, 0, 0))
-    assert hits[0].path == "src/apple3.py" and "normalise_apple35" in hits[0].text
-
-
-def test_what_only_a_snippet_shows_weighs_more():
-    (hit,) = repository().search("normalise_apple35", 1, (0, 0, 0))
-    shown = Prompt((), ((hit, 9),), "spm", shown=(20, 20))
-
-    def weight(prompt, prefix, middle):
-        return pieces._weight(prompt, prefix, "return total\n", middle)
-
-    assert weight(shown, "total = ", "normalise_apple35(first)") == pieces.SHOWN_WEIGHT
-    # The name stands in view already, or in no snippet.
-    assert weight(shown, "normalise_apple35()\n", "normalise_apple35()") == 1.0
-    assert weight(shown, "total = ", "something_else()") == 1.0
-    assert weight(replace(shown, snippets=()), "total = ", "normalise_apple35()") == 1.0
-    # It stands in the file, and the prompt has no room for that.
-    far = "normalise_apple35()\n" + "total = 1\n" * 9
-    assert weight(shown, far, "normalise_apple35()") == pieces.SHOWN_WEIGHT
-
-
-def test_a_part_of_the_file_behind_the_cursor_is_not_written_yet():
-    one = file(0, "apple1")
-    lines = pieces.Lines(one.text)
-    begin, end = lines.content(1)
-    span, rng = pieces.Span(begin, end, "line"), random.Random(0)
-    places = {pieces.behind(lines, span, rng) for _ in range(200)}
-    assert end in places and len(places) > 1
-    # No further than the function that the author writes, and whole lines only.
-    assert max(places) < one.text.index("def apple1_1")
-    assert all(place == end or one.text[place] == "\n" for place in places)
 
 
 def rows_of(tokenizer, count=40, length=256):
