@@ -64,7 +64,7 @@ class OnePassScorer:
         if sampling.max_tokens:
             completion = self._read_off(rows, example, request, stop_early)
             if completion is None:
-                ending = _Ending(example, stop_early)
+                ending = Ending(example, stop_early)
                 completion = ending.completion(self.engine.generate(ending.added_to(request)))
         self._forget(example)
         return likelihoods, completion
@@ -117,7 +117,7 @@ class OnePassScorer:
         self, rows: torch.Tensor, example: Example, request: GenerationRequest, stop_early: bool
     ) -> Completion | None:
         """The completion by greedy decoding, if it ends without leaving the middle."""
-        ending = _Ending(example, stop_early)
+        ending = Ending(example, stop_early)
         state = self.engine.decoding_state(
             ending.added_to(request), self.engine.copy_source(request)
         )
@@ -130,7 +130,7 @@ class OnePassScorer:
         return None
 
 
-class _Ending:
+class Ending:
     """The rules that stop and trim one completion. They remember the text so far, so every attempt
     at it has its own."""
 

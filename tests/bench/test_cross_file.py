@@ -34,7 +34,16 @@ def write_history(repo):
 @pytest.mark.slow
 def test_every_arm_is_measured_at_holes_that_need_another_file(repo, folder, capsys):
     write_history(repo)
-    arguments = ["--repo", str(repo.path), "--model", str(folder), "--limit", "6", "--examples", "9"]
+    arguments = [
+        "--repo",
+        str(repo.path),
+        "--model",
+        str(folder),
+        "--limit",
+        "6",
+        "--examples",
+        "9",
+    ]
     assert cross_file.main([*arguments, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     (row,) = result["repositories"].values()
