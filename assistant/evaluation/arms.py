@@ -21,7 +21,13 @@ from git_copilot.assistant.evaluation.batched_scoring import BATCH, Completion
 from git_copilot.assistant.evaluation.metrics import NOT_MEASURED, Score, summarise
 from git_copilot.assistant.evaluation.one_pass import OnePassScorer
 from git_copilot.assistant.evaluation.report import ArmScores
+from git_copilot.assistant.evaluation.score_store import ScoreStore, StoredScore
 from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate, serving_scorer
+from git_copilot.assistant.evaluation.stored_scoring import (
+    StoredScoring,
+    adapter_identity,
+    base_identity,
+)
 from git_copilot.assistant.models.catalogue import longest_sequence
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hit, Progress, no_progress
@@ -37,13 +43,27 @@ class HeldOutSet:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """The scores of one model on a :class:`HeldOutSet`, and what it wrote; ``plain`` is empty where
-    that was not measured."""
+    """The scores of one model on a :class:`HeldOutSet`, with what it wrote; ``without`` retrieval
+    it is empty where that was not measured."""
 
-    retrieval: list[Score]
-    plain: list[Score]
-    retrieval_texts: list[str]
-    plain_texts: list[str]
+    found: list[StoredScore]
+    without: list[StoredScore]
+
+    @property
+    def retrieval(self) -> list[Score]:
+        return [stored.score for stored in self.found]
+
+    @property
+    def plain(self) -> list[Score]:
+        return [stored.score for stored in self.without]
+
+    @property
+    def retrieval_texts(self) -> list[str]:
+        return [stored.text for stored in self.found]
+
+    @property
+    def plain_texts(self) -> list[str]:
+        return [stored.text for stored in self.without]
 
     def scores(self) -> ArmScores:
         """The means, as a report shows them."""
@@ -139,9 +159,12 @@ class ArmEvaluator:
         settings: Settings,
         tokenizer: TextTokenizer,
         progress: Progress = no_progress,
+        store: ScoreStore | None = None,
     ) -> None:
-        """:param folder: the base model's."""
+        """:param folder: the base model's.
+        :param store: of scores that need not be measured again."""
         self._folder = folder
+        self._store = store or ScoreStore()
         self._settings = settings
         self._tokenizer = tokenizer
         self._progress = progress
@@ -221,43 +244,40 @@ class ArmEvaluator:
         return LoadedArm(model, self._tokenizer, self._settings, copying, self._progress)
 
     def evaluate_arm(
-        self, held: HeldOutSet, adapter: Path | None, name: str, *, plain: bool = True
+        self,
+        held: HeldOutSet,
+        adapter: Path | None,
+        name: str,
+        *,
+        plain: bool = True,
+        drafts: Arm | None = None,
     ) -> Arm:
         """Score one arm with retrieval and without.
 
         :param adapter: the folder of an adapter; ``None``: the base model.
         :param plain: also without retrieval.
+        :param drafts: another arm, which may have written the same.
         """
         arm = self.load_arm(adapter)
-        retrieval, texts = _completed(arm, held.retrieval, f"evaluating the {name}")
+        identity = adapter_identity(base_identity(self._settings.model, self._folder), adapter)
+
+        def scored(
+            examples: list[Example], other: list[StoredScore], label: str
+        ) -> list[StoredScore]:
+            ids = [stored.ids for stored in other]
+            scoring = StoredScoring(arm, identity, self._settings, self._store, ids)
+            found: list[StoredScore] = []
+            while len(found) < len(examples):
+                self._progress(label, len(found), len(examples))
+                part = examples[len(found) : len(found) + arm.batch]
+                found += scoring.score(part, generate=True, first=len(found))
+            self._progress(label, len(found), len(found))
+            return found
+
+        label = f"evaluating the {name}"
+        found = scored(held.retrieval, drafts.found if drafts else [], label)
         if not plain:
-            return Arm(retrieval, [], texts, [])
-        return self._with_plain(arm, held, name, (retrieval, texts))
-
-    def _with_plain(
-        self,
-        arm: LoadedArm,
-        held: HeldOutSet,
-        name: str,
-        measured: tuple[list[Score], list[str]],
-    ) -> Arm:
-        retrieval, texts = measured
-        # Where no snippet was found, both prompts are equal.
-        other = [
-            i for i, e in enumerate(held.plain) if e.prompt_ids != held.retrieval[i].prompt_ids
-        ]
-        without, plain_texts = list(retrieval), list(texts)
-        scores, found = _completed(
-            arm, [held.plain[i] for i in other], f"evaluating the {name} without retrieval"
-        )
-        for i, score, text in zip(other, scores, found, strict=True):
-            without[i], plain_texts[i] = score, text
-        return Arm(retrieval, without, texts, plain_texts)
-
-
-def _completed(
-    arm: LoadedArm, examples: Sequence[Example], label: str
-) -> tuple[list[Score], list[str]]:
-    made: dict[int, Completion] = {}
-    scores = arm.score(examples, label, collect=made.__setitem__)
-    return scores, [made[i].text for i in range(len(scores))]
+            return Arm(found, [])
+        # Where no snippet was found, both prompts are equal, and so is the score.
+        without = scored(held.plain, drafts.without if drafts else [], f"{label} without retrieval")
+        return Arm(found, without)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ from git_copilot.assistant.evaluation.report import (
     EvaluationSettings,
     HoleSet,
 )
+from git_copilot.assistant.evaluation.score_store import ScoreStore
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.errors import CopilotError, GitError
@@ -43,6 +45,8 @@ from git_copilot.index.git.repository import GitRepository
 from git_copilot.index.store.database import Database
 
 DEFAULT_HOLES = 200
+# Beside the adapters: what an unfinished evaluation measured.
+WORK = ".eval"
 
 
 def run_eval(
@@ -57,7 +61,8 @@ def run_eval(
 ) -> EvaluationReport:
     """Evaluate the base, the adapter in use (``incumbent``) and another one (``candidate``).
 
-    Commits that an adapter was trained on, older ones, and copies of their code are left out.
+    Commits that an adapter was trained on, older ones, and copies of their code are left out. What an
+    evaluation that was interrupted has measured is not measured again.
 
     :param context: with its embedder and vectors.
     :param commits_range: as ``git rev-list`` takes it (``v1.0..main``); all of HEAD's history by
@@ -80,14 +85,16 @@ def run_eval(
         repo, context.db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES
     )
     tokenizer = TextTokenizer.load(folder, settings.model)
-    evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress)
+    kept = adapter_store.adapters_dir(context.state_dir) / WORK
+    evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress, ScoreStore(kept))
     held, known = _held_out(context, evaluator, holes, list(paths))
     base = evaluator.evaluate_arm(held, None, "base model", plain=plain)
-    arms = _evaluate(evaluator, held, "adapter", paths, plain=plain)
+    arms = _evaluate(evaluator, held, "adapter", paths, base, plain=plain)
     incumbent = arms.get(current or "")
     candidate = arms.get(chosen or "", base)
     folders = {control.name: control.folder for control in controls}
-    others = _evaluate(evaluator, held, "control", folders, plain=False)
+    others = _evaluate(evaluator, held, "control", folders, base, plain=False)
+    shutil.rmtree(kept, ignore_errors=True)
     return EvaluationReport(
         candidate=chosen,
         incumbent=current,
@@ -132,12 +139,13 @@ def _evaluate(
     held: HeldOutSet,
     kind: str,
     folders: Mapping[str, Path],
+    base: Arm,
     *,
     plain: bool,
 ) -> dict[str, Arm]:
     """The arm of each adapter, by its name."""
     return {
-        name: evaluator.evaluate_arm(held, folder, f"{kind} {name}", plain=plain)
+        name: evaluator.evaluate_arm(held, folder, f"{kind} {name}", plain=plain, drafts=base)
         for name, folder in folders.items()
     }
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from git_copilot.assistant.adapters.adapter_store import CONFIG, WEIGHTS
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.dataset.split import MIN_COMMITS, MIN_HOLES
 from git_copilot.assistant.evaluation.arms import ArmEvaluator, LoadedArm
-from git_copilot.assistant.evaluation.batched_scoring import Completion
 from git_copilot.assistant.evaluation.metrics import Score, middle_nll
 from git_copilot.assistant.evaluation.regression_check import check_regression
+from git_copilot.assistant.evaluation.score_store import ScoreStore, StoredScore
+from git_copilot.assistant.evaluation.stored_scoring import StoredScoring, adapter_identity
 from git_copilot.assistant.refresh.run_clock import RunClock
-from git_copilot.assistant.refresh.score_store import (
-    ScoreStore,
-    StoredScore,
-    files_identity,
-    score_key,
-)
 from git_copilot.index.core.types import Progress, no_progress
 
 
@@ -107,7 +100,7 @@ class Judge:
         """
         arm = arm or self._evaluator.load_arm(adapter)
         begun = self._clock.elapsed()
-        scoring = _Scoring(arm, self._identity(adapter), self._settings, self._store, drafts)
+        scoring = self._scoring(arm, adapter, drafts)
         guarded = self._check_regressions(scoring, arm.batch, until) if guard else []
         safe = against is None or _is_safe(against, guarded)
         found: list[StoredScore] = []
@@ -136,7 +129,7 @@ class Judge:
         :raises ModelError: the model cannot be loaded.
         """
         arm = self._evaluator.load_arm(adapter)
-        scoring = _Scoring(arm, self._identity(adapter), self._settings, self._store, None)
+        scoring = self._scoring(arm, adapter, None)
         found: list[StoredScore] = []
         for begin in range(0, len(examples), arm.batch):
             if self._clock.elapsed() >= until.enough:
@@ -149,7 +142,20 @@ class Judge:
         inside, others = ([stored.score for stored in part] for part in (found, outside))
         return middle_nll(inside), middle_nll(others) if others else 0.0
 
-    def _check_regressions(self, scoring: _Scoring, batch: int, until: Until) -> list[StoredScore]:
+    def _scoring(
+        self, arm: LoadedArm, adapter: Path | None, drafts: JudgedArm | None
+    ) -> StoredScoring:
+        return StoredScoring(
+            arm,
+            adapter_identity(self._base, adapter),
+            self._settings,
+            self._store,
+            [stored.ids for stored in drafts.found] if drafts else (),
+        )
+
+    def _check_regressions(
+        self, scoring: StoredScoring, batch: int, until: Until
+    ) -> list[StoredScore]:
         """The likelihood of the holes of the regression check, of fewer where the time is over:
         then no held-out hole is judged either."""
         found: list[StoredScore] = []
@@ -159,65 +165,11 @@ class Judge:
             found += scoring.score(part, generate=False)
         return found
 
-    def _complete(self, scoring: _Scoring, found: list[StoredScore], until: Until) -> None:
+    def _complete(self, scoring: StoredScoring, found: list[StoredScore], until: Until) -> None:
         """Make the completions that were left out while the model seemed to be worse."""
         for i, stored in enumerate(found):
             if not stored.score.completed and self._clock.elapsed() < until.last:
                 found[i : i + 1] = scoring.score([self._held[i]], generate=True, first=i)
-
-    def _identity(self, adapter: Path | None) -> str:
-        if adapter is None:
-            return self._base
-        # The configuration has the scale.
-        files = (adapter / name for name in (WEIGHTS, CONFIG))
-        digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-        return f"{self._base}\n{digest}"
-
-
-class _Scoring:
-    """Scores of one loaded model, those that are known already from the store; ``measured`` counts
-    the others."""
-
-    def __init__(
-        self,
-        arm: LoadedArm,
-        identity: str,
-        settings: Settings,
-        store: ScoreStore,
-        drafts: JudgedArm | None,
-    ) -> None:
-        self.measured = 0
-        self._arm, self._identity = arm, identity
-        self._settings, self._store = settings, store
-        # Two models that behave alike write the same: what one wrote is the draft of the other, so
-        # that a second decoding costs little more than a forward pass.
-        self._drafts = [stored.ids for stored in drafts.found] if drafts else []
-
-    def score(
-        self, examples: Sequence[Example], *, generate: bool, first: int = 0
-    ) -> list[StoredScore]:
-        """Scores of ``examples``, the first of which is the held-out hole number ``first``."""
-        identity = (self._identity, self._arm.precision)
-        keys = [score_key(*identity, example, self._settings) for example in examples]
-        known = [self._store.get(key, completed=generate) for key in keys]
-        missing = [i for i, stored in enumerate(known) if stored is None]
-        made: dict[int, Completion] = {}
-        scores = self._arm.score(
-            [examples[i] for i in missing],
-            generate=generate,
-            drafts=[self._draft(first + i) for i in missing],
-            collect=made.__setitem__,
-        )
-        for place, (i, score) in enumerate(zip(missing, scores, strict=True)):
-            found = made.get(place)
-            stored = StoredScore(score, found.ids, found.text) if found else StoredScore(score)
-            self._store.put(keys[i], stored)
-            known[i] = stored
-        self.measured += len(missing)
-        return [stored for stored in known if stored is not None]
-
-    def _draft(self, place: int) -> tuple[int, ...]:
-        return self._drafts[place] if place < len(self._drafts) else ()
 
 
 def _is_safe(base: JudgedArm, guarded: Sequence[StoredScore]) -> bool:
@@ -230,16 +182,6 @@ def _is_worse(base: JudgedArm | None, found: Sequence[StoredScore]) -> bool:
         return False
     pairs = zip(base.scores, found, strict=False)
     return sum(stored.score.nll - before.nll for before, stored in pairs) > 0
-
-
-def base_identity(name: str, folder: Path) -> str:
-    """A text that identifies the weights of a base model.
-
-    :param folder: the model's.
-    """
-    # The configuration and the copy weights count as well.
-    files = [*folder.glob("*.safetensors"), *folder.glob("*.json")]
-    return f"{name}\n{files_identity(files)}"
 
 
 def guard_part(examples: Sequence[Example], count: int) -> list[Example]:

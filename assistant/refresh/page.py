@@ -8,7 +8,7 @@ from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.evaluation.hole_results import Answer, HoleResult
 from git_copilot.assistant.evaluation.html_report import render_report
 from git_copilot.assistant.evaluation.report import RefreshReport
-from git_copilot.assistant.refresh.score_store import StoredScore
+from git_copilot.assistant.evaluation.score_store import StoredScore
 
 
 def hole_results(

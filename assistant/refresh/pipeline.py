@@ -16,9 +16,11 @@ from git_copilot.assistant.core.progress import duration
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.dataset.split import HELD_OUT_HOLES
 from git_copilot.assistant.evaluation.report import HoleSet, RefreshReport
+from git_copilot.assistant.evaluation.score_store import ScoreStore
+from git_copilot.assistant.evaluation.stored_scoring import base_identity
 from git_copilot.assistant.models.catalogue import resolve_model
 from git_copilot.assistant.refresh.incumbent import adapter_in_use
-from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until, base_identity
+from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until
 from git_copilot.assistant.refresh.outcome import report_refresh
 from git_copilot.assistant.refresh.page import refresh_page
 from git_copilot.assistant.refresh.plan import JUDGING_SHARE, PLANNED_SHARE, judged_in_share
@@ -26,7 +28,6 @@ from git_copilot.assistant.refresh.preparation import TrainingSet, Wanted, prepa
 from git_copilot.assistant.refresh.run_clock import RunClock, TooLittleTime
 from git_copilot.assistant.refresh.run_state import CANDIDATE, LOCK, RefreshRun
 from git_copilot.assistant.refresh.schedule import record_refresh
-from git_copilot.assistant.refresh.score_store import ScoreStore
 from git_copilot.assistant.refresh.start import Start, begin
 from git_copilot.assistant.refresh.strength import choose_strength, choosing_commits
 from git_copilot.assistant.refresh.unfinished import FILE as UNFINISHED

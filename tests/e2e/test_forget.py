@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from git_copilot.assistant.cli.commands import forget
+from git_copilot.assistant.evaluation import eval_run
 from git_copilot.assistant.refresh import run_state
 from tests.support.commands import Copilot
 
@@ -157,16 +158,17 @@ def test_forget_needs_an_initialised_repository(bare_commands, environment, repo
 
 
 def test_forgetting_is_refused_during_a_refresh_and_removes_checkpoints(copilot, state):
-    assert (forget.WORK, forget.LOCK) == (run_state.WORK, run_state.LOCK)
-    work = state / "adapters" / run_state.WORK
-    work.mkdir(parents=True)
-    (work / "checkpoint.safetensors").write_bytes(b"learnt")
+    assert (forget.WORK, forget.LOCK) == ((run_state.WORK, eval_run.WORK), run_state.LOCK)
+    folders = [state / "adapters" / name for name in forget.WORK]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "kept").write_bytes(b"learnt")
     with (state / "adapters" / run_state.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         problem(copilot.run("forget", "src"), 1, "a refresh is running")
-        assert work.exists()
+        assert all(folder.exists() for folder in folders)
     copilot.ok("forget", "src")
-    assert not work.exists()
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_a_rebuild_keeps_the_forgotten_list(copilot, state):

@@ -29,8 +29,9 @@ from git_copilot.index.store import forget
 from git_copilot.index.store.database import DATABASE_NAME, Database
 from git_copilot.index.store.forget import AUTHOR, COMMIT, PATH, ForgetRule, RemovalCounts
 
-# Of pipeline.py, whose import would load torch.
-WORK, LOCK = ".work", ".lock"
+# What a refresh and an evaluation leave when they are interrupted, and the lock of a refresh. Importing
+# pipeline.py and eval_run.py would load torch.
+WORK, LOCK = (".work", ".eval"), ".lock"
 NOTES = {
     COMMIT: "the files stay in the index as they are now; only the examples mined from it are removed",
     AUTHOR: "the files stay in the index: it shows them as they are, whoever wrote them",
@@ -106,7 +107,8 @@ def _forget(repo: GitRepository, db: Database, kind: str, value: str) -> Removal
     with file_lock(folder / LOCK, "a refresh is running, which may be learning from it"):
         stop_worker(state)
         stop_server()  # the next completion starts another
-        shutil.rmtree(folder / WORK, ignore_errors=True)
+        for name in WORK:
+            shutil.rmtree(folder / name, ignore_errors=True)
         removed = forget.forget(db, kind, value)
         forget.scrub(db, state)
     if queue_state(state).pending:

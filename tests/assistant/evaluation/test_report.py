@@ -113,6 +113,7 @@ def refresh():
         recipe=TrainingRecipe(),
         training_share=0.5,
         training=TrainReport(5, 6, 0, 700, 1.5, 2.25, True),
+        preset="default",
     )
 
 
@@ -142,8 +143,9 @@ def test_a_refresh_as_json():
             "recipe": {
                 "rank": 16, "epochs": 2, "batch": 8, "learning_rate": 2e-4, "warmup_steps": 5,
                 "clip": 1.0, "micro_tokens": 1536, "open_weight": 0.0, "open_tokens": 96,
-                "cooldown": 0.0, "seed": 0,
+                "cooldown": 0.0, "seed": 0, "cosine": False, "dropout": 0.05,
             },
+            "preset": "default",
             "training_share": 0.5,
         },
         "training": {

@@ -10,18 +10,18 @@ from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.cuts import cut_blob
 from git_copilot.assistant.dataset.examples import make_example
 from git_copilot.assistant.evaluation.arms import ArmEvaluator
+from git_copilot.assistant.evaluation.score_store import ScoreStore
+from git_copilot.assistant.evaluation.stored_scoring import base_identity
 from git_copilot.assistant.prompt.builder import Budget
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.refresh.judging import (
     Judge,
     JudgedArm,
     Until,
-    base_identity,
     guard_part,
 )
 from git_copilot.assistant.refresh.preparation import judging_order
 from git_copilot.assistant.refresh.run_clock import RunClock
-from git_copilot.assistant.refresh.score_store import ScoreStore
 from git_copilot.index.core.types import Hole
 from tests.support.tiny_models import CODE, UNFINISHED, save_tiny
 

@@ -10,15 +10,15 @@ from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.cuts import Cut
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.evaluation.metrics import Score
-from git_copilot.assistant.prompt.builder import Budget, build_prompt
-from git_copilot.assistant.prompt.tokenizer import TextTokenizer
-from git_copilot.assistant.refresh.score_store import (
+from git_copilot.assistant.evaluation.score_store import (
     FILE,
     ScoreStore,
     StoredScore,
     files_identity,
     score_key,
 )
+from git_copilot.assistant.prompt.builder import Budget, build_prompt
+from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.index.core.types import Hole
 from tests.support.tiny_models import save_tiny
 

@@ -1,4 +1,5 @@
-"""Scores of single holes, kept while a refresh is unfinished, so that none is measured twice.
+"""Scores of single holes, kept while a refresh or an evaluation is unfinished, so that none is
+measured twice.
 
 One line of JSON per score, appended as soon as it is measured; a line that a kill cut short is
 ignored.
@@ -62,13 +63,17 @@ def score_key(model: str, precision: str, example: Example, settings: Settings) 
 
 
 class ScoreStore:
-    """The scores in one folder."""
+    """The scores in one folder, or in memory alone."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+    def __init__(self, folder: Path | None = None) -> None:
+        self._path = None if folder is None else folder / FILE
         self._found: dict[str, StoredScore] = {}
+        if self._path is not None:
+            self._read(self._path)
+
+    def _read(self, path: Path) -> None:
         try:
-            lines = self._path.read_text("utf-8").splitlines()
+            lines = path.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             lines = []
         for line in lines:
@@ -89,6 +94,8 @@ class ScoreStore:
         :raises CopilotError: the disk is full or may not be written.
         """
         self._found[key] = stored
+        if self._path is None:
+            return
         line = json.dumps([key, asdict(stored.score), list(stored.ids), stored.text])
         with os_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
