@@ -61,15 +61,14 @@ def run_eval(
 ) -> EvaluationReport:
     """Evaluate the base, the adapter in use (``incumbent``) and another one (``candidate``).
 
-    Commits that an adapter was trained on, older ones, and copies of their code are left out. What an
-    evaluation that was interrupted has measured is not measured again.
+    Commits that an adapter was trained on, older ones, and copies of their code are left out.
 
     :param context: with its embedder and vectors.
     :param commits_range: as ``git rev-list`` takes it (``v1.0..main``); all of HEAD's history by
         default, of which the newest ``held_out_holes`` count.
     :param folder: the base model's, where the caller knows it.
     :param adapter: an id, ``"none"``, or ``None`` for the one in use.
-    :param controls: adapters that are evaluated beside, with retrieval.
+    :param controls: also evaluated, with retrieval.
     :param plain: also evaluate without retrieval.
     :return: the comparison in it is of ``candidate`` with ``base``.
     :raises CopilotError: the range or the adapter does not exist, or no hole is left to evaluate.
@@ -84,9 +83,8 @@ def run_eval(
     holes = _newest_holes(
         repo, context.db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES
     )
-    tokenizer = TextTokenizer.load(folder, settings.model)
     kept = adapter_store.adapters_dir(context.state_dir) / WORK
-    evaluator = ArmEvaluator(folder, settings, tokenizer, context.progress, ScoreStore(kept))
+    evaluator = _evaluator(context, folder, kept)
     held, known = _held_out(context, evaluator, holes, list(paths))
     base = evaluator.evaluate_arm(held, None, "base model", plain=plain)
     arms = _evaluate(evaluator, held, "adapter", paths, base, plain=plain)
@@ -102,9 +100,7 @@ def run_eval(
         held_out=HoleSet.of([e.hole for e in held.plain]),
         copies_dropped=known.total,
         dropped=known,
-        arms=ArmsReport.of(
-            base.scores(), incumbent.scores() if incumbent else None, candidate.scores()
-        ),
+        arms=_arms(base, incumbent, candidate),
         comparison=compare(base.retrieval, candidate.retrieval, settings.seed),
         seed=settings.seed,
         settings=EvaluationSettings.of(settings),
@@ -112,6 +108,18 @@ def run_eval(
         controls=_control_reports(others, candidate, settings.seed),
         results=_results(held, base, candidate if chosen else None, others),
     )
+
+
+def _arms(base: Arm, incumbent: Arm | None, candidate: Arm) -> ArmsReport:
+    used = None if incumbent is None else incumbent.scores()
+    return ArmsReport.of(base.scores(), used, candidate.scores())
+
+
+def _evaluator(context: RepositoryContext, folder: Path, kept: Path) -> ArmEvaluator:
+    """:param kept: the folder of what an interrupted evaluation measured."""
+    settings = context.settings
+    tokenizer = TextTokenizer.load(folder, settings.model)
+    return ArmEvaluator(folder, settings, tokenizer, context.progress, ScoreStore(kept))
 
 
 def _held_out(

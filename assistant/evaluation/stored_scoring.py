@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from git_copilot.assistant.adapters.adapter_store import CONFIG, WEIGHTS
 from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.examples import Example
 from git_copilot.assistant.evaluation.batched_scoring import Completion
+from git_copilot.assistant.evaluation.metrics import Score
 from git_copilot.assistant.evaluation.score_store import (
     ScoreStore,
     StoredScore,
@@ -18,8 +19,20 @@ from git_copilot.assistant.evaluation.score_store import (
     score_key,
 )
 
-if TYPE_CHECKING:
-    from git_copilot.assistant.evaluation.arms import LoadedArm
+
+class ScoringModel(Protocol):
+    """A loaded model: see :class:`~git_copilot.assistant.evaluation.arms.LoadedArm`."""
+
+    @property
+    def precision(self) -> str: ...
+    def score(
+        self,
+        examples: Sequence[Example],
+        *,
+        generate: bool,
+        drafts: Sequence[Sequence[int]],
+        collect: Callable[[int, Completion], None] | None,
+    ) -> list[Score]: ...
 
 
 def base_identity(name: str, folder: Path) -> str:
@@ -52,7 +65,7 @@ class StoredScoring:
 
     def __init__(
         self,
-        arm: LoadedArm,
+        arm: ScoringModel,
         identity: str,
         settings: Settings,
         store: ScoreStore,
