@@ -26,7 +26,10 @@ BODY_SECONDS = 20.0
 PATH_TOKEN = "/token/"
 OPEN_PATHS = frozenset({"/health"})
 LOG_SECONDS = 1.0
-UNAUTHORIZED = 401
+UNAUTHORIZED, TOO_SLOW = 401, 408
+# So long a refused request's body is still read: a client that sends all of it before it reads
+# would see a broken connection instead of the answer.
+DRAIN_SECONDS = 2.0
 
 
 class Refused(Exception):
@@ -83,7 +86,16 @@ class Guard:
         if exc.status == UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         body = error_form(scope["path"])(exc.status, exc.message)
-        await JSONResponse(body, exc.status, headers)(scope, receive, send)
+
+        async def answer(message: Message) -> None:
+            if message["type"] != "http.response.body" or exc.status == TOO_SLOW:
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            await _drain(receive)
+            await send({"type": "http.response.body", "body": b""})
+
+        await JSONResponse(body, exc.status, headers)(scope, receive, answer)
 
     def _admitted(self, scope: Scope) -> Scope:
         """The scope for the application, without a token in its path.
@@ -107,6 +119,18 @@ class Guard:
         if length.isdigit() and int(length) > MAX_BODY_BYTES:
             raise Refused(413, f"the body has more than {MAX_BODY_BYTES >> 20} MB")
         return scope
+
+
+async def _drain(receive: Receive) -> None:
+    """Read what is left of a body, within bounds, and forget it."""
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while size <= MAX_BODY_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 def _token_of(scope: Scope, headers: Headers) -> tuple[Scope, str]:
@@ -141,7 +165,7 @@ class _Body:
             left = self._deadline - time.monotonic()
             message = await asyncio.wait_for(self._receive(), left)
         except TimeoutError:
-            raise self._refuse(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
+            raise self._refuse(TOO_SLOW, f"the body did not arrive within {BODY_SECONDS:g} s") from None
         self._size += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         if self._size > MAX_BODY_BYTES:

@@ -235,3 +235,29 @@ def test_refusals_are_logged_without_what_was_sent(serve_http):
     assert len(refused) == 1
     assert refused[0].startswith("HTTP: refused 'POST' with 401: the token is wrong")
     assert "guess" not in refused[0] and "private" not in refused[0]
+
+
+@pytest.mark.parametrize(
+    "header", ["Authorization: Bearer wrong\r\n", "Origin: http://evil.example\r\n"]
+)
+def test_a_client_that_sends_a_large_body_first_reads_why_it_was_refused(serve_http, header):
+    running, size = serve_http(), 5 << 20
+    head = (
+        f"POST /v1/completions HTTP/1.1\r\nHost: localhost:{running.port}\r\n{header}"
+        f"Content-Length: {size}\r\n\r\n"
+    )
+    answer = running.raw(head.encode() + b"x" * size)
+    assert answer.startswith((b"HTTP/1.1 401", b"HTTP/1.1 403"))
+    assert answer.rstrip().endswith(b"}")
+
+
+def test_a_refused_client_that_goes_on_sending_is_cut_off(serve_http, monkeypatch):
+    monkeypatch.setattr(guard, "DRAIN_SECONDS", 0.2)
+    running = serve_http()
+    head = (
+        f"POST /v1/completions HTTP/1.1\r\nHost: localhost:{running.port}\r\n"
+        "Content-Length: 1000000\r\n\r\nx"
+    )
+    begun = time.monotonic()
+    answer = running.raw(head.encode())  # and nothing more: the server ends the connection
+    assert answer.startswith(b"HTTP/1.1 401") and time.monotonic() - begun < 5
