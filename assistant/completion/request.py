@@ -24,8 +24,11 @@ from git_copilot.assistant.prompt.location import (
 from git_copilot.assistant.prompt.notebook import CellLocation, Notebook
 from git_copilot.index.core.errors import CopilotError, GitError, LocationError
 from git_copilot.index.core.safe_open import ResolvedPath, resolve_links
+from git_copilot.index.git.remembered import RepositoryFinder
 from git_copilot.index.git.repository import GitRepository, environment_overrides
 from git_copilot.index.text.encodings import encoding_of, readable_text
+
+_FINDER = RepositoryFinder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def _follow(path: Path, location: Location) -> ResolvedPath:
 
 def _repository(folder: Path) -> GitRepository:
     """The repository that a person, or git in a hook, has named; else the one of ``folder``."""
-    return GitRepository.discover(None if environment_overrides() else folder)
+    return GitRepository.discover() if environment_overrides() else _FINDER.find(folder)
 
 
 def _check_links(location: Location, way: ResolvedPath) -> None:

@@ -165,7 +165,9 @@ class _Body:
             left = self._deadline - time.monotonic()
             message = await asyncio.wait_for(self._receive(), left)
         except TimeoutError:
-            raise self._refuse(TOO_SLOW, f"the body did not arrive within {BODY_SECONDS:g} s") from None
+            raise self._refuse(
+                TOO_SLOW, f"the body did not arrive within {BODY_SECONDS:g} s"
+            ) from None
         self._size += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         if self._size > MAX_BODY_BYTES:

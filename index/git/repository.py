@@ -7,6 +7,7 @@ repository's index, working tree or refs, and no command from a repository's con
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import tempfile
@@ -96,9 +97,9 @@ class GitRepository(ObjectReader):
 
     def killable(self) -> tuple[GitRepository, RunningProcesses]:
         """A copy of this repository whose git processes another thread can kill."""
-        twin = GitRepository(self.git_dir, self.common_dir, self.root, self._environment)
-        twin._running = RunningProcesses()
-        return twin, twin._running
+        twin, running = copy.copy(self), RunningProcesses()
+        twin._running = running
+        return twin, running
 
     @property
     def state_dir(self) -> Path:
@@ -133,16 +134,18 @@ class GitRepository(ObjectReader):
     def _without_filters(self) -> Iterator[str]:
         """Settings that disable the configured filter commands when git compares files. A file
         that normally passes through a filter (Git LFS, say) counts as changed if its times are."""
-        _, out, _ = self.try_run("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
-        for name in sorted(
-            {os.fsdecode(key).rpartition(".")[0] for key in out.split(b"\0") if key}
-        ):
+        for name in sorted({key.rpartition(".")[0] for key in self._filter_keys()}):
             if "=" in name:  # `-c key=value` cannot express it
                 raise GitError(
                     f"the configuration has a filter {name.removeprefix('filter.')!r}",
                     "give it a name without `=`",
                 )
             yield from (f"{name}.clean=", f"{name}.process=", f"{name}.required=false")
+
+    def _filter_keys(self) -> set[str]:
+        """The keys of the configured filters."""
+        _, out, _ = self.try_run("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
+        return {os.fsdecode(key) for key in out.split(b"\0") if key}
 
     def _cwd(self) -> Path:
         return self.root or self.git_dir
