@@ -60,8 +60,10 @@ EVALUATED = frozenset(
 )  # fmt: skip
 LANGUAGES = frozenset({"python", "typescript", "tsx", "javascript", "go", "rust", "java", "c"})
 MOST_FILE, LEAST_FILE = 120_000, 200
-# No source is more than this part of the pack, in bytes of text.
-MOST_SOURCE = 8_000_000
+# Of each source at most so many bytes of text: many sources teach more than much of a few.
+MOST_SOURCE = 1_900_000
+# Folders of this depth are taken as a whole, so that files which need each other stay together.
+DEPTH = 3
 CONTAMINATION = 13
 # A file is a copy when this share of its lines with enough text stood in files before it.
 COPIED, LINE = 0.6, 20
@@ -225,7 +227,7 @@ def pack(
     def files() -> Iterator[PackedFile]:
         for number, entry in enumerate(entries):
             taken = 0
-            for path, data in _in_random_order(entry, archives, sources):
+            for path, data in by_folders(_files(entry, archives, sources), entry["name"]):
                 file = packer.pack(number, path, data) if taken < MOST_SOURCE else None
                 if file is not None:
                     taken += len(file.text)
@@ -240,23 +242,29 @@ def pack(
         raise click.ClickException(f"{out} has {size} bytes, more than {most_bytes}: list fewer")
 
 
-def _in_random_order(
-    entry: dict[str, Any], archives: Path, sources: Path
-) -> list[tuple[str, bytes]]:
-    """The files of a source, so that the first of them are a sample.
+def by_folders(files: list[tuple[str, bytes]], seed: str) -> list[tuple[str, bytes]]:
+    """Files folder by folder, the folders in an order that depends on ``seed`` alone."""
+    groups: dict[str, list[tuple[str, bytes]]] = {}
+    for path, data in sorted(files):
+        folder = "/".join(path.split("/")[:-1][:DEPTH])
+        groups.setdefault(folder, []).append((path, data))
+    folders = list(groups)
+    seeded_random("pack", seed).shuffle(folders)
+    return [file for folder in folders for file in groups[folder]]
+
+
+def _files(entry: dict[str, Any], archives: Path, sources: Path) -> list[tuple[str, bytes]]:
+    """The files of a source.
 
     :raises click.ClickException: it is not what the list names.
     """
     if "commit" in entry:
         folder = find_repository(sources, entry["name"])
-        found = list(repository_files(folder, entry["commit"]))
-    else:
-        wheel = archives / entry["file"]
-        if sha256(wheel) != entry["sha256"]:
-            raise click.ClickException(f"{wheel} is not the file that the list names")
-        found = list(wheel_files(wheel))
-    seeded_random("pack", entry["name"]).shuffle(found)
-    return found
+        return list(repository_files(folder, entry["commit"]))
+    wheel = archives / entry["file"]
+    if sha256(wheel) != entry["sha256"]:
+        raise click.ClickException(f"{wheel} is not the file that the list names")
+    return list(wheel_files(wheel))
 
 
 @main.command()

@@ -194,3 +194,13 @@ def test_requirements_name_the_listed_packages(made):
     build(made)
     done = command("requirements", "--list", made[3] / "corpus.toml")
     assert done.stdout == "apples==1.0\n"
+
+
+def test_files_of_a_folder_stay_together():
+    files = [(f"lib/{folder}/part/{i}.py", b"") for i in range(4) for folder in "abcdef"]
+    ordered = [path for path, _ in pack.by_folders(files, "seed")]
+    assert sorted(ordered) == sorted(path for path, _ in files)
+    folders = [path.split("/")[1] for path in ordered]
+    assert folders == [f for f in dict.fromkeys(folders) for _ in range(4)]
+    assert folders != sorted(folders)
+    assert ordered == [path for path, _ in pack.by_folders(files[::-1], "seed")]
