@@ -8,21 +8,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from git_copilot.assistant.context.catch_up import mine_commits
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.progress import duration
 from git_copilot.assistant.dataset.hole_selection import is_snapshot
-from git_copilot.assistant.dataset.split import HELD_OUT_HOLES
 from git_copilot.assistant.evaluation.regression_check import guard_examples
 from git_copilot.assistant.refresh.incumbent import adapter_in_use
 from git_copilot.assistant.refresh.plan import RefreshPlan
-from git_copilot.assistant.refresh.preparation import Wanted, select_training, split_history
+from git_copilot.assistant.refresh.preparation import (
+    Wanted,
+    select_training,
+    split_history,
+    update_corpus,
+)
 from git_copilot.assistant.refresh.run_clock import RunClock
 from git_copilot.assistant.refresh.run_state import RefreshRun
 from git_copilot.assistant.refresh.start import history, measured_plan
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hole
-from git_copilot.index.corpus.survival import update_survival
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,27 +112,21 @@ def dry_run(
 
     :raises CopilotError: there are too few holes, or the model cannot be loaded.
     """
-    repo, settings = context.repo, context.settings
-    mine_commits(context)
-    update_survival(repo, context.db, limit=settings.history_commits, progress=context.progress)
-    head = repo.head_commit()
+    update_corpus(context)
+    head = context.repo.head_commit()
     if head is None:
         raise CopilotError("the history has no commit to learn from", "commit something first")
     incumbent = adapter_in_use(context)
     run = RefreshRun.of(context, folder, clock, incumbent)
     commits = history(context, head)
-    wanted = Wanted(
-        learn=max_holes or settings.refresh_holes,
-        judge=held_out_holes or HELD_OUT_HOLES,
-        exact=held_out_holes is not None,
-    )
+    wanted = Wanted.of(context.settings, max_holes, held_out_holes)
     split = split_history(run, commits, wanted)
     guard = guard_examples(run.tokenizer)
     plan, _ = measured_plan(run, wanted, commits, split, guard, incumbent)
     chosen = Wanted(learn=plan.learn, judge=plan.judge, exact=True)
     held_out = split_history(run, commits, chosen).held_out
     return DryRun(
-        base_model=settings.model,
+        base_model=context.settings.model,
         incumbent=incumbent,
         start=run.warm.adapter if run.warm else None,
         learn=Lesson.of(select_training(run, commits, held_out, plan.learn)),

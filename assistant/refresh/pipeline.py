@@ -10,11 +10,9 @@ from pathlib import Path
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.adapters.provenance import FILE as HOLES_FILE
 from git_copilot.assistant.adapters.provenance import write_training_holes
-from git_copilot.assistant.context.catch_up import mine_commits
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.progress import duration
 from git_copilot.assistant.dataset.examples import Example
-from git_copilot.assistant.dataset.split import HELD_OUT_HOLES
 from git_copilot.assistant.evaluation.report import HoleSet, RefreshReport
 from git_copilot.assistant.evaluation.score_store import ScoreStore
 from git_copilot.assistant.evaluation.stored_scoring import base_identity
@@ -24,7 +22,7 @@ from git_copilot.assistant.refresh.judging import Judge, JudgedArm, Until
 from git_copilot.assistant.refresh.outcome import report_refresh
 from git_copilot.assistant.refresh.page import refresh_page
 from git_copilot.assistant.refresh.plan import JUDGING_SHARE, PLANNED_SHARE, judged_in_share
-from git_copilot.assistant.refresh.preparation import TrainingSet, Wanted, prepare
+from git_copilot.assistant.refresh.preparation import TrainingSet, Wanted, prepare, update_corpus
 from git_copilot.assistant.refresh.run_clock import RunClock, TooLittleTime
 from git_copilot.assistant.refresh.run_state import CANDIDATE, LOCK, RefreshRun
 from git_copilot.assistant.refresh.schedule import record_refresh
@@ -35,7 +33,6 @@ from git_copilot.assistant.refresh.unfinished import Trained, Unfinished
 from git_copilot.assistant.training.trainer import TrainReport, train_adapter
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.files import file_lock, os_errors
-from git_copilot.index.corpus.survival import update_survival
 
 # Parts of the time limit: by when the base model and the adapter in use must be judged, by when
 # the candidate, if a decision is possible, and when judging stops whatever is judged.
@@ -78,19 +75,11 @@ def run_refresh(
     clock = clock or RunClock.start()
     if seed is not None:
         context = replace(context, settings=replace(context.settings, seed=seed))
-    repo, db, settings = context.repo, context.db, context.settings
-    folder = folder or resolve_model(settings.model)  # before anything that takes long
-    lock = adapter_store.adapters_dir(repo.state_dir) / LOCK
+    folder = folder or resolve_model(context.settings.model)  # before anything that takes long
+    lock = adapter_store.adapters_dir(context.state_dir) / LOCK
     with file_lock(lock, "another refresh of this repository is running"):
-        reading = replace(context, progress=clock.bounded(context.progress))
-        mine_commits(reading)
-        update_survival(repo, db, limit=settings.history_commits, progress=reading.progress)
-        wanted = Wanted(
-            learn=max_holes or settings.refresh_holes,
-            judge=held_out_holes or HELD_OUT_HOLES,
-            exact=held_out_holes is not None,
-            force=force,
-        )
+        update_corpus(replace(context, progress=clock.bounded(context.progress)))
+        wanted = Wanted.of(context.settings, max_holes, held_out_holes, force=force)
         incumbent = adapter_in_use(context)
         return _Refresh(RefreshRun.of(context, folder, clock, incumbent), wanted, incumbent).run()
 

@@ -6,7 +6,11 @@ import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Self
 
+from git_copilot.assistant.context.catch_up import mine_commits
+from git_copilot.assistant.context.repository import RepositoryContext
+from git_copilot.assistant.core.config import Settings
 from git_copilot.assistant.dataset.cuts import Cut, read_cuts
 from git_copilot.assistant.dataset.examples import (
     TRAINING_SHARE,
@@ -28,11 +32,12 @@ from git_copilot.assistant.dataset.leakage import (
     drop_showing,
 )
 from git_copilot.assistant.dataset.sequences import sequence_examples
-from git_copilot.assistant.dataset.split import Split, in_turn, split_holes
+from git_copilot.assistant.dataset.split import HELD_OUT_HOLES, Split, in_turn, split_holes
 from git_copilot.assistant.refresh.run_state import RefreshRun
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.core.types import Hit, Hole
 from git_copilot.index.corpus.mining import load_holes
+from git_copilot.index.corpus.survival import update_survival
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,14 @@ class Wanted:
     exact: bool
     force: bool = False
 
+    @classmethod
+    def of(
+        cls, settings: Settings, learn: int | None, judge: int | None, *, force: bool = False
+    ) -> Self:
+        """What was asked for, else what the settings say."""
+        most = judge or HELD_OUT_HOLES
+        return cls(learn or settings.refresh_holes, most, judge is not None, force)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
@@ -53,6 +66,13 @@ class TrainingSet:
     examples: list[Example]
     copies: int
     duplicates: DuplicateCounts
+
+
+def update_corpus(context: RepositoryContext) -> None:
+    """Mine the newest commits, and follow what became of the holes of older ones."""
+    mine_commits(context)
+    limit = context.settings.history_commits
+    update_survival(context.repo, context.db, limit=limit, progress=context.progress)
 
 
 def split_history(run: RefreshRun, commits: Sequence[str], wanted: Wanted) -> Split:

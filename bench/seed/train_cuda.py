@@ -6,8 +6,9 @@
 Each call goes on from the last checkpoint in WORK and ends after ``--seconds``; the learning rate follows
 a cosine that ends with ``--budget`` seconds of training over all calls. OUT gets the adapter as it is
 (``adapter_config.json``, ``adapter_model.safetensors``: peft loads them) and ``report.json`` with
-the losses. Needs torch, transformers and safetensors. Files that are larger than what can be carried
-at once may be given in parts: ``--corpus corpus.xz.00 --corpus corpus.xz.01``.
+the losses. Needs torch, transformers and safetensors. What is larger than can be carried at once may
+be given in parts (``split -d -b 30M corpus.xz corpus.xz.``, then ``--corpus corpus.xz.00 --corpus
+corpus.xz.01``), and ``--part-bytes`` splits the adapter, which `cat` joins again.
 
 The base is frozen; every linear layer gets a low-rank sum whose product is added to the weights before
 each pass, which at this batch size costs next to nothing. Examples are packed into rows, each with a
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import random
 import sys
 import tarfile
@@ -33,10 +35,12 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / ".dev")]
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the workers are processes
 
 import torch
 from packed import PackedFile, read_pack
 from pieces import Piece, Repository, make_piece
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -257,20 +261,11 @@ class Run:
         part.replace(work / CHECKPOINT)
 
     def resume(self, work: Path) -> None:
-        """Go on from the last checkpoint, if there is one.
-
-        :raises SystemExit: it is of other options.
-        """
-        from safetensors import safe_open
-
-        path = work / CHECKPOINT
-        if not path.exists():
+        """Go on from the last checkpoint, if there is one."""
+        facts = saved_facts(work, self.options)
+        if not facts:
             return
-        with safe_open(path, framework="pt") as file:
-            facts = file.metadata()
-        if facts["options"] != repr(self.options):
-            raise SystemExit(f"{path} is of a run with {facts['options']}: choose another --work")
-        tensors = load_file(path, device=self.device)
+        tensors = load_file(work / CHECKPOINT, device=self.device)
         for i, parameter in enumerate(self.parameters):
             parameter.data.copy_(tensors.pop(f"{i}"))
             self.optimizer.state[parameter] = {
@@ -305,6 +300,31 @@ def limit_rank(a: torch.Tensor, b: torch.Tensor, rank: int) -> tuple[torch.Tenso
     u, values, v = torch.linalg.svd(triangle_b @ triangle_a.t())
     root = values[:rank].sqrt()
     return (root[:, None] * v[:rank]) @ right.t(), (left @ u[:, :rank]) * root
+
+
+def saved_facts(work: Path, options: Options) -> dict[str, str]:
+    """What the last checkpoint says of itself; nothing where there is none.
+
+    :raises SystemExit: it is of other options.
+    """
+    path = work / CHECKPOINT
+    if not path.exists():
+        return {}
+    with safe_open(path, framework="pt") as file:
+        facts: dict[str, str] = file.metadata()
+    if facts["options"] != repr(options):
+        raise SystemExit(f"{path} is of a run with {facts['options']}: choose another --work")
+    return facts
+
+
+def split_file(path: Path, size: int) -> None:
+    """Replace a file that is larger than ``size`` bytes by parts: ``NAME.00``, ``NAME.01``, …"""
+    data = path.read_bytes()
+    if len(data) <= size:
+        return
+    for number, begin in enumerate(range(0, len(data), size)):
+        path.with_name(f"{path.name}.{number:02}").write_bytes(data[begin : begin + size])
+    path.unlink()
 
 
 def held_out(corpus: Path, tokenizer: TextTokenizer, options: Options) -> list[dict[str, Any]]:
@@ -366,6 +386,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seconds", type=float, default=520, help="of training in this call")
     add("--budget", type=float, default=1500, help="seconds of training in all calls")
     add("--checkpoint-seconds", type=float, default=120)
+    add("--part-bytes", type=int, help="of the adapter's file: split a larger one")
     add("--base-name", default="smollm2-135m", help="what the adapter names as its base")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for name in ("row", "rows", "rank", "export_rank", "workers", "seed"):
@@ -383,30 +404,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     corpus = join(given.corpus, given.work, "corpus.xz")
     folder = unpack_base(join(given.base, given.work, "base.tar.xz"), given.work)
     tokenizer = TextTokenizer.load(folder)
+    step = int(saved_facts(given.work, options).get("step", 0))
+    # The workers begin while the model is loaded, and before this process uses the accelerator.
+    batches = iter(
+        DataLoader(
+            Rows(corpus, tokenizer, options, step), batch_size=None, num_workers=options.workers,
+            pin_memory=given.device == "cuda", prefetch_factor=4 if options.workers else None,
+        )
+    )  # fmt: skip
     run = Run(folder, options, given.device)
     run.resume(given.work)
-    tests = held_out(corpus, tokenizer, options)
-    report = train(run, corpus, tokenizer, tests, given)
+    report = train(run, batches, held_out(corpus, tokenizer, options), given)
     run.save(given.work)
     run.export(given.out, given.base_name)
+    if given.part_bytes:
+        split_file(given.out / "adapter_model.safetensors", given.part_bytes)
     (given.out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     print(json.dumps({key: value for key, value in report.items() if key != "losses"}))
     return 0
 
 
 def train(
-    run: Run, corpus: Path, tokenizer: TextTokenizer, tests: list[dict[str, Any]],
+    run: Run, batches: Iterator[dict[str, Any]], tests: list[dict[str, Any]],
     given: argparse.Namespace,
 ) -> dict[str, Any]:  # fmt: skip
     """Train until the time of this call or of all calls is over, and report."""
     options, losses = run.options, []
-    loader = DataLoader(
-        Rows(corpus, tokenizer, options, run.step), batch_size=None, num_workers=options.workers,
-        pin_memory=run.device == "cuda", prefetch_factor=4 if options.workers else None,
-    )  # fmt: skip
     before, first = run.evaluate(tests), run.step
     begun = last = saved = time.monotonic()
-    for batch in loader:
+    for batch in batches:
         losses.append(round(run.train(batch, given.budget), 4))
         now = time.monotonic()
         run.spent, last = run.spent + now - last, now

@@ -200,6 +200,17 @@ def test_parts_are_put_together(corpus, tmp_path):
     assert kit.join(parts[:1], tmp_path, "corpus.xz") == parts[0]
 
 
+def test_an_adapter_is_split_into_parts_that_can_be_joined(tmp_path):
+    path = tmp_path / "adapter_model.safetensors"
+    path.write_bytes(bytes(range(250)))
+    kit.split_file(path, 300)
+    assert path.stat().st_size == 250
+    kit.split_file(path, 100)
+    parts = sorted(tmp_path.iterdir())
+    assert [part.name[-3:] for part in parts] == [".00", ".01", ".02"]
+    assert b"".join(part.read_bytes() for part in parts) == bytes(range(250))
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_checkpoint(corpus, archive, tmp_path):
     # Of eight files none is the two hundredth: the first one is held out.
