@@ -4,6 +4,7 @@ arXiv 2305.14314): large models on a GPU whose memory their 16-bit weights would
 from __future__ import annotations
 
 import importlib.util
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from git_copilot.index.core.errors import ModelError
 AUTO, ON, OFF = "auto", "on", "off"
 # Weights in 16 bits that take more than this part of a GPU's memory leave too little for training.
 LARGE = 1 / 4
+# peft imports bitsandbytes, which on a CPU warns of kernels that it does not find.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def trains_in_four_bits(wanted: str, folder: Path, device: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -89,3 +91,16 @@ def test_without_bitsandbytes_it_is_off_and_asking_for_it_is_told(folder, monkey
     assert not trains_in_four_bits("auto", folder, "cpu")
     with pytest.raises(ModelError, match="bitsandbytes is not installed"):
         trains_in_four_bits("on", folder, "cuda")
+
+
+def test_nothing_is_said_of_kernels_that_a_cpu_lacks(folder, tmp_path):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from git_copilot.assistant.backend.loading import load_model\n"
+        "import peft\n"
+        "load_model(Path(sys.argv[1]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder], capture_output=True, text=True, check=True
+    )
+    assert "kernels" not in done.stderr
