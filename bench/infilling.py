@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,14 +51,21 @@ def read_tasks(folder: Path, subset: str) -> list[Task]:
 
     :raises CopilotError: the file is not there, or is not what it should be.
     """
-    path = folder / FILES[subset]
+    return read_rows(folder / FILES[subset], "openai/human-eval-infilling", make_task)
+
+
+def read_rows(path: Path, origin: str, make: Callable[[dict[str, str]], Task]) -> list[Task]:
+    """A task of each row of a benchmark's file.
+
+    :param origin: the repository that has the file.
+    :raises CopilotError: as :func:`read_tasks`.
+    """
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
-            return [make_task(json.loads(line)) for line in file]
+            return [make(json.loads(line)) for line in file]
     except FileNotFoundError as exc:
         raise CopilotError(
-            f"{path} is not there",
-            "take it from openai/human-eval-infilling (data/) and name the folder with --data",
+            f"{path} is not there", f"take it from {origin} (data/) and name the folder with --data"
         ) from exc
     except (OSError, EOFError, ValueError, KeyError) as exc:
         raise CopilotError(f"{path} cannot be read ({exc})", "fetch the file again") from exc

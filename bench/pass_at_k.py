@@ -14,7 +14,6 @@ each k of 1, 10 and 100 that the samples suffice for, in %, with 95% intervals f
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import re
 import sys
@@ -27,7 +26,7 @@ from typing import Any
 
 from about import machine, output
 from figures import interval
-from infilling import FILES, Task, read_tasks, sample
+from infilling import FILES, Task, read_rows, read_tasks, sample
 from isa import add_isa_option, limit_instructions
 from quality import DATA, ROOT, Run, at_least_one, load, render
 from sandbox import PASSED, run_programs
@@ -65,22 +64,15 @@ def read_problems(folder: Path) -> list[Task]:
 
     :raises CopilotError: the file is not there, or is not what it should be.
     """
-    path = folder / HUMANEVAL_FILE
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            rows = [json.loads(line) for line in file]
-        return [
-            Task(row["task_id"], row["task_id"], row["entry_point"], row["prompt"],
-                 row["canonical_solution"], "", row["test"])
-            for row in rows
-        ]  # fmt: skip
-    except FileNotFoundError as exc:
-        raise CopilotError(
-            f"{path} is not there",
-            "take it from openai/human-eval (data/); --data names the folder",
-        ) from exc
-    except (OSError, EOFError, ValueError, KeyError) as exc:
-        raise CopilotError(f"{path} cannot be read ({exc})", "fetch the file again") from exc
+    return read_rows(folder / HUMANEVAL_FILE, "openai/human-eval", make_problem)
+
+
+def make_problem(row: dict[str, str]) -> Task:
+    """A problem from a row of the benchmark."""
+    name = row["task_id"]
+    return Task(
+        name, name, row["entry_point"], row["prompt"], row["canonical_solution"], "", row["test"]
+    )
 
 
 def pass_at(k: int, samples: int, right: int) -> float:

@@ -12,7 +12,7 @@ import torch
 
 from git_copilot.index.core.errors import ModelError
 
-AUTO, ON, OFF = "auto", "on", "off"
+AUTO, ON = "auto", "on"
 # Weights in 16 bits that take more than this part of a GPU's memory leave too little for training.
 LARGE = 1 / 4
 # peft imports bitsandbytes, which on a CPU warns of kernels that it does not find.

@@ -28,8 +28,9 @@ import sys
 import tarfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
-from git_copilot.assistant.training.loss import head_loss
+from git_copilot.assistant.training.loss import ROWS, head_loss
 
 # Of the files, one in so many is kept for the evaluation.
 HELD_OUT = 200
@@ -114,29 +115,37 @@ class Rows(IterableDataset[dict[str, torch.Tensor]]):
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         info, options = get_worker_info(), self._options
-        count = info.num_workers if info else 1
-        # Batches come from the workers in turn, the first of them from the worker whose turn it is.
-        shard = ((info.id if info else 0) + self._first) % count
-        learnt, _ = read_repositories(self._corpus, shard, count)
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        # Batches come from the workers in turn.
+        step = self._first + worker
+        learnt, _ = read_repositories(self._corpus, step % workers, workers)
         places = [(r, n) for r in learnt for n in range(len(r.files))]
         weights = [len(r.files[n].text) for r, n in places]
         for repository in learnt:
             repository.index()
-        step = self._first + ((shard - self._first) % count)
         while True:
-            rng = random.Random(f"{options.seed} {step}")
-            yield pack_rows(self._pieces(places, weights, rng), options.rows, options.row)
-            step += count
+            yield self._batch(places, weights, random.Random(f"{options.seed} {step}"))
+            step += workers
 
-    def _pieces(
+    def _batch(
         self, places: list[tuple[Repository, int]], weights: list[int], rng: random.Random
-    ) -> Iterator[Piece]:
-        longest = self._options.row
-        while True:
-            for repository, number in rng.choices(places, weights=weights, k=64):
-                piece = make_piece(repository, number, self._tokenizer, rng)
-                if piece is not None and piece.size <= longest:
-                    yield piece
+    ) -> dict[str, torch.Tensor]:
+        drawn = (place for _ in count() for place in rng.choices(places, weights=weights, k=64))
+        rows, row = self._options.rows, self._options.row
+        return pack_rows(fitting(drawn, self._tokenizer, rng, row), rows, row)
+
+
+def fitting(
+    drawn: Iterable[tuple[Repository, int]],
+    tokenizer: TextTokenizer,
+    rng: random.Random,
+    longest: int,
+) -> Iterator[Piece]:
+    """A random example of each file that is drawn, if it has one of at most ``longest`` tokens."""
+    for repository, number in drawn:
+        piece = make_piece(repository, number, tokenizer, rng)
+        if piece is not None and piece.size <= longest:
+            yield piece
 
 
 def pack_rows(pieces: Iterator[Piece], rows: int, length: int) -> dict[str, torch.Tensor]:
@@ -221,7 +230,7 @@ class Run:
         ).last_hidden_state  # fmt: skip
         wanted = on["weights"] > 0
         head = self.model.get_output_embeddings()
-        rows = 8192 if self.device == "cuda" else 128
+        rows = 8192 if self.device == "cuda" else ROWS
         weights = on["weights"][wanted]
         loss = head_loss(
             hidden[wanted], head.weight, head.bias, on["targets"][wanted], weights, rows
@@ -334,14 +343,7 @@ def held_out(corpus: Path, tokenizer: TextTokenizer, options: Options) -> list[d
         repository.index()
     places = [(r, n) for r in held for n in range(len(r.files))]
     rng = random.Random(f"held out {options.seed}")
-
-    def pieces() -> Iterator[Piece]:
-        while True:
-            piece = make_piece(*rng.choice(places), tokenizer, rng)
-            if piece is not None and piece.size <= options.row:
-                yield piece
-
-    found = pieces()
+    found = fitting((rng.choice(places) for _ in count()), tokenizer, rng, options.row)
     return [pack_rows(found, options.rows, options.row) for _ in range(4)]
 
 
