@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -16,6 +16,8 @@ from git_copilot.assistant.training.lora import DROPOUT
 MIN_WEIGHT = 1e-3
 # oneDNN caches reordered weights for each shape: few shapes take little memory.
 ROUND_TO = 64
+# In place of the id of a token that is left out of a loss.
+NONE_EXCLUDED = -1
 
 
 def round_up(length: int, step: int = ROUND_TO) -> int:
@@ -25,7 +27,8 @@ def round_up(length: int, step: int = ROUND_TO) -> int:
 
 class Trainable(Protocol):
     """The part of an example that training needs
-    (:class:`~git_copilot.assistant.dataset.examples.Example` is one)."""
+    (:class:`~git_copilot.assistant.dataset.examples.Example` is one). ``middle_ids`` ends with the end
+    token where there are ``open_tokens``."""
 
     @property
     def prompt_ids(self) -> tuple[int, ...]: ...
@@ -120,17 +123,41 @@ def loss_weight(example: Trainable, recipe: TrainingRecipe) -> float:
     return max(example.weight, MIN_WEIGHT) * tokens
 
 
-def pack(
-    examples: Sequence[Trainable], length: int, recipe: TrainingRecipe
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Ids, next-token targets and their loss weights, each of shape (examples, length)."""
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A batch as tensors, each of shape (examples, length): ``ids``, the ``targets`` that follow
+    them, the ``weights`` of their losses, and ``excluded``, the id of a token that is known not to
+    follow, else :data:`NONE_EXCLUDED`."""
+
+    ids: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+    excluded: torch.Tensor
+
+    def to(self, device: Any) -> Packed:
+        """The same on another device."""
+        tensors = (self.ids, self.targets, self.weights, self.excluded)
+        return Packed(*(tensor.to(device) for tensor in tensors))
+
+
+def pack(examples: Sequence[Trainable], length: int, recipe: TrainingRecipe) -> Packed:
+    """Render examples, padded behind the text.
+
+    The text before a hole is learnt as if it were a longer middle, which does not end there: its
+    losses leave out the end token. Otherwise hundreds of tokens would teach that no middle ever
+    ends, and one that it does (docs/decisions/0041-no-end-in-a-passage.md).
+    """
     ids = torch.zeros(len(examples), length, dtype=torch.long)
     targets, weights = torch.zeros_like(ids), torch.zeros(len(examples), length)
+    excluded = torch.full_like(ids, NONE_EXCLUDED)
     for row, example in enumerate(examples):
         ids[row, : example.size] = torch.tensor(example.prompt_ids + example.middle_ids)
         targets[row, :-1] = ids[row, 1:]
         first, last = len(example.prompt_ids) - 1, example.size - 1
         weight = max(example.weight, MIN_WEIGHT)
-        weights[row, first - _open_count(example, recipe) : first] = weight * recipe.open_weight
+        opened = slice(first - _open_count(example, recipe), first)
+        weights[row, opened] = weight * recipe.open_weight
+        end = example.middle_ids[-1]
+        excluded[row, opened] = torch.where(targets[row, opened] == end, NONE_EXCLUDED, end)
         weights[row, first:last] = weight
-    return ids, targets, weights
+    return Packed(ids, targets, weights, excluded)

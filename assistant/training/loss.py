@@ -35,12 +35,15 @@ class _Loss(torch.autograd.Function):
         bias: torch.Tensor | None,
         targets: torch.Tensor,
         weights: torch.Tensor,
+        excluded: torch.Tensor | None,
         block: int,
     ) -> torch.Tensor:
         grad, total = torch.empty_like(rows), rows.new_zeros((), dtype=torch.float32)
         for begin in range(0, len(rows), block):
             part = slice(begin, begin + block)
             logits = functional.linear(rows[part], head, bias).float()
+            if excluded is not None:
+                leave_out(logits, excluded[part])
             target, weight = targets[part, None], weights[part, None]
             total_log = torch.logsumexp(logits, -1, keepdim=True)
             total += ((total_log - logits.gather(1, target)) * weight).sum()
@@ -53,7 +56,7 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (grad,) = ctx.saved_tensors
-        return grad * grads[0].to(grad.dtype), None, None, None, None, None
+        return grad * grads[0].to(grad.dtype), None, None, None, None, None, None
 
 
 def has_plain_head(model: Any) -> bool:
@@ -62,17 +65,23 @@ def has_plain_head(model: Any) -> bool:
 
 
 def weighted_loss(
-    model: Any, ids: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
+    model: Any,
+    ids: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor,
+    excluded: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The sum of ``weights`` times the negative log-likelihood (nats) of ``targets``.
 
     :param model: a causal model of transformers that :func:`has_plain_head`, its output layer frozen.
-    :param ids: (batch, length); ``targets`` and ``weights`` likewise, for the token after each.
+    :param ids: (batch, length); ``targets``, ``weights`` and ``excluded`` likewise, for the token
+        after each.
     """
     head = model.get_output_embeddings()
     selected = weights > 0
     hidden = model.base_model(ids, use_cache=False).last_hidden_state[selected]
-    return head_loss(hidden, head.weight, head.bias, targets[selected], weights[selected])
+    left_out = None if excluded is None else excluded[selected]
+    return head_loss(hidden, head.weight, head.bias, targets[selected], weights[selected], left_out)
 
 
 def head_loss(
@@ -81,6 +90,7 @@ def head_loss(
     bias: torch.Tensor | None,
     targets: torch.Tensor,
     weights: torch.Tensor,
+    excluded: torch.Tensor | None = None,
     block: int = ROWS,
 ) -> torch.Tensor:
     """The sum of ``weights`` times the negative log-likelihood (nats) of ``targets``, with a frozen
@@ -88,12 +98,22 @@ def head_loss(
 
     :param hidden: (n, hidden); ``targets`` and ``weights`` have n elements.
     :param head: (vocabulary, hidden).
+    :param excluded: n ids of tokens that are known not to follow, negative for none.
     :param block: how many rows of logits are in memory at once.
     """
     loss: torch.Tensor = _Loss.apply(  # type: ignore[no-untyped-call]
-        hidden, head, bias, targets, weights, block
+        hidden, head, bias, targets, weights, excluded, block
     )
     return loss
+
+
+def leave_out(logits: torch.Tensor, excluded: torch.Tensor) -> None:
+    """Make one token of each row impossible, in place.
+
+    :param logits: (n, vocabulary); ``excluded`` are n ids, negative for none.
+    """
+    rows = torch.nonzero(excluded >= 0).squeeze(1)
+    logits[rows, excluded[rows]] = -torch.inf
 
 
 @contextmanager

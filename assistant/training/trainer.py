@@ -21,6 +21,7 @@ from git_copilot.assistant.training import checkpoint
 from git_copilot.assistant.training.attention import use_causal_attention
 from git_copilot.assistant.training.batches import (
     Decay,
+    Packed,
     Trainable,
     TrainingRecipe,
     fingerprint,
@@ -30,7 +31,12 @@ from git_copilot.assistant.training.batches import (
     round_up,
 )
 from git_copilot.assistant.training.lora import add_adapter, save_adapter
-from git_copilot.assistant.training.loss import has_plain_head, only_positions, weighted_loss
+from git_copilot.assistant.training.loss import (
+    has_plain_head,
+    leave_out,
+    only_positions,
+    weighted_loss,
+)
 from git_copilot.assistant.training.memory import MemoryUse, is_out_of_memory
 from git_copilot.index.core.errors import ModelError
 from git_copilot.index.core.types import Progress, no_progress
@@ -242,8 +248,7 @@ def _gradients(
     for begin in range(0, len(examples), rows):
         part = examples[begin : begin + rows]
         packed = pack(part, round_up(max(e.size for e in part), LENGTH_STEP), state.recipe)
-        ids, targets, weights = (tensor.to(state.model.device) for tensor in packed)
-        loss = _loss(state, ids, targets, weights, select) / count
+        loss = _loss(state, packed.to(state.model.device), select) / count
         loss.backward()  # type: ignore[no-untyped-call]
         for weight, master in zip(state.weights, state.masters, strict=True):
             if weight.grad is not None:
@@ -255,23 +260,21 @@ def _gradients(
 
 
 def _loss(
-    state: _TrainingState,
-    ids: torch.Tensor,
-    targets: torch.Tensor,
-    weights: torch.Tensor,
-    select: Callable[[torch.Tensor | None], None],
+    state: _TrainingState, packed: Packed, select: Callable[[torch.Tensor | None], None]
 ) -> torch.Tensor:
     """The weighted sum of the losses of one part of a batch.
 
     Padding is behind the text, which a causal model never reads: no mask is needed.
     """
     model = state.model.get_base_model()
+    ids, targets, weights, excluded = packed.ids, packed.targets, packed.weights, packed.excluded
     if has_plain_head(model):
-        return weighted_loss(model, ids, targets, weights)
+        return weighted_loss(model, ids, targets, weights, excluded)
     wanted = weights > 0
     select(wanted)
-    logits = model(ids, use_cache=False).logits
-    losses = functional.cross_entropy(logits.float(), targets[wanted], reduction="none")
+    logits = model(ids, use_cache=False).logits.float()
+    leave_out(logits, excluded[wanted])
+    losses = functional.cross_entropy(logits, targets[wanted], reduction="none")
     return (losses * weights[wanted]).sum()
 
 

@@ -46,6 +46,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
+from git_copilot.assistant.training.batches import NONE_EXCLUDED
 from git_copilot.assistant.training.loss import ROWS, head_loss
 
 # Of the files, one in so many is kept for the evaluation.
@@ -150,12 +151,14 @@ def fitting(
 
 def pack_rows(pieces: Iterator[Piece], rows: int, length: int) -> dict[str, torch.Tensor]:
     """Examples one after the other in rows: ``ids``, ``targets`` (the next token), ``weights`` of
-    their loss, ``positions`` and ``texts`` (which example a token belongs to, :data:`PADDING` for
-    none), each of shape (rows, length)."""
+    their loss, ``excluded`` (a token that does not follow, or :data:`NONE_EXCLUDED`), ``positions``
+    and ``texts`` (which example a token belongs to, :data:`PADDING` for none), each of shape (rows,
+    length)."""
     shape = (rows, length)
     batch = {name: torch.zeros(shape, dtype=torch.long) for name in ("ids", "targets", "positions")}
     batch["weights"] = torch.zeros(shape)
     batch["texts"] = torch.full(shape, PADDING, dtype=torch.long)
+    batch["excluded"] = torch.full(shape, NONE_EXCLUDED, dtype=torch.long)
     waiting: Piece | None = None
     for row in range(rows):
         place = number = 0
@@ -180,6 +183,7 @@ def _write(batch: dict[str, torch.Tensor], row: int, place: int, number: int, pi
     first = place + len(piece.prompt_ids) - 1
     opened = min(piece.open_tokens, len(piece.prompt_ids) - 1)
     batch["weights"][row, first - opened : first] = OPEN_WEIGHT
+    batch["excluded"][row, first - opened : first] = piece.middle_ids[-1]
     batch["weights"][row, first : end - 1] = piece.weight
 
 
@@ -233,7 +237,13 @@ class Run:
         rows = 8192 if self.device == "cuda" else ROWS
         weights = on["weights"][wanted]
         loss = head_loss(
-            hidden[wanted], head.weight, head.bias, on["targets"][wanted], weights, rows
+            hidden[wanted],
+            head.weight,
+            head.bias,
+            on["targets"][wanted],
+            weights,
+            on["excluded"][wanted],
+            rows,
         )
         return loss, float(weights.sum())
 

@@ -54,3 +54,20 @@ def test_scaling_the_loss_scales_its_gradients(model):
     twice = gradients(model, 2 * weighted_loss(model, *batch()))
     for name, grad in once.items():
         torch.testing.assert_close(twice[name], 2 * grad, msg=name)
+
+
+def test_a_token_that_is_left_out_has_no_part_in_the_loss(model):
+    ids, targets, weights = batch()
+    excluded = torch.full_like(targets, -1)
+    excluded[:, ::2] = torch.where(targets[:, ::2] == 7, -1, 7)
+    logits = model(ids, use_cache=False).logits
+    logits = torch.where(
+        (excluded == 7)[..., None] & (torch.arange(logits.shape[-1]) == 7), -torch.inf, logits
+    )
+    each = functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+    expected = (each * weights).sum()
+    found = weighted_loss(model, ids, targets, weights, excluded)
+    torch.testing.assert_close(found, expected)
+    wanted, got = gradients(model, expected), gradients(model, found)
+    for name, grad in wanted.items():
+        torch.testing.assert_close(got[name], grad, rtol=1e-4, atol=1e-4, msg=name)

@@ -24,12 +24,12 @@ def watched_passes(monkeypatch):
     state = {"rows": [], "limit": 99, "recompute": False}
     loss = trainer._loss
 
-    def limited(training, ids, *rest):
-        state["rows"].append(len(ids))
+    def limited(training, packed, *rest):
+        state["rows"].append(len(packed.ids))
         recomputes = training.model.get_base_model().is_gradient_checkpointing
-        if len(ids) > state["limit"] or (state["recompute"] and not recomputes):
+        if len(packed.ids) > state["limit"] or (state["recompute"] and not recomputes):
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return loss(training, ids, *rest)
+        return loss(training, packed, *rest)
 
     monkeypatch.setattr(trainer, "_loss", limited)
     return state
