@@ -69,8 +69,7 @@ def create(
         temporary.mkdir(parents=True)
         try:
             fill(temporary)
-            text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-            (temporary / EVIDENCE).write_text(text, "utf-8")
+            write_report(temporary, report)
             for path in temporary.iterdir():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
@@ -146,6 +145,14 @@ def read_report(state_dir: Path, adapter: str) -> dict[str, Any]:
     return dict(found)
 
 
+def write_report(folder: Path, report: dict[str, Any]) -> None:
+    """Replace the report in an adapter's folder.
+
+    :raises CopilotError: it cannot be written.
+    """
+    write_text(folder / EVIDENCE, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+
+
 def base_model(state_dir: Path, adapter: str) -> str:
     """The name of the model that an adapter was trained for.
 
@@ -156,11 +163,16 @@ def base_model(state_dir: Path, adapter: str) -> str:
 
 def trained_on(state_dir: Path, adapter: str) -> frozenset[str]:
     """The commits that an adapter was trained on; none where it does not say."""
+    return frozenset(read_commits(adapters_dir(state_dir) / adapter))
+
+
+def read_commits(folder: Path) -> list[str]:
+    """The commits that the adapter in ``folder`` was trained on, newest first; none where it does
+    not say."""
     try:
-        text = (adapters_dir(state_dir) / adapter / COMMITS).read_text("utf-8")
+        return (folder / COMMITS).read_text("utf-8").split()
     except (OSError, UnicodeDecodeError):
-        return frozenset()
-    return frozenset(text.split())
+        return []
 
 
 def ids(state_dir: Path) -> list[str]:

@@ -66,6 +66,6 @@ def find_control(given: Path, model: str) -> Control:
     if made_for != model:
         raise CopilotError(
             f"the adapter in {given} was trained for {made_for}, not for {model}",
-            "a control needs the same base model",
+            "name one of the same base model",
         )
     return control

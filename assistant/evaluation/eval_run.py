@@ -80,12 +80,12 @@ def run_eval(
     chosen = None if adapter == "none" else adapter or current
     paths = {a: _path(repo.state_dir, a, settings) for a in (current, chosen) if a is not None}
     mine_commits(context)
-    holes = _newest_holes(
+    holes = newest_holes(
         repo, context.db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES
     )
     kept = adapter_store.adapters_dir(context.state_dir) / WORK
     evaluator = _evaluator(context, folder, kept)
-    held, known = _held_out(context, evaluator, holes, list(paths))
+    held, known = held_out_set(context, evaluator, holes, list(paths))
     base = evaluator.evaluate_arm(held, None, "base model", plain=plain)
     arms = _evaluate(evaluator, held, "adapter", paths, base, plain=plain)
     incumbent = arms.get(current or "")
@@ -122,7 +122,7 @@ def _evaluator(context: RepositoryContext, folder: Path, kept: Path) -> ArmEvalu
     return ArmEvaluator(folder, settings, tokenizer, context.progress, ScoreStore(kept))
 
 
-def _held_out(
+def held_out_set(
     context: RepositoryContext, evaluator: ArmEvaluator, holes: Sequence[Hole], used: list[str]
 ) -> tuple[HeldOutSet, KnownHoles]:
     """The holes as examples, without those that the adapters in ``used`` know; how many these are.
@@ -238,7 +238,7 @@ def _current(context: RepositoryContext) -> str | None:
     return current
 
 
-def _newest_holes(
+def newest_holes(
     repo: GitRepository, db: Database, commits_range: str | None, used: list[str], count: int
 ) -> list[Hole]:
     """The newest ``count`` holes of a range that no adapter in ``used`` was trained on, from each

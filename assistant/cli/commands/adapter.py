@@ -9,13 +9,22 @@ import click
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.cli import shell_completion
+from git_copilot.assistant.cli.commands.adapter_combining import (
+    adapter_judge,
+    adapter_merge,
+    adapter_scale,
+)
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.context.repository import known_repository
 
 
 @click.group("adapter")
 def adapter_command() -> None:
-    """List and choose the adapters that `refresh` trained."""
+    """List, choose, combine and share the adapters that `refresh` trained."""
+
+
+for command in (adapter_judge, adapter_merge, adapter_scale):
+    adapter_command.add_command(command)
 
 
 @adapter_command.command("list")
