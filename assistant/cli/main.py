@@ -17,7 +17,7 @@ from git_copilot.assistant.service.service import Service
 
 # Command to module: one import per call, so that `status` never waits for torch.
 COMMANDS = (
-    "init", "install", "uninstall", "hooks", "complete", "search", "feedback", "stats", "status",
+    "init", "install", "uninstall", "hooks", "complete", "context", "search", "feedback", "stats", "status",
     "index", "corpus", "refresh", "adapter", "eval", "forget", "secrets", "model", "serve", "doctor",
     "config", "completion", "lsp",
     "editor",

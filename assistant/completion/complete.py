@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Hashable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.adapters import adapter_store
@@ -20,8 +19,13 @@ from git_copilot.assistant.api.answers import (
 from git_copilot.assistant.completion.feedback import record_answer
 from git_copilot.assistant.completion.request import model_name
 from git_copilot.assistant.completion.silence import reason_for_silence, silent_answer
-from git_copilot.assistant.completion.task import Task, choose_adapter, choose_snippets, retrieve
-from git_copilot.assistant.core.config import load_settings
+from git_copilot.assistant.completion.task import (
+    Task,
+    choose_adapter,
+    choose_snippets,
+    request_settings,
+    retrieve,
+)
 
 if TYPE_CHECKING:
     from git_copilot.assistant.api.requests import CompleteRequest
@@ -31,12 +35,8 @@ if TYPE_CHECKING:
     from git_copilot.assistant.completion.request import Place
     from git_copilot.assistant.completion.session import Session
     from git_copilot.assistant.completion.task import Retrieved
-    from git_copilot.assistant.completion.workspace import Workspace
     from git_copilot.assistant.core.config import Settings
     from git_copilot.assistant.decoding.generation import Generator, Sampling
-
-# An answer may take this many times as long where nobody types.
-PATIENCE = 4
 
 
 def complete(
@@ -53,7 +53,7 @@ def complete(
     :raises CopilotError: something that the user can correct.
     """
     workspace = session.workspace(place.repo, callbacks.note) if place.repo else None
-    settings = _settings(request, workspace)
+    settings = request_settings(request, workspace)
     head = place.repo.head_tree_or_empty() if place.repo else ""
     task = Task(request, place, session, workspace, settings, callbacks, head)
     model = model_name(request, place, settings)
@@ -209,29 +209,6 @@ def _explain(
         prompt=engine.tokenizer.spell(list(chosen.prompt.ids)),
         proposals=choice.proposals if choice else (),
     )
-
-
-def _settings(request: CompleteRequest, workspace: Workspace | None) -> Settings:
-    """The settings that hold for a request. An older commit has those of its own tree, and no
-    bounds of time: it should say the same on a busy machine."""
-    if workspace is None:
-        settings = load_settings(None)
-    elif request.at is not None:
-        settings = load_settings(workspace.repo, request.at)
-        return replace(settings, latency_ms=0, time_limit_ms=0)
-    else:
-        settings = workspace.settings
-    limit = settings.time_limit_ms * (PATIENCE if request.patient else 1)
-    return replace(
-        settings,
-        latency_ms=_shorter(settings.latency_ms, request.latency_ms),
-        time_limit_ms=_shorter(limit, request.time_limit_ms),
-    )
-
-
-def _shorter(limit: int, wanted: int | None) -> int:
-    """The stricter of two limits, where 0 is none."""
-    return min(limit or wanted, wanted) if wanted else limit
 
 
 def _answer_id(

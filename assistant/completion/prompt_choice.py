@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from git_copilot.assistant.completion.session import IdleWork
     from git_copilot.assistant.core.config import Settings
     from git_copilot.assistant.decoding.generation import Generator
+    from git_copilot.assistant.prompt.builder import Tokenizer
     from git_copilot.index.core.types import Hit
 
 # A whole prompt is read at once where that takes longer by no more than this share of the limit.
@@ -61,26 +62,29 @@ def choose_prompt(
     most = Budget(settings.prompt_tokens, settings.context_tokens, settings.suffix_tokens)
     rate = engine.prefill_rate
     budget = fit_budget(most, rate, settings.latency_ms)
-    whole = _build(engine, place, hits, most, settings)
+    whole = render(engine.tokenizer, told(place, settings), hits, most, settings)
     if rate is None or budget == most:
         return whole
     unread = engine.unread(whole.prompt.ids)
     quick = rate * QUICK * settings.latency_ms / 1000
     if unread <= quick:
         return whole
-    part = _build(engine, place, hits, budget, settings)
+    part = render(engine.tokenizer, told(place, settings), hits, budget, settings)
     if unread <= engine.unread(part.prompt.ids) + quick:
         return whole
     return ChosenPrompt(part.prompt, part.forced_prefix, budget, whole.prompt.ids)
 
 
-def _build(
-    engine: Generator, place: Place, hits: list[Hit], budget: Budget, settings: Settings
+def render(
+    tokenizer: Tokenizer, place: Place, hits: list[Hit], budget: Budget, settings: Settings
 ) -> ChosenPrompt:
-    place = told(place, settings)
+    """The prompt for a place within a budget.
+
+    :param hits: the snippets, best first.
+    """
     document = place.open_document
     prompt = build_prompt(
-        engine.tokenizer,
+        tokenizer,
         path=place.path,
         language=language_of(place.path),
         prefix=document.prefix,
@@ -90,5 +94,5 @@ def _build(
         repository=place.repo.name if place.repo else "",
         healing=may_heal(settings),
     )
-    healed = heal_if_useful(engine.tokenizer, prompt, document.prefix, settings)
+    healed = heal_if_useful(tokenizer, prompt, document.prefix, settings)
     return ChosenPrompt(*healed, budget)

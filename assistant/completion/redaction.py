@@ -24,8 +24,11 @@ QUOTES = "\"'`"
 
 def told(place: Place, settings: Settings) -> Place:
     """The place with the text that may be sent to ``copilot.endpoint``; as it is without one."""
-    if not settings.endpoint:
-        return place
+    return hidden(place) if settings.endpoint else place
+
+
+def hidden(place: Place) -> Place:
+    """The place without the secrets of its text."""
     document = place.document
     allowed = frozenset[str]() if place.repo is None else allowed_in(place.repo)
     prefix, suffix = discreet(document.prefix, document.suffix, place.path, allowed)

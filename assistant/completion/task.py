@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.models.catalogue import canonical
 from git_copilot.assistant.postprocess.plausibility import ALL_NAMES, Names
 from git_copilot.assistant.prompt.snippet_cache import SearchedState
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from git_copilot.assistant.decoding.generation import Members
     from git_copilot.index.core.types import Hit
     from git_copilot.index.search.overlay import Overlay
+
+# An answer may take this many times as long where nobody types.
+PATIENCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +158,26 @@ def _wanted(task: Task, workspace: Workspace) -> str | None:
     if warning is not None:
         task.callbacks.note(f"working without the adapter: {warning}")
     return adapter_store.current_adapter(state)
+
+
+def request_settings(request: CompleteRequest, workspace: Workspace | None) -> Settings:
+    """The settings that hold for a request. An older commit has those of its own tree, and no
+    bounds of time: it should say the same on a busy machine."""
+    if workspace is None:
+        settings = load_settings(None)
+    elif request.at is not None:
+        settings = load_settings(workspace.repo, request.at)
+        return replace(settings, latency_ms=0, time_limit_ms=0)
+    else:
+        settings = workspace.settings
+    limit = settings.time_limit_ms * (PATIENCE if request.patient else 1)
+    return replace(
+        settings,
+        latency_ms=_shorter(settings.latency_ms, request.latency_ms),
+        time_limit_ms=_shorter(limit, request.time_limit_ms),
+    )
+
+
+def _shorter(limit: int, wanted: int | None) -> int:
+    """The stricter of two limits, where 0 is none."""
+    return min(limit or wanted, wanted) if wanted else limit

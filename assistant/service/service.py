@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from git_copilot.assistant.api.answers import CompleteAnswer
+    from git_copilot.assistant.api.context_answer import ContextAnswer
     from git_copilot.assistant.api.requests import (
         CompleteRequest,
         FeedbackRequest,
@@ -73,6 +74,16 @@ class Service:
         located, place = self._places.find(request, callbacks.note)
         answer = complete(located, place, self.session, callbacks)
         return FillAnswer(answer, place.repo.root if place.repo else None)
+
+    def context(self, request: CompleteRequest, callbacks: Callbacks) -> ContextAnswer:
+        """What a prompt at a place would hold.
+
+        :raises CopilotError: something that the user can correct.
+        """
+        from git_copilot.assistant.completion.context_view import view_context
+        from git_copilot.assistant.completion.request import find_place
+
+        return view_context(request, find_place(request), self.session, callbacks)
 
     def prepare_next(self, completion_id: str, is_interrupted: Callable[[], bool]) -> None:
         """Complete behind an answer that was accepted, for the editor that asks there next.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from git_copilot.assistant.cli import shell_completion
+from git_copilot.assistant.cli.agents_file import FILE, add_section
 from git_copilot.assistant.cli.commands.hooks import tell_hooks
 from git_copilot.assistant.cli.commands.model import announce_download, use_model
 from git_copilot.assistant.cli.main import Host
@@ -25,8 +26,11 @@ from git_copilot.index.git.trust import trust_repository
 @click.option("--model", metavar="NAME", help="Use this model in this repository.",
               shell_complete=shell_completion.completion_models)  # fmt: skip
 @click.option("--adopt", is_flag=True, help="Keep an existing index that is not known to be yours.")
+@click.option("--agents", is_flag=True, help="Tell coding agents in AGENTS.md how to ask.")
 @click.pass_obj
-def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) -> int:
+def init_command(
+    host: Host, /, no_hooks: bool, model: str | None, adopt: bool, agents: bool
+) -> int:
     """Set up this repository: get the models, index HEAD, mine the history, install hooks.
 
     Safe to run again: it does only what is missing.
@@ -66,6 +70,8 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) 
         host.terminal.echo("hooks     left alone (--no-hooks)")
     else:
         tell_hooks(host, repo, install(repo))
+    if agents:
+        _tell_agents(host, repo)
     if first_refresh and corpus["holes"]:
         host.terminal.echo(
             "adapter   none yet: `git copilot refresh` trains one now, and it starts by itself "
@@ -79,6 +85,14 @@ def init_command(host: Host, /, no_hooks: bool, model: str | None, adopt: bool) 
         advice = f"`git copilot model use {better} --pull`" if better else "a configured server"
         host.terminal.echo(f"          better completions: {advice}")
     return 0
+
+
+def _tell_agents(host: Host, repo: GitRepository) -> None:
+    if repo.root is None:
+        host.terminal.note(f"a bare repository has no {FILE} to add to")
+        return
+    added = add_section(repo.root)
+    host.terminal.echo(f"agents    {'added to' if added else 'already in'} {FILE}")
 
 
 def _make_known(host: Host, repo: GitRepository, *, adopt: bool) -> None:
