@@ -28,7 +28,7 @@ COMMITS = "commits.txt"  # ids of the commits that it was trained on, newest fir
 CURRENT, HISTORY = "current", "history"
 NONE = "none"
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{4}$")
-_TEMPORARY = ".new-"
+TEMPORARY = ".new-"
 HINT = "`git copilot adapter list` shows the adapters"
 DAMAGED_HINT = (
     "choose another with `git copilot adapter rollback`, or train one with `git copilot refresh`"
@@ -64,7 +64,7 @@ def create(
     :raises CopilotError: the disk is full or may not be written, or the files are not an adapter.
     """
     target = adapters_dir(state_dir) / adapter
-    temporary = target.parent / f"{_TEMPORARY}{adapter}"
+    temporary = target.parent / f"{TEMPORARY}{adapter}"
     with os_errors(target):
         temporary.mkdir(parents=True)
         try:
@@ -127,7 +127,7 @@ def record_of(state_dir: Path, adapter: str) -> AdapterRecord:
     :raises CopilotError: there is no such adapter, or its report cannot be read.
     """
     facts = read_report(state_dir, adapter)
-    return AdapterRecord.of(adapter, facts, current=_recorded(state_dir) == adapter)
+    return AdapterRecord.of(adapter, facts, current=recorded(state_dir) == adapter)
 
 
 def read_report(state_dir: Path, adapter: str) -> dict[str, Any]:
@@ -197,13 +197,13 @@ def list_adapters(state_dir: Path) -> list[AdapterRecord]:
 def current_adapter(state_dir: Path) -> str | None:
     """The adapter in use, or ``None``, also when it is missing or damaged (see
     :func:`current_warning`)."""
-    adapter = _recorded(state_dir)
+    adapter = recorded(state_dir)
     return adapter if adapter and current_warning(state_dir) is None else None
 
 
 def current_warning(state_dir: Path) -> str | None:
     """The reason why the chosen adapter is not in use, or ``None``."""
-    adapter = _recorded(state_dir)
+    adapter = recorded(state_dir)
     if adapter is None:
         return None
     try:
@@ -213,7 +213,8 @@ def current_warning(state_dir: Path) -> str | None:
     return None
 
 
-def _recorded(state_dir: Path) -> str | None:
+def recorded(state_dir: Path) -> str | None:
+    """The adapter that was put in use, whether or not it is still there."""
     try:
         adapter = (adapters_dir(state_dir) / CURRENT).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -251,7 +252,7 @@ def rollback(state_dir: Path) -> str | None:
     :return: the id in use now, ``None`` for the base model.
     :raises CopilotError: no adapter was in use before.
     """
-    past, now = history(state_dir), _recorded(state_dir) or NONE
+    past, now = history(state_dir), recorded(state_dir) or NONE
     if now in past:
         past = past[: len(past) - 1 - past[::-1].index(now)]
     if not past and now == NONE:
@@ -266,23 +267,6 @@ def rollback(state_dir: Path) -> str | None:
     write_text(adapters_dir(state_dir) / CURRENT, f"{target}\n")
     write_text(adapters_dir(state_dir) / HISTORY, "".join(f"{x}\n" for x in past))
     return None if target == NONE else target
-
-
-def prune(state_dir: Path, keep: int = 5) -> list[str]:
-    """Delete candidates that were never promoted or used, except the newest ``keep``, and the
-    leftovers of killed processes; return the ids."""
-    kept = {*history(state_dir), _recorded(state_dir)}
-    losers = [
-        record.id
-        for record in list_adapters(state_dir)
-        if record.promoted is False and record.id not in kept
-    ]
-    gone = losers[: max(0, len(losers) - keep)]
-    for adapter in gone:
-        shutil.rmtree(adapters_dir(state_dir) / adapter, ignore_errors=True)
-    for leftover in adapters_dir(state_dir).glob(f"{_TEMPORARY}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    return gone
 
 
 def adapter_at(repo: GitRepository, commit: str) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.adapters.folder_adapters import chosen_for
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.models.catalogue import canonical
 from git_copilot.assistant.postprocess.plausibility import ALL_NAMES, Names
@@ -14,6 +15,8 @@ from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.text.classify import language_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from git_copilot.assistant.api.requests import CompleteRequest
     from git_copilot.assistant.completion.callbacks import Callbacks
     from git_copilot.assistant.completion.request import Place
@@ -148,16 +151,32 @@ def choose_adapter(task: Task, model: str) -> str | None:
 
 
 def _wanted(task: Task, workspace: Workspace) -> str | None:
-    """The adapter that the request names, or the one that is, or was at that commit, in use."""
+    """The adapter that the request names, or the one of the file's folder, or the one that is, or was
+    at that commit, in use."""
     request, state = task.request, workspace.repo.state_dir
     if request.adapter is not None:
         return None if request.adapter == "none" else request.adapter
     if request.at is not None:
         return adapter_store.adapter_at(workspace.repo, request.at)
+    own = chosen_for(state, task.place.path)
+    if own is not None:
+        return _usable(task, state, own)
     warning = adapter_store.current_warning(state)
     if warning is not None:
         task.callbacks.note(f"working without the adapter: {warning}")
     return adapter_store.current_adapter(state)
+
+
+def _usable(task: Task, state: Path, adapter: str) -> str | None:
+    """The adapter of a folder, unless it is the base model, or is not there any more."""
+    if adapter == adapter_store.NONE:
+        return None
+    try:
+        adapter_store.adapter_path(state, adapter)
+    except CopilotError as exc:
+        task.callbacks.note(f"working without the adapter: {exc}")
+        return None
+    return adapter
 
 
 def request_settings(request: CompleteRequest, workspace: Workspace | None) -> Settings:

@@ -10,6 +10,7 @@ from pathlib import Path
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.adapters.provenance import FILE as HOLES_FILE
 from git_copilot.assistant.adapters.provenance import write_training_holes
+from git_copilot.assistant.adapters.removal import prune
 from git_copilot.assistant.context.repository import RepositoryContext
 from git_copilot.assistant.core.progress import duration
 from git_copilot.assistant.dataset.examples import Example
@@ -275,7 +276,7 @@ class _Refresh:
         # From here on the checkpoint would only repeat what is stored.
         shutil.rmtree(work, ignore_errors=True)
         record_refresh(self._context.repo, self._state.head)
-        adapter_store.prune(state)
+        prune(state)
 
 
 def _fill(candidate: Path, folder: Path) -> None:

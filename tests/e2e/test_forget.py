@@ -104,8 +104,7 @@ def test_forgetting_a_commit_or_author_names_the_affected_adapters(copilot, proj
     done = copilot.json("forget", "HEAD")
     assert (done["kind"], done["value"], done["commits"], done["files"]) == ("commit", second, 1, 0)
     assert done["adapters"] == [{"id": ADAPTER, "current": True, "commits": 1}]
-    assert done["mend"][0] == "git copilot adapter use none"
-    assert done["mend"][-1] == "git copilot refresh"
+    assert done["mend"] == [f"git copilot adapter rm {ADAPTER}", "git copilot refresh"]
     for command in done["mend"]:
         assert Copilot(project.path).run(*command.split()[2:], "--help").returncode == 0
     said = copilot.ok("forget", "Ada Author")
@@ -115,6 +114,9 @@ def test_forgetting_a_commit_or_author_names_the_affected_adapters(copilot, proj
     assert copilot.json("forget", "--undo", "ada author".title())["commits"] >= 1
     by_path = copilot.json("forget", "src/app.py", "--dry-run")
     assert [a["id"] for a in by_path["adapters"]] == [ADAPTER]
+    assert copilot.ok("adapter", "rm", ADAPTER) == f"deleted {ADAPTER}, which was in use\n"
+    assert copilot.json("adapter", "list") == []
+    assert copilot.json("status")["adapters"] == {"current": None, "count": 0}
 
 
 def test_an_adapter_without_provenance_is_named_too(copilot, state):

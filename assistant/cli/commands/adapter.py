@@ -8,14 +8,23 @@ from pathlib import Path
 import click
 
 from git_copilot.assistant.adapters import adapter_store
+from git_copilot.assistant.adapters.folder_adapters import folders, use_for
+from git_copilot.assistant.adapters.removal import remove
 from git_copilot.assistant.cli import shell_completion
 from git_copilot.assistant.cli.commands.adapter_combining import (
     adapter_judge,
     adapter_merge,
     adapter_scale,
 )
+from git_copilot.assistant.cli.commands.adapter_sharing import (
+    adapter_fetch,
+    adapter_log,
+    adapter_pull,
+    adapter_push,
+)
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.context.repository import known_repository
+from git_copilot.index.core.errors import CopilotError
 
 
 @click.group("adapter")
@@ -24,6 +33,8 @@ def adapter_command() -> None:
 
 
 for command in (adapter_judge, adapter_merge, adapter_scale):
+    adapter_command.add_command(command)
+for command in (adapter_push, adapter_fetch, adapter_pull, adapter_log):
     adapter_command.add_command(command)
 
 
@@ -43,6 +54,8 @@ def adapter_list(host: Host, /, as_json: bool) -> int:
         gain = "" if row.delta_em is None else f"{row.delta_em:+.1f} EM"
         promoted = "promoted" if row.promoted else "not promoted"
         host.terminal.echo(f"{mark} {row.id:<24}{promoted:<14}{gain:<12}{row.base_model}")
+    for folder, adapter in folders(_state()).items():
+        host.terminal.echo(f"  {folder} uses {adapter}")
     return 0
 
 
@@ -65,13 +78,56 @@ def adapter_show(host: Host, /, adapter_id: str, page: Path | None) -> int:
 
 
 @adapter_command.command("use")
-@click.argument("adapter_id", metavar="ID|none", shell_complete=shell_completion.adapters_or_none)
+@click.argument("adapter_id", metavar="ID|none|default",
+                shell_complete=shell_completion.adapters_or_none)  # fmt: skip
+@click.option("--for", "folder", metavar="FOLDER", type=click.Path(path_type=Path),
+              help="Only for the files of this folder.")  # fmt: skip
 @click.pass_obj
-def adapter_use(host: Host, /, adapter_id: str) -> int:
-    """Use this adapter, or none."""
+def adapter_use(host: Host, /, adapter_id: str, folder: Path | None) -> int:
+    """Use this adapter, or none.
+
+    With --for, only the files of a folder are completed with it; `default` ends that.
+    """
     chosen = None if adapter_id == "none" else adapter_id
+    told = "no adapter" if chosen is None else chosen
+    if folder is not None:
+        name = _folder(host, folder)
+        use_for(_state(), name, None if adapter_id == "default" else adapter_id)
+        told = "what the repository uses" if adapter_id == "default" else told
+        host.terminal.echo(f"{name} uses {told}")
+        return 0
+    if adapter_id == "default":
+        raise click.UsageError("`default` is for --for")
     adapter_store.use(_state(), chosen)
-    host.terminal.echo(f"this repository uses {'no adapter' if chosen is None else chosen}")
+    host.terminal.echo(f"this repository uses {told}")
+    return 0
+
+
+def _folder(host: Host, given: Path) -> str:
+    """The path of a folder from the top of the repository.
+
+    :raises CopilotError: it is no folder below the top.
+    """
+    root = known_repository().root
+    place = (host.terminal.cwd / given).resolve()
+    if root is None or not place.is_dir() or root.resolve() not in place.parents:
+        raise CopilotError(
+            f"{given} is not a folder of this repository",
+            "name one below its top; without --for an adapter serves all",
+        )
+    return place.relative_to(root.resolve()).as_posix()
+
+
+@adapter_command.command("rm")
+@click.argument("adapters", metavar="ID...", nargs=-1, required=True,
+                shell_complete=shell_completion.adapters)  # fmt: skip
+@click.pass_obj
+def adapter_rm(host: Host, /, adapters: tuple[str, ...]) -> int:
+    """Delete adapters; of one that is in use the base model takes the place."""
+    state = _state()
+    for adapter in adapters:
+        in_use = remove(state, adapter)
+        host.terminal.echo(f"deleted {adapter}{', which was in use' if in_use else ''}")
     return 0
 
 

@@ -13,7 +13,6 @@ import click
 
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.cli import shell_completion
-from git_copilot.assistant.cli.commands.adapter import adapter_command
 from git_copilot.assistant.cli.forget_targets import meant, meant_entry
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.client.shutdown import stop_server
@@ -21,6 +20,7 @@ from git_copilot.assistant.context.catch_up import mine_commits, sync_index
 from git_copilot.assistant.context.repository import RepositoryContext, initialised_repository
 from git_copilot.assistant.core.config import load_settings
 from git_copilot.assistant.core.progress import ProgressBar
+from git_copilot.assistant.sharing.adapter_commits import drop_local_ref, shared_with
 from git_copilot.hooks.launch import start_worker, stop_worker
 from git_copilot.hooks.worker import queue_state
 from git_copilot.index.core.files import file_lock
@@ -40,11 +40,13 @@ NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class _Learnt:
-    """An adapter that learnt from so many of the ``commits``; ``None``: it does not say."""
+    """An adapter that learnt from so many of the ``commits``; ``None``: it does not say. ``shared``:
+    the remotes that had it when they were last asked."""
 
     id: str
     current: bool
     commits: int | None
+    shared: list[str]
 
 
 @click.command("forget")
@@ -91,6 +93,8 @@ def forget_command(
         else:
             removed = _forget(repo, db, kind, value)
     learnt = list(_adapters(repo, kind, value, removed))
+    for each in () if dry_run else learnt:
+        drop_local_ref(repo, each.id)
     report = _report(kind, value, removed, learnt, dry_run=dry_run)
     if as_json:
         host.terminal.echo(json.dumps(report))
@@ -127,17 +131,14 @@ def _adapters(
     for name in names:
         commits = adapter_store.trained_on(repo.state_dir, name)
         if not commits or commits & touched:
-            yield _Learnt(name, name == current, len(commits & touched) if commits else None)
+            count = len(commits & touched) if commits else None
+            yield _Learnt(name, name == current, count, shared_with(repo, name))
 
 
 def _report(
     kind: str, value: str, removed: RemovalCounts, learnt: list[_Learnt], *, dry_run: bool
 ) -> dict[str, Any]:
-    mend = []
-    if any(each.current for each in learnt):
-        mend.append("git copilot adapter use none")
-    if "rm" in adapter_command.commands:
-        mend += [f"git copilot adapter rm {each.id}" for each in learnt]
+    mend = [f"git copilot adapter rm {each.id}" for each in learnt]
     if learnt:
         mend.append("git copilot refresh")
     return {
@@ -153,6 +154,7 @@ def _report(
         "adapters": [
             {"id": each.id, "current": each.current, "commits": each.commits} for each in learnt
         ],
+        "shared": {each.id: each.shared for each in learnt if each.shared},
         "mend": mend,
     }
 
@@ -175,6 +177,8 @@ def _print(host: Host, report: dict[str, Any]) -> None:
             else f"learnt from {each['commits']} of the commits"
         )
         echo(f"adapter {each['id']}{use} {said}")
+    for adapter, remotes in report["shared"].items():
+        echo(f"adapter {adapter} was shared: {', '.join(remotes)} has a copy, which stays")
     if report["mend"]:
         echo("to take it out of what was learnt:")
     for command in report["mend"]:

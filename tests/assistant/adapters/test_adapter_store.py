@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import struct
 
 import pytest
@@ -11,24 +10,7 @@ import pytest
 from git_copilot.assistant.adapters import adapter_store
 from git_copilot.index.core.errors import CopilotError
 from git_copilot.index.git.repository import GitRepository
-
-
-def safetensors(size=16):
-    header = json.dumps({"w": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}})
-    return struct.pack("<Q", len(header)) + header.encode() + bytes(size)
-
-
-def fill(folder):
-    (folder / adapter_store.CONFIG).write_text('{"peft_type": "LORA"}')
-    (folder / adapter_store.WEIGHTS).write_bytes(safetensors())
-
-
-def add(state, second, promoted=True, **facts):
-    """Create an adapter as if ``seconds`` after the epoch."""
-    identity = adapter_store.new_id(second)
-    evidence = {"base_model": "tiny", "promoted": promoted, "delta_em": 1.5, **facts}
-    adapter_store.create(state, identity, fill, evidence)
-    return identity
+from tests.support.stored_adapters import add, fill, safetensors
 
 
 def test_ids_sort_by_time_and_are_valid():
@@ -169,18 +151,6 @@ def test_a_kill_between_the_two_writes_keeps_rollback_possible(tmp_path, monkeyp
             )
     assert adapter_store.current_adapter(tmp_path) == (third if step == "use" else first)
     assert adapter_store.rollback(tmp_path) == (second if step == "use" else None)
-
-
-def test_prune_deletes_old_rejected_adapters_and_keeps_those_ever_used(tmp_path):
-    winner = add(tmp_path, 0)
-    tried = add(tmp_path, 1, promoted=False)
-    losers = [add(tmp_path, t, promoted=False) for t in range(2, 9)]
-    adapter_store.use(tmp_path, tried)
-    adapter_store.use(tmp_path, winner)
-    (tmp_path / "adapters" / ".new-20200101-000000-abcd").mkdir()
-    assert adapter_store.prune(tmp_path) == losers[:2]
-    assert adapter_store.ids(tmp_path) == [winner, tried, *losers[2:]]
-    assert not list((tmp_path / "adapters").glob(".new-*"))
 
 
 def test_adapter_at_picks_the_newest_adapter_trained_on_ancestors_only(repo):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-import torch
 
-from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.api.requests import CompleteRequest
 from git_copilot.assistant.completion.callbacks import Callbacks
 from git_copilot.assistant.completion.complete import complete
@@ -16,6 +14,7 @@ from git_copilot.assistant.completion.session import Session
 from git_copilot.assistant.completion.workspace import AT_PREFIX, MAX_AT_VIEWS
 from git_copilot.index.store.database import DATABASE_NAME
 from tests.support.initialised_repo import initialise_repository
+from tests.support.tiny_adapters import add_adapter
 from tests.support.tiny_models import UNFINISHED, save_tiny
 
 APP = "from util import alpha\n\n\ndef beta(name):\n    return alpha(name)\n" + UNFINISHED
@@ -48,29 +47,6 @@ def told(answer, *but):
     """What must be the same; whether git had answered in time is another matter."""
     fields = {**answer.to_json(), "index": answer.index.tree}
     return {key: fields[key] for key in SAME if key not in but}
-
-
-def add_adapter(project, tiny, second, newest):
-    """A LoRA adapter that changes what is written, trained on commits up to ``newest``."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(second)
-    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny), config)
-    for name, tensor in model.named_parameters():
-        if "lora" in name:
-            torch.nn.init.normal_(tensor, std=0.3)
-    identity = adapter_store.new_id(second)
-    evidence = {
-        "base_model": str(tiny.resolve()),
-        "promoted": True,
-        "commits": {"train": [newest, newest], "held_out": [newest, newest]},
-    }
-    state = project.git_dir / "copilot"
-    adapter_store.create(state, identity, model.save_pretrained, evidence)
-    adapter_store.use(state, identity)
-    return identity
 
 
 def stored(project, table):

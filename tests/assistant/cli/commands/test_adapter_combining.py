@@ -1,4 +1,4 @@
-"""``adapter merge``, ``scale`` and ``judge`` on the command line."""
+"""``adapter merge``, ``scale``, ``judge``, ``use`` and ``rm`` on the command line."""
 
 from __future__ import annotations
 
@@ -130,3 +130,30 @@ def test_adapters_of_another_model_are_refused(made, opened_repo, tiny):
     other = add(state, tiny, "another-model", 3, "0" * 40)
     with pytest.raises(CopilotError, match=f"{other} was trained for another-model"):
         run(repo, "merge", one, other)
+
+
+def test_a_folder_can_have_an_adapter_of_its_own(made):
+    repo, (one, two) = made
+    repo.commit({"docs/a.md": "x", "api/v1/b.py": "y"})
+    assert run(repo, "use", one)[0] == 0
+    assert run(repo, "use", two, "--for", "api/v1") == (0, f"api/v1 uses {two}\n")
+    assert run(repo, "use", "none", "--for", "docs/") == (0, "docs uses no adapter\n")
+    listed = run(repo, "list")[1]
+    assert f"  api/v1 uses {two}\n" in listed
+    assert "  docs uses none\n" in listed
+    assert run(repo, "use", "default", "--for", "docs")[1] == "docs uses what the repository uses\n"
+    assert "docs" not in run(repo, "list")[1]
+    for folder in (".", "..", "a.py", "missing"):
+        with pytest.raises(CopilotError, match="is not a folder of this repository"):
+            run(repo, "use", two, "--for", folder)
+    with pytest.raises(click.UsageError):
+        run(repo, "use", "default")
+
+
+def test_rm_deletes(made):
+    repo, (one, two) = made
+    run(repo, "use", one)
+    assert run(repo, "rm", one, two)[1] == f"deleted {one}, which was in use\ndeleted {two}\n"
+    assert json.loads(run(repo, "list", "--json")[1]) == []
+    with pytest.raises(CopilotError, match="there is no adapter"):
+        run(repo, "rm", one)
