@@ -48,6 +48,7 @@ class Window:
     middle_ids: tuple[int, ...]
     weight: float = 1.0
     open_tokens: int = 0
+    teaches_end: bool = True
 
     @property
     def size(self) -> int:

@@ -71,6 +71,11 @@ class Example:
         return self.prompt.open_tokens
 
     @property
+    def teaches_end(self) -> bool:
+        """Whether an author ended the middle where it ends; a passage is cut anywhere."""
+        return self.hole.kind != WINDOW
+
+    @property
     def key(self) -> str:
         """Identifies the hole."""
         hole = self.hole

@@ -28,7 +28,8 @@ def round_up(length: int, step: int = ROUND_TO) -> int:
 class Trainable(Protocol):
     """The part of an example that training needs
     (:class:`~git_copilot.assistant.dataset.examples.Example` is one). ``middle_ids`` ends with the end
-    token where there are ``open_tokens``."""
+    token where there are ``open_tokens``; ``teaches_end``: that is the end of something that
+    somebody wrote."""
 
     @property
     def prompt_ids(self) -> tuple[int, ...]: ...
@@ -38,6 +39,8 @@ class Trainable(Protocol):
     def weight(self) -> float: ...
     @property
     def open_tokens(self) -> int: ...
+    @property
+    def teaches_end(self) -> bool: ...
     @property
     def size(self) -> int: ...
     @property
@@ -119,7 +122,8 @@ def _open_count(example: Trainable, recipe: TrainingRecipe) -> int:
 
 def loss_weight(example: Trainable, recipe: TrainingRecipe) -> float:
     """The sum of an example's loss weights."""
-    tokens = len(example.middle_ids) + recipe.open_weight * _open_count(example, recipe)
+    middle = len(example.middle_ids) - (not example.teaches_end)
+    tokens = middle + recipe.open_weight * _open_count(example, recipe)
     return max(example.weight, MIN_WEIGHT) * tokens
 
 
@@ -145,7 +149,8 @@ def pack(examples: Sequence[Trainable], length: int, recipe: TrainingRecipe) -> 
 
     The text before a hole is learnt as if it were a longer middle, which does not end there: its
     losses leave out the end token. Otherwise hundreds of tokens would teach that no middle ever
-    ends, and one that it does (docs/decisions/0041-no-end-in-a-passage.md).
+    ends, and one that it does. Where a passage of a file ends says nothing either, so its middle
+    leaves the end token out as well (docs/decisions/0041-where-holes-end.md).
     """
     ids = torch.zeros(len(examples), length, dtype=torch.long)
     targets, weights = torch.zeros_like(ids), torch.zeros(len(examples), length)
@@ -154,10 +159,12 @@ def pack(examples: Sequence[Trainable], length: int, recipe: TrainingRecipe) -> 
         ids[row, : example.size] = torch.tensor(example.prompt_ids + example.middle_ids)
         targets[row, :-1] = ids[row, 1:]
         first, last = len(example.prompt_ids) - 1, example.size - 1
+        last -= not example.teaches_end
         weight = max(example.weight, MIN_WEIGHT)
-        opened = slice(first - _open_count(example, recipe), first)
-        weights[row, opened] = weight * recipe.open_weight
-        end = example.middle_ids[-1]
-        excluded[row, opened] = torch.where(targets[row, opened] == end, NONE_EXCLUDED, end)
+        begin = first - _open_count(example, recipe)
+        weights[row, begin:first] = weight * recipe.open_weight
         weights[row, first:last] = weight
+        endless = slice(begin, first if example.teaches_end else last)
+        end = example.middle_ids[-1]
+        excluded[row, endless] = torch.where(targets[row, endless] == end, NONE_EXCLUDED, end)
     return Packed(ids, targets, weights, excluded)

@@ -41,6 +41,7 @@ class Stored:
     open_tokens: int
     key: str
     weight: float = 1.0
+    teaches_end: bool = True
 
     @property
     def size(self) -> int:

@@ -12,10 +12,17 @@ from git_copilot.assistant.backend.loading import apply_adapter
 from git_copilot.assistant.evaluation.scorer import ScoringOptions, evaluate
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
 from git_copilot.assistant.training import checkpoint, trainer
-from git_copilot.assistant.training.batches import Decay, TrainingRecipe, pack, plan_steps
+from git_copilot.assistant.training.batches import (
+    Decay,
+    TrainingRecipe,
+    loss_weight,
+    pack,
+    plan_steps,
+)
 from git_copilot.assistant.training.lora import add_adapter
 from git_copilot.assistant.training.trainer import train_adapter
 from git_copilot.index.core.errors import ModelError
+from git_copilot.index.corpus.windows import WINDOW
 from tests.support.training_fixtures import (  # noqa: F401 - fixtures
     RECIPE,
     fresh,
@@ -235,6 +242,19 @@ def test_the_text_before_a_hole_does_not_teach_that_holes_never_end(examples):
         left_out = packed.excluded[row] >= 0
         assert left_out.nonzero().flatten().tolist() == [*range(first - opened, first)]
         assert set(packed.excluded[row][left_out].tolist()) == {example.middle_ids[-1]}
+
+
+def test_where_a_passage_ends_is_not_learnt(examples):
+    recipe = TrainingRecipe(open_weight=1.0, open_tokens=64)
+    passages = [replace(e, cut=replace(e.cut, hole=replace(e.hole, kind=WINDOW))) for e in examples]
+    packed = pack(passages, 256, recipe)
+    for row, example in enumerate(passages):
+        first, last = len(example.prompt_ids) - 1, example.size - 2
+        opened = min(64, example.open_tokens, first)
+        learnt = packed.weights[row].nonzero().flatten().tolist()
+        assert learnt == [*range(first - opened, last)]
+        assert (packed.excluded[row] >= 0).nonzero().flatten().tolist() == learnt
+        assert loss_weight(example, recipe) == len(learnt)
 
 
 def test_an_end_token_that_the_text_has_is_learnt(examples):
