@@ -130,6 +130,8 @@ class Settings:
     # Whether the base model's weights are in four bits while an adapter is trained.
     qlora: str = "auto"
     adapter_rank: int = 16
+    # Whether an adapter that somebody else pushed must have a signature that git accepts.
+    adapter_trust: str = "signed"
     seed: int = 0
 
     @property

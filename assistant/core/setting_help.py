@@ -54,6 +54,7 @@ _HELP = {
     "refresh_preset": ("", "The recipe of a refresh"),
     "qlora": ("", "Train with the base model's weights in four bits"),
     "adapter_rank": ("", "Rank of new LoRA adapters"),
+    "adapter_trust": ("", "Which adapters `adapter pull` installs: signed ones, or any"),
     "seed": ("", "Seed of training and sampling"),
 }
 

@@ -27,6 +27,7 @@ CHOICES = {
     "precision": PRECISIONS,
     "evaluationform": FORMS,
     "trainingform": FORMS,
+    "adaptertrust": ("signed", "any"),
     "endpointprompt": ("auto", "tokens", "text"),
     "endpointadapters": ("none", "name", "load"),
 }

@@ -1,8 +1,8 @@
 """A repository, read by running git.
 
-All data comes from plumbing with ``-z``, never from the working tree. Nothing here writes to the
-repository's index, working tree or refs, and no command from a repository's configuration is run
-(environment.py). discovery.py finds the repository; version.py tells the version of git.
+All data comes from plumbing with ``-z``, never from the working tree. Nothing writes to the
+repository's index or working tree; of refs, assistant/sharing writes those below ``refs/copilot``. No
+command from a repository's configuration is run (environment.py). discovery.py finds the repository; version.py tells the version of git.
 """
 
 from __future__ import annotations

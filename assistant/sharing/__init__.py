@@ -1,0 +1,1 @@
+"""Adapters as signed commits below ``refs/copilot``: pushed, fetched, checked and installed."""
