@@ -221,6 +221,16 @@ def drop_local_ref(repo: GitRepository, adapter: str) -> None:
     repo.run("update-ref", "-d", f"{LOCAL}{adapter}")
 
 
+def drop_all_refs(repo: GitRepository) -> int:
+    """Delete every ref of ours, also those that say what remotes have; return how many. What a
+    remote has stays there."""
+    refs = list_refs(repo, "refs/copilot/")
+    feed = "".join(f"delete {found.ref}\0{found.oid}\0" for found in refs)
+    if refs:
+        repo.run("update-ref", "--stdin", "-z", stdin=os.fsencode(feed))
+    return len(refs)
+
+
 def shared_with(repo: GitRepository, adapter: str) -> list[str]:
     """The remotes that had this adapter when they were last asked."""
     found = all_remote_refs(repo)

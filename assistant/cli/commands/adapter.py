@@ -24,6 +24,7 @@ from git_copilot.assistant.cli.commands.adapter_sharing import (
 )
 from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.context.repository import known_repository
+from git_copilot.assistant.sharing.adapter_commits import drop_local_ref, shared_with
 from git_copilot.index.core.errors import CopilotError
 
 
@@ -124,9 +125,13 @@ def _folder(host: Host, given: Path) -> str:
 @click.pass_obj
 def adapter_rm(host: Host, /, adapters: tuple[str, ...]) -> int:
     """Delete adapters; of one that is in use the base model takes the place."""
-    state = _state()
+    repo = known_repository()
     for adapter in adapters:
-        in_use = remove(state, adapter)
+        remotes = shared_with(repo, adapter)
+        in_use = remove(repo.state_dir, adapter)
+        drop_local_ref(repo, adapter)
+        if remotes:
+            host.terminal.note(f"{adapter} is also on {', '.join(remotes)}, where it stays")
         host.terminal.echo(f"deleted {adapter}{', which was in use' if in_use else ''}")
     return 0
 

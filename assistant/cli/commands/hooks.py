@@ -15,6 +15,7 @@ from git_copilot.assistant.cli.main import Host
 from git_copilot.assistant.core.config import cache_dir
 from git_copilot.assistant.core.error_handler import package_version
 from git_copilot.assistant.models.removal import cached_bytes
+from git_copilot.assistant.sharing.adapter_commits import drop_all_refs
 from git_copilot.hooks.doctor import CheckResult, examine_git, examine_hooks
 from git_copilot.hooks.install import InstallReport, install, uninstall
 from git_copilot.hooks.launch import stop_worker
@@ -55,6 +56,10 @@ def uninstall_command(host: Host, /, purge: bool) -> int:
     if purge and os.path.lexists(repo.state_dir):
         _purge(repo.state_dir)
         host.terminal.echo(f"deleted   {repo.state_dir}")
+    if purge and (count := drop_all_refs(repo)):
+        host.terminal.echo(
+            f"deleted   {count} refs below refs/copilot; what a remote has stays there"
+        )
     if purge and (kept := cached_bytes()):
         host.terminal.echo(
             f"kept      models for all repositories in {cache_dir()}, {kept // 10**6} MB;"
