@@ -11,6 +11,7 @@ from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.adapters.folder_adapters import folders, use_for
 from git_copilot.assistant.adapters.removal import remove
 from git_copilot.assistant.cli import shell_completion
+from git_copilot.assistant.cli.commands.adapter_bisect import adapter_bisect
 from git_copilot.assistant.cli.commands.adapter_combining import (
     adapter_judge,
     adapter_merge,
@@ -33,7 +34,7 @@ def adapter_command() -> None:
     """List, choose, combine and share the adapters that `refresh` trained."""
 
 
-for command in (adapter_judge, adapter_merge, adapter_scale):
+for command in (adapter_bisect, adapter_judge, adapter_merge, adapter_scale):
     adapter_command.add_command(command)
 for command in (adapter_push, adapter_fetch, adapter_pull, adapter_log):
     adapter_command.add_command(command)
