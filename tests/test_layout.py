@@ -26,7 +26,7 @@ FLOORS = (
     "assistant.api assistant.backend assistant.postprocess assistant.prompt",
     "assistant.core assistant.training",
     "assistant.adapters assistant.client assistant.decoding",
-    "assistant.models assistant.sharing",
+    "assistant.models assistant.sharing assistant.export",
     "assistant.context",
     "assistant.dataset assistant.remote",
     "assistant.completion assistant.evaluation",

@@ -17,6 +17,7 @@ from git_copilot.assistant.cli.commands.adapter_combining import (
     adapter_merge,
     adapter_scale,
 )
+from git_copilot.assistant.cli.commands.adapter_export import adapter_export
 from git_copilot.assistant.cli.commands.adapter_sharing import (
     adapter_fetch,
     adapter_log,
@@ -34,7 +35,7 @@ def adapter_command() -> None:
     """List, choose, combine and share the adapters that `refresh` trained."""
 
 
-for command in (adapter_bisect, adapter_judge, adapter_merge, adapter_scale):
+for command in (adapter_bisect, adapter_export, adapter_judge, adapter_merge, adapter_scale):
     adapter_command.add_command(command)
 for command in (adapter_push, adapter_fetch, adapter_pull, adapter_log):
     adapter_command.add_command(command)
