@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from git_copilot.index.core.errors import CopilotError, ModelError
 # queries and keys in the order of its own rotary embedding.
 ARCHITECTURES = {"llama": True, "qwen2": False}
 TYPES = ("f16", "bf16", "f32", "q8_0")
+# How peft calls the two factors of a layer.
+PEFT_PREFIX, DOWN, UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 
 
 def export_gguf(base: Path, adapter: Path | None, target: Path, kind: str, name: str) -> None:
@@ -35,11 +37,11 @@ def export_gguf(base: Path, adapter: Path | None, target: Path, kind: str, name:
     _write_shape(writer, config)
     write_tokenizer(writer, base, config.vocab_size)
     state = model.state_dict()
-    tied = config.tie_word_embeddings
-    for key, tensor, rows in _named(state, config, skip_output=tied):
-        data = tensor.float()
-        if rows is not None:
-            data = rows(data)
+    if config.tie_word_embeddings:
+        state.pop("lm_head.weight", None)
+    for name_here, key, rows in _named(state, config):
+        data = state[name_here].float()
+        data = data if rows is None else rows(data)
         _add(writer, key, data.numpy(), kind if data.ndim > 1 else "f32")
     _finish(writer)
 
@@ -66,20 +68,11 @@ def export_gguf_adapter(base: Path, adapter: Path, target: Path, name: str) -> N
     writer.add_name(name)
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", float(facts.lora_alpha))
-    layers = {
-        key.removeprefix("base_model.model.").replace(f".lora_{side}.weight", ".weight"): None
-        for key in weights
-        for side in "AB"
-        if f".lora_{side}." in key
-    }
-    for key, layer, rows in _named(dict.fromkeys(layers), config, skip_output=False):
-        del layer
-        source = _source(key, layers, config)
-        stem = f"base_model.model.{source.removesuffix('.weight')}"
-        down, up = (
-            weights[f"{stem}.lora_A.weight"].float(),
-            weights[f"{stem}.lora_B.weight"].float(),
-        )
+    stems = [key.removesuffix(DOWN) for key in weights if key.endswith(DOWN)]
+    layers = {f"{stem.removeprefix(PEFT_PREFIX)}.weight": stem for stem in stems}
+    for layer, key, rows in _named(layers, config):
+        down = weights[f"{layers[layer]}{DOWN}"].float()
+        up = weights[f"{layers[layer]}{UP}"].float()
         if rows is not None:  # rows of the product are rows of its second factor
             up = rows(up)
         _add(writer, f"{key}.lora_a", down.numpy(), "f16")
@@ -129,34 +122,22 @@ def _file_type(kind: str) -> int:
 Rows = Callable[[Any], Any]
 
 
-def _named(
-    state: dict[str, Any], config: Any, *, skip_output: bool
-) -> Iterator[tuple[str, Any, Rows | None]]:
-    """The tensors by llama.cpp's names, and how their rows are put into its order.
+def _named(names: Iterable[str], config: Any) -> Iterator[tuple[str, str, Rows | None]]:
+    """Each name of transformers, llama.cpp's name, and how the rows are put into its order.
 
     :raises ModelError: one has no name there.
     """
-    for name, tensor in state.items():
-        if skip_output and name == "lm_head.weight":
-            continue
-        yield _gguf_name(name, config), tensor, _row_order(name, config)
-
-
-def _gguf_name(name: str, config: Any) -> str:
     import gguf
 
-    arch = {value: key for key, value in gguf.MODEL_ARCH_NAMES.items()}[config.model_type]
-    names = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
-    found = names.get_name(name, try_suffixes=(".weight", ".bias"))
-    if found is None:
-        raise ModelError(
-            f"the layer {name} has no place in a GGUF file", "export with another --to"
-        )
-    return str(found)
-
-
-def _source(key: str, layers: dict[str, None], config: Any) -> str:
-    return next(name for name in layers if _gguf_name(name, config) == key)
+    architecture = {value: key for key, value in gguf.MODEL_ARCH_NAMES.items()}[config.model_type]
+    known = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
+    for name in names:
+        found = known.get_name(name, try_suffixes=(".weight", ".bias"))
+        if found is None:
+            raise ModelError(
+                f"the layer {name} has no place in a GGUF file", "export with another --to"
+            )
+        yield name, str(found), _row_order(name, config)
 
 
 def _row_order(name: str, config: Any) -> Rows | None:

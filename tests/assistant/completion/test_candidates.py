@@ -13,8 +13,9 @@ from git_copilot.assistant.cli.commands.complete import explain_lines
 from git_copilot.assistant.client import transport
 from git_copilot.assistant.completion import candidates as candidates_module
 from git_copilot.assistant.completion.callbacks import Callbacks
-from git_copilot.assistant.completion.complete import PATIENCE, complete
+from git_copilot.assistant.completion.complete import complete
 from git_copilot.assistant.completion.request import find_place
+from git_copilot.assistant.completion.task import PATIENCE
 from git_copilot.assistant.decoding.copy_weights import LONGEST, CopyWeights
 from git_copilot.assistant.decoding.engine import Engine
 from git_copilot.assistant.decoding.generation import Generation, Sampling

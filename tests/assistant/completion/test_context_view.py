@@ -54,7 +54,7 @@ def test_it_is_what_a_completion_reads(project, session):
     assert found["snippets"][0]["text"] == UTIL.format(1)
     assert (found["file"], found["line"]) == ("src/app.py", 5)
     assert found["prompt_tokens"] == answer.prompt_tokens
-    assert found["index"] == answer.index.to_json()
+    assert found["index"]["tree"] == answer.index.tree
 
 
 def test_an_unsaved_buffer_and_an_older_commit(project, session):
