@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from git_copilot.assistant.adapters import adapter_store
 from git_copilot.assistant.export.gguf_tokenizer import write_tokenizer
 from git_copilot.assistant.export.merged import load_merged
 from git_copilot.index.core.errors import CopilotError, ModelError
@@ -55,19 +58,17 @@ def export_gguf_adapter(base: Path, adapter: Path, target: Path, name: str) -> N
     :raises OSError: it cannot be written.
     """
     import gguf
-    from peft import PeftConfig
     from safetensors.torch import load_file
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(base)
     _require_known(config.model_type)
-    facts: Any = PeftConfig.from_pretrained(str(adapter))
-    weights = load_file(adapter / "adapter_model.safetensors")
+    weights = load_file(adapter / adapter_store.WEIGHTS)
     writer = gguf.GGUFWriter(target, config.model_type)
     writer.add_type("adapter")
     writer.add_name(name)
     writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", float(facts.lora_alpha))
+    writer.add_float32("adapter.lora.alpha", _alpha(adapter))
     stems = [key.removesuffix(DOWN) for key in weights if key.endswith(DOWN)]
     layers = {f"{stem.removeprefix(PEFT_PREFIX)}.weight": stem for stem in stems}
     for layer, key, rows in _named(layers, config):
@@ -78,6 +79,21 @@ def export_gguf_adapter(base: Path, adapter: Path, target: Path, name: str) -> N
         _add(writer, f"{key}.lora_a", down.numpy(), "f16")
         _add(writer, f"{key}.lora_b", up.numpy(), "f16")
     _finish(writer)
+
+
+def _alpha(adapter: Path) -> float:
+    """What llama.cpp divides by the rank to scale the product.
+
+    :raises CopilotError: layers have scales of their own, which a file has no place for.
+    """
+    facts = json.loads((adapter / adapter_store.CONFIG).read_text("utf-8"))
+    if facts.get("alpha_pattern"):
+        raise CopilotError(
+            f"layers of the adapter {adapter.name} have scales of their own",
+            "export it merged: `--to gguf`",
+        )
+    alpha = float(facts["lora_alpha"])
+    return alpha * math.sqrt(facts["r"]) if facts.get("use_rslora") else alpha
 
 
 def _require_known(architecture: str) -> None:

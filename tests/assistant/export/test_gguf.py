@@ -95,6 +95,23 @@ def test_the_adapter_alone_adds_what_merging_adds(base, adapter, tmp_path):
     assert changed == len(factors) / 2 == 14
 
 
+def test_the_scale_is_that_of_peft(base, adapter, tmp_path):
+    changed = tmp_path / "adapter"
+    shutil.copytree(adapter, changed)
+    config = changed / "adapter_config.json"
+    facts = json.loads(config.read_text())
+
+    def alpha(**more):
+        config.write_text(json.dumps({**facts, **more}))
+        export_gguf_adapter(base, changed, tmp_path / "lora.gguf", "x")
+        return values(GGUFReader(tmp_path / "lora.gguf"), "adapter.lora.alpha")
+
+    assert alpha() == facts["lora_alpha"]
+    assert alpha(use_rslora=True) == facts["lora_alpha"] * facts["r"] ** 0.5
+    with pytest.raises(CopilotError, match="scales of their own"):
+        alpha(alpha_pattern={"q_proj": 3})
+
+
 def test_the_folder_of_transformers_is_the_merged_model(base, adapter, tmp_path):
     export_merged(base, adapter, tmp_path / "merged")
     ids = TextTokenizer.load(base).encode(CODE)
