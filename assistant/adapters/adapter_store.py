@@ -95,6 +95,20 @@ def adapter_path(state_dir: Path, adapter: str) -> Path:
     return folder
 
 
+def path_for_model(state_dir: Path, adapter: str, model: str) -> Path:
+    """The folder of a complete adapter of the base model ``model``.
+
+    :raises CopilotError: as :func:`adapter_path`; or it was trained for another model.
+    """
+    folder, made_for = adapter_path(state_dir, adapter), base_model(state_dir, adapter)
+    if made_for != model:
+        raise CopilotError(
+            f"the adapter {adapter} was trained for {made_for}, not for {model}",
+            f"choose that model with `git config copilot.model {made_for}`",
+        )
+    return folder
+
+
 def check_files(folder: Path, adapter: str) -> None:
     """:raises CopilotError: an adapter's files are missing or truncated."""
     try:

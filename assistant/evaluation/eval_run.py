@@ -78,7 +78,8 @@ def run_eval(
     folder = folder or resolve_model(settings.model)
     current = _current(context)
     chosen = None if adapter == "none" else adapter or current
-    paths = {a: _path(repo.state_dir, a, settings) for a in (current, chosen) if a is not None}
+    used = [a for a in dict.fromkeys((current, chosen)) if a is not None]
+    paths = {a: adapter_store.path_for_model(repo.state_dir, a, settings.model) for a in used}
     mine_commits(context)
     holes = newest_holes(
         repo, context.db, commits_range, list(paths), held_out_holes or DEFAULT_HOLES
@@ -192,17 +193,6 @@ def _results(
         )
         for i, example in enumerate(held.retrieval)
     )
-
-
-def _path(state: Path, adapter: str, settings: Settings) -> Path:
-    path = adapter_store.adapter_path(state, adapter)
-    made_for = adapter_store.base_model(state, adapter)
-    if made_for != settings.model:
-        raise CopilotError(
-            f"the adapter {adapter} was trained for {made_for}, not for {settings.model}",
-            f"choose that model with `git config copilot.model {made_for}`",
-        )
-    return path
 
 
 def _training_cuts(context: RepositoryContext, used: list[str]) -> list[Cut]:

@@ -82,13 +82,7 @@ def judge_adapter(
         runs, or no hole is new to it.
     """
     state, settings = context.state_dir, context.settings
-    path = adapter_store.adapter_path(state, adapter)
-    made_for = adapter_store.base_model(state, adapter)
-    if made_for != settings.model:
-        raise CopilotError(
-            f"the adapter {adapter} was trained for {made_for}, not for {settings.model}",
-            f"choose that model with `git config copilot.model {made_for}`",
-        )
+    path = adapter_store.path_for_model(state, adapter, settings.model)
     incumbent = adapter_in_use(context)
     if incumbent == adapter:
         raise CopilotError(

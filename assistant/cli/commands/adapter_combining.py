@@ -143,13 +143,7 @@ def _parts(state: Path, given: Sequence[str], weights: Sequence[float], model: s
     known, found = set(adapter_store.ids(state)), list[Part]()
     for name, weight in zip(given, weights, strict=True):
         if name in known or not Path(name).exists():
-            folder = adapter_store.adapter_path(state, name)
-            made_for = adapter_store.base_model(state, name)
-            if made_for != model:
-                raise CopilotError(
-                    f"the adapter {name} was trained for {made_for}, not for {model}",
-                    "merge adapters of the model that this repository uses",
-                )
+            folder = adapter_store.path_for_model(state, name, model)
             found.append(Part(name, folder, weight))
         else:
             control = find_control(Path(name), model)

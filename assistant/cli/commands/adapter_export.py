@@ -84,13 +84,7 @@ def _adapter(state: Path, given: str | None, model: str) -> tuple[str | None, Pa
     chosen = adapter_store.current_adapter(state) if given is None else given
     if chosen in (None, adapter_store.NONE):
         return None, None
-    folder = adapter_store.adapter_path(state, str(chosen))
-    made_for = adapter_store.base_model(state, str(chosen))
-    if made_for != model:
-        raise CopilotError(
-            f"the adapter {chosen} was trained for {made_for}, not for {model}",
-            f"choose that model with `git config copilot.model {made_for}`",
-        )
+    folder = adapter_store.path_for_model(state, str(chosen), model)
     return chosen, folder
 
 
