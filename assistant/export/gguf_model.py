@@ -69,16 +69,32 @@ def export_gguf_adapter(base: Path, adapter: Path, target: Path, name: str) -> N
     writer.add_name(name)
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", _alpha(adapter))
+    shapes = _shapes(config)
     stems = [key.removesuffix(DOWN) for key in weights if key.endswith(DOWN)]
     layers = {f"{stem.removeprefix(PEFT_PREFIX)}.weight": stem for stem in stems}
     for layer, key, rows in _named(layers, config):
         down = weights[f"{layers[layer]}{DOWN}"].float()
         up = weights[f"{layers[layer]}{UP}"].float()
+        if (len(up), down.shape[1]) != shapes.get(layer):
+            raise ModelError(
+                f"the adapter {adapter.name} does not fit this base model ({layer})",
+                "use the model that it was trained for",
+            )
         if rows is not None:  # rows of the product are rows of its second factor
             up = rows(up)
         _add(writer, f"{key}.lora_a", down.numpy(), "f16")
         _add(writer, f"{key}.lora_b", up.numpy(), "f16")
     _finish(writer)
+
+
+# What only a merged model can hold, by the keys of peft's configuration.
+_ONLY_MERGED = {
+    "alpha_pattern": "scales of single layers",
+    "use_dora": "magnitudes (DoRA)",
+    "bias": "biases",
+    "modules_to_save": "whole layers",
+    "fan_in_fan_out": "transposed layers",
+}
 
 
 def _alpha(adapter: Path) -> float:
@@ -87,13 +103,25 @@ def _alpha(adapter: Path) -> float:
     :raises CopilotError: layers have scales of their own, which a file has no place for.
     """
     facts = json.loads((adapter / adapter_store.CONFIG).read_text("utf-8"))
-    if facts.get("alpha_pattern"):
-        raise CopilotError(
-            f"layers of the adapter {adapter.name} have scales of their own",
-            "export it merged: `--to gguf`",
-        )
+    for key, what in _ONLY_MERGED.items():
+        if facts.get(key) not in (None, False, "none", {}, []):
+            raise CopilotError(
+                f"the adapter {adapter.name} has {what}, which a LoRA file has no place for",
+                "export it merged: `--to gguf`",
+            )
     alpha = float(facts["lora_alpha"])
     return alpha * math.sqrt(facts["r"]) if facts.get("use_rslora") else alpha
+
+
+def _shapes(config: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes of a model's weights, by name."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    loader: Any = AutoModelForCausalLM
+    with torch.device("meta"):
+        model = loader.from_config(config)
+    return {name: tuple(weight.shape) for name, weight in model.named_parameters()}
 
 
 def _require_known(architecture: str) -> None:

@@ -115,6 +115,8 @@ def _write(
         export_gguf_adapter(model, adapter, path, name)
         return f"llama-server -m BASE.gguf --lora {shlex.quote(str(target))}"
     source = base or str(model)
+    # By its id alone: that is what `copilot.endpointAdapters name` asks the server for.
+    name = adapter.name
     served = engines.Served(name, target, source, engines.export_peft(adapter, path, source))
     if form == "vllm":
         return engines.vllm_command(served)

@@ -15,7 +15,7 @@ from git_copilot.assistant.export.gguf_model import TYPES, export_gguf, export_g
 from git_copilot.assistant.export.gguf_tokenizer import pre_tokenizer
 from git_copilot.assistant.export.merged import export_merged, load_merged
 from git_copilot.assistant.prompt.tokenizer import TextTokenizer
-from git_copilot.index.core.errors import CopilotError
+from git_copilot.index.core.errors import CopilotError, ModelError
 from tests.support.model_families import FAMILIES, save_family
 from tests.support.tiny_models import CODE, adapter_of, save_tiny
 
@@ -108,8 +108,16 @@ def test_the_scale_is_that_of_peft(base, adapter, tmp_path):
 
     assert alpha() == facts["lora_alpha"]
     assert alpha(use_rslora=True) == facts["lora_alpha"] * facts["r"] ** 0.5
-    with pytest.raises(CopilotError, match="scales of their own"):
-        alpha(alpha_pattern={"q_proj": 3})
+    for more in ({"alpha_pattern": {"q_proj": 3}}, {"use_dora": True}, {"bias": "all"}):
+        with pytest.raises(CopilotError, match="has no place for"):
+            alpha(**more)
+
+
+def test_an_adapter_of_another_shape_is_refused(base, tmp_path):
+    other = save_tiny(tmp_path / "other", layers=3)
+    adapter = adapter_of(other, tmp_path / "adapter")
+    with pytest.raises((CopilotError, ModelError)):
+        export_gguf_adapter(base, adapter, tmp_path / "lora.gguf", "x")
 
 
 def test_the_folder_of_transformers_is_the_merged_model(base, adapter, tmp_path):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+from types import SimpleNamespace
 
 import pytest
 
+from git_copilot.assistant.export import targets
 from git_copilot.assistant.export.targets import written_beside
 from git_copilot.index.core.errors import CopilotError
 
@@ -36,7 +38,7 @@ def test_what_is_there_stays_unless_forced(tmp_path, kind):
     target = tmp_path / "out"
     if kind == "folder":
         target.mkdir()
-        (target / "mine").write_text("old")
+        (target / "Modelfile").write_text("old")
     elif kind == "file":
         target.write_text("old")
     else:
@@ -49,6 +51,37 @@ def test_what_is_there_stays_unless_forced(tmp_path, kind):
     assert not target.is_symlink() and target.read_text() == "new"
     if kind == "link":
         assert (tmp_path / "elsewhere").read_text() == "old"
+
+
+@pytest.mark.parametrize("inside", ["sources", ".git", "link"])
+def test_a_folder_of_other_things_is_never_replaced(tmp_path, inside):
+    target = tmp_path / "project"
+    target.mkdir()
+    (target / "Modelfile").write_text("old")
+    if inside == "link":
+        (target / inside).symlink_to(tmp_path)
+    else:
+        (target / inside).mkdir()
+    with pytest.raises(CopilotError, match="is not replaced"):
+        write(target, force=True)
+    with pytest.raises(CopilotError, match="is not replaced"):
+        write(target / ".", force=True)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine").write_text("old")
+    with pytest.raises(CopilotError, match="is not replaced"):
+        write(tmp_path / "notes", force=True)
+    assert (target / "Modelfile").read_text() == (tmp_path / "notes" / "mine").read_text() == "old"
+
+
+def test_a_full_disk_is_told_whatever_the_writer_raises(tmp_path, monkeypatch):
+    monkeypatch.setattr(targets.shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
+    with (
+        pytest.raises(CopilotError, match="no room to write"),
+        written_beside(tmp_path / "out") as path,
+    ):
+        path.mkdir()
+        raise ValueError("2304 requested and 0 written")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_every_format_is_written(project, tiny, tmp_path, form, files):
     else:
         assert files <= {p.name for p in target.iterdir()}
     if form in ("vllm", "sglang"):
-        assert f"copilot-{adapter}={target}" in said["command"]
+        assert f" {adapter}={target}" in said["command"]
     with pytest.raises(CopilotError, match="is there already"):
         export(project, "--to", form, "--out", str(target))
     printed = export(project, adapter, "--to", form, "--out", str(target), "--force")
